@@ -1,0 +1,1 @@
+"""The Prefect flows: the order of the effects, and the waiting between them."""

@@ -1,0 +1,1 @@
+"""What happened to a subject and what follows from it: pure rules, no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""The rules of the study and of the service, each held by a test named after it."""
