@@ -24,8 +24,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.13 found; install one, or name it: make PYTHON=..." >&2; exit 1; }
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@echo "Installing what requirements.lock lists into .venv ..."
-	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@pwd > $@
 
 run: $(STAMP) ## start the whole service on this machine; Ctrl-C stops it
