@@ -1,1 +1,1 @@
-"""What happened to a subject and what follows from it: pure rules, no I/O, no clock."""
+"""What happened to a subject and what follows from it: pure, without I/O, clock or Prefect."""

@@ -1,0 +1,484 @@
+"""The event catalogue: CloudEvents 1.0 envelopes with typed data.
+
+An event is identified by `source` and `id`; `time` is when it was reported (an instant); dates inside
+`data` are local dates of the subject's site. Unknown types and fields are refused by name, and null
+means absent. Events of source `itp` are the service's own decisions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
+
+from itp_events.errors import BadEvent
+
+OWN_SOURCE = "itp"
+SERVICE = "service"
+
+EventKey = tuple[str, str]
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _iso_date(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        return date.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise ValueError("must be a site-local date, YYYY-MM-DD")
+
+
+def _rfc3339(value: object) -> object:
+    if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}", value):
+        return value
+    if isinstance(value, datetime):
+        return value
+    raise ValueError("must be an instant with its offset, as 2026-01-05T09:30:00+08:00")
+
+
+LocalDate = Annotated[date, BeforeValidator(_iso_date)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
+Text = Annotated[str, Field(min_length=1, max_length=500, strict=True)]
+Word = Annotated[str, Field(min_length=1, max_length=200, strict=True)]
+SubjectCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", strict=True)]
+Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0, le=400, strict=True, allow_inf_nan=False)]
+Years = Annotated[int, Field(ge=0, le=130, strict=True)]
+
+
+class Data(BaseModel):
+    """What one event states; `by` is who states it. Subclasses are found by their `type`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: ClassVar[str]
+    by: Word
+
+
+class Reference(BaseModel):
+    """The source and id of another event."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    source: Word
+    id: Word
+
+
+class FailedTreatments(BaseModel):
+    """Which earlier treatments had no effect (for splenectomy: or were followed by relapse)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    first_line: StrictBool
+    second_line: StrictBool
+    rituximab: StrictBool
+    splenectomy: StrictBool
+
+
+class Maintenance(BaseModel):
+    """A maintenance regimen, and for how many weeks its dose has been stable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    drug: Word
+    stable_weeks: Amount
+
+
+class Screening(BaseModel):
+    """Findings of screening and baseline; `_x_uln` values are multiples of the upper limit of normal."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    age_years: Years
+    sex: Literal["female", "male"]
+    itp_months: Amount
+    failed: FailedTreatments
+    maintenance: Maintenance | None = None
+    alt_x_uln: Amount
+    ast_x_uln: Amount
+    bilirubin_x_uln: Amount
+    creatinine_x_uln: Amount | None = None
+    creatinine_clearance_ml_min: Amount | None = None
+    childbearing: StrictBool
+    pregnancy_test: Literal["negative", "positive", "not-done"] | None = None
+    breastfeeding: StrictBool | None = None
+    contraception: StrictBool | None = None
+
+
+class Enrolled(Data):
+    """The subject is enrolled on a local date, with what screening found."""
+
+    type = "itp.subject.enrolled"
+    on: LocalDate
+    site: Word
+    consent_on: LocalDate
+    consent_by: Literal["subject", "guardian"] = "subject"
+    assent_on: LocalDate | None = None
+    weight_kg: Weight
+    baseline_platelets: Amount | None = None
+    screening: Screening
+    first_infusion_on: LocalDate | None = None
+
+
+class Booked(Data):
+    """A date is agreed for a visit."""
+
+    type = "itp.visit.booked"
+    visit: Word
+    on: LocalDate
+
+
+class Completed(Data):
+    """A visit took place. Platelets in 10^9/L, weight in kg, cells as an absolute number."""
+
+    type = "itp.visit.completed"
+    visit: Word
+    on: LocalDate
+    weight_kg: Weight | None = None
+    platelets: Amount | None = None
+    bleeding: StrictBool | None = None
+    cells_given: Amount | None = None
+
+
+class Missed(Data):
+    """A visit did not take place, and will not."""
+
+    type = "itp.visit.missed"
+    visit: Word
+    reason: Text
+
+
+class Unscheduled(Data):
+    """A visit outside the schedule of activities."""
+
+    type = "itp.visit.unscheduled"
+    on: LocalDate
+    reason: Text
+
+
+class Voided(Data):
+    """An earlier event was wrong; it stays in the log and no longer counts."""
+
+    type = "itp.event.voided"
+    event: Reference
+    reason: Text
+
+
+class AdverseEvent(Data):
+    """An adverse event; grade by CTCAE, 1 to 5."""
+
+    type = "itp.adverse-event.reported"
+    ae: Word
+    term: Text
+    grade: Annotated[int, Field(ge=1, le=5, strict=True)]
+    serious: StrictBool
+    related: StrictBool
+    on: LocalDate
+
+
+class SaeSubmitted(Data):
+    """The report of a serious adverse event (or pregnancy) was submitted."""
+
+    type = "itp.sae.submitted"
+    ae: Word
+    on: LocalDate
+
+
+class Pregnancy(Data):
+    """The subject, or with `partner` the subject's partner, is pregnant."""
+
+    type = "itp.pregnancy.reported"
+    on: LocalDate
+    partner: StrictBool = False
+
+
+class MedicationChanged(Data):
+    """A medicine was started, stopped or changed."""
+
+    type = "itp.medication.changed"
+    drug: Word
+    kind: Literal["maintenance", "prohibited", "rescue"]
+    on: LocalDate
+    detail: Text
+
+
+class ContactAttempted(Data):
+    """Somebody tried to reach the subject."""
+
+    type = "itp.contact.attempted"
+    on: LocalDate
+    reached: StrictBool
+
+
+class ConsentWithdrawn(Data):
+    """Consent is withdrawn, for the whole study or for treatment only."""
+
+    type = "itp.consent.withdrawn"
+    on: LocalDate
+    scope: Literal["study", "treatment"]
+    guardian: StrictBool = False
+
+
+Decode = Literal[
+    "COMPLETED",
+    "ADVERSE EVENT",
+    "DEATH",
+    "LACK OF EFFICACY",
+    "LOST TO FOLLOW-UP",
+    "PHYSICIAN DECISION",
+    "PREGNANCY",
+    "PROTOCOL DEVIATION",
+    "PROTOCOL-SPECIFIED WITHDRAWAL CRITERION MET",
+    "WITHDRAWAL BY SUBJECT",
+    "WITHDRAWAL BY PARENT/GUARDIAN",
+]
+
+
+class WithdrawalDecided(Data):
+    """The investigator's answer to a flag, or a decision of their own."""
+
+    type = "itp.withdrawal.decided"
+    criterion: Word | None = None
+    decision: Literal["continue", "stop-treatment", "withdraw", "complete"]
+    decode: Decode | None = None
+    reason: Text
+    on: LocalDate
+
+
+class Died(Data):
+    """The subject died."""
+
+    type = "itp.subject.died"
+    on: LocalDate
+
+
+class Acknowledged(Data):
+    """Somebody takes care of an overdue visit until a date."""
+
+    type = "itp.escalation.acknowledged"
+    visit: Word
+    until: LocalDate | None = None
+
+
+class ProtocolAssigned(Data):
+    """The subject continues under another version of the protocol."""
+
+    type = "itp.protocol.assigned"
+    version: Word
+    reason: Text
+
+
+class NoticeIssued(Data):
+    """A notice was decided: to whom, about what, and until when it is of use. `facts` fill its text."""
+
+    type = "itp.notice.issued"
+    notice: str
+    kind: Literal["reminder", "escalation", "alert"]
+    visit: str | None = None
+    step: str
+    audience: str
+    due: AwareDatetime
+    until: AwareDatetime | None = None
+    facts: dict[str, Any] = Field(default_factory=dict)
+
+
+class NoticeReopened(Data):
+    """A notice that had been withdrawn before it was handed over is due again."""
+
+    type = "itp.notice.reopened"
+    notice: str
+
+
+class NoticeSuperseded(Data):
+    """A reminder came due together with a newer one, or too late to be of use: it is not sent."""
+
+    type = "itp.notice.superseded"
+    notice: str
+    step: str
+
+
+class NoticeWithdrawn(Data):
+    """A notice became pointless before it was handed over: it is not sent."""
+
+    type = "itp.notice.withdrawn"
+    notice: str
+    reason: str
+
+
+class NoticeClosed(Data):
+    """What a notice asked for, after it was handed over, is done or no longer holds."""
+
+    type = "itp.notice.closed"
+    notice: str
+    reason: str
+
+
+class Flagged(Data):
+    """A withdrawal criterion is met and the investigator must decide."""
+
+    type = "itp.withdrawal.flagged"
+    criterion: str
+    on: LocalDate
+    because: Reference
+
+
+class TreatmentStopped(Data):
+    """The remaining infusions are cancelled; follow-up goes on."""
+
+    type = "itp.treatment.stopped"
+    criterion: str
+    on: LocalDate
+    decode: str
+    term: str
+    because: Reference
+
+
+class Exited(Data):
+    """The subject's participation ended, at M12 or early."""
+
+    type = "itp.subject.exited"
+    criterion: str | None = None
+    on: LocalDate
+    decode: str
+    term: str
+    because: Reference
+
+
+FACTS: tuple[type[Data], ...] = (
+    Enrolled,
+    Booked,
+    Completed,
+    Missed,
+    Unscheduled,
+    Voided,
+    AdverseEvent,
+    SaeSubmitted,
+    Pregnancy,
+    MedicationChanged,
+    ContactAttempted,
+    ConsentWithdrawn,
+    WithdrawalDecided,
+    Died,
+    Acknowledged,
+    ProtocolAssigned,
+)
+DECISIONS: tuple[type[Data], ...] = (
+    Missed,
+    Voided,
+    NoticeIssued,
+    NoticeReopened,
+    NoticeSuperseded,
+    NoticeWithdrawn,
+    NoticeClosed,
+    Flagged,
+    TreatmentStopped,
+    Exited,
+)
+_CATALOGUE: dict[bool, dict[str, type[Data]]] = {
+    False: {data.type: data for data in FACTS},
+    True: {data.type: data for data in DECISIONS},
+}
+FACT_TYPES = tuple(_CATALOGUE[False])
+
+
+class _Envelope(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    specversion: Literal["1.0"]
+    id: Word
+    source: Word
+    type: Word
+    subject: SubjectCode
+    time: Instant
+    datacontenttype: Literal["application/json"] | None = None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One CloudEvent whose data has been checked against the catalogue."""
+
+    id: str
+    source: str
+    subject: str
+    time: datetime
+    data: Data
+
+    @property
+    def type(self) -> str:
+        """The event's type, as `itp.visit.completed`."""
+        return self.data.type
+
+    @property
+    def key(self) -> EventKey:
+        """Source and id: what identifies the event."""
+        return self.source, self.id
+
+    @property
+    def own(self) -> bool:
+        """Whether the service itself decided this."""
+        return self.source == OWN_SOURCE
+
+    @property
+    def reference(self) -> Reference:
+        """The event's identity, to be named by another event."""
+        return Reference(source=self.source, id=self.id)
+
+    def to_json(self) -> dict[str, Any]:
+        """The CloudEvent as JSON types; `parse_event` reads it back to an equal event."""
+        return {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": self.type,
+            "subject": self.subject,
+            "time": self.time.isoformat(),
+            "data": self.data.model_dump(mode="json", exclude_none=True),
+        }
+
+
+def parse_event(value: object) -> Event:
+    """Check one CloudEvent given as JSON types and return it.
+
+    Raises BadEvent, which names the first field that is wrong and how many more are.
+    """
+    if not isinstance(value, Mapping):
+        raise BadEvent("an event must be a JSON object")
+    envelope = _checked(_Envelope, _without_nulls(value), "")
+    catalogue = _CATALOGUE[envelope.source == OWN_SOURCE]
+    if envelope.type not in catalogue:
+        raise BadEvent(f"unknown event type {envelope.type!r}", "type")
+    data = _checked(catalogue[envelope.type], envelope.data, "data.")
+    return Event(envelope.id, envelope.source, envelope.subject, envelope.time, data)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def _checked(model: type[_Model], value: Any, prefix: str) -> _Model:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _bad_event(error, prefix) from error
+
+
+def _bad_event(error: ValidationError, prefix: str) -> BadEvent:
+    first, *more = error.errors(include_url=False)
+    problem = _PLAIN.get(first["type"], first["msg"].removeprefix("Value error, "))
+    if more:
+        problem += f" (and {len(more)} more: {', '.join(_path(other['loc'], prefix) for other in more)})"
+    return BadEvent(problem, _path(first["loc"], prefix))
+
+
+def _path(location: tuple[int | str, ...], prefix: str) -> str:
+    return prefix + ".".join(str(part) for part in location)
+
+
+_PLAIN = {
+    "extra_forbidden": "unknown field",
+    "missing": "this field is required",
+    "timezone_aware": "must carry its offset from UTC, as +08:00 or Z",
+}

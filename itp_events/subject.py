@@ -1,0 +1,123 @@
+"""A subject, folded from the events of its log: what people stated, and what the service decided."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import TypeVar
+
+from itp_events.errors import Refused
+from itp_events.events import (
+    Acknowledged,
+    Booked,
+    Completed,
+    Data,
+    Enrolled,
+    Event,
+    EventKey,
+    Missed,
+    Voided,
+)
+from itp_events.ledger import Ledger
+from itp_events.protocol import Protocol, Site
+
+Kind = TypeVar("Kind", bound=Data)
+
+# These state something for a future date: it does not say when they happened.
+_AHEAD = (Booked, Acknowledged)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is known of a subject: its standing facts in the study's order, and the service's ledger."""
+
+    code: str
+    site: Site
+    enrolment: Event
+    facts: tuple[Event, ...]
+    ledger: Ledger
+    handed: frozenset[str]
+
+    @property
+    def enrolled(self) -> Enrolled:
+        """The standing enrolment's data."""
+        return as_data(self.enrolment, Enrolled)
+
+    def of(self, kind: type[Data]) -> tuple[Event, ...]:
+        """The standing facts of one type, in the study's order."""
+        return self._by_type.get(kind, ())
+
+    @cached_property
+    def _by_type(self) -> dict[type[Data], tuple[Event, ...]]:
+        found: dict[type[Data], list[Event]] = {}
+        for event in self.facts:
+            found.setdefault(type(event.data), []).append(event)
+        return {kind: tuple(events) for kind, events in found.items()}
+
+    @cached_property
+    def completed(self) -> dict[str, Event]:
+        """The visits done, by code."""
+        return {as_data(event, Completed).visit: event for event in self.of(Completed)}
+
+    @cached_property
+    def declared_missed(self) -> dict[str, Event]:
+        """The visits that somebody declared missed, by code."""
+        return {as_data(event, Missed).visit: event for event in self.of(Missed)}
+
+    @cached_property
+    def booked(self) -> dict[str, Event]:
+        """The booking reported last for each visit, by code."""
+        bookings = sorted(self.of(Booked), key=lambda event: (event.time, event.key))
+        return {as_data(event, Booked).visit: event for event in bookings}
+
+    def happened(self, event: Event) -> date:
+        """The site-local date on which what an event states happened."""
+        return happened(self.site, event)
+
+    def place(self, event: Event) -> tuple[date, datetime]:
+        """Where an event stands in the study's order: its date, then when it was reported."""
+        return self.happened(event), event.time
+
+
+def as_data(event: Event, kind: type[Kind]) -> Kind:
+    """The event's data as `kind`, for the type checker."""
+    assert isinstance(event.data, kind)
+    return event.data
+
+
+def happened(site: Site, event: Event) -> date:
+    """The date an event states, or for bookings, acknowledgements and dateless ones, that of `time`."""
+    on = None if isinstance(event.data, _AHEAD) else getattr(event.data, "on", None)
+    return on if isinstance(on, date) else site.date_of(event.time)
+
+
+def standing(history: Iterable[Event]) -> list[Event]:
+    """The facts in a log that nobody voided, in log order; voids themselves left out."""
+    facts = [event for event in history if not event.own]
+    voided = {voided_key(event) for event in facts if isinstance(event.data, Voided)}
+    return [event for event in facts if event.key not in voided and not isinstance(event.data, Voided)]
+
+
+def voided_key(event: Event) -> EventKey:
+    """Source and id of the event that a void names."""
+    reference = as_data(event, Voided).event
+    return reference.source, reference.id
+
+
+def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] = ()) -> Subject:
+    """The subject that a log gives, own decisions included, in sequence order.
+
+    `handed` holds the keys of the notices whose hand-over has begun. Raises Refused when no enrolment
+    stands in the log.
+    """
+    facts = standing(history)
+    enrolment = next((event for event in facts if isinstance(event.data, Enrolled)), None)
+    if enrolment is None:
+        code = history[0].subject if history else "the subject"
+        raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
+    site = protocol.site(as_data(enrolment, Enrolled).site)
+    ordered = sorted(facts, key=lambda event: (happened(site, event), event.time, event.key))
+    ledger = Ledger.of(event for event in history if event.own)
+    return Subject(enrolment.subject, site, enrolment, tuple(ordered), ledger, frozenset(handed))

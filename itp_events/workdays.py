@@ -1,0 +1,71 @@
+"""The site's working days, with China's swapped working Saturdays and Sundays.
+
+Years whose official calendar is not published yet are taken with the holidays that are known by rule;
+when the `holidays` library learns more, plans follow at the next wake.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holidays import HolidayBase
+
+_DAY = timedelta(days=1)
+
+
+@lru_cache(maxsize=32)
+def _country(code: str) -> HolidayBase:
+    import holidays  # takes a tenth of a second: only programs that plan pay for it
+
+    return holidays.country_holidays(code)
+
+
+def known_calendar(code: str) -> bool:
+    """Whether the `holidays` library knows the country code (ISO 3166, as CN)."""
+    try:
+        _country(code)
+    except NotImplementedError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=65536)
+def _is_working(code: str, day: date) -> bool:
+    return _country(code).is_working_day(day)
+
+
+class WorkCalendar:
+    """Working days of a country, given by its ISO code."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def is_working(self, day: date) -> bool:
+        """Whether `day` is a working day."""
+        return _is_working(self.code, day)
+
+    def on_or_before(self, day: date) -> date:
+        """`day` if it is a working day, else the working day before it."""
+        while not self.is_working(day):
+            day -= _DAY
+        return day
+
+    def on_or_after(self, day: date) -> date:
+        """`day` if it is a working day, else the working day after it."""
+        while not self.is_working(day):
+            day += _DAY
+        return day
+
+    def next(self, day: date) -> date:
+        """The working day after `day`."""
+        return self.on_or_after(day + _DAY)
+
+    def nearest(self, target: date, first: date, last: date) -> date | None:
+        """The working day in first..last that is nearest to `target` (the earlier of two), if any."""
+        span = (last - first).days
+        days = (first + timedelta(days=offset) for offset in range(span + 1))
+        working = [day for day in days if self.is_working(day)]
+        return min(working, key=lambda day: (abs((day - target).days), day), default=None)
