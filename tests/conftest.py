@@ -1,0 +1,73 @@
+"""Fixtures that every test may use. Nothing here starts before a test asks for it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from sqlalchemy import URL
+
+from tests.support.postgres import NAMED_BY, fresh_database, postgres_server
+from tests.support.prefect_server import PrefectServer, quiet_prefect
+from tests.support.receiver import Receiver
+
+# A loaded machine is slow, not wrong: pytest-timeout bounds the whole test.
+settings.register_profile("itp", deadline=None, print_blob=True)
+settings.load_profile("itp")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the developer's own Prefect and study out of reach, before anything imports Prefect."""
+    for name in [name for name in os.environ if name.startswith(("PREFECT_", "ITP_")) and name != NAMED_BY]:
+        del os.environ[name]
+    home = Path(tempfile.mkdtemp(prefix="itp-prefect-"))
+    os.environ.update(quiet_prefect(home))
+    config.add_cleanup(lambda: shutil.rmtree(home))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[URL]:
+    """The maintenance database of a real PostgreSQL server."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite database that does not exist yet, as an SQLAlchemy URL."""
+    return f"sqlite:///{tmp_path / 'study.db'}"
+
+
+@pytest.fixture
+def postgresql_url(postgres: URL) -> Iterator[str]:
+    """An empty PostgreSQL database, as an SQLAlchemy URL."""
+    with fresh_database(postgres) as url:
+        yield url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of its own, once in SQLite and once in PostgreSQL, as an SQLAlchemy URL."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A real HTTP receiver for what Apprise sends."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A real Prefect server, shared by the tests that leave it running as they found it."""
+    server = PrefectServer(tmp_path_factory.mktemp("prefect-server"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

