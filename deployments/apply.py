@@ -1,0 +1,64 @@
+"""Makes the flows known to Prefect: one deployment for each, applied again and again, never deleted.
+
+Prefect deletes the waiting runs of a deployment that is deleted, and finds none of them through a new one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from prefect import Flow
+from prefect.deployments.runner import RunnerDeployment
+from prefect.events import DeploymentEventTrigger, DeploymentTriggerTypes, TriggerTypes
+
+from flows.flow_runs import JOURNEY, RECORD_EVENT, Deployment, FlowRuns, PrefectSilent
+from flows.record_event import INVESTIGATORS_ONLY, record_event
+from flows.subject_journey import subject_journey
+from itp_events.events import FACT_TYPES
+
+FLOWS: dict[str, Flow[..., Any]] = {JOURNEY: subject_journey, RECORD_EVENT: record_event}
+
+# Where a worker of Prefect's own finds the flows, with the study opened as the settings say.
+ENTRY = "deployments.entry"
+
+# The whole payload of the Prefect event, as the flow's one parameter.
+PAYLOAD = {
+    "__prefect_kind": "json",
+    "value": {"__prefect_kind": "jinja", "template": "{{ event.payload | tojson }}"},
+}
+
+# Every kind of event of the study, posted to Prefect's events API, runs `record-event`.
+TRIGGERS: dict[str, list[DeploymentTriggerTypes | TriggerTypes]] = {
+    RECORD_EVENT: [
+        DeploymentEventTrigger(
+            name="itp: record events posted to Prefect",
+            expect=set(FACT_TYPES) - {INVESTIGATORS_ONLY},
+            parameters={"event": PAYLOAD},
+        )
+    ]
+}
+
+
+def known_deployments(runs: FlowRuns) -> dict[str, Deployment]:
+    """The flows' deployments, by flow; applied first when one is missing."""
+    found = {name: runs.deployment(name) for name in FLOWS}
+    if not all(found.values()):
+        apply_deployments()
+        found = {name: runs.deployment(name) for name in FLOWS}
+    return {name: deployment for name, deployment in found.items() if deployment}
+
+
+def apply_deployments() -> None:
+    """Create the deployments, or bring them up to date.
+
+    Raises:
+        PrefectSilent: Prefect does not answer.
+    """
+    try:
+        for name, flow in FLOWS.items():
+            deployment = RunnerDeployment.from_flow(flow, name, triggers=TRIGGERS.get(name))
+            deployment.entrypoint = f"{ENTRY}.{flow.fn.__name__}"
+            deployment.apply()
+    except httpx.HTTPError as problem:
+        raise PrefectSilent(f"the deployments could not be applied: {problem}") from problem

@@ -1,0 +1,11 @@
+"""The flows as a worker of Prefect's own runs them: each process opens the study that the settings name."""
+
+from deployments.settings import load_settings
+from deployments.study import open_study
+from flows.record_event import record_event
+from flows.runtime import use
+from flows.subject_journey import subject_journey
+
+__all__ = ["record_event", "subject_journey"]
+
+use(lambda: open_study(load_settings()))

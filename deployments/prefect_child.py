@@ -1,0 +1,34 @@
+"""Prefect's server as a child of the service: `python -m deployments.prefect_child PORT`.
+
+It lives no longer than its parent: the parent holds the other end of the standard input, and when that is
+closed, for whatever reason, a SIGKILL included, the server stops.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+GRACE_SECONDS = 5.0
+
+
+def main() -> None:
+    """Serve Prefect's API and UI on the loopback address until the parent ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    uvicorn.run(create_app(final=True), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(GRACE_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Puts every subject's flow run back to where the study says it is.
+
+The study's database is the truth, and Prefect's a copy of it: whatever became of a run there (cancelled by
+hand, left Pending or Running by a process that died, failed, deleted, the whole database gone), the journey
+goes on. What was mended is kept in the study's repairs log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from flows.door import start_journey
+from flows.flow_runs import Deployment, FlowRun, FlowRuns
+from flows.runtime import Runtime
+from flows.shown import waiting
+from tasks.queries import SubjectRow, all_subjects, note_repair, remember_flow_run, subject
+
+# Longer than a wake may take: until then a run that somebody has claimed is left alone.
+PATIENCE = timedelta(minutes=2)
+EXACT = timedelta(seconds=1)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Where a subject's run should be, in the world's time; `until` is None when the journey has ended."""
+
+    until: datetime | None
+    state: str
+    deployment: UUID
+    world: datetime
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Looks at every subject's flow run and puts back those that are not where they should be."""
+
+    study: Runtime
+    runs: FlowRuns
+    journeys: Deployment
+
+    def all(self, busy: Collection[UUID]) -> int:
+        """Mend every run, but for those `busy` in this process; how many needed it.
+
+        Raises:
+            PrefectSilent: Prefect does not answer; what was put back until then is.
+        """
+        rows = all_subjects(self.study.store)
+        found = self.runs.find([row.code for row in rows])
+        pairs = ((row, found.get(row.code)) for row in rows)
+        return sum(self._mend(row, run) for row, run in pairs if run is None or run.id not in busy)
+
+    def _mend(self, row: SubjectRow, run: FlowRun | None) -> bool:
+        # The subject may have moved on since its row was read with all the others.
+        if self._fault(row, run) is None or (problem := self._fault(row := self._again(row), run)) is None:
+            self._remember(row, run)
+            return False
+        self._put_back(row, run)
+        log.warning("%s: %s; put back to %s", row.code, problem, row.state)
+        note_repair(self.study.store, f"{problem}; put back to {row.state}", self.study.clock.now(), row.code)
+        return True
+
+    def _fault(self, row: SubjectRow, run: FlowRun | None) -> str | None:
+        clock = self.study.clock
+        until = clock.wall(row.wake_at) if row.wake_at else None
+        return fault(run, Wait(until, row.state, self.journeys.id, clock.wall(clock.now())))
+
+    def _again(self, row: SubjectRow) -> SubjectRow:
+        return subject(self.study.store, row.code) or row
+
+    def _put_back(self, row: SubjectRow, run: FlowRun | None) -> None:
+        if run is not None and run.deployment_id == self.journeys.id:
+            self.runs.force(run.id, waiting(row, self.study.clock))
+            return
+        if run is not None:
+            self.runs.delete(run.id)
+        start_journey(self.study, self.runs, row)
+
+    def _remember(self, row: SubjectRow, run: FlowRun | None) -> None:
+        if run is not None and row.flow_run_id != str(run.id):
+            remember_flow_run(self.study.store, row.code, str(run.id))
+
+
+def fault(run: FlowRun | None, wait: Wait) -> str | None:
+    """What is wrong with a subject's flow run, in words; None when nothing is."""
+    if run is None:
+        return None if wait.until is None else "its flow run was missing"
+    if run.deployment_id != wait.deployment and wait.until is not None:
+        return "its flow run belonged to a deployment that is gone"
+    if run.state_type in ("PENDING", "RUNNING"):
+        return _stuck(run, wait.world)
+    if wait.until is None:
+        return _not_ended(run, wait)
+    return _not_waiting(run, wait, wait.until)
+
+
+def _stuck(run: FlowRun, world: datetime) -> str | None:
+    since = run.since or world
+    return f"its flow run was {run.state_name} since {since:%H:%M:%S}Z" if world - since > PATIENCE else None
+
+
+def _not_ended(run: FlowRun, wait: Wait) -> str | None:
+    if run.state_type == "COMPLETED" and run.state_name == wait.state:
+        return None
+    if run.state_type == "SCHEDULED" and _soon(run, wait.world):
+        return None
+    return f"its journey has ended, and its flow run was {run.state_name}"
+
+
+def _not_waiting(run: FlowRun, wait: Wait, until: datetime) -> str | None:
+    if run.state_type != "SCHEDULED" or run.planned is None:
+        return f"its flow run was {run.state_name}"
+    if _soon(run, wait.world) or until <= wait.world:
+        return None
+    if abs(run.planned - until) > EXACT:
+        return f"its flow run was planned for {run.planned:%Y-%m-%d %H:%M:%S}Z"
+    return None if run.state_name == wait.state else f"its flow run showed {run.state_name}"
+
+
+def _soon(run: FlowRun, world: datetime) -> bool:
+    """Whether the run was woken on purpose and will run within the service's next rounds."""
+    return run.planned is not None and timedelta() <= world - run.planned < PATIENCE

@@ -1,0 +1,157 @@
+"""The service's round: a loop that wakes every subject at its time, from the study's own database.
+
+Prefect runs the journeys as long as it answers. When it does not, subjects are advanced without it, so that
+no reminder waits for Prefect; when it answers again, the repair shows what happened meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+
+from deployments.apply import FLOWS
+from deployments.link import PrefectLink
+from deployments.repair import Repair
+from deployments.rest import Rest
+from deployments.runner import Runner, shared_clients
+from deployments.waker import Waker
+from flows.flow_runs import JOURNEY, FlowRun, PrefectSilent
+from flows.runtime import Runtime
+from tasks.queries import SubjectRow, due_subjects
+
+BEAT_SECONDS = 1.0
+AHEAD_SECONDS = 2.0
+FIND_SECONDS = 2.0
+ASK_SECONDS = 10.0
+DRAIN_SECONDS = 10.0
+AT_ONCE = 200
+
+log = logging.getLogger(__name__)
+
+
+class Round:
+    """Wakes subjects, hands over again what failed, runs what else Prefect has due, repairs."""
+
+    def __init__(self, study: Runtime, repair_seconds: float) -> None:
+        self._study = study
+        self._clock = study.clock
+        self._repair_seconds = repair_seconds
+        self.link = PrefectLink(study.prefect_api)
+        self._runner = Runner(self.link.runs)
+        self._waker = Waker(study, self.link, self._runner)
+        self._rest = Rest()
+        self._held: dict[str, asyncio.Task[None]] = {}
+        self._others: set[asyncio.Task[Any]] = set()
+        self._repairing = asyncio.Lock()
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Claim nothing more; `go` ends when what has begun has ended, after 10 s at most."""
+        self._runner.close()
+        self._stop.set()
+
+    async def go(self) -> bool:
+        """Go round until `stop`; whether everything that had begun came to its end."""
+        async with shared_clients():
+            beats = [asyncio.create_task(self._every(seconds, step)) for seconds, step in self._steps()]
+            stopped = asyncio.create_task(self._stop.wait())
+            await asyncio.wait([stopped, *beats], return_when=asyncio.FIRST_COMPLETED)
+            self.stop()
+            drained = await self._drain(beats)
+            for beat in beats:
+                if beat.done():
+                    beat.result()
+            return drained
+
+    def _steps(self) -> Iterable[tuple[float, Callable[[], Awaitable[None]]]]:
+        yield FIND_SECONDS, self._find_prefect
+        yield BEAT_SECONDS, self._wake_due
+        yield BEAT_SECONDS, self._hand_over_again
+        yield ASK_SECONDS, self._run_others
+        yield self._repair_seconds, self._repair
+
+    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._stop.is_set():
+            began = loop.time()
+            try:
+                await step()
+            except PrefectSilent as reason:
+                self.link.lost(reason)
+            except OperationalError as problem:
+                log.error("The study's database does not answer, trying again: %s", problem.orig)
+            await self._pause(began + seconds - loop.time())
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), max(seconds, 0.001))
+        except TimeoutError:
+            return
+
+    async def _wake_due(self) -> None:
+        until = self._clock.ahead(AHEAD_SECONDS)
+        for row in await asyncio.to_thread(due_subjects, self._study.store, until, AT_ONCE):
+            if row.code not in self._held and self._rest.is_over(row.code):
+                self._held[row.code] = asyncio.create_task(self._wake(row))
+
+    async def _wake(self, row: SubjectRow) -> None:
+        try:
+            if await self._time_comes(row):
+                await self._waker.wake(row)
+            self._rest.succeeded(row.code)
+        except Exception:
+            # One subject's failure must not keep the others waiting; it is tried again, and repaired.
+            seconds = self._rest.failed(row.code)
+            log.exception("%s could not be woken; trying again in %g s.", row.code, seconds)
+        finally:
+            del self._held[row.code]
+
+    async def _time_comes(self, row: SubjectRow) -> bool:
+        """Wait for the subject's time; False when the round is stopped before."""
+        assert row.wake_at is not None
+        while (seconds := self._clock.seconds_until(row.wake_at)) > 0 and not self._stop.is_set():
+            await self._pause(seconds)
+        return not self._stop.is_set()
+
+    async def _hand_over_again(self) -> None:
+        await asyncio.to_thread(self._study.hand_over)
+
+    async def _find_prefect(self) -> None:
+        if await self.link.find():
+            await self._repair()
+
+    async def _run_others(self) -> None:
+        """Run what Prefect has due besides: events from forms, runs that somebody started or woke."""
+        if not self.link.answers:
+            return
+        deployments = self.link.deployments
+        world = self._clock.wall(self._clock.now())
+        for run in await asyncio.to_thread(self.link.runs.due, deployments.values(), world):
+            if run.id not in self._runner.executing:
+                task = asyncio.create_task(self._run_other(run))
+                self._others.add(task)
+                task.add_done_callback(self._others.discard)
+
+    async def _run_other(self, run: FlowRun) -> None:
+        flow = next(name for name, known in self.link.deployments.items() if known.id == run.deployment_id)
+        try:
+            await self._runner.run(FLOWS[flow], run, self._clock.wall(self._clock.now()))
+        except PrefectSilent as reason:
+            self.link.lost(reason)
+
+    async def _repair(self) -> None:
+        if not self.link.answers:
+            return
+        async with self._repairing:
+            await self.link.look_up()
+            repair = Repair(self._study, self.link.runs, self.link.deployments[JOURNEY])
+            await asyncio.to_thread(repair.all, self._runner.executing)
+
+    async def _drain(self, beats: list[asyncio.Task[None]]) -> bool:
+        begun = [*beats, *self._held.values(), *self._others]
+        _, running = await asyncio.wait(begun, timeout=DRAIN_SECONDS)
+        return not running

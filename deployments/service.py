@@ -1,0 +1,60 @@
+"""The round in a thread of its own.
+
+Not in the main thread: there Prefect would replace the handler of SIGTERM while a flow runs, and the service
+could not stop in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from deployments.round import DRAIN_SECONDS, Round
+from flows.runtime import Runtime
+
+# Wakes side by side, a hand-over that takes long, the round's own questions.
+THREADS = 16
+
+log = logging.getLogger(__name__)
+
+
+class RoundThread(threading.Thread):
+    """Runs the round on an event loop until `stop`."""
+
+    def __init__(self, study: Runtime, repair_seconds: float) -> None:
+        super().__init__(name="round", daemon=True)
+        self._study = study
+        self._repair_seconds = repair_seconds
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(THREADS, "effects"))
+        self._round: Round | None = None
+        self._drained = False
+
+    @property
+    def prefect_answers(self) -> bool:
+        """Whether the round has found Prefect."""
+        return self._round is not None and self._round.link.answers
+
+    def run(self) -> None:
+        """Go round; called by `start`."""
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._go())
+
+    def stop(self) -> int:
+        """Let what has begun end; 0 when it did, 1 when something was left, which the next start mends."""
+        self._loop.call_soon_threadsafe(self._stop)
+        self.join(DRAIN_SECONDS + 2)
+        return 0 if self._drained else 1
+
+    def _stop(self) -> None:
+        if self._round is not None:
+            self._round.stop()
+
+    async def _go(self) -> None:
+        self._round = Round(self._study, self._repair_seconds)
+        try:
+            self._drained = await self._round.go()
+        except Exception:
+            log.exception("The service cannot go on.")

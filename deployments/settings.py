@@ -1,0 +1,95 @@
+"""What a user may set: environment variables with the prefix ITP_, also from a file `.env`.
+
+The environment wins over `.env`. Prefect's own PREFECT_* variables keep their meaning: PREFECT_API_URL names
+a Prefect server that runs elsewhere, and without it the service runs its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from itp_events.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the service keeps its data, whom it tells, and which Prefect it uses."""
+
+    data_dir: Path = Path(".itp")
+    database_url: str = ""
+    apprise_config: Path | None = None
+    protocol: Path | None = None
+    prefect_port: int = 4200
+    prefect_api_url: str | None = None
+    clock_speed: float | None = None
+    clock_start: datetime | None = None
+    repair_seconds: float = 180.0
+
+    @property
+    def database(self) -> str:
+        """The study's database, as an SQLAlchemy URL; by default SQLite in the data directory."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'study.db').absolute()}"
+
+    @property
+    def prefect_api(self) -> str:
+        """The address of Prefect's API."""
+        return self.prefect_api_url or f"http://127.0.0.1:{self.prefect_port}/api"
+
+
+def load_settings(environ: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")) -> Settings:
+    """Read the settings.
+
+    Raises:
+        BadInput: a variable that cannot be read as what it should be, by name.
+    """
+    values = _read_dotenv(dotenv) | dict(environ)
+    found = {name: values[f"ITP_{name.upper()}"] for name in _READERS if values.get(f"ITP_{name.upper()}")}
+    settings = {name: _read(name, value) for name, value in found.items()}
+    return Settings(**settings, prefect_api_url=values.get("PREFECT_API_URL") or None)  # type: ignore[arg-type]
+
+
+def _existing(value: str) -> Path:
+    path = Path(value).expanduser()
+    if not path.exists():
+        raise ValueError("no such file")
+    return path
+
+
+def _instant(value: str) -> datetime:
+    instant = datetime.fromisoformat(value)
+    if instant.tzinfo is None:
+        raise ValueError("an instant needs its offset, as 2026-01-05T09:00:00+08:00")
+    return instant
+
+
+_READERS = {
+    "data_dir": lambda value: Path(value).expanduser(),
+    "database_url": str,
+    "apprise_config": _existing,
+    "protocol": _existing,
+    "prefect_port": int,
+    "clock_speed": float,
+    "clock_start": _instant,
+    "repair_seconds": float,
+}
+
+
+def _read(name: str, value: str) -> object:
+    try:
+        return _READERS[name](value)  # type: ignore[operator]
+    except ValueError as problem:
+        raise BadInput(f"{value!r} cannot be used: {problem}", f"ITP_{name.upper()}") from problem
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (
+        line.removeprefix("export ").partition("=") for line in lines if line and not line.startswith("#")
+    )
+    return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}

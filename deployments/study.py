@@ -1,0 +1,32 @@
+"""Opens the study that the settings name."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from tasks.notify import Channels
+
+from deployments.clock import Clock, open_clock
+from deployments.settings import Settings
+from flows.runtime import Runtime
+from itp_events.protocol_file import load_protocol
+from tasks.queries import all_subjects
+from tasks.store import Store
+
+
+def open_study(settings: Settings) -> Runtime:
+    """Open the study's store, protocol, channels and clock.
+
+    Raises:
+        ItpError: one line that says which of them cannot be opened, and why.
+    """
+    protocol = load_protocol(settings.protocol)
+    channels = Channels.from_config(settings.apprise_config)
+    store = Store.open(settings.database)
+    return Runtime(store, protocol, channels, _clock(settings, store), settings.prefect_api)
+
+
+def _clock(settings: Settings, store: Store) -> Clock:
+    database = sa.make_url(settings.database).render_as_string(hide_password=True)
+    wanted = (settings.clock_speed, settings.clock_start)
+    is_empty = settings.clock_speed is None or not all_subjects(store)
+    return open_clock(settings.data_dir, database, *wanted, study_is_empty=is_empty)

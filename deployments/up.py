@@ -1,0 +1,110 @@
+"""`itp up`: the whole service on this machine, in one process tree.
+
+This process holds the round, and Prefect's server is its child. The main thread only waits for Ctrl-C or
+SIGTERM, and sees to the child.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deployments.lock import sole_service
+from deployments.server import PrefectServer, prefect_environment
+from deployments.settings import Settings
+from deployments.study import open_study
+from flows.runtime import Runtime, use
+
+READY_SECONDS = 30.0
+WATCH_SECONDS = 0.2
+RESTART_SECONDS = 3.0
+
+log = logging.getLogger(__name__)
+
+
+def main(settings: Settings) -> int:
+    """Run the service until Ctrl-C or SIGTERM; 0 when it was asked to stop and everything begun had ended.
+
+    Raises:
+        ItpError: one line that says why it cannot start.
+    """
+    asked = _stop_signals()
+    data_dir = settings.data_dir.absolute()
+    with sole_service(data_dir):
+        study = open_study(settings)
+        use(lambda: study)
+        os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
+        with _prefect(settings, data_dir) as server:
+            code = _serve(settings, study, server, asked)
+        study.store.close()
+    return code
+
+
+def _stop_signals() -> threading.Event:
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    return asked
+
+
+@contextmanager
+def _prefect(settings: Settings, data_dir: Path) -> Iterator[PrefectServer | None]:
+    """Prefect's server as our child, unless PREFECT_API_URL names one."""
+    if settings.prefect_api_url:
+        yield None
+        return
+    server = PrefectServer(
+        data_dir / "prefect", settings.prefect_port, data_dir / "logs" / "prefect-server.log"
+    )
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _serve(settings: Settings, study: Runtime, server: PrefectServer | None, asked: threading.Event) -> int:
+    # Prefect is loaded here, after the environment is set and while its server starts.
+    from deployments.logs import set_up_logs
+    from deployments.service import RoundThread
+
+    set_up_logs(settings.data_dir.absolute() / "logs")
+    service = RoundThread(study, settings.repair_seconds)
+    service.start()
+    began = time.monotonic()
+    _say(f"Starting; timers run already. Data in {settings.data_dir.absolute()}")
+    announced = False
+    while not asked.wait(WATCH_SECONDS) and service.is_alive():
+        _keep_running(server)
+        if not announced and (service.prefect_answers or time.monotonic() - began > READY_SECONDS):
+            announced = True
+            _announce(settings, study, service.prefect_answers)
+    _say("Stopping ...")
+    return service.stop()
+
+
+def _keep_running(server: PrefectServer | None) -> None:
+    if server is not None and server.pid is None and server.rested(RESTART_SECONDS):
+        log.warning("Prefect's server ended; starting it again. See %s", server.log)
+        server.start()
+
+
+def _announce(settings: Settings, study: Runtime, prefect_answers: bool) -> None:
+    ui = settings.prefect_api.removesuffix("/api")
+    if prefect_answers:
+        _say(f"Ready. Prefect's UI: {ui}")
+    else:
+        _say(f"Prefect does not answer yet at {ui}; reminders go out without it.")
+    _say(f"Notices go to: {study.channels}")
+    _say("Try next, in another terminal: itp record --help, itp subjects, itp agenda. Ctrl-C stops this.")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the service speaks to who started it

@@ -1,0 +1,75 @@
+"""Wakes one subject at its time: through its flow run, or without Prefect when Prefect does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from prefect.client.schemas.objects import State, StateType
+
+from deployments.link import PrefectLink
+from deployments.runner import Runner
+from flows.flow_runs import JOURNEY, PrefectSilent
+from flows.runtime import Runtime
+from flows.shown import waiting
+from flows.subject_journey import subject_journey
+from tasks.queries import SubjectRow, subject
+
+EXACT = timedelta(seconds=1)
+DIRECTLY_AT_A_TIME = 4
+
+
+class Waker:
+    """Wakes subjects; every step of it may be repeated without harm."""
+
+    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner) -> None:
+        self._study = study
+        self._clock = study.clock
+        self._link = link
+        self._runner = runner
+        self._places = asyncio.Semaphore(DIRECTLY_AT_A_TIME)
+
+    async def wake(self, row: SubjectRow) -> None:
+        """Do what is due for the subject, and wait for what comes next.
+
+        When every place in the runner is taken, what is due is done first and the flow run shows it later:
+        many subjects are due at the same minute of the morning.
+        """
+        if self._runner.is_full or not self._link.answers:
+            await self.directly(row.code)
+        if self._link.answers and not await self._by_flow_run(row):
+            await self.directly(row.code)
+
+    async def directly(self, code: str) -> None:
+        """Advance the subject and hand over what is due, without Prefect."""
+        async with self._places:
+            standing = await asyncio.to_thread(self._study.advance, code, self._clock.now())
+            if standing.due_notices:
+                await asyncio.to_thread(self._study.hand_over, code)
+
+    async def _by_flow_run(self, row: SubjectRow) -> bool:
+        if row.flow_run_id is None:
+            return False
+        run = self._link.deployments[JOURNEY].journey(UUID(row.flow_run_id), row.code)
+        try:
+            left = await self._runner.run(subject_journey, run, self._clock.wall(self._clock.now()))
+            return left is not None and await self._is_in_order(row.code, run.id, left)
+        except PrefectSilent as reason:
+            self._link.lost(reason)
+            return False
+
+    async def _is_in_order(self, code: str, run: UUID, left: State) -> bool:
+        if left.type == StateType.SCHEDULED:
+            await asyncio.to_thread(self._show_change, code, run, left.state_details.scheduled_time)
+        return left.type in (StateType.SCHEDULED, StateType.COMPLETED)
+
+    def _show_change(self, code: str, run: UUID, shown: datetime | None) -> None:
+        """Show the wait anew when an event was recorded while the flow run was leaving."""
+        row = subject(self._study.store, code)
+        if row is None or shown is None or self._is_shown(row, shown):
+            return
+        self._link.runs.propose(run, waiting(row, self._clock))
+
+    def _is_shown(self, row: SubjectRow, shown: datetime) -> bool:
+        return row.wake_at is not None and abs(self._clock.wall(row.wake_at) - shown) < EXACT

@@ -1,0 +1,191 @@
+"""The subjects' flow runs as Prefect's API shows them: found, created, planned, claimed.
+
+Plain HTTP with short timeouts, so that a door answers at once whether Prefect answers or not, and a command
+need not load Prefect. Instants here are the world's, UTC, as in Prefect.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from itp_events.errors import ItpError
+
+JOURNEY = "subject-journey"
+RECORD_EVENT = "record-event"
+PAGE = 200
+DUE_AT_ONCE = 50
+# Prefect's server asks with these to be called again in a moment.
+BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE})
+
+State = dict[str, Any]
+
+
+class PrefectSilent(ItpError):
+    """Prefect's server does not answer, or answers that it cannot now."""
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """One flow run: where it stands, and for when it is planned."""
+
+    id: UUID
+    name: str
+    flow_id: UUID
+    deployment_id: UUID | None
+    state_type: str
+    state_name: str
+    since: datetime | None
+    planned: datetime | None
+    tags: tuple[str, ...]
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A flow as Prefect knows it: what its runs belong to."""
+
+    id: UUID
+    flow_id: UUID
+
+    def journey(self, run: UUID, code: str) -> FlowRun:
+        """A subject's flow run as far as it is known without asking Prefect."""
+        return FlowRun(run, code, self.flow_id, self.id, "", "", None, None, (), {"subject": code})
+
+
+def scheduled(at: datetime, name: str = "Scheduled", message: str = "") -> State:
+    """The state of a run that waits until the instant `at`."""
+    details = {"scheduled_time": at.isoformat()}
+    return {"type": "SCHEDULED", "name": name, "message": message, "state_details": details}
+
+
+def pending(at: datetime) -> State:
+    """The state of a run claimed for `at`, so that Prefect lets it run from that instant, however planned."""
+    return {"type": "PENDING", "name": "Pending", "state_details": {"scheduled_time": at.isoformat()}}
+
+
+class FlowRuns:
+    """Prefect's API, as far as it concerns flow runs; every call may raise PrefectSilent."""
+
+    def __init__(self, api: str, seconds: float = 2.0) -> None:
+        secret = os.environ.get("PREFECT_API_AUTH_STRING")
+        user, _, password = (secret or "").partition(":")
+        auth = httpx.BasicAuth(user, password) if secret else None
+        self._seconds = seconds
+        self._http = httpx.Client(base_url=api, timeout=seconds, auth=auth, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def deployment(self, flow: str) -> Deployment | None:
+        """The deployment of a flow, which bears the same name; None when there is none."""
+        answer = self._call("GET", f"/deployments/name/{flow}/{flow}", absent_is_none=True)
+        return answer and Deployment(UUID(answer["id"]), UUID(answer["flow_id"]))
+
+    def find(self, codes: Sequence[str]) -> dict[str, FlowRun]:
+        """The subjects' journeys that exist, by subject code."""
+        found = [run for page in _pages(codes) for run in self._filter(page)]
+        return {run["idempotency_key"]: _flow_run(run) for run in found}
+
+    def read(self, run: UUID) -> FlowRun | None:
+        """One flow run; None when there is none."""
+        answer = self._call("GET", f"/flow_runs/{run}", absent_is_none=True)
+        return answer and _flow_run(answer)
+
+    def create(self, deployment: Deployment, code: str, state: State, tags: Iterable[str] = ()) -> FlowRun:
+        """Create a subject's journey, or answer with the one it has."""
+        run = {"name": code, "idempotency_key": code, "parameters": {"subject": code}, "state": state}
+        path = f"/deployments/{deployment.id}/create_flow_run"
+        return _flow_run(self._call("POST", path, run | {"tags": list(tags)}))
+
+    def propose(self, run: UUID, state: State) -> bool:
+        """Propose a state; whether Prefect accepted it."""
+        answer = self._call("POST", f"/flow_runs/{run}/set_state", {"state": state}, absent_is_none=True)
+        return answer is not None and answer["status"] == "ACCEPT"
+
+    def force(self, run: UUID, state: State) -> None:
+        """Set a state against Prefect's rules for the order of states."""
+        self._call("POST", f"/flow_runs/{run}/set_state", {"state": state, "force": True})
+
+    def tag(self, run: UUID, tags: Iterable[str]) -> None:
+        """Replace a run's tags."""
+        self._call("PATCH", f"/flow_runs/{run}", {"tags": list(tags)})
+
+    def delete(self, run: UUID) -> None:
+        """Delete a run that no deployment can ever start again."""
+        self._call("DELETE", f"/flow_runs/{run}", absent_is_none=True)
+
+    def due(self, deployments: Iterable[Deployment], before: datetime) -> list[FlowRun]:
+        """Runs planned for `before` or earlier that nobody has claimed."""
+        query = {
+            "deployment_ids": [str(deployment.id) for deployment in deployments],
+            "scheduled_before": before.isoformat(),
+        }
+        answer = self._call("POST", "/deployments/get_scheduled_flow_runs", query | {"limit": DUE_AT_ONCE})
+        return [_flow_run(run) for run in answer]
+
+    def _filter(self, codes: Sequence[str]) -> list[dict[str, Any]]:
+        runs = {"idempotency_key": {"any_": list(codes)}}
+        query = {"flow_runs": runs, "flows": {"name": {"any_": [JOURNEY]}}, "limit": PAGE}
+        found: list[dict[str, Any]] = self._call("POST", "/flow_runs/filter", query)
+        return found
+
+    def _call(self, method: str, path: str, body: Any = None, *, absent_is_none: bool = False) -> Any:
+        answer = self._patiently(method, path, body)
+        if absent_is_none and answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if answer.is_error:
+            raise PrefectSilent(
+                f"Prefect answers {answer.status_code} to {method} {path}: {answer.text[:200]}"
+            )
+        return answer.json() if answer.content else None
+
+    def _patiently(self, method: str, path: str, body: Any) -> httpx.Response:
+        deadline = time.monotonic() + self._seconds
+        while True:
+            answer = self._once(method, path, body)
+            if answer.status_code not in BUSY or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.05)  # noqa: TID251 - nothing tells when the server's SQLite is free again
+
+    def _once(self, method: str, path: str, body: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, json=body)
+        except httpx.TransportError as problem:
+            raise PrefectSilent(f"Prefect does not answer at {self._http.base_url}: {problem!r}") from problem
+
+
+def _pages(codes: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (codes[first : first + PAGE] for first in range(0, len(codes), PAGE))
+
+
+def _flow_run(body: dict[str, Any]) -> FlowRun:
+    state = body["state"] or {}
+    return FlowRun(
+        id=UUID(body["id"]),
+        name=body["name"],
+        flow_id=UUID(body["flow_id"]),
+        deployment_id=_uuid(body["deployment_id"]),
+        state_type=state.get("type", ""),
+        state_name=state.get("name", ""),
+        since=_instant(state.get("timestamp")),
+        planned=_instant(state.get("state_details", {}).get("scheduled_time")),
+        tags=tuple(body["tags"]),
+        parameters=body["parameters"],
+    )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return UUID(text) if text else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,57 @@
+"""The door inside Prefect: a form in its UI, and events posted to its events API.
+
+Post an event named like the CloudEvent's type, with the CloudEvent as its payload:
+
+    POST /api/events
+    [{"occurred": "2026-01-05T01:30:00Z", "event": "itp.subject.enrolled", "id": "<uuid>",
+      "resource": {"prefect.resource.id": "itp.subject.ITP-007"}, "payload": {"specversion": "1.0", ...}}]
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from prefect import State, flow
+from prefect.client.schemas.objects import StateType
+from prefect.states import Completed
+
+from flows.door import record_and_show
+from flows.flow_runs import RECORD_EVENT
+from flows.runtime import current
+from itp_events.errors import ItpError, Refused
+from itp_events.events import Event, parse_event
+
+INVESTIGATORS_ONLY = "itp.withdrawal.decided"
+
+
+@flow(name=RECORD_EVENT, persist_result=False, retries=0)
+async def record_event(event: dict[str, Any]) -> State:
+    """Record one event of a subject: a CloudEvent as JSON."""
+    study = current()
+    try:
+        stated = _parse(event)
+    except ItpError as error:
+        return refused(error)
+    answers = await asyncio.to_thread(record_and_show, study, [stated], study.clock.now())
+    if answers[0].error is not None:
+        return refused(answers[0].error)
+    return Completed(name=answers[0].status.capitalize(), message=f"{stated.type} of {stated.subject}")
+
+
+def refused(error: ItpError) -> State:
+    """The run's state when the door did its work and says no.
+
+    Of type FAILED, so that nobody who filled in the form takes the event for recorded; named Refused, so that
+    nobody takes it for a failure of the software, which is named Failed.
+    """
+    return State(type=StateType.FAILED, name="Refused", message=str(error))
+
+
+def _parse(event: dict[str, Any]) -> Event:
+    stated = parse_event(event)
+    if stated.type == INVESTIGATORS_ONLY:
+        raise Refused(
+            "role", "only an investigator may decide, and Prefect cannot tell who asks: use `itp record`"
+        )
+    return stated

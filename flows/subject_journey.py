@@ -1,0 +1,41 @@
+"""One subject's way from enrolment to month 12, or to an early exit: one flow run for all of it.
+
+The run wakes, does what is due, and leaves again with a state that says what it waits for and until when. It
+wakes at that time, or earlier when an event was recorded; it starts from the top each time, and everything it
+knows is in the study's own log. A failure of the software shows as Failed, never as something that happened
+to the subject; the service puts the run back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefect import State, flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed
+
+from flows.durable_wait import show_tags, wait_until
+from flows.flow_runs import JOURNEY
+from flows.runtime import current
+
+
+@flow(name=JOURNEY, persist_result=False, retries=0)
+async def subject_journey(subject: str) -> State:
+    """Do what is due for the subject now, then wait for what comes next."""
+    study = current()
+    now = study.clock.now()
+    standing = await asyncio.to_thread(study.advance, subject, now)
+    if standing.due_notices:
+        await hand_over(subject)
+        standing = await asyncio.to_thread(study.advance, subject, now)
+    await show_tags(standing.tags)
+    if standing.wake_at is None:
+        return Completed(name=standing.state, message=standing.message)
+    return await wait_until(study.clock.wall(standing.wake_at), standing.state, standing.message)
+
+
+# Each wake hands over anew: a result that Prefect remembered would stop the second reminder.
+@task(name="hand over notices", cache_policy=NO_CACHE, persist_result=False)
+async def hand_over(subject: str) -> None:
+    """Hand the subject's due notices to the people they are for."""
+    await asyncio.to_thread(current().hand_over, subject)
