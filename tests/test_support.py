@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support import Receiver, free_port, wait_until
-from tests.support.postgres import NAMED_BY, _own_server, fresh_database, postgres_server
+from tests.support.postgres import NAMED_BY, own_server, fresh_database, postgres_server
 from tests.support.prefect_server import PrefectServer
 
 
@@ -106,7 +106,7 @@ def test_a_named_postgresql_that_does_not_answer_is_said(monkeypatch: pytest.Mon
 
 
 def test_a_machine_without_postgresql_gets_one_of_its_own() -> None:
-    with _own_server() as server, fresh_database(server) as url:
+    with own_server() as server, fresh_database(server) as url:
         engine = sa.create_engine(url)
         with engine.connect() as connection:
             assert connection.scalar(sa.text("SELECT 1")) == 1

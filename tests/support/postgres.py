@@ -40,7 +40,7 @@ def postgres_server() -> Iterator[URL]:
     elif _answers(USUAL):
         yield USUAL
     else:
-        with _own_server() as url:
+        with own_server() as url:
             yield url
 
 
@@ -73,7 +73,7 @@ def _answers(url: URL) -> bool:
 
 
 @contextmanager
-def _own_server() -> Iterator[URL]:
+def own_server() -> Iterator[URL]:
     """A server from the programs that the development requirements bring, stopped at the end."""
     # Not pytest's tmp_path: PostgreSQL's own user cannot enter root's folders.
     home = Path(tempfile.mkdtemp(prefix="itp-postgres-"))

@@ -1,0 +1,51 @@
+"""The examples that the README leads a new user through can be used on any day."""
+
+import json
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from itp_events.events import parse_event
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+FILES = sorted(EXAMPLES.glob("*.json"))
+
+
+def _today(file: Path) -> dict[str, Any]:
+    script = ["sh", str(EXAMPLES / "today.sh"), str(file)]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    event: dict[str, Any] = json.loads(done.stdout)
+    return event
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_example_is_an_event_of_the_catalogue(file: Path) -> None:
+    assert parse_event(json.loads(file.read_text())).subject == "ITP-007"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_an_example_moved_to_today_happens_on_the_day_it_is_reported_at_the_site(file: Path) -> None:
+    event = _today(file)
+    reported = datetime.fromisoformat(event["time"]).astimezone(ZoneInfo("Asia/Shanghai"))
+    assert event["data"]["on"] == reported.date().isoformat()
+    assert event["time"] != json.loads(file.read_text())["time"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_an_example_moved_to_today_changes_nothing_but_its_dates(file: Path) -> None:
+    moved, written = _today(file), json.loads(file.read_text())
+    for event in (moved, written):
+        del event["time"]
+        event["data"] = {
+            key: value for key, value in event["data"].items() if key not in ("on", "first_infusion_on")
+        }
+    assert moved == written
+
+
+def test_consent_in_the_example_is_not_moved_and_so_never_follows_enrolment() -> None:
+    data = _today(EXAMPLES / "enrol.json")["data"]
+    assert data["consent_on"] < data["on"] == data["first_infusion_on"]
