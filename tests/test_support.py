@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support import Receiver, free_port, wait_until
-from tests.support.postgres import NAMED_BY, own_server, fresh_database, postgres_server
+from tests.support.postgres import NAMED_BY, fresh_database, own_server, postgres_server
 from tests.support.prefect_server import PrefectServer
 
 
