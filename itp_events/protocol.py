@@ -51,7 +51,12 @@ def _span(value: object) -> object:
         parsed = pendulum.parse(value) if isinstance(value, str) and value.startswith("P") else None
     except ValueError:
         parsed = None
-    if not isinstance(parsed, pendulum.Duration) or parsed.hours or parsed.minutes or parsed.remaining_seconds:
+    if (
+        not isinstance(parsed, pendulum.Duration)
+        or parsed.hours
+        or parsed.minutes
+        or parsed.remaining_seconds
+    ):
         raise ValueError("must be an ISO 8601 duration in whole days, weeks or months, as P3D, P2W or P1M")
     months = parsed.years * 12 + parsed.months
     return Span(months, parsed.weeks * 7 + parsed.remaining_days, str(value))
@@ -321,7 +326,10 @@ def _check_codes(visits: tuple[Visit, ...]) -> None:
     if doubled:
         raise ValueError(f"visits: {', '.join(sorted(doubled))} stands more than once")
     epochs = [visit.epoch for visit in visits]
-    if epochs != sorted(epochs, key=("treatment", "follow-up").index) or set(epochs) != {"treatment", "follow-up"}:
+    if epochs != sorted(epochs, key=("treatment", "follow-up").index) or set(epochs) != {
+        "treatment",
+        "follow-up",
+    }:
         raise ValueError("visits: the treatment visits come first, then those of follow-up; both are needed")
 
 
@@ -335,7 +343,9 @@ def _check_anchor(visit: Visit, visits: tuple[Visit, ...]) -> None:
             raise ValueError(f"visits: circular anchor: {' -> '.join([*chain, anchor])}")
         chain.append(anchor)
     if anchor == END_OF_TREATMENT and visit.epoch == "treatment":
-        raise ValueError(f"visits: circular anchor: {visit.code} is treatment and hangs on the end of treatment")
+        raise ValueError(
+            f"visits: circular anchor: {visit.code} is treatment and hangs on the end of treatment"
+        )
     order = [other.code for other in visits]
     if len(chain) > 1 and order.index(chain[1]) > order.index(visit.code):
         raise ValueError(f"visits: {visit.code} must come after its anchor {chain[1]}")

@@ -37,7 +37,7 @@ def parse_protocol(text: str, name: str) -> Protocol:
         value = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise _unreadable(error, name) from error
-    if not isinstance(value, dict):
+    if root is None or not isinstance(value, dict):
         raise BadProtocol("must be a mapping, as the built-in protocol is", f"{name}:1", 1)
     _refuse_doubled_keys(root, name)
     try:

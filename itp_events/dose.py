@@ -1,0 +1,60 @@
+"""The dose: cells per kg of the protocol times the weight known last; what was given compared with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from itp_events.events import Completed, Event
+from itp_events.subject import Subject, as_data
+from itp_events.view import View
+from itp_events.windows import PlannedVisit
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """A weight in kg, its site-local date, and at which event it was taken."""
+
+    kg: float
+    on: date
+    at: str
+
+
+def weighings(subject: Subject, before: Event | None = None) -> list[Weighing]:
+    """The weights known, the oldest first; with `before`, only those that stand before that event."""
+    enrolled = subject.enrolled
+    found = [Weighing(enrolled.weight_kg, enrolled.on, "enrolment")]
+    for event in subject.of(Completed):
+        if before and subject.place(event) >= subject.place(before):
+            break
+        data = as_data(event, Completed)
+        if data.weight_kg:
+            found.append(Weighing(data.weight_kg, data.on, data.visit))
+    return found
+
+
+def planned_cells(seen: View, weighing: Weighing) -> float:
+    """How many cells the protocol gives for a weight."""
+    return seen.protocol.dose.cells_per_kg * weighing.kg
+
+
+def deviates(seen: View, planned: PlannedVisit) -> bool:
+    """Whether the cells given differ from the planned dose by more than the protocol's limit."""
+    event = planned.event
+    if event is None or planned.on is None or planned.visit.epoch != "treatment":
+        return False
+    given = as_data(event, Completed).cells_given
+    if given is None:
+        return False
+    dose = planned_cells(seen, weighings(seen.subject, event)[-1])
+    return abs(given - dose) > seen.protocol.dose.deviation * dose
+
+
+def weight_change(seen: View) -> float | None:
+    """The relative change of weight since the last infusion, where it exceeds the protocol's limit."""
+    subject = seen.subject
+    last = next((each for each in reversed(seen.visits) if each.visit.epoch == "treatment" and each.on), None)
+    now = weighings(subject)[-1].kg
+    then = weighings(subject, last.event)[-1].kg if last else subject.enrolled.weight_kg
+    change = (now - then) / then
+    return change if abs(change) > seen.protocol.dose.weight_change else None

@@ -1,0 +1,60 @@
+"""Dates and decisions in words: which event, which rule, which source."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from itp_events.protocol import ENROLMENT, Span
+from itp_events.windows import PlannedVisit
+
+_UNITS = ((7, "week"), (1, "day"))
+
+
+def day(value: date) -> str:
+    """A date that nobody misreads, as `26 Jan 2026`."""
+    return f"{value.day} {value:%b} {value.year}"
+
+
+def days(first: date, last: date) -> str:
+    """A span of dates, as `23 to 29 Jan 2026`."""
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day} to {day(last)}"
+    if first.year == last.year:
+        return f"{first.day} {first:%b} to {day(last)}"
+    return f"{day(first)} to {day(last)}"
+
+
+def span(value: Span) -> str:
+    """A duration in words, as `2 weeks`, the way the protocol file writes it."""
+    if value.months:
+        return _count(value.months, "month")
+    size, unit = next(
+        pair for pair in _UNITS if value.days % pair[0] == 0 and value.text.endswith(pair[1][0].upper())
+    )
+    return _count(value.days // size, unit)
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def reason(planned: PlannedVisit) -> str:
+    """Why a visit's window lies where it lies, in one sentence, with the sources of the rules."""
+    rule = planned.visit
+    target = f"target {day(planned.target)} ({rule.source.target})"
+    window = f"window {days(planned.opens, planned.closes)} ({rule.source.window})"
+    offset = "on the day of" if not (rule.target.months or rule.target.days) else f"{span(rule.target)} after"
+    return f"{target}, {window}: {offset} {_anchor(planned)}"
+
+
+def _anchor(planned: PlannedVisit) -> str:
+    anchor = planned.anchor
+    name = "enrolment" if anchor.code == ENROLMENT else anchor.code
+    if anchor.code == ENROLMENT:
+        return f"{name} on {day(anchor.on)}"
+    words = {
+        "actual": f"{name}, done on {day(anchor.on)}",
+        "planned": f"{name}, which was missed: its target {day(anchor.on)} counts",
+        "projected": f"{name}, still open: projected from its target {day(anchor.on)}",
+    }
+    return words[anchor.basis]

@@ -1,0 +1,157 @@
+"""What a notice says: the facts that fill its text, as JSON types. Subject codes only, never names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+from itp_events.dose import planned_cells, weighings, weight_change
+from itp_events.duties import Duty
+from itp_events.eligibility import unmet
+from itp_events.events import (
+    AdverseEvent,
+    Completed,
+    ContactAttempted,
+    Event,
+    MedicationChanged,
+    Pregnancy,
+)
+from itp_events.explain import reason
+from itp_events.protocol import Reminder
+from itp_events.subject import as_data
+from itp_events.view import View
+from itp_events.windows import Ending, PlannedVisit
+
+
+def facts(seen: View, duty: Duty) -> dict[str, Any]:
+    """The facts for a duty's text; absent ones left out, dates as YYYY-MM-DD."""
+    found: dict[str, Any] = {}
+    if duty.planned:
+        found |= _of_visit(seen, duty.planned)
+    if duty.event:
+        found |= _of_event(seen, duty)
+    if duty.kind == "escalation":
+        found["day"] = duty.number
+    if _prepares(seen, duty):
+        found["dose"] = _dose(seen)
+    found |= _of_step(seen, duty)
+    return {key: _json(value) for key, value in found.items() if value is not None}
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _of_visit(seen: View, planned: PlannedVisit) -> dict[str, Any]:
+    anchor = planned.anchor
+    rule = seen.protocol.by_code.get(anchor.code)
+    return {
+        "visit_label": planned.visit.label,
+        "target": planned.target,
+        "opens": planned.opens,
+        "closes": planned.closes,
+        "t": planned.day,
+        "booked": planned.booked is not None,
+        "anchor_code": anchor.code,
+        "anchor_label": rule.label if rule else anchor.code,
+        "anchor_on": anchor.on,
+        "anchor_basis": anchor.basis,
+        "reason": reason(planned),
+        "on": planned.on,
+        "deviation_days": planned.deviation_days
+        or (planned.outside(planned.day) if planned.booked else None),
+    }
+
+
+def _of_event(seen: View, duty: Duty) -> dict[str, Any]:
+    event = next((each for each in seen.subject.facts if each.key == duty.event), None)
+    if event is None:
+        return {}
+    data = event.data
+    if isinstance(data, AdverseEvent):
+        return {"ae": data.ae, "term": data.term, "grade": data.grade, "on": data.on}
+    if isinstance(data, MedicationChanged):
+        return {"term": f"{data.drug}: {data.detail}", "on": data.on}
+    if isinstance(data, Pregnancy):
+        return {
+            "ae": event.id,
+            "term": "pregnancy of a partner" if data.partner else "pregnancy",
+            "on": data.on,
+        }
+    if isinstance(data, ContactAttempted):
+        return {"on": data.on}
+    return {} if isinstance(data, Completed) else {"on": getattr(data, "on", None)}
+
+
+def _prepares(seen: View, duty: Duty) -> Reminder | None:
+    if duty.planned is None or duty.kind != "reminder":
+        return None
+    rules = seen.protocol.reminders[duty.planned.visit.epoch]
+    return next((rule for rule in rules if rule.step == duty.step and rule.prepares_cells), None)
+
+
+def _dose(seen: View) -> dict[str, Any]:
+    known = weighings(seen.subject)[-1]
+    return {
+        "cells": planned_cells(seen, known),
+        "cells_per_kg": seen.protocol.dose.cells_per_kg,
+        "weight_kg": known.kg,
+        "weight_on": known.on.isoformat(),
+        "weight_source": known.at,
+        "weight_change": weight_change(seen),
+        "source": seen.protocol.dose.source,
+    }
+
+
+def _of_step(seen: View, duty: Duty) -> dict[str, Any]:
+    if duty.step.startswith("decision-"):
+        return {"attempt": duty.number} | _criterion(seen, duty)
+    make = _BY_STEP.get("sae" if duty.step.startswith("sae") else duty.step)
+    return make(seen, duty) if make else {}
+
+
+def _criterion(seen: View, duty: Duty) -> dict[str, Any]:
+    flag = next((each for each in seen.flags if each.event == duty.event), None)
+    return {"criterion": flag.criterion, "on": flag.on} if flag else {}
+
+
+def _clock(seen: View, duty: Duty) -> dict[str, Any]:
+    last = seen.protocol.alerts["sae"].clock_hours[-1]
+    started = duty.due - timedelta(hours=duty.number)
+    return {"hours": duty.number or last, "deadline": (started + timedelta(hours=last)).isoformat()}
+
+
+def _end(ending: Ending | None) -> dict[str, Any]:
+    if ending is None:
+        return {}
+    return {"criterion": ending.criterion, "decode": ending.decode, "term": ending.term, "on": ending.on}
+
+
+def _given(seen: View, duty: Duty) -> dict[str, Any]:
+    event: Event | None = duty.planned.event if duty.planned else None
+    if event is None:
+        return {}
+    planned = planned_cells(seen, weighings(seen.subject, event)[-1])
+    return {"given": as_data(event, Completed).cells_given, "planned": planned}
+
+
+def _stand_down(seen: View, duty: Duty) -> dict[str, Any]:
+    planned = duty.planned
+    if planned is None:
+        return {}
+    goes_on = planned.outcome is None and planned.firm and not seen.on_hold and not seen.exit
+    return {"old_date": duty.key.rsplit("/", 1)[1], "new_date": planned.day if goes_on else None}
+
+
+_BY_STEP: dict[str, Callable[[View, Duty], dict[str, Any]]] = {
+    "sae": _clock,
+    "flag": _criterion,
+    "exit": lambda seen, _: _end(seen.exit),
+    "treatment-stopped": lambda seen, _: _end(seen.stop),
+    "eligibility": lambda seen, _: {"unmet": list(unmet(seen.protocol, seen.subject.enrolled))},
+    "majority": lambda seen, _: {"age_years": seen.subject.enrolled.screening.age_years},
+    "dose-deviation": _given,
+    "stand-down": _stand_down,
+    "disposition": lambda _, duty: {"attempt": duty.number},
+}

@@ -1,0 +1,143 @@
+"""Letting events in: each of a batch is accepted or refused by itself, in the study's order.
+
+A batch is ordered by the dates on which things happened, then by when they were reported, then by
+position. A void and its restatement in one batch are judged together: both or neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Literal
+
+from itp_events.errors import ItpError, Refused
+from itp_events.events import Enrolled, Event, Voided
+from itp_events.order import Situation, permit
+from itp_events.protocol import Protocol, Site
+from itp_events.subject import as_data, happened, standing, voided_key
+
+_Place = tuple[date, datetime, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one event: accepted, known already, or refused with the reason."""
+
+    event: Event
+    status: Literal["accepted", "known", "refused"]
+    error: ItpError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One verdict per event in the batch's order, and the accepted events in the order to append them."""
+
+    verdicts: tuple[Verdict, ...]
+    accepted: tuple[Event, ...]
+
+
+def judge(protocol: Protocol, history: Sequence[Event], batch: Sequence[Event], now: datetime) -> Judgement:
+    """Judge a batch of one subject's events against its log at `now`, an aware instant."""
+    log = list(history)
+    found: dict[int, Verdict] = {}
+    for unit in _units(protocol, log, batch):
+        verdicts = _judge_unit(protocol, log, [batch[position] for position in unit], now)
+        found |= dict(zip(unit, verdicts, strict=True))
+    accepted = tuple(log[len(history) :])
+    return Judgement(tuple(found[position] for position in range(len(batch))), accepted)
+
+
+def _judge_unit(protocol: Protocol, log: list[Event], unit: list[Event], now: datetime) -> list[Verdict]:
+    trial = list(log)
+    verdicts = [_judge_one(protocol, trial, event, now) for event in unit]
+    if not any(isinstance(event.data, Enrolled) for event in standing(trial)) and len(trial) > len(log):
+        verdicts = [_without_enrolment(verdict) for verdict in verdicts]
+    refused = next((verdict for verdict in verdicts if verdict.status == "refused"), None)
+    if refused is None:
+        log[:] = trial
+        return verdicts
+    return [verdict if verdict.status == "refused" else _fallen(verdict, refused) for verdict in verdicts]
+
+
+def _without_enrolment(verdict: Verdict) -> Verdict:
+    if verdict.status != "accepted":
+        return verdict
+    subject = verdict.event.subject
+    why = f"{subject} would have no enrolment; send the void and the corrected enrolment in one batch"
+    return Verdict(verdict.event, "refused", Refused("void", why))
+
+
+def _fallen(verdict: Verdict, refused: Verdict) -> Verdict:
+    if verdict.status == "known":
+        return verdict
+    why = f"refused together with (source {refused.event.source}, id {refused.event.id}): {refused.error}"
+    return Verdict(verdict.event, "refused", Refused("together", why))
+
+
+def _judge_one(protocol: Protocol, log: list[Event], event: Event, now: datetime) -> Verdict:
+    if any(each.key == event.key for each in log):
+        return Verdict(event, "known")
+    try:
+        permit(Situation(protocol, tuple(log), now), event)
+    except ItpError as error:
+        return Verdict(event, "refused", error)
+    log.append(event)
+    return Verdict(event, "accepted")
+
+
+def _units(protocol: Protocol, log: Sequence[Event], batch: Sequence[Event]) -> list[list[int]]:
+    site = _site(protocol, [*log, *batch])
+    places = {position: _place(site, event, position) for position, event in enumerate(batch)}
+    units: list[tuple[_Place, list[int]]] = []
+    paired = _pairs(log, batch)
+    restated = set(paired.values())
+    for position in range(len(batch)):
+        if position in paired:
+            other = paired[position]
+            units.append((_unit_place(places, batch, position, other), [position, other]))
+        elif position not in restated:
+            units.append((places[position], [position]))
+    return [unit for _, unit in sorted(units)]
+
+
+def _unit_place(places: dict[int, _Place], batch: Sequence[Event], void: int, restated: int) -> _Place:
+    target = voided_key(batch[void])
+    behind = [places[i] for i, event in enumerate(batch) if event.key == target]
+    return max([places[restated], *behind])
+
+
+def _place(site: Site, event: Event, position: int) -> _Place:
+    return happened(site, event), event.time.astimezone(UTC), position
+
+
+def _site(protocol: Protocol, events: Sequence[Event]) -> Site:
+    enrolments = [event for event in events if isinstance(event.data, Enrolled)]
+    return protocol.site(as_data(enrolments[-1], Enrolled).site if enrolments else "default")
+
+
+def _pairs(log: Sequence[Event], batch: Sequence[Event]) -> dict[int, int]:
+    """Which void of a batch (position) goes with which restatement of the same batch."""
+    known = {event.key: event for event in [*log, *batch]}
+    pairs: dict[int, int] = {}
+    for position, event in enumerate(batch):
+        target = known.get(voided_key(event)) if isinstance(event.data, Voided) else None
+        if target is None:
+            continue
+        for other, candidate in enumerate(batch):
+            if other not in pairs.values() and _restates(candidate, target):
+                pairs[position] = other
+                break
+    return pairs
+
+
+def _restates(candidate: Event, target: Event) -> bool:
+    return (
+        candidate.key != target.key
+        and candidate.time >= target.time
+        and type(candidate.data) is type(target.data)
+        and all(
+            getattr(candidate.data, name, None) == getattr(target.data, name, None)
+            for name in ("visit", "ae")
+        )
+    )

@@ -1,0 +1,96 @@
+"""What the service itself has decided for a subject, read back from its own events in the log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+from urllib.parse import quote
+
+from itp_events.events import (
+    Event,
+    EventKey,
+    NoticeClosed,
+    NoticeIssued,
+    NoticeReopened,
+    NoticeSuperseded,
+    NoticeWithdrawn,
+    Voided,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """A notice as it was issued last: `row` is its key in the outbox, `touched` counts its events."""
+
+    row: str
+    notice: NoticeIssued
+    at: datetime
+    status: Literal["issued", "withdrawn", "closed"] = "issued"
+    touched: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A decision other than a notice (a miss, a flag, a stop, an exit) as it was recorded last."""
+
+    event: Event
+    stands: bool = True
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Notices and decisions by their stable keys."""
+
+    issues: dict[str, Issue] = field(default_factory=dict)
+    superseded: set[str] = field(default_factory=set)
+    decisions: dict[str, Recorded] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, decisions: Iterable[Event]) -> Ledger:
+        """The ledger that the service's own events give, in sequence order."""
+        ledger = cls()
+        for event in decisions:
+            ledger._enter(event)
+        return ledger
+
+    def _enter(self, event: Event) -> None:
+        data = event.data
+        if isinstance(data, NoticeIssued):
+            self.issues[stable(event.id)] = Issue(event.id, data, event.time)
+        elif isinstance(data, NoticeReopened):
+            self._touch(data.notice, "issued")
+        elif isinstance(data, NoticeWithdrawn):
+            self._touch(data.notice, "withdrawn")
+        elif isinstance(data, NoticeClosed):
+            self._touch(data.notice, "closed")
+        elif isinstance(data, NoticeSuperseded):
+            self.superseded.add(data.notice)
+        elif isinstance(data, Voided):
+            key = stable(data.event.id)
+            self.decisions[key] = replace(self.decisions[key], stands=False)
+        else:
+            self.decisions[stable(event.id)] = Recorded(event)
+
+    def _touch(self, row: str, status: Literal["issued", "withdrawn", "closed"]) -> None:
+        issue = self.issues[stable(row)]
+        self.issues[stable(row)] = replace(issue, status=status, touched=issue.touched + 1)
+
+
+def stable(row: str) -> str:
+    """The stable key of an outbox row or decision: its own key without the count of repetitions."""
+    return re.sub(r"#\d+$", "", row)
+
+
+def again(row: str) -> str:
+    """The key under which a duty that was fulfilled or contradicted is issued anew."""
+    key = stable(row)
+    count = int(row.removeprefix(key + "#")) if row != key else 1
+    return f"{key}#{count + 1}"
+
+
+def named(key: EventKey) -> str:
+    """An event's source and id as a part of a key; escaped, so that no id can imitate another key."""
+    return ":".join(quote(part, safe="") for part in key)

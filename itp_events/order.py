@@ -1,0 +1,264 @@
+"""The study's order: which well-formed events it permits. Each rule is one small function.
+
+ICH E6(R3) and 21 CFR 11.10(f): the permitted sequence of steps is enforced, and a refusal names the rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+
+from itp_events.eligibility import unmet
+from itp_events.errors import BadEvent, NotEligible, Refused
+from itp_events.events import (
+    OWN_SOURCE,
+    Acknowledged,
+    AdverseEvent,
+    Booked,
+    Completed,
+    Died,
+    Enrolled,
+    Event,
+    Missed,
+    Pregnancy,
+    ProtocolAssigned,
+    SaeSubmitted,
+    Voided,
+    WithdrawalDecided,
+)
+from itp_events.explain import day
+from itp_events.protocol import END_OF_TREATMENT, ENROLMENT, Protocol, Site
+from itp_events.subject import Subject, as_data, fold, happened, standing, voided_key
+from itp_events.view import View, view
+from itp_events.windows import PlannedVisit
+
+# What may still be stated of a subject whose participation has ended.
+_AFTER_EXIT = (AdverseEvent, SaeSubmitted, Pregnancy, Died, Voided)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What an event is judged against: the log so far, and the instant of judging."""
+
+    protocol: Protocol
+    history: tuple[Event, ...]
+    now: datetime
+
+    @cached_property
+    def enrolled(self) -> bool:
+        """Whether an enrolment stands."""
+        return any(isinstance(event.data, Enrolled) for event in standing(self.history))
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The subject so far. Raises Refused when no enrolment stands."""
+        return fold(self.protocol, self.history)
+
+    @cached_property
+    def seen(self) -> View:
+        """What holds so far."""
+        return view(self.protocol, self.subject, self.now)
+
+    def planned(self, code: str) -> PlannedVisit:
+        """The plan of one visit. Raises BadEvent for a code that the protocol does not have."""
+        found = next((planned for planned in self.seen.visits if planned.code == code), None)
+        if found is None:
+            known = ", ".join(self.protocol.by_code)
+            raise BadEvent(f"unknown visit {code!r}; the protocol has {known}", "data.visit")
+        return found
+
+
+def permit(situation: Situation, event: Event) -> None:
+    """Let the event pass or raise Refused (NotEligible, BadEvent) with the rule that it breaks."""
+    if event.own:
+        raise Refused("source", f"the source {OWN_SOURCE!r} is the service's own; use another")
+    if event.time > situation.now:
+        raise Refused("future", f"time {event.time.isoformat()} lies in the future; send it when it happened")
+    if isinstance(event.data, Enrolled):
+        _enrolment(situation, event)
+        return
+    if not situation.enrolled:
+        raise Refused("enrolment", f"{event.subject} is not enrolled; record itp.subject.enrolled first")
+    _dates(situation.subject.site, situation.subject.enrolled.consent_on, event)
+    _not_after_exit(situation, event)
+    for kind, rule in _RULES:
+        if isinstance(event.data, kind):
+            rule(situation, event)
+
+
+def _enrolment(situation: Situation, event: Event) -> None:
+    data = as_data(event, Enrolled)
+    if situation.enrolled:
+        since = day(situation.subject.enrolled.on)
+        raise Refused(
+            "second-enrolment",
+            f"{event.subject} is enrolled since {since}; "
+            "to correct that, void it and state it anew in one batch",
+        )
+    site = situation.protocol.site(data.site)
+    _not_ahead(site, event)
+    _first_infusion(situation.protocol, data)
+    corrects = any(isinstance(each.data, Enrolled) for each in situation.history)
+    # Who is enrolled already stays so: a correction that fails a criterion raises an alert instead.
+    if not corrects and (problems := unmet(situation.protocol, data)):
+        raise NotEligible(event.subject, problems)
+
+
+def _first_infusion(protocol: Protocol, data: Enrolled) -> None:
+    first = next(visit for visit in protocol.visits if visit.anchor == ENROLMENT)
+    target = first.target.after(data.on)
+    opens, closes = first.opens(target), first.closes(target)
+    if data.first_infusion_on and not opens <= data.first_infusion_on <= closes:
+        raise Refused(
+            "first-infusion",
+            f"first_infusion_on {data.first_infusion_on} lies outside the window of {first.code}, "
+            f"{opens} to {closes}",
+        )
+
+
+def _not_ahead(site: Site, event: Event) -> None:
+    reported = site.date_of(event.time)
+    on = happened(site, event)
+    if on > reported:
+        raise Refused(
+            "date-ahead", f"on {on} is later than the day of its own report, {reported} at the site"
+        )
+
+
+def _dates(site: Site, consent_on: date, event: Event) -> None:
+    _not_ahead(site, event)
+    on = happened(site, event)
+    if on < consent_on:
+        raise Refused("before-consent", f"on {on} is before the consent of {consent_on}")
+
+
+def _not_after_exit(situation: Situation, event: Event) -> None:
+    end = situation.seen.exit
+    if end is None or isinstance(event.data, _AFTER_EXIT):
+        return
+    if situation.subject.place(event) > (end.on, end.at):
+        raise Refused(
+            "after-exit",
+            f"{event.subject} ended on {day(end.on)} ({end.decode}); after that only adverse events, their "
+            "submission, pregnancy, death and voids are recorded",
+        )
+
+
+def _visit_recorded(situation: Situation, event: Event) -> None:
+    data = event.data
+    assert isinstance(data, Completed | Missed)
+    planned = situation.planned(data.visit)
+    _not_settled(planned)
+    _after_anchor(planned, data.on if isinstance(data, Completed) else None)
+
+
+def _not_settled(planned: PlannedVisit) -> None:
+    if planned.event is None:
+        return
+    said = f"completed on {day(planned.on)}" if planned.on else "declared missed"
+    source, identity = planned.event.key
+    raise Refused(
+        "recorded-once",
+        f"{planned.code} is {said} already (source {source}, id {identity}); void that event to correct it",
+    )
+
+
+def _after_anchor(planned: PlannedVisit, on: date | None) -> None:
+    anchor = planned.anchor
+    if not planned.firm:
+        what = "treatment has ended" if planned.visit.anchor == END_OF_TREATMENT else "is completed or missed"
+        before = what if planned.visit.anchor == END_OF_TREATMENT else f"{anchor.code} {what}"
+        raise Refused("anchor-first", f"{planned.code} cannot be recorded before {before}")
+    if on and anchor.basis == "actual" and anchor.code != ENROLMENT and on < anchor.on:
+        raise Refused(
+            "anchor-first", f"{planned.code} on {on} would be before {anchor.code}, done on {anchor.on}"
+        )
+
+
+def _booking(situation: Situation, event: Event) -> None:
+    planned = situation.planned(as_data(event, Booked).visit)
+    _not_settled(planned)
+    if planned.outcome:
+        raise Refused("booking", f"{planned.code} counts as {planned.outcome}; there is nothing left to book")
+
+
+def _acknowledgement(situation: Situation, event: Event) -> None:
+    data = as_data(event, Acknowledged)
+    planned = situation.planned(data.visit)
+    _not_settled(planned)
+    today = situation.subject.site.date_of(event.time)
+    answered = planned.known_at is not None and planned.known_at <= event.time
+    if not planned.firm or today <= planned.closes or (planned.outcome and answered):
+        raise Refused("acknowledgement", f"{planned.code} is not overdue; there is nothing to acknowledge")
+    most = situation.protocol.ladder.acknowledged_at_most_days
+    if data.until and not today <= data.until <= today + timedelta(days=most):
+        raise Refused(
+            "acknowledgement", f"until {data.until} must be {today} to {today + timedelta(days=most)}"
+        )
+
+
+def _decision(situation: Situation, event: Event) -> None:
+    data = as_data(event, WithdrawalDecided)
+    if data.criterion is not None and data.criterion not in situation.protocol.criteria:
+        known = ", ".join(situation.protocol.criteria)
+        raise BadEvent(f"unknown criterion {data.criterion!r}; the protocol has {known}", "data.criterion")
+    last = situation.seen.visits[-1]
+    if data.decision == "complete":
+        if last.outcome != "missed":
+            raise Refused("decision", f"complete answers a missed {last.code} only")
+    elif data.decision == "stop-treatment" and situation.seen.treatment_ended:
+        raise Refused("decision", "treatment has ended already; there is nothing to stop")
+    elif (data.decision == "continue" or data.criterion) and not _answers(situation, event):
+        about = f" for {data.criterion}" if data.criterion else ""
+        raise Refused("decision", f"no flag{about} waits for a decision at {event.time.isoformat()}")
+
+
+def _answers(situation: Situation, event: Event) -> bool:
+    criterion = as_data(event, WithdrawalDecided).criterion
+    return criterion == "investigator-decision" or any(
+        flag.criterion == (criterion or flag.criterion)
+        and flag.at <= event.time
+        and (flag.decision is None or flag.decision.time > event.time)
+        for flag in situation.seen.flags
+    )
+
+
+def _submission(situation: Situation, event: Event) -> None:
+    ae = as_data(event, SaeSubmitted).ae
+    reported = {as_data(each, AdverseEvent).ae for each in situation.subject.of(AdverseEvent)}
+    reported |= {each.id for each in (*situation.subject.of(Pregnancy), *situation.subject.of(Died))}
+    if ae not in reported:
+        raise Refused("submission", f"no adverse event {ae!r} (nor a pregnancy with that id) is reported")
+
+
+def _void(situation: Situation, event: Event) -> None:
+    key = voided_key(event)
+    target = next((each for each in situation.history if each.key == key), None)
+    said = f"the event (source {key[0]}, id {key[1]})"
+    if target is None:
+        raise Refused("void", f"{said} is not in the log of {event.subject}")
+    if target.own:
+        raise Refused("void", f"{said} is the service's own decision; void the event it stands on")
+    if isinstance(target.data, Voided):
+        raise Refused("void", f"{said} is a void; state the event again instead")
+    if target not in standing(situation.history):
+        raise Refused("void", f"{said} is voided already")
+
+
+def _assignment(situation: Situation, event: Event) -> None:
+    version = as_data(event, ProtocolAssigned).version
+    if version != situation.protocol.version:
+        raise Refused("protocol-version", f"protocol version {version!r} is not installed")
+
+
+_RULES: tuple[tuple[type | tuple[type, ...], Callable[[Situation, Event], None]], ...] = (
+    ((Completed, Missed), _visit_recorded),
+    (Booked, _booking),
+    (Acknowledged, _acknowledgement),
+    (WithdrawalDecided, _decision),
+    (SaeSubmitted, _submission),
+    (Voided, _void),
+    (ProtocolAssigned, _assignment),
+)

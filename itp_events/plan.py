@@ -1,0 +1,101 @@
+"""The plan that events give, without database or Prefect: the document behind `itp plan`.
+
+The journey is replayed in virtual time with the same decide() that runs the service: at each event and
+at each instant it asked to be woken, as if every notice were handed over at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from itp_events.decisions import Decision, decide, wake_at
+from itp_events.duties import Duty
+from itp_events.events import Enrolled, Event, NoticeIssued
+from itp_events.protocol import Protocol
+from itp_events.subject import fold, standing
+
+# Repetitions that wait for a person go on for ever; a forecast shows this many of them.
+REPEATS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A subject's situation at an instant, the notices that stand, and those that silence would bring."""
+
+    decision: Decision
+    notices: tuple[NoticeIssued, ...]
+    forecast: tuple[NoticeIssued, ...]
+
+
+def plan(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> Plan:
+    """The plan that a subject's facts give at `as_of` (an aware instant).
+
+    Facts reported after it, and the service's own decisions, are left out. Raises Refused when no
+    enrolment stands.
+    """
+    known = [event for event in facts if event.time <= as_of and not event.own]
+    log, decision = _replay(protocol, known, as_of)
+    return Plan(decision, tuple(_standing(log, decision)), tuple(_forecast(protocol, log, decision)))
+
+
+def _replay(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> tuple[list[Event], Decision]:
+    log: list[Event] = []
+    waiting = sorted(facts, key=lambda event: (event.time, event.key))
+    wake: datetime | None = None
+    while True:
+        reported = waiting[0].time if waiting else as_of
+        now = min(reported, wake) if wake else reported
+        while waiting and waiting[0].time <= now:
+            log.append(waiting.pop(0))
+        if not any(isinstance(event.data, Enrolled) for event in standing(log)) and waiting:
+            wake = None
+            continue
+        decision = _step(protocol, log, now)
+        if now >= as_of:
+            return log, decision
+        wake = min(decision.wake_at, as_of) if decision.wake_at else as_of
+
+
+def _step(protocol: Protocol, log: list[Event], now: datetime) -> Decision:
+    """Decide at `now` and enter the decisions in the log; every notice counts as handed over at once."""
+    issued = {event.id for event in log if isinstance(event.data, NoticeIssued)}
+    decision = decide(protocol, fold(protocol, log, issued), now)
+    log.extend(decision.events)
+    return decision
+
+
+def _issued(log: Sequence[Event]) -> dict[str, NoticeIssued]:
+    return {event.id: event.data for event in log if isinstance(event.data, NoticeIssued)}
+
+
+def _standing(log: Sequence[Event], decision: Decision) -> Iterator[NoticeIssued]:
+    """What is due and of use; of alerts all whose reason stands, the repeated ones included."""
+    valid = {duty.key: duty for duty in decision.duties}
+    issues = fold(decision.seen.protocol, log).ledger.issues
+    rows = []
+    for key, issue in issues.items():
+        duty = valid.get(key)
+        if duty and issue.status == "issued" and (duty.kind == "alert" or duty.stands(decision.seen.now)):
+            rows.append((issue.notice.due, key, issue.notice.model_copy(update={"notice": key})))
+    return (notice for _, _, notice in sorted(rows, key=lambda row: row[:2]))
+
+
+def _forecast(protocol: Protocol, log: list[Event], decision: Decision) -> Iterator[NoticeIssued]:
+    """What would come if nothing were ever recorded again; endless repetitions are cut."""
+    log = list(log)
+    before = set(_issued(log))
+    while (now := _next(decision)) is not None:
+        decision = _step(protocol, log, now)
+    rows = [notice for key, notice in _issued(log).items() if key not in before]
+    yield from sorted(rows, key=lambda notice: (notice.due, notice.notice))
+
+
+def _next(decision: Decision) -> datetime | None:
+    """The next wake that brings more than another repetition of what already waits for a person."""
+    return wake_at(decision.seen, [duty for duty in decision.duties if not _endless(duty)])
+
+
+def _endless(duty: Duty) -> bool:
+    return duty.number > REPEATS_SHOWN and (duty.step.startswith("decision-") or duty.step == "disposition")

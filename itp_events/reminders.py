@@ -1,0 +1,78 @@
+"""The reminders and the ladder of each visit that is still open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from itp_events.duties import Duty, visit_key
+from itp_events.protocol import Reminder
+from itp_events.view import View
+from itp_events.windows import PlannedVisit
+
+_DAY = timedelta(days=1)
+
+
+def reminders(seen: View) -> Iterator[Duty]:
+    """The reminders that hold: of visits with a known anchor, not recorded; of infusions, not on hold."""
+    for planned in seen.visits:
+        held = seen.on_hold and planned.visit.epoch == "treatment"
+        if planned.outcome is None and planned.firm and not seen.exit and not held:
+            yield from _of_visit(seen, planned)
+
+
+def rungs(seen: View) -> Iterator[Duty]:
+    """The rungs of the ladders that run; those of infusions rest while a flag waits."""
+    for planned in seen.visits:
+        if planned.outcome is None and planned.climb and not seen.exit:
+            for rung, due in planned.climb.rungs:
+                # The window, not a booking, is what closed: the rung's key holds the target.
+                key = visit_key(seen.subject.code, planned.code, rung.step, rung.audience, planned.target)
+                yield Duty(key, "escalation", rung.step, rung.audience, due, planned=planned, number=rung.day)
+
+
+def _of_visit(seen: View, planned: PlannedVisit) -> Iterator[Duty]:
+    rules = seen.protocol.reminders[planned.visit.epoch]
+    found = [_duty(seen, planned, rule) for rule in rules if _applies(rule, planned)]
+    for audience in {duty.audience for duty in found}:
+        # sorted() is stable: of two that are due at once, the later rule of the protocol is the newer.
+        row = sorted((duty for duty in found if duty.audience == audience), key=lambda duty: duty.due)
+        for duty, newer in zip(row, [*row[1:], None], strict=True):
+            yield _until(duty, newer.due) if newer else duty
+
+
+def _until(duty: Duty, instant: datetime) -> Duty:
+    return replace(duty, until=min(duty.until, instant) if duty.until else instant)
+
+
+def _applies(rule: Reminder, planned: PlannedVisit) -> bool:
+    if rule.from_ == "booked":
+        # When the window closes on the booked day, the ladder's first rung says the same.
+        return planned.booked is not None and planned.booked != planned.closes
+    return not (rule.unless_booked and planned.booked)
+
+
+def _duty(seen: View, planned: PlannedVisit, rule: Reminder) -> Duty:
+    of_window = rule.from_ == "closes"
+    day = planned.target if of_window else planned.day
+    key = visit_key(seen.subject.code, planned.code, rule.step, rule.audience, day)
+    due = seen.subject.site.at(_on(seen, planned, rule), seen.protocol.notices_at)
+    return Duty(key, "reminder", rule.step, rule.audience, due, _end(seen, planned, rule), planned)
+
+
+def _on(seen: View, planned: PlannedVisit, rule: Reminder) -> date:
+    workdays = seen.subject.site.workdays
+    if rule.from_ == "closes":
+        return planned.closes + rule.days * _DAY
+    day = planned.day + rule.days * _DAY
+    return workdays.on_or_after(day) if rule.from_ == "booked" else workdays.on_or_before(day)
+
+
+def _end(seen: View, planned: PlannedVisit, rule: Reminder) -> datetime | None:
+    site = seen.subject.site
+    if rule.prepares_cells:
+        return site.midnight(planned.day)
+    if rule.from_ == "booked" and planned.day > planned.closes:
+        return planned.climb.missed_at if planned.climb else None
+    return site.midnight(max(planned.closes, planned.day) + _DAY)

@@ -1,0 +1,276 @@
+"""Withdrawal criteria: what meets them (flags), and what ends treatment or participation.
+
+None of the criteria is in the synopsis; all are GCP practice, to be confirmed by the site. Each is a
+row of the protocol file plus one small function here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from itp_events.events import (
+    OWN_SOURCE,
+    AdverseEvent,
+    Completed,
+    ConsentWithdrawn,
+    ContactAttempted,
+    Died,
+    Event,
+    EventKey,
+    MedicationChanged,
+    Pregnancy,
+    Unscheduled,
+    WithdrawalDecided,
+)
+from itp_events.protocol import Criterion, Protocol
+from itp_events.subject import Subject, as_data
+from itp_events.windows import Ending, PlannedVisit
+
+INVESTIGATOR = "investigator-decision"
+LOST = "lost-to-follow-up"
+MISSED_INFUSIONS = "missed-infusions"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A fact that meets a criterion: known since `at`, dated `on` at the site, standing on `event`."""
+
+    criterion: str
+    at: datetime
+    on: date
+    event: EventKey
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A criterion that waits for the investigator, or waited until `decision`."""
+
+    criterion: str
+    at: datetime
+    on: date
+    event: EventKey
+    decision: Event | None
+
+    @property
+    def open(self) -> bool:
+        """Whether the investigator has not decided yet."""
+        return self.decision is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    protocol: Protocol
+    subject: Subject
+    visits: Sequence[PlannedVisit]
+
+
+def triggers(protocol: Protocol, subject: Subject, visits: Sequence[PlannedVisit]) -> list[Trigger]:
+    """What meets the criteria that raise a flag, in order of time; some may lie in the future."""
+    known = _Known(protocol, subject, visits)
+    found = [
+        trigger
+        for criterion in protocol.withdrawal
+        if criterion.effect == "flag"
+        for trigger in _CONDITIONS[criterion.criterion](criterion, known)
+    ]
+    return sorted(found, key=lambda trigger: (trigger.at, trigger.criterion, trigger.event))
+
+
+def flags(subject: Subject, found: Sequence[Trigger]) -> list[Flag]:
+    """The flags raised. A decision clears one for the facts known by then; a new fact flags again."""
+    raised: list[Flag] = []
+    for trigger in found:
+        covered = any(
+            flag.criterion == trigger.criterion
+            and (flag.decision is None or trigger.at <= flag.decision.time)
+            for flag in raised
+        )
+        if not covered:
+            decision = _answer(subject, trigger)
+            raised.append(Flag(trigger.criterion, trigger.at, trigger.on, trigger.event, decision))
+    return raised
+
+
+def _answer(subject: Subject, trigger: Trigger) -> Event | None:
+    answers = (
+        event
+        for event in subject.of(WithdrawalDecided)
+        if event.time >= trigger.at
+        and as_data(event, WithdrawalDecided).criterion in (None, trigger.criterion)
+    )
+    return min(answers, key=lambda event: (event.time, event.key), default=None)
+
+
+def _adverse_events(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+    for event in known.subject.of(AdverseEvent):
+        ae = as_data(event, AdverseEvent)
+        if ae.related and (ae.serious or ae.grade >= (criterion.grade or 0)):
+            yield Trigger(criterion.criterion, event.time, ae.on, event.key)
+
+
+def _medication(kind: str) -> Callable[[Criterion, _Known], Iterator[Trigger]]:
+    def changed(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+        for event in known.subject.of(MedicationChanged):
+            data = as_data(event, MedicationChanged)
+            if data.kind == kind:
+                yield Trigger(criterion.criterion, event.time, data.on, event.key)
+
+    return changed
+
+
+def _missed_infusions(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+    row: list[PlannedVisit] = []
+    for planned in known.visits:
+        if planned.visit.epoch != "treatment" or planned.outcome != "missed" or planned.by_exit:
+            row = []
+            continue
+        row.append(planned)
+        if len(row) >= (criterion.in_a_row or 1):
+            at = max(each.known_at for each in row if each.known_at)
+            event = planned.event.key if planned.event else missed_key(known.subject, planned)
+            yield Trigger(criterion.criterion, at, known.subject.site.date_of(at), event)
+
+
+def missed_key(subject: Subject, planned: PlannedVisit) -> EventKey:
+    """The identity of the service's own statement that a visit was missed."""
+    return OWN_SOURCE, f"{subject.code}/{planned.code}/missed/{planned.target}"
+
+
+def _lost(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+    attempts = _unanswered(known.subject)[(criterion.attempts or 1) - 1 :]
+    silent = sorted(_silent(criterion, known), key=lambda pair: pair[0])
+    if not attempts or not silent:
+        return
+    site = known.subject.site
+    for attempt in attempts:
+        at = max(attempt.time, silent[0][0])
+        yield Trigger(criterion.criterion, at, site.date_of(at), attempt.key)
+    for ready, planned in silent:
+        if ready > attempts[0].time and ready > silent[0][0]:
+            closed = (OWN_SOURCE, f"{known.subject.code}/{planned.code}/silent/{planned.target}")
+            yield Trigger(criterion.criterion, ready, site.date_of(ready), closed)
+
+
+def _unanswered(subject: Subject) -> list[Event]:
+    """The attempts on different days since somebody was reached or a visit attended; none reached."""
+    days: dict[date, Event] = {}
+    for event in subject.facts:
+        data = event.data
+        if isinstance(data, ContactAttempted) and not data.reached:
+            days.setdefault(data.on, event)
+        elif isinstance(data, ContactAttempted | Completed | Unscheduled):
+            days.clear()
+    return list(days.values())
+
+
+def _silent(criterion: Criterion, known: _Known) -> Iterator[tuple[datetime, PlannedVisit]]:
+    for planned in known.visits:
+        if planned.firm and (planned.outcome is None or (planned.missed_by_service and not planned.by_exit)):
+            ready = planned.closes + timedelta(days=criterion.days_after_close or 0)
+            yield known.subject.site.at(ready, known.protocol.notices_at), planned
+
+
+_CONDITIONS: dict[str, Callable[[Criterion, _Known], Iterator[Trigger]]] = {
+    "adverse-event": _adverse_events,
+    "rescue-medication": _medication("rescue"),
+    "prohibited-medication": _medication("prohibited"),
+    "maintenance-changed": _medication("maintenance"),
+    "missed-infusions": _missed_infusions,
+    "lost-to-follow-up": _lost,
+}
+
+
+def stops(protocol: Protocol, subject: Subject, raised: Sequence[Flag]) -> list[Ending]:
+    """What stops treatment while follow-up goes on, in the study's order."""
+    found = [
+        _ending(protocol, subject, event, "consent-withdrawn", "Consent withdrawn for treatment")
+        for event in subject.of(ConsentWithdrawn)
+        if as_data(event, ConsentWithdrawn).scope == "treatment"
+    ]
+    found += [
+        _ending(protocol, subject, event, "pregnancy", "Pregnancy")
+        for event in subject.of(Pregnancy)
+        if not as_data(event, Pregnancy).partner
+    ]
+    found += _decided(protocol, subject, raised, "stop-treatment")
+    return sorted(found, key=_order)
+
+
+def exits(
+    protocol: Protocol, subject: Subject, raised: Sequence[Flag], visits: Sequence[PlannedVisit]
+) -> list[Ending]:
+    """What ends participation: early exits, and completion with the last visit of the protocol."""
+    found = [
+        _ending(protocol, subject, event, "consent-withdrawn", "Consent withdrawn for the study")
+        for event in subject.of(ConsentWithdrawn)
+        if as_data(event, ConsentWithdrawn).scope == "study"
+    ]
+    found += [_ending(protocol, subject, event, "death", "Death") for event in subject.of(Died)]
+    lost = visits[-1].outcome == "missed" and not visits[-1].by_exit
+    found += _decided(protocol, subject, raised, "withdraw", LOST if lost else INVESTIGATOR)
+    last = subject.completed.get(protocol.visits[-1].code)
+    for event in [*_decisions(subject, "complete"), *([last] if last else [])]:
+        found.append(_completed(subject, event))
+    return sorted(found, key=_order)
+
+
+def _order(ending: Ending) -> tuple[date, datetime, EventKey]:
+    return ending.on, ending.at, ending.event.key
+
+
+def _completed(subject: Subject, event: Event) -> Ending:
+    return Ending(subject.happened(event), event.time, "COMPLETED", "Completed", None, event)
+
+
+def _ending(protocol: Protocol, subject: Subject, event: Event, criterion: str, term: str) -> Ending:
+    rule = protocol.criteria[criterion]
+    guardian = isinstance(event.data, ConsentWithdrawn) and event.data.guardian
+    decode = rule.guardian_decode if guardian and rule.guardian_decode else rule.decode
+    return Ending(subject.happened(event), event.time, decode, term, criterion, event)
+
+
+def _decisions(subject: Subject, decision: str) -> list[Event]:
+    return [
+        event
+        for event in subject.of(WithdrawalDecided)
+        if as_data(event, WithdrawalDecided).decision == decision
+    ]
+
+
+def _decided(
+    protocol: Protocol,
+    subject: Subject,
+    raised: Sequence[Flag],
+    decision: str,
+    otherwise: str = INVESTIGATOR,
+) -> Iterator[Ending]:
+    for event in _decisions(subject, decision):
+        data = as_data(event, WithdrawalDecided)
+        answered = [flag.criterion for flag in raised if flag.decision and flag.decision.key == event.key]
+        criterion = data.criterion or next(iter(answered), otherwise)
+        rule = protocol.criteria.get(criterion, protocol.criteria[INVESTIGATOR])
+        yield Ending(data.on, event.time, data.decode or rule.decode, data.reason, criterion, event)
+
+
+def nothing_given(
+    protocol: Protocol,
+    subject: Subject,
+    raised: Sequence[Flag],
+    visits: Sequence[PlannedVisit],
+    stop: Ending | None,
+) -> Ending | None:
+    """The exit of a subject of whom no infusion was given and none is left, if so."""
+    infusions = [planned for planned in visits if planned.visit.epoch == "treatment"]
+    if any(planned.outcome in (None, "completed") for planned in infusions):
+        return None
+    if stop:
+        return stop
+    answers = [flag.decision for flag in raised if flag.criterion == MISSED_INFUSIONS]
+    decision = answers[-1] if answers else None
+    if decision is None or any(planned.outcome == "cancelled" for planned in infusions):
+        return None
+    rule = protocol.criteria[MISSED_INFUSIONS]
+    term = "No infusion was given and none is left"
+    return Ending(subject.happened(decision), decision.time, rule.decode, term, rule.criterion, decision)
