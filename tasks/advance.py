@@ -1,0 +1,200 @@
+"""One subject moved on, in one transaction: decide, append to the log, fill the outbox, set the wake.
+
+Events come in through `record`, the door; time comes in through `advance`. Both take the lock on the
+subject's row first, so of any two that meet the second decides on what the first has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import sqlalchemy as sa
+
+from itp_events.decisions import Decision, decide
+from itp_events.errors import ItpError, NotEligible, Refused
+from itp_events.events import Enrolled, Event, EventKey
+from itp_events.intake import Verdict, judge
+from itp_events.protocol import Protocol
+from itp_events.subject import Subject, fold
+from tasks import log, outbox
+from tasks.queries import SubjectRow, subject_in
+from tasks.schema import subjects
+from tasks.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Where a subject stands after a transaction; `due_notices`: something waits to be handed over."""
+
+    code: str
+    state: str
+    message: str
+    status: str
+    wake_at: datetime | None
+    tags: tuple[str, ...]
+    exited: bool
+    due_notices: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the door answers to one event; `advanced` is set when the event has just been recorded."""
+
+    event: Event
+    status: Literal["recorded", "known", "refused"]
+    error: ItpError | None = None
+    advanced: Advanced | None = None
+
+
+def advance(store: Store, protocol: Protocol, code: str, now: datetime) -> Advanced:
+    """Decide what is due for a subject at `now` and record it, in one transaction.
+
+    Raises Refused when nobody of that code is enrolled.
+    """
+    return store.write(lambda connection: advance_in(connection, protocol, code, now))
+
+
+def advance_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Advanced:
+    """`advance` within the caller's writing transaction, which holds the subject's lock until its end."""
+    row = subject_in(connection, code, lock=True)
+    if row is None:
+        raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
+    history = log.history(connection, code)
+    handed = outbox.handed(connection, code)
+    return _settle(connection, protocol, row.seq, fold(protocol, history, handed), now)
+
+
+def record(store: Store, protocol: Protocol, batch: Sequence[Event], now: datetime) -> list[Answer]:
+    """Take in events: judge, append and advance, one transaction for each subject in the batch.
+
+    Each event is accepted or refused by itself; the answers are in the order of the batch.
+    """
+    by_subject: dict[str, list[int]] = {}
+    for place, event in enumerate(batch):
+        by_subject.setdefault(event.subject, []).append(place)
+    answers: dict[int, Answer] = {}
+    for code, places in by_subject.items():
+        answers |= zip(places, _record(store, protocol, code, [batch[at] for at in places], now), strict=True)
+    return [answers[place] for place in range(len(batch))]
+
+
+def _record(
+    store: Store, protocol: Protocol, code: str, batch: Sequence[Event], now: datetime
+) -> list[Answer]:
+    return store.write(lambda connection: _record_in(connection, protocol, code, batch, now))
+
+
+def _record_in(
+    connection: sa.Connection, protocol: Protocol, code: str, batch: Sequence[Event], now: datetime
+) -> list[Answer]:
+    row = subject_in(connection, code, lock=True)
+    before = _answered_before(connection, code, batch)
+    fresh = [event for event in batch if event.key not in before]
+    history = log.history(connection, code) if row else []
+    handed = outbox.handed(connection, code) if row else frozenset()
+    judgement = judge(protocol, history, fresh, now)
+    advanced = _take_in(connection, protocol, row, history, handed, judgement.accepted, now)
+    verdicts = iter(judgement.verdicts)
+    answers = [before.get(event.key) or _answer(next(verdicts), advanced) for event in batch]
+    log.keep_refusals(connection, _new_refusals(judgement.verdicts), now)
+    return [replace(answer, event=event) for answer, event in zip(answers, batch, strict=True)]
+
+
+def _answered_before(connection: sa.Connection, code: str, batch: Sequence[Event]) -> dict[EventKey, Answer]:
+    """Events that another subject's log or the screening log has answered: they are not judged again."""
+    of_key = {event.key: event for event in batch}
+    known = {key: Answer(of_key[key], "known") for key in log.known_elsewhere(connection, code, of_key)}
+    enrolling = [key for key, event in of_key.items() if isinstance(event.data, Enrolled)]
+    refusals = log.refused_enrolments(connection, enrolling) if enrolling else {}
+    return known | {key: Answer(of_key[key], "refused", error) for key, error in refusals.items()}
+
+
+def _take_in(
+    connection: sa.Connection,
+    protocol: Protocol,
+    row: SubjectRow | None,
+    history: Sequence[Event],
+    handed: frozenset[str],
+    accepted: Sequence[Event],
+    now: datetime,
+) -> Advanced | None:
+    if not accepted:
+        return None
+    subject = fold(protocol, [*history, *accepted], handed)
+    seq = row.seq if row else _enrol(connection, protocol, subject, now)
+    seq = log.append(connection, subject.code, seq, accepted, now)
+    return _settle(connection, protocol, seq, subject, now)
+
+
+def _enrol(connection: sa.Connection, protocol: Protocol, subject: Subject, now: datetime) -> int:
+    row = {
+        "code": subject.code,
+        "site": subject.enrolled.site,
+        "protocol_version": protocol.version,
+        "seq": 0,
+        "state": "",
+        "message": "",
+        "status": "",
+        "tags": [],
+        "exited": False,
+        "enrolled_at": now,
+        "advanced_at": now,
+    }
+    connection.execute(subjects.insert(), row)
+    return 0
+
+
+def _settle(
+    connection: sa.Connection, protocol: Protocol, seq: int, subject: Subject, now: datetime
+) -> Advanced:
+    """Record what is due for a subject whose log ends at `seq`."""
+    decision = decide(protocol, subject, now)
+    seq = log.append(connection, subject.code, seq, decision.events, now)
+    outbox.post(connection, decision.events, now)
+    _save(connection, subject, seq, decision, now)
+    waits = outbox.waits(connection, subject.code)
+    return Advanced(
+        code=subject.code,
+        state=decision.state,
+        message=decision.message,
+        status=decision.status,
+        wake_at=decision.wake_at,
+        tags=tuple(decision.tags),
+        exited=decision.exited,
+        due_notices=waits,
+    )
+
+
+def _save(connection: sa.Connection, subject: Subject, seq: int, decision: Decision, now: datetime) -> None:
+    connection.execute(
+        subjects.update()
+        .where(subjects.c.code == subject.code)
+        .values(
+            seq=seq,
+            site=subject.enrolled.site,
+            state=decision.state,
+            message=decision.message,
+            status=decision.status,
+            tags=list(decision.tags),
+            wake_at=decision.wake_at,
+            exited=decision.exited,
+            advanced_at=now,
+        )
+    )
+
+
+def _answer(verdict: Verdict, advanced: Advanced | None) -> Answer:
+    if verdict.status == "accepted":
+        return Answer(verdict.event, "recorded", advanced=advanced)
+    return Answer(verdict.event, verdict.status, verdict.error)
+
+
+def _new_refusals(verdicts: Iterable[Verdict]) -> dict[EventKey, tuple[Event, NotEligible]]:
+    return {
+        verdict.event.key: (verdict.event, verdict.error)
+        for verdict in verdicts
+        if isinstance(verdict.error, NotEligible) and isinstance(verdict.event.data, Enrolled)
+    }

@@ -1,0 +1,91 @@
+"""The event log: appended to under the subject's lock, never changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+
+import sqlalchemy as sa
+
+from itp_events.errors import NotEligible
+from itp_events.events import Enrolled, Event, EventKey, parse_event
+from tasks.schema import events, screening_log
+
+
+def history(connection: sa.Connection, code: str) -> list[Event]:
+    """The subject's whole log in sequence order, the service's own decisions included."""
+    query = sa.select(events.c.body).where(events.c.subject == code).order_by(events.c.seq)
+    return [read(body) for body in connection.scalars(query)]
+
+
+# A line of the log never changes, so what it says need not be checked again on every wake.
+@lru_cache(maxsize=20_000)
+def read(body: str) -> Event:
+    """The event that a line of the log holds."""
+    return parse_event(json.loads(body))
+
+
+def append(connection: sa.Connection, code: str, seq: int, new: Sequence[Event], now: datetime) -> int:
+    """Append events after sequence number `seq` and return the number of the last.
+
+    Raises sqlalchemy.exc.IntegrityError when another transaction has written there meanwhile, or an
+    event's source and id are in the log already.
+    """
+    rows = [_row(event, code, number, now) for number, event in enumerate(new, seq + 1)]
+    if rows:
+        connection.execute(events.insert(), rows)
+    return seq + len(rows)
+
+
+def _row(event: Event, code: str, number: int, now: datetime) -> dict[str, object]:
+    return {
+        "subject": code,
+        "seq": number,
+        "source": event.source,
+        "id": event.id,
+        "type": event.type,
+        "time": event.time,
+        "recorded_at": now,
+        "body": json.dumps(event.to_json(), ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+def known_elsewhere(connection: sa.Connection, code: str, keys: Collection[EventKey]) -> set[EventKey]:
+    """Those of the keys that stand in the log of another subject."""
+    query = sa.select(events.c.source, events.c.id).where(_among(events, keys), events.c.subject != code)
+    return {(row.source, row.id) for row in connection.execute(query)}
+
+
+def refused_enrolments(connection: sa.Connection, keys: Collection[EventKey]) -> dict[EventKey, NotEligible]:
+    """The refusals that the screening log keeps for these keys, as they were answered the first time."""
+    query = sa.select(screening_log).where(_among(screening_log, keys))
+    return {
+        (row.source, row.id): NotEligible(row.subject, tuple(row.unmet)) for row in connection.execute(query)
+    }
+
+
+def keep_refusals(
+    connection: sa.Connection, refusals: Mapping[EventKey, tuple[Event, NotEligible]], now: datetime
+) -> None:
+    """Enter refused enrolments in the screening log."""
+    rows = [_screening_row(event, refusal, now) for event, refusal in refusals.values()]
+    if rows:
+        connection.execute(screening_log.insert(), rows)
+
+
+def _screening_row(event: Event, refusal: NotEligible, now: datetime) -> dict[str, object]:
+    assert isinstance(event.data, Enrolled)
+    return {
+        "source": event.source,
+        "id": event.id,
+        "subject": event.subject,
+        "on": event.data.on,
+        "unmet": list(refusal.unmet),
+        "recorded_at": now,
+    }
+
+
+def _among(table: sa.Table, keys: Collection[EventKey]) -> sa.ColumnElement[bool]:
+    return sa.tuple_(table.c.source, table.c.id).in_(list(keys))

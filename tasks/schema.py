@@ -1,0 +1,168 @@
+"""The tables of the study's database, the same on SQLite and PostgreSQL.
+
+Instants are kept as UTC text of one width (`2026-01-12T02:20:00.000000Z`): readable, exact to the
+microsecond, and in the order of time when sorted as text, on both databases. Migrations create the
+tables; this module is what queries are written against, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+# The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
+REVISION = "0001"
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """A timezone-aware datetime, stored as UTC text of fixed width."""
+
+    impl = sa.String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:
+        """Refuse an instant without its zone, which would mean a different time on every machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
+        """The instant, in UTC."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "fk": "%(table_name)s_%(column_0_name)s_fk",
+        "uq": "%(table_name)s_%(column_0_N_name)s_uq",
+        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+    }
+)
+
+# One row per subject: the lock of every transaction about it, and a copy of what was decided last.
+subjects = sa.Table(
+    "subjects",
+    metadata,
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("site", sa.Text, nullable=False),
+    sa.Column("protocol_version", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("wake_at", Instant, index=True),
+    sa.Column("exited", sa.Boolean, nullable=False),
+    sa.Column("flow_run_id", sa.Text),
+    sa.Column("enrolled_at", Instant, nullable=False),
+    sa.Column("advanced_at", Instant, nullable=False),
+)
+
+# The event log. Its triggers refuse UPDATE, DELETE and TRUNCATE.
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("subject", sa.ForeignKey("subjects.code"), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("time", Instant, nullable=False),
+    sa.Column("recorded_at", Instant, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("source", "id"),
+)
+
+# Enrolments that failed inclusion criteria. Append-only like the log; no subject comes of them.
+screening_log = sa.Table(
+    "screening_log",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("on", sa.Date, nullable=False),
+    sa.Column("unmet", sa.JSON, nullable=False),
+    sa.Column("recorded_at", Instant, nullable=False),
+)
+
+# The outbox. A row without subject is the service's own alert about a channel.
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("subject", sa.ForeignKey("subjects.code"), index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("visit", sa.Text),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("audience", sa.Text, nullable=False),
+    sa.Column("due", Instant, nullable=False),
+    sa.Column("until", Instant),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("queued_at", Instant, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, index=True),
+    sa.Column("reason", sa.Text),
+    sa.Column("handed_at", Instant),
+    sa.Column("settled_at", Instant),
+    sa.Column("title", sa.Text),
+    sa.Column("body", sa.Text),
+    sa.CheckConstraint("status IN ('queued', 'delivered', 'withdrawn')", name="notices_status_ck"),
+)
+
+# One row per notice and recipient. `recipient` is a fingerprint of its Apprise URL, `label` the URL
+# with its secrets masked; `next_at` is the next attempt, or the end of the lease while it is sending.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("notice", sa.ForeignKey("notices.key"), nullable=False),
+    sa.Column("recipient", sa.Text, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("repeated", sa.Boolean, nullable=False),
+    sa.Column("next_at", Instant),
+    sa.Column("sent_at", Instant),
+    sa.UniqueConstraint("notice", "recipient"),
+    sa.Index("deliveries_status_next_at_ix", "status", "next_at"),
+    sa.CheckConstraint("status IN ('pending', 'sending', 'sent', 'gone')", name="deliveries_status_ck"),
+)
+
+# One row per send; `outcome` is null while it runs, then sent, failed or unknown.
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("delivery", sa.ForeignKey("deliveries.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("repeated", sa.Boolean, nullable=False),
+    sa.Column("began_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant),
+    sa.Column("outcome", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.CheckConstraint("outcome IN ('sent', 'failed', 'unknown')", name="attempts_outcome_ck"),
+)
+
+# Recipients that fail at present; the row goes when one gets through again.
+outages = sa.Table(
+    "outages",
+    metadata,
+    sa.Column("recipient", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("alerted", sa.Boolean, nullable=False),
+)
+
+# What the service mended by itself, for people to read.
+repairs = sa.Table(
+    "repairs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("subject", sa.Text),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False, index=True),
+)
