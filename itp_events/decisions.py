@@ -26,6 +26,7 @@ from itp_events.events import (
     NoticeReopened,
     NoticeSuperseded,
     NoticeWithdrawn,
+    ProtocolAssigned,
     Reference,
     TreatmentStopped,
     Voided,
@@ -62,9 +63,9 @@ class Decision:
 
 def decide(protocol: Protocol, subject: Subject, now: datetime) -> Decision:
     """What is due for `subject` at `now`, an aware instant; `subject` is folded from its whole log."""
-    seen = view(protocol, subject, now)
+    seen = view(subject.protocol, subject, now)
     duties = (*reminders(seen), *rungs(seen), *alerts(seen))
-    events = (*_decisions(seen), *_notices(seen, duties))
+    events = (*_pinned(seen), *_decisions(seen), *_notices(seen, duties))
     return Decision(
         events,
         seen.state,
@@ -80,6 +81,14 @@ def decide(protocol: Protocol, subject: Subject, now: datetime) -> Decision:
 
 def _own(seen: View, key: str, data: Data) -> Event:
     return Event(key, OWN_SOURCE, seen.subject.code, seen.now, data)
+
+
+def _pinned(seen: View) -> Iterator[Event]:
+    """An enrolment pins the subject to the protocol version of its day; later versions are assigned."""
+    if seen.subject.ledger.pinned is None:
+        version = seen.protocol.version
+        data = ProtocolAssigned(by=SERVICE, version=version, reason="current at enrolment")
+        yield _own(seen, f"{seen.subject.code}/protocol", data)
 
 
 def _decisions(seen: View) -> Iterator[Event]:

@@ -362,6 +362,7 @@ FACTS: tuple[type[Data], ...] = (
     ProtocolAssigned,
 )
 DECISIONS: tuple[type[Data], ...] = (
+    ProtocolAssigned,
     Missed,
     Voided,
     NoticeIssued,

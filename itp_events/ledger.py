@@ -17,6 +17,7 @@ from itp_events.events import (
     NoticeReopened,
     NoticeSuperseded,
     NoticeWithdrawn,
+    ProtocolAssigned,
     Voided,
 )
 
@@ -42,19 +43,23 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Notices and decisions by their stable keys."""
+    """Notices and decisions by their stable keys; `pinned` is the protocol version of the enrolment."""
 
     issues: dict[str, Issue] = field(default_factory=dict)
     superseded: set[str] = field(default_factory=set)
     decisions: dict[str, Recorded] = field(default_factory=dict)
+    pinned: str | None = None
 
     @classmethod
     def of(cls, decisions: Iterable[Event]) -> Ledger:
         """The ledger that the service's own events give, in sequence order."""
-        ledger = cls()
+        ledger, pinned = cls(), None
         for event in decisions:
-            ledger._enter(event)
-        return ledger
+            if isinstance(event.data, ProtocolAssigned):
+                pinned = event.data.version
+            else:
+                ledger._enter(event)
+        return replace(ledger, pinned=pinned)
 
     def _enter(self, event: Event) -> None:
         data = event.data

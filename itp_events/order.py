@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from itp_events.eligibility import unmet
-from itp_events.errors import BadEvent, NotEligible, Refused
+from itp_events.errors import BadEvent, BadInput, NotEligible, Refused
 from itp_events.events import (
     OWN_SOURCE,
     Acknowledged,
@@ -59,7 +59,7 @@ class Situation:
     @cached_property
     def seen(self) -> View:
         """What holds so far."""
-        return view(self.protocol, self.subject, self.now)
+        return view(self.subject.protocol, self.subject, self.now)
 
     def planned(self, code: str) -> PlannedVisit:
         """The plan of one visit. Raises BadEvent for a code that the protocol does not have."""
@@ -248,9 +248,10 @@ def _void(situation: Situation, event: Event) -> None:
 
 
 def _assignment(situation: Situation, event: Event) -> None:
-    version = as_data(event, ProtocolAssigned).version
-    if version != situation.protocol.version:
-        raise Refused("protocol-version", f"protocol version {version!r} is not installed")
+    try:
+        situation.protocol.of_version(as_data(event, ProtocolAssigned).version)
+    except BadInput as error:
+        raise Refused("protocol-version", error.problem) from error
 
 
 _RULES: tuple[tuple[type | tuple[type, ...], Callable[[Situation, Event], None]], ...] = (

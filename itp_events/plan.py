@@ -12,7 +12,7 @@ from datetime import datetime
 
 from itp_events.decisions import Decision, decide, wake_at
 from itp_events.duties import Duty
-from itp_events.events import Enrolled, Event, NoticeIssued
+from itp_events.events import Enrolled, Event, NoticeIssued, ProtocolAssigned
 from itp_events.protocol import Protocol
 from itp_events.subject import fold, standing
 
@@ -35,9 +35,14 @@ def plan(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> Plan:
     Facts reported after it, and the service's own decisions, are left out. Raises Refused when no
     enrolment stands.
     """
-    known = [event for event in facts if event.time <= as_of and not event.own]
+    known = [event for event in facts if event.time <= as_of and _counts(event)]
     log, decision = _replay(protocol, known, as_of)
     return Plan(decision, tuple(_standing(log, decision)), tuple(_forecast(protocol, log, decision)))
+
+
+def _counts(event: Event) -> bool:
+    # The version that an enrolment was pinned to cannot be derived from the facts.
+    return not event.own or isinstance(event.data, ProtocolAssigned)
 
 
 def _replay(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> tuple[list[Event], Decision]:

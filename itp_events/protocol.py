@@ -6,7 +6,7 @@ site). Nothing in code repeats a number of the protocol file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
@@ -14,8 +14,17 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import pendulum
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
 
+from itp_events.errors import BadInput
 from itp_events.workdays import WorkCalendar, known_calendar
 
 ENROLMENT = "enrolment"
@@ -288,6 +297,7 @@ class Protocol(_Rule):
     alerts: Mapping[AlertName, Alert]
     withdrawal: tuple[Criterion, ...]
     eligibility: Eligibility
+    _versions: dict[str, Protocol] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _holds_together(self) -> Protocol:
@@ -299,6 +309,20 @@ class Protocol(_Rule):
         if missing := set(AlertName.__args__) - set(self.alerts):  # type: ignore[attr-defined]
             raise ValueError(f"alerts: {', '.join(sorted(missing))} missing")
         return self
+
+    def beside(self, others: Iterable[Protocol]) -> Protocol:
+        """This version, with others installed beside it for the subjects that are pinned to them."""
+        study = self.model_copy()
+        study._versions = {other.version: other for other in others}
+        return study
+
+    def of_version(self, version: str | None) -> Protocol:
+        """The installed version of that name; None stands for this one. Raises BadInput."""
+        if version in (None, self.version):
+            return self
+        if version not in self._versions:
+            raise BadInput(f"protocol version {version!r} is not installed; put its file beside the others")
+        return self._versions[version]
 
     def site(self, code: str) -> Site:
         """The settings of a site; a site that the protocol does not name has the default's."""

@@ -19,10 +19,24 @@ BUILT_IN = Path(__file__).parent / "protocols" / "nct06813157.yaml"
 def load_protocol(path: Path | None = None) -> Protocol:
     """The protocol in `path`, or the built-in NCT06813157.
 
-    Raises BadProtocol with the line and the reason for a file that cannot be read or does not hold
-    together: an unknown field, a doubled visit, a circular anchor.
+    In a folder, each *.yaml is a version; the file whose name sorts last is current for new subjects,
+    and the others stay for those pinned to them. Raises BadProtocol with the line and the reason for a
+    file that cannot be read or does not hold together: an unknown field, a doubled visit, a circular
+    anchor.
     """
     path = path or BUILT_IN
+    if not path.is_dir():
+        return _load_file(path)
+    versions = [_load_file(file) for file in sorted(path.glob("*.yaml"))]
+    if not versions:
+        raise BadProtocol("holds no protocol file (*.yaml)", str(path))
+    names = [version.version for version in versions]
+    if len(set(names)) < len(names):
+        raise BadProtocol(f"holds a version twice: {', '.join(sorted(names))}", str(path))
+    return versions[-1].beside(versions)
+
+
+def _load_file(path: Path) -> Protocol:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -18,6 +18,7 @@ from itp_events.events import (
     Event,
     EventKey,
     Missed,
+    ProtocolAssigned,
     Voided,
 )
 from itp_events.ledger import Ledger
@@ -31,9 +32,13 @@ _AHEAD = (Booked, Acknowledged)
 
 @dataclass(frozen=True)
 class Subject:
-    """What is known of a subject: its standing facts in the study's order, and the service's ledger."""
+    """What is known of a subject: its standing facts in the study's order, and the service's ledger.
+
+    `protocol` is the version to which the subject is pinned.
+    """
 
     code: str
+    protocol: Protocol
     site: Site
     enrolment: Event
     facts: tuple[Event, ...]
@@ -110,14 +115,21 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
     """The subject that a log gives, own decisions included, in sequence order.
 
     `handed` holds the keys of the notices whose hand-over has begun. Raises Refused when no enrolment
-    stands in the log.
+    stands in the log, BadInput when the subject's protocol version is not installed.
     """
     facts = standing(history)
     enrolment = next((event for event in facts if isinstance(event.data, Enrolled)), None)
     if enrolment is None:
         code = history[0].subject if history else "the subject"
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
+    ledger = Ledger.of(event for event in history if event.own)
+    protocol = protocol.of_version(_assigned(facts) or ledger.pinned)
     site = protocol.site(as_data(enrolment, Enrolled).site)
     ordered = sorted(facts, key=lambda event: (happened(site, event), event.time, event.key))
-    ledger = Ledger.of(event for event in history if event.own)
-    return Subject(enrolment.subject, site, enrolment, tuple(ordered), ledger, frozenset(handed))
+    return Subject(enrolment.subject, protocol, site, enrolment, tuple(ordered), ledger, frozenset(handed))
+
+
+def _assigned(facts: Iterable[Event]) -> str | None:
+    assigned = [event for event in facts if isinstance(event.data, ProtocolAssigned)]
+    last = max(assigned, key=lambda event: (event.time, event.key), default=None)
+    return as_data(last, ProtocolAssigned).version if last else None
