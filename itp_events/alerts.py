@@ -143,8 +143,8 @@ def _repeats(seen: View, since: datetime, every: int) -> Iterator[tuple[datetime
 
 
 def _endings(seen: View) -> Iterator[Duty]:
-    if seen.stop and any(visit.outcome == "cancelled" for visit in seen.visits):
-        yield from _about(seen, "treatment-stopped", seen.stop.event.key, seen.stop.at)
+    if seen.stopped:
+        yield from _about(seen, "treatment-stopped", seen.stopped.event.key, seen.stopped.at)
     if seen.exit:
         yield from _about(seen, "exit", seen.exit.event.key, seen.exit.at)
 

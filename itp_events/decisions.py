@@ -116,8 +116,8 @@ def _standing(seen: View) -> Iterator[tuple[str, Data]]:
         key = f"{subject.code}/flagged/{flag.criterion}/{named(flag.event)}"
         because = _reference(flag.event)
         yield key, Flagged(by=SERVICE, criterion=flag.criterion, on=flag.on, because=because)
-    if seen.stop and any(planned.outcome == "cancelled" for planned in seen.visits):
-        yield f"{subject.code}/stopped/{named(seen.stop.event.key)}", _stopped(seen.stop)
+    if seen.stopped:
+        yield f"{subject.code}/stopped/{named(seen.stopped.event.key)}", _stopped(seen.stopped)
     if seen.exit:
         yield f"{subject.code}/exited/{named(seen.exit.event.key)}", _exited(seen.exit)
 

@@ -18,6 +18,9 @@ from itp_events.subject import Subject
 from itp_events.windows import Ending, PlannedVisit, schedule
 from itp_events.withdrawal import Flag, Trigger, exits, flags, nothing_given, stops, triggers
 
+# Each round settles at least the earliest flag or ending that is not settled yet; no subject has so many.
+_AT_MOST = 100
+
 StudyStatus = Literal["on-treatment", "in-follow-up", "on-hold", "completed", "withdrawn"]
 
 
@@ -63,6 +66,14 @@ class View:
     def treatment_ended(self) -> bool:
         """Whether no infusion is left to give."""
         return all(visit.outcome for visit in self.visits if visit.visit.epoch == "treatment")
+
+    @property
+    def stopped(self) -> Ending | None:
+        """The stop that cancelled infusions; one that found none left to cancel is none."""
+        cancelled = (
+            visit.visit.epoch == "treatment" and visit.outcome == "cancelled" for visit in self.visits
+        )
+        return self.stop if any(cancelled) else None
 
     @property
     def awaiting_disposition(self) -> bool:
@@ -136,11 +147,12 @@ class View:
 def view(protocol: Protocol, subject: Subject, now: datetime) -> View:
     """What holds for the subject at `now`, an aware instant."""
     seen = _derive(protocol, subject, now, (), None, None)
-    while True:
+    for _ in range(_AT_MOST):
         again = _derive(protocol, subject, now, _holds(seen.flags), seen.stop, seen.exit)
         if _settled(seen, again):
-            return again
+            break
         seen = again
+    return again
 
 
 def _settled(one: View, other: View) -> bool:

@@ -273,4 +273,7 @@ def nothing_given(
         return None
     rule = protocol.criteria[MISSED_INFUSIONS]
     term = "No infusion was given and none is left"
-    return Ending(subject.happened(decision), decision.time, rule.decode, term, rule.criterion, decision)
+    # Not before the last miss: the decision may be dated back, and no exit may undo what it stands on.
+    known = max(planned.known_at for planned in infusions if planned.known_at)
+    on = max(subject.happened(decision), subject.site.date_of(known))
+    return Ending(on, max(decision.time, known), rule.decode, term, rule.criterion, decision)
