@@ -21,6 +21,7 @@ from itp_events.plan import plan
 from itp_events.protocol import Protocol
 from itp_events.protocol_file import BUILT_IN, load_protocol
 from itp_events.subject import Subject, fold
+from itp_events.view import view
 
 Json = dict[str, Any]
 
@@ -108,6 +109,13 @@ class Study:
     def done(self, visit: str, on: str, *, at: object = None, **results: Any) -> Event:
         """A visit took place."""
         return self.state("itp.visit.completed", on, at, visit=visit, **results)
+
+    def on_target(self, *visits: str) -> None:
+        """Visits took place one after the other, each on its target."""
+        for code in visits:
+            seen = view(self.protocol, self.folded(), max(event.time for event in self.log))
+            target = next(planned.target for planned in seen.visits if planned.code == code)
+            self.done(code, target.isoformat())
 
     def missed(self, visit: str, at: object, reason: str = "travelling") -> Event:
         """Somebody declares a visit missed."""
