@@ -49,7 +49,7 @@ class Runner:
     @property
     def is_full(self) -> bool:
         """Whether a run would have to wait for a place."""
-        return self._places.locked()
+        return len(self._executing) >= AT_A_TIME
 
     def close(self) -> None:
         """Claim nothing more."""

@@ -16,6 +16,7 @@ from flows.shown import waiting
 from flows.subject_journey import subject_journey
 from tasks.queries import SubjectRow, subject
 
+PATIENCE_SECONDS = 0.3
 EXACT = timedelta(seconds=1)
 DIRECTLY_AT_A_TIME = 4
 
@@ -31,14 +32,17 @@ class Waker:
         self._places = asyncio.Semaphore(DIRECTLY_AT_A_TIME)
 
     async def wake(self, row: SubjectRow) -> None:
-        """Do what is due for the subject, and wait for what comes next.
+        """Have the subject's flow run do what is due, and wait for what comes next.
 
-        When every place in the runner is taken, what is due is done first and the flow run shows it later:
-        many subjects are due at the same minute of the morning.
+        What is due does not wait for Prefect: when the run must wait for a place (many are due at the same
+        minute of the morning), or is not done after a moment, the subject is advanced beside it.
         """
-        if self._runner.is_full or not self._link.answers:
+        patience = 0.0 if self._runner.is_full else PATIENCE_SECONDS
+        run = asyncio.ensure_future(self._by_flow_run(row))
+        await asyncio.wait({run}, timeout=patience)
+        if not run.done():
             await self.directly(row.code)
-        if self._link.answers and not await self._by_flow_run(row):
+        if not await run:
             await self.directly(row.code)
 
     async def directly(self, code: str) -> None:
@@ -49,7 +53,7 @@ class Waker:
                 await asyncio.to_thread(self._study.hand_over, code)
 
     async def _by_flow_run(self, row: SubjectRow) -> bool:
-        if row.flow_run_id is None:
+        if row.flow_run_id is None or not self._link.answers:
             return False
         run = self._link.deployments[JOURNEY].journey(UUID(row.flow_run_id), row.code)
         try:

@@ -1,0 +1,1 @@
+"""What a wake costs here, measured beside Prefect's own way of running flows."""

@@ -1,0 +1,26 @@
+"""Waiting within a measurement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+SETTLE_SECONDS = 3.0
+
+
+def wait_until(reached: Callable[[], bool], what: str, seconds: float) -> None:
+    """Ask until it is so.
+
+    Raises:
+        TimeoutError: it was not so after so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:g} s in vain for {what}")
+        time.sleep(0.2)  # noqa: TID251 - nothing tells when the server is done
+
+
+def settle(seconds: float = SETTLE_SECONDS) -> None:
+    """Let what runs in the background (logs, events) end, so that it is counted where it belongs."""
+    time.sleep(seconds)  # noqa: TID251 - nothing tells when the server is done

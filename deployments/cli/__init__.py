@@ -1,0 +1,71 @@
+"""The command line `itp`. Each command is one module here, loaded when it is called for.
+
+Exit codes: 0 done; 2 bad input, with its file, line and field (or the rule it breaks) on the standard
+error; 1 anything else.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from deployments.cli.ending import ended
+
+# Name, module under deployments.cli, what it is for: so that `itp --help` loads none of them.
+COMMANDS = {
+    "up": ("up", "Run the whole service on this machine."),
+    "plan": ("plan", "The plan that a file of events gives; needs no database and no service."),
+    "record": ("record", "Record events in the running study, one or many."),
+    "show": ("show", "One subject: every visit, what its dates hang on, what was decided and sent."),
+    "subjects": ("subjects", "All subjects, where they stand and when each comes up next."),
+    "agenda": ("agenda", "What is overdue, and what the next days bring."),
+    "protocol": ("protocol", "The schedule of activities, and the check of a protocol file."),
+    "doctor": ("doctor", "Is everything it needs in place? Says how to mend it."),
+}
+
+
+class Commands(click.Group):
+    """The commands by name; what goes wrong in any of them ends in one line and the right exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in the order in which a new user needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load the module of one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"{__name__}.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        return ended(ctx, lambda: super(Commands, self).invoke(ctx))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="itp-visits", prog_name="itp")
+@click.option("--debug", is_flag=True, help="On an unexpected error print where it came from.")
+def cli(debug: bool) -> None:
+    """Carry the subjects of trial NCT06813157 from enrolment to month 12.
+
+    \b
+    Example:
+      itp plan examples/enrol.json --as-of 2026-01-14
+    """
+
+
+def main() -> None:
+    """Run `itp` with the arguments of the command line; the program's entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a dagger shows a question mark instead of nothing at all.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    cli(prog_name="itp")

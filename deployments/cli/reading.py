@@ -1,0 +1,188 @@
+"""Reading events from a file: a JSON array, one JSON object, or JSON Lines; each with its line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from itp_events.errors import BadEvent, BadInput, ItpError, Refused
+from itp_events.events import Event, parse_event
+
+STDIN = "-"
+_SPACE = " \t\n\r"
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """An event, and where it begins: `FILE:LINE`."""
+
+    place: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Something in the file that is no event, and where it begins."""
+
+    place: str
+    error: BadInput
+
+    def __str__(self) -> str:
+        """One line: file, line, field, problem."""
+        return f"{self.place}: {self.error}"
+
+
+@dataclass(frozen=True)
+class Events:
+    """What a file holds, in its order."""
+
+    stated: list[Stated] = field(default_factory=list)
+    malformed: list[Malformed] = field(default_factory=list)
+
+
+def read_events(name: str) -> Events:
+    """The events in a file, or on the standard input for `-`; malformed ones beside the good ones.
+
+    Raises BadInput when the file cannot be read, is not UTF-8 text, holds nothing, or holds a JSON array
+    that is broken: where its elements end cannot be known then.
+    """
+    shown = "<stdin>" if name == STDIN else name
+    found = Events()
+    for line, value in _values(_text(name, shown), shown):
+        place = f"{shown}:{line}"
+        try:
+            found.stated.append(Stated(place, _parsed(value)))
+        except BadInput as error:
+            found.malformed.append(Malformed(place, error))
+    return found
+
+
+def _parsed(value: Any) -> Event:
+    try:
+        return parse_event(_checked(value))
+    except RecursionError as error:
+        raise BadEvent("is nested too deeply to be an event") from error
+
+
+def explained(place: str, error: ItpError) -> str:
+    """A refusal as one line: file, line, the rule or the field, and why."""
+    rule = f"{error.rule}: " if isinstance(error, Refused) else ""
+    return f"{place}: {rule}{error}"
+
+
+def _text(name: str, shown: str) -> str:
+    try:
+        raw = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", shown) from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadInput("is not UTF-8 text; save it as UTF-8", f"{shown}:{line}") from error
+    if not text.strip():
+        raise BadInput("holds no event; it is empty", shown)
+    return text
+
+
+class _Doubled(dict[str, Any]):
+    """A JSON object in which a field stands twice: which of the two is meant cannot be known."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    for name, following in pairwise(sorted(names)):
+        if name == following:
+            return _Doubled(name)
+    return dict(pairs)
+
+
+def _not_a_number(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_a_number)
+
+
+def _checked(value: Any) -> Any:
+    """The value. Raises BadEvent for a broken line, and for a field that stands twice."""
+    if isinstance(value, BadEvent):
+        raise value
+    if isinstance(value, _Doubled):
+        raise BadEvent("this field stands twice", value.name)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        _checked(each)
+    return value
+
+
+def _values(text: str, shown: str) -> Iterator[tuple[int, Any]]:
+    """Each JSON value of a file with the line at which it begins; a BadEvent for what is not JSON."""
+    begins = _skip(text, 0, _SPACE)
+    if text[begins] == "[":
+        yield from _elements(text, shown)
+        return
+    line = text.count("\n", 0, begins) + 1
+    _, whole = _decoded(text, line)
+    if isinstance(whole, BadEvent):
+        yield from _lines(text)
+    else:
+        yield line, whole
+
+
+def _decoded(text: str, line: int) -> tuple[int, Any]:
+    """The JSON value of a text that begins at a line; or the line that breaks it, and a BadEvent."""
+    try:
+        return line, _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        return line + error.lineno - 1, BadEvent(f"is not JSON: {error.msg}")
+    except RecursionError:
+        return line, BadEvent("is nested too deeply to be an event")
+    except ValueError as error:
+        return line, BadEvent(f"is not JSON: {error}")
+
+
+def _lines(text: str) -> Iterator[tuple[int, Any]]:
+    """JSON Lines; an object may go on over several lines when the next one begins with `{`."""
+    rows = text.split("\n")
+    at = 0
+    while at < len(rows):
+        end = at + 1
+        if rows[at].strip():
+            line, value = _decoded(rows[at], at + 1)
+            if isinstance(value, BadEvent):
+                end = next((row for row in range(end, len(rows)) if rows[row].startswith("{")), len(rows))
+            more = "\n".join(rows[at:end]).rstrip()
+            yield _decoded(more, at + 1) if "\n" in more else (line, value)
+        at = end
+
+
+def _elements(text: str, shown: str) -> Iterator[tuple[int, Any]]:
+    """The elements of a JSON array."""
+    broken, array = _decoded(text, 1)
+    if isinstance(array, BadEvent):
+        raise BadInput(array.problem, f"{shown}:{broken}")
+    end = text.index("[") + 1
+    line = text.count("\n", 0, end) + 1
+    for _ in array:
+        begins = _skip(text, end, _SPACE + ",")
+        line += text.count("\n", end, begins)
+        value, after = _DECODER.raw_decode(text, begins)
+        yield line, value
+        line, end = line + text.count("\n", begins, after), after
+
+
+def _skip(text: str, at: int, blank: str) -> int:
+    while text[at] in blank:
+        at += 1
+    return at
+

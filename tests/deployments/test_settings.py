@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from deployments.settings import load_settings
+from itp_events.errors import BadInput
+
+NOWHERE = Path("/nonexistent/.env")
+
+
+def test_without_any_setting_the_study_is_sqlite_below_the_working_directory() -> None:
+    settings = load_settings({}, NOWHERE)
+    assert settings.data_dir == Path(".itp")
+    assert settings.database == f"sqlite:///{Path('.itp/study.db').absolute()}"
+    assert settings.prefect_api == "http://127.0.0.1:4200/api"
+
+
+def test_the_environment_wins_over_the_dotenv_file(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("# a comment\nexport ITP_PREFECT_PORT=4300\nITP_DATA_DIR='/from/file'\n")
+    settings = load_settings({"ITP_DATA_DIR": "/from/environment"}, dotenv)
+    assert settings.data_dir == Path("/from/environment")
+    assert settings.prefect_port == 4300
+
+
+def test_an_external_prefect_is_named_as_prefect_names_it() -> None:
+    settings = load_settings({"PREFECT_API_URL": "http://prefect:4200/api"}, NOWHERE)
+    assert settings.prefect_api == "http://prefect:4200/api"
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    assert load_settings({"ITP_DATABASE_URL": "", "PREFECT_API_URL": ""}, NOWHERE) == load_settings(
+        {}, NOWHERE
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ITP_PREFECT_PORT", "many"),
+        ("ITP_CLOCK_SPEED", "fast"),
+        ("ITP_CLOCK_START", "2026-01-05T09:00:00"),
+        ("ITP_APPRISE_CONFIG", "/nonexistent/apprise.yml"),
+        ("ITP_PROTOCOL", "/nonexistent/protocol.yaml"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(name: str, value: str) -> None:
+    with pytest.raises(BadInput, match=f"^{name}: "):
+        load_settings({name: value}, NOWHERE)

@@ -1,0 +1,186 @@
+"""The whole service as its users start it: a process of its own, on a data directory of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from deployments.clock import FastClock
+from deployments.settings import Settings, load_settings
+from deployments.study import open_study
+from flows.door import record_and_show
+from flows.flow_runs import FlowRun, FlowRuns
+from flows.runtime import Runtime
+from itp_events.events import Event, parse_event
+from tasks.advance import Answer
+from tasks.queries import SubjectRow, subject
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+
+ITP_UP = """
+import sys
+from deployments.settings import load_settings
+from deployments.up import main
+sys.exit(main(load_settings()))
+"""
+AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab", "ops")
+
+
+def apprise_config(path: Path, url: str) -> Path:
+    """An Apprise configuration that sends every audience's notices to its own path of one address."""
+    lines = "".join(f"  - {url}{audience}:\n      - tag: {audience}\n" for audience in AUDIENCES)
+    path.write_text(f"version: 1\nurls:\n{lines}")
+    return path
+
+
+@dataclass
+class Service:
+    """`itp up` on 127.0.0.1: started, asked, stopped, killed."""
+
+    data_dir: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    prefect_port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+    _study: Runtime | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the service runs with."""
+        return load_settings(self._own_environment(), Path("/nonexistent"))
+
+    @property
+    def log(self) -> str:
+        """What the service has said so far."""
+        path = self.data_dir.parent / f"{self.data_dir.name}.log"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """The process that runs the service."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def study(self) -> Runtime:
+        """The service's study, opened in this process too, as a command would."""
+        if self._study is None:
+            self._study = open_study(self.settings)
+        return self._study
+
+    def start(self, *, ready: bool = True) -> None:
+        """Start it, and return when it says that it is ready (or at once)."""
+        before = len(self.log)
+        with (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", ITP_UP],
+                env=os.environ | self._own_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=Path(__file__).parents[2],
+            )
+        if ready:
+            wait_until(lambda: self._says("Ready.", before), "the service to be ready", timeout=60)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop, and return its exit code."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        return self._process.wait(timeout=40)
+
+    def close(self) -> None:
+        """End it, if it runs, and let go of the study."""
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+        if self._study is not None:
+            self._study.store.close()
+
+    def record(self, *events: dict[str, Any]) -> list[Answer]:
+        """Record events as `itp record` does, at the study's present instant."""
+        return record_and_show(self.study, [parse_event(event) for event in events], self.study.clock.now())
+
+    def subject(self, code: str) -> SubjectRow:
+        """Where the subject stands."""
+        row = subject(self.study.store, code)
+        assert row is not None, f"{code} is not enrolled"
+        return row
+
+    def flow_run(self, code: str) -> FlowRun | None:
+        """The subject's flow run as Prefect shows it."""
+        return self.flow_runs.find([code]).get(code)
+
+    @property
+    def flow_runs(self) -> FlowRuns:
+        """Prefect's API, with the patience of a test."""
+        return FlowRuns(self.settings.prefect_api, 10.0)
+
+    def move_clock_to(self, instant: datetime) -> None:
+        """Let a demonstration's clock go on from a later instant."""
+        clock = self.study.clock
+        assert isinstance(clock, FastClock)
+        clock.move_to(instant)
+
+    def _own_environment(self) -> dict[str, str]:
+        ours = {"ITP_DATA_DIR": str(self.data_dir), "ITP_PREFECT_PORT": str(self.prefect_port)}
+        return ours | self.environment
+
+    def _says(self, line: str, since: int) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"the service ended at once: {self.log[since:]}"
+        return line in self.log[since:]
+
+
+def event(kind: str, code: str, at: datetime, data: dict[str, Any], *, number: str = "") -> dict[str, Any]:
+    """A CloudEvent that somebody reports at an instant."""
+    return {
+        "specversion": "1.0",
+        "id": number or uuid.uuid4().hex,
+        "source": "test",
+        "type": f"itp.{kind}",
+        "subject": code,
+        "time": at.isoformat(),
+        "data": {"by": "crc-01"} | data,
+    }
+
+
+def enrolment(code: str, at: datetime, on: date, **data: Any) -> dict[str, Any]:
+    """The enrolment of somebody who meets every inclusion criterion."""
+    screening = {
+        "age_years": 34,
+        "sex": "female",
+        "itp_months": 14,
+        "failed": {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False},
+        "alt_x_uln": 0.8,
+        "ast_x_uln": 0.9,
+        "bilirubin_x_uln": 0.7,
+        "creatinine_x_uln": 0.9,
+        "childbearing": True,
+        "pregnancy_test": "negative",
+        "breastfeeding": False,
+        "contraception": True,
+    }
+    stated = {"on": on.isoformat(), "site": "01", "consent_on": on.isoformat(), "weight_kg": 61.5}
+    return event("subject.enrolled", code, at, stated | {"screening": screening} | data)
+
+
+def children(pid: int) -> Sequence[int]:
+    """The processes that a process has started and that still run."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found]
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process runs; one that ended and waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+__all__ = ["Event", "Service", "apprise_config", "children", "enrolment", "event", "is_running"]
