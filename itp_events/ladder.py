@@ -16,6 +16,10 @@ class Hold:
     at: datetime
     until: datetime | None
 
+    def during(self, instant: datetime) -> bool:
+        """Whether the hold waits at an instant, its beginning included."""
+        return self.at <= instant and (self.until is None or instant < self.until)
+
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
@@ -57,13 +61,28 @@ def climb(
         tuple((rung, base + timedelta(days=rung.day)) for rung in ladder.rungs),
         base + timedelta(days=ladder.missed_on_day),
     )
-    changes: list[Acknowledgement | Hold] = [*acknowledged, *holds]
-    for change in sorted(changes, key=lambda change: change.at):
+    for change in _changes(site, base, acknowledged, holds):
         if isinstance(change, Hold):
             steps = _paused(steps, protocol, site, base, change)
-        elif steps.paused_from is None and site.date_of(change.at) > base:
+        elif steps.paused_from is None:
             steps = _put_off(steps, protocol, site, ladder, change)
     return _climb(steps, protocol, site)
+
+
+def _changes(
+    site: Site, base: date, acknowledged: Sequence[Acknowledgement], holds: Sequence[Hold]
+) -> list[Acknowledgement | Hold]:
+    """What changes the ladder, in order; of what begins at once, the acknowledgement first."""
+    answers = [_outside(each, site, holds) for each in acknowledged if site.date_of(each.at) > base]
+    return sorted([*answers, *holds], key=lambda change: (change.at, isinstance(change, Hold)))
+
+
+def _outside(acknowledged: Acknowledgement, site: Site, holds: Sequence[Hold]) -> Acknowledgement:
+    """An acknowledgement given during a hold counts as given when the hold began, which then puts it off."""
+    hold = next((each for each in holds if each.during(acknowledged.at)), None)
+    if hold is None:
+        return acknowledged
+    return Acknowledgement(hold.at, max(acknowledged.until, site.date_of(hold.at) + timedelta(days=1)))
 
 
 def _dues(steps: _Steps, protocol: Protocol, site: Site) -> list[datetime]:

@@ -186,4 +186,14 @@ def _after(trigger: Trigger, exit: Ending | None) -> bool:
 
 
 def _holds(raised: Sequence[Flag]) -> tuple[Hold, ...]:
-    return tuple(Hold(flag.at, flag.decision.time if flag.decision else None) for flag in raised)
+    """The times during which any flag waits: flags that wait at once make one hold."""
+    holds: list[Hold] = []
+    for flag in raised:  # in order of `at`
+        until = flag.decision.time if flag.decision else None
+        last = holds[-1] if holds else None
+        if last and last.during(flag.at):
+            latest = max(last.until, until) if last.until and until else None
+            holds[-1] = Hold(last.at, latest)
+        else:
+            holds.append(Hold(flag.at, until))
+    return tuple(holds)

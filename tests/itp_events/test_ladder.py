@@ -1,0 +1,270 @@
+"""The ladder: whom a visit that nobody recorded climbs to, on which days, and what ends or pauses it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from itp_events.events import Missed, Voided
+from tests.itp_events.journey import Journey
+
+# INF3 of `overdue()`: window 25 to 31 Jan 2026, a Saturday. Rungs on 2, 3 and 6 Feb; missed on 20 Feb.
+
+
+def overdue(until: str = "2026-01-31") -> Journey:
+    """INF2 done on 14 Jan 2026 and nothing since."""
+    study = Journey().treated("2026-01-05", "2026-01-14")
+    study.until(until)
+    return study
+
+
+def missed(study: Journey) -> list[tuple[str, str]]:
+    """Which visits the service counted as missed, and when."""
+    return [
+        (study.local(event.time), event.data.visit)
+        for event in study.log
+        if event.own and isinstance(event.data, Missed)
+    ]
+
+
+# The rungs
+
+
+def test_the_ladder_tells_the_coordinator_the_investigator_and_the_sponsor() -> None:
+    """Day +1, +3 and +6 after the window's last day; Sunday 1 Feb moves to the Monday."""
+    study = overdue()
+    study.until("2026-02-19")
+    assert study.sent("rung", "INF3") == [
+        ("2026-02-02 09:00", "rung-1", "coordinator"),
+        ("2026-02-03 09:00", "rung-2", "investigator"),
+        ("2026-02-06 09:00", "rung-3", "sponsor"),
+    ]
+
+
+def test_rungs_stay_a_working_day_apart_over_holidays() -> None:
+    """INF4 closes on 14 Feb 2026, before nine days without work: the rungs follow one another after it."""
+    study = Journey().treated("2026-01-05", "2026-01-14", "2026-01-28")
+    study.until("2026-03-01")
+    assert study.days("rung", "INF4") == ["2026-02-24", "2026-02-25", "2026-02-26"]
+
+
+def test_a_worked_saturday_is_a_day_for_a_rung() -> None:
+    study = Journey().treated("2026-01-05", "2026-01-12", "2026-01-27")  # INF4: 10 Feb, closes on the 13th
+    study.until("2026-02-15")
+    assert study.days("rung", "INF4") == ["2026-02-14"]
+
+
+def test_no_rung_before_the_window_has_closed() -> None:
+    study = overdue("2026-01-31 23:59")
+    assert study.sent("rung", "INF3") == []
+
+
+# The automatic miss
+
+
+def test_an_unanswered_visit_is_missed_on_day_20_after_its_window() -> None:
+    study = overdue()
+    study.until("2026-02-20 08:59")
+    assert missed(study) == []
+    study.until("2026-02-20 09:00")
+    assert missed(study) == [("2026-02-20 09:00", "INF3")]
+    assert study.own(Missed)[0].by == "service"
+
+
+def test_two_missed_infusions_in_a_row_both_escalate_fully() -> None:
+    """INF2's miss is known only after INF3's window closed: INF3's ladder counts from that day."""
+    study = Journey().treated("2026-01-05")  # INF2 closes on 13 Jan, INF3 (26 Jan by plan) on the 29th
+    study.until("2026-03-01")
+    assert study.days("rung", "INF2") == ["2026-01-14", "2026-01-16", "2026-01-19"]
+    assert study.days("rung", "INF3") == ["2026-02-03", "2026-02-05", "2026-02-09"]
+    assert missed(study) == [("2026-02-02 09:00", "INF2"), ("2026-02-22 09:00", "INF3")]
+
+
+def test_a_late_completion_of_the_anchor_starts_the_ladder_on_the_day_it_is_recorded() -> None:
+    study = Journey().treated("2026-01-05")
+    study.done("INF2", "2026-01-13", at="2026-02-01")  # INF3: 27 Jan, closed on the 30th
+    study.until("2026-02-12")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-04", "2026-02-09"]
+
+
+# Acknowledgement
+
+
+def test_an_acknowledgement_holds_until_the_next_working_day_by_default() -> None:
+    """Rung 2 comes on that day, rung 3 keeps its three days after rung 2."""
+    study = overdue("2026-02-02 09:00")
+    study.acknowledged("INF3", "2026-02-02 10:00")
+    study.until("2026-02-19")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-03", "2026-02-06"]
+
+
+def test_an_acknowledgement_puts_the_next_rung_off_to_its_date_and_later_rungs_keep_their_spacing() -> None:
+    study = overdue("2026-02-02 09:00")
+    study.acknowledged("INF3", "2026-02-02 10:00", until="2026-02-10")
+    study.until("2026-02-19")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-10", "2026-02-13"]
+
+
+def test_an_acknowledgement_before_the_first_rung_puts_off_the_first() -> None:
+    study = overdue()
+    study.acknowledged("INF3", "2026-02-01 12:00", until="2026-02-04")
+    study.until("2026-02-19")
+    assert study.days("rung", "INF3") == ["2026-02-04", "2026-02-06", "2026-02-09"]
+
+
+def test_an_acknowledgement_moves_the_automatic_miss_to_at_least_7_days_after_it() -> None:
+    study = overdue("2026-02-07")
+    study.acknowledged("INF3", "2026-02-07 10:00", until="2026-02-17")
+    study.until("2026-03-02")
+    assert missed(study) == [("2026-02-24 09:00", "INF3")]
+
+
+def test_an_acknowledgement_never_brings_the_automatic_miss_forward() -> None:
+    study = overdue("2026-02-02 09:00")
+    study.acknowledged("INF3", "2026-02-02 10:00")
+    study.until("2026-03-02")
+    assert missed(study) == [("2026-02-20 09:00", "INF3")]
+
+
+def test_an_acknowledgement_after_every_rung_sends_none_again() -> None:
+    study = overdue("2026-02-07")
+    study.acknowledged("INF3", "2026-02-07 10:00", until="2026-02-17")
+    study.until("2026-03-02")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-03", "2026-02-06"]
+
+
+def test_a_second_acknowledgement_puts_off_what_the_first_had_put_off() -> None:
+    study = overdue("2026-02-02 09:00")
+    study.acknowledged("INF3", "2026-02-02 10:00", until="2026-02-05")
+    study.acknowledged("INF3", "2026-02-04 10:00", until="2026-02-10")
+    study.until("2026-02-19")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-10", "2026-02-13"]
+
+
+# What pauses it
+
+
+def test_a_hold_pauses_the_ladder_of_an_infusion_and_its_automatic_miss() -> None:
+    study = overdue("2026-02-02 09:00")
+    study.medication("rescue", "2026-02-02", at="2026-02-02 12:00")
+    study.until("2026-06-01")
+    assert study.days("rung", "INF3") == ["2026-02-02"]
+    assert missed(study) == []
+
+
+def test_the_ladder_goes_on_when_the_hold_is_decided() -> None:
+    """Ten days of hold put what was left of the ladder off by ten days."""
+    study = overdue("2026-02-02 09:00")
+    study.medication("rescue", "2026-02-02", at="2026-02-02 12:00")
+    study.decided("continue", "2026-02-12")
+    study.until("2026-03-10")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-13", "2026-02-24"]  # 16 to 23 Feb: no work
+    assert missed(study) == [("2026-03-02 09:00", "INF3")]
+
+
+def test_two_flags_that_wait_at_once_are_one_hold() -> None:
+    study = overdue("2026-02-02 09:00")
+    study.medication("rescue", "2026-02-02", at="2026-02-02 12:00")
+    study.medication("prohibited", "2026-02-04")
+    study.decided("continue", "2026-02-12")
+    study.until("2026-03-10")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-13", "2026-02-24"]
+    assert missed(study) == [("2026-03-02 09:00", "INF3")]
+
+
+def test_a_hold_lasts_until_its_last_flag_is_decided() -> None:
+    study = overdue("2026-02-02 09:00")
+    study.medication("rescue", "2026-02-02", at="2026-02-02 12:00")
+    study.medication("prohibited", "2026-02-04")
+    study.decided("continue", "2026-02-06", criterion="rescue-medication")
+    study.until("2026-02-12")
+    assert study.days("rung", "INF3") == ["2026-02-02"]
+    study.decided("continue", "2026-02-12", criterion="prohibited-medication")
+    study.until("2026-03-10")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-13", "2026-02-24"]
+
+
+def test_an_acknowledgement_during_a_hold_sends_no_rung_before_the_hold_is_decided() -> None:
+    study = overdue("2026-02-02 09:00")
+    study.medication("rescue", "2026-02-02", at="2026-02-02 12:00")
+    study.acknowledged("INF3", "2026-02-03 10:00")
+    study.until("2026-02-12 10:00")
+    assert study.days("rung", "INF3") == ["2026-02-02"]
+    study.decided("continue", "2026-02-12")
+    assert study.days("rung", "INF3") == ["2026-02-02"]
+    study.until("2026-03-10")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-14", "2026-02-24"]
+
+
+def test_a_hold_before_the_window_closed_counts_the_ladder_from_the_decision() -> None:
+    study = overdue("2026-01-26")
+    study.medication("rescue", "2026-01-26")
+    study.decided("continue", "2026-02-04")
+    study.until("2026-02-14")
+    assert study.days("rung", "INF3") == ["2026-02-05", "2026-02-09", "2026-02-10"]  # the 7th: Saturday
+
+
+def test_follow_up_ladders_go_on_during_a_hold() -> None:
+    study = Journey().in_follow_up()
+    study.done("FU-D14", "2026-03-09")
+    study.medication("rescue", "2026-03-25")  # FU-M1 closes on 30 March; 5 and 6 April are holidays
+    study.until("2026-04-19 09:00")
+    assert study.days("rung", "FU-M1") == ["2026-03-31", "2026-04-02", "2026-04-07"]
+    assert missed(study) == [("2026-04-19 09:00", "FU-M1")]
+
+
+# What ends it
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda study: study.done("INF3", "2026-02-02", at="2026-02-02 10:00"),
+        lambda study: study.missed("INF3", at="2026-02-02 10:00"),
+        lambda study: study.withdrew("2026-02-02", at="2026-02-02 10:00"),
+    ],
+    ids=["recorded", "declared missed", "exit"],
+)
+def test_recording_the_visit_declaring_it_missed_or_exit_ends_the_ladder(
+    end: Callable[[Journey], object],
+) -> None:
+    study = overdue("2026-02-02 09:00")
+    end(study)
+    study.until("2026-02-25")
+    assert study.days("rung", "INF3") == ["2026-02-02"]
+    assert ("2026-02-20 09:00", "INF3") not in missed(study)
+
+
+def test_late_data_takes_overdue_back() -> None:
+    study = overdue("2026-02-05")
+    assert study.plan("2026-02-05").visit("INF3")["status"] == "overdue"
+    study.done("INF3", "2026-01-30", at="2026-02-05 10:00")
+    row = study.plan("2026-02-05 11:00").visit("INF3")
+    assert (row["status"], row["deviation_days"]) == ("completed", 0)
+
+
+def test_an_overdue_state_names_the_visit() -> None:
+    assert overdue("2026-02-01").decide("2026-02-01").state == "INF3 overdue"
+
+
+def test_a_late_completion_replaces_the_services_miss_and_voids_it() -> None:
+    study = overdue("2026-02-21")
+    study.done("INF3", "2026-01-30", at="2026-02-24")
+    [void] = study.own(Voided)
+    assert void.event.id == "ITP-001/INF3/missed/2026-01-28"
+    row = study.plan("2026-02-25").visit("INF4")
+    assert row["anchor"] == {"code": "INF3", "on": "2026-01-30", "basis": "actual"}
+
+
+def test_a_miss_that_somebody_declares_replaces_the_services() -> None:
+    study = overdue("2026-02-21")
+    study.missed("INF3", at="2026-02-24", reason="moved away")
+    assert len(study.own(Voided)) == 1
+    assert study.plan("2026-02-25").visit("INF3")["status"] == "missed"
+
+
+def test_a_voided_late_completion_brings_the_services_miss_back_as_its_second() -> None:
+    study = overdue("2026-02-21")
+    done = study.done("INF3", "2026-01-30", at="2026-02-24")
+    study.voided(done, at="2026-02-25")
+    identities = [event.id for event in study.log if event.own and isinstance(event.data, Missed)]
+    assert identities == ["ITP-001/INF3/missed/2026-01-28", "ITP-001/INF3/missed/2026-01-28#2"]
