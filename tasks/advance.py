@@ -64,7 +64,12 @@ def advance_in(connection: sa.Connection, protocol: Protocol, code: str, now: da
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
     history = log.history(connection, code)
     handed = outbox.handed(connection, code)
-    return _settle(connection, protocol, row.seq, fold(protocol, history, handed), now)
+    return _settle(connection, protocol, row.seq, fold(protocol, history, handed), _not_before(row, now))
+
+
+def _not_before(row: SubjectRow | None, now: datetime) -> datetime:
+    """The instant to decide at: whoever read the clock first and came second must not undo anything."""
+    return now if row is None else max(now, row.advanced_at)
 
 
 def record(store: Store, protocol: Protocol, batch: Sequence[Event], now: datetime) -> list[Answer]:
@@ -91,6 +96,7 @@ def _record_in(
     connection: sa.Connection, protocol: Protocol, code: str, batch: Sequence[Event], now: datetime
 ) -> list[Answer]:
     row = subject_in(connection, code, lock=True)
+    now = _not_before(row, now)
     before = _answered_before(connection, code, batch)
     fresh = [event for event in batch if event.key not in before]
     history = log.history(connection, code) if row else []

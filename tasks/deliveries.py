@@ -1,0 +1,205 @@
+"""The rows of hand-over: one delivery per notice and recipient, one attempt per send.
+
+A delivery is pending, then `sending` under a lease, then sent, or pending again. A lease that has run
+out means that its sender died: the outcome is recorded as unknown before anybody takes the delivery
+over, and what is sent from then on is marked as possibly repeated. `wall` is the machine's time, which
+leases and back-off follow; `now` is the study's, which differs from it only under a fast clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from tasks.channels import Recipient
+from tasks.queries import NoticeRow
+from tasks.schema import attempts, deliveries, notices
+from tasks.sending import Outcome
+
+LEASE = timedelta(seconds=60)
+_FIRST_WAIT = timedelta(seconds=30)
+_LONGEST_WAIT = timedelta(minutes=15)
+_OPEN = ("pending", "sending")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A notice on its way to one recipient; `attempts` counts the sends so far."""
+
+    id: int
+    notice: str
+    recipient: str
+    label: str
+    status: str
+    attempts: int
+    repeated: bool
+    next_at: datetime | None
+    sent_at: datetime | None
+
+
+def back_off(attempt: int) -> timedelta:
+    """How long to wait after a send that failed, the first one counted as 1."""
+    doublings = min(attempt - 1, 10)
+    return min(_FIRST_WAIT * (1 << doublings), _LONGEST_WAIT)
+
+
+def waiting(connection: sa.Connection, now: datetime, wall: datetime) -> list[str | None]:
+    """The subjects with something to hand over; None stands for the service's own alerts."""
+    fresh = sa.select(notices.c.subject).where(
+        notices.c.status == "queued", notices.c.handed_at.is_(None), notices.c.due <= now
+    )
+    again = (
+        sa.select(notices.c.subject)
+        .select_from(deliveries.join(notices))
+        .where(
+            deliveries.c.status.in_(_OPEN),
+            deliveries.c.next_at <= wall,
+            sa.or_(notices.c.status == "queued", deliveries.c.status == "sending"),
+        )
+    )
+    return list(connection.scalars(sa.union(fresh, again)))
+
+
+def end_leases(connection: sa.Connection, subject: str | None, now: datetime, wall: datetime) -> None:
+    """Record as unknown the outcome of every send whose lease has run out."""
+    mine = sa.select(notices.c.key).where(_about(subject)).scalar_subquery()
+    run_out = connection.execute(
+        sa.select(deliveries.c.id, deliveries.c.attempts).where(
+            deliveries.c.notice.in_(mine), deliveries.c.status == "sending", deliveries.c.next_at <= wall
+        )
+    ).all()
+    for delivery in run_out:
+        died = Outcome("unknown", "the sender ended before the outcome was known")
+        if end_attempt(connection, delivery.id, delivery.attempts, died, now):
+            put_back(connection, delivery.id, died, wall)
+
+
+def _about(subject: str | None) -> sa.ColumnElement[bool]:
+    return notices.c.subject.is_(None) if subject is None else notices.c.subject == subject
+
+
+def queued(connection: sa.Connection, subject: str | None, now: datetime) -> list[NoticeRow]:
+    """The subject's notices that are to be handed over, oldest first, locked until the transaction ends."""
+    query = (
+        sa.select(notices)
+        .where(_about(subject), notices.c.status == "queued", notices.c.due <= now)
+        .order_by(notices.c.queued_at, notices.c.due, notices.c.key)
+        .with_for_update()
+    )
+    return [NoticeRow(**row._mapping) for row in connection.execute(query)]
+
+
+def of_notices(connection: sa.Connection, keys: Collection[str]) -> list[DeliveryRow]:
+    """The deliveries of these notices, in the order in which they were made."""
+    query = sa.select(deliveries).where(deliveries.c.notice.in_(keys)).order_by(deliveries.c.id)
+    return [DeliveryRow(**row._mapping) for row in connection.execute(query)]
+
+
+def make(connection: sa.Connection, key: str, recipients: Sequence[Recipient], wall: datetime) -> None:
+    """One delivery of a notice for each recipient; one that had been given up is taken up again."""
+    mine = sa.select(deliveries.c.recipient).where(deliveries.c.notice == key)
+    before = set(connection.scalars(mine))
+    connection.execute(
+        deliveries.update()
+        .where(deliveries.c.notice == key, deliveries.c.recipient.in_([each.id for each in recipients]))
+        .values(status="pending", next_at=wall)
+    )
+    rows = [_new(key, recipient, wall) for recipient in recipients if recipient.id not in before]
+    if rows:
+        connection.execute(deliveries.insert(), rows)
+
+
+def _new(key: str, recipient: Recipient, wall: datetime) -> dict[str, object]:
+    return {
+        "notice": key,
+        "recipient": recipient.id,
+        "label": recipient.label,
+        "status": "pending",
+        "attempts": 0,
+        "repeated": False,
+        "next_at": wall,
+    }
+
+
+def give_up(connection: sa.Connection, delivery: int) -> None:
+    """End a delivery whose recipient is no longer configured."""
+    connection.execute(
+        deliveries.update().where(deliveries.c.id == delivery).values(status="gone", next_at=None)
+    )
+
+
+def begin(connection: sa.Connection, delivery: DeliveryRow, now: datetime, wall: datetime) -> int:
+    """Take a delivery under a lease and return the attempt's number."""
+    number = delivery.attempts + 1
+    connection.execute(
+        deliveries.update()
+        .where(deliveries.c.id == delivery.id)
+        .values(status="sending", attempts=number, next_at=wall + LEASE)
+    )
+    row = {"delivery": delivery.id, "number": number, "repeated": delivery.repeated, "began_at": now}
+    connection.execute(attempts.insert(), row)
+    return number
+
+
+def say(connection: sa.Connection, key: str, title: str, body: str, now: datetime) -> None:
+    """Keep what a notice says, and that its hand-over has begun."""
+    begun = sa.func.coalesce(notices.c.handed_at, sa.literal(now, notices.c.handed_at.type))
+    values = {"title": title, "body": body, "handed_at": begun}
+    connection.execute(notices.update().where(notices.c.key == key).values(values))
+
+
+def end_attempt(
+    connection: sa.Connection, delivery: int, number: int, outcome: Outcome, now: datetime
+) -> bool:
+    """Record what became of a send; False when its outcome has been recorded before."""
+    ended = connection.execute(
+        attempts.update()
+        .where(attempts.c.delivery == delivery, attempts.c.number == number, attempts.c.outcome.is_(None))
+        .values(outcome=outcome.kind, error=outcome.error, ended_at=now)
+    )
+    return ended.rowcount == 1
+
+
+def put_back(connection: sa.Connection, delivery: int, outcome: Outcome, next_at: datetime) -> None:
+    """Make a delivery that did not succeed pending again, to be tried from `next_at` on."""
+    values: dict[str, object] = {"status": "pending", "next_at": next_at}
+    if outcome.kind == "unknown":
+        values["repeated"] = True
+    connection.execute(deliveries.update().where(deliveries.c.id == delivery).values(values))
+
+
+def finish(connection: sa.Connection, delivery: int, now: datetime) -> None:
+    """A recipient has the message."""
+    connection.execute(
+        deliveries.update()
+        .where(deliveries.c.id == delivery)
+        .values(status="sent", sent_at=now, next_at=None)
+    )
+
+
+def lock_notice(connection: sa.Connection, key: str) -> None:
+    """Let no other transaction judge meanwhile whether this notice is delivered."""
+    connection.execute(sa.select(notices.c.key).where(notices.c.key == key).with_for_update())
+
+
+def settle(connection: sa.Connection, key: str, now: datetime) -> None:
+    """Count a notice as delivered once no delivery of it is open."""
+    still_open = sa.exists().where(deliveries.c.notice == key, deliveries.c.status.in_(_OPEN))
+    connection.execute(
+        notices.update()
+        .where(notices.c.key == key, notices.c.status == "queued", ~still_open)
+        .values(status="delivered", settled_at=now)
+    )
+
+
+def run_out(connection: sa.Connection, key: str, now: datetime) -> None:
+    """Stop a notice whose time of use ended before it got through to everybody."""
+    reason = "no longer of use before it got through"
+    connection.execute(
+        notices.update()
+        .where(notices.c.key == key, notices.c.status == "queued")
+        .values(status="withdrawn", reason=reason, settled_at=now)
+    )

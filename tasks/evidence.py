@@ -1,0 +1,104 @@
+"""What a failed send proves: that nothing was accepted, or nothing at all.
+
+Apprise answers only True or False. Whether a provider may have accepted a message in spite of a False
+decides whether its repetition must be marked, so the truth is taken from two public sources: the
+interpreter's audit events (https://docs.python.org/3/library/audit_events.html), which tell when HTTP
+or SMTP begin to hand a message over, and the HTTP status that Apprise's plugins log. The rule: a
+failure counts as "not accepted" only when that is proven; in doubt it is "unknown".
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from apprise import NotifyBase
+
+_EVENTS = frozenset({"http.client.send", "smtplib.send"})
+_HTTP_HEAD = re.compile(rb"[A-Z]+ [/h*]")
+_STATUS = re.compile(r"error=(\d{3})\b")
+# These say that the answer of the server behind a gateway was lost.
+_GATEWAY = frozenset({502, 504})
+_here = threading.local()
+
+
+@dataclass
+class Trace:
+    """What this thread's connections did during one send."""
+
+    requests: int = 0
+    handing_over: bool = False
+    status: int | None = None
+
+    def see(self, event: str, sent: object) -> None:
+        """Note one audit event of this thread; `sent` is what goes out."""
+        head = bytes(sent[:64]) if isinstance(sent, bytes | bytearray) else b""
+        if event == "smtplib.send":
+            # Before DATA a mail server has heard of recipients at most, never of the message.
+            self.handing_over = self.handing_over or head.lower().startswith(b"data")
+        else:
+            self.handing_over = True
+            self.requests += bool(_HTTP_HEAD.match(head))
+
+    def refusal(self, server: NotifyBase) -> str | None:
+        """Why the provider surely did not accept the message; None when it may have."""
+        if self.status and self.requests == 1 and self.status not in _GATEWAY:
+            return f"the provider answered {self.status}"
+        if not self.handing_over and _speaks_observably(server):
+            return "the provider could not be reached"
+        return None
+
+    def doubt(self) -> str:
+        """What is known when it is not known whether the provider accepted the message."""
+        if self.status in _GATEWAY:
+            return f"a gateway answered {self.status}: the provider may have accepted it"
+        return "no clear answer: the provider may have accepted it"
+
+
+@contextmanager
+def traced() -> Iterator[Trace]:
+    """Trace what this thread sends."""
+    _install()
+    _here.trace = Trace()
+    try:
+        yield _here.trace
+    finally:
+        _here.trace = None
+
+
+@cache
+def _install() -> None:
+    logging.getLogger("apprise").addHandler(_StatusHandler(logging.WARNING))
+    sys.addaudithook(_on_audit)
+
+
+def _on_audit(event: str, args: tuple[Any, ...], events: frozenset[str] = _EVENTS) -> None:
+    # Called for everything that the interpreter audits: most calls must end here.
+    if event in events:
+        trace = getattr(_here, "trace", None)
+        if trace is not None:
+            trace.see(event, args[1])
+
+
+class _StatusHandler(logging.Handler):
+    """Notes the HTTP status that a plugin logs for the send of the same thread."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note the status, if the line has one."""
+        trace = getattr(_here, "trace", None)
+        found = _STATUS.search(record.getMessage()) if trace else None
+        if trace and found and 400 <= int(found[1]) <= 599:
+            trace.status = int(found[1])
+
+
+def _speaks_observably(server: NotifyBase) -> bool:
+    """Whether the plugin uses HTTP or SMTP through the libraries whose audit events are seen here."""
+    modules = [sys.modules[each.__module__] for each in type(server).__mro__]
+    return any(hasattr(module, name) for module in modules for name in ("requests", "smtplib"))

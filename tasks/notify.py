@@ -1,0 +1,230 @@
+"""Hand-over: each notice to each of its recipients at least once, and repeated only if it must be.
+
+Claim, send, record. The claim is one transaction: lock the subject's row, advance the subject (which
+withdraws whatever has become pointless), end the leases that ran out, take what is due under a lease.
+The send happens outside every transaction. Its outcome is recorded in a third step. A process killed
+between the steps leaves a lease behind; whoever finds it run out records "unknown", sends again and
+marks the message as possibly repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from itp_events.protocol import Protocol
+from tasks import deliveries, outages
+from tasks.advance import advance_in
+from tasks.channels import Channels, Recipient, problems
+from tasks.deliveries import DeliveryRow
+from tasks.queries import NoticeRow, subject_in
+from tasks.render import Occasion, marked_repeated, render
+from tasks.sending import BOUND, Message, Outcome, all_at_once, send
+from tasks.store import Store
+
+__all__ = ["Channels", "Claim", "Handed", "Moment", "Office", "claim", "hand_over", "problems"]
+
+_log = logging.getLogger(__name__)
+_SUBJECTS_AT_ONCE = 8
+# A claim that is older than this, in seconds, is not begun: its lease could end before the send does.
+_BEGIN_WITHIN = deliveries.LEASE.total_seconds() - BOUND - 10
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery that this process has taken, and that nobody else sends until its lease ends."""
+
+    delivery: int
+    attempt: int
+    notice: str
+    recipient: Recipient
+    message: Message
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What became of one send. `repeated`: the message was marked as possibly repeated."""
+
+    notice: str
+    recipient: str
+    outcome: Outcome
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What every hand-over needs."""
+
+    store: Store
+    protocol: Protocol
+    channels: Channels
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The instant at which a hand-over began, in the study's time and in the machine's."""
+
+    now: datetime
+    wall: datetime
+    began: float = field(default_factory=time.monotonic)
+
+    def later(self) -> Moment:
+        """The same two clocks, read again."""
+        passed = time.monotonic() - self.began
+        return Moment(self.now + timedelta(seconds=passed), self.wall + timedelta(seconds=passed))
+
+
+def hand_over(
+    store: Store,
+    protocol: Protocol,
+    channels: Channels,
+    now: datetime,
+    *,
+    subject: str | None = None,
+    wall: datetime | None = None,
+) -> list[Handed]:
+    """Hand over what is due: of one subject, or of all and the service's own alerts too.
+
+    `now` is the study's time, `wall` the machine's when the two differ: leases and back-off follow it.
+    Returns when every send has ended or has taken its 30 seconds; several subjects go side by side.
+    """
+    office = Office(store, protocol, channels)
+    start = Moment(now, wall or now)
+    if subject is not None:
+        return _hand_over_one(office, subject, start)
+    with store.reading() as connection:
+        codes = deliveries.waiting(connection, start.now, start.wall)
+    if not codes:
+        return []
+    with ThreadPoolExecutor(_SUBJECTS_AT_ONCE, "hand-over") as pool:
+        done = pool.map(lambda code: _hand_over_one(office, code, start), codes)
+        return [handed for of_one in done for handed in of_one]
+
+
+def _hand_over_one(office: Office, code: str | None, start: Moment) -> list[Handed]:
+    at = start.later()
+    claims = claim(office, code, at)
+    handed, found_dead = [], False
+    for ended in all_at_once(claims, lambda each: _send(each, office.channels, at.began)):
+        taken, outcome = ended.item, ended.outcome
+        found_dead = _record(office.store, taken, outcome, at.later()) or found_dead
+        handed.append(Handed(taken.notice, taken.recipient.label, outcome, taken.repeated))
+    if found_dead and code is not None:
+        handed += _hand_over_one(office, None, start)
+    return handed
+
+
+def _send(taken: Claim, channels: Channels, claimed: float) -> Outcome:
+    if time.monotonic() - claimed > _BEGIN_WITHIN:
+        return Outcome("failed", "not begun: this process stood still for too long after the claim")
+    return send(taken.recipient, taken.message, channels.out)
+
+
+def claim(office: Office, code: str | None, at: Moment) -> list[Claim]:
+    """Check a subject's waiting notices again, withdraw the pointless and take the others under a lease.
+
+    None as the code claims the service's own alerts. One transaction, without network calls.
+    """
+    return office.store.write(lambda connection: list(_claim(connection, office, code, at)))
+
+
+def _claim(connection: sa.Connection, office: Office, code: str | None, at: Moment) -> Iterator[Claim]:
+    site_code = "default"
+    if code is not None:
+        advance_in(connection, office.protocol, code, at.now)
+        row = subject_in(connection, code)
+        assert row is not None
+        site_code, at = row.site, replace(at, now=row.advanced_at)
+    deliveries.end_leases(connection, code, at.now, at.wall)
+    notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
+    pending = _pending(connection, office.channels, notices, site_code, at) if notices else []
+    for notice in notices:
+        ready = [
+            row for row in pending if row.notice == notice.key and row.next_at and row.next_at <= at.wall
+        ]
+        if ready:
+            yield from _take(connection, office, notice, site_code, ready, at)
+
+
+def _useful(connection: sa.Connection, notices: Sequence[NoticeRow], now: datetime) -> list[NoticeRow]:
+    for notice in notices:
+        if notice.until and notice.until <= now:
+            deliveries.run_out(connection, notice.key, now)
+    return [notice for notice in notices if not (notice.until and notice.until <= now)]
+
+
+def _pending(
+    connection: sa.Connection, channels: Channels, notices: Sequence[NoticeRow], site_code: str, at: Moment
+) -> list[DeliveryRow]:
+    """The pending deliveries of these notices, made now where there are none.
+
+    They stay as they were made, whatever is added to the configuration later. A recipient that has gone
+    from it is given up; when nobody is left, whoever is configured now takes its place.
+    """
+    keys = [notice.key for notice in notices]
+    rows = deliveries.of_notices(connection, keys)
+    lost = {row.id for row in rows if row.status == "pending" and channels.find(row.recipient) is None}
+    for delivery in lost:
+        deliveries.give_up(connection, delivery)
+    served = {row.notice for row in rows if row.status != "gone" and row.id not in lost}
+    for notice in notices:
+        if notice.key not in served:
+            deliveries.make(connection, notice.key, _recipients(channels, notice, site_code), at.wall)
+        elif lost:
+            deliveries.settle(connection, notice.key, at.now)
+    current = rows if served.issuperset(keys) else deliveries.of_notices(connection, keys)
+    return [row for row in current if row.status == "pending" and channels.find(row.recipient)]
+
+
+def _recipients(channels: Channels, notice: NoticeRow, site_code: str) -> list[Recipient]:
+    if notice.step == outages.STEP:
+        return outages.told(channels, notice.facts)
+    return channels.of(notice.audience, site_code)
+
+
+def _take(
+    connection: sa.Connection,
+    office: Office,
+    notice: NoticeRow,
+    site_code: str,
+    ready: Sequence[DeliveryRow],
+    at: Moment,
+) -> Iterator[Claim]:
+    site = office.protocol.site(site_code)
+    occasion = Occasion(notice.step, notice.audience, notice.subject, notice.visit, notice.facts)
+    title, body = render(occasion, site.language, site.zone)
+    deliveries.say(connection, notice.key, title, body, at.now)
+    for row in ready:
+        recipient = office.channels.find(row.recipient)
+        assert recipient is not None
+        text = marked_repeated(title, body, site.language) if row.repeated else (title, body)
+        number = deliveries.begin(connection, row, at.now, at.wall)
+        message = Message(*text, urgent=notice.kind != "reminder")
+        yield Claim(row.id, number, notice.key, recipient, message, row.repeated)
+
+
+def _record(store: Store, taken: Claim, outcome: Outcome, at: Moment) -> bool:
+    """Record what became of a send; True when its channel has just been found dead."""
+    return store.write(lambda connection: _record_in(connection, taken, outcome, at))
+
+
+def _record_in(connection: sa.Connection, taken: Claim, outcome: Outcome, at: Moment) -> bool:
+    deliveries.lock_notice(connection, taken.notice)
+    if not deliveries.end_attempt(connection, taken.delivery, taken.attempt, outcome, at.now):
+        _log.warning("%s: attempt %s ended (%s) after its lease", taken.notice, taken.attempt, outcome.kind)
+        return False
+    if outcome.kind == "sent":
+        deliveries.finish(connection, taken.delivery, at.now)
+        deliveries.settle(connection, taken.notice, at.now)
+    else:
+        next_at = at.wall + deliveries.back_off(taken.attempt)
+        deliveries.put_back(connection, taken.delivery, outcome, next_at)
+        _log.warning("%s to %s: %s, %s", taken.notice, taken.recipient.label, outcome.kind, outcome.error)
+    return outages.note(connection, taken.recipient, outcome, at.now, at.wall)

@@ -1,0 +1,139 @@
+"""How dates, numbers and names are written in the texts, in each language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_WEEKDAYS_ZH = "一二三四五六日"
+_CRITERIA_ZH = {
+    "consent-withdrawn": "撤回知情同意",
+    "death": "死亡",
+    "pregnancy": "妊娠",
+    "adverse-event": "不良事件",
+    "rescue-medication": "使用补救治疗",
+    "prohibited-medication": "使用禁用药物",
+    "maintenance-changed": "维持治疗剂量改变",
+    "missed-infusions": "连续未进行输注",
+    "lost-to-follow-up": "失访",
+    "investigator-decision": "研究者决定",
+}
+_TERMS_ZH = {"pregnancy": "妊娠", "pregnancy of a partner": "伴侣妊娠"}
+_SOURCES_ZH = {"synopsis": "方案摘要", "assumption": "待中心确认"}
+
+Filter = Callable[..., str]
+
+
+def filters(language: str, zone: ZoneInfo) -> Mapping[str, Filter]:
+    """The filters that templates of a language may use; instants are shown in `zone`."""
+    own = _CHINESE if language == "zh-CN" else _ENGLISH
+    instant = _instant_zh if language == "zh-CN" else _instant_en
+    return {
+        **_COMMON,
+        **own,
+        "instant": lambda value: instant(datetime.fromisoformat(value).astimezone(zone)),
+    }
+
+
+def visit_name(language: str, code: str | None, label: str | None) -> str:
+    """A visit's name with its code, as `Infusion 3 (INF3)`."""
+    if code is None:
+        return label or ""
+    name = _label_zh(code) if language == "zh-CN" else label
+    return f"{name} ({code})" if language == "en" and name else f"{name}（{code}）" if name else code
+
+
+def _label_zh(code: str) -> str | None:
+    patterns = ((r"INF(\d+)", "第{}次输注"), (r"FU-D(\d+)", "第{}天随访"), (r"FU-M(\d+)", "第{}个月随访"))
+    found = ((re.fullmatch(pattern, code), name) for pattern, name in patterns)
+    return next((name.format(match[1]) for match, name in found if match), None)
+
+
+def why(language: str, facts: Mapping[str, Any]) -> str | None:
+    """Why a visit's dates lie where they lie, in one sentence."""
+    if language != "zh-CN":
+        reason = facts.get("reason")
+        return f"{reason}." if reason else None
+    return _why_zh(facts) if facts.get("anchor_on") else None
+
+
+def _why_zh(facts: Mapping[str, Any]) -> str:
+    on, code = _day_zh(facts["anchor_on"]), facts.get("anchor_code")
+    if code == "enrolment":
+        return f"自入组日{on}起推算。"
+    name = visit_name("zh-CN", code, facts.get("anchor_label"))
+    words = {
+        "actual": f"自{name}的实际日期{on}起推算。",
+        "planned": f"{name}未进行，自其目标日期{on}起推算。",
+        "projected": f"{name}尚无记录，暂自其目标日期{on}起推算。",
+    }
+    return words.get(str(facts.get("anchor_basis")), f"自{name}的日期{on}起推算。")
+
+
+def _day(value: str) -> str:
+    day = date.fromisoformat(value)
+    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def _day_zh(value: str) -> str:
+    day = date.fromisoformat(value)
+    return f"{day.year}年{day.month}月{day.day}日（周{_WEEKDAYS_ZH[day.weekday()]}）"
+
+
+def _instant_en(local: datetime) -> str:
+    return f"{_day(local.date().isoformat())}, {local:%H:%M} ({local.tzinfo})"
+
+
+def _instant_zh(local: datetime) -> str:
+    return f"{_day_zh(local.date().isoformat())}{local:%H:%M}（{local.tzinfo}）"
+
+
+def _cells(value: float | None) -> str:
+    if value is None:
+        return "?"
+    mantissa, exponent = f"{value:.3e}".split("e")
+    return f"{float(mantissa):g} x 10^{int(exponent)}"
+
+
+def _kg(value: float | None) -> str:
+    return "?" if value is None else f"{value:g}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:+.0%}"
+
+
+def _deviation(days: int) -> str:
+    return f"{abs(days)} day{'s' if abs(days) != 1 else ''} {'late' if days > 0 else 'early'}"
+
+
+def _deviation_zh(days: int) -> str:
+    return f"{'晚' if days > 0 else '早'}{abs(days)}天"
+
+
+def _event_name_zh(value: str) -> str:
+    return "入组" if value == "enrolment" else visit_name("zh-CN", value, None)
+
+
+_COMMON: dict[str, Filter] = {"cells": _cells, "kg": _kg, "percent": _percent}
+_ENGLISH: dict[str, Filter] = {
+    "day": _day,
+    "deviation": _deviation,
+    "criterion": lambda value: (value or "not given").replace("-", " "),
+    "term": str,
+    "source": str,
+    "event_name": str,
+}
+_CHINESE: dict[str, Filter] = {
+    "day": _day_zh,
+    "deviation": _deviation_zh,
+    "criterion": lambda value: str(_CRITERIA_ZH.get(value, value or "未注明")),
+    "term": lambda value: str(_TERMS_ZH.get(value, value)),
+    "source": lambda value: str(_SOURCES_ZH.get(value, value)),
+    "event_name": _event_name_zh,
+}
