@@ -51,13 +51,22 @@ def judge(protocol: Protocol, history: Sequence[Event], batch: Sequence[Event], 
 def _judge_unit(protocol: Protocol, log: list[Event], unit: list[Event], now: datetime) -> list[Verdict]:
     trial = list(log)
     verdicts = [_judge_one(protocol, trial, event, now) for event in unit]
-    if not any(isinstance(event.data, Enrolled) for event in standing(trial)) and len(trial) > len(log):
+    refused = _first_refused(verdicts)
+    if refused is None and _loses_enrolment(log, trial):
         verdicts = [_without_enrolment(verdict) for verdict in verdicts]
-    refused = next((verdict for verdict in verdicts if verdict.status == "refused"), None)
+        refused = _first_refused(verdicts)
     if refused is None:
         log[:] = trial
         return verdicts
     return [verdict if verdict.status == "refused" else _fallen(verdict, refused) for verdict in verdicts]
+
+
+def _first_refused(verdicts: Sequence[Verdict]) -> Verdict | None:
+    return next((verdict for verdict in verdicts if verdict.status == "refused"), None)
+
+
+def _loses_enrolment(log: Sequence[Event], trial: Sequence[Event]) -> bool:
+    return len(trial) > len(log) and not any(isinstance(event.data, Enrolled) for event in standing(trial))
 
 
 def _without_enrolment(verdict: Verdict) -> Verdict:

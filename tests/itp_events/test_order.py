@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 
 from itp_events.errors import BadEvent, NotEligible, Refused
-from itp_events.events import Event
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study
 
 
@@ -387,15 +386,8 @@ def test_an_enrolment_that_fails_a_criterion_is_refused() -> None:
 
 
 def test_a_corrected_enrolment_that_fails_a_criterion_is_accepted(study: Study) -> None:
-    restated = enrolment_again(study, alt_x_uln=3.1)
+    restated = study.enrolment("2026-01-05", at="2026-01-06", screening={"alt_x_uln": 3.1})
     study.record(study.void(study.log[0], "2026-01-06"), restated)
-
-
-def enrolment_again(study: Study, **screening: object) -> Event:
-    """The study's enrolment stated again on 6 January, with other findings."""
-    data = study.log[0].to_json()["data"]
-    stated = {**data, "screening": {**data["screening"], **screening}}
-    return study.event("itp.subject.enrolled", None, "2026-01-06", **stated)
 
 
 def test_a_protocol_version_that_is_not_installed_cannot_be_assigned(study: Study) -> None:

@@ -98,13 +98,17 @@ class Study:
 
     # What people state
 
-    def enrol(
+    def enrol(self, on: str = "2026-01-05", **data: Any) -> Event:
+        """Enrol an eligible subject, as `enrolment` describes it."""
+        return self.record(self.enrolment(on, **data))[0]
+
+    def enrolment(
         self, on: str = "2026-01-05", *, at: object = None, screening: Json | None = None, **data: Any
     ) -> Event:
-        """Enrol an eligible subject; `screening` holds what differs from `ELIGIBLE` (None: absent)."""
+        """An enrolment, not recorded; `screening` holds what differs from `ELIGIBLE` (None: absent)."""
         given: Json = {"site": self.site_code, "consent_on": "2025-12-20", "weight_kg": 61.5}
         found = {**ELIGIBLE, **(screening or {})}
-        return self.state("itp.subject.enrolled", on, at, **{**given, "screening": found, **data})
+        return self.event("itp.subject.enrolled", on, at, **{**given, "screening": found, **data})
 
     def done(self, visit: str, on: str, *, at: object = None, **results: Any) -> Event:
         """A visit took place."""
