@@ -1,1 +1,1 @@
-"""A study in virtual time: the same rules that run the service, driven by people who follow a behaviour file."""
+"""A study in virtual time: the rules that run the service, and people who follow a behaviour file."""

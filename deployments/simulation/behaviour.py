@@ -23,6 +23,7 @@ NAMES = ("perfect", "typical", "holiday-season", "unreliable", "outage")
 
 Rate = Annotated[float, Field(ge=0)]
 Weight = Annotated[float, Field(ge=0)]
+_WEIGHTS = ("choice", "lost", "grade")
 
 
 class _Part(BaseModel):
@@ -222,12 +223,12 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         before = base.get(key)
-        grouped = isinstance(value, dict) and isinstance(before, dict) and _is_group(before)
-        merged[key] = _merged(before, value) if grouped else value  # type: ignore[arg-type]
+        if isinstance(value, dict) and isinstance(before, dict) and not _whole(key, before):
+            merged[key] = _merged(before, value)
+        else:
+            merged[key] = value
     return merged
 
 
-def _is_group(value: dict[str, Any]) -> bool:
-    spread = len(value) == 1 and next(iter(value)) in Spread.model_fields
-    weights = all(isinstance(item, int | float) for item in value.values())
-    return not spread and (not weights or set(value) <= set(PerMonth.model_fields) | set(Travel.model_fields))
+def _whole(key: str, value: dict[str, Any]) -> bool:
+    return key in _WEIGHTS or (len(value) == 1 and next(iter(value)) in Spread.model_fields)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
-from typing import Annotated, Literal
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
-# What an outcome may be: a name, or a number of days, hours or a grade.
-Outcome = str | int
 
 
 class Spread(BaseModel):
@@ -50,13 +48,12 @@ class Spread(BaseModel):
         return float(pick(self.weighted or {0: 1.0}, chance))
 
 
-Kind = Literal["continue", "stop-treatment", "withdraw", "complete"]
+Name = TypeVar("Name", bound=str | int)
 
 
-def pick(weights: Mapping[int, float] | Mapping[str, float], chance: Random) -> Outcome:
+def pick(weights: Mapping[Name, float], chance: Random) -> Name:
     """One of the outcomes, as often as its weight says."""
-    names = list(weights)
-    return chance.choices(names, list(weights.values()))[0]
+    return chance.choices(list(weights), list(weights.values()))[0]
 
 
 class Draws:
@@ -67,7 +64,7 @@ class Draws:
 
     def of(self, *purpose: object) -> Random:
         """The stream for a purpose, from its beginning."""
-        return Random("|".join([self._root, *map(str, purpose)]))  # noqa: S311 - chance, not a secret
+        return Random("|".join([self._root, *map(str, purpose)]))
 
     def happens(self, share: float, *purpose: object) -> bool:
         """Whether something that happens with probability `share` does."""
