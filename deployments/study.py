@@ -22,10 +22,15 @@ def open_study(settings: Settings) -> Runtime:
     protocol = load_protocol(settings.protocol)
     channels = Channels.from_config(settings.apprise_config)
     store = Store.open(settings.database)
-    return Runtime(store, protocol, channels, _clock(settings, store), settings.prefect_api)
+    return Runtime(store, protocol, channels, study_clock(settings, store), settings.prefect_api)
 
 
-def _clock(settings: Settings, store: Store) -> Clock:
+def study_clock(settings: Settings, store: Store) -> Clock:
+    """The clock by which the study in a store runs.
+
+    Raises:
+        BadInput: a fast clock for a study's real data, or the real clock for a demonstration's.
+    """
     database = sa.make_url(settings.database).render_as_string(hide_password=True)
     wanted = (settings.clock_speed, settings.clock_start)
     is_empty = settings.clock_speed is None or not all_subjects(store)

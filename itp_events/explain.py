@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from itp_events.protocol import ENROLMENT, Span
+from itp_events.protocol import ENROLMENT, Span, Visit
 from itp_events.windows import PlannedVisit
 
 _UNITS = ((7, "week"), (1, "day"))
@@ -43,8 +43,23 @@ def reason(planned: PlannedVisit) -> str:
     rule = planned.visit
     target = f"target {day(planned.target)} ({rule.source.target})"
     window = f"window {days(planned.opens, planned.closes)} ({rule.source.window})"
-    offset = "on the day of" if not (rule.target.months or rule.target.days) else f"{span(rule.target)} after"
-    return f"{target}, {window}: {offset} {_anchor(planned)}"
+    return f"{target}, {window}: {basis(planned)}"
+
+
+def basis(planned: PlannedVisit) -> str:
+    """What a visit's target hangs on, as `2 weeks after INF2, done on 12 Jan 2026`."""
+    return f"{offset(planned.visit)} {_anchor(planned)}"
+
+
+def offset(rule: Visit) -> str:
+    """How far a visit's target lies from its anchor, as `2 weeks after`."""
+    return f"{span(rule.target)} after" if rule.target.months or rule.target.days else "on the day of"
+
+
+def sides(rule: Visit) -> str:
+    """How far a visit's window reaches around its target, as `-3/+3 days`."""
+    before, after = rule.before.days, rule.after.days
+    return f"-{before}/+{_count(after, 'day')}" if before else f"+{_count(after, 'day')}"
 
 
 def _anchor(planned: PlannedVisit) -> str:
