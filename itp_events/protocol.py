@@ -49,8 +49,14 @@ class Span:
 
     def after(self, day: date) -> date:
         """The date this span after `day`; months are calendar months, clamped to the month's end."""
-        moved = pendulum.date(day.year, day.month, day.day).add(months=self.months, days=self.days)
-        return date(moved.year, moved.month, moved.day)
+        return (_months_after(day, self.months) if self.months else day) + timedelta(days=self.days)
+
+
+@lru_cache(maxsize=65536)
+def _months_after(day: date, months: int) -> date:
+    # Remembered: every wake of a subject asks for the same few dates.
+    moved = pendulum.date(day.year, day.month, day.day).add(months=months)
+    return date(moved.year, moved.month, moved.day)
 
 
 def _span(value: object) -> object:
