@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0001"
+REVISION = "0002"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -165,4 +165,27 @@ repairs = sa.Table(
     sa.Column("subject", sa.Text),
     sa.Column("what", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False, index=True),
+)
+
+# When each part of the service was last at work, in the machine's time.
+heartbeats = sa.Table(
+    "heartbeats",
+    metadata,
+    sa.Column("part", sa.Text, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+)
+
+# What a door received and could not turn into recorded events. `about` names the thing (a form of a record);
+# the row is settled when the same thing comes through later.
+leftovers = sa.Table(
+    "leftovers",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("door", sa.Text, nullable=False),
+    sa.Column("about", sa.Text, nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("settled_at", Instant),
+    sa.Index("leftovers_door_about_ix", "door", "about"),
 )

@@ -1,0 +1,50 @@
+"""What a door received and could not turn into recorded events: kept until it comes through, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from tasks.schema import leftovers
+from tasks.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """One thing that is left: through which door it came, what it is about, and what is wrong with it."""
+
+    id: int
+    door: str
+    about: str
+    problem: str
+    body: Any
+    at: datetime
+
+
+def keep(store: Store, door: str, about: str, problems: Iterable[tuple[str, Any]], now: datetime) -> None:
+    """Keep what is left of one thing; what was left of it before is settled by this newer look at it."""
+    rows = [
+        {"door": door, "about": about, "problem": problem, "body": body, "at": now}
+        for problem, body in problems
+    ]
+    with store.writing() as connection:
+        _settle(connection, door, about, now)
+        if rows:
+            connection.execute(leftovers.insert(), rows)
+
+
+def _settle(connection: sa.Connection, door: str, about: str, now: datetime) -> None:
+    same = (leftovers.c.door == door, leftovers.c.about == about, leftovers.c.settled_at.is_(None))
+    connection.execute(leftovers.update().where(*same).values(settled_at=now))
+
+
+def open_leftovers(store: Store) -> list[Leftover]:
+    """What is left now, oldest first."""
+    columns = [leftovers.c[name] for name in ("id", "door", "about", "problem", "body", "at")]
+    query = sa.select(*columns).where(leftovers.c.settled_at.is_(None)).order_by(leftovers.c.id)
+    with store.reading() as connection:
+        return [Leftover(**row._mapping) for row in connection.execute(query)]
