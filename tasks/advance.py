@@ -130,16 +130,16 @@ def _take_in(
     if not accepted:
         return None
     subject = fold(protocol, [*history, *accepted], handed)
-    seq = row.seq if row else _enrol(connection, protocol, subject, now)
+    seq = row.seq if row else _enrol(connection, subject, now)
     seq = log.append(connection, subject.code, seq, accepted, now)
     return _settle(connection, protocol, seq, subject, now)
 
 
-def _enrol(connection: sa.Connection, protocol: Protocol, subject: Subject, now: datetime) -> int:
+def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> int:
     row = {
         "code": subject.code,
         "site": subject.enrolled.site,
-        "protocol_version": protocol.version,
+        "protocol_version": subject.protocol.version,
         "seq": 0,
         "state": "",
         "message": "",
@@ -181,6 +181,7 @@ def _save(connection: sa.Connection, subject: Subject, seq: int, decision: Decis
         .values(
             seq=seq,
             site=subject.enrolled.site,
+            protocol_version=subject.protocol.version,
             state=decision.state,
             message=decision.message,
             status=decision.status,

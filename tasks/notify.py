@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from itp_events.protocol import Protocol
+from itp_events.protocol import Protocol, Site
 from tasks import deliveries, outages
 from tasks.advance import advance_in
 from tasks.channels import Channels, Recipient, problems
@@ -136,12 +136,13 @@ def claim(office: Office, code: str | None, at: Moment) -> list[Claim]:
 
 
 def _claim(connection: sa.Connection, office: Office, code: str | None, at: Moment) -> Iterator[Claim]:
-    site_code = "default"
+    site_code, site = "default", office.protocol.site("default")
     if code is not None:
         advance_in(connection, office.protocol, code, at.now)
         row = subject_in(connection, code)
         assert row is not None
-        site_code, at = row.site, replace(at, now=row.advanced_at)
+        site_code, site = row.site, office.protocol.of_version(row.protocol_version).site(row.site)
+        at = replace(at, now=row.advanced_at)
     deliveries.end_leases(connection, code, at.now, at.wall)
     notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
     pending = _pending(connection, office.channels, notices, site_code, at) if notices else []
@@ -150,7 +151,7 @@ def _claim(connection: sa.Connection, office: Office, code: str | None, at: Mome
             row for row in pending if row.notice == notice.key and row.next_at and row.next_at <= at.wall
         ]
         if ready:
-            yield from _take(connection, office, notice, site_code, ready, at)
+            yield from _take(connection, office.channels, notice, site, ready, at)
 
 
 def _useful(connection: sa.Connection, notices: Sequence[NoticeRow], now: datetime) -> list[NoticeRow]:
@@ -191,18 +192,17 @@ def _recipients(channels: Channels, notice: NoticeRow, site_code: str) -> list[R
 
 def _take(
     connection: sa.Connection,
-    office: Office,
+    channels: Channels,
     notice: NoticeRow,
-    site_code: str,
+    site: Site,
     ready: Sequence[DeliveryRow],
     at: Moment,
 ) -> Iterator[Claim]:
-    site = office.protocol.site(site_code)
     occasion = Occasion(notice.step, notice.audience, notice.subject, notice.visit, notice.facts)
     title, body = render(occasion, site.language, site.zone)
     deliveries.say(connection, notice.key, title, body, at.now)
     for row in ready:
-        recipient = office.channels.find(row.recipient)
+        recipient = channels.find(row.recipient)
         assert recipient is not None
         text = marked_repeated(title, body, site.language) if row.repeated else (title, body)
         number = deliveries.begin(connection, row, at.now, at.wall)

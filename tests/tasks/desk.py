@@ -1,0 +1,82 @@
+"""A study's desk for the tests of its effects: a store, what comes in, and what is handed over."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from itp_events.events import Event
+from itp_events.protocol import Protocol
+from itp_events.protocol_file import load_protocol
+from tasks import queries
+from tasks.advance import Advanced, Answer, advance, record
+from tasks.channels import Channels
+from tasks.notify import Claim, Handed, Moment, Office, claim, hand_over
+from tasks.queries import AttemptRow, NoticeRow
+from tasks.store import Store
+
+ENROLLED_AT = datetime(2026, 1, 5, 3, tzinfo=UTC)
+
+
+@dataclass
+class Desk:
+    """One open study. `out` is its console; `channels` may be changed as a user changes the file."""
+
+    store: Store
+    protocol: Protocol = field(default_factory=load_protocol)
+    out: io.StringIO = field(default_factory=io.StringIO)
+    channels: Channels = field(default_factory=Channels)
+
+    @classmethod
+    def open(cls, url: str) -> "Desk":
+        """A study in the database at a URL, which prints its notices."""
+        out = io.StringIO()
+        return cls(Store.open(url), out=out, channels=Channels(out=out))
+
+    def configure(self, path: Path, *lines: str) -> None:
+        """Use an Apprise configuration of these lines from now on."""
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self.channels = Channels.from_config(path, self.out)
+
+    def take(self, *events: Event, now: datetime | None = None) -> list[Answer]:
+        """Record events, by default at the instant at which the last of them was reported."""
+        at = now or max(event.time for event in events)
+        return record(self.store, self.protocol, events, at)
+
+    def wake(self, code: str, now: datetime) -> Advanced:
+        """Let time come in."""
+        return advance(self.store, self.protocol, code, now)
+
+    def hand_over(self, now: datetime, subject: str | None = "ITP-001") -> list[Handed]:
+        """Hand over what is due of one subject, or with None of all."""
+        return hand_over(self.store, self.protocol, self.channels, now, subject=subject)
+
+    def claim(self, now: datetime, subject: str = "ITP-001") -> list[Claim]:
+        """The first step of a hand-over alone, as if its process died right after."""
+        office = Office(self.store, self.protocol, self.channels)
+        return claim(office, subject, Moment(now, now))
+
+    def notices(self, code: str | None = "ITP-001") -> list[NoticeRow]:
+        """The subject's notices in the outbox."""
+        return queries.notices_of(self.store, code)
+
+    def notice(self, part: str, code: str | None = "ITP-001") -> NoticeRow:
+        """The one notice whose key contains `part`."""
+        found = [notice for notice in self.notices(code) if part in notice.key]
+        assert len(found) == 1, f"{part} stands in {[notice.key for notice in found]}"
+        return found[0]
+
+    def attempts(self, code: str | None = "ITP-001") -> list[AttemptRow]:
+        """Every send of the subject's notices."""
+        return queries.attempts_of(self.store, code)
+
+
+def outcomes(rows: Sequence[AttemptRow]) -> list[str | None]:
+    """What became of each send, in order."""
+    return [row.outcome for row in rows]
+
+
+def later(instant: datetime, *, seconds: float = 0, **parts: float) -> datetime:
+    """An instant after another."""
+    return instant + timedelta(seconds=seconds, **parts)

@@ -1,0 +1,358 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks import deliveries, queries
+from tests.support import Receiver, wait_until
+from tests.support.study import Study
+from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
+
+TODAY = "INF1/T/coordinator"
+
+
+def test_a_notice_goes_to_its_audience_and_its_outcome_is_recorded(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT)
+    [request] = told.requests
+    assert request.path == "/coordinator"
+    assert request.body["title"] == "ITP-001: Infusion 1 (INF1) is due today, Mon 5 Jan 2026"
+    assert outcomes(desk.attempts()) == ["sent"]
+    assert desk.notice(TODAY).status == "delivered"
+
+
+def test_what_has_been_delivered_is_not_handed_over_again(desk: Desk, study: Study, told: Receiver) -> None:
+    desk.take(study.enrol())
+    for hour in range(3):
+        desk.hand_over(later(ENROLLED_AT, hours=hour))
+        desk.hand_over(later(ENROLLED_AT, hours=hour), subject=None)
+    assert len(told.requests) == 1
+
+
+def test_the_sweep_hands_over_for_every_subject(desk: Desk, told: Receiver) -> None:
+    for number, code in enumerate(("ITP-001", "ITP-002", "ITP-003")):
+        study = Study(code=code)
+        study._stated = 10 * number
+        desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT, subject=None)
+    assert sorted(request.body["title"][:7] for request in told.requests) == ["ITP-001", "ITP-002", "ITP-003"]
+
+
+def test_each_address_of_an_audience_is_a_delivery_of_its_own(
+    desk: Desk, study: Study, receiver: Receiver, tmp_path: Path
+) -> None:
+    desk.configure(
+        tmp_path / "apprise.txt",
+        f"coordinator={receiver.apprise_url('one')}",
+        f"coordinator={receiver.apprise_url('two')}",
+        f"coordinator-01={receiver.apprise_url('site-one')}",
+        f"coordinator-02={receiver.apprise_url('site-two')}",
+        f"investigator={receiver.apprise_url('investigator')}",
+    )
+    desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT)
+    assert sorted(request.path for request in receiver.requests) == ["/one", "/site-one", "/two"]
+    assert len(desk.attempts()) == 3
+
+
+def test_a_notice_that_became_pointless_before_its_hand_over_is_withdrawn(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    desk.take(study.done("INF1", "2026-01-05"))
+    desk.hand_over(ENROLLED_AT)
+    row = desk.notice(TODAY)
+    assert (row.status, row.reason, row.handed_at) == ("withdrawn", "INF1 is completed", None)
+    assert TODAY not in str([request.body for request in told.requests])
+    assert all("INF2" in request.body["title"] for request in told.requests)
+
+
+def test_the_claim_itself_finds_that_a_notice_has_become_pointless(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    desk.hand_over(later(ENROLLED_AT, days=10))
+    assert desk.notice(TODAY).status == "withdrawn"
+    assert not any("is due today" in request.body["title"] for request in told.requests)
+
+
+def test_a_withdrawn_notice_whose_duty_is_due_again_is_reopened_and_sent(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    done = study.done("INF1", "2026-01-05")
+    desk.take(done)
+    desk.take(study.voided(done, later(ENROLLED_AT, hours=1)), now=later(ENROLLED_AT, hours=1))
+    assert desk.notice(TODAY).status == "queued"
+    desk.hand_over(later(ENROLLED_AT, hours=1))
+    assert desk.notice(TODAY).status == "delivered"
+    assert len(told.at("coordinator")) == 1
+
+
+def test_a_refused_message_is_sent_again_later_and_not_marked(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    told.fail(503)
+    desk.hand_over(ENROLLED_AT)
+    told.succeed()
+    desk.hand_over(later(ENROLLED_AT, minutes=1))
+    assert [(row.outcome, row.error, row.repeated) for row in desk.attempts()] == [
+        ("failed", "the provider answered 503", False),
+        ("sent", None, False),
+    ]
+    assert not any("repeated" in request.body["title"] for request in told.requests)
+
+
+def test_a_message_whose_answer_was_lost_is_marked_when_it_is_sent_again(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    told.die()
+    desk.hand_over(ENROLLED_AT)
+    told.succeed()
+    desk.hand_over(later(ENROLLED_AT, minutes=1))
+    assert [(row.outcome, row.repeated) for row in desk.attempts()] == [("unknown", False), ("sent", True)]
+    first, again = told.requests
+    assert again.body["title"] == f"[possibly repeated] {first.body['title']}"
+    assert again.body["message"].startswith("You may have received this message before")
+
+
+def test_the_mark_is_in_the_language_of_the_site(study: Study) -> None:
+    from tasks.render import marked_repeated
+
+    title, body = marked_repeated("标题", "正文", "zh-CN")
+    assert title == "【可能重复】标题"
+    assert body.endswith("正文")
+
+
+def test_failures_back_off_up_to_a_quarter_of_an_hour() -> None:
+    waits = [deliveries.back_off(attempt) for attempt in (1, 2, 3, 4, 5, 6, 7, 1000)]
+    minutes = [wait / timedelta(minutes=1) for wait in waits]
+    assert minutes == [0.5, 1, 2, 4, 8, 15, 15, 15]
+
+
+def test_nothing_is_tried_again_before_its_time(desk: Desk, study: Study, told: Receiver) -> None:
+    desk.take(study.enrol())
+    told.fail()
+    desk.hand_over(ENROLLED_AT)
+    desk.hand_over(later(ENROLLED_AT, seconds=29), subject=None)
+    assert len(told.requests) == 1
+    desk.hand_over(later(ENROLLED_AT, seconds=60), subject=None)
+    assert len(told.requests) == 2
+    desk.hand_over(later(ENROLLED_AT, seconds=100), subject=None)
+    assert len(told.requests) == 2
+
+
+def test_a_failed_notice_that_has_become_pointless_is_not_tried_again(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    told.fail()
+    desk.hand_over(ENROLLED_AT)
+    desk.take(study.done("INF1", "2026-01-05"))
+    told.succeed()
+    desk.hand_over(later(ENROLLED_AT, hours=1))
+    assert desk.notice(TODAY).status == "withdrawn"
+    assert [request.body["title"] for request in told.at("coordinator")][1:] == [
+        "ITP-001: book Infusion 2 (INF2), target Mon 12 Jan 2026"
+    ]
+
+
+def test_a_notice_that_never_got_through_ends_when_it_is_no_longer_of_use(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    told.fail()
+    desk.hand_over(ENROLLED_AT)
+    told.succeed()
+    desk.hand_over(later(ENROLLED_AT, days=20))
+    row = desk.notice(TODAY)
+    assert (row.status, row.reason) == ("withdrawn", "no longer of use before it got through")
+    assert outcomes(desk.attempts())[0] == "failed"
+
+
+def test_two_senders_at_once_send_a_notice_once(desk: Desk, study: Study, told: Receiver) -> None:
+    desk.take(study.enrol())
+    start = threading.Barrier(8)
+
+    def send(_: int) -> None:
+        start.wait()
+        desk.hand_over(ENROLLED_AT)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(send, range(8)))
+    assert len(told.requests) == 1
+
+
+def test_while_a_lease_lasts_nobody_else_sends(desk: Desk, study: Study, told: Receiver) -> None:
+    desk.take(study.enrol())
+    assert len(desk.claim(ENROLLED_AT)) == 1
+    desk.hand_over(later(ENROLLED_AT, seconds=59))
+    desk.hand_over(later(ENROLLED_AT, seconds=59), subject=None)
+    assert told.requests == []
+
+
+def test_a_lease_that_ran_out_is_recorded_as_unknown_before_it_is_taken_over(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    desk.claim(ENROLLED_AT)
+    desk.hand_over(later(ENROLLED_AT, seconds=61), subject=None)
+    assert [(row.number, row.outcome, row.repeated) for row in desk.attempts()] == [
+        (1, "unknown", False),
+        (2, "sent", True),
+    ]
+    assert desk.attempts()[0].error == "the sender ended before the outcome was known"
+    assert "[possibly repeated]" in told.requests[0].body["title"]
+
+
+def test_an_outcome_that_comes_after_its_lease_changes_nothing(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    told.hang()
+    slow = threading.Thread(target=desk.hand_over, args=(ENROLLED_AT,))
+    slow.start()
+    told.wait_for(1)
+    desk.claim(later(ENROLLED_AT, seconds=90))
+    told.succeed()
+    slow.join()
+    assert [(row.number, row.outcome) for row in desk.attempts()] == [(1, "unknown"), (2, None)]
+
+
+def test_a_hand_over_already_begun_is_not_recalled(desk: Desk, study: Study, told: Receiver) -> None:
+    desk.take(study.enrol())
+    told.hang()
+    slow = threading.Thread(target=desk.hand_over, args=(ENROLLED_AT,))
+    slow.start()
+    told.wait_for(1)
+    desk.take(study.done("INF1", "2026-01-05"))
+    told.succeed()
+    slow.join()
+    assert desk.notice(TODAY).status == "withdrawn"
+    assert outcomes([row for row in desk.attempts() if TODAY in row.notice]) == ["sent"]
+
+
+def test_no_step_of_a_send_holds_a_transaction(desk: Desk, study: Study, told: Receiver) -> None:
+    desk.take(study.enrol())
+    told.hang()
+    slow = threading.Thread(target=desk.hand_over, args=(ENROLLED_AT,))
+    slow.start()
+    told.wait_for(1)
+    assert desk.take(study.booked("INF1", "2026-01-06", at="2026-01-05 12:00"))[0].status == "recorded"
+    assert slow.is_alive()
+    told.succeed()
+    slow.join()
+
+
+def test_who_is_added_to_the_configuration_later_gets_what_is_issued_later(
+    desk: Desk, study: Study, receiver: Receiver, tmp_path: Path
+) -> None:
+    first = f"coordinator={receiver.apprise_url('first')}"
+    desk.configure(tmp_path / "apprise.txt", first)
+    desk.take(study.enrol())
+    receiver.fail()
+    desk.hand_over(ENROLLED_AT)
+    receiver.succeed()
+    desk.configure(tmp_path / "apprise.txt", first, f"coordinator={receiver.apprise_url('second')}")
+    desk.hand_over(later(ENROLLED_AT, minutes=1))
+    assert [request.path for request in receiver.requests] == ["/first", "/first"]
+
+
+def test_a_recipient_that_was_corrected_in_the_configuration_is_tried_in_its_place(
+    desk: Desk, study: Study, receiver: Receiver, tmp_path: Path
+) -> None:
+    config = tmp_path / "apprise.txt"
+    desk.take(study.enrol())
+    receiver.fail(404)
+    for minute, path in enumerate(("wrong", "right", "wrong")):
+        desk.configure(config, f"coordinator={receiver.apprise_url(path)}")
+        desk.hand_over(later(ENROLLED_AT, minutes=minute))
+    receiver.succeed()
+    desk.hand_over(later(ENROLLED_AT, minutes=30))
+    assert [request.path for request in receiver.requests] == ["/wrong", "/right", "/wrong", "/wrong"]
+    assert desk.notice(TODAY).status == "delivered"
+
+
+def test_a_notice_is_delivered_once_the_recipients_that_are_left_have_it(
+    desk: Desk, study: Study, receiver: Receiver, tmp_path: Path
+) -> None:
+    config, good = tmp_path / "apprise.txt", f"coordinator={receiver.apprise_url('good')}"
+    desk.configure(config, good, "coordinator=json://127.0.0.1:1/nobody")
+    desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT)
+    assert desk.notice(TODAY).status == "queued"
+    desk.configure(config, good)
+    desk.hand_over(later(ENROLLED_AT, minutes=1))
+    assert desk.notice(TODAY).status == "delivered"
+    assert len(receiver.requests) == 1
+
+
+def test_without_a_configuration_notices_are_printed_and_kept(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT)
+    printed = desk.out.getvalue()
+    assert printed.count("ITP-001: Infusion 1 (INF1) is due today, Mon 5 Jan 2026\n\n") == 1
+    row = desk.notice(TODAY)
+    assert row.status == "delivered"
+    assert row.body
+    assert row.body in printed
+
+
+def test_an_audience_without_an_address_is_told_on_the_console(
+    desk: Desk, study: Study, receiver: Receiver, tmp_path: Path
+) -> None:
+    desk.configure(tmp_path / "apprise.txt", f"investigator={receiver.apprise_url('investigator')}")
+    desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT)
+    assert "is due today" in desk.out.getvalue()
+    assert receiver.requests == []
+
+
+def test_a_console_that_is_closed_loses_nothing(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    desk.out.close()
+    desk.hand_over(ENROLLED_AT)
+    assert outcomes(desk.attempts()) == ["failed"]
+    assert desk.notice(TODAY).status == "queued"
+
+
+def test_several_messages_of_a_subject_are_sent_side_by_side(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    at = later(ENROLLED_AT, hours=1)
+    desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT)
+    desk.take(study.adverse_event("2026-01-05", at=at, serious=True))
+    told.hang()
+    slow = threading.Thread(target=desk.hand_over, args=(at,))
+    slow.start()
+    wait_until(lambda: len(told.requests) >= 3, "both alerts, while neither is answered")
+    told.succeed()
+    slow.join()
+    assert sorted(request.path for request in told.requests[1:3]) == ["/investigator", "/sponsor"]
+
+
+def test_the_machines_time_and_not_the_studys_decides_when_a_lease_ends(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    from tasks.notify import hand_over
+
+    desk.take(study.enrol())
+    desk.claim(ENROLLED_AT)
+    fast = later(ENROLLED_AT, hours=8)
+    hand_over(desk.store, desk.protocol, desk.channels, fast, wall=later(ENROLLED_AT, seconds=5))
+    assert told.requests == []
+    hand_over(desk.store, desk.protocol, desk.channels, fast, wall=later(ENROLLED_AT, seconds=65))
+    assert len(told.requests) == 1
+
+
+@pytest.mark.parametrize("moment", [ENROLLED_AT, later(ENROLLED_AT, days=40)])
+def test_a_hand_over_with_nothing_due_writes_nothing(desk: Desk, told: Receiver, moment: datetime) -> None:
+    assert desk.hand_over(moment, subject=None) == []
+    assert queries.waiting_notices(desk.store) == []

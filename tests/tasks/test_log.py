@@ -1,0 +1,104 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from tasks import log, queries
+from tasks.schema import Instant
+from tests.support.study import Study
+from tests.tasks.desk import ENROLLED_AT, Desk
+
+SCREENING = "INSERT INTO screening_log VALUES ('a', 'b', 'ITP-009', '2026-01-05', '[]', '')"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE events SET body = '{}'",
+        "UPDATE events SET recorded_at = '2020' WHERE seq = 1",
+        "DELETE FROM events",
+        "DELETE FROM events WHERE seq = 1",
+        "UPDATE screening_log SET unmet = '[]'",
+        "DELETE FROM screening_log",
+    ],
+)
+def test_the_database_itself_refuses_to_change_the_log(desk: Desk, study: Study, change: str) -> None:
+    desk.take(study.enrol())
+    with desk.store.writing() as connection:
+        connection.execute(sa.text(SCREENING))
+    before = queries.log_lines(desk.store, "ITP-001")
+    with pytest.raises(DBAPIError, match="append-only"), desk.store.writing() as connection:
+        connection.execute(sa.text(change))
+    assert queries.log_lines(desk.store, "ITP-001") == before
+
+
+def test_sqlite_refuses_to_replace_a_line_of_the_log(sqlite_url: str, study: Study) -> None:
+    desk = Desk.open(sqlite_url)
+    desk.take(study.enrol())
+    copy = "INSERT OR REPLACE INTO events SELECT * FROM events WHERE seq = 1"
+    with pytest.raises(DBAPIError, match="append-only"), desk.store.writing() as connection:
+        connection.execute(sa.text(copy))
+    desk.store.close()
+
+
+def test_postgresql_refuses_to_empty_the_log(postgresql_url: str, study: Study) -> None:
+    desk = Desk.open(postgresql_url)
+    desk.take(study.enrol())
+    with pytest.raises(DBAPIError, match="append-only"), desk.store.writing() as connection:
+        connection.execute(sa.text("TRUNCATE events CASCADE"))
+    desk.store.close()
+
+
+def test_an_event_at_a_sequence_number_that_is_taken_is_refused(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    stale = study.done("INF1", "2026-01-05")
+    with pytest.raises(IntegrityError), desk.store.writing() as connection:
+        log.append(connection, "ITP-001", 0, [stale], ENROLLED_AT)
+
+
+def test_a_source_and_id_stand_in_the_log_once(desk: Desk, study: Study) -> None:
+    event = study.enrol()
+    desk.take(event)
+    last = len(queries.log_lines(desk.store, "ITP-001"))
+    with pytest.raises(IntegrityError), desk.store.writing() as connection:
+        log.append(connection, "ITP-001", last, [event], ENROLLED_AT)
+
+
+def test_events_are_read_back_as_they_were_recorded(desk: Desk, study: Study) -> None:
+    events = [study.enrol(baseline_platelets=12.5), study.done("INF1", "2026-01-05", platelets=31)]
+    desk.take(*events)
+    lines = queries.log_lines(desk.store, "ITP-001")
+    assert [line.event for line in lines if not line.event.own] == events
+    assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+
+
+YEARS = datetime(1990, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001 - hypothesis adds the zones
+INSTANTS = st.datetimes(*YEARS, timezones=st.timezones())
+KIND, SQLITE = Instant(), sqlite.dialect()
+
+
+def _stored(instant: datetime) -> str:
+    text = KIND.process_bind_param(instant, SQLITE)
+    assert text is not None
+    return text
+
+
+@given(INSTANTS, INSTANTS)
+def test_instants_sort_as_text_and_come_back_exactly(one: datetime, other: datetime) -> None:
+    assert (_stored(one) < _stored(other)) == (one.astimezone(UTC) < other.astimezone(UTC))
+    back = KIND.process_result_value(_stored(one), SQLITE)
+    assert back == one.astimezone(UTC)
+
+
+def test_instants_are_stored_in_utc() -> None:
+    shanghai = timezone(timedelta(hours=8))
+    assert _stored(datetime(2026, 1, 12, 10, 20, tzinfo=shanghai)) == "2026-01-12T02:20:00.000000Z"
+
+
+def test_an_instant_without_its_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no time zone"):
+        _stored(datetime(2026, 1, 12, 10, 20))  # noqa: DTZ001 - the naive datetime is the point

@@ -1,0 +1,223 @@
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from itp_events.errors import NotEligible, Refused
+from itp_events.events import Event, NoticeIssued
+from tasks import outbox, queries
+from tasks.advance import Answer
+from tests.support.study import Study
+from tests.tasks.desk import ENROLLED_AT, Desk, later
+
+
+def at_once(steps: list[Callable[[], list[Answer]]]) -> list[Answer]:
+    """Take every step at the same moment, each in a thread of its own."""
+    start = threading.Barrier(len(steps))
+
+    def step(run: Callable[[], list[Answer]]) -> list[Answer]:
+        start.wait()
+        return run()
+
+    with ThreadPoolExecutor(len(steps)) as pool:
+        return [answer for answers in pool.map(step, steps) for answer in answers]
+
+
+def enrolment(code: str, on: str = "2026-01-05", **data: object) -> Event:
+    return Study(code=code).enrol(on, **data)  # type: ignore[arg-type]
+
+
+def test_an_enrolment_makes_a_subject_who_waits_for_the_first_infusion(desk: Desk, study: Study) -> None:
+    answer = desk.take(study.enrol())[0]
+    row = queries.subject(desk.store, "ITP-001")
+    assert answer.status == "recorded"
+    assert row
+    assert answer.advanced
+    assert (row.state, row.exited, row.site) == ("INF1 window open", False, "01")
+    assert row.wake_at == answer.advanced.wake_at
+    assert answer.advanced.due_notices
+
+
+def test_the_same_event_again_changes_nothing_and_is_known(desk: Desk, study: Study) -> None:
+    event = study.enrol()
+    desk.take(event)
+    before = queries.log_lines(desk.store, "ITP-001")
+    assert [answer.status for answer in desk.take(event, event)] == ["known", "known"]
+    assert queries.log_lines(desk.store, "ITP-001") == before
+
+
+def test_the_same_event_a_hundred_times_at_once_counts_once(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    event = study.done("INF1", "2026-01-05")
+    answers = at_once([lambda: desk.take(event)] * 100)
+    assert Counter(answer.status for answer in answers) == {"recorded": 1, "known": 99}
+    assert [line.event.key for line in queries.log_lines(desk.store, "ITP-001")].count(event.key) == 1
+
+
+def test_of_two_events_at_once_that_exclude_each_other_one_is_recorded(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    other = Study()
+    other.enrol()
+    events = [study.done("INF1", "2026-01-05"), other.missed("INF1", "2026-01-06")]
+    now = max(event.time for event in events)
+    answers = at_once([lambda event=event: desk.take(event, now=now) for event in events])  # type: ignore[misc]
+    assert sorted(answer.status for answer in answers) in (["recorded", "refused"], ["known", "recorded"])
+
+
+def test_of_two_enrolments_of_one_subject_at_once_one_is_recorded(desk: Desk) -> None:
+    one, other = Study(), Study()
+    other.event("itp.subject.enrolled", "2026-01-05", **_enrolment_data())
+    events = [one.enrol(), other.enrol()]
+    assert events[0].key != events[1].key
+    answers = at_once([lambda event=event: desk.take(event) for event in events])  # type: ignore[misc]
+    assert sorted(answer.status for answer in answers) == ["recorded", "refused"]
+    refused = next(answer for answer in answers if answer.status == "refused")
+    assert isinstance(refused.error, Refused)
+    assert len(queries.all_subjects(desk.store)) == 1
+
+
+def _enrolment_data() -> dict[str, object]:
+    data = enrolment("ITP-009").to_json()["data"]
+    return {name: value for name, value in data.items() if name not in ("by", "on")}
+
+
+def test_a_source_and_id_known_of_another_subject_is_known(desk: Desk) -> None:
+    mine, other = enrolment("ITP-001"), enrolment("ITP-002")
+    assert mine.key == other.key
+    assert [answer.status for answer in desk.take(mine, other)] == ["recorded", "known"]
+    assert [row.code for row in queries.all_subjects(desk.store)] == ["ITP-001"]
+
+
+def test_one_source_and_id_for_two_subjects_at_once_is_recorded_once(desk: Desk) -> None:
+    events = [enrolment("ITP-001"), enrolment("ITP-002")]
+    answers = at_once([lambda event=event: desk.take(event) for event in events])  # type: ignore[misc]
+    assert sorted(answer.status for answer in answers) == ["known", "recorded"]
+
+
+def test_a_batch_is_answered_in_its_order_and_its_good_events_are_kept(desk: Desk, study: Study) -> None:
+    enrolled, done = study.enrol(), study.done("INF1", "2026-01-05", at="2026-01-05 15:00")
+    ahead = Study().event("itp.visit.completed", "2026-01-05", visit="INF3", event_id="x-3")
+    stranger = Study(code="ITP-002").event("itp.visit.completed", "2026-01-05", visit="INF1", event_id="x-2")
+    answers = desk.take(ahead, stranger, done, enrolled)
+    assert [answer.event for answer in answers] == [ahead, stranger, done, enrolled]
+    assert [answer.status for answer in answers] == ["refused", "refused", "recorded", "recorded"]
+
+
+def test_a_refused_enrolment_is_a_line_of_the_screening_log_and_no_subject(desk: Desk) -> None:
+    event = Study().event("itp.subject.enrolled", "2026-01-05", **_unfit())
+    first = desk.take(event)[0]
+    assert isinstance(first.error, NotEligible)
+    assert queries.all_subjects(desk.store) == []
+    [line] = queries.screening_refusals(desk.store)
+    assert (line.subject, str(line.on), tuple(line.unmet)) == ("ITP-001", "2026-01-05", first.error.unmet)
+
+
+def test_a_refused_enrolment_sent_again_is_answered_as_the_first_time(desk: Desk) -> None:
+    event = Study().event("itp.subject.enrolled", "2026-01-05", **_unfit())
+    first, again, doubled = *desk.take(event), *desk.take(event, event)[:1], desk.take(event)[0]
+    assert {(answer.status, str(answer.error)) for answer in (first, again, doubled)} == {
+        ("refused", str(first.error))
+    }
+    assert len(queries.screening_refusals(desk.store)) == 1
+
+
+def _unfit() -> dict[str, object]:
+    data = _enrolment_data()
+    assert isinstance(data["screening"], dict)
+    return data | {"screening": data["screening"] | {"ast_x_uln": 3.4}}
+
+
+def test_the_doors_refuse_the_services_own_source(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    notice = NoticeIssued(by="service", notice="x", kind="alert", step="sae", audience="ops", due=ENROLLED_AT)
+    answer = desk.take(Event("x", "itp", "ITP-001", ENROLLED_AT, notice), now=later(ENROLLED_AT, days=1))[0]
+    assert answer.status == "refused"
+    assert "x" not in {row.key for row in desk.notices()}
+
+
+def test_waking_again_changes_nothing(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    before = queries.log_lines(desk.store, "ITP-001"), desk.notices(), queries.subject(desk.store, "ITP-001")
+    for _ in range(3):
+        desk.wake("ITP-001", max(event.time for event in study.log))
+    after = queries.log_lines(desk.store, "ITP-001"), desk.notices(), queries.subject(desk.store, "ITP-001")
+    assert after == before
+
+
+def test_nobody_decides_at_an_instant_before_the_last_decision(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    at = datetime(2026, 1, 6, 4, tzinfo=UTC)
+    alert = study.adverse_event("2026-01-06", at=at, serious=True)
+    desk.take(alert)
+    desk.wake("ITP-001", later(at, seconds=-5))
+    assert {notice.status for notice in desk.notices() if notice.step == "sae"} == {"queued"}
+
+
+def test_a_notice_key_is_queued_once(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    again = next(
+        event for event in queries.history(desk.store, "ITP-001") if event.data.type.endswith("issued")
+    )
+    with pytest.raises(IntegrityError), desk.store.writing() as connection:
+        outbox.post(connection, [again], ENROLLED_AT)
+
+
+def test_advancing_somebody_who_is_not_enrolled_is_refused(desk: Desk) -> None:
+    with pytest.raises(Refused, match="ITP-404 is not enrolled"):
+        desk.wake("ITP-404", ENROLLED_AT)
+
+
+def test_a_corrected_enrolment_moves_the_subject_to_its_site(desk: Desk, study: Study) -> None:
+    wrong = study.enrol()
+    desk.take(wrong)
+    elsewhere = Study(site="02")
+    elsewhere._stated = 10
+    at = later(wrong.time, hours=1)
+    desk.take(study.void(wrong, at), elsewhere.enrol(at=at), now=at)
+    row = queries.subject(desk.store, "ITP-001")
+    assert row
+    assert row.site == "02"
+
+
+def due(desk: Desk, now: datetime, limit: int = 5) -> list[str]:
+    return [row.code for row in queries.due_subjects(desk.store, now, limit)]
+
+
+def test_due_subjects_are_those_whose_wake_has_come_the_longest_due_first(desk: Desk) -> None:
+    for number, code in enumerate(("ITP-002", "ITP-001"), 1):
+        study = Study(code=code)
+        study._stated = 10 * number
+        desk.take(study.enrol(f"2026-01-0{number + 4}"))
+    rows = {row.code: row for row in queries.all_subjects(desk.store)}
+    assert list(rows) == ["ITP-001", "ITP-002"]
+    wakes = {code: row.wake_at for code, row in rows.items()}
+    assert wakes["ITP-001"]
+    assert wakes["ITP-002"]
+    assert [row.code for row in queries.due_subjects(desk.store, wakes["ITP-002"], 5)] == ["ITP-002"]
+    assert [row.code for row in queries.due_subjects(desk.store, wakes["ITP-001"], 5)] == [
+        "ITP-002",
+        "ITP-001",
+    ]
+    assert [row.code for row in queries.due_subjects(desk.store, wakes["ITP-001"], 1)] == ["ITP-002"]
+    assert queries.next_wake(desk.store) == wakes["ITP-002"]
+
+
+def test_a_journey_is_live_after_exit_while_a_clock_runs(desk: Desk, study: Study) -> None:
+    at = datetime(2026, 1, 6, 4, tzinfo=UTC)
+    desk.take(study.enrol(), study.adverse_event("2026-01-06", at=at, serious=True), study.died("2026-01-06"))
+    assert [(row.code, row.exited, row.live) for row in queries.live_subjects(desk.store)] == [
+        ("ITP-001", True, True)
+    ]
+    desk.take(study.submitted("AE-1", "2026-01-06"))
+    assert queries.live_subjects(desk.store) == []
+
+
+def test_repairs_are_listed_the_newest_first(desk: Desk) -> None:
+    for hour, what in enumerate(("first", "second")):
+        queries.note_repair(desk.store, what, later(ENROLLED_AT, hours=hour), "ITP-001")
+    assert [repair.what for repair in queries.latest_repairs(desk.store)] == ["second", "first"]
+    assert len(queries.latest_repairs(desk.store, limit=1)) == 1
