@@ -27,7 +27,7 @@ def ended(ctx: click.Context, run: Callable[[], object]) -> object:
     except (ItpError, OSError) as error:
         say(str(error))
         ctx.exit(FAILED)
-    except Exception as error:  # noqa: BLE001 - the outermost edge: the traceback goes to a file
+    except Exception as error:
         if ctx.params.get("debug"):
             raise
         say(f"unexpected {type(error).__name__}: {_first_line(error)}; details are in {_kept(error)}")
@@ -44,6 +44,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _kept(error: Exception) -> Path:
-    with tempfile.NamedTemporaryFile("w", prefix="itp-", suffix=".log", delete=False, encoding="utf-8") as log:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="itp-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
         traceback.print_exception(error, file=log)
     return Path(log.name)

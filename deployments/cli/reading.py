@@ -160,10 +160,15 @@ def _lines(text: str) -> Iterator[tuple[int, Any]]:
         if rows[at].strip():
             line, value = _decoded(rows[at], at + 1)
             if isinstance(value, BadEvent):
-                end = next((row for row in range(end, len(rows)) if rows[row].startswith("{")), len(rows))
+                end = next((row for row in range(end, len(rows)) if _begins(rows[row])), len(rows))
             more = "\n".join(rows[at:end]).rstrip()
             yield _decoded(more, at + 1) if "\n" in more else (line, value)
         at = end
+
+
+def _begins(row: str) -> bool:
+    """Whether an event begins with this line: unindented, or whole within it."""
+    return row.startswith("{") or ('"specversion"' in row and isinstance(_decoded(row, 1)[1], dict))
 
 
 def _elements(text: str, shown: str) -> Iterator[tuple[int, Any]]:
@@ -185,4 +190,3 @@ def _skip(text: str, at: int, blank: str) -> int:
     while text[at] in blank:
         at += 1
     return at
-

@@ -1,0 +1,112 @@
+"""`itp record`: a door to the running study."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from deployments.cli.ending import BAD_INPUT, say
+from deployments.cli.reading import Events, Malformed, Stated, explained, read_events
+from deployments.cli.tables import coloured, console, plain, print_json
+from deployments.settings import load_settings
+from deployments.study import open_study
+from flows.door import record_and_show
+from itp_events.document import instant
+from itp_events.errors import NotEligible, Refused
+from tasks.advance import Answer
+
+
+@click.command("record", short_help="Record events in the running study.")
+@click.argument("events")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array with the answer to each event.")
+def command(events: str, as_json: bool) -> None:
+    r"""Record what happened: each event in EVENTS is recorded, known already, or refused by itself.
+
+    EVENTS is a file with one JSON object, a JSON array, or JSON Lines; `-` is the standard input. What is
+    malformed, or against the study's order, is named on the standard error (exit code 2); the others are
+    recorded all the same. Recording the same event again changes nothing. What an event makes due is
+    handed over at once.
+
+    \b
+    Examples:
+      itp record examples/enrol.json
+      sh examples/today.sh examples/enrol.json | itp record -
+    """
+    read = read_events(events)
+    answers = _recorded(read.stated)
+    if as_json:
+        print_json(_document(read, answers))
+    else:
+        _print(read.stated, answers)
+    problems = [str(each) for each in read.malformed] + _refusals(read.stated, answers)
+    for problem in problems:
+        say(problem)
+    if problems:
+        raise click.exceptions.Exit(BAD_INPUT)
+
+
+def _recorded(stated: Sequence[Stated]) -> list[Answer]:
+    if not stated:
+        return []
+    study = open_study(load_settings())
+    try:
+        # The answers own the standard output: without channels, notices are printed beside it.
+        study = replace(study, channels=replace(study.channels, out=sys.stderr))
+        return record_and_show(study, [each.event for each in stated], study.clock.now())
+    finally:
+        study.store.close()
+
+
+def _refusals(stated: Sequence[Stated], answers: Sequence[Answer]) -> list[str]:
+    pairs = zip(stated, answers, strict=True)
+    return [explained(each.place, answer.error) for each, answer in pairs if answer.error]
+
+
+def _print(stated: Sequence[Stated], answers: Sequence[Answer]) -> None:
+    out = console()
+    for each, answer in zip(stated, answers, strict=True):
+        event = each.event
+        what = f"  {event.subject}  {event.type}  ({event.source}: {event.id}){_standing(answer)}"
+        out.print(coloured(answer.status, plain(what)), soft_wrap=True)
+
+
+def _standing(answer: Answer) -> str:
+    moved = answer.advanced
+    return f"  now: {moved.state}, {moved.message}" if moved else ""
+
+
+def _document(read: Events, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    rows = [_row(each, answer) for each, answer in zip(read.stated, answers, strict=True)]
+    rows += [_malformed(each) for each in read.malformed]
+    return sorted(rows, key=lambda row: int(row["place"].rsplit(":", 1)[1]))
+
+
+def _row(stated: Stated, answer: Answer) -> dict[str, Any]:
+    event, error, moved = stated.event, answer.error, answer.advanced
+    return {
+        "place": stated.place,
+        "status": answer.status,
+        "subject": event.subject,
+        "type": event.type,
+        "source": event.source,
+        "id": event.id,
+        "rule": error.rule if isinstance(error, Refused) else None,
+        "field": getattr(error, "field", None),
+        "message": str(error) if error else None,
+        "unmet": list(error.unmet) if isinstance(error, NotEligible) else None,
+        "state": moved.state if moved else None,
+        "wake_at": instant(moved.wake_at) if moved and moved.wake_at else None,
+    }
+
+
+def _malformed(malformed: Malformed) -> dict[str, Any]:
+    return {
+        "place": malformed.place,
+        "status": "malformed",
+        "field": malformed.error.field,
+        "message": malformed.error.problem,
+    }

@@ -1,0 +1,128 @@
+"""Events in words: what each states, who stated it, and what the service decided because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from itp_events.events import (
+    Acknowledged,
+    AdverseEvent,
+    Booked,
+    Completed,
+    ConsentWithdrawn,
+    ContactAttempted,
+    Data,
+    Died,
+    Enrolled,
+    Event,
+    Exited,
+    Flagged,
+    MedicationChanged,
+    Missed,
+    NoticeIssued,
+    Pregnancy,
+    ProtocolAssigned,
+    Reference,
+    SaeSubmitted,
+    TreatmentStopped,
+    Unscheduled,
+    Voided,
+    WithdrawalDecided,
+)
+from itp_events.explain import day
+from itp_events.protocol import Protocol
+
+
+def stated(event: Event) -> str:
+    """What an event states, in one sentence."""
+    return _WORDS[type(event.data)](event.data)
+
+
+def named(event: Event) -> str:
+    """Who stated an event and how it is identified, as `crc-01 (redcap: 8f1c)`."""
+    return f"{event.data.by} ({event.source}: {event.id})"
+
+
+def decided(protocol: Protocol, event: Event) -> str:
+    """What the service decided, because of which event, and by which rule of the protocol."""
+    data = event.data
+    if isinstance(data, Missed):
+        ladder = protocol.ladder
+        rule = "at exit" if data.reason == "exit" else f"automatic on day {ladder.missed_on_day}"
+        return f"{data.visit} counts as missed: {data.reason} [{rule}, {ladder.source}]"
+    if isinstance(data, Flagged):
+        return (
+            f"flag {data.criterion} raised on {day(data.on)}, {_rule(protocol, data.criterion, data.because)}"
+        )
+    if isinstance(data, TreatmentStopped | Exited):
+        what = "treatment stopped" if isinstance(data, TreatmentStopped) else "participation ended"
+        rule = _rule(protocol, data.criterion, data.because)
+        return f"{what} on {day(data.on)}: {data.decode}, {data.term}; {rule}"
+    return stated(event)
+
+
+def _rule(protocol: Protocol, criterion: str | None, because: Reference) -> str:
+    found = protocol.criteria.get(criterion or "")
+    rule = f" [criterion {found.criterion}, {found.source}]" if found else ""
+    return f"because of {_reference(because)}{rule}"
+
+
+def _reference(reference: Reference) -> str:
+    return f"{reference.source}: {reference.id}"
+
+
+def _enrolled(data: Any) -> str:
+    first = f", infusion 1 planned for {day(data.first_infusion_on)}" if data.first_infusion_on else ""
+    return f"enrolled on {day(data.on)} at site {data.site}, {data.weight_kg:g} kg{first}"
+
+
+def _completed(data: Any) -> str:
+    results = {
+        "weight {:g} kg": data.weight_kg,
+        "platelets {:g}": data.platelets,
+        "cells given {:.3g}": data.cells_given,
+    }
+    found = [text.format(value) for text, value in results.items() if value is not None]
+    if data.bleeding is not None:
+        found.append("bleeding" if data.bleeding else "no bleeding")
+    return f"{data.visit} done on {day(data.on)}" + (f" ({', '.join(found)})" if found else "")
+
+
+def _adverse_event(data: Any) -> str:
+    serious = "serious" if data.serious else "not serious"
+    related = "related" if data.related else "not related"
+    return f"adverse event {data.ae} on {day(data.on)}: {data.term}, grade {data.grade}, {serious}, {related}"
+
+
+def _decision(data: Any) -> str:
+    about = f" on {data.criterion}" if data.criterion else ""
+    return f"the investigator decided {data.decision}{about} on {day(data.on)}: {data.reason}"
+
+
+def _acknowledged(data: Any) -> str:
+    until = f" until {day(data.until)}" if data.until else " until the next working day"
+    return f"{data.visit} is taken care of{until}"
+
+
+_WORDS: dict[type[Data], Callable[[Any], str]] = {
+    Enrolled: _enrolled,
+    Booked: lambda data: f"{data.visit} booked for {day(data.on)}",
+    Completed: _completed,
+    Missed: lambda data: f"{data.visit} missed: {data.reason}",
+    Unscheduled: lambda data: f"unscheduled visit on {day(data.on)}: {data.reason}",
+    Voided: lambda data: f"({_reference(data.event)}) no longer counts: {data.reason}",
+    AdverseEvent: _adverse_event,
+    SaeSubmitted: lambda data: f"report of {data.ae} submitted on {day(data.on)}",
+    Pregnancy: lambda data: f"pregnancy{' of the partner' if data.partner else ''} on {day(data.on)}",
+    MedicationChanged: lambda data: f"{data.kind} drug {data.drug} changed on {day(data.on)}: {data.detail}",
+    ContactAttempted: lambda data: (
+        f"contact on {day(data.on)}: {'reached' if data.reached else 'not reached'}"
+    ),
+    ConsentWithdrawn: lambda data: f"consent withdrawn for {data.scope} on {day(data.on)}",
+    WithdrawalDecided: _decision,
+    Died: lambda data: f"died on {day(data.on)}",
+    Acknowledged: _acknowledged,
+    ProtocolAssigned: lambda data: f"protocol version {data.version}: {data.reason}",
+    NoticeIssued: lambda data: f"{data.step} to {data.audience}",
+}
