@@ -35,7 +35,7 @@ def rungs(seen: View) -> Iterator[Duty]:
 def _of_visit(seen: View, planned: PlannedVisit) -> Iterator[Duty]:
     rules = seen.protocol.reminders[planned.visit.epoch]
     found = [_duty(seen, planned, rule) for rule in rules if _applies(rule, planned)]
-    for audience in {duty.audience for duty in found}:
+    for audience in dict.fromkeys(duty.audience for duty in found):  # in the protocol's order
         # sorted() is stable: of two that are due at once, the later rule of the protocol is the newer.
         row = sorted((duty for duty in found if duty.audience == audience), key=lambda duty: duty.due)
         for duty, newer in zip(row, [*row[1:], None], strict=True):

@@ -10,12 +10,10 @@ from tests.support.study import protocol_in
 
 
 def due(study: Journey, visit: str) -> list[tuple[str, str, str]]:
-    """The reminders of one visit: due instant (site time), step, audience."""
-    return [
-        (study.local(data.due), data.step, data.audience)
-        for _, data in study.notices(visit=visit)
-        if data.kind == "reminder"
-    ]
+    """The reminders of one visit: due instant (site time), step, audience; by instant and audience."""
+    found = [data for _, data in study.notices(visit=visit) if data.kind == "reminder"]
+    found.sort(key=lambda data: (data.due, data.audience))
+    return [(study.local(data.due), data.step, data.audience) for data in found]
 
 
 def test_an_infusion_is_reminded_7_3_and_1_days_before_on_the_day_and_on_the_last_day() -> None:
@@ -246,8 +244,8 @@ def test_infusion_reminders_stop_on_hold_and_go_on_after_it() -> None:
     study.decided("continue", "2026-01-27", at="2026-01-27 18:30")
     study.until("2026-02-01")
     assert [(study.local(event.time), data.step) for event, data in study.notices(visit="INF3")][1:] == [
-        ("2026-01-27 18:30", "T-3d"),
         ("2026-01-27 18:30", "T-1d"),
+        ("2026-01-27 18:30", "T-3d"),
         ("2026-01-28 09:00", "T"),
         ("2026-01-31 09:00", "last-day"),
     ]
