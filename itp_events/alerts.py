@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from itp_events.dose import deviates
 from itp_events.duties import Duty, event_key, visit_key
@@ -127,15 +127,16 @@ def _repeats(seen: View, since: datetime, every: int) -> Iterator[tuple[datetime
     """Each repetition so far and the next one: when it is due, and when the one after it is."""
     site = seen.subject.site
 
-    def following(instant: datetime) -> datetime:
-        day = site.date_of(instant)
+    def following(day: date) -> date:
         for _ in range(every):
             day = site.workdays.next(day)
-        return site.at(day, seen.protocol.notices_at)
+        return day
 
-    due = following(since)
+    day = following(site.date_of(since))
+    due = site.at(day, seen.protocol.notices_at)
     while True:
-        after = following(due)
+        day = following(day)
+        after = site.at(day, seen.protocol.notices_at)
         yield due, after
         if due > seen.now:
             return
@@ -160,7 +161,9 @@ def _stand_down(seen: View) -> Iterator[Duty]:
             day = key.rsplit("/", 1)[1]
             for audience in seen.protocol.alerts["stand-down"].audiences:
                 duty = f"{seen.subject.code}/{planned.code}/stand-down/{audience}/{day}"
-                yield Duty(duty, "alert", "stand-down", audience, seen.now, planned=planned)
+                before = seen.subject.ledger.issues.get(duty)
+                due = before.notice.due if before else seen.now
+                yield Duty(duty, "alert", "stand-down", audience, due, planned=planned)
 
 
 def _overtaken(seen: View, planned: PlannedVisit, key: str) -> bool:

@@ -96,13 +96,13 @@ def _decisions(seen: View) -> Iterator[Event]:
     recorded = seen.subject.ledger.decisions
     standing = dict(_standing(seen))
     for key, entry in recorded.items():
-        if entry.stands and key not in standing:
+        if entry.stands and standing.get(key) != entry.event.data:
             reference = Reference(source=OWN_SOURCE, id=entry.event.id)
             why = "the facts it stood on no longer hold"
             yield _own(seen, f"{entry.event.id}~void", Voided(by=SERVICE, event=reference, reason=why))
     for key, data in standing.items():
         before = recorded.get(key)
-        if before is None or not before.stands:
+        if before is None or not before.stands or before.event.data != data:
             yield _own(seen, again(before.event.id) if before else key, data)
 
 
@@ -170,7 +170,12 @@ def _issued(seen: View, duty: Duty, issue: Issue | None) -> Event:
     if issue and issue.status == "withdrawn":
         return _touch(seen, issue, NoticeReopened(by=SERVICE, notice=issue.row))
     row = again(issue.row) if issue else duty.key
-    data = NoticeIssued(
+    return _own(seen, row, notice(seen, duty, row))
+
+
+def notice(seen: View, duty: Duty, row: str) -> NoticeIssued:
+    """The notice that a duty asks for, under its key in the outbox."""
+    return NoticeIssued(
         by=SERVICE,
         notice=row,
         kind=duty.kind,
@@ -181,7 +186,6 @@ def _issued(seen: View, duty: Duty, issue: Issue | None) -> Event:
         until=duty.until,
         facts=facts(seen, duty),
     )
-    return _own(seen, row, data)
 
 
 def _ended(seen: View, valid: dict[str, Duty]) -> Iterator[Event]:
@@ -241,7 +245,8 @@ def _message(seen: View) -> str:
         return f"since {day(flag.on)}; the investigator must decide"
     planned = seen.current
     if planned is None or seen.awaiting_disposition:
-        return "the last visit was missed; the investigator must choose a disposition"
+        last = seen.visits[-1]
+        return f"{last.code} was {last.outcome}; the investigator must choose a disposition"
     booked = f", booked for {day(planned.booked)}" if planned.booked else ""
     return f"{days(planned.opens, planned.closes)}, target {day(planned.target)}{booked}"
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 
@@ -96,6 +97,7 @@ def again(row: str) -> str:
     return f"{key}#{count + 1}"
 
 
+@lru_cache(maxsize=4096)
 def named(key: EventKey) -> str:
     """An event's source and id as a part of a key; escaped, so that no id can imitate another key."""
     return ":".join(quote(part, safe="") for part in key)

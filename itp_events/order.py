@@ -206,8 +206,8 @@ def _decision(situation: Situation, event: Event) -> None:
         raise BadEvent(f"unknown criterion {data.criterion!r}; the protocol has {known}", "data.criterion")
     last = situation.seen.visits[-1]
     if data.decision == "complete":
-        if last.outcome != "missed":
-            raise Refused("decision", f"complete answers a missed {last.code} only")
+        if last.outcome not in ("missed", "cancelled"):
+            raise Refused("decision", f"complete answers a missed or cancelled {last.code} only")
     elif data.decision == "stop-treatment" and situation.seen.treatment_ended:
         raise Refused("decision", "treatment has ended already; there is nothing to stop")
     elif (data.decision == "continue" or data.criterion) and not _answers(situation, event):

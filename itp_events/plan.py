@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from itp_events.decisions import Decision, decide, wake_at
+from itp_events.decisions import Decision, decide, notice, wake_at
 from itp_events.duties import Duty
 from itp_events.events import Enrolled, Event, NoticeIssued, ProtocolAssigned
 from itp_events.protocol import Protocol
 from itp_events.subject import fold, standing
+from itp_events.view import View
 
 # Repetitions that wait for a person go on for ever; a forecast shows this many of them.
 REPEATS_SHOWN = 3
@@ -37,7 +38,7 @@ def plan(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> Plan:
     """
     known = [event for event in facts if event.time <= as_of and _counts(event)]
     log, decision = _replay(protocol, known, as_of)
-    return Plan(decision, tuple(_standing(log, decision)), tuple(_forecast(protocol, log, decision)))
+    return Plan(decision, tuple(_standing(decision)), tuple(_forecast(protocol, log, decision)))
 
 
 def _counts(event: Event) -> bool:
@@ -60,7 +61,7 @@ def _replay(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> tupl
         decision = _step(protocol, log, now)
         if now >= as_of:
             return log, decision
-        wake = min(decision.wake_at, as_of) if decision.wake_at else as_of
+        wake = min(_next(decision) or as_of, as_of)
 
 
 def _step(protocol: Protocol, log: list[Event], now: datetime) -> Decision:
@@ -71,30 +72,30 @@ def _step(protocol: Protocol, log: list[Event], now: datetime) -> Decision:
     return decision
 
 
-def _issued(log: Sequence[Event]) -> dict[str, NoticeIssued]:
-    return {event.id: event.data for event in log if isinstance(event.data, NoticeIssued)}
-
-
-def _standing(log: Sequence[Event], decision: Decision) -> Iterator[NoticeIssued]:
+def _standing(decision: Decision) -> Iterator[NoticeIssued]:
     """What is due and of use; of alerts all whose reason stands, the repeated ones included."""
-    valid = {duty.key: duty for duty in decision.duties}
-    issues = fold(decision.seen.protocol, log).ledger.issues
-    rows = []
-    for key, issue in issues.items():
-        duty = valid.get(key)
-        if duty and issue.status == "issued" and (duty.kind == "alert" or duty.stands(decision.seen.now)):
-            rows.append((issue.notice.due, key, issue.notice.model_copy(update={"notice": key})))
-    return (notice for _, _, notice in sorted(rows, key=lambda row: row[:2]))
+    seen = decision.seen
+    due = [duty for duty in decision.duties if duty.due <= seen.now]
+    rows = [duty for duty in due if duty.kind == "alert" or duty.stands(seen.now)]
+    return (notice(seen, duty, duty.key) for duty in sorted(rows, key=_by_due))
 
 
 def _forecast(protocol: Protocol, log: list[Event], decision: Decision) -> Iterator[NoticeIssued]:
     """What would come if nothing were ever recorded again; endless repetitions are cut."""
-    log = list(log)
-    before = set(_issued(log))
+    since, log = decision.seen.now, list(log)
+    rows: dict[str, tuple[Duty, View]] = {}
     while (now := _next(decision)) is not None:
         decision = _step(protocol, log, now)
-    rows = [notice for key, notice in _issued(log).items() if key not in before]
-    yield from sorted(rows, key=lambda notice: (notice.due, notice.notice))
+        for duty in decision.due():
+            if duty.due > since and not _endless(duty):
+                rows.setdefault(duty.key, (duty, decision.seen))
+    return (
+        notice(seen, duty, duty.key) for duty, seen in sorted(rows.values(), key=lambda row: _by_due(row[0]))
+    )
+
+
+def _by_due(duty: Duty) -> tuple[datetime, str]:
+    return duty.due, duty.key
 
 
 def _next(decision: Decision) -> datetime | None:

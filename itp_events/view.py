@@ -77,8 +77,8 @@ class View:
 
     @property
     def awaiting_disposition(self) -> bool:
-        """Whether the last visit was missed and the investigator has not chosen a disposition."""
-        return self.exit is None and self.visits[-1].outcome == "missed"
+        """Whether no last visit will be done and the investigator has not chosen a disposition."""
+        return self.exit is None and self.visits[-1].outcome in ("missed", "cancelled")
 
     @property
     def current(self) -> PlannedVisit | None:

@@ -141,7 +141,7 @@ def _plan(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) 
         booked=as_data(booking, Booked).on if booking else None,
         climb=None,
     )
-    return _with_outcome(planned, given)
+    return _with_outcome(planned, before, given)
 
 
 def _anchor(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) -> Anchor:
@@ -158,7 +158,8 @@ def _end_of_treatment(before: dict[str, PlannedVisit], given: _Circumstances) ->
     done = [planned for planned in infusions if planned.on is not None]
     if given.stop and done and any(planned.outcome == "cancelled" for planned in infusions):
         last = max(done, key=lambda planned: planned.on or planned.target)
-        return Anchor(last.code, last.on or last.target, "actual", given.stop.at)
+        known_at = max(given.stop.at, last.known_at or given.stop.at)
+        return Anchor(last.code, last.on or last.target, "actual", known_at)
     return _hanging_on(infusions[-1])
 
 
@@ -170,7 +171,9 @@ def _hanging_on(planned: PlannedVisit) -> Anchor:
     return Anchor(planned.code, planned.target, "projected", None)
 
 
-def _with_outcome(planned: PlannedVisit, given: _Circumstances) -> PlannedVisit:
+def _with_outcome(
+    planned: PlannedVisit, before: dict[str, PlannedVisit], given: _Circumstances
+) -> PlannedVisit:
     subject = given.subject
     done = subject.completed.get(planned.code)
     if done:
@@ -182,7 +185,7 @@ def _with_outcome(planned: PlannedVisit, given: _Circumstances) -> PlannedVisit:
     if planned.firm:
         planned = _ended(planned, None, None, climb=_ladder(planned, given))
     missed_at = planned.climb.missed_at if planned.climb else None
-    ends = _cancelled_or_missed(planned, missed_at, given)
+    ends = _cancelled_or_missed(planned, missed_at, before, given)
     if ends:
         return ends
     if missed_at and missed_at <= given.now:
@@ -191,14 +194,19 @@ def _with_outcome(planned: PlannedVisit, given: _Circumstances) -> PlannedVisit:
 
 
 def _cancelled_or_missed(
-    planned: PlannedVisit, missed_at: datetime | None, given: _Circumstances
+    planned: PlannedVisit,
+    missed_at: datetime | None,
+    before: dict[str, PlannedVisit],
+    given: _Circumstances,
 ) -> PlannedVisit | None:
     site = given.subject.site
+    # A stop after the last infusion cuts nothing short, follow-up neither.
+    cut_short = any(each.outcome == "cancelled" for each in before.values())
     for ending in (given.stop, given.exit):
         if ending is None or (missed_at and missed_at <= given.now and site.date_of(missed_at) <= ending.on):
             continue
         closed = planned.firm and planned.closes < ending.on
-        if ending is given.stop and (planned.visit.epoch == "treatment" or closed):
+        if ending is given.stop and (planned.visit.epoch == "treatment" or (closed and cut_short)):
             return _ended(planned, "cancelled", ending.at)
         if ending is given.exit:
             outcome: Outcome = "missed" if closed else "cancelled"

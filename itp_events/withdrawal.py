@@ -138,38 +138,61 @@ def missed_key(subject: Subject, planned: PlannedVisit) -> EventKey:
     return OWN_SOURCE, f"{subject.code}/{planned.code}/missed/{planned.target}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """From when until when (None: still) a condition holds, and what it began with."""
+
+    since: datetime
+    until: datetime | None
+    event: EventKey
+
+    def during(self, instant: datetime) -> bool:
+        return self.since <= instant and (self.until is None or instant < self.until)
+
+
 def _lost(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
-    attempts = _unanswered(known.subject)[(criterion.attempts or 1) - 1 :]
-    silent = sorted(_silent(criterion, known), key=lambda pair: pair[0])
-    if not attempts or not silent:
-        return
-    site = known.subject.site
-    for attempt in attempts:
-        at = max(attempt.time, silent[0][0])
-        yield Trigger(criterion.criterion, at, site.date_of(at), attempt.key)
-    for ready, planned in silent:
-        if ready > attempts[0].time and ready > silent[0][0]:
-            closed = (OWN_SOURCE, f"{known.subject.code}/{planned.code}/silent/{planned.target}")
-            yield Trigger(criterion.criterion, ready, site.date_of(ready), closed)
+    """Each attempt or silent visit with which both conditions hold. What ends them later undoes nothing."""
+    tried = list(_unreached(criterion, known.subject))
+    silent = list(_silent(criterion, known))
+    for span, others in [*((each, silent) for each in tried), *((each, tried) for each in silent)]:
+        if any(other.during(span.since) for other in others):
+            on = known.subject.site.date_of(span.since)
+            yield Trigger(criterion.criterion, span.since, on, span.event)
 
 
-def _unanswered(subject: Subject) -> list[Event]:
-    """The attempts on different days since somebody was reached or a visit attended; none reached."""
+def _unreached(criterion: Criterion, subject: Subject) -> Iterator[_Span]:
+    """From each attempt that makes enough of them, until somebody is reached or a visit attended."""
+    for attempts, answer in _runs(subject):
+        for attempt in attempts[(criterion.attempts or 1) - 1 :]:
+            yield _Span(attempt.time, answer.time if answer else None, attempt.key)
+
+
+def _runs(subject: Subject) -> Iterator[tuple[list[Event], Event | None]]:
+    """The attempts on different days that reached nobody, and what ended each row of them."""
     days: dict[date, Event] = {}
     for event in subject.facts:
         data = event.data
         if isinstance(data, ContactAttempted) and not data.reached:
             days.setdefault(data.on, event)
         elif isinstance(data, ContactAttempted | Completed | Unscheduled):
+            yield list(days.values()), event
             days.clear()
-    return list(days.values())
+    yield list(days.values()), None
 
 
-def _silent(criterion: Criterion, known: _Known) -> Iterator[tuple[datetime, PlannedVisit]]:
+def _silent(criterion: Criterion, known: _Known) -> Iterator[_Span]:
+    """From when until when each visit was due for long with nothing recorded."""
+    site = known.subject.site
     for planned in known.visits:
-        if planned.firm and (planned.outcome is None or (planned.missed_by_service and not planned.by_exit)):
-            ready = planned.closes + timedelta(days=criterion.days_after_close or 0)
-            yield known.subject.site.at(ready, known.protocol.notices_at), planned
+        if planned.anchor.known_at is None:
+            continue
+        ready = planned.closes + timedelta(days=criterion.days_after_close or 0)
+        since = max(site.at(ready, known.protocol.notices_at), planned.anchor.known_at)
+        in_time = planned.on is not None and planned.on <= ready
+        until = None if planned.missed_by_service and not planned.by_exit else planned.known_at
+        if not in_time and (until is None or since < until):
+            key = f"{known.subject.code}/{planned.code}/silent/{planned.target}"
+            yield _Span(since, until, (OWN_SOURCE, key))
 
 
 _CONDITIONS: dict[str, Callable[[Criterion, _Known], Iterator[Trigger]]] = {
