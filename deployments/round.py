@@ -22,12 +22,14 @@ from deployments.waker import Waker
 from flows.flow_runs import JOURNEY, FlowRun, PrefectSilent
 from flows.runtime import Runtime
 from tasks.queries import SubjectRow, due_subjects
+from tasks.watch import ROUND, beat
 
 BEAT_SECONDS = 1.0
 AHEAD_SECONDS = 2.0
 FIND_SECONDS = 2.0
 ASK_SECONDS = 10.0
 DRAIN_SECONDS = 10.0
+HEARTBEAT_SECONDS = 10.0
 AT_ONCE = 200
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class Round:
         yield BEAT_SECONDS, self._hand_over_again
         yield ASK_SECONDS, self._run_others
         yield self._repair_seconds, self._repair
+        yield HEARTBEAT_SECONDS, self._beat
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
@@ -119,6 +122,10 @@ class Round:
 
     async def _hand_over_again(self) -> None:
         await asyncio.to_thread(self._study.hand_over)
+
+    async def _beat(self) -> None:
+        wall = self._clock.wall(self._clock.now())
+        await asyncio.to_thread(beat, self._study.store, ROUND, wall)
 
     async def _find_prefect(self) -> None:
         if await self.link.find():

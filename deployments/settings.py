@@ -28,11 +28,27 @@ class Settings:
     clock_speed: float | None = None
     clock_start: datetime | None = None
     repair_seconds: float = 180.0
+    api_host: str = "127.0.0.1"
+    api_port: int = 8300
+    api_tokens: str | None = None
+    public_url: str = ""
+    secret_key: str = ""
+    prefect_auth: str = ""
+    redcap_url: str = ""
+    redcap_token: str = ""
+    redcap_mapping: Path | None = None
+    redcap_key: str = ""
+    webhook_secrets: str = ""
 
     @property
     def database(self) -> str:
         """The study's database, as an SQLAlchemy URL; by default SQLite in the data directory."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'study.db').absolute()}"
+
+    @property
+    def base_url(self) -> str:
+        """Where people reach the service's pages, without a slash at the end."""
+        return (self.public_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
 
     @property
     def prefect_api(self) -> str:
@@ -75,6 +91,17 @@ _READERS = {
     "clock_speed": float,
     "clock_start": _instant,
     "repair_seconds": float,
+    "api_host": str,
+    "api_port": int,
+    "api_tokens": str,
+    "public_url": str,
+    "secret_key": str,
+    "prefect_auth": str,
+    "redcap_url": str,
+    "redcap_token": str,
+    "redcap_mapping": _existing,
+    "redcap_key": str,
+    "webhook_secrets": str,
 }
 
 

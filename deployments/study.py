@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sqlalchemy as sa
-from tasks.notify import Channels
 
 from deployments.clock import Clock, open_clock
+from deployments.secret import signing_key
 from deployments.settings import Settings
 from flows.runtime import Runtime
 from itp_events.protocol_file import load_protocol
+from tasks.links import Links
+from tasks.notify import Channels
 from tasks.queries import all_subjects
 from tasks.store import Store
 
@@ -20,7 +24,8 @@ def open_study(settings: Settings) -> Runtime:
         ItpError: one line that says which of them cannot be opened, and why.
     """
     protocol = load_protocol(settings.protocol)
-    channels = Channels.from_config(settings.apprise_config)
+    links = Links(settings.base_url, signing_key(settings.secret_key, settings.data_dir))
+    channels = replace(Channels.from_config(settings.apprise_config), links=links)
     store = Store.open(settings.database)
     return Runtime(store, protocol, channels, study_clock(settings, store), settings.prefect_api)
 

@@ -72,12 +72,15 @@ def _prefect(settings: Settings, data_dir: Path) -> Iterator[PrefectServer | Non
 
 def _serve(settings: Settings, study: Runtime, server: PrefectServer | None, asked: threading.Event) -> int:
     # Prefect is loaded here, after the environment is set and while its server starts.
+    from deployments.api.serve import Api
     from deployments.logs import set_up_logs
     from deployments.service import RoundThread
 
     set_up_logs(settings.data_dir.absolute() / "logs")
+    api = Api(settings, study)
     service = RoundThread(study, settings.repair_seconds)
     service.start()
+    api.start()
     began = time.monotonic()
     _say(f"Starting; timers run already. Data in {settings.data_dir.absolute()}")
     announced = False
@@ -87,6 +90,7 @@ def _serve(settings: Settings, study: Runtime, server: PrefectServer | None, ask
             announced = True
             _announce(settings, study, service.prefect_answers)
     _say("Stopping ...")
+    api.stop()
     return service.stop()
 
 
@@ -102,8 +106,14 @@ def _announce(settings: Settings, study: Runtime, prefect_answers: bool) -> None
         _say(f"Ready. Prefect's UI: {ui}")
     else:
         _say(f"Prefect does not answer yet at {ui}; reminders go out without it.")
-    _say(f"Notices go to: {study.channels}")
+    _say(f"The API: {settings.base_url}")
+    _say(_channels(study))
     _say("Try next, in another terminal: itp record --help, itp subjects, itp agenda. Ctrl-C stops this.")
+
+
+def _channels(study: Runtime) -> str:
+    count = len(study.channels.configured)
+    return "\n".join([f"Notices go to {count} recipients."] * bool(count) + list(study.channels.problems))
 
 
 def _say(line: str) -> None:

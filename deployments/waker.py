@@ -8,6 +8,7 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
+from deployments.lateness import WAKE_LATENESS
 from deployments.link import PrefectLink
 from deployments.runner import Runner
 from flows.flow_runs import JOURNEY, PrefectSilent
@@ -37,6 +38,8 @@ class Waker:
         What is due does not wait for Prefect: when the run must wait for a place (many are due at the same
         minute of the morning), or is not done after a moment, the subject is advanced beside it.
         """
+        if row.wake_at is not None:
+            WAKE_LATENESS.observe(max(-self._clock.seconds_until(row.wake_at), 0.0))
         patience = 0.0 if self._runner.is_full else PATIENCE_SECONDS
         run = asyncio.ensure_future(self._by_flow_run(row))
         await asyncio.wait({run}, timeout=patience)

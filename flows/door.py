@@ -51,14 +51,15 @@ def show(study: Runtime, moved: Sequence[Advanced], seconds: float = SHOW_SECOND
         for standing in moved:
             if time.monotonic() > deadline:
                 raise PrefectSilent("there was more to show than a second allows")
-            _show_one(study, runs, standing)
+            show_one(study, runs, standing)
     except PrefectSilent as reason:
         log.info("Prefect's UI shows the new wait later: %s", reason)
     finally:
         runs.close()
 
 
-def _show_one(study: Runtime, runs: FlowRuns, standing: Standing) -> None:
+def show_one(study: Runtime, runs: FlowRuns, standing: Standing) -> None:
+    """Show one subject's wait on its flow run, which is created when there is none."""
     run = runs.find([standing.code]).get(standing.code)
     if run is None:
         start_journey(study, runs, standing)

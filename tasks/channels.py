@@ -27,6 +27,7 @@ from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyBase
 
 from itp_events.errors import BadInput
 from itp_events.protocol import Audience
+from tasks.links import Links
 
 AUDIENCES: tuple[str, ...] = get_args(Audience)
 SETTING = "ITP_APPRISE_CONFIG"
@@ -58,6 +59,7 @@ class Channels:
     configured: Sequence[Recipient] = ()
     problems: Sequence[str] = ()
     out: TextIO = field(default_factory=lambda: sys.stdout)
+    links: Links | None = None
 
     @classmethod
     def from_config(cls, path: Path | None, out: TextIO | None = None) -> Channels:

@@ -23,6 +23,7 @@ from tasks import deliveries, outages
 from tasks.advance import advance_in
 from tasks.channels import Channels, Recipient, problems
 from tasks.deliveries import DeliveryRow
+from tasks.links import facts_with_link
 from tasks.queries import NoticeRow, subject_in
 from tasks.render import Occasion, marked_repeated, render
 from tasks.sending import BOUND, Message, Outcome, all_at_once, send
@@ -198,7 +199,8 @@ def _take(
     ready: Sequence[DeliveryRow],
     at: Moment,
 ) -> Iterator[Claim]:
-    occasion = Occasion(notice.step, notice.audience, notice.subject, notice.visit, notice.facts)
+    facts = facts_with_link(channels.links, notice, at.now)
+    occasion = Occasion(notice.step, notice.audience, notice.subject, notice.visit, facts)
     title, body = render(occasion, site.language, site.zone)
     deliveries.say(connection, notice.key, title, body, at.now)
     for row in ready:

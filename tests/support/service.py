@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,10 @@ class Service:
     data_dir: Path
     environment: dict[str, str] = field(default_factory=dict)
     prefect_port: int = field(default_factory=free_port)
+    api_port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
     _study: Runtime | None = None
+    _flow_runs: FlowRuns | None = None
 
     @property
     def settings(self) -> Settings:
@@ -100,6 +102,8 @@ class Service:
             self.stop()
         if self._study is not None:
             self._study.store.close()
+        if self._flow_runs is not None:
+            self._flow_runs.close()
 
     def record(self, *events: dict[str, Any]) -> list[Answer]:
         """Record events as `itp record` does, at the study's present instant."""
@@ -118,7 +122,52 @@ class Service:
     @property
     def flow_runs(self) -> FlowRuns:
         """Prefect's API, with the patience of a test."""
-        return FlowRuns(self.settings.prefect_api, 10.0)
+        if self._flow_runs is None:
+            self._flow_runs = FlowRuns(self.settings.prefect_api, 10.0)
+        return self._flow_runs
+
+    def bring_forward(self, code: str, seconds: float = 3.0) -> datetime:
+        """Move the clock so that the subject is due in so many real seconds; the instant at which it is."""
+        due = self.subject(code).wake_at
+        assert due is not None, f"nothing is due for {code} any more"
+        self.move_clock_to(due - timedelta(seconds=seconds))
+        return due
+
+    def wait_for_wake(self, code: str, due: datetime, timeout: float = 20.0) -> SubjectRow:
+        """Wait until the subject has been advanced past an instant at which it was due."""
+
+        def advanced() -> SubjectRow | None:
+            row = self.subject(code)
+            return row if row.wake_at is None or row.wake_at > due else None
+
+        row = wait_until(advanced, f"{code} to be woken at {due}", timeout=timeout)
+        assert row is not None
+        return row
+
+    def wait_for_run(
+        self, code: str, holds: Callable[[FlowRun], bool], what: str, timeout: float = 20.0
+    ) -> FlowRun:
+        """Wait until the subject's flow run is there and as it should be."""
+
+        def found() -> FlowRun | None:
+            run = self.flow_run(code)
+            return run if run is not None and holds(run) else None
+
+        run = wait_until(found, f"the flow run of {code} {what}", timeout=timeout, every=0.2)
+        assert run is not None
+        return run
+
+    def is_shown(self, code: str) -> Callable[[FlowRun], bool]:
+        """Whether a flow run waits for what the subject waits for."""
+        row = self.subject(code)
+        assert row.wake_at is not None
+        planned = self.study.clock.wall(row.wake_at)
+
+        def holds(run: FlowRun) -> bool:
+            waits = run.state_type == "SCHEDULED" and run.state_name == row.state
+            return waits and run.planned is not None and abs(run.planned - planned) < timedelta(seconds=1)
+
+        return holds
 
     def move_clock_to(self, instant: datetime) -> None:
         """Let a demonstration's clock go on from a later instant."""
@@ -128,6 +177,7 @@ class Service:
 
     def _own_environment(self) -> dict[str, str]:
         ours = {"ITP_DATA_DIR": str(self.data_dir), "ITP_PREFECT_PORT": str(self.prefect_port)}
+        ours["ITP_API_PORT"] = str(self.api_port)
         return ours | self.environment
 
     def _says(self, line: str, since: int) -> bool:

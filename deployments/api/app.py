@@ -1,0 +1,50 @@
+"""The application: every door and page over HTTP, and the OpenAPI document that describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from deployments.api import acknowledge, calendars, decide, events, health, metrics, subjects
+from deployments.api.parts import Parts
+from deployments.api.problems import handle_problems
+from deployments.api.schemas import components
+
+ABOUT = """Doors of the trial's visit service. Events come in once, whoever brings them how often; each is
+judged by the study's order and answered by itself. Instants are UTC; visit dates are local dates of the
+subject's site."""
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The application over an open study."""
+    app = FastAPI(title="ITP visits", version="1", description=ABOUT, redoc_url=None, docs_url=None)
+    app.state.parts = parts
+    for door in (events, subjects, calendars, health, metrics, acknowledge, decide):
+        app.include_router(door.router)
+    handle_problems(app)
+    _describe(app)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    described = get_openapi(title=app.title, version=app.version, description=ABOUT, routes=app.routes)
+    parts = described.setdefault("components", {})
+    schemas = parts.setdefault("schemas", {}) | components()
+    parts["schemas"] = {name: schema for name, schema in schemas.items() if "ValidationError" not in name}
+    parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    for path, operations in described["paths"].items():
+        if path != "/healthz":
+            for operation in operations.values():
+                operation["security"] = [{"bearer": []}]
+    return described

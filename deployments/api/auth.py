@@ -1,0 +1,124 @@
+"""Who asks, and whether they may: bearer tokens with a role.
+
+Without any token configured only this machine is served, as a recorder: what asks there cannot be told apart
+from anything else on the machine, so a decision needs a token also then. Requests that a web page of another
+origin could make a browser send are refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+
+from deployments.api.parts import Given, Parts
+from deployments.api.problems import Problem
+from deployments.api.tokens import Role, includes
+
+LOCAL_ROLE: Role = "recorder"
+
+log = logging.getLogger(__name__)
+
+
+def asks(request: Request, parts: Given) -> Role:
+    """The role of who asks.
+
+    Raises:
+        Problem: 401 without a known token, 403 for what no token would permit.
+    """
+    _same_origin(request, parts)
+    if not parts.tokens.configured:
+        return _local(request)
+    role = parts.tokens.role_of(_bearer(request) or _password(request) or "")
+    if role is None:
+        raise _refuse(
+            request, HTTPStatus.UNAUTHORIZED, "token", "send a known token: Authorization: Bearer ..."
+        )
+    return role
+
+
+def needs(needed: Role) -> Callable[[Request, Role], Role]:
+    """A dependency that lets in who has at least the role `needed`, and gives the role they have."""
+
+    def check(request: Request, role: Annotated[Role, Depends(asks)]) -> Role:
+        if not includes(role, needed):
+            said = f"this needs a token of role {needed}; yours is of role {role}"
+            raise _refuse(request, HTTPStatus.FORBIDDEN, "role", said)
+        return role
+
+    return check
+
+
+def investigator(request: Request, parts: Parts, token: str) -> None:
+    """Let pass who gives the token of an investigator in a page's form.
+
+    Raises:
+        Problem: 401 for an unknown token, 403 for one of another role.
+    """
+    role = parts.tokens.role_of(token.strip())
+    if role is None:
+        raise _refuse(request, HTTPStatus.UNAUTHORIZED, "token", "this token is not known")
+    if not includes(role, "investigator"):
+        said = f"only an investigator decides; this token is of role {role}"
+        raise _refuse(request, HTTPStatus.FORBIDDEN, "role", said)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine itself."""
+    if host in ("localhost", "testclient"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _local(request: Request) -> Role:
+    asked = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    client = request.client.host if request.client else ""
+    if not (is_loopback(client) and is_loopback(asked)):
+        said = "no token is configured, so only this machine is served; make one with itp token new"
+        raise _refuse(request, HTTPStatus.FORBIDDEN, "loopback", said)
+    return LOCAL_ROLE
+
+
+def _same_origin(request: Request, parts: Parts) -> None:
+    origin = request.headers.get("origin")
+    ours = {request.headers.get("host"), urlsplit(parts.links.base).netloc}
+    if origin and urlsplit(origin).netloc not in ours:
+        said = "a page of another site may not ask this service"
+        raise _refuse(request, HTTPStatus.FORBIDDEN, "origin", said)
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _password(request: Request) -> str | None:
+    """The password of basic authentication: calendar programs know no other way."""
+    scheme, _, pair = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(pair).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def _refuse(request: Request, status: HTTPStatus, rule: str, said: str) -> Problem:
+    client = request.client.host if request.client else "unknown"
+    log.warning("%d %s %s from %s: %s", status, request.method, request.url.path, client, said)
+    headers = {"WWW-Authenticate": 'Bearer realm="itp"'} if status == HTTPStatus.UNAUTHORIZED else None
+    return Problem(status, rule, said, headers)
+
+
+Reader = Depends(needs("reader"))
+Recorder = Annotated[Role, Depends(needs("recorder"))]

@@ -1,0 +1,92 @@
+"""The body of a request: bounded in size, and JSON in which nothing is ambiguous."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from fastapi import Request
+
+from deployments.api.problems import Problem
+from itp_events.errors import BadEvent
+
+MAX_BYTES = 2 * 1024 * 1024
+MAX_DEPTH = 16
+_JSON = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
+
+
+async def read_body(request: Request, limit: int = MAX_BYTES) -> bytes:
+    """The whole body.
+
+    Raises:
+        Problem: 413 when it is longer than `limit` bytes.
+    """
+    found = bytearray()
+    async for chunk in request.stream():
+        found += chunk
+        if len(found) > limit:
+            said = f"the body is longer than {limit} bytes; send fewer events at a time"
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", said)
+    return bytes(found)
+
+
+async def read_json(request: Request) -> Any:
+    """The body as JSON.
+
+    Raises:
+        Problem: 413 when it is too long, 415 when it is of another kind.
+        BadEvent: it is not JSON, or holds what could be read in two ways.
+    """
+    kind = request.headers.get("content-type", _JSON[0]).partition(";")[0].strip().lower()
+    if kind not in _JSON:
+        said = f"events are sent as {_JSON[1]} or {_JSON[0]}, not as {kind[:100]!r}"
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", said)
+    return parse_json(await read_body(request))
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON, read strictly.
+
+    Raises:
+        BadEvent: it is not UTF-8 or not JSON, a field stands twice, NaN or Infinity, nested too deeply.
+    """
+    try:
+        value = json.loads(body, object_pairs_hook=_object, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise BadEvent("the body is not UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        raise BadEvent(f"the body is not JSON: {error.msg} (line {error.lineno})") from error
+    except RecursionError as error:
+        raise BadEvent("the body is nested too deeply to hold events") from error
+    except ValueError as error:
+        raise BadEvent(f"the body is not JSON: {str(error).partition(';')[0]}") from error
+    _check_depth(value)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadEvent("this field stands twice", twice[:100])
+    return found
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise BadEvent("the body is nested too deeply to hold events")
+        inner = [
+            each.values() if isinstance(each, dict) else each
+            for each in level
+            if isinstance(each, dict | list)
+        ]
+        level = [item for items in inner for item in items]

@@ -1,0 +1,131 @@
+"""Calendars: visit windows as all-day spans, target dates, and booked or actual dates. Subject codes only.
+
+An entry keeps its UID for good and its SEQUENCE only grows, so a calendar updates what it shows; what no
+longer takes place is said to be cancelled, so that a calendar takes it off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from icalendar import Calendar
+from icalendar import Event as Entry
+
+from deployments.api.auth import Reader
+from deployments.api.parts import Given, Parts
+from deployments.api.schemas import ABSENT, ASKING, Json
+from deployments.api.subjects import Code, found
+from itp_events.events import Booked, Event
+from itp_events.explain import reason
+from itp_events.subject import as_data, fold
+from itp_events.view import view
+from itp_events.windows import PlannedVisit
+from tasks.queries import SubjectRow, history, live_subjects
+
+MEDIA_TYPE = "text/calendar"
+PAST = timedelta(days=30)
+_CONTENT: dict[int | str, Json] = {
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "An iCalendar file."}
+}
+
+router = APIRouter(tags=["calendars"], dependencies=[Reader])
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Whole local days of the site, both ends included; `part` tells the spans of one visit apart."""
+
+    part: str
+    first: date
+    last: date
+    title: str
+    cancelled: bool
+
+
+@router.get(
+    "/subjects/{code}/calendar.ics",
+    summary="One subject's visits as a calendar",
+    response_class=Response,
+    responses=ASKING | ABSENT | _CONTENT,
+)
+def subject_calendar(code: Code, parts: Given) -> Response:
+    """Every visit of the plan."""
+    row = found(parts, code)
+    return _calendar(code, _entries(parts, row, parts.study.clock.now()))
+
+
+@router.get(
+    "/agenda.ics",
+    summary="All subjects' visits as a calendar",
+    response_class=Response,
+    responses=ASKING | _CONTENT,
+)
+def agenda(
+    parts: Given,
+    days: Annotated[int, Query(ge=1, le=500, description="so many days ahead")] = 90,
+) -> Response:
+    """What touches the days from 30 days ago until so many days ahead, of every subject not yet ended."""
+    now = parts.study.clock.now()
+    first, last = (now - PAST).date(), (now + timedelta(days=days)).date()
+    rows = live_subjects(parts.study.store)
+    entries = (entry for row in rows for entry in _entries(parts, row, now) if _touches(entry, first, last))
+    return _calendar("Visits", entries)
+
+
+def _touches(entry: Entry, first: date, last: date) -> bool:
+    return bool(entry.start <= last and entry.end > first)
+
+
+def _calendar(name: str, entries: Iterable[Entry]) -> Response:
+    calendar = Calendar()
+    calendar.add("prodid", "-//itp-visits//NCT06813157//EN")
+    calendar.add("version", "2.0")
+    calendar.add("method", "PUBLISH")
+    calendar.add("x-wr-calname", f"NCT06813157 {name}")
+    for entry in entries:
+        calendar.add_component(entry)
+    return Response(calendar.to_ical(), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-cache"})
+
+
+def _entries(parts: Parts, row: SubjectRow, now: datetime) -> Iterator[Entry]:
+    facts = history(parts.study.store, row.code)
+    seen = view(parts.study.protocol, fold(parts.study.protocol, facts), now)
+    for planned in seen.visits:
+        for span in _spans(planned, _once_booked(facts, planned)):
+            yield _entry(row, planned, span)
+
+
+def _spans(planned: PlannedVisit, once: date | None) -> Iterator[Span]:
+    code, outcome = planned.code, planned.outcome
+    said = f", {outcome}" if outcome else ""
+    yield Span("window", planned.opens, planned.closes, f"{code} window{said}", outcome == "cancelled")
+    yield Span("target", planned.target, planned.target, f"{code} target", outcome is not None)
+    day = planned.on or planned.booked or once
+    if day:
+        word = "done" if planned.on else "booked"
+        gone = not planned.on and (outcome is not None or not planned.booked)
+        yield Span("visit", day, day, f"{code} {word}", gone)
+
+
+def _once_booked(facts: Iterable[Event], planned: PlannedVisit) -> date | None:
+    """The date of the visit's last booking, voided or not: a calendar may still show it."""
+    bookings = (as_data(event, Booked) for event in facts if isinstance(event.data, Booked))
+    return next((data.on for data in reversed(list(bookings)) if data.visit == planned.code), None)
+
+
+def _entry(row: SubjectRow, planned: PlannedVisit, span: Span) -> Entry:
+    entry = Entry()
+    entry.add("uid", f"{row.code}-{planned.code}-{span.part}@nct06813157")
+    entry.add("dtstamp", row.advanced_at)
+    entry.add("sequence", row.seq)
+    entry.add("summary", f"{row.code} {span.title}")
+    entry.add("description", f"{planned.visit.label}: {reason(planned)}")
+    entry.add("dtstart", span.first)
+    entry.add("dtend", span.last + timedelta(days=1))
+    entry.add("status", "CANCELLED" if span.cancelled else "CONFIRMED")
+    entry.add("transp", "TRANSPARENT")
+    return entry

@@ -1,0 +1,118 @@
+"""POST /events: one CloudEvent or an array of them, each recorded, known already or refused by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from deployments.api import problems
+from deployments.api.auth import Recorder
+from deployments.api.body import read_json
+from deployments.api.parts import Given, Parts
+from deployments.api.problems import Problem
+from deployments.api.schemas import EVENTS_BODY, EVENTS_RESPONSES
+from deployments.api.tokens import Role, includes
+from itp_events.document import instant
+from itp_events.errors import BadEvent, ItpError
+from itp_events.events import Event, WithdrawalDecided, parse_event
+from tasks.advance import Answer
+
+MAX_EVENTS = 1000
+
+router = APIRouter()
+
+
+@router.post(
+    "/events",
+    tags=["events"],
+    summary="Record one event, or several at once",
+    openapi_extra={"requestBody": EVENTS_BODY},
+    responses=EVENTS_RESPONSES,
+    status_code=HTTPStatus.CREATED,
+)
+async def record_events(request: Request, parts: Given, role: Recorder) -> JSONResponse:
+    """Each event is judged by itself, in the study's order; `source` and `id` together count once.
+
+    The same pair again changes nothing and answers 200. An array answers with an array, in its order: with
+    the status that all its events share, else 207. Of a void and its restatement in one array both are
+    recorded or neither.
+    """
+    stated = await read_json(request)
+    if not isinstance(stated, list):
+        return _one((await run_in_threadpool(take_in, parts, [stated], role))[0])
+    return _several(await run_in_threadpool(take_in, parts, _bounded(stated), role))
+
+
+def _bounded(stated: list[Any]) -> list[Any]:
+    if not stated:
+        raise BadEvent("an array of events must hold at least one")
+    if len(stated) > MAX_EVENTS:
+        said = f"at most {MAX_EVENTS} events at a time, not {len(stated)}"
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many", said)
+    return stated
+
+
+def take_in(parts: Parts, stated: Sequence[object], role: Role) -> list[dict[str, Any]]:
+    """Record what is well-formed and permitted to the role; one result for each, in their order."""
+    read = [_read(each, role) for each in stated]
+    events = [each for each in read if isinstance(each, Event)]
+    answers = parts.study.record(events, parts.study.clock.now()) if events else []
+    parts.refusals.note(answers)
+    _note_unread(parts, stated, read)
+    parts.follower.follow(answers)
+    recorded = iter(answers)
+    return [
+        _result(next(recorded)) if isinstance(each, Event) else _malformed(each, value)
+        for each, value in zip(read, stated, strict=True)
+    ]
+
+
+def _read(value: object, role: Role) -> Event | ItpError:
+    try:
+        event = parse_event(value)
+    except ItpError as error:
+        return error
+    if isinstance(event.data, WithdrawalDecided) and not includes(role, "investigator"):
+        said = f"only an investigator may state {event.type}; this request has the role {role}"
+        return Problem(HTTPStatus.FORBIDDEN, "role", said)
+    return event
+
+
+def _note_unread(parts: Parts, stated: Iterable[object], read: Iterable[Event | ItpError]) -> None:
+    for value, each in zip(stated, read, strict=True):
+        if isinstance(each, ItpError):
+            kind = value.get("type") if isinstance(value, dict) else None
+            parts.refusals.unread(kind, each)
+
+
+def _malformed(error: ItpError, value: object) -> dict[str, Any]:
+    named = value if isinstance(value, dict) else {}
+    same = {name: named[name] for name in ("source", "id") if isinstance(named.get(name), str)}
+    return problems.of_error(error) | same
+
+
+def _result(answer: Answer) -> dict[str, Any]:
+    named = {"source": answer.event.source, "id": answer.event.id}
+    if answer.error is not None:
+        return problems.of_error(answer.error) | named
+    status = HTTPStatus.CREATED if answer.status == "recorded" else HTTPStatus.OK
+    result: dict[str, Any] = {"status": int(status), "outcome": answer.status, **named}
+    result["subject"] = answer.event.subject
+    if answer.advanced:
+        wake = answer.advanced.wake_at
+        result |= {"state": answer.advanced.state, "wake_at": instant(wake) if wake else None}
+    return result
+
+
+def _one(result: dict[str, Any]) -> JSONResponse:
+    return problems.answer(result) if "type" in result else JSONResponse(result, result["status"])
+
+
+def _several(results: list[dict[str, Any]]) -> JSONResponse:
+    statuses = {result["status"] for result in results}
+    return JSONResponse(results, statuses.pop() if len(statuses) == 1 else HTTPStatus.MULTI_STATUS)

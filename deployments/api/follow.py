@@ -1,0 +1,86 @@
+"""What follows an answer, in the background of the same process: hand over at once, show the new wait soon.
+
+Neither can be lost for good: what is not handed over here the service's round takes up, and what Prefect was
+not told its repair shows.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from flows.door import show_one
+from flows.flow_runs import FlowRuns, PrefectSilent
+from flows.runtime import Runtime
+from tasks.advance import Advanced, Answer
+
+SENDERS = 4
+# Prefect takes tens of milliseconds to show a wait: it is told when the doors have been quiet for a moment,
+# so that a burst of events is recorded first.
+QUIET_SECONDS = 0.2
+SHOW_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Follower:
+    """Hands over and shows for the doors of this process."""
+
+    def __init__(self, study: Runtime) -> None:
+        self._study = study
+        self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
+        self._waits: dict[str, Advanced] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._shower = threading.Thread(target=self._show_all, name="show", daemon=True)
+        self._shower.start()
+
+    def follow(self, answers: Iterable[Answer]) -> None:
+        """Begin what follows these answers, and return at once."""
+        moved = {answer.advanced.code: answer.advanced for answer in answers if answer.advanced}
+        for standing in moved.values():
+            if standing.due_notices:
+                self._senders.submit(self._hand_over, standing.code)
+        if moved:
+            with self._changed:
+                self._waits |= moved
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Let the hand-overs that have begun end, and show nothing more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._senders.shutdown(cancel_futures=True)
+        self._shower.join(SHOW_SECONDS + 1)
+
+    def _hand_over(self, code: str) -> None:
+        try:
+            self._study.hand_over(code)
+        except Exception:
+            log.exception("The notices of %s could not be handed over; the service tries again.", code)
+
+    def _show_all(self) -> None:
+        runs = FlowRuns(self._study.prefect_api, SHOW_SECONDS)
+        while (standing := self._next()) is not None:
+            try:
+                show_one(self._study, runs, standing)
+            except PrefectSilent as reason:
+                self._forget(reason)
+            except Exception:
+                log.exception("The new wait of %s could not be shown; the repair will.", standing.code)
+        runs.close()
+
+    def _next(self) -> Advanced | None:
+        with self._changed:
+            while not self._closed and (not self._waits or self._changed.wait(QUIET_SECONDS)):
+                if not self._waits:
+                    self._changed.wait()
+            return None if self._closed else self._waits.pop(next(iter(self._waits)))
+
+    def _forget(self, reason: PrefectSilent) -> None:
+        with self._changed:
+            self._waits.clear()
+        log.info("Prefect's UI shows the new waits later: %s", reason)

@@ -1,0 +1,92 @@
+"""GET /healthz: is everything at work? 200 when what must work does, 503 when not."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Literal
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
+
+from deployments.api.parts import Given, Parts
+from deployments.server import is_ready
+from tasks.watch import ROUND, failing_channels, last_beat
+
+# Some beats of the round may be missed while the machine is busy.
+BEAT_WITHIN = timedelta(seconds=30)
+
+router = APIRouter(tags=["watching"])
+
+Word = Literal["ok", "degraded", "down"]
+
+
+class Check(BaseModel):
+    """One thing that is looked at: `degraded` is worth a look, `down` stops the service's work."""
+
+    status: Word
+    said: str
+
+
+class Health(BaseModel):
+    """All checks, and the worst of them."""
+
+    status: Word
+    database: Check
+    runner: Check
+    prefect: Check
+    channels: Check
+
+
+@router.get(
+    "/healthz",
+    summary="Is everything at work?",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "The database or the round does not work."}},
+)
+def healthz(parts: Given) -> JSONResponse:
+    """Reminders go out without Prefect, so its silence is no reason for 503."""
+    checks = _checks(parts)
+    worst: Word = max((check.status for check in checks.values()), key=("ok", "degraded", "down").index)
+    status = HTTPStatus.SERVICE_UNAVAILABLE if worst == "down" else HTTPStatus.OK
+    return JSONResponse(Health(status=worst, **checks).model_dump(), status)
+
+
+def _checks(parts: Parts) -> dict[str, Check]:
+    clock = parts.study.clock
+    prefect = _prefect(parts)
+    try:
+        runner = _runner(last_beat(parts.study.store, ROUND), clock.wall(clock.now()))
+        channels = _channels(parts)
+    except DBAPIError:
+        silent = Check(status="down", said="the study's database does not answer")
+        unknown = Check(status="degraded", said="not known without the database")
+        return {"database": silent, "runner": unknown, "prefect": prefect, "channels": unknown}
+    database = Check(status="ok", said="answers")
+    return {"database": database, "runner": runner, "prefect": prefect, "channels": channels}
+
+
+def _runner(beat: datetime | None, wall: datetime) -> Check:
+    if beat is None:
+        return Check(status="down", said="the round has never run on this study; start itp up")
+    if wall - beat > BEAT_WITHIN:
+        return Check(
+            status="down", said=f"the round was last at work at {beat:%Y-%m-%d %H:%M:%S}Z; start itp up"
+        )
+    return Check(status="ok", said="the round is at work")
+
+
+def _prefect(parts: Parts) -> Check:
+    if is_ready(parts.study.prefect_api):
+        return Check(status="ok", said="answers")
+    return Check(status="degraded", said="does not answer; notices go out without it")
+
+
+def _channels(parts: Parts) -> Check:
+    failing = [
+        f"{label} since {since:%Y-%m-%d %H:%M}Z" for label, since, _ in failing_channels(parts.study.store)
+    ]
+    problems = [f"failing: {', '.join(failing)}"] if failing else list(parts.study.channels.problems)
+    return Check(status="degraded" if problems else "ok", said="; ".join(problems) or "no recipient fails")

@@ -1,0 +1,36 @@
+"""What the API stands on, and how a request finds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from deployments.api.follow import Follower
+from deployments.api.measures import Refusals
+from deployments.api.tokens import Tokens
+from flows.runtime import Runtime
+from tasks.links import Links
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A running study and the doors' own parts, opened once per process."""
+
+    study: Runtime
+    tokens: Tokens
+    follower: Follower
+    links: Links
+    data_dir: Path
+    refusals: Refusals = field(default_factory=Refusals)
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Given = Annotated[Parts, Depends(_parts)]
+"""The parameter of an endpoint that works on the study."""

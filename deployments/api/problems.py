@@ -1,0 +1,85 @@
+"""What the API answers when it says no: problem details for HTTP APIs, RFC 9457.
+
+`type` names the rule that is broken and never changes; `detail` is the same sentence that every other door
+gives.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from itp_events.errors import BadInput, ItpError, NotEligible, Refused
+
+MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger(__name__)
+
+
+class Problem(ItpError):
+    """A request that is answered with a status of its own; `rule` is the rule's short name."""
+
+    def __init__(
+        self, status: HTTPStatus, rule: str, detail: str, headers: dict[str, str] | None = None
+    ) -> None:
+        self.status = status
+        self.rule = rule
+        self.headers = headers
+        super().__init__(detail)
+
+
+def document(status: HTTPStatus, rule: str, detail: str, **more: Any) -> dict[str, Any]:
+    """Problem details; `more` are members beside the standard ones."""
+    named = {"type": f"urn:itp:problem:{rule}", "title": status.phrase, "status": int(status)}
+    return named | {"detail": detail} | more
+
+
+def of_error(error: ItpError) -> dict[str, Any]:
+    """The problem details of what the study refuses (409), cannot read (422), or of a Problem."""
+    if isinstance(error, Problem):
+        return document(error.status, error.rule, str(error))
+    if isinstance(error, NotEligible):
+        return document(HTTPStatus.CONFLICT, error.rule, str(error), unmet=list(error.unmet))
+    if isinstance(error, Refused):
+        return document(HTTPStatus.CONFLICT, error.rule, str(error))
+    if isinstance(error, BadInput):
+        field = {"field": error.field} if error.field else {}
+        return document(HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", str(error), **field)
+    return document(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", str(error))
+
+
+def answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
+    """The response that carries problem details."""
+    return JSONResponse(body, body["status"], headers=headers, media_type=MEDIA_TYPE)
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Let every error of the app be answered with problem details."""
+
+    @app.exception_handler(ItpError)
+    async def _itp(_: Request, error: ItpError) -> JSONResponse:
+        return answer(of_error(error), getattr(error, "headers", None))
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        headers = dict(error.headers) if error.headers else None
+        return answer(document(status, status.name.lower().replace("_", "-"), str(error.detail)), headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return answer(of_error(BadInput(first["msg"], field)))
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        said = "the service failed; what was recorded before stays, and its log says more"
+        return answer(document(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", said))

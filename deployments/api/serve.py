@@ -1,0 +1,49 @@
+"""Opens the API over a study, as the settings say."""
+
+from __future__ import annotations
+
+from deployments.api.app import create_app
+from deployments.api.auth import is_loopback
+from deployments.api.follow import Follower
+from deployments.api.parts import Parts
+from deployments.api.server import ApiServer
+from deployments.api.tokens import SETTING, Tokens
+from deployments.settings import Settings
+from flows.runtime import Runtime
+from itp_events.errors import BadInput
+
+
+class Api:
+    """The API of one study: started, asked, stopped."""
+
+    def __init__(self, settings: Settings, study: Runtime) -> None:
+        """Open it; it serves from `start` on.
+
+        Raises:
+            ItpError: its port is taken, its tokens cannot be read, or it would be open to the network.
+        """
+        tokens = Tokens.from_setting(settings.api_tokens, settings.data_dir)
+        if not (is_loopback(settings.api_host) or tokens.configured):
+            raise BadInput(
+                "without tokens the API serves this machine alone: make one with itp token new ROLE "
+                f"(see {SETTING}), or leave it at 127.0.0.1",
+                "ITP_API_HOST",
+            )
+        assert study.channels.links is not None, "a study is opened with the links of its notices"
+        self._follower = Follower(study)
+        self.parts = Parts(study, tokens, self._follower, study.channels.links, settings.data_dir)
+        self._server = ApiServer(create_app(self.parts), settings.api_host, settings.api_port)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.port
+
+    def start(self) -> None:
+        """Serve, in a thread of its own."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Answer what has begun, hand over what it made due, and end."""
+        self._server.stop()
+        self._follower.close()
