@@ -22,6 +22,9 @@ COMMANDS = {
     "subjects": ("subjects", "All subjects, where they stand and when each comes up next."),
     "agenda": ("agenda", "What is overdue, and what the next days bring."),
     "protocol": ("protocol", "The schedule of activities, and the check of a protocol file."),
+    "token": ("token", "Tokens of the HTTP API: make one."),
+    "api": ("api", "Serve the HTTP API alone, for a deployment in parts."),
+    "leftovers": ("leftovers", "What was received and could not be mapped to events."),
     "doctor": ("doctor", "Is everything it needs in place? Says how to mend it."),
 }
 

@@ -1,0 +1,38 @@
+"""`itp api`: the API in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from deployments.api.serve import Api
+from deployments.logs import set_up_logs
+from deployments.server import prefect_environment
+from deployments.settings import Settings
+from deployments.study import open_study
+
+
+def main(settings: Settings) -> int:
+    """Serve until Ctrl-C or SIGTERM; 0 when it was asked to stop.
+
+    Raises:
+        ItpError: one line that says why it cannot start.
+    """
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    data_dir = settings.data_dir.absolute()
+    os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
+    study = open_study(settings)
+    try:
+        api = Api(settings, study)
+        set_up_logs(data_dir / "logs")
+        api.start()
+        print(f"The API: {settings.base_url}. Ctrl-C stops this.", file=sys.stderr, flush=True)  # noqa: T201 - the service speaks to who started it
+        asked.wait()
+        api.stop()
+    finally:
+        study.store.close()
+    return 0
