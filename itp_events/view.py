@@ -146,17 +146,14 @@ class View:
 
 def view(protocol: Protocol, subject: Subject, now: datetime) -> View:
     """What holds for the subject at `now`, an aware instant."""
-    seen = _derive(protocol, subject, now, (), None, None)
+    known: tuple[tuple[Hold, ...], Ending | None, Ending | None] = ((), None, None)
     for _ in range(_AT_MOST):
-        again = _derive(protocol, subject, now, _holds(seen.flags), seen.stop, seen.exit)
-        if _settled(seen, again):
+        seen = _derive(protocol, subject, now, *known)
+        found = _holds(seen.flags), seen.stop, seen.exit
+        if found == known:
             break
-        seen = again
-    return again
-
-
-def _settled(one: View, other: View) -> bool:
-    return one.flags == other.flags and one.stop == other.stop and one.exit == other.exit
+        known = found
+    return seen
 
 
 def _derive(
