@@ -6,6 +6,7 @@ site). Nothing in code repeats a number of the protocol file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -62,6 +63,8 @@ def _months_after(day: date, months: int) -> date:
 def _span(value: object) -> object:
     if isinstance(value, Span):
         return value
+    if isinstance(value, str) and "-" in value:
+        raise ValueError("must not be negative; a window's two sides are written as P3D each")
     try:
         parsed = pendulum.parse(value) if isinstance(value, str) and value.startswith("P") else None
     except ValueError:
@@ -98,7 +101,12 @@ def _calendar(value: str) -> str:
 
 
 def _clock_time(value: object) -> object:
-    return time.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(value, time):
+        return value
+    # Unquoted, YAML takes 10:00 for the number 600.
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError('must be a local time of day in quotes, as "09:00"')
+    return time.fromisoformat(value)
 
 
 Duration = Annotated[Span, BeforeValidator(_span)]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from itp_events.errors import BadProtocol
 from itp_events.protocol import Protocol
+from itp_events.protocol_checks import Finding, Location, findings
+from itp_events.yaml_places import line_of, refuse_doubled_keys, value_at
 
 BUILT_IN = Path(__file__).parent / "protocols" / "nct06813157.yaml"
 
@@ -38,26 +39,46 @@ def load_protocol(path: Path | None = None) -> Protocol:
 
 def _load_file(path: Path) -> Protocol:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadProtocol(f"cannot be read: {error}", str(path)) from error
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadProtocol(f"cannot be read: {error.strerror}", str(path)) from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadProtocol("is not UTF-8 text; save it as UTF-8", f"{path}:{line}", line) from error
     return parse_protocol(text, str(path))
 
 
 def parse_protocol(text: str, name: str) -> Protocol:
     """The protocol that a YAML text gives; `name` is what errors call it. Raises BadProtocol."""
+    root, value = _read(text, name)
+    refuse_doubled_keys(root, name)
+    try:
+        protocol = Protocol.model_validate(value)
+    except ValidationError as error:
+        raise _refusal(_flaws(error, root), root, name) from error
+    found = list(findings(protocol))
+    if found:
+        raise _refusal(found, root, name)
+    return protocol
+
+
+def _read(text: str, name: str) -> tuple[yaml.Node, object]:
     try:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
         value = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise _unreadable(error, name) from error
-    if root is None or not isinstance(value, dict):
+    except ValueError as error:
+        raise BadProtocol(f"holds a value that is none: {error}", name) from error
+    except RecursionError as error:
+        raise BadProtocol("is nested too deeply", name) from error
+    if root is None:
+        raise BadProtocol("is empty", name, 1)
+    if not isinstance(value, dict):
         raise BadProtocol("must be a mapping, as the built-in protocol is", f"{name}:1", 1)
-    _refuse_doubled_keys(root, name)
-    try:
-        return Protocol.model_validate(value)
-    except ValidationError as error:
-        raise _refusal(error, root, name) from error
+    return root, value
 
 
 def _unreadable(error: yaml.YAMLError, name: str) -> BadProtocol:
@@ -67,61 +88,61 @@ def _unreadable(error: yaml.YAMLError, name: str) -> BadProtocol:
     return BadProtocol(f"is not YAML: {problem}", f"{name}:{line}" if line else name, line)
 
 
-def _refuse_doubled_keys(node: yaml.Node, name: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise BadProtocol(f"{key.value!r} is given twice", f"{name}:{line}", line)
-            seen.add(key.value)
-    for child in _children(node):
-        _refuse_doubled_keys(child, name)
+def _refusal(flaws: list[Finding], root: yaml.Node, name: str) -> BadProtocol:
+    """The first flaw in the file, and how many more there are."""
+    lines = [line_of(root, location) for location, _ in flaws]
+    line, (location, problem) = min(zip(lines, flaws, strict=True), key=lambda pair: pair[0])
+    path = ".".join(str(part) for part in location)
+    more = f" (and {len(flaws) - 1} more)" if len(flaws) > 1 else ""
+    said = f"{path}: {problem}{more}" if path else f"{problem}{more}"
+    return BadProtocol(said, f"{name}:{line}", line)
 
 
-def _children(node: yaml.Node) -> list[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        return [value for _, value in node.value]
-    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+def _flaws(error: ValidationError, root: yaml.Node) -> list[Finding]:
+    found = error.errors(include_url=False)
+    # A misspelt field is unknown, and the right one is missing: the first of the two says what to mend.
+    unknown = [each for each in found if each["type"] == "extra_forbidden"]
+    return [
+        (_place(each["loc"], each["msg"], root), _problem(each["type"], each["msg"]))
+        for each in unknown or found
+    ]
 
 
-def _refusal(error: ValidationError, root: yaml.Node, name: str) -> BadProtocol:
-    first = error.errors(include_url=False)[0]
-    problem = first["msg"].removeprefix("Value error, ")
-    location = first["loc"]
-    if first["type"] == "extra_forbidden":
-        problem = "unknown field"
+def _place(location: Location, problem: str, root: yaml.Node) -> Location:
     if not location:  # a rule across fields: its message begins with the field and names the visit
-        location = _named_in(problem, root)
-    line = _line(root, location)
-    path = ".".join(str(part) for part in first["loc"])
-    return BadProtocol(f"{path}: {problem}" if path else problem, f"{name}:{line}", line)
+        return _named_in(problem.removeprefix(_VALUE_ERROR), root)
+    return location[:-1] if location[-1] == "[key]" else location
 
 
-def _named_in(problem: str, root: yaml.Node) -> tuple[int | str, ...]:
-    field = problem.partition(":")[0]
-    rows = _value_of(root, field)
-    for index, row in enumerate(_children(rows) if rows else []):
-        code = _value_of(row, "code")
-        if code is not None and str(code.value) in problem.replace(",", " ").split():
-            return field, index
+def _problem(kind: str, message: str) -> str:
+    plain = _PLAIN.get(kind) or message.removeprefix(_VALUE_ERROR).replace("Input should be", "must be")
+    field, _, rest = plain.partition(": ")
+    return rest if kind == "value_error" and field in Protocol.model_fields else plain
+
+
+_VALUE_ERROR = "Value error, "
+_PLAIN = {
+    "extra_forbidden": "unknown field",
+    "missing": "this field is required",
+    "string_type": 'must be text; put it in quotes, as "1"',
+    "model_type": "must be a mapping, as {name: value}",
+    "mapping_type": "must be a mapping, as {name: value}",
+    "tuple_type": "must be a list",
+    "recursion_loop": "must not contain itself",
+}
+
+
+def _named_in(problem: str, root: yaml.Node) -> Location:
+    """The row of the visit that a rule names first; of a doubled one the second."""
+    field, _, rest = problem.partition(":")
+    codes = [value_at(root, (field, row, "code")) for row in range(len(_rows(root, field)))]
+    rows = {code.value: row for row, code in enumerate(codes) if code is not None}
+    for word in rest.replace(",", " ").replace(":", " ").split():
+        if word in rows:
+            return field, rows[word], "anchor" if "anchor" in rest else "code"
     return (field,)
 
 
-def _value_of(node: yaml.Node, key: int | str) -> yaml.Node | None:
-    if isinstance(node, yaml.MappingNode):
-        return next((value for name, value in node.value if name.value == key), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(key, int):
-        children: list[Any] = node.value
-        return children[key] if key < len(children) else None
-    return None
-
-
-def _line(root: yaml.Node, location: tuple[int | str, ...]) -> int:
-    node, line = root, root.start_mark.line
-    for part in location:
-        child = _value_of(node, part)
-        if child is None:
-            break
-        node, line = child, child.start_mark.line
-    return line + 1
+def _rows(root: yaml.Node, field: str) -> list[object]:
+    rows = value_at(root, (field,))
+    return rows.value if isinstance(rows, yaml.SequenceNode) else []

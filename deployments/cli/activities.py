@@ -1,0 +1,166 @@
+"""The protocol as tables that a coordinator would recognise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from deployments.cli.tables import LEGEND, assumed, console, counted, heading, table
+from itp_events.explain import offset, sides
+from itp_events.protocol import (
+    END_OF_TREATMENT,
+    Criterion,
+    Epoch,
+    Limit,
+    Protocol,
+    Reminder,
+    Visit,
+)
+
+_EPOCHS: tuple[tuple[Epoch, str], ...] = (("treatment", "Treatment"), ("follow-up", "Follow-up"))
+_NAMES = {
+    "age_years": "age, years",
+    "itp_months": "ITP, months",
+    "maintenance_weeks": "stable maintenance dose, weeks",
+    "alt_x_uln": "ALT, x ULN",
+    "ast_x_uln": "AST, x ULN",
+    "bilirubin_x_uln": "bilirubin, x ULN",
+    "creatinine_x_uln": "creatinine, x ULN (or the clearance)",
+    "creatinine_clearance_ml_min": "creatinine clearance, ml/min",
+    "consent_of_age": "consents alone from, years",
+    "assent_years": "assent from, years",
+    "majority_notice_years": "reminded of coming of age from, years",
+}
+
+
+def print_protocol(protocol: Protocol) -> None:
+    """The whole protocol, assumptions marked."""
+    out = console()
+    out.print(Text(f"{protocol.id} version {protocol.version}", style="bold"))
+    out.print(protocol.title)
+    for print_part in (_visits, _dose_and_sites, _reminders, _ladder, _alerts, _withdrawal, _eligibility):
+        print_part(out, protocol)
+    out.print()
+    out.print(LEGEND)
+
+
+def _visits(out: Console, protocol: Protocol) -> None:
+    heading(out, "Schedule of activities")
+    rows: list[Sequence[str | Text]] = []
+    for epoch, name in _EPOCHS:
+        rows.append((Text(name, style="italic"), "", "", ""))
+        rows += [_visit(visit) for visit in protocol.visits if visit.epoch == epoch]
+    out.print(table(("Visit", "Label", "Target", "Window"), rows))
+
+
+def _visit(visit: Visit) -> Sequence[str]:
+    anchor = "the end of treatment" if visit.anchor == END_OF_TREATMENT else visit.anchor
+    return (
+        f"  {visit.code}",
+        visit.label,
+        assumed(f"{offset(visit)} {anchor}", visit.source.target),
+        assumed(sides(visit), visit.source.window),
+    )
+
+
+def _dose_and_sites(out: Console, protocol: Protocol) -> None:
+    dose = protocol.dose
+    heading(out, "Dose and sites")
+    out.print(assumed(f"{dose.cells_per_kg:.3g} cells per kg of body weight at each infusion", dose.source))
+    out.print(
+        f"pointed out: cells given that differ by more than {dose.deviation:.0%}, "
+        f"a weight that changed by more than {dose.weight_change:.0%}"
+    )
+    for code, site in protocol.sites.items():
+        settings = f"{site.time_zone}, notices in {site.language}, working days of {site.calendar}"
+        out.print(assumed(f"site {code}: {settings}", site.source))
+
+
+def _reminders(out: Console, protocol: Protocol) -> None:
+    heading(
+        out, f"Reminders, at {protocol.notices_at:%H:%M} site time; T is the booked date, else the target"
+    )
+    rows: list[Sequence[str | Text]] = []
+    for epoch, name in _EPOCHS:
+        rows.append((Text(name, style="italic"), "", "", ""))
+        rows += [_reminder(rule) for rule in protocol.reminders[epoch]]
+    out.print(table(("Step", "When", "To", "Note"), rows))
+
+
+def _reminder(rule: Reminder) -> Sequence[str]:
+    of = {"T": "T", "booked": "the booked date", "closes": "the window's last day"}[rule.from_]
+    when = f"on {of}"
+    if rule.days:
+        when = f"{counted(abs(rule.days), 'day')} {'before' if rule.days < 0 else 'after'} {of}"
+    notes = ("unless booked" if rule.unless_booked else "", "with the dose" if rule.prepares_cells else "")
+    return f"  {rule.step}", assumed(when, rule.source), rule.audience, ", ".join(filter(None, notes))
+
+
+def _ladder(out: Console, protocol: Protocol) -> None:
+    ladder = protocol.ladder
+    heading(out, "When a window closes with nothing recorded")
+    rows = [
+        (f"day +{rung.day}", assumed(f"{rung.step} to the {rung.audience}", rung.source))
+        for rung in ladder.rungs
+    ]
+    rows.append((f"day +{ladder.missed_on_day}", assumed("the visit counts as missed", ladder.source)))
+    out.print(table(("Day", "What"), rows))
+    out.print(
+        f"An acknowledgement puts it off for {counted(ladder.acknowledged_at_most_days, 'day')} at most, and the "
+        f"miss to {counted(ladder.missed_after_acknowledgement_days, 'day')} after it or later"
+        + assumed("", ladder.source)
+    )
+
+
+def _alerts(out: Console, protocol: Protocol) -> None:
+    heading(out, "Alerts, at once and at any hour")
+    out.print(table(("Alert", "To", "Repeated"), _alert_rows(protocol)))
+
+
+def _alert_rows(protocol: Protocol) -> Iterator[Sequence[str]]:
+    for name, alert in protocol.alerts.items():
+        audiences = ", ".join(alert.audiences)
+        for audience, first in alert.later.items():
+            audiences += f", from the {first}. on also {audience}"
+        hours = " and ".join(f"{hours} h" for hours in alert.clock_hours)
+        days = alert.every_working_days
+        repeated = f"after {hours}, until submitted" if hours else ""
+        if days:
+            repeated = f"every {counted(days, 'working day') if days > 1 else 'working day'} until decided"
+        yield assumed(name, alert.source), audiences, repeated
+
+
+def _withdrawal(out: Console, protocol: Protocol) -> None:
+    heading(out, "Withdrawal criteria")
+    columns = ("Criterion", "Effect", "DSDECOD", "When")
+    out.print(table(columns, (_criterion(each) for each in protocol.withdrawal)))
+
+
+def _criterion(criterion: Criterion) -> Sequence[str]:
+    guardian = f" (by a guardian: {criterion.guardian_decode})" if criterion.guardian_decode else ""
+    return (
+        assumed(criterion.criterion, criterion.source),
+        criterion.effect,
+        criterion.decode + guardian,
+        ", ".join(_conditions(criterion)),
+    )
+
+
+def _conditions(criterion: Criterion) -> Iterator[str]:
+    if criterion.grade is not None:
+        yield f"related, and serious or of grade {criterion.grade} or more"
+    if criterion.in_a_row is not None:
+        yield f"{criterion.in_a_row} missed in a row"
+    if criterion.attempts is not None:
+        yield f"{criterion.attempts} contacts in vain on different days"
+    if criterion.days_after_close is not None:
+        yield f"{criterion.days_after_close} days after a window closed"
+
+
+def _eligibility(out: Console, protocol: Protocol) -> None:
+    heading(out, "Limits at enrolment")
+    limits: Iterable[tuple[str, Limit]] = iter(protocol.eligibility)
+    rows = ((_NAMES.get(name, name), assumed(str(limit), limit.source)) for name, limit in limits)
+    out.print(table(("Value", "Limit"), rows))

@@ -1,0 +1,68 @@
+"""`itp protocol`: the schedule of activities for people, and the check of a protocol file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deployments.settings import load_settings
+from itp_events.protocol_file import load_protocol
+
+
+@click.group("protocol", short_help="The schedule of activities; check a protocol file.")
+def command() -> None:
+    r"""Show the protocol that the study follows, or check a protocol file.
+
+    \b
+    Examples:
+      itp protocol show
+      itp protocol check my-protocol.yaml
+    """
+
+
+@command.command("show")
+@click.option("--json", "as_json", is_flag=True, help="The protocol as one JSON object.")
+def show(as_json: bool) -> None:
+    r"""Print the schedule of activities: visits, windows, reminders, escalation, withdrawal criteria.
+
+    What the sponsor's synopsis does not say is an assumption, and marked.
+
+    \b
+    Examples:
+      itp protocol show
+      ITP_PROTOCOL=my-protocol.yaml itp protocol show --json
+    """
+    from deployments.cli.tables import print_json
+
+    protocol = load_protocol(load_settings().protocol)
+    if as_json:
+        print_json(protocol.model_dump(mode="json", by_alias=True))
+        return
+    from deployments.cli.activities import print_protocol
+
+    print_protocol(protocol)
+
+
+@command.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: ok, id, version, visits.")
+def check(file: Path, as_json: bool) -> None:
+    r"""Check that FILE (or every *.yaml in a folder of versions) is a protocol that the service can follow.
+
+    A wrong file is refused with its line and the reason, and exit code 2.
+
+    \b
+    Example:
+      itp protocol check my-protocol.yaml
+    """
+    from deployments.cli.tables import print_json
+
+    protocol = load_protocol(file)
+    codes = [visit.code for visit in protocol.visits]
+    if as_json:
+        print_json({"ok": True, "id": protocol.id, "version": protocol.version, "visits": codes})
+    else:
+        click.echo(
+            f"ok: {protocol.id} version {protocol.version}, {len(codes)} visits, {codes[0]} to {codes[-1]}"
+        )
