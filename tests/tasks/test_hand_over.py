@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tasks import deliveries, queries
+from tasks.notify import hand_over
+from tasks.render import marked_repeated
 from tests.support import Receiver, wait_until
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
@@ -122,9 +124,7 @@ def test_a_message_whose_answer_was_lost_is_marked_when_it_is_sent_again(
     assert again.body["message"].startswith("You may have received this message before")
 
 
-def test_the_mark_is_in_the_language_of_the_site(study: Study) -> None:
-    from tasks.render import marked_repeated
-
+def test_the_mark_is_in_the_language_of_the_site() -> None:
     title, body = marked_repeated("标题", "正文", "zh-CN")
     assert title == "【可能重复】标题"
     assert body.endswith("正文")
@@ -341,8 +341,6 @@ def test_several_messages_of_a_subject_are_sent_side_by_side(
 def test_the_machines_time_and_not_the_studys_decides_when_a_lease_ends(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
-    from tasks.notify import hand_over
-
     desk.take(study.enrol())
     desk.claim(ENROLLED_AT)
     fast = later(ENROLLED_AT, hours=8)

@@ -3,6 +3,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -27,8 +28,8 @@ def at_once(steps: list[Callable[[], list[Answer]]]) -> list[Answer]:
         return [answer for answers in pool.map(step, steps) for answer in answers]
 
 
-def enrolment(code: str, on: str = "2026-01-05", **data: object) -> Event:
-    return Study(code=code).enrol(on, **data)  # type: ignore[arg-type]
+def enrolment(code: str) -> Event:
+    return Study(code=code).enrol()
 
 
 def test_an_enrolment_makes_a_subject_who_waits_for_the_first_infusion(desk: Desk, study: Study) -> None:
@@ -80,7 +81,7 @@ def test_of_two_enrolments_of_one_subject_at_once_one_is_recorded(desk: Desk) ->
     assert len(queries.all_subjects(desk.store)) == 1
 
 
-def _enrolment_data() -> dict[str, object]:
+def _enrolment_data() -> dict[str, Any]:
     data = enrolment("ITP-009").to_json()["data"]
     return {name: value for name, value in data.items() if name not in ("by", "on")}
 
@@ -125,7 +126,7 @@ def test_a_refused_enrolment_sent_again_is_answered_as_the_first_time(desk: Desk
     assert len(queries.screening_refusals(desk.store)) == 1
 
 
-def _unfit() -> dict[str, object]:
+def _unfit() -> dict[str, Any]:
     data = _enrolment_data()
     assert isinstance(data["screening"], dict)
     return data | {"screening": data["screening"] | {"ast_x_uln": 3.4}}

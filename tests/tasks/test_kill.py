@@ -1,0 +1,83 @@
+"""A sender that is killed with SIGKILL at the moments that matter loses nothing and doubles nothing."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from itp_events.events import NoticeIssued
+from tasks import queries
+from tests.support import Receiver
+from tests.support.study import Study
+from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
+
+AFTER_THE_LEASE = later(ENROLLED_AT, seconds=61)
+Sender = Callable[[str], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def sender(desk: Desk, study: Study, told: Receiver, database_url: str, tmp_path: Path) -> Sender:
+    """Starts a sender for ITP-001, who has one notice waiting."""
+    desk.take(study.enrol())
+
+    def start(step: str) -> "subprocess.Popen[str]":
+        arguments = [database_url, str(tmp_path / "apprise.txt"), step, ENROLLED_AT.isoformat()]
+        return subprocess.Popen([sys.executable, "-m", "tests.tasks.sender", *arguments], text=True)
+
+    return start
+
+
+def killed(process: "subprocess.Popen[str]") -> bool:
+    return process.wait(timeout=60) == -signal.SIGKILL
+
+
+def test_killed_between_commit_and_send_the_notice_is_sent_by_the_next_sender(
+    desk: Desk, sender: Sender, told: Receiver
+) -> None:
+    assert killed(sender("claim"))
+    assert told.requests == []
+    assert outcomes(desk.attempts()) == [None]
+    desk.hand_over(later(ENROLLED_AT, seconds=30), subject=None)
+    assert told.requests == []
+    desk.hand_over(AFTER_THE_LEASE, subject=None)
+    assert [request.body["title"][:20] for request in told.requests] == ["[possibly repeated] "]
+    assert outcomes(desk.attempts()) == ["unknown", "sent"]
+
+
+def test_killed_after_acceptance_and_before_it_was_recorded_the_repetition_is_marked(
+    desk: Desk, sender: Sender, told: Receiver
+) -> None:
+    told.hang()
+    process = sender("send")
+    told.wait_for(1, timeout=60)
+    process.kill()
+    assert killed(process)
+    told.succeed()
+    desk.hand_over(AFTER_THE_LEASE, subject=None)
+    first, again = told.requests
+    assert again.body["title"] == f"[possibly repeated] {first.body['title']}"
+    assert outcomes(desk.attempts()) == ["unknown", "sent"]
+    desk.hand_over(later(AFTER_THE_LEASE, hours=1), subject=None)
+    assert len(told.requests) == 2
+
+
+def test_a_kill_doubles_nothing_in_the_log_or_the_outbox(desk: Desk, sender: Sender, told: Receiver) -> None:
+    assert killed(sender("claim"))
+    desk.hand_over(AFTER_THE_LEASE, subject=None)
+    issued = [
+        event for event in queries.history(desk.store, "ITP-001") if isinstance(event.data, NoticeIssued)
+    ]
+    assert len(issued) == len(desk.notices()) == 1
+
+
+def test_killed_and_pointless_meanwhile_the_notice_is_not_sent_again(
+    desk: Desk, study: Study, sender: Sender, told: Receiver
+) -> None:
+    assert killed(sender("claim"))
+    desk.take(study.done("INF1", "2026-01-05"))
+    desk.hand_over(AFTER_THE_LEASE, subject=None)
+    assert "INF1" not in str([request.body["title"] for request in told.requests])
+    assert outcomes([row for row in desk.attempts() if "INF1" in row.notice]) == ["unknown"]

@@ -1,0 +1,150 @@
+"""What a failed send proves decides whether its repetition is marked: in doubt it is."""
+
+import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from apprise import NotifyBase
+
+from tasks.channels import Channels, Recipient
+from tasks.sending import Message, Outcome, all_at_once, send
+from tests.support import Receiver, free_port
+from tests.tasks.mail_server import mail_server
+
+MESSAGE = Message("ITP-001: a title", "a body\nof two lines :smile: \\n")
+
+
+def recipient(path: Path, url: str) -> Recipient:
+    file = path / "apprise.txt"
+    file.write_text(f"coordinator={url}\n")
+    [found] = Channels.from_config(file).of("coordinator")
+    assert not found.is_console
+    return found
+
+
+def sent(path: Path, url: str) -> Outcome:
+    return send(recipient(path, url), MESSAGE, io.StringIO())
+
+
+def test_what_is_accepted_is_sent(receiver: Receiver, tmp_path: Path) -> None:
+    assert sent(tmp_path, receiver.apprise_url("x")) == Outcome("sent")
+    [request] = receiver.requests
+    assert (request.body["title"], request.body["message"]) == (MESSAGE.title, MESSAGE.body.rstrip())
+
+
+def test_nobody_listens_the_message_was_surely_not_accepted(tmp_path: Path) -> None:
+    outcome = sent(tmp_path, f"json://127.0.0.1:{free_port()}/x")
+    assert outcome == Outcome("failed", "the provider could not be reached")
+
+
+def test_an_unknown_host_never_got_the_message(tmp_path: Path) -> None:
+    assert sent(tmp_path, "json://nobody.invalid/x").kind == "failed"
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
+def test_a_provider_that_answers_with_an_error_did_not_accept(
+    receiver: Receiver, tmp_path: Path, status: int
+) -> None:
+    receiver.fail(status)
+    outcome = sent(tmp_path, receiver.apprise_url("x"))
+    assert outcome == Outcome("failed", f"the provider answered {status}")
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateway_that_lost_the_answer_leaves_it_unknown(
+    receiver: Receiver, tmp_path: Path, status: int
+) -> None:
+    receiver.fail(status)
+    assert sent(tmp_path, receiver.apprise_url("x")).kind == "unknown"
+
+
+def test_a_connection_cut_without_an_answer_leaves_it_unknown(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.die()
+    assert sent(tmp_path, receiver.apprise_url("x")).kind == "unknown"
+
+
+def test_no_answer_in_time_leaves_it_unknown(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.hang()
+    assert sent(tmp_path, receiver.apprise_url("x") + "?rto=0.2").kind == "unknown"
+
+
+def test_an_error_holds_no_secret(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.fail(401)
+    url = f"json://user:s3cret@127.0.0.1:{receiver.port}/x"
+    assert "s3cret" not in str(sent(tmp_path, url))
+
+
+def mail(port: int) -> str:
+    return f"mailto://127.0.0.1:{port}?from=itp@example.org&to=a@example.org&mode=insecure"
+
+
+def test_mail_is_accepted(tmp_path: Path) -> None:
+    with mail_server() as port:
+        assert sent(tmp_path, mail(port)) == Outcome("sent")
+
+
+def test_a_mail_server_that_is_down_never_got_the_message(tmp_path: Path) -> None:
+    assert sent(tmp_path, mail(free_port())).kind == "failed"
+
+
+@pytest.mark.parametrize("verb", [b"MAIL", b"RCPT"])
+def test_a_mail_server_that_refuses_before_the_message_did_not_accept(tmp_path: Path, verb: bytes) -> None:
+    with mail_server(verb) as port:
+        assert sent(tmp_path, mail(port)).kind == "failed"
+
+
+def test_a_mail_server_that_hangs_up_on_the_message_leaves_it_unknown(tmp_path: Path) -> None:
+    with mail_server(b"DOT") as port:
+        assert sent(tmp_path, mail(port)).kind == "unknown"
+
+
+class Unseen(NotifyBase):  # type: ignore[no-untyped-call]
+    """A plugin that speaks through neither HTTP nor SMTP."""
+
+    def send(self, body: str, title: str = "", notify_type: object = None, **kwargs: object) -> bool:
+        return False
+
+
+def test_a_plugin_whose_connections_cannot_be_seen_leaves_it_unknown() -> None:
+    unseen = Recipient("x", "unseen://", frozenset(), Unseen())  # type: ignore[no-untyped-call]
+    assert send(unseen, MESSAGE, io.StringIO()).kind == "unknown"
+
+
+def test_sends_side_by_side_do_not_mix_their_evidence(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.fail(403)
+    refused = recipient(tmp_path, receiver.apprise_url("x"))
+    unreached = recipient(tmp_path, f"json://127.0.0.1:{free_port()}/x")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda each: send(each, MESSAGE, io.StringIO()), [refused, unreached] * 8))
+    assert [outcome.error for outcome in found] == [
+        "the provider answered 403",
+        "the provider could not be reached",
+    ] * 8
+
+
+def test_sends_are_bounded_in_time_and_do_not_wait_for_each_other() -> None:
+    never, ended = threading.Event(), threading.Event()
+
+    def step(item: str) -> Outcome:
+        if item == "slow":
+            never.wait()
+            ended.set()
+        return Outcome("sent")
+
+    found = {each.item: each for each in all_at_once(["slow", "quick"], step, bound=0.3)}
+    assert found["quick"].outcome == Outcome("sent")
+    assert found["slow"].outcome.kind == "unknown"
+    assert 0.3 <= found["slow"].seconds < 5
+    never.set()
+    assert ended.wait(5)
+
+
+def test_a_send_that_breaks_off_is_unknown_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def step(_: str) -> Outcome:
+        raise ZeroDivisionError
+
+    [found] = all_at_once(["x"], step)
+    assert found.outcome.kind == "unknown"
+    assert "a send broke off" in caplog.text

@@ -1,0 +1,226 @@
+import re
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from jinja2 import meta
+
+from itp_events.events import NoticeIssued
+from itp_events.protocol_file import load_protocol
+from tasks import render as rendering
+from tasks.render import FACTS, LANGUAGES, Occasion, environment, render
+from tasks.wording import visit_name
+from tests.support import Receiver
+from tests.support.study import Study, protocol_in
+from tests.tasks.desk import ENROLLED_AT, Desk
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+TEXTS = Path(rendering.__file__).parent / "texts"
+STEPS = [
+    *("T-14d", "T-7d", "T-3d", "T-1d", "T", "last-day", "no-show", "rung-1", "rung-2", "rung-3"),
+    *("sae", "sae-20h", "sae-24h", "out-of-window", "infusion-on-hold", "booking-out-of-window"),
+    *("eligibility", "dose-deviation", "flag", "decision-1", "decision-12", "treatment-stopped", "exit"),
+    *("stand-down", "disposition", "majority", "channel-dead"),
+]
+AUDIENCES = ("coordinator", "cell-lab")
+CONTEXT = {"step", "audience", "subject", "visit", "visit_name", "why"}
+
+DATES = {
+    "en": ("Fri 23 Jan 2026", "Thu 29 Jan 2026", "INF2, done on 12 Jan 2026"),
+    "zh-CN": ("2026年1月23日（周五）", "2026年1月29日（周四）", "（INF2）的实际日期2026年1月12日（周一）"),
+}
+FULL: dict[str, Any] = {
+    "visit_label": "Infusion 3",
+    "target": "2026-01-26",
+    "opens": "2026-01-23",
+    "closes": "2026-01-29",
+    "t": "2026-01-27",
+    "booked": True,
+    "anchor_code": "INF2",
+    "anchor_label": "Infusion 2",
+    "anchor_on": "2026-01-12",
+    "anchor_basis": "actual",
+    "reason": "target 26 Jan 2026 (synopsis): 2 weeks after INF2, done on 12 Jan 2026",
+    "day": 3,
+    "dose": {
+        "cells": 6.15e9,
+        "cells_per_kg": 1e8,
+        "weight_kg": 61.5,
+        "weight_on": "2026-01-12",
+        "weight_source": "INF2",
+        "weight_change": -0.12,
+        "source": "synopsis",
+    },
+    "on": "2026-01-31",
+    "deviation_days": 2,
+    "criterion": "lost-to-follow-up",
+    "decode": "LOST TO FOLLOW-UP",
+    "term": "Fever",
+    "grade": 4,
+    "ae": "AE-1",
+    "hours": 20,
+    "deadline": "2026-01-27T01:30:00+00:00",
+    "old_date": "2026-01-26",
+    "new_date": "2026-02-02",
+    "attempt": 2,
+    "unmet": ["AST 3.4 x ULN, limit 3"],
+    "given": 5e9,
+    "planned": 6.15e9,
+    "age_years": 16,
+    "channel": "json://127.0.0.1/x",
+    "since": "2026-01-27T01:30:00+00:00",
+    "failures": 4,
+    "error": "the provider answered 503",
+    "link": "http://127.0.0.1:8300/acknowledge/x",
+}
+
+
+def text(step: str, language: str = "en", audience: str = "coordinator", **facts: Any) -> str:
+    title, body = render(Occasion(step, audience, "ITP-007", "INF3", facts), language, SHANGHAI)
+    return f"{title}\n{body}"
+
+
+def test_the_facts_of_these_tests_are_all_there_are() -> None:
+    assert set(FULL) == FACTS
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_has_a_text_of_its_own(step: str, language: str) -> None:
+    name = re.sub(r"decision-\d+", "decision-n", step)
+    assert (TEXTS / language / f"{name}.txt").is_file()
+
+
+def test_there_are_texts_in_english_and_simplified_chinese_for_the_same_steps() -> None:
+    assert LANGUAGES == ("en", "zh-CN")
+    english, chinese = ({path.name for path in (TEXTS / name).iterdir()} for name in LANGUAGES)
+    assert english == chinese
+
+
+@pytest.mark.parametrize(
+    "path", sorted(TEXTS.glob("*/*.txt")), ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+def test_a_template_names_only_what_notices_carry(path: Path) -> None:
+    made = environment(path.parent.name, SHANGHAI)
+    named = meta.find_undeclared_variables(made.parse(path.read_text(encoding="utf-8")))
+    assert named <= FACTS | CONTEXT
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("audience", AUDIENCES)
+@pytest.mark.parametrize("step", STEPS)
+def test_every_text_holds_with_all_facts_and_with_none(
+    step: str, audience: str, language: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for facts in (FULL, {}):
+        found = text(step, language, audience, **facts)
+        assert "None" not in found
+        assert "{" not in found
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("step", sorted(set(STEPS) - {"channel-dead"}))
+def test_every_text_says_which_subject_and_what_to_do(step: str, language: str) -> None:
+    title, _, body = text(step, language, **FULL).partition("\n")
+    assert "ITP-007" in title
+    assert "ITP-007" in body
+    assert re.search("To do|To take it on" if language == "en" else "请", body)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("step", ["T-14d", "T-7d", "T-3d", "T-1d", "T", "last-day", "no-show", "rung-1"])
+def test_a_text_about_a_visit_says_its_window_and_why_it_lies_there(step: str, language: str) -> None:
+    found = text(step, language, **FULL)
+    assert "INF3" in found
+    first, last, anchor = (
+        ("Fri 23 Jan 2026", "Thu 29 Jan 2026", "INF2, done on 12 Jan 2026")
+        if language == "en"
+        else (
+            "2026年1月23日（周五）",
+            "2026年1月29日（周四）",
+            "第2次输注（INF2）的实际日期2026年1月12日（周一）",
+        )
+    )
+    assert first in found
+    assert last in found
+    assert anchor in found
+
+
+def test_the_cell_lab_is_told_the_dose_with_its_weight_and_sources() -> None:
+    found = text("T-3d", audience="cell-lab", **FULL)
+    assert "6.15 x 10^9 cells, that is 1 x 10^8 per kg (synopsis) for 61.5 kg" in found
+    assert "weighed on Mon 12 Jan 2026 (INF2)" in found
+    assert "changed by -12%" in found
+    assert "Dose" not in text("T-3d", audience="coordinator", **FULL)
+
+
+def test_the_limit_of_a_safety_report_is_in_the_sites_time() -> None:
+    assert "Tue 27 Jan 2026, 09:30 (Asia/Shanghai)" in text("sae", **FULL)
+    assert "2026年1月27日（周二）09:30（Asia/Shanghai）" in text("sae", "zh-CN", **FULL)
+
+
+def test_a_death_without_an_adverse_event_asks_for_one() -> None:
+    assert "record the adverse event that led to it" in text("sae", on="2026-01-06")
+
+
+def test_what_was_stood_down_has_a_new_date_or_none() -> None:
+    assert "New date: Mon 2 Feb 2026" in text("stand-down", **FULL)
+    assert "There is no new date" in text("stand-down", old_date="2026-01-26")
+
+
+def test_an_english_sentence_is_not_printed_in_a_chinese_text() -> None:
+    assert "weeks after" not in text("T-7d", "zh-CN", **FULL)
+
+
+def test_a_deviation_says_its_direction() -> None:
+    assert "2 days late" in text("out-of-window", deviation_days=2)
+    assert "1 day early" in text("out-of-window", deviation_days=-1)
+    assert "早1天" in text("out-of-window", "zh-CN", deviation_days=-1)
+
+
+def test_a_notice_whose_facts_do_not_fit_its_text_still_says_them(caplog: pytest.LogCaptureFixture) -> None:
+    found = text("T", opens="tomorrow", closes="soon")
+    assert found.startswith("ITP-007: T INF3")
+    assert '"opens": "tomorrow"' in found
+    assert "could not be made" in caplog.text
+
+
+def test_a_step_that_has_no_text_yet_is_told_plainly() -> None:
+    assert text("T-5d", **FULL).startswith("ITP-007: T-5d, Infusion 3 (INF3)")
+
+
+def test_the_site_chooses_the_language(desk: Desk, study: Study, told: Receiver) -> None:
+    desk.protocol = protocol_in("Asia/Shanghai", language="zh-CN")
+    desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT)
+    assert told.requests[0].body["title"] == "ITP-001：第1次输注（INF1）今日到期，2026年1月5日（周一）"
+
+
+def test_every_fact_that_the_core_gives_is_one_that_texts_may_name() -> None:
+    study = Study()
+    study.enrol(consent_by="guardian", screening={"age_years": 16}, assent_on="2025-12-20")
+    study.done("INF1", "2026-01-05", weight_kg=61.5)
+    study.booked("INF2", "2026-01-20", at="2026-01-06")
+    study.adverse_event("2026-01-07", serious=True, related=True, grade=4)
+    study.live_until("2026-03-20")
+    study.decided("continue", "2026-03-20")
+    study.done("INF2", "2026-03-20", cells_given=1e9)
+    study.live_until("2026-06-01")
+    study.pregnant("2026-06-02")
+    study.died("2026-06-03")
+    study.live_until("2026-06-30")
+    notices = [event.data for event in study.log if isinstance(event.data, NoticeIssued)]
+    assert len({notice.step for notice in notices}) > 12
+    assert set().union(*(notice.facts for notice in notices)) <= FACTS
+    for notice in notices:
+        occasion = Occasion(notice.step, notice.audience, "ITP-001", notice.visit, notice.facts)
+        for language in LANGUAGES:
+            title, body = render(occasion, language, SHANGHAI)
+            assert "None" not in title + body
+
+
+def test_the_built_in_visits_have_chinese_names() -> None:
+    for visit in load_protocol().visits:
+        assert visit_name("zh-CN", visit.code, visit.label).startswith("第")
