@@ -9,6 +9,7 @@ from itp_events.dose import deviates
 from itp_events.duties import Duty, event_key, visit_key
 from itp_events.eligibility import unmet
 from itp_events.events import AdverseEvent, Died, Event, EventKey, Pregnancy, SaeSubmitted
+from itp_events.ledger import Issue, stable
 from itp_events.protocol import AlertName
 from itp_events.subject import as_data
 from itp_events.view import View
@@ -152,18 +153,23 @@ def _endings(seen: View) -> Iterator[Duty]:
 
 def _stand_down(seen: View) -> Iterator[Duty]:
     by_code = {planned.code: planned for planned in seen.visits}
+    handed = {stable(row) for row in seen.subject.handed}
     for key, issue in seen.subject.ledger.issues.items():
-        notice = issue.notice
-        planned = by_code.get(notice.visit or "")
-        if planned is None or issue.row not in seen.subject.handed or not notice.facts.get("dose"):
+        planned = by_code.get(issue.notice.visit or "")
+        if planned is None or planned.on or key not in handed or not issue.notice.facts.get("dose"):
             continue
-        if planned.on is None and _overtaken(seen, planned, key):
-            day = key.rsplit("/", 1)[1]
-            for audience in seen.protocol.alerts["stand-down"].audiences:
-                duty = f"{seen.subject.code}/{planned.code}/stand-down/{audience}/{day}"
-                before = seen.subject.ledger.issues.get(duty)
+        for audience in seen.protocol.alerts["stand-down"].audiences:
+            duty = f"{seen.subject.code}/{planned.code}/stand-down/{audience}/{key.rsplit('/', 1)[1]}"
+            before = seen.subject.ledger.issues.get(duty)
+            if _overtaken(seen, planned, key) or _told_and_past(seen, issue, before):
                 due = before.notice.due if before else seen.now
                 yield Duty(duty, "alert", "stand-down", audience, due, planned=planned)
+
+
+def _told_and_past(seen: View, order: Issue, before: Issue | None) -> bool:
+    """Whether they stood down for a date that is past since: a later miss does not say so once more."""
+    over = order.notice.until is not None and order.notice.until <= seen.now
+    return over and before is not None and before.status == "issued"
 
 
 def _overtaken(seen: View, planned: PlannedVisit, key: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from itp_events.events import Completed, Event
 from itp_events.subject import Subject, as_data
@@ -35,7 +36,7 @@ def weighings(subject: Subject, before: Event | None = None) -> list[Weighing]:
 
 def planned_cells(seen: View, weighing: Weighing) -> float:
     """How many cells the protocol gives for a weight."""
-    return seen.protocol.dose.cells_per_kg * weighing.kg
+    return float(_decimal(seen.protocol.dose.cells_per_kg) * _decimal(weighing.kg))
 
 
 def deviates(seen: View, planned: PlannedVisit) -> bool:
@@ -47,7 +48,7 @@ def deviates(seen: View, planned: PlannedVisit) -> bool:
     if given is None:
         return False
     dose = planned_cells(seen, weighings(seen.subject, event)[-1])
-    return abs(given - dose) > seen.protocol.dose.deviation * dose
+    return _differs(given, dose, seen.protocol.dose.deviation)
 
 
 def weight_change(seen: View) -> float | None:
@@ -56,5 +57,14 @@ def weight_change(seen: View) -> float | None:
     last = next((each for each in reversed(seen.visits) if each.visit.epoch == "treatment" and each.on), None)
     now = weighings(subject)[-1].kg
     then = weighings(subject, last.event)[-1].kg if last else subject.enrolled.weight_kg
-    change = (now - then) / then
-    return change if abs(change) > seen.protocol.dose.weight_change else None
+    return (now - then) / then if _differs(now, then, seen.protocol.dose.weight_change) else None
+
+
+def _differs(value: float, reference: float, limit: float) -> bool:
+    """Whether a value differs from its reference by more than `limit`, a fraction of the reference."""
+    return abs(_decimal(value) - _decimal(reference)) > _decimal(limit) * _decimal(reference)
+
+
+def _decimal(value: float) -> Decimal:
+    # The number as people write it: in binary, exactly 10 percent of 64.1 kg is a little more than that.
+    return Decimal(str(value))
