@@ -25,6 +25,7 @@ COMMANDS = {
     "token": ("token", "Tokens of the HTTP API: make one."),
     "api": ("api", "Serve the HTTP API alone, for a deployment in parts."),
     "leftovers": ("leftovers", "What was received and could not be mapped to events."),
+    "simulate": ("simulate", "A study in virtual time: what would we receive?"),
     "doctor": ("doctor", "Is everything it needs in place? Says how to mend it."),
 }
 

@@ -21,16 +21,36 @@ _EXISTING = click.Path(exists=True, path_type=Path)
 
 
 @click.command("simulate", short_help="A study in virtual time: what would we receive?")
-@click.option("--subjects", "-n", type=click.IntRange(1), default=50, show_default=True, help="How many are screened.")
+@click.option(
+    "--subjects", "-n", type=click.IntRange(1), default=50, show_default=True, help="How many are screened."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same bytes.")
-@click.option("--protocol", type=_EXISTING, help="A protocol file. Default: ITP_PROTOCOL, else the built-in one.")
+@click.option(
+    "--protocol", type=_EXISTING, help="A protocol file. Default: ITP_PROTOCOL, else the built-in one."
+)
 @click.option("--behaviour", type=_EXISTING, help="A behaviour file; docs/simulation.md describes it.")
 @click.option("--scenario", help="perfect, typical (default), holiday-season, unreliable or outage.")
 @click.option("--start", help="The study's first day, as 2026-01-05. Default: that of the scenario.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for report.html, events.jsonl and notices.csv.")
-@click.option("--compare", type=_EXISTING, nargs=2, metavar="OLD NEW", help="The same subjects under two protocol files.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for report.html, events.jsonl and notices.csv.",
+)
+@click.option(
+    "--compare",
+    type=_EXISTING,
+    nargs=2,
+    metavar="OLD NEW",
+    help="The same subjects under two protocol files.",
+)
 @click.option("--check", is_flag=True, help="Check at every step what must always hold; says what does not.")
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="With --check: so many seeds, from --seed on.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="With --check: so many seeds, from --seed on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 def command(**options: Any) -> None:
     r"""Let subjects pass through the study in virtual time, by the rules that run the service.
@@ -160,7 +180,9 @@ def _check(protocol: Protocol, behaviour: Behaviour, start: date, options: dict[
 
     seeds = range(options["seed"], options["seed"] + options["seeds"])
     with _progress("seeds", len(seeds)) as progress:
-        found = check([Study(protocol, behaviour, seed, start) for seed in seeds], options["subjects"], progress)
+        found = check(
+            [Study(protocol, behaviour, seed, start) for seed in seeds], options["subjects"], progress
+        )
     if options["as_json"]:
         print_json(found.as_json())
     else:

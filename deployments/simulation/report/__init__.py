@@ -1,0 +1,1 @@
+"""The report of a simulated study: one HTML file that stands alone."""
