@@ -32,6 +32,20 @@ def known_calendar(code: str) -> bool:
     return True
 
 
+def published_to(code: str) -> int | None:
+    """The last year of which the official calendar, with its swapped working days, is known.
+
+    None for a country that swaps none: its calendar follows from rules.
+    """
+    published = getattr(_country(code), "special_public_holidays", None) or {}
+    return max((year for year, days in published.items() if _swaps(days)), default=None)
+
+
+def _swaps(days: tuple[object, ...]) -> bool:
+    # The library writes a swap as (month, day, month, day it is swapped with).
+    return any(isinstance(each, tuple) and len(each) == 4 for each in days)
+
+
 @lru_cache(maxsize=65536)
 def _is_working(code: str, day: date) -> bool:
     return _country(code).is_working_day(day)

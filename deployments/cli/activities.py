@@ -20,6 +20,11 @@ from itp_events.protocol import (
 )
 
 _EPOCHS: tuple[tuple[Epoch, str], ...] = (("treatment", "Treatment"), ("follow-up", "Follow-up"))
+# Not said by the synopsis, and the same for every protocol: these rules are the program's own.
+_END_OF_TREATMENT = (
+    "The end of treatment is the last infusion's date, or its target when it was missed; when treatment is "
+    "stopped, the last infusion given. A visit that was missed counts with its target."
+)
 _NAMES = {
     "age_years": "age, years",
     "itp_months": "ITP, months",
@@ -53,6 +58,7 @@ def _visits(out: Console, protocol: Protocol) -> None:
         rows.append((Text(name, style="italic"), "", "", ""))
         rows += [_visit(visit) for visit in protocol.visits if visit.epoch == epoch]
     out.print(table(("Visit", "Label", "Target", "Window"), rows))
+    out.print(assumed(_END_OF_TREATMENT, "assumption"))
 
 
 def _visit(visit: Visit) -> Sequence[str]:
@@ -68,11 +74,14 @@ def _visit(visit: Visit) -> Sequence[str]:
 def _dose_and_sites(out: Console, protocol: Protocol) -> None:
     dose = protocol.dose
     heading(out, "Dose and sites")
-    out.print(assumed(f"{dose.cells_per_kg:.3g} cells per kg of body weight at each infusion", dose.source))
-    out.print(
+    mantissa, exponent = f"{dose.cells_per_kg:e}".split("e")
+    cells = f"{float(mantissa):g} x 10^{int(exponent)} cells per kg of body weight at each infusion"
+    out.print(assumed(cells, dose.source))
+    limits = (
         f"pointed out: cells given that differ by more than {dose.deviation:.0%}, "
         f"a weight that changed by more than {dose.weight_change:.0%}"
     )
+    out.print(assumed(limits, "assumption"))
     for code, site in protocol.sites.items():
         settings = f"{site.time_zone}, notices in {site.language}, working days of {site.calendar}"
         out.print(assumed(f"site {code}: {settings}", site.source))
@@ -107,11 +116,12 @@ def _ladder(out: Console, protocol: Protocol) -> None:
     ]
     rows.append((f"day +{ladder.missed_on_day}", assumed("the visit counts as missed", ladder.source)))
     out.print(table(("Day", "What"), rows))
-    out.print(
-        f"An acknowledgement puts it off for {counted(ladder.acknowledged_at_most_days, 'day')} at most, and the "
-        f"miss to {counted(ladder.missed_after_acknowledgement_days, 'day')} after it or later"
-        + assumed("", ladder.source)
+    most, after = ladder.acknowledged_at_most_days, ladder.missed_after_acknowledgement_days
+    said = (
+        f"An acknowledgement puts it off for at most {counted(most, 'day')}; "
+        f"the visit counts as missed {counted(after, 'day')} after that at the earliest"
     )
+    out.print(assumed(said, ladder.source))
 
 
 def _alerts(out: Console, protocol: Protocol) -> None:
@@ -123,7 +133,7 @@ def _alert_rows(protocol: Protocol) -> Iterator[Sequence[str]]:
     for name, alert in protocol.alerts.items():
         audiences = ", ".join(alert.audiences)
         for audience, first in alert.later.items():
-            audiences += f", from the {first}. on also {audience}"
+            audiences += f"; from number {first} on also {audience}"
         hours = " and ".join(f"{hours} h" for hours in alert.clock_hours)
         days = alert.every_working_days
         repeated = f"after {hours}, until submitted" if hours else ""
@@ -135,7 +145,7 @@ def _alert_rows(protocol: Protocol) -> Iterator[Sequence[str]]:
 def _withdrawal(out: Console, protocol: Protocol) -> None:
     heading(out, "Withdrawal criteria")
     columns = ("Criterion", "Effect", "DSDECOD", "When")
-    out.print(table(columns, (_criterion(each) for each in protocol.withdrawal)))
+    out.print(table(columns, (_criterion(each) for each in protocol.withdrawal), columns[:2]))
 
 
 def _criterion(criterion: Criterion) -> Sequence[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from deployments.settings import load_settings
+from itp_events.protocol import Protocol
 from itp_events.protocol_file import load_protocol
 
 
@@ -37,7 +39,7 @@ def show(as_json: bool) -> None:
 
     protocol = load_protocol(load_settings().protocol)
     if as_json:
-        print_json(protocol.model_dump(mode="json", by_alias=True))
+        print_json(_document(protocol))
         return
     from deployments.cli.activities import print_protocol
 
@@ -66,3 +68,10 @@ def check(file: Path, as_json: bool) -> None:
         click.echo(
             f"ok: {protocol.id} version {protocol.version}, {len(codes)} visits, {codes[0]} to {codes[-1]}"
         )
+
+
+def _document(protocol: Protocol) -> dict[str, Any]:
+    found = protocol.model_dump(mode="json", by_alias=True)
+    for row, visit in zip(found["visits"], protocol.visits, strict=True):
+        row |= {"target": visit.target.text, "before": visit.before.text, "after": visit.after.text}
+    return found

@@ -1,0 +1,62 @@
+"""What `itp doctor` finds of the study's database. It is only read: not begun, not migrated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from deployments.cli.finding import Finding, Surroundings
+from deployments.cli.opening import sqlite_file
+from tasks.schema import REVISION, notices, subjects
+
+
+def database(around: Surroundings) -> Iterator[Finding]:
+    """Whether the database answers and is migrated, and what waits in it while no service runs."""
+    file = sqlite_file(around.settings)
+    if file is not None and not file.exists():
+        yield Finding("database", "ok", f"{file} begins with the first event or start")
+        return
+    try:
+        engine = _engine(around.settings.database)
+        with engine.connect() as connection:
+            yield _revision(connection)
+            yield from _waiting(connection, around)
+        engine.dispose()
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        said = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+        yield Finding(
+            "database", "fail", f"does not answer: {said}", "see ITP_DATABASE_URL; is its server up?"
+        )
+
+
+def _engine(address: str) -> sa.Engine:
+    url = sa.make_url(address)
+    if url.get_backend_name() == "postgresql":
+        return sa.create_engine(url.set(drivername="postgresql+psycopg"), connect_args={"connect_timeout": 5})
+    return sa.create_engine(url)
+
+
+def _revision(connection: sa.Connection) -> Finding:
+    url = connection.engine.url.render_as_string(hide_password=True)
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return Finding("database", "ok", f"{url} is empty; the first event or start fills it")
+    found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    if found == REVISION:
+        return Finding("database", "ok", f"{url} at revision {found}")
+    if str(found) < REVISION:
+        return Finding("database", "warn", f"{url} at revision {found}", "the next itp up migrates it")
+    mend = "start the newer version of the service that wrote it"
+    return Finding("database", "fail", f"{url} at revision {found}, newer than this program", mend)
+
+
+def _waiting(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
+    """Without a service nobody is reminded: what waits for one."""
+    if around.service or not sa.inspect(connection).has_table("notices"):
+        return
+    late = sa.select(sa.func.count()).select_from(subjects).where(subjects.c.wake_at <= around.now)
+    queued = sa.select(sa.func.count()).select_from(notices).where(notices.c.status == "queued")
+    due, unsent = connection.scalar(late), connection.scalar(queued)
+    if due or unsent:
+        said = f"{due} subjects are due and {unsent} notices wait, and no service runs"
+        yield Finding("service", "warn", said, "start it: itp up")
