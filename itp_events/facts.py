@@ -93,7 +93,7 @@ def _prepares(seen: View, duty: Duty) -> Reminder | None:
 
 def _dose(seen: View) -> dict[str, Any]:
     known = weighings(seen.subject)[-1]
-    return {
+    found = {
         "cells": planned_cells(seen, known),
         "cells_per_kg": seen.protocol.dose.cells_per_kg,
         "weight_kg": known.kg,
@@ -102,6 +102,7 @@ def _dose(seen: View) -> dict[str, Any]:
         "weight_change": weight_change(seen),
         "source": seen.protocol.dose.source,
     }
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _of_step(seen: View, duty: Duty) -> dict[str, Any]:
