@@ -26,12 +26,14 @@ def days(first: date, last: date) -> str:
 
 def span(value: Span) -> str:
     """A duration in words, as `2 weeks`, the way the protocol file writes it."""
-    if value.months:
-        return _count(value.months, "month")
+    months = _count(value.months, "month")
+    if value.months and not value.days:
+        return months
     size, unit = next(
         pair for pair in _UNITS if value.days % pair[0] == 0 and value.text.endswith(pair[1][0].upper())
     )
-    return _count(value.days // size, unit)
+    days_or_weeks = _count(value.days // size, unit)
+    return f"{months} and {days_or_weeks}" if value.months else days_or_weeks
 
 
 def _count(number: int, unit: str) -> str:
@@ -48,6 +50,8 @@ def reason(planned: PlannedVisit) -> str:
 
 def basis(planned: PlannedVisit) -> str:
     """What a visit's target hangs on, as `2 weeks after INF2, done on 12 Jan 2026`."""
+    if planned.target != planned.visit.target.after(planned.anchor.on):
+        return f"planned for {day(planned.target)} at {_anchor(planned)}"
     return f"{offset(planned.visit)} {_anchor(planned)}"
 
 

@@ -1,0 +1,111 @@
+"""The dose: cells per kg of the protocol times the weight known last, and what was given against it."""
+
+from typing import Any
+
+import pytest
+
+from itp_events.events import NoticeIssued
+from tests.support.study import Json, Study, altered
+
+
+def subject(**data: Any) -> Study:
+    study = Study(**data)
+    study.enrol("2026-01-05", weight_kg=61.5)
+    return study
+
+
+def cell_preparation(study: Study, visit: str, at: str) -> Json:
+    """The dose that the notice of cell preparation for a visit states."""
+    for event in study.decide(at).events:
+        if isinstance(event.data, NoticeIssued) and (event.data.visit, event.data.step) == (visit, "T-3d"):
+            assert event.data.audience == "cell-lab"
+            dose: Json = event.data.facts["dose"]
+            return dose
+    raise AssertionError(f"no cells are to be prepared for {visit} at {at}")
+
+
+def deviations(study: Study, as_of: str) -> list[tuple[str, str]]:
+    rows = study.plan(as_of)["notices"]
+    return [(row["visit"], row["audience"]) for row in rows if row["step"] == "dose-deviation"]
+
+
+def test_the_dose_is_cells_per_kg_times_the_weight_known_last() -> None:
+    study = subject()
+    study.done("INF1", "2026-01-05", weight_kg=62)
+    dose = cell_preparation(study, "INF2", "2026-01-09 09:00")
+    assert dose["cells"] == 6.2e9
+    assert dose["cells_per_kg"] == 1e8
+    assert (dose["weight_kg"], dose["weight_on"], dose["weight_source"]) == (62, "2026-01-05", "INF1")
+    assert dose["source"] == "synopsis"
+
+
+def test_without_a_later_weighing_the_weight_of_the_enrolment_counts() -> None:
+    study = subject()
+    study.done("INF1", "2026-01-05")
+    dose = cell_preparation(study, "INF2", "2026-01-09 09:00")
+    assert (dose["weight_kg"], dose["weight_on"], dose["weight_source"]) == (61.5, "2026-01-05", "enrolment")
+    assert dose["cells"] == 6.15e9
+
+
+def test_the_number_of_cells_per_kg_is_data() -> None:
+    protocol = altered(lambda data: data["dose"].update({"cells_per_kg": 1e6, "source": "assumption"}))
+    study = subject(protocol=protocol)
+    study.done("INF1", "2026-01-05")
+    dose = cell_preparation(study, "INF2", "2026-01-09 09:00")
+    assert (dose["cells"], dose["source"]) == (6.15e7, "assumption")
+
+
+@pytest.mark.parametrize(
+    ("kg", "change"),
+    [
+        (61.5, None),
+        (67.65, None),  # exactly 10 percent more
+        (55.35, None),  # exactly 10 percent less
+        (67.7, 0.1008),
+        (55.3, -0.1008),
+    ],
+)
+def test_a_weight_change_of_more_than_ten_percent_since_the_last_infusion_is_pointed_out(
+    kg: float, change: float | None
+) -> None:
+    study = subject()
+    study.done("INF1", "2026-01-05", weight_kg=kg)
+    found = cell_preparation(study, "INF2", "2026-01-09 09:00").get("weight_change")
+    assert found == (pytest.approx(change, abs=1e-4) if change else None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "deviates"),
+    [
+        (6.15e9, False),
+        (6.765e9, False),  # exactly 10 percent more
+        (5.535e9, False),  # exactly 10 percent less
+        (6.77e9, True),
+        (5.53e9, True),
+        (0, True),
+        (None, False),
+    ],
+)
+def test_cells_given_that_differ_by_more_than_ten_percent_raise_an_alert(
+    cells: float | None, deviates: bool
+) -> None:
+    study = subject()
+    study.done("INF1", "2026-01-05", cells_given=cells)
+    expected = [("INF1", "coordinator"), ("INF1", "investigator")] if deviates else []
+    assert sorted(deviations(study, "2026-01-06")) == expected
+
+
+def test_cells_given_are_compared_with_the_dose_for_the_weight_known_before() -> None:
+    study = subject()
+    study.done("INF1", "2026-01-05", weight_kg=80, cells_given=6.15e9)
+    assert deviations(study, "2026-01-06") == []
+    study.done("INF2", "2026-01-12", cells_given=6.15e9)
+    assert len(deviations(study, "2026-01-13")) == 2
+
+
+def test_a_corrected_weight_changes_the_comparison() -> None:
+    study = subject()
+    study.done("INF1", "2026-01-05", cells_given=6.15e9)
+    again = study.enrolment("2026-01-05", at="2026-01-07", weight_kg=16.5)
+    study.record(study.void(study.log[0], "2026-01-07"), again)
+    assert len(deviations(study, "2026-01-08")) == 2
