@@ -54,7 +54,12 @@ class Ledger:
     @classmethod
     def of(cls, decisions: Iterable[Event]) -> Ledger:
         """The ledger that the service's own events give, in sequence order."""
-        ledger, pinned = cls(), None
+        return cls().after(decisions)
+
+    def after(self, decisions: Iterable[Event]) -> Ledger:
+        """The ledger once the service has decided more; this one stays as it is."""
+        pinned = self.pinned
+        ledger = Ledger(dict(self.issues), set(self.superseded), dict(self.decisions))
         for event in decisions:
             if isinstance(event.data, ProtocolAssigned):
                 pinned = event.data.version
@@ -87,7 +92,7 @@ class Ledger:
 
 def stable(row: str) -> str:
     """The stable key of an outbox row or decision: its own key without the count of repetitions."""
-    return re.sub(r"#\d+$", "", row)
+    return re.sub(r"#\d+$", "", row) if "#" in row else row
 
 
 def again(row: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import TypeVar
@@ -44,6 +44,10 @@ class Subject:
     facts: tuple[Event, ...]
     ledger: Ledger
     handed: frozenset[str]
+
+    def decided(self, decisions: Iterable[Event], handed: Collection[str]) -> Subject:
+        """The subject once the service has decided more: what fold() gives for the log with `decisions`."""
+        return replace(self, ledger=self.ledger.after(decisions), handed=frozenset(handed))
 
     @property
     def enrolled(self) -> Enrolled:

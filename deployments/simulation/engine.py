@@ -99,6 +99,7 @@ class _Course:
         self.log: list[Event] = []
         self.handed: set[str] = set()
         self.rows: dict[str, Notice] = {}
+        self.issued: dict[str, NoticeIssued] = {}
         self.decision: Decision | None = None
         self.agenda: list[tuple[datetime, int, Act]] = []
         self.count = 0
@@ -150,23 +151,29 @@ class _Course:
         return judgement.accepted
 
     def _decide(self, now: datetime, accepted: tuple[Event, ...] = ()) -> None:
-        handed = frozenset(self.handed)
-        subject = fold(self.study.protocol, self.log, handed)
+        subject = self._subject(accepted)
         self.decision = decide(self.study.protocol, subject, now)
         self.log += self.decision.events
         self.record.steps += 1
         if self.watch:
             self.watch.step(
-                self.study.protocol, Step(now, accepted, self.log, subject, handed, self.decision)
+                self.study.protocol, Step(now, accepted, self.log, subject, subject.handed, self.decision)
             )
         self._enter(self.decision.events)
         self._react(self.decision, accepted)
+
+    def _subject(self, accepted: tuple[Event, ...]) -> Subject:
+        """The subject that the log gives; folded anew only when people stated something."""
+        if accepted or self.decision is None:
+            return fold(self.study.protocol, self.log, self.handed)
+        return self.decision.seen.subject.decided(self.decision.events, self.handed)
 
     def _enter(self, events: Sequence[Event]) -> None:
         for event in events:
             data = event.data
             if isinstance(data, NoticeIssued):
                 self.rows[event.id] = notice_of(event, data)
+                self.issued[event.id] = data
                 self._queue(event.id, event.time)
             elif isinstance(data, NoticeReopened):
                 self.rows[data.notice].ended = None
@@ -195,9 +202,7 @@ class _Course:
         notice.sent = notice.sent or now
         self.handed.add(row)
         if self.decision:
-            data = next(event.data for event in self.log if event.id == row)
-            assert isinstance(data, NoticeIssued)
-            self._plan(*answer(self.life, self.decision.seen, data))
+            self._plan(*answer(self.life, self.decision.seen, self.issued[row]))
 
     def _react(self, decision: Decision, accepted: Sequence[Event]) -> None:
         if any(isinstance(event.data, Enrolled) for event in accepted):
