@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+)
 
 from itp_events.errors import BadEvent
 
@@ -24,8 +33,12 @@ EventKey = tuple[str, str]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+# Beyond these years arithmetic with windows and time zones leaves the calendar.
+_YEARS = r"(19|20|21)\d{2}"
+
+
 def _iso_date(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+    if isinstance(value, str) and re.fullmatch(rf"{_YEARS}-\d{{2}}-\d{{2}}", value, re.ASCII):
         return date.fromisoformat(value)
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
@@ -33,17 +46,24 @@ def _iso_date(value: object) -> object:
 
 
 def _rfc3339(value: object) -> object:
-    if isinstance(value, str) and re.match(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}", value):
+    if isinstance(value, str) and re.match(rf"{_YEARS}-\d{{2}}-\d{{2}}[Tt ]\d{{2}}:\d{{2}}", value, re.ASCII):
         return value
     if isinstance(value, datetime):
         return value
     raise ValueError("must be an instant with its offset, as 2026-01-05T09:30:00+08:00")
 
 
+def _legible(value: str) -> str:
+    # Neither can be stored as text: NUL by PostgreSQL, half a surrogate pair by anybody.
+    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError("must be text: no NUL, no half of a surrogate pair")
+    return value
+
+
 LocalDate = Annotated[date, BeforeValidator(_iso_date)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
-Text = Annotated[str, Field(min_length=1, max_length=500, strict=True)]
-Word = Annotated[str, Field(min_length=1, max_length=200, strict=True)]
+Text = Annotated[str, Field(min_length=1, max_length=500, strict=True), AfterValidator(_legible)]
+Word = Annotated[str, Field(min_length=1, max_length=200, strict=True), AfterValidator(_legible)]
 SubjectCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, le=400, strict=True, allow_inf_nan=False)]

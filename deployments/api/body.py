@@ -62,6 +62,7 @@ def parse_json(body: bytes) -> Any:
     except ValueError as error:
         raise BadEvent(f"the body is not JSON: {str(error).partition(';')[0]}") from error
     _check_depth(value)
+    _check_text(body, value)
     return value
 
 
@@ -76,6 +77,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_text(body: bytes, value: Any) -> None:
+    if b"\\ud" not in body.lower():
+        return
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadEvent("the body holds half of a surrogate pair, which is no text") from error
 
 
 def _check_depth(value: Any) -> None:

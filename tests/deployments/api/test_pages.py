@@ -1,0 +1,144 @@
+"""The pages behind the links in notices: opening one changes nothing, one press records."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from deployments.api.schemas import ENROLLED
+from tasks.links import Call
+from tasks.queries import history
+from tests.support.api import Door, apprise_config, event, served
+from tests.support.receiver import Receiver
+
+CALL = Call("ITP-007/rung-1", "ITP-007", "INF1", "coordinator")
+
+
+@pytest.fixture
+def overdue(tmp_path: Path, receiver: Receiver) -> Iterator[Door]:
+    """ITP-007, whose first infusion is overdue since yesterday: its coordinator has been told."""
+    config = apprise_config(tmp_path / "apprise.conf", receiver.apprise_url())
+    with served(tmp_path / "data", apprise_config=config) as door:
+        on = (door.now - timedelta(days=10)).date()
+        data = {**ENROLLED["data"], "on": f"{on}", "consent_on": f"{on}", "first_infusion_on": None}
+        at = door.now - timedelta(days=9)
+        answer = door.post(event("subject.enrolled", "ITP-007", at, data))
+        assert answer.status_code == 201, answer.text
+        yield door
+
+
+def link_of(receiver: Receiver, audience: str, page: str) -> str:
+    request = receiver.wait_for(1, audience, timeout=10)[-1]
+    found = re.search(rf"http://[^ ]+(/{page}/[^\s]+)", request.body["message"])
+    assert found, request.body["message"]
+    return found[1]
+
+
+def acknowledged(door: Door) -> list[str]:
+    events = history(door.study.store, "ITP-007")
+    return [f"{each.data.until}" for each in events if each.type == "itp.escalation.acknowledged"]  # type: ignore[attr-defined]
+
+
+def path(door: Door, call: Call = CALL, expires: datetime | None = None) -> str:
+    return "/acknowledge/" + door.parts.links.sign(call, expires or door.now + timedelta(days=1))
+
+
+def test_opening_the_link_acknowledges_nothing(overdue: Door) -> None:
+    page = overdue.get(path(overdue))
+    assert page.status_code == 200
+    assert "INF1" in page.text
+    assert "ITP-007" in page.text
+    assert overdue.client.head(path(overdue)).status_code == 200
+    assert acknowledged(overdue) == []
+
+
+def test_one_press_acknowledges_until_the_date_shown(overdue: Door) -> None:
+    shown = re.search(r'name="until" type="date" value="([-\d]+)"', overdue.get(path(overdue)).text)
+    assert shown
+    answer = overdue.client.post(path(overdue), data={"until": shown[1], "by": "crc-01"})
+    assert (answer.status_code, acknowledged(overdue)) == (200, [shown[1]])
+    assert "crc-01" in answer.text
+
+
+def test_pressing_again_changes_nothing(overdue: Door) -> None:
+    for _ in range(2):
+        answer = overdue.client.post(path(overdue))
+        assert answer.status_code == 200
+    assert "already" in answer.text
+    assert len(acknowledged(overdue)) == 1
+
+
+def test_a_refusal_is_the_sentence_of_every_other_door(overdue: Door) -> None:
+    data = {"visit": "INF1", "until": f"{overdue.now + timedelta(days=40):%Y-%m-%d}"}
+    said = overdue.post(event("escalation.acknowledged", "ITP-007", overdue.now, data)).json()["detail"]
+    page = overdue.client.post(path(overdue), data={"until": data["until"]})
+    assert page.status_code == 409
+    assert said in page.text
+    assert acknowledged(overdue) == []
+
+
+@pytest.mark.parametrize("visit", ["INF1", "INF2"])
+def test_a_link_that_was_changed_is_no_link(overdue: Door, visit: str) -> None:
+    body, _, signature = path(overdue).partition(".")
+    other = path(overdue, Call("x", "ITP-007", visit, "coordinator")).partition(".")[0]
+    assert overdue.client.post(f"{other}.{signature}").status_code == 403
+    assert overdue.client.post(f"{body}.").status_code == 403
+    assert overdue.get(f"{body}.é").status_code == 403
+    assert acknowledged(overdue) == []
+
+
+def test_a_link_expires(overdue: Door) -> None:
+    late = path(overdue, expires=overdue.now - timedelta(minutes=1))
+    assert overdue.get(late).status_code == 410
+    assert overdue.client.post(late).status_code == 410
+    assert acknowledged(overdue) == []
+
+
+def test_pages_can_be_neither_framed_nor_cached(overdue: Door) -> None:
+    headers = overdue.get(path(overdue)).headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"] == "no-store"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_what_a_form_says_is_shown_as_text(overdue: Door) -> None:
+    page = overdue.client.post(path(overdue), data={"by": "<script>alert(1)</script>"})
+    assert page.status_code == 200
+    assert "<script>" not in page.text
+
+
+def decide(door: Door, token: str) -> int:
+    form = {"token": token, "decision": "withdraw", "reason": "her wish", "by": "inv-01"}
+    form["on"] = f"{door.now:%Y-%m-%d}"
+    return door.client.post("/decide/ITP-007", data=form | {"id": "once"}).status_code
+
+
+def decisions(door: Door) -> int:
+    return sum(each.type == "itp.withdrawal.decided" for each in history(door.study.store, "ITP-007"))
+
+
+def test_the_decision_page_asks_for_an_investigators_token(overdue: Door) -> None:
+    recorder, investigator = overdue.token("recorder"), overdue.token("investigator")
+    page = overdue.get("/decide/ITP-007?criterion=death")
+    assert page.status_code == 200
+    assert '<option value="death" selected>' in page.text
+    assert decide(overdue, "guess") == 401
+    assert decide(overdue, recorder["Authorization"].removeprefix("Bearer ")) == 403
+    assert decisions(overdue) == 0
+    assert decide(overdue, investigator["Authorization"].removeprefix("Bearer ")) == 200
+    assert decide(overdue, investigator["Authorization"].removeprefix("Bearer ")) == 200
+    assert decisions(overdue) == 1
+
+
+def test_the_flags_alert_links_to_the_decision_page(overdue: Door, receiver: Receiver) -> None:
+    data = {"drug": "romiplostim", "kind": "rescue", "on": f"{overdue.now:%Y-%m-%d}", "detail": "once"}
+    assert overdue.post(event("medication.changed", "ITP-007", overdue.now, data)).status_code == 201
+    assert link_of(receiver, "investigator", "decide") == "/decide/ITP-007?criterion=rescue-medication"
+
+
+def test_a_rungs_message_links_to_its_own_page(overdue: Door, receiver: Receiver) -> None:
+    link = link_of(receiver, "coordinator", "acknowledge")
+    assert overdue.client.post(link).status_code == 200
+    assert len(acknowledged(overdue)) == 1

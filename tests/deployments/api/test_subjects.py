@@ -1,0 +1,150 @@
+"""What is read: subjects, plans, calendars, health, metrics."""
+
+from datetime import datetime, timedelta
+
+import httpx
+import vobject
+from prometheus_client.parser import text_string_to_metric_families
+
+from itp_events.document import document
+from itp_events.plan import plan
+from tasks.queries import history
+from tasks.watch import ROUND, beat
+from tests.support.api import Door, done, event
+
+
+def test_subjects_are_listed_by_code_and_paged(door: Door) -> None:
+    for code in ("ITP-002", "ITP-001", "ITP-003"):
+        door.enrol(code)
+    assert [row["subject"] for row in door.get("/subjects").json()] == ["ITP-001", "ITP-002", "ITP-003"]
+    page = door.get("/subjects", params={"after": "ITP-001", "limit": 1}).json()
+    assert [row["subject"] for row in page] == ["ITP-002"]
+
+
+def test_a_subject_is_shown_as_it_was_decided_last(door: Door) -> None:
+    door.enrol()
+    shown = door.get("/subjects/ITP-001").json()
+    assert (shown["state"], shown["status"]) == ("INF1 window open", "on-treatment")
+
+
+def test_a_plan_is_the_document_of_itp_plan(door: Door) -> None:
+    door.enrol()
+    answered = door.get("/subjects/ITP-001/plan").json()
+    as_of = datetime.fromisoformat(answered["as_of"])
+    assert answered == document(plan(door.study.protocol, history(door.study.store, "ITP-001"), as_of))
+
+
+def test_who_is_not_enrolled_is_not_found(door: Door) -> None:
+    for path in ("/subjects/ITP-404", "/subjects/ITP-404/plan", "/subjects/ITP-404/calendar.ics"):
+        answer = door.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+class Entries(dict[str, vobject.base.Component]):
+    """A calendar's entries by UID, read by a parser of another library than wrote them."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        assert answer.headers["content-type"].startswith("text/calendar")
+        entries = vobject.readOne(answer.text).vevent_list
+        super().__init__((entry.uid.value, entry) for entry in entries)
+        assert len(self) == len(entries), "every entry has a UID of its own"
+
+    def of(self, visit: str, part: str, code: str = "ITP-001") -> vobject.base.Component:
+        return self[f"{code}-{visit}-{part}@nct06813157"]
+
+
+def test_a_calendar_spans_each_window_and_marks_its_target(door: Door) -> None:
+    door.enrol()
+    entries = Entries(door.get("/subjects/ITP-001/calendar.ics"))
+    visits = door.get("/subjects/ITP-001/plan").json()["visits"]
+
+    assert len(entries) == 2 * len(visits)
+    for visit in visits:
+        window, target = entries.of(visit["code"], "window"), entries.of(visit["code"], "target")
+        assert f"{window.dtstart.value}" == visit["opens"]
+        assert f"{window.dtend.value - timedelta(days=1)}" == visit["closes"]
+        assert f"{target.dtstart.value}" == visit["target"]
+        assert (window.status.value, window.summary.value) == ("CONFIRMED", f"ITP-001 {visit['code']} window")
+
+
+def test_an_entry_keeps_its_uid_and_its_sequence_grows_when_its_date_moves(door: Door) -> None:
+    door.enrol()
+    before = Entries(door.get("/subjects/ITP-001/calendar.ics"))
+    door.post(done("INF1", door.now))
+    after = Entries(door.get("/subjects/ITP-001/calendar.ics"))
+
+    moved = ("INF2", "window")
+    assert set(before) <= set(after)
+    assert before.of(*moved).dtstart.value != after.of(*moved).dtstart.value
+    assert int(after.of(*moved).sequence.value) > int(before.of(*moved).sequence.value)
+    assert after.of("INF1", "visit").summary.value == "ITP-001 INF1 done"
+    assert after.of("INF1", "target").status.value == "CANCELLED"
+
+
+def test_a_booked_date_is_shown_and_cancelled_when_the_booking_is_voided(door: Door) -> None:
+    door.enrol()
+    on = f"{door.now:%Y-%m-%d}"
+    booking = event("visit.booked", "ITP-001", door.now, {"visit": "INF1", "on": on})
+    door.post(booking)
+    shown = Entries(door.get("/subjects/ITP-001/calendar.ics")).of("INF1", "visit")
+    assert (f"{shown.dtstart.value}", shown.status.value) == (on, "CONFIRMED")
+
+    named = {"event": {"source": "test", "id": booking["id"]}, "reason": "another subject's"}
+    door.post(event("event.voided", "ITP-001", door.now, named))
+    shown = Entries(door.get("/subjects/ITP-001/calendar.ics")).of("INF1", "visit")
+    assert shown.status.value == "CANCELLED"
+
+
+def test_visits_that_no_longer_take_place_are_cancelled(door: Door) -> None:
+    door.enrol()
+    data = {"on": f"{door.now - timedelta(days=1):%Y-%m-%d}", "scope": "study"}
+    assert door.post(event("consent.withdrawn", "ITP-001", door.now, data)).status_code == 201
+    entries = Entries(door.get("/subjects/ITP-001/calendar.ics"))
+    assert {entry.status.value for entry in entries.values()} == {"CANCELLED"}
+
+
+def test_the_agenda_holds_every_subjects_visits_near_today(door: Door) -> None:
+    door.enrol("ITP-001")
+    door.enrol("ITP-002")
+    near = Entries(door.get("/agenda.ics", params={"days": 5}))
+    assert near.of("INF1", "window", "ITP-001")
+    assert near.of("INF1", "window", "ITP-002")
+    assert not [uid for uid in near if "FU-M12" in uid]
+    assert [uid for uid in Entries(door.get("/agenda.ics", params={"days": 500})) if "FU-M12" in uid]
+
+
+def test_health_tells_what_works_and_what_does_not(door: Door) -> None:
+    silent = door.get("/healthz")
+    assert silent.status_code == 503
+    assert silent.json()["runner"]["status"] == "down"
+
+    beat(door.study.store, ROUND, door.now)
+    well = door.get("/healthz")
+    assert well.status_code == 200
+    assert {name: check["status"] for name, check in well.json().items() if name != "status"} == {
+        "database": "ok",
+        "runner": "ok",
+        "prefect": "degraded",
+        "channels": "ok",
+    }
+
+    beat(door.study.store, ROUND, door.now - timedelta(minutes=5))
+    assert "was last at work" in door.get("/healthz").json()["runner"]["said"]
+
+
+def test_metrics_count_what_was_accepted_and_refused(door: Door) -> None:
+    door.enrol()
+    door.post(done("INF3", door.now))
+    door.post({"type": "itp.visit.booked"})
+    counted = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(door.get("/metrics").text)
+        for sample in family.samples
+    }
+    assert counted["itp_events_accepted_total", "itp.subject.enrolled"] == 1
+    assert counted["itp_events_refused_total", "anchor-first", "itp.visit.completed"] == 1
+    assert counted["itp_events_refused_total", "itp.visit.booked", "malformed"] == 1
+    assert counted["itp_subjects", "on-treatment"] == 1
+    assert ("itp_open_escalations",) in counted
+    assert ("itp_oldest_undelivered_notice_seconds",) in counted
+    assert ("itp_wake_lateness_seconds_count",) in counted
