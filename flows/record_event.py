@@ -28,15 +28,20 @@ INVESTIGATORS_ONLY = "itp.withdrawal.decided"
 @flow(name=RECORD_EVENT, persist_result=False, retries=0)
 async def record_event(event: dict[str, Any]) -> State:
     """Record one event of a subject: a CloudEvent as JSON."""
+    return await asyncio.to_thread(recorded, event)
+
+
+def recorded(event: dict[str, Any]) -> State:
+    """Record a CloudEvent given as JSON; the state that a run shows of the answer."""
     study = current()
     try:
         stated = _parse(event)
     except ItpError as error:
         return refused(error)
-    answers = await asyncio.to_thread(record_and_show, study, [stated], study.clock.now())
-    if answers[0].error is not None:
-        return refused(answers[0].error)
-    return Completed(name=answers[0].status.capitalize(), message=f"{stated.type} of {stated.subject}")
+    answer = record_and_show(study, [stated], study.clock.now())[0]
+    if answer.error is not None:
+        return refused(answer.error)
+    return Completed(name=answer.status.capitalize(), message=f"{stated.type} of {stated.subject}")
 
 
 def refused(error: ItpError) -> State:
@@ -52,6 +57,7 @@ def _parse(event: dict[str, Any]) -> Event:
     stated = parse_event(event)
     if stated.type == INVESTIGATORS_ONLY:
         raise Refused(
-            "role", "only an investigator may decide, and Prefect cannot tell who asks: use `itp record`"
+            "role",
+            "only an investigator may decide, and Prefect cannot tell who asks: use the page of the flag's message",
         )
     return stated

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol as Interface
 
-from tasks.notify import Channels
-
 from itp_events.events import Event
 from itp_events.protocol import Protocol
 from tasks import advance as advancing
 from tasks import notify
 from tasks.advance import Advanced, Answer
+from tasks.notify import Channels
 from tasks.store import Store
 
 
@@ -53,7 +52,9 @@ class Runtime:
 
     def hand_over(self, code: str | None = None) -> None:
         """Hand over what is due now, of one subject or of all."""
-        notify.hand_over(self.store, self.protocol, self.channels, self.clock.now(), subject=code)
+        now = self.clock.now()
+        wall = self.clock.wall(now)
+        notify.hand_over(self.store, self.protocol, self.channels, now, subject=code, wall=wall)
 
 
 _open: Callable[[], Runtime] | None = None

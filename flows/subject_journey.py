@@ -23,11 +23,10 @@ from flows.runtime import current
 async def subject_journey(subject: str) -> State:
     """Do what is due for the subject now, then wait for what comes next."""
     study = current()
-    now = study.clock.now()
-    standing = await asyncio.to_thread(study.advance, subject, now)
+    standing = await asyncio.to_thread(study.advance, subject, study.clock.now())
     if standing.due_notices:
         await hand_over(subject)
-        standing = await asyncio.to_thread(study.advance, subject, now)
+        standing = await asyncio.to_thread(study.advance, subject, study.clock.now())
     await show_tags(standing.tags)
     if standing.wake_at is None:
         return Completed(name=standing.state, message=standing.message)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from deployments.clock import FastClock
 from deployments.settings import Settings, load_settings
@@ -21,30 +22,26 @@ from itp_events.events import Event, parse_event
 from tasks.advance import Answer
 from tasks.queries import SubjectRow, subject
 from tests.support.ports import free_port
+from tests.support.receiver import Receiver, Request
 from tests.support.waiting import wait_until
 
-ITP_UP = """
-import sys
-from deployments.settings import load_settings
-from deployments.up import main
-sys.exit(main(load_settings()))
-"""
+SITE = ZoneInfo("Asia/Shanghai")
 AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab", "ops")
 
 
-def apprise_config(path: Path, url: str) -> Path:
+def _apprise(url: str) -> str:
     """An Apprise configuration that sends every audience's notices to its own path of one address."""
     lines = "".join(f"  - {url}{audience}:\n      - tag: {audience}\n" for audience in AUDIENCES)
-    path.write_text(f"version: 1\nurls:\n{lines}")
-    return path
+    return f"version: 1\nurls:\n{lines}"
 
 
 @dataclass
 class Service:
-    """`itp up` on 127.0.0.1: started, asked, stopped, killed."""
+    """`itp up` on 127.0.0.1: started, asked, stopped, killed; its notices go to `receiver`."""
 
     data_dir: Path
-    environment: dict[str, str] = field(default_factory=dict)
+    receiver: Receiver
+    environment: dict[str, object] = field(default_factory=dict)
     prefect_port: int = field(default_factory=free_port)
     api_port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
@@ -80,7 +77,7 @@ class Service:
         before = len(self.log)
         with (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", ITP_UP],
+                [Path(sys.executable).with_name("itp"), "up"],
                 env=os.environ | self._own_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -125,6 +122,18 @@ class Service:
         if self._flow_runs is None:
             self._flow_runs = FlowRuns(self.settings.prefect_api, 10.0)
         return self._flow_runs
+
+    def told(self, code: str) -> list[Request]:
+        """What has been sent about a subject so far, oldest first."""
+        return [request for request in list(self.receiver.requests) if code in str(request.body)]
+
+    def enrol(self, code: str, **data: Any) -> None:
+        """Enrol a subject today, with the first infusion in four days unless `data` says otherwise."""
+        now = self.study.clock.now()
+        today = now.astimezone(SITE).date()
+        stated = {"first_infusion_on": (today + timedelta(days=4)).isoformat()} | data
+        [answer] = self.record(enrolment(code, now, today, **stated))
+        assert answer.status == "recorded", answer.error
 
     def bring_forward(self, code: str, seconds: float = 3.0) -> datetime:
         """Move the clock so that the subject is due in so many real seconds; the instant at which it is."""
@@ -176,9 +185,16 @@ class Service:
         clock.move_to(instant)
 
     def _own_environment(self) -> dict[str, str]:
-        ours = {"ITP_DATA_DIR": str(self.data_dir), "ITP_PREFECT_PORT": str(self.prefect_port)}
-        ours["ITP_API_PORT"] = str(self.api_port)
-        return ours | self.environment
+        config = self.data_dir.parent / "apprise.yml"
+        if not config.exists():
+            config.write_text(_apprise(self.receiver.apprise_url()))
+        ours = {
+            "ITP_DATA_DIR": self.data_dir,
+            "ITP_PREFECT_PORT": self.prefect_port,
+            "ITP_API_PORT": self.api_port,
+            "ITP_APPRISE_CONFIG": config,
+        }
+        return {name: str(value) for name, value in (ours | self.environment).items()}
 
     def _says(self, line: str, since: int) -> bool:
         assert self._process is not None
@@ -233,4 +249,4 @@ def is_running(pid: int) -> bool:
         return False
 
 
-__all__ = ["Event", "Service", "apprise_config", "children", "enrolment", "event", "is_running"]
+__all__ = ["Event", "Service", "children", "enrolment", "event", "is_running"]

@@ -1,0 +1,78 @@
+"""`itp up` as a process tree: it starts, says where it is, and leaves nothing behind."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from deployments.server import is_ready
+from tests.support.service import Service, children, is_running
+from tests.support.waiting import wait_until
+
+MakeService = Callable[..., Service]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_is_ready_within_30_s_and_stops_leaving_no_process(
+    first_service: MakeService, how: signal.Signals
+) -> None:
+    service = first_service()
+    began = time.monotonic()
+    service.start()
+    assert time.monotonic() - began < 30
+    tree = [service.pid, *children(service.pid)]
+    assert len(tree) == 2
+    assert service.stop(how) == 0
+    assert [pid for pid in tree if is_running(pid)] == []
+
+
+def test_it_says_where_the_ui_and_the_data_are_and_what_to_try_next(make_service: MakeService) -> None:
+    service = make_service()
+    service.start()
+    ui = f"http://127.0.0.1:{service.prefect_port}"
+    assert f"Prefect's UI: {ui}" in service.log
+    assert httpx.get(ui).status_code == 200
+    assert str(service.data_dir) in service.log
+    assert "itp record" in service.log
+    assert "Traceback" not in service.log
+
+
+def test_killed_outright_it_takes_prefect_s_server_with_it(make_service: MakeService) -> None:
+    service = make_service()
+    service.start()
+    [server] = children(service.pid)
+    os.kill(service.pid, signal.SIGKILL)
+    wait_until(lambda: not is_running(server), "Prefect's server to end with its parent")
+
+
+def test_a_server_that_ended_is_started_again(make_service: MakeService) -> None:
+    service = make_service()
+    service.start()
+    [server] = children(service.pid)
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: children(service.pid) not in ([], [server]), "a new server", timeout=20)
+    wait_until(lambda: is_ready(service.settings.prefect_api), "the new server to answer", timeout=30)
+
+
+def test_a_second_service_on_the_same_data_is_refused_in_one_line(make_service: MakeService) -> None:
+    first = make_service()
+    first.start(ready=False)
+    wait_until(lambda: "Starting" in first.log, "the first service to hold the lock", timeout=20)
+    second = make_service()
+    second.start(ready=False)
+    assert second._process is not None
+    assert second._process.wait(timeout=20) != 0
+    assert f"a service runs on {first.data_dir} already (process {first.pid})" in first.log
+
+
+def test_a_taken_port_is_named_before_anything_starts(make_service: MakeService) -> None:
+    first = make_service()
+    first.start()
+    second = Service(first.data_dir.parent / "other", first.receiver, prefect_port=first.prefect_port)
+    second.start(ready=False)
+    assert second._process is not None
+    assert second._process.wait(timeout=20) != 0
+    assert f"port {first.prefect_port} is in use: set ITP_PREFECT_PORT" in second.log
