@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0002"
+REVISION = "0003"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -188,4 +188,29 @@ leftovers = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("settled_at", Instant),
     sa.Index("leftovers_door_about_ix", "door", "about"),
+)
+
+# What the board needs of each subject, made anew when the subject was advanced; and what Prefect has been
+# shown (`shown_tags`, the drawing of `seq`) and told (events up to `told_seq`, the standing facts in `told`).
+cards = sa.Table(
+    "cards",
+    metadata,
+    sa.Column("subject", sa.ForeignKey("subjects.code"), primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("advanced_at", Instant, nullable=False),
+    sa.Column("made_at", Instant, nullable=False),
+    sa.Column("open", sa.Boolean, nullable=False),
+    sa.Column("drawing", sa.Text),
+    sa.Column("shown_tags", sa.JSON, nullable=False),
+    sa.Column("told_seq", sa.Integer, nullable=False),
+    sa.Column("told", sa.JSON, nullable=False),
+)
+
+# Which of Prefect's artifacts shows what: each is updated in place, so its address stays.
+shown_artifacts = sa.Table(
+    "shown_artifacts",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False),
 )

@@ -1,0 +1,143 @@
+"""A card: what the board needs of one subject, as JSON types, kept beside the subject's row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict
+
+from itp_events.decisions import Decision
+from itp_events.document import instant
+from itp_events.events import AdverseEvent
+from itp_events.view import View
+from itp_events.windows import PlannedVisit
+from tasks.queries import AttemptRow, NoticeRow
+
+Card = dict[str, Any]
+# A notice whose hand-over failed so often in a row is shown as undelivered.
+FAILURES_SHOWN = 3
+
+
+class VisitLine(TypedDict):
+    """A visit on a card; dates are local dates of the site, as YYYY-MM-DD."""
+
+    code: str
+    target: str
+    opens: str
+    closes: str
+    day: str
+    status: str
+    firm: bool
+    on: str | None
+    booked: bool
+    deviation: int | None
+    off_target: int | None
+    rung: str | None
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that is known of one subject at one instant."""
+
+    decision: Decision
+    notices: Sequence[NoticeRow]
+    attempts: Sequence[AttemptRow]
+    seq: int
+    advanced_at: datetime
+
+    @property
+    def seen(self) -> View:
+        """What holds for the subject."""
+        return self.decision.seen
+
+    @property
+    def code(self) -> str:
+        """The subject's code."""
+        return self.seen.subject.code
+
+    def tries(self, notice: NoticeRow) -> list[AttemptRow]:
+        """The sends of one notice, in order."""
+        return [each for each in self.attempts if each.notice == notice.key]
+
+    def failures(self, notice: NoticeRow) -> int:
+        """How many sends of a notice failed, none having arrived yet."""
+        tries = self.tries(notice)
+        return (
+            0 if any(each.outcome == "sent" for each in tries) else sum(t.outcome == "failed" for t in tries)
+        )
+
+
+def card(story: Story) -> Card:
+    """The card of a subject."""
+    seen, decision = story.seen, story.decision
+    return {
+        "code": story.code,
+        "site": seen.subject.enrolled.site,
+        "zone": seen.subject.site.time_zone,
+        "enrolled": seen.subject.enrolled.on.isoformat(),
+        "state": decision.state,
+        "message": decision.message,
+        "status": decision.status,
+        "tags": list(decision.tags),
+        "exit": seen.exit.on.isoformat() if seen.exit else None,
+        "visits": [_visit(story, planned) for planned in seen.visits],
+        "flags": [{"criterion": flag.criterion, "since": flag.on.isoformat()} for flag in seen.open_flags],
+        "disposition": seen.awaiting_disposition,
+        "clocks": list(_clocks(story)),
+        "undelivered": [_undelivered(story, each) for each in story.notices if _is_undelivered(story, each)],
+        "open": any(each.status == "queued" for each in story.notices),
+    }
+
+
+def _visit(story: Story, planned: PlannedVisit) -> VisitLine:
+    on = planned.on
+    return {
+        "code": planned.code,
+        "target": planned.target.isoformat(),
+        "opens": planned.opens.isoformat(),
+        "closes": planned.closes.isoformat(),
+        "day": planned.day.isoformat(),
+        "status": planned.status(story.seen.today),
+        "firm": planned.firm,
+        "on": on.isoformat() if on else None,
+        "booked": planned.booked is not None,
+        "deviation": planned.deviation_days,
+        "off_target": (on - planned.target).days if on else None,
+        "rung": _rung(story, planned),
+    }
+
+
+def _rung(story: Story, planned: PlannedVisit) -> str | None:
+    """To whom the visit has been escalated so far: the audience of the newest rung that stands."""
+    found = [
+        duty for duty in story.decision.due() if duty.kind == "escalation" and duty.visit == planned.code
+    ]
+    return max(found, key=lambda duty: duty.due).audience if found else None
+
+
+def _clocks(story: Story) -> list[dict[str, str]]:
+    """The reports of serious adverse events and pregnancies that are still to be submitted."""
+    last = f"sae-{story.seen.protocol.alerts['sae'].clock_hours[-1]}h"
+    deadlines = {duty.event: duty.due for duty in story.decision.duties if duty.step == last}
+    named = {e.key: d.ae for e in story.seen.subject.facts if isinstance(d := e.data, AdverseEvent)}
+    return [
+        {"what": named.get(event, "pregnancy") if event else "", "deadline": instant(due)}
+        for event, due in deadlines.items()
+    ]
+
+
+def _is_undelivered(story: Story, notice: NoticeRow) -> bool:
+    return notice.status == "queued" and story.failures(notice) >= FAILURES_SHOWN
+
+
+def _undelivered(story: Story, notice: NoticeRow) -> dict[str, Any]:
+    error = next((each.error for each in reversed(story.tries(notice)) if each.error), None)
+    return {
+        "key": notice.key,
+        "step": notice.step,
+        "audience": notice.audience,
+        "since": instant(notice.queued_at),
+        "failures": story.failures(notice),
+        "error": error or "no reason given",
+    }

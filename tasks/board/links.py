@@ -1,0 +1,79 @@
+"""Addresses in Prefect's UI, and the keys of the artifacts there.
+
+Prefect's runs page begins with the runs of the past week; a journey takes 14 months. Work lists are links
+and saved searches with an explicit range of two years.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+BOARD = "study-board"
+BEFORE = timedelta(days=700)
+AFTER = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkList:
+    """Flow runs that belong together: all that bear a tag, or every subject's."""
+
+    name: str
+    tag: str | None
+
+    def address(self, today: date) -> str:
+        """Its page, with two years around `today`."""
+        query = {"type": "range", **_range(today)} | ({"tag": self.tag} if self.tag else {})
+        return f"/runs?{urlencode(query)}"
+
+    def search(self, today: date) -> dict[str, Any]:
+        """The same as one of Prefect's saved searches."""
+        found = [_filter("range", {"type": "range", **_range(today)})]
+        return {"name": f"ITP: {self.name}", "filters": found + [_filter("tag", [self.tag])] * bool(self.tag)}
+
+
+WORK_LISTS = (
+    WorkList("all subjects", None),
+    WorkList("overdue", "overdue"),
+    WorkList("escalated", "escalated"),
+    WorkList("on hold", "on-hold"),
+    WorkList("waiting for the investigator", "waits:investigator"),
+)
+
+
+def _range(today: date) -> dict[str, str]:
+    """By the days' ends in UTC, so that today's runs are inside in every time zone."""
+    first, last = today - BEFORE, today + AFTER
+    return {"startDate": f"{first}T00:00:00.000Z", "endDate": f"{last}T23:59:59.000Z"}
+
+
+def _filter(name: str, value: Any) -> dict[str, Any]:
+    return {"object": "flowRun", "property": name, "type": "", "operation": "", "value": value}
+
+
+def key(what: str, code: str) -> str:
+    """An artifact's key for a subject: Prefect allows lower-case letters, digits and dashes alone."""
+    return f"{what}-{re.sub('[^a-z0-9]+', '-', code.lower()).strip('-')}"
+
+
+def plan_key(code: str) -> str:
+    """The key of the artifact that shows a subject's plan."""
+    return key("plan", code)
+
+
+def progress_key(code: str) -> str:
+    """The key of the artifact that shows how far a subject has come."""
+    return key("progress", code)
+
+
+def artifact(found: str) -> str:
+    """The page of an artifact, by its id."""
+    return f"/artifacts/artifact/{found}"
+
+
+def flow_run(run: str) -> str:
+    """The page of a flow run, by its id."""
+    return f"/runs/flow-run/{run}"

@@ -1,0 +1,208 @@
+"""A subject's page: who must do what next, the plan with its reasons, what was sent, platelets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from itp_events.duties import Duty
+from itp_events.explain import basis, day, days
+from itp_events.protocol import Site
+from itp_events.response import responses
+from itp_events.windows import PlannedVisit
+from tasks.board.cards import Story
+from tasks.board.markdown import counted, document, link, plain, table
+from tasks.queries import NoticeRow
+
+ASSUMED = "†"
+NEXT_SHOWN = 6
+NOTICES_SHOWN = 60
+MARKS = {"overdue": "**OVERDUE**", "open": "**open**", "completed": "done"}
+
+
+def subject_page(story: Story, drawing: str | None, board: str | None, run: str | None) -> str:
+    """A subject's page as Markdown; `board` and `run` are addresses in Prefect's UI."""
+    seen, decision = story.seen, story.decision
+    head = f"site {plain(seen.subject.enrolled.site)} · enrolled {day(seen.subject.enrolled.on)}"
+    return document(
+        [
+            f"# {story.code}: {plain(decision.state)}",
+            f"**{plain(decision.message)}**",
+            " · ".join([head, *links(board, run)]),
+            "## Who must do what\n\n" + "\n".join(f"- {line}" for line in waiting(story)),
+            "## Plan\n\n" + _plan(story),
+            f"{ASSUMED} assumption, to be confirmed by the site; the rest is the sponsor's synopsis. "
+            f"Dates are local to {seen.subject.site.time_zone}.",
+            f"![Timeline of {story.code}]({drawing})" if drawing else "",
+            _section("What comes next by itself", _next(story)),
+            _section("Platelets and response (IWG)", _responses(story)),
+            _section("Flags", _flags(story)),
+            _section("Sent, to whom, and whether it arrived", _notices(story)),
+        ]
+    )
+
+
+def links(board: str | None, run: str | None) -> Iterator[str]:
+    """Where to go from a subject's page."""
+    if board:
+        yield link("study board", board)
+    if run:
+        yield link("flow run", run)
+
+
+def _section(title: str, body: str) -> str:
+    return f"## {title}\n\n{body}" if body else ""
+
+
+def waiting(story: Story) -> Iterator[str]:
+    """What waits for whom, the most urgent first; never empty."""
+    seen = story.seen
+    lines = [*_overdue(story), *_decisions(story), *_clocks(story)]
+    if seen.exit:
+        lines.append(f"nobody: {plain(seen.state)} on {day(seen.exit.on)}")
+    elif not seen.on_hold and (planned := seen.current) and planned.status(seen.today) != "overdue":
+        lines.append(_coming(story, planned))
+    return iter(lines)
+
+
+def _overdue(story: Story) -> Iterator[str]:
+    seen = story.seen
+    for planned in seen.visits:
+        if planned.status(seen.today) == "overdue":
+            late = counted((seen.today - planned.closes).days, "day")
+            yield (
+                f"**coordinator**: {planned.code} is {late} overdue "
+                f"(window {days(planned.opens, planned.closes)}): do it, or declare it missed"
+            )
+
+
+def _decisions(story: Story) -> Iterator[str]:
+    seen = story.seen
+    for flag in seen.open_flags:
+        waits = counted((seen.today - flag.on).days, "day")
+        yield f"**investigator**: decide on {flag.criterion}, flagged {day(flag.on)} ({waits} ago)"
+    if seen.awaiting_disposition:
+        yield "**investigator**: choose a disposition"
+
+
+def _clocks(story: Story) -> Iterator[str]:
+    hours = story.seen.protocol.alerts["sae"].clock_hours[-1]
+    due = {duty.event: duty.due for duty in story.decision.duties if duty.step == f"sae-{hours}h"}
+    for deadline in due.values():
+        yield f"**investigator**: submit the safety report by {at_site(story.seen.subject.site, deadline)}"
+
+
+def _coming(story: Story, planned: PlannedVisit) -> str:
+    if planned.booked:
+        return f"**coordinator**: {planned.code} is booked for {day(planned.booked)}"
+    suggested = story.seen.suggested(planned)
+    propose = f"; {day(suggested)} is a working day that suits" if suggested else ""
+    return f"**coordinator**: {planned.code}, window {days(planned.opens, planned.closes)}{propose}"
+
+
+def _plan(story: Story) -> str:
+    columns = ("Visit", "Status", "Target", "Window", "Done", "Deviation", "Why these dates")
+    return table(columns, (_visit(planned, story.seen.today) for planned in story.seen.visits))
+
+
+def _visit(planned: PlannedVisit, today: date) -> tuple[str, ...]:
+    status = planned.status(today)
+    rule = planned.visit.source
+    booked = f"booked {day(planned.booked)}" if planned.booked and not planned.outcome else ""
+    return (
+        f"**{planned.code}**",
+        MARKS.get(status, status),
+        _dated(planned.target, rule.target),
+        days(planned.opens, planned.closes) + (ASSUMED if rule.window == "assumption" else ""),
+        day(planned.on) if planned.on else booked,
+        _deviation(planned.deviation_days),
+        plain(basis(planned)),
+    )
+
+
+def _dated(value: date, source: str) -> str:
+    return day(value) + (ASSUMED if source == "assumption" else "")
+
+
+def _deviation(value: int | None) -> str:
+    if value is None:
+        return ""
+    return "in window" if value == 0 else f"{counted(abs(value), 'day')} {'late' if value > 0 else 'early'}"
+
+
+def _next(story: Story) -> str:
+    seen = story.seen
+    ahead = sorted(
+        (duty for duty in story.decision.duties if duty.due > seen.now), key=lambda d: (d.due, d.key)
+    )
+    rows = (_duty(seen.subject.site, duty) for duty in ahead[:NEXT_SHOWN])
+    return table(("When (site)", "Visit", "What", "To"), rows)
+
+
+def _duty(site: Site, duty: Duty) -> tuple[str, ...]:
+    return at_site(site, duty.due), duty.visit or "", f"{duty.kind} {duty.step}", duty.audience
+
+
+def _responses(story: Story) -> str:
+    baseline = story.seen.subject.enrolled.baseline_platelets
+    found = f"Baseline: {baseline:g} x 10^9/L." if baseline is not None else "Baseline: not recorded."
+    rows = [
+        (
+            each.visit,
+            day(each.on),
+            "" if each.platelets is None else f"{each.platelets:g}",
+            each.grade,
+            each.why,
+        )
+        for each in responses(story.seen)
+    ]
+    return f"{found}\n\n{table(('Visit', 'Date', 'Platelets', 'Response', 'Why'), rows)}" if rows else ""
+
+
+def _flags(story: Story) -> str:
+    rows = []
+    for flag in story.seen.flags:
+        decided = getattr(flag.decision.data, "decision", "") if flag.decision else ""
+        answer = (
+            f"{decided} on {day(story.seen.subject.happened(flag.decision))}" if flag.decision else "**open**"
+        )
+        rows.append((flag.criterion, day(flag.on), answer))
+    return table(("Criterion", "Since", "Decision"), rows)
+
+
+def _notices(story: Story) -> str:
+    latest = sorted(story.notices, key=lambda each: (each.due, each.key), reverse=True)
+    rows = (_notice(story, each) for each in latest[:NOTICES_SHOWN])
+    more = len(latest) - NOTICES_SHOWN
+    older = f"\n\n{more} older ones: `itp show {story.code}`" if more > 0 else ""
+    return table(("Due (site)", "Visit", "What", "To", "Outcome"), rows) + older
+
+
+def _notice(story: Story, notice: NoticeRow) -> tuple[str, ...]:
+    due = at_site(story.seen.subject.site, notice.due)
+    return due, notice.visit or "", f"{notice.kind} {notice.step}", notice.audience, _outcome(story, notice)
+
+
+def _outcome(story: Story, notice: NoticeRow) -> str:
+    tries = story.tries(notice)
+    arrived = [each for each in tries if each.outcome == "sent" and each.ended_at]
+    repeated = ", possibly repeated" if any(each.repeated for each in tries) else ""
+    if arrived and arrived[-1].ended_at:
+        return f"arrived {at_site(story.seen.subject.site, arrived[-1].ended_at)}{repeated}"
+    if failures := story.failures(notice):
+        return f"**not delivered**, {counted(failures, 'attempt')} failed"
+    return f"{notice.status}: {plain(notice.reason)}" if notice.reason else notice.status
+
+
+def at_site(site: Site, instant: datetime) -> str:
+    """An instant by the site's clocks, as `19 Jan 2026 09:00`."""
+    local = instant.astimezone(site.zone)
+    return f"{day(local.date())} {local:%H:%M}"
+
+
+def progress(story: Story) -> float:
+    """How far the subject has come, in per cent: visits that are settled, everything after exit."""
+    visits = story.seen.visits
+    return (
+        100.0 if story.seen.exit else round(100 * sum(v.outcome is not None for v in visits) / len(visits), 1)
+    )
