@@ -193,11 +193,12 @@ def _ended(seen: View, valid: dict[str, Duty]) -> Iterator[Event]:
     for key, issue in seen.subject.ledger.issues.items():
         if issue.status != "issued" or (key in valid and valid[key].stands(seen.now)):
             continue
-        reason = _why_ended(seen, issue, valid.get(key))
         if issue.row not in seen.subject.handed:
+            reason = _why_ended(seen, issue, valid.get(key))
             yield _touch(seen, issue, NoticeWithdrawn(by=SERVICE, notice=issue.row, reason=reason))
         elif key not in valid and (issue.notice.until is None or seen.now < issue.notice.until):
             # It could become due again: the log must know that what was sent was contradicted.
+            reason = _why_ended(seen, issue, None)
             yield _touch(seen, issue, NoticeClosed(by=SERVICE, notice=issue.row, reason=reason))
 
 
@@ -219,8 +220,14 @@ def _why_ended(seen: View, issue: Issue, duty: Duty | None) -> str:
 
 
 def wake_at(seen: View, duties: Iterable[Duty]) -> datetime | None:
-    """The next instant (UTC) at which a duty comes due or a date passes that could change anything."""
+    """The next instant (UTC) at which a duty comes due or a date passes that could change anything.
+
+    A reminder that did not leave while it was of use is withdrawn at that very instant, not at some later
+    wake; alerts are of use until the next one is due.
+    """
+    duties = tuple(duties)
     ahead = [duty.due for duty in duties if duty.due > seen.now]
+    ahead += [duty.until for duty in duties if duty.until and duty.kind == "reminder"]
     if seen.exit is None:
         ahead += [*_edges(seen), *seen.ahead]
     return min((instant for instant in ahead if instant > seen.now), default=None)

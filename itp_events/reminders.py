@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from itp_events.duties import Duty, visit_key
@@ -43,7 +42,8 @@ def _of_visit(seen: View, planned: PlannedVisit) -> Iterator[Duty]:
 
 
 def _until(duty: Duty, instant: datetime) -> Duty:
-    return replace(duty, until=min(duty.until, instant) if duty.until else instant)
+    until = min(duty.until, instant) if duty.until else instant
+    return Duty(duty.key, duty.kind, duty.step, duty.audience, duty.due, until, duty.planned)
 
 
 def _applies(rule: Reminder, planned: PlannedVisit) -> bool:
