@@ -93,6 +93,12 @@ class Service:
         self._process.send_signal(how)
         return self._process.wait(timeout=40)
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=10)
+
     def close(self) -> None:
         """End it, if it runs, and let go of the study."""
         if self._process is not None and self._process.poll() is None:
