@@ -13,11 +13,16 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger, DeploymentTriggerTypes, TriggerTypes
 
 from flows.flow_runs import JOURNEY, RECORD_EVENT, Deployment, FlowRuns, PrefectSilent
+from flows.forms import FORMS
 from flows.record_event import INVESTIGATORS_ONLY, record_event
 from flows.subject_journey import subject_journey
 from itp_events.events import FACT_TYPES
 
-FLOWS: dict[str, Flow[..., Any]] = {JOURNEY: subject_journey, RECORD_EVENT: record_event}
+FLOWS: dict[str, Flow[..., Any]] = {
+    JOURNEY: subject_journey,
+    RECORD_EVENT: record_event,
+    **{form.name: form for form in FORMS},
+}
 
 # Where a worker of Prefect's own finds the flows, with the study opened as the settings say.
 ENTRY = "deployments.entry"

@@ -2,10 +2,29 @@
 
 from deployments.settings import load_settings
 from deployments.study import open_study
+from flows.forms import (
+    acknowledge,
+    adverse_event,
+    book,
+    complete,
+    contact_attempt,
+    enrol,
+    missed,
+)
 from flows.record_event import record_event
 from flows.runtime import use
 from flows.subject_journey import subject_journey
 
-__all__ = ["record_event", "subject_journey"]
+__all__ = [
+    "acknowledge",
+    "adverse_event",
+    "book",
+    "complete",
+    "contact_attempt",
+    "enrol",
+    "missed",
+    "record_event",
+    "subject_journey",
+]
 
 use(lambda: open_study(load_settings()))

@@ -18,12 +18,15 @@ from pydantic import Field
 
 from flows.record_event import recorded
 from flows.runtime import current
+from itp_events.events import FailedTreatments
 
 SOURCE = "prefect-form"
 
 Subject = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-By = Annotated[str, Field(min_length=1)]
-Infusion = Literal["INF1", "INF2", "INF3", "INF4", "INF5"]
+Stated = Annotated[str, Field(min_length=1)]
+Amount = Annotated[float, Field(ge=0)]
+Weight = Annotated[float, Field(gt=0, le=400)]
+# Every visit of the schedule: a form offers choices, and Prefect reads them when the program is loaded.
 Visit = Literal[
     "INF1",
     "INF2",
@@ -38,9 +41,6 @@ Visit = Literal[
     "FU-M9",
     "FU-M12",
 ]
-VisitCode = Visit
-Day = date
-Number = Annotated[float, Field(ge=0)]
 
 
 def _form(name: str) -> Callable[[Callable[..., Any]], Flow[..., Any]]:
@@ -50,115 +50,190 @@ def _form(name: str) -> Callable[[Callable[..., Any]], Flow[..., Any]]:
 @_form("enrol")
 async def enrol(
     subject: Subject,
-    by: By,
+    by: Stated,
     on: date,
     consent_on: date,
-    weight_kg: Annotated[float, Field(gt=0, le=400)],
+    weight_kg: Weight,
     age_years: Annotated[int, Field(ge=0, le=130)],
     sex: Literal["female", "male"],
-    itp_months: Annotated[float, Field(ge=0)],
-    alt_x_uln: Annotated[float, Field(ge=0)],
-    ast_x_uln: Annotated[float, Field(ge=0)],
-    bilirubin_x_uln: Annotated[float, Field(ge=0)],
+    itp_months: Amount,
+    alt_x_uln: Amount,
+    ast_x_uln: Amount,
+    bilirubin_x_uln: Amount,
     childbearing: bool,
     failed_first_line: bool = False,
     failed_second_line: bool = False,
     failed_rituximab: bool = False,
-    failed_splenectomy: Annotated[bool, Field()] = False,
-    creatinine_x_uln: Number | None = None,
-    creatinine_clearance_ml_min: Number | None = None,
+    failed_splenectomy: bool = False,
+    creatinine_x_uln: Amount | None = None,
+    creatinine_clearance_ml_min: Amount | None = None,
     pregnancy_test: Literal["negative", "positive", "not-done"] | None = None,
     breastfeeding: bool | None = None,
     contraception: bool | None = None,
     maintenance_drug: str | None = None,
-    maintenance_stable_weeks: Annotated[Number | None, Field()] = None,
+    maintenance_stable_weeks: Amount | None = None,
     consent_by: Literal["subject", "guardian"] = "subject",
     assent_on: date | None = None,
     first_infusion_on: date | None = None,
-    baseline_platelets: Number | None = None,
-    site: str = "01",
+    baseline_platelets: Amount | None = None,
+    site: Stated = "01",
 ) -> State:
-    """Enrol a subject. Whoever enrols states that the diagnosis follows the guideline and nothing excludes."""
+    """Enrol a subject; whoever does states that the diagnosis follows the guideline and nothing excludes.
+
+    Args:
+        subject: The subject's code, as ITP-007; never a name.
+        by: Who states this, as crc-01.
+        on: The day of enrolment, a date at the site.
+        consent_on: When informed consent was signed.
+        weight_kg: Body weight in kg.
+        age_years: Age in whole years.
+        sex: Sex.
+        itp_months: For how many months ITP has persisted.
+        alt_x_uln: ALT as a multiple of the upper limit of normal.
+        ast_x_uln: AST as a multiple of the upper limit of normal.
+        bilirubin_x_uln: Total bilirubin as a multiple of the upper limit of normal.
+        childbearing: A woman of childbearing age, or a fertile man.
+        failed_first_line: First-line drugs had no effect.
+        failed_second_line: Platelet-producing second-line drugs had no effect.
+        failed_rituximab: Rituximab had no effect.
+        failed_splenectomy: Splenectomy had no effect, or relapse followed it.
+        creatinine_x_uln: Creatinine as a multiple of the upper limit of normal; this or the clearance.
+        creatinine_clearance_ml_min: Creatinine clearance in ml/min; this or creatinine.
+        pregnancy_test: For women of childbearing age.
+        breastfeeding: For women of childbearing age.
+        contraception: Contraception or abstinence is agreed.
+        maintenance_drug: Another maintenance regimen, if there is one.
+        maintenance_stable_weeks: For how many weeks its dose has been stable.
+        consent_by: Who signed; a guardian for a subject under 18.
+        assent_on: Assent of a minor of 7 years or more.
+        first_infusion_on: The agreed date of infusion 1, if it is not the day of enrolment.
+        baseline_platelets: Platelets at baseline, 10^9/L.
+        site: The site's code.
+    """
     stated = dict(locals())
     return await _record("itp.subject.enrolled", stated.pop("subject"), _enrolment(stated))
 
 
+_OUTSIDE_SCREENING = frozenset(
+    {
+        *("by", "on", "site", "consent_on", "consent_by", "assent_on"),
+        *("weight_kg", "first_infusion_on", "baseline_platelets"),
+    }
+)
+
+
 def _enrolment(stated: dict[str, Any]) -> dict[str, Any]:
     """The data of an enrolment, from the form's flat fields."""
-    failed = {
-        name.removeprefix("failed_"): stated.pop(name) for name in list(stated) if name.startswith("failed_")
-    }
+    failed = {name: stated.pop(f"failed_{name}") for name in FailedTreatments.model_fields}
     drug, weeks = stated.pop("maintenance_drug"), stated.pop("maintenance_stable_weeks")
     maintenance = {"drug": drug, "stable_weeks": weeks} if drug or weeks is not None else None
     screening = {name: stated.pop(name) for name in list(stated) if name not in _OUTSIDE_SCREENING}
     return stated | {"screening": screening | {"failed": failed, "maintenance": maintenance}}
 
 
-_OUTSIDE_SCREENING = frozenset(
-    "by on consent_on consent_by assent_on weight_kg first_infusion_on baseline_platelets site".split()
-)
-
-
 @_form("book")
-async def book(subject: Subject, by: By, visit: VisitCode, on: Day) -> State:
-    """Record the date that is agreed for a visit."""
+async def book(subject: Subject, by: Stated, visit: Visit, on: date) -> State:
+    """Record the date that is agreed for a visit.
+
+    Args:
+        subject: The subject's code, as ITP-007; never a name.
+        by: Who states this, as crc-01.
+        visit: Which visit of the schedule.
+        on: The agreed date at the site.
+    """
     return await _record("itp.visit.booked", subject, {"by": by, "visit": visit, "on": on})
 
 
 @_form("complete")
 async def complete(
     subject: Subject,
-    by: By,
-    visit: VisitCode,
-    on: Day,
-    weight_kg: Annotated[float | None, Field(gt=0, le=400)] = None,
-    platelets: Number | None = None,
+    by: Stated,
+    visit: Visit,
+    on: date,
+    weight_kg: Weight | None = None,
+    platelets: Amount | None = None,
     bleeding: bool | None = None,
-    cells_given: Number | None = None,
+    cells_given: Amount | None = None,
 ) -> State:
-    """Record that a visit took place."""
+    """Record that a visit took place.
+
+    Args:
+        subject: The subject's code, as ITP-007; never a name.
+        by: Who states this, as crc-01.
+        visit: Which visit of the schedule.
+        on: The day of the visit, a date at the site.
+        weight_kg: Body weight in kg.
+        platelets: Platelets, 10^9/L.
+        bleeding: Whether the subject bled.
+        cells_given: Cells given, as an absolute number.
+    """
     stated = dict(locals())
     return await _record("itp.visit.completed", stated.pop("subject"), stated)
 
 
 @_form("missed")
-async def missed(
-    subject: Subject, by: By, visit: VisitCode, reason: Annotated[str, Field(min_length=1)]
-) -> State:
-    """Record that a visit did not take place and will not."""
+async def missed(subject: Subject, by: Stated, visit: Visit, reason: Stated) -> State:
+    """Record that a visit did not take place, and will not.
+
+    Args:
+        subject: The subject's code, as ITP-007; never a name.
+        by: Who states this, as crc-01.
+        visit: Which visit of the schedule.
+        reason: Why it did not take place.
+    """
     return await _record("itp.visit.missed", subject, {"by": by, "visit": visit, "reason": reason})
 
 
 @_form("adverse-event")
 async def adverse_event(
     subject: Subject,
-    by: By,
-    ae: Annotated[str, Field(min_length=1)],
-    term: Annotated[str, Field(min_length=1)],
+    by: Stated,
+    ae: Stated,
+    term: Stated,
     grade: Annotated[int, Field(ge=1, le=5)],
     serious: bool,
     related: bool,
-    on: Day,
+    on: date,
 ) -> State:
-    """Report an adverse event."""
+    """Report an adverse event; of a serious one investigator and sponsor are told at once.
+
+    Args:
+        subject: The subject's code, as ITP-007; never a name.
+        by: Who states this, as crc-01.
+        ae: The adverse event's number, as AE-1.
+        term: What it is, in the investigator's words.
+        grade: CTCAE grade, 1 to 5.
+        serious: Whether it is serious.
+        related: Whether it is related to the treatment.
+        on: When it began, a date at the site.
+    """
     stated = dict(locals())
     return await _record("itp.adverse-event.reported", stated.pop("subject"), stated)
 
 
 @_form("contact-attempt")
-async def contact_attempt(subject: Subject, by: By, on: Day, reached: bool) -> State:
-    """Record an attempt to reach a subject."""
+async def contact_attempt(subject: Subject, by: Stated, on: date, reached: bool) -> State:
+    """Record an attempt to reach a subject.
+
+    Args:
+        subject: The subject's code, as ITP-007; never a name.
+        by: Who states this, as crc-01.
+        on: The day of the attempt, a date at the site.
+        reached: Whether the subject was reached.
+    """
     return await _record("itp.contact.attempted", subject, {"by": by, "on": on, "reached": reached})
 
 
 @_form("acknowledge")
-async def acknowledge(
-    subject: Subject,
-    by: By,
-    visit: VisitCode,
-    until: Annotated[date | None, Field()] = None,
-) -> State:
-    """Take on an overdue visit: its messages pause until a date."""
+async def acknowledge(subject: Subject, by: Stated, visit: Visit, until: date | None = None) -> State:
+    """Take on an overdue visit: its messages pause until a date.
+
+    Args:
+        subject: The subject's code, as ITP-007; never a name.
+        by: Who looks after it, as crc-01.
+        visit: Which visit of the schedule.
+        until: At most 14 days ahead; the next working day when left empty.
+    """
     return await _record("itp.escalation.acknowledged", subject, {"by": by, "visit": visit, "until": until})
 
 

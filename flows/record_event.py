@@ -58,6 +58,6 @@ def _parse(event: dict[str, Any]) -> Event:
     if stated.type == INVESTIGATORS_ONLY:
         raise Refused(
             "role",
-            "only an investigator may decide, and Prefect cannot tell who asks: use the page of the flag's message",
+            "only an investigator may decide, and Prefect cannot tell who asks: use the link in the message",
         )
     return stated

@@ -19,13 +19,26 @@ def fill_in(service: Service, form: str, **fields: Any) -> dict[str, Any]:
         deployment = prefect.get(f"/deployments/name/{form}/{form}").raise_for_status().json()
         given = {"parameters": {"by": "crc-01", **fields}, "state": {"type": "SCHEDULED"}}
         path = f"/deployments/{deployment['id']}/create_flow_run"
-        run = prefect.post(path, json=given).raise_for_status().json()["id"]
+        run = _patiently(prefect, path, given)["id"]
 
         def ended() -> dict[str, Any] | None:
             state: dict[str, Any] = prefect.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
             return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED") else None
 
         return wait_until(ended, f"the form {form} to be dealt with", timeout=40, every=0.5) or {}
+
+
+def _patiently(prefect: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What Prefect creates; its server answers 503 while its SQLite is busy."""
+
+    def created() -> httpx.Response | None:
+        answer = prefect.post(path, json=body)
+        return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+    answer = wait_until(created, "Prefect to have time", timeout=40, every=0.5)
+    assert answer is not None
+    found: dict[str, Any] = answer.raise_for_status().json()
+    return found
 
 
 def test_a_form_records_and_a_refusal_is_the_sentence_of_the_api(running: Service) -> None:

@@ -1,0 +1,44 @@
+"""The forms in Prefect's UI: typed fields with choices and descriptions, for everything but decisions."""
+
+import typing
+
+import pytest
+from prefect import Flow
+from prefect.events import DeploymentEventTrigger
+from prefect.utilities.callables import parameter_schema
+
+from deployments import entry
+from deployments.apply import FLOWS, TRIGGERS
+from flows.flow_runs import RECORD_EVENT
+from flows.forms import FORMS, Visit
+from itp_events.events import FACT_TYPES
+from itp_events.protocol_file import load_protocol
+
+
+def test_a_form_offers_every_visit_of_the_protocol() -> None:
+    assert typing.get_args(Visit) == tuple(load_protocol().by_code)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+def test_every_field_of_a_form_says_what_is_meant(form: Flow[..., object]) -> None:
+    fields = parameter_schema(form).properties
+    assert {"subject", "by"} <= set(fields)
+    assert [name for name, field in fields.items() if not field.get("description")] == []
+    assert form.description
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+def test_a_form_is_a_deployment_that_a_worker_finds_too(form: Flow[..., object]) -> None:
+    assert FLOWS[form.name] is form
+    assert getattr(entry, form.fn.__name__) is form
+
+
+def test_no_form_decides() -> None:
+    assert not {"decide", "withdraw"} & {form.name for form in FORMS}
+    assert not any("decision" in parameter_schema(form).properties for form in FORMS)
+
+
+def test_every_type_but_decisions_enters_as_an_event_posted_to_prefect() -> None:
+    (trigger,) = TRIGGERS[RECORD_EVENT]
+    assert isinstance(trigger, DeploymentEventTrigger)
+    assert trigger.expect == set(FACT_TYPES) - {"itp.withdrawal.decided"}
