@@ -17,6 +17,9 @@ from itp_events.intake import judge
 from itp_events.plan import Plan, plan
 from itp_events.protocol import Protocol, Site
 
+_DATE = r"\d{4}-\d{2}-\d{2}"
+_MOMENT = "must be a date, as 2026-01-14, or an instant with its offset, as 2026-01-14T09:00:00+08:00"
+
 
 @click.command("plan", short_help="The plan that a file of events gives.")
 @click.argument("events")
@@ -71,16 +74,15 @@ def _moment(text: str | None) -> datetime | date | None:
     """The instant or the site's date that --as-of names. Raises BadInput."""
     if text is None:
         return None
-    wrong = "must be a date, as 2026-01-14, or an instant with its offset, as 2026-01-14T09:00:00+08:00"
     try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            return date.fromisoformat(text)
-        instant = datetime.fromisoformat(text)
+        moment = date.fromisoformat(text) if re.fullmatch(_DATE, text) else datetime.fromisoformat(text)
     except ValueError as error:
-        raise BadInput(f"{text!r} {wrong}", "--as-of") from error
-    if instant.tzinfo is None:
-        raise BadInput(f"{text!r} {wrong}", "--as-of")
-    return instant
+        raise BadInput(f"{text!r} {_MOMENT}", "--as-of") from error
+    if isinstance(moment, datetime) and moment.tzinfo is None:
+        raise BadInput(f"{text!r} {_MOMENT}", "--as-of")
+    if not 1900 <= moment.year < 2200:
+        raise BadInput(f"{text!r} lies outside the years 1900 to 2199", "--as-of")
+    return moment
 
 
 def _by_subject(stated: Sequence[Stated]) -> dict[str, list[Stated]]:

@@ -27,7 +27,7 @@ from itp_events.windows import PlannedVisit
 from itp_events.withdrawal import Flag
 
 NOTICES_SHOWN = 8
-_DATES = ("Opens", "Closes", "Target", "Booked", "Done")
+_WHOLE = ("Visit", "Opens", "Closes", "Target", "Booked", "Done")
 
 
 def print_head(out: Console, seen: View) -> None:
@@ -42,7 +42,9 @@ def print_head(out: Console, seen: View) -> None:
 def print_visits(out: Console, seen: View) -> None:
     """Each visit with its window, what happened, and the reason of its dates."""
     out.print()
-    out.print(table(("Visit", *_DATES, "Status"), (_row(seen, each) for each in seen.visits), _DATES))
+    rows = (_row(seen, each) for each in seen.visits)
+    # With a gap of one the widest dates leave room for the status on 80 columns.
+    out.print(table((*_WHOLE, "Status"), rows, _WHOLE, gap=1))
     heading(out, "Why these dates")
     bullets(out, ((each.code, why(each)) for each in seen.visits))
     out.print(LEGEND)

@@ -55,9 +55,11 @@ def heading(out: Console, text: str) -> None:
     out.print(Text(plain(text), style="bold"))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], whole: Sequence[str] = ()) -> Table:
-    """A table whose cells wrap between words; the columns in `whole` never do, since they hold dates."""
-    found = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], whole: Sequence[str] = (), gap: int = 2
+) -> Table:
+    """A table whose cells wrap between words; the columns in `whole` never do: codes and dates."""
+    found = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for name in columns:
         found.add_column(name, no_wrap=name in whole, overflow="fold")
     for row in rows:
