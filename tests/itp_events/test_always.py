@@ -1,0 +1,353 @@
+"""What must always hold, over generated histories.
+
+CI looks at a few hundred histories; `HYPOTHESIS_PROFILE=thorough` at thousands. A history that once broke
+a rule stands in test_found.py as an example.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from random import Random
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from itp_events.decisions import Decision, decide
+from itp_events.events import (
+    AdverseEvent,
+    Completed,
+    Event,
+    Exited,
+    Flagged,
+    Missed,
+    NoticeIssued,
+    Pregnancy,
+    SaeSubmitted,
+    TreatmentStopped,
+    Voided,
+)
+from itp_events.intake import judge
+from itp_events.ledger import Issue, named
+from itp_events.protocol_file import load_protocol
+from itp_events.subject import fold, standing
+from itp_events.view import View, _derive, _holds, view
+from tests.itp_events.histories import History, histories
+from tests.itp_events.journey import Journey
+from tests.support.study import INFUSIONS
+
+DAY = timedelta(days=1)
+# A history costs as much as a hundred small examples.
+looked_at = settings(max_examples=max(25, settings().max_examples // 4))
+Check = Callable[["Service", Decision], None]
+HANDING = st.sampled_from(["at once", "never", "now and then"])
+
+
+class Service(Journey):
+    """The service over one history: it wakes when it asked to, and at other instants too."""
+
+    def __init__(self, handing: str = "at once", check: Check | None = None) -> None:
+        super().__init__()
+        self.hands_over = handing == "at once"
+        self.handing = handing
+        self.check = check
+        self.wakes = 0
+
+    def decide(self, at: object) -> Decision:
+        """Decide, hand over as this service does, and check what must hold."""
+        self.wakes += 1
+        if self.handing == "now and then" and self.wakes % 3 == 0:
+            self.handed |= {issue.row for issue in self.unsent()}
+        decision = super().decide(at)
+        if self.check:
+            self.check(self, decision)
+        return decision
+
+    def unsent(self) -> list[Issue]:
+        """The notices that stand and are not handed over."""
+        issues = self.folded().ledger.issues.values() if self.log else ()
+        return [issue for issue in issues if issue.status == "issued" and issue.row not in self.handed]
+
+    def live(self, history: History, extra: Sequence[datetime] = (), *, timely: bool = True) -> "Service":
+        """The history as it came in; `extra` wakes besides, and unless `timely` no others."""
+        self.awake = timely
+        told = [(now, batch) for now, batch in history.told] + [(instant, ()) for instant in extra]
+        for now, batch in sorted(told, key=lambda pair: pair[0]):
+            self._live(now)
+            self.log.extend(batch)
+            self.decide(now)
+        return self
+
+
+def instants(history: History, hours: Sequence[int], after: timedelta = 40 * DAY) -> list[datetime]:
+    """Instants of a history and some time after it."""
+    span = history.end + after - history.begin
+    return [history.begin + timedelta(hours=hour) % span for hour in hours]
+
+
+HOURS = st.lists(st.integers(0, 20_000), max_size=12)
+
+
+# 1. Any number of extra wakes, at any times, changes nothing.
+
+
+@looked_at
+@given(histories(), HOURS)
+def test_extra_wakes_change_nothing(history: History, hours: list[int]) -> None:
+    """A service that wakes when it asked to records the same log, whatever else wakes it."""
+    end = [history.end + 40 * DAY]
+    extra = instants(history, hours)
+    assert Service().live(history, [*extra, *extra, *end]).log == Service().live(history, end).log
+
+
+@looked_at
+@given(histories(), HOURS)
+def test_waking_late_catches_up(history: History, hours: list[int]) -> None:
+    """Down for most of the time, it records the same misses, flags, stops and exits in the end."""
+    end = [history.end + 40 * DAY]
+    late = Service().live(history, [*instants(history, hours), *end], timely=False)
+    assert held(late) == held(Service().live(history, end))
+
+
+def held(service: Service) -> list[tuple[str, str]]:
+    """The decisions that stand, other than notices, without the count of their repetitions."""
+    found = service.folded().ledger.decisions.items()
+    return sorted((key, repr(entry.event.data)) for key, entry in found if entry.stands)
+
+
+# 2. Any order of arrival in which the same events are accepted gives the same plan.
+
+
+@looked_at
+@given(histories(), st.randoms(use_true_random=False))
+def test_the_order_of_arrival_does_not_matter(history: History, random: Random) -> None:
+    protocol, now = load_protocol(), history.end
+    waiting = history.facts
+    random.shuffle(waiting)
+    log = arrived(waiting, now)
+    assume(len(log) == len(history.facts))
+    for at in (now, now + 30 * DAY):
+        assert shown(view(protocol, fold(protocol, log), at)) == shown(
+            view(protocol, fold(protocol, history.facts), at)
+        )
+
+
+def arrived(waiting: list[Event], now: datetime) -> list[Event]:
+    """Events that come in one by one, each sent again after a refusal, as far as they are accepted."""
+    log: list[Event] = []
+    refused: list[Event] | None = None
+    while refused is None or len(refused) < len(waiting):
+        waiting, refused = waiting if refused is None else refused, []
+        for event in waiting:
+            accepted = judge(load_protocol(), log, [event], now).accepted
+            log.extend(accepted)
+            refused.extend([] if accepted else [event])
+    return log
+
+
+@looked_at
+@given(histories(), st.data())
+def test_any_event_twice_counts_once(history: History, data: st.DataObject) -> None:
+    again = data.draw(st.sampled_from(history.facts))
+    judgement = judge(load_protocol(), history.facts, [again, again], history.end)
+    assert [verdict.status for verdict in judgement.verdicts] == ["known", "known"]
+    assert judgement.accepted == ()
+
+
+def shown(seen: View) -> object:
+    """What a plan shows of a view."""
+    return seen.visits, seen.flags, seen.stop, seen.exit, seen.state, seen.status, seen.dispositions
+
+
+# 3. No notice key is ever queued twice; none is queued or waits after what makes it pointless.
+
+
+@looked_at
+@given(histories(), HOURS, HANDING)
+def test_no_key_is_ever_queued_twice(history: History, hours: list[int], handing: str) -> None:
+    service = Service(handing).live(history, [*instants(history, hours), history.end + 40 * DAY])
+    own = [event.id for event in service.log if event.own]
+    assert len(own) == len(set(own))
+
+
+@looked_at
+@given(histories(), HOURS, HANDING, st.booleans())
+def test_nothing_waits_to_be_sent_after_what_makes_it_pointless(
+    history: History, hours: list[int], handing: str, timely: bool
+) -> None:
+    service = Service(handing, no_pointless_notice)
+    service.live(history, [*instants(history, hours), history.end + 40 * DAY], timely=timely)
+
+
+def no_pointless_notice(service: Service, decision: Decision) -> None:
+    facts = standing(service.log)
+    for issue in service.unsent():
+        assert not list(pointless(issue.notice, facts, decision.seen)), issue.notice.notice
+
+
+def pointless(notice: NoticeIssued, facts: list[Event], seen: View) -> Iterator[str]:
+    """Why a notice must not be sent, judged from the facts; nothing when it may be."""
+    if notice.kind == "alert":
+        yield from pointless_alert(notice, facts)
+        return
+    planned = next(each for each in seen.visits if each.code == notice.visit)
+    if seen.exit:
+        yield "exited"
+    for event in facts:
+        if isinstance(event.data, Completed | Missed) and event.data.visit == notice.visit:
+            yield "recorded"
+    counted_from = (
+        planned.day if notice.step in ("T-14d", "T-7d", "T-3d", "T-1d", "T", "no-show") else planned.target
+    )
+    if not notice.notice.partition("#")[0].endswith(f"/{counted_from}"):
+        yield "T changed"
+    if notice.kind == "reminder" and notice.visit in INFUSIONS and (seen.open_flags or seen.stop):
+        yield "on hold or stopped"
+    if notice.until is not None and notice.until <= seen.now:
+        yield "too late"
+
+
+def pointless_alert(notice: NoticeIssued, facts: list[Event]) -> Iterator[str]:
+    about = next((event for event in facts if f"/{named(event.key)}" in f"{notice.notice}#"), None)
+    if about is None and notice.step not in ("stand-down", "disposition") and "itp:" not in notice.notice:
+        yield "its event is voided"
+    if notice.step in ("sae-20h", "sae-24h") and about:
+        reported_as = about.data.ae if isinstance(about.data, AdverseEvent) else about.id
+        if any(isinstance(event.data, SaeSubmitted) and event.data.ae == reported_as for event in facts):
+            yield "submitted"
+
+
+# 4. wake_at > now, or None after exit once no clock runs; every journey ends, or waits for a named person.
+
+
+@looked_at
+@given(histories(), HOURS)
+def test_the_next_wake_lies_ahead_or_nothing_is_left_to_do(history: History, hours: list[int]) -> None:
+    Service("at once", wake_ahead).live(history, [*instants(history, hours), history.end + 40 * DAY])
+
+
+def wake_ahead(service: Service, decision: Decision) -> None:
+    if decision.wake_at is not None:
+        assert decision.wake_at > decision.seen.now
+        return
+    assert decision.exited
+    assert not running_clocks(standing(service.log), decision.seen.now)
+
+
+def running_clocks(facts: list[Event], now: datetime) -> list[str]:
+    """The serious adverse events and pregnancies of the last 24 hours that are not submitted."""
+    submitted = {event.data.ae for event in facts if isinstance(event.data, SaeSubmitted)}
+    clocks: dict[str, datetime] = {}
+    for event in facts:
+        if isinstance(event.data, AdverseEvent) and event.data.serious:
+            clocks.setdefault(event.data.ae, event.time)
+            clocks[event.data.ae] = min(clocks[event.data.ae], event.time)
+        elif isinstance(event.data, Pregnancy):
+            clocks[event.id] = event.time
+    return [name for name, since in clocks.items() if name not in submitted and now < since + DAY]
+
+
+@looked_at
+@given(histories())
+def test_silence_ends_the_journey_or_waits_for_the_investigator_who_is_reminded(history: History) -> None:
+    """If nothing were ever recorded again: an exit, or an open question that is asked again and again."""
+    service = Service().live(history)
+    for _ in range(400):
+        if service.last and (service.last.seen.on_hold or service.last.seen.awaiting_disposition):
+            break
+        if service.wake is None:
+            assert service.last
+            assert service.last.exited
+            return
+        service.decide(service.wake)
+    assert service.last
+    asked_at = service.last.seen.now
+    service.until(asked_at + 25 * DAY)  # the longest holidays are nine days without work
+    asked = [
+        notice
+        for event, notice in service.notices()
+        if event.time > asked_at and notice.step.startswith(("decision-", "disposition"))
+    ]
+    assert any(notice.audience == "investigator" for notice in asked)
+
+
+# 6. An infusion is never proposed while on hold or after stop.
+
+
+@looked_at
+@given(histories(), HOURS, st.booleans())
+def test_an_infusion_is_never_proposed_on_hold_or_after_a_stop(
+    history: History, hours: list[int], timely: bool
+) -> None:
+    """Neither suggested, nor reminded of, nor escalated further, nor are its cells ordered."""
+    Service("at once", no_infusion_on_hold).live(history, instants(history, hours), timely=timely)
+
+
+def no_infusion_on_hold(service: Service, decision: Decision) -> None:
+    seen = decision.seen
+    if not (seen.open_flags or seen.stop):
+        return
+    assert [seen.suggested(each) for each in seen.visits if each.code in INFUSIONS] == [None] * 5
+    issued = [event.data for event in decision.events if isinstance(event.data, NoticeIssued)]
+    assert not [
+        each.notice
+        for each in issued
+        if each.visit in INFUSIONS and (each.kind == "reminder" or "dose" in each.facts)
+    ]
+
+
+# What the service recorded itself follows from the facts.
+
+
+@looked_at
+@given(histories(), HOURS, st.booleans())
+def test_every_decision_that_stands_follows_from_the_facts(
+    history: History, hours: list[int], timely: bool
+) -> None:
+    """A log without the service's own events gives the misses, flags, stop and exit that stand in it."""
+    Service("at once", derivable).live(history, instants(history, hours), timely=timely)
+
+
+def derivable(service: Service, decision: Decision) -> None:
+    facts = [event for event in service.log if not event.own]
+    seen = view(service.protocol, fold(service.protocol, facts), decision.seen.now)
+    assert shown(seen) == shown(decision.seen)
+    recorded = [entry.event.data for entry in service.folded().ledger.decisions.values() if entry.stands]
+    stops = [data.because for data in recorded if isinstance(data, TreatmentStopped)]
+    exits = [data.because for data in recorded if isinstance(data, Exited)]
+    misses = {data.visit for data in recorded if isinstance(data, Missed)}
+    assert misses == {each.code for each in seen.visits if each.missed_by_service}
+    assert sum(isinstance(data, Flagged) for data in recorded) == len(seen.flags)
+    assert stops == ([seen.stopped.event.reference] if seen.stopped else [])
+    assert exits == ([seen.exit.event.reference] if seen.exit else [])
+
+
+@looked_at
+@given(histories(), HOURS)
+def test_deciding_twice_at_one_instant_decides_nothing_more(history: History, hours: list[int]) -> None:
+    Service("now and then", decided_once).live(history, instants(history, hours))
+
+
+def decided_once(service: Service, decision: Decision) -> None:
+    handed = service.handed
+    assert (
+        decide(service.protocol, fold(service.protocol, service.log, handed), decision.seen.now).events == ()
+    )
+
+
+@looked_at
+@given(histories(), HOURS)
+def test_the_derivation_settles(history: History, hours: list[int]) -> None:
+    """What holds, derived once more from its own holds, stop and exit, is what holds."""
+    protocol = load_protocol()
+    subject = fold(protocol, history.facts)
+    for now in [history.end, *instants(history, hours)]:
+        seen = view(protocol, subject, now)
+        again = _derive(protocol, subject, now, _holds(seen.flags), seen.stop, seen.exit)
+        assert shown(again) == shown(seen)
+
+
+def test_a_void_is_never_of_the_service_about_a_persons_statement() -> None:
+    """The service voids its own decisions only."""
+    service = Journey().treated("2026-01-05")
+    service.until("2026-02-22 09:00")
+    service.done("INF3", "2026-01-27", at="2026-02-23")
+    assert {void.event.source for void in service.own(Voided)} == {"itp"}
