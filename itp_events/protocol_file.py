@@ -101,7 +101,7 @@ def _refusal(flaws: list[Finding], root: yaml.Node, name: str) -> BadProtocol:
 def _flaws(error: ValidationError, root: yaml.Node) -> list[Finding]:
     found = error.errors(include_url=False)
     # A misspelt field is unknown, and the right one is missing: the first of the two says what to mend.
-    unknown = [each for each in found if each["type"] == "extra_forbidden"]
+    unknown = [each for each in found if each["type"] in ("extra_forbidden", "invalid_key")]
     return [
         (_place(each["loc"], each["msg"], root), _problem(each["type"], each["msg"]))
         for each in unknown or found
@@ -123,6 +123,7 @@ def _problem(kind: str, message: str) -> str:
 _VALUE_ERROR = "Value error, "
 _PLAIN = {
     "extra_forbidden": "unknown field",
+    "invalid_key": "unknown field",
     "missing": "this field is required",
     "string_type": 'must be text; put it in quotes, as "1"',
     "model_type": "must be a mapping, as {name: value}",
