@@ -14,13 +14,16 @@ from prefect.events import DeploymentEventTrigger, DeploymentTriggerTypes, Trigg
 
 from flows.flow_runs import JOURNEY, RECORD_EVENT, Deployment, FlowRuns, PrefectSilent
 from flows.forms import FORMS
+from flows.publish import STUDY_BOARD
 from flows.record_event import INVESTIGATORS_ONLY, record_event
+from flows.study_board import study_board
 from flows.subject_journey import subject_journey
 from itp_events.events import FACT_TYPES
 
 FLOWS: dict[str, Flow[..., Any]] = {
     JOURNEY: subject_journey,
     RECORD_EVENT: record_event,
+    STUDY_BOARD: study_board,
     **{form.name: form for form in FORMS},
 }
 

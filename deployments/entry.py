@@ -13,6 +13,7 @@ from flows.forms import (
 )
 from flows.record_event import record_event
 from flows.runtime import use
+from flows.study_board import study_board
 from flows.subject_journey import subject_journey
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "enrol",
     "missed",
     "record_event",
+    "study_board",
     "subject_journey",
 ]
 

@@ -20,6 +20,8 @@ from deployments.rest import Rest
 from deployments.runner import Runner, shared_clients
 from deployments.waker import Waker
 from flows.flow_runs import JOURNEY, FlowRun, PrefectSilent
+from flows.publish import AT_ONCE as AT_ONCE_SHOWN
+from flows.publish import STUDY_BOARD, publisher
 from flows.runtime import Runtime
 from tasks.queries import SubjectRow, due_subjects
 from tasks.watch import ROUND, beat
@@ -28,6 +30,7 @@ BEAT_SECONDS = 1.0
 AHEAD_SECONDS = 2.0
 FIND_SECONDS = 2.0
 ASK_SECONDS = 10.0
+SHOW_SECONDS = 5.0
 DRAIN_SECONDS = 10.0
 HEARTBEAT_SECONDS = 10.0
 AT_ONCE = 200
@@ -46,6 +49,7 @@ class Round:
         self._runner = Runner(self.link.runs)
         self._waker = Waker(study, self.link, self._runner)
         self._rest = Rest()
+        self._publisher = publisher(study)
         self._held: dict[str, asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[Any]] = set()
         self._repairing = asyncio.Lock()
@@ -75,6 +79,7 @@ class Round:
         yield BEAT_SECONDS, self._hand_over_again
         yield ASK_SECONDS, self._run_others
         yield self._repair_seconds, self._repair
+        yield SHOW_SECONDS, self._publish
         yield HEARTBEAT_SECONDS, self._beat
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
@@ -130,6 +135,7 @@ class Round:
     async def _find_prefect(self) -> None:
         if await self.link.find():
             await self._repair()
+            await asyncio.to_thread(self._publisher.begin, self.link.deployments.get(STUDY_BOARD))
 
     async def _run_others(self) -> None:
         """Run what Prefect has due besides: events from forms, runs that somebody started or woke."""
@@ -157,6 +163,20 @@ class Round:
             await self.link.look_up()
             repair = Repair(self._study, self.link.runs, self.link.deployments[JOURNEY])
             await asyncio.to_thread(repair.all, self._runner.executing)
+
+    async def _publish(self) -> None:
+        """Bring up to date what Prefect shows of the study; nothing else waits for it."""
+        try:
+            while self.link.answers and not self._stop.is_set():
+                if await asyncio.to_thread(self._publisher.publish) < AT_ONCE_SHOWN:
+                    return
+        except PrefectSilent as reason:
+            log.info("Prefect's UI shows the study later: %s", reason)
+        except OperationalError:
+            raise
+        except Exception:
+            # What is only looked at must not stop the timers.
+            log.exception("What Prefect's UI shows of the study is not up to date.")
 
     async def _drain(self, beats: list[asyncio.Task[None]]) -> bool:
         begun = [*beats, *self._held.values(), *self._others]

@@ -267,4 +267,6 @@ def _tags(seen: View, duties: Iterable[Duty]) -> tuple[str, ...]:
         tags.append("escalated")
     if seen.on_hold:
         tags.append("on-hold")
+    if seen.on_hold or seen.awaiting_disposition:
+        tags.append("waits:investigator")
     return tuple(tags)

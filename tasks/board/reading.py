@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -124,6 +124,18 @@ def remember_artifact(store: Store, key: str, found: str) -> None:
     """Note which artifact shows a key."""
     with store.writing() as connection:
         _upsert(connection, shown_artifacts, shown_artifacts.c.key, key, {"id": found})
+
+
+def forget_shown(store: Store) -> None:
+    """Prefect was emptied: every page is behind, and none has been made."""
+    with store.writing() as connection:
+        connection.execute(shown_artifacts.delete())
+        connection.execute(cards.update().values(advanced_at=datetime.min.replace(tzinfo=UTC), shown_tags=[]))
+
+
+def with_drawing(board: Board, drawing: str | None) -> Board:
+    """The board with everybody's lanes drawn."""
+    return replace(board, drawing=drawing)
 
 
 def log_after(store: Store, code: str, seq: int) -> list[tuple[Event, datetime]]:

@@ -1,0 +1,183 @@
+"""Keeps what Prefect's UI shows of the study up to date: each subject's page, the board, the events.
+
+Never inside a door's answer or a wake: the service's round calls `publish` between them. What is behind is
+read from the study's database, so whatever moved a subject (a wake, a door, a repair) is shown, several
+moves at once are shown once, and what Prefect missed while it was down follows. A change costs one subject's
+page; the board is made anew from all cards at most once per `BOARD_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+
+from flows.flow_runs import PrefectSilent
+from flows.runtime import Runtime
+from flows.showcase import Showcase, refresh_on_trouble
+from tasks.board import drawings, links, reading
+from tasks.board.cards import Card, Story, card
+from tasks.board.happenings import Happening, happenings, standing
+from tasks.board.reading import Kept
+from tasks.board.study_page import study_page
+from tasks.board.subject_page import progress, subject_page
+from tasks.queries import subject
+
+STUDY_BOARD = "study-board"
+BOARD_SECONDS = 30.0
+AT_ONCE = 5
+# How long a subject is left alone that could not be shown, so that it does not keep the others waiting.
+REST_SECONDS = 300.0
+SILENT_SECONDS = 20.0
+# Prefect keeps events for a week: older news is no news.
+NEWS = timedelta(days=7)
+
+# The service's round, and the flow `study-board` that somebody started, in one process.
+_ONE_AT_A_TIME = threading.Lock()
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Publisher:
+    """Shows one study in one Prefect."""
+
+    study: Runtime
+    prefect: Showcase
+    _resting: dict[str, float] = field(default_factory=dict)
+    _board_at: float = field(default=float("-inf"))
+    _board_behind: bool = True
+    _board_of: date | None = None
+
+    def publish(self) -> int:
+        """Show up to `AT_ONCE` subjects that are behind, then the board when it is time; how many were shown.
+
+        Raises:
+            PrefectSilent: Prefect does not answer; what it was shown until then is shown.
+        """
+        with _ONE_AT_A_TIME:
+            return self._publish(self.study.clock.now())
+
+    def _publish(self, now: datetime) -> int:
+        codes = self._behind(now)
+        for code in codes:
+            self._try(code)
+        self._board_behind |= bool(codes) or self._today(now) != self._board_of
+        # The first board waits for every subject's page, to which it links.
+        waited = time.monotonic() - self._board_at >= BOARD_SECONDS
+        if self._board_behind and waited and len(codes) < AT_ONCE:
+            self.show_board(self.study.clock.now())
+        return len(codes)
+
+    def _behind(self, now: datetime) -> list[str]:
+        resting = {code for code, until in self._resting.items() if time.monotonic() < until}
+        codes = reading.stale(self.study.store, now, AT_ONCE + len(resting))
+        return [code for code in codes if code not in resting][:AT_ONCE]
+
+    def _try(self, code: str) -> None:
+        try:
+            self.show_subject(code, self.study.clock.now())
+            self._resting.pop(code, None)
+        except OperationalError:
+            raise
+        except PrefectSilent:
+            self._resting[code] = time.monotonic() + SILENT_SECONDS
+            raise
+        except Exception:
+            # What cannot be shown of one subject must stop neither the others nor the service.
+            self._resting[code] = time.monotonic() + REST_SECONDS
+            log.exception("%s cannot be shown; trying again in %g s", code, REST_SECONDS)
+
+    def show_subject(self, code: str, now: datetime) -> None:
+        """Show one subject: its page, its progress, its tags and what happened since it was shown last."""
+        store = self.study.store
+        row = subject(store, code)
+        assert row is not None, f"{code} has a card and no row"
+        story, before = reading.story(store, self.study.protocol, code, now), reading.kept(store, code)
+        drawing = self._drawing(story, before)
+        self._show_pages(story, drawing, row.flow_run_id)
+        shown = self._show_tags(story, before, row.flow_run_id)
+        told = self._tell(story, before, row.flow_run_id, now)
+        reading.keep(store, story, drawing, {"shown_tags": shown, **told}, now)
+
+    def show_board(self, now: datetime) -> None:
+        """Show the board of all cards, and the work lists around its date."""
+        store = self.study.store
+        began = time.monotonic()
+        cards = reading.all_cards(store)
+        board = reading.study_board(store, self.study.protocol, cards, now)
+        drawing = drawings.inline(drawings.swimmer(cards, board.today)) if cards else None
+        page = study_page(reading.with_drawing(board, drawing))
+        self._show(links.BOARD, "markdown", page, "Who needs what today, and how the study does.", None)
+        if self._board_of != board.today:
+            for each in links.WORK_LISTS:
+                self.prefect.save_search(each.search(board.today))
+        self._board_at, self._board_behind, self._board_of = began, False, board.today
+
+    def begin(self, board_flow: Any) -> None:
+        """Prefect has been found: offer the example automation; show everything to one that was emptied."""
+        if board_flow is not None:
+            self.prefect.ensure_automation(refresh_on_trouble(board_flow.id))
+        known = reading.artifact_id(self.study.store, links.BOARD)
+        if known and not self.prefect.has_artifact(known):
+            reading.forget_shown(self.study.store)
+        self._board_at, self._board_behind, self._board_of = float("-inf"), True, None
+
+    def _today(self, now: datetime) -> date:
+        return self.study.protocol.site("default").date_of(now)
+
+    def _drawing(self, story: Story, before: Kept | None) -> str:
+        """The drawing changes with the log alone: a wake that records nothing costs none."""
+        if before is not None and before.seq == story.seq and before.drawing:
+            return before.drawing
+        return drawings.inline(drawings.timeline(story))
+
+    def _show_pages(self, story: Story, drawing: str, run: str | None) -> None:
+        board = reading.artifact_id(self.study.store, links.BOARD)
+        page = subject_page(
+            story, drawing, links.artifact(board) if board else None, links.flow_run(run) if run else None
+        )
+        code = story.code
+        about = f"{code}: {story.decision.state}"
+        self._show(links.plan_key(code), "markdown", page, about, run)
+        self._show(links.progress_key(code), "progress", progress(story), about, run)
+
+    def _show(self, key: str, kind: str, data: Any, about: str, run: str | None) -> None:
+        known = reading.artifact_id(self.study.store, key)
+        if known and self.prefect.update_artifact(known, data, about):
+            return
+        reading.remember_artifact(
+            self.study.store, key, self.prefect.create_artifact(key, kind, data, about, run)
+        )
+
+    def _show_tags(self, story: Story, before: Kept | None, run: str | None) -> Sequence[str]:
+        """A door shows the new wait at once; the tags follow here."""
+        wanted = list(story.decision.tags)
+        shown = list(before.shown_tags) if before else []
+        if run is None or shown == wanted:
+            return shown
+        self.prefect.tag_if_there(run, wanted)
+        return wanted
+
+    def _tell(self, story: Story, before: Kept | None, run: str | None, now: datetime) -> dict[str, Any]:
+        made: Card = card(story)
+        seq, told = (before.told_seq, before.told) if before else (0, [])
+        new = reading.log_after(self.study.store, story.code, seq) if story.seq > seq else []
+        news = [(each, self._world(each)) for each in happenings(made, told, new, now)]
+        recent = self.study.clock.wall(now) - NEWS
+        self.prefect.tell(story.code, run, [pair for pair in news if pair[1] > recent])
+        return {"told_seq": max(story.seq, seq), "told": sorted(standing(made))}
+
+    def _world(self, happening: Happening) -> datetime:
+        return self.study.clock.wall(happening.at)
+
+
+def publisher(study: Runtime) -> Publisher:
+    """A publisher with a connection of its own to the study's Prefect."""
+    return Publisher(study, Showcase(study.prefect_api, 10.0))

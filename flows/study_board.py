@@ -1,0 +1,27 @@
+"""The board brought up to date at once: by a click on Run, or by an automation."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefect import State, flow
+from prefect.states import Completed
+
+from flows.publish import STUDY_BOARD, publisher
+from flows.runtime import current
+
+
+@flow(name=STUDY_BOARD, persist_result=False, retries=0)
+async def study_board() -> State:
+    """Bring the study's board up to date now; the service does so by itself every half minute."""
+    shown = await asyncio.to_thread(_show)
+    return Completed(name="Shown", message=f"{shown} subjects were behind")
+
+
+def _show() -> int:
+    study = current()
+    showing = publisher(study)
+    try:
+        return sum(iter(showing.publish, 0))
+    finally:
+        showing.prefect.close()

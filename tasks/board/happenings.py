@@ -1,0 +1,85 @@
+"""What happened to a subject, as events for those who watch: each once, under an id of its own.
+
+None bears the name of an event that people state: those are doors into the study (`itp.recorded.` stands
+before the name of one that has been recorded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from itp_events.events import Event, Exited, Flagged, Missed, NoticeIssued, TreatmentStopped
+from tasks.board.cards import Card
+
+SAFETY = "sae"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happened, at an instant (UTC), with what is known about it."""
+
+    name: str
+    key: str
+    at: datetime
+    details: dict[str, Any]
+
+    @property
+    def id(self) -> UUID:
+        """The same happening has the same id, however often it is told."""
+        return uuid5(NAMESPACE_URL, f"{self.name}:{self.key}")
+
+
+def standing(card: Card) -> dict[str, tuple[str, dict[str, Any]]]:
+    """What is wrong on a card, by key: told when it begins, and again when it comes back."""
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for visit in card["visits"]:
+        if visit["status"] == "overdue":
+            details = {"visit": visit["code"], "closed": visit["closes"]}
+            found[f"{card['code']}/{visit['code']}/overdue/{visit['closes']}"] = "itp.visit.overdue", details
+    for notice in card["undelivered"]:
+        found[f"{notice['key']}/undelivered"] = "itp.notice.undelivered", notice
+    return found
+
+
+def happenings(
+    card: Card, told: Collection[str], new: Iterable[tuple[Event, datetime]], now: datetime
+) -> Iterator[Happening]:
+    """What to tell: new lines of the log, and what stands on the card and was not told yet."""
+    for event, recorded_at in new:
+        if name := _name(event):
+            yield Happening(name, f"{event.source}:{event.id}", recorded_at, _details(event))
+    for key, (name, details) in standing(card).items():
+        if key not in told:
+            yield Happening(name, key, now, details)
+
+
+def _name(event: Event) -> str | None:
+    data = event.data
+    if not event.own:
+        return f"itp.recorded.{event.type.removeprefix('itp.')}"
+    if isinstance(data, NoticeIssued):
+        return _of_notice(data)
+    return "itp.visit.lapsed" if isinstance(data, Missed) else _OWN.get(type(data))
+
+
+def _of_notice(data: NoticeIssued) -> str | None:
+    if data.kind == "escalation":
+        return "itp.visit.escalated"
+    return "itp.safety.clock-started" if data.step == SAFETY and data.audience == "investigator" else None
+
+
+_OWN: dict[type, str] = {
+    Flagged: "itp.withdrawal.flagged",
+    TreatmentStopped: "itp.treatment.stopped",
+    Exited: "itp.subject.exited",
+}
+
+
+def _details(event: Event) -> dict[str, Any]:
+    details: dict[str, Any] = event.to_json()["data"]
+    # An enrolment's screening findings are no news for an event feed.
+    return {name: value for name, value in details.items() if name not in ("screening", "facts")}
