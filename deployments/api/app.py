@@ -7,9 +7,20 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from deployments.api import acknowledge, calendars, decide, events, health, metrics, subjects
+from deployments.api import (
+    acknowledge,
+    calendars,
+    decide,
+    events,
+    health,
+    leftovers,
+    metrics,
+    subjects,
+    webhook,
+)
 from deployments.api.parts import Parts
 from deployments.api.problems import handle_problems
+from deployments.api.redcap import door as redcap
 from deployments.api.schemas import components
 
 ABOUT = """Doors of the trial's visit service. Events come in once, whoever brings them how often; each is
@@ -21,7 +32,18 @@ def create_app(parts: Parts) -> FastAPI:
     """The application over an open study."""
     app = FastAPI(title="ITP visits", version="1", description=ABOUT, redoc_url=None, docs_url=None)
     app.state.parts = parts
-    for door in (events, subjects, calendars, health, metrics, acknowledge, decide):
+    for door in (
+        events,
+        subjects,
+        calendars,
+        health,
+        metrics,
+        acknowledge,
+        decide,
+        leftovers,
+        webhook,
+        redcap,
+    ):
         app.include_router(door.router)
     handle_problems(app)
     _describe(app)

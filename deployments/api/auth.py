@@ -80,10 +80,19 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _local(request: Request) -> Role:
+def is_local(request: Request, parts: Parts) -> bool:
+    """Whether a request comes from this machine, and no token is configured."""
+    return not parts.tokens.configured and _from_here(request)
+
+
+def _from_here(request: Request) -> bool:
     asked = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     client = request.client.host if request.client else ""
-    if not (is_loopback(client) and is_loopback(asked)):
+    return is_loopback(client) and is_loopback(asked)
+
+
+def _local(request: Request) -> Role:
+    if not _from_here(request):
         said = "no token is configured, so only this machine is served; make one with itp token new"
         raise _refuse(request, HTTPStatus.FORBIDDEN, "loopback", said)
     return LOCAL_ROLE

@@ -42,10 +42,14 @@ async def record_events(request: Request, parts: Given, role: Recorder) -> JSONR
     the status that all its events share, else 207. Of a void and its restatement in one array both are
     recorded or neither.
     """
-    stated = await read_json(request)
+    return await run_in_threadpool(answer_to, parts, await read_json(request), role)
+
+
+def answer_to(parts: Parts, stated: Any, role: Role, source: str | None = None) -> JSONResponse:
+    """Record one event or an array of them, given as JSON; all of one source, when it is given."""
     if not isinstance(stated, list):
-        return _one((await run_in_threadpool(take_in, parts, [stated], role))[0])
-    return _several(await run_in_threadpool(take_in, parts, _bounded(stated), role))
+        return _one(take_in(parts, [stated], role, source)[0])
+    return _several(take_in(parts, _bounded(stated), role, source))
 
 
 def _bounded(stated: list[Any]) -> list[Any]:
@@ -57,9 +61,11 @@ def _bounded(stated: list[Any]) -> list[Any]:
     return stated
 
 
-def take_in(parts: Parts, stated: Sequence[object], role: Role) -> list[dict[str, Any]]:
+def take_in(
+    parts: Parts, stated: Sequence[object], role: Role, source: str | None = None
+) -> list[dict[str, Any]]:
     """Record what is well-formed and permitted to the role; one result for each, in their order."""
-    read = [_read(each, role) for each in stated]
+    read = [_read(each, role, source) for each in stated]
     events = [each for each in read if isinstance(each, Event)]
     answers = parts.study.record(events, parts.study.clock.now()) if events else []
     parts.refusals.note(answers)
@@ -72,7 +78,7 @@ def take_in(parts: Parts, stated: Sequence[object], role: Role) -> list[dict[str
     ]
 
 
-def _read(value: object, role: Role) -> Event | ItpError:
+def _read(value: object, role: Role, source: str | None) -> Event | ItpError:
     try:
         event = parse_event(value)
     except ItpError as error:
@@ -80,6 +86,9 @@ def _read(value: object, role: Role) -> Event | ItpError:
     if isinstance(event.data, WithdrawalDecided) and not includes(role, "investigator"):
         said = f"only an investigator may state {event.type}; this request has the role {role}"
         return Problem(HTTPStatus.FORBIDDEN, "role", said)
+    if source is not None and event.source != source:
+        said = f"this sender states events of the source {source!r} only"
+        return Problem(HTTPStatus.FORBIDDEN, "source", said)
     return event
 
 

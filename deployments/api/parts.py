@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from deployments.api.follow import Follower
 from deployments.api.measures import Refusals
+from deployments.api.redcap.project import Project
 from deployments.api.tokens import Tokens
 from flows.runtime import Runtime
 from tasks.links import Links
@@ -23,7 +23,8 @@ class Parts:
     tokens: Tokens
     follower: Follower
     links: Links
-    data_dir: Path
+    redcap: Project | None
+    webhook_secrets: dict[str, str]
     refusals: Refusals = field(default_factory=Refusals)
 
 

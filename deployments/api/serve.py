@@ -6,8 +6,10 @@ from deployments.api.app import create_app
 from deployments.api.auth import is_loopback
 from deployments.api.follow import Follower
 from deployments.api.parts import Parts
+from deployments.api.redcap.project import Project
 from deployments.api.server import ApiServer
 from deployments.api.tokens import SETTING, Tokens
+from deployments.api.webhook import read_secrets
 from deployments.settings import Settings
 from flows.runtime import Runtime
 from itp_events.errors import BadInput
@@ -30,8 +32,9 @@ class Api:
                 "ITP_API_HOST",
             )
         assert study.channels.links is not None, "a study is opened with the links of its notices"
+        redcap, secrets = Project.from_settings(settings), read_secrets(settings.webhook_secrets)
         self._follower = Follower(study)
-        self.parts = Parts(study, tokens, self._follower, study.channels.links, settings.data_dir)
+        self.parts = Parts(study, tokens, self._follower, study.channels.links, redcap, secrets)
         self._server = ApiServer(create_app(self.parts), settings.api_host, settings.api_port)
 
     @property

@@ -105,7 +105,7 @@ def served(home: Path, **settings: Any) -> Iterator[Door]:
     """Open a study in `home` and serve it."""
     port = free_port()
     # Nothing listens on port 9: Prefect is silent, as a door must bear.
-    given = {"prefect_api_url": "http://127.0.0.1:9/api", "api_port": port, "data_dir": home} | settings
+    given: Json = {"prefect_api_url": "http://127.0.0.1:9/api", "api_port": port, "data_dir": home} | settings
     chosen = Settings(**given)
     study = open_study(chosen)
     api = Api(chosen, study)

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import httpx
-import vobject
+import vobject  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
 from itp_events.document import document
