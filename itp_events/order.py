@@ -138,6 +138,8 @@ def _not_after_exit(situation: Situation, event: Event) -> None:
     end = situation.seen.exit
     if end is None or isinstance(event.data, _AFTER_EXIT):
         return
+    if isinstance(event.data, Booked | Acknowledged) and event.time < end.at:
+        return  # they speak of what is to come, and the end was not known yet
     if situation.subject.place(event) > (end.on, end.at):
         raise Refused(
             "after-exit",
@@ -179,18 +181,26 @@ def _after_anchor(planned: PlannedVisit, on: date | None) -> None:
 
 def _booking(situation: Situation, event: Event) -> None:
     planned = situation.planned(as_data(event, Booked).visit)
-    _not_settled(planned)
-    if planned.outcome:
+    if _settled(planned, event.time):
+        _not_settled(planned)
         raise Refused("booking", f"{planned.code} counts as {planned.outcome}; there is nothing left to book")
+
+
+def _settled(planned: PlannedVisit, at: datetime) -> bool:
+    """Whether it was known at `at` how the visit ended. Who booked or acknowledged it earlier was in order,
+    also when the events of a whole year arrive in one file.
+    """
+    return planned.known_at is not None and planned.known_at <= at
 
 
 def _acknowledgement(situation: Situation, event: Event) -> None:
     data = as_data(event, Acknowledged)
     planned = situation.planned(data.visit)
-    _not_settled(planned)
+    settled = _settled(planned, event.time)
+    if settled:
+        _not_settled(planned)
     today = situation.subject.site.date_of(event.time)
-    answered = planned.known_at is not None and planned.known_at <= event.time
-    if not planned.firm or today <= planned.closes or (planned.outcome and answered):
+    if not planned.firm or today <= planned.closes or settled:
         raise Refused("acknowledgement", f"{planned.code} is not overdue; there is nothing to acknowledge")
     most = situation.protocol.ladder.acknowledged_at_most_days
     if data.until and not today <= data.until <= today + timedelta(days=most):

@@ -107,7 +107,7 @@ def _contact(life: Life, after: datetime, planned: PlannedVisit, number: int) ->
             _once(life, f"coming/{code}")
             days = life.draws.of(code, "contact", "day").randint(1, 7)
             day = life.site.workdays.on_or_after(scene.today + timedelta(days=days))
-            scene.plans.append(come(life, planned, day))
+            scene.plans.append(come(life, planned, day, scene.now))
 
     return Act(at, attempt)
 

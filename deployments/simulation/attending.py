@@ -36,13 +36,14 @@ def _arrange(life: Life, seen: View, planned: PlannedVisit) -> list[Act]:
     if acts and life.draws.happens(life.behaviour.booking.no_show, planned.code, "no-show"):
         days = life.behaviour.booking.comes_days_later.draw(life.draws.of(planned.code, "no-show", "days"))
         day = life.site.workdays.on_or_after(day + timedelta(days=max(1, round(days))))
-    return [*acts, come(life, planned, day)]
+    return [*acts, come(life, planned, day, seen.now)]
 
 
-def come(life: Life, planned: PlannedVisit, day: date) -> Act:
-    """The subject comes to a visit on a date, if it is still to be had then."""
-    target = planned.target
-    return Act(life.clinic(day, planned.code), lambda scene: _attend(scene, planned.code, target))
+def come(life: Life, planned: PlannedVisit, day: date, now: datetime) -> Act:
+    """The subject comes to a visit on a date, if it is still to be had then; not before `now`."""
+    code, target = planned.code, planned.target
+    at = max(life.clinic(day, code), now + timedelta(minutes=30))
+    return Act(at, lambda scene: _attend(scene, code, target))
 
 
 def _wished_day(life: Life, seen: View, planned: PlannedVisit) -> date:

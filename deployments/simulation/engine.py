@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol as Interface
 
 from deployments.simulation.answering import answer
@@ -37,6 +37,7 @@ from itp_events.subject import Subject, fold
 
 # Longer than any course: who has not ended by then waits for a person, and is left waiting.
 HORIZON = timedelta(days=730)
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class _Course:
         self.decision: Decision | None = None
         self.agenda: list[tuple[datetime, int, Act]] = []
         self.count = 0
+        self.now = datetime.min.replace(tzinfo=UTC)
         enrolled = enrolment_at(self.life, number, study.start)
         self.horizon = enrolled + HORIZON
         self._plan(Act(enrolled, enrol))
@@ -115,7 +117,8 @@ class _Course:
     def _plan(self, *acts: Act) -> None:
         for act in acts:
             self.count += 1
-            heapq.heappush(self.agenda, (act.at, self.count, act))
+            at = max(act.at, self.now).replace(microsecond=0) + _SECOND
+            heapq.heappush(self.agenda, (at, self.count, act))
 
     def _next(self) -> datetime | None:
         """The next instant at which somebody acts or the service asked to be woken; not in an outage."""
@@ -125,6 +128,7 @@ class _Course:
         return self.study.awake(min(ahead)) if ahead else None
 
     def _step(self, now: datetime) -> None:
+        self.now = now
         wake = self.decision.wake_at if self.decision else None
         accepted = self._act(now)
         if not accepted and (wake is None or wake > now):
