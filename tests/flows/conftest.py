@@ -1,0 +1,30 @@
+"""Prefect's engine in the test's own process, on the tests' shared server."""
+
+from collections.abc import Iterator
+
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+from deployments.apply import apply_deployments
+from flows.flow_runs import JOURNEY, Deployment, FlowRuns
+from tests.support.prefect_server import PrefectServer
+
+
+@pytest.fixture
+def runs(prefect_server: PrefectServer) -> Iterator[FlowRuns]:
+    """The server's flow runs; Prefect's own clients use the same server while the test runs."""
+    settings = {PREFECT_API_URL: prefect_server.api_url, PREFECT_LOGGING_TO_API_ENABLED: False}
+    with temporary_settings(settings):
+        flow_runs = FlowRuns(prefect_server.api_url, 30.0)
+        yield flow_runs
+        flow_runs.close()
+
+
+@pytest.fixture
+def journeys(runs: FlowRuns) -> Deployment:
+    """The deployment of the journeys."""
+    if runs.deployment(JOURNEY) is None:
+        apply_deployments()
+    deployment = runs.deployment(JOURNEY)
+    assert deployment is not None
+    return deployment

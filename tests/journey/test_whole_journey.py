@@ -1,0 +1,133 @@
+"""One subject from enrolment to month 12, through the running service, with a clock that runs fast."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, time
+
+import pytest
+
+from itp_events.events import Completed, NoticeIssued, NoticeSuperseded
+from itp_events.subject import fold
+from itp_events.view import view
+from tasks.queries import NoticeRow, handed, history, log_lines, notices_of
+from tests.support.service import SITE, Service, event
+
+CODE = "ITP-001"
+INFUSIONS = ["INF1", "INF2", "INF3", "INF4", "INF5"]
+FOLLOW_UP = ["FU-D14", "FU-M1", "FU-M2", "FU-M3", "FU-M6", "FU-M9", "FU-M12"]
+# What the protocol asks for before a visit, and to whom; the last day's reminder is for who is late.
+STEPS = {
+    "INF": {("T-7d", "coordinator"), ("T-3d", "cell-lab"), ("T-1d", "coordinator"), ("T", "coordinator")},
+    "FU-": {("T-14d", "coordinator"), ("T-3d", "coordinator"), ("T", "coordinator")},
+}
+
+
+def target(service: Service, visit: str) -> date:
+    """The visit's target date as it stands."""
+    study = service.study
+    now = study.clock.now()
+    subject = fold(study.protocol, history(study.store, CODE), handed(study.store, CODE))
+    return next(each.target for each in view(study.protocol, subject, now).visits if each.code == visit)
+
+
+def at_ten(day: date) -> datetime:
+    """Ten o'clock at the site: an hour after the day's reminders."""
+    return datetime.combine(day, time(10), SITE).astimezone(UTC)
+
+
+def wake_until(service: Service, instant: datetime) -> None:
+    """Let the subject be woken whenever something is due before an instant, then move the clock there."""
+    while (wake := service.subject(CODE).wake_at) is not None and wake < instant:
+        service.wait_for_wake(CODE, service.bring_forward(CODE, 0.2), timeout=40)
+    service.move_clock_to(instant)
+
+
+def complete(service: Service, visit: str, on: date) -> None:
+    """Record the visit as done, as `itp record` would, on the day itself."""
+    now = service.study.clock.now()
+    [answer] = service.record(event("visit.completed", CODE, now, {"visit": visit, "on": on.isoformat()}))
+    assert answer.status == "recorded", answer.error
+
+
+def decided(service: Service) -> Counter[tuple[str, str, str]]:
+    """Every reminder that was decided, sent or superseded: visit, step and audience."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for each in history(service.study.store, CODE):
+        if isinstance(each.data, NoticeIssued) and each.data.kind == "reminder":
+            found[each.data.visit or "", each.data.step, each.data.audience] += 1
+        elif isinstance(each.data, NoticeSuperseded):
+            _, visit, step, audience = each.data.notice.split("/")[:4]
+            found[visit, step, audience] += 1
+    return found
+
+
+def sent(service: Service) -> list[NoticeRow]:
+    """The notices that were handed over."""
+    return [row for row in notices_of(service.study.store, CODE) if row.handed_at is not None]
+
+
+@pytest.mark.timeout(900)
+def test_one_flow_run_carries_a_subject_from_enrolment_to_month_12(service: Service) -> None:
+    service.enrol(CODE, first_infusion_on="2026-01-09")
+    run = service.wait_for_run(CODE, service.is_shown(CODE), "to wait")
+    for visit in [*INFUSIONS, *FOLLOW_UP]:
+        day = target(service, visit)
+        wake_until(service, at_ten(day))
+        complete(service, visit, day)
+
+    ended = service.wait_for_run(CODE, lambda now: now.state_type == "COMPLETED", "to end", timeout=40)
+    assert ended.id == run.id
+    assert ended.state_name == "Completed"
+    row = service.subject(CODE)
+    assert (row.state, row.exited, row.wake_at) == ("Completed", True, None)
+
+    wanted = {(visit, *step) for visit in [*INFUSIONS, *FOLLOW_UP] for step in STEPS[visit[:3]]}
+    assert set(decided(service)) == wanted
+    assert set(decided(service).values()) == {1}
+    received = Counter(
+        (each.path.strip("/"), each.body["title"], each.body["message"]) for each in service.told(CODE)
+    )
+    assert received == Counter((row.audience, row.title, row.body) for row in sent(service))
+    assert set(received.values()) == {1}
+    assert reminded_too_late(service) == []
+
+
+def reminded_too_late(service: Service) -> list[str]:
+    """The reminders that were handed over after their visit had been recorded."""
+    lines = log_lines(service.study.store, CODE)
+    done = {
+        each.event.data.visit: each.recorded_at for each in lines if isinstance(each.event.data, Completed)
+    }
+    reminders = (row for row in sent(service) if row.kind == "reminder" and row.visit in done)
+    return [row.key for row in reminders if row.handed_at and row.handed_at > done[row.visit or ""]]
+
+
+@pytest.mark.timeout(900)
+def test_two_missed_visits_in_a_row_both_escalate(service: Service) -> None:
+    service.enrol(CODE, first_infusion_on="2026-01-05")
+    complete(service, "INF1", date(2026, 1, 5))
+    escalated: set[str | None] = set()
+    for _ in range(60):
+        service.wait_for_wake(CODE, service.bring_forward(CODE, 0.2), timeout=40)
+        escalated = {row.visit for row in sent(service) if row.step == "rung-1"}
+        if escalated >= {"INF2", "INF3"}:
+            break
+    assert escalated == {"INF2", "INF3"}
+    assert [row for row in sent(service) if row.step == "rung-1"] != []
+    told = [each.body["title"] for each in service.told(CODE)]
+    assert len(told) == len(sent(service))
+
+
+def test_death_ends_the_journey_of_a_subject_who_waits(running: Service) -> None:
+    code = "ITP-301"
+    running.enrol(code)
+    run = running.wait_for_run(code, running.is_shown(code), "to wait")
+    now = running.study.clock.now()
+    today = now.astimezone(SITE).date().isoformat()
+    report = {"ae": "ae-1", "term": "intracranial haemorrhage", "grade": 5, "serious": True, "related": False}
+    running.record(
+        event("adverse-event.reported", code, now, report | {"on": today}),
+        event("sae.submitted", code, now, {"ae": "ae-1", "on": today}),
+        event("subject.died", code, now, {"on": today}),
+    )
+    ended = running.wait_for_run(code, lambda shown: shown.state_type == "COMPLETED", "to end", timeout=40)
+    assert (ended.id, ended.state_name) == (run.id, "Withdrawn: DEATH")
