@@ -107,7 +107,8 @@ def _units(protocol: Protocol, log: Sequence[Event], batch: Sequence[Event]) -> 
             units.append((_unit_place(places, batch, position, other), [position, other]))
         elif position not in restated:
             units.append((places[position], [position]))
-    return [unit for _, unit in sorted(units)]
+    # A pair whose wrong event comes in the same batch has that event's place, and goes behind it.
+    return [unit for _, unit in sorted(units, key=lambda each: (each[0], len(each[1])))]
 
 
 def _unit_place(places: dict[int, _Place], batch: Sequence[Event], void: int, restated: int) -> _Place:
@@ -117,7 +118,9 @@ def _unit_place(places: dict[int, _Place], batch: Sequence[Event], void: int, re
 
 
 def _place(site: Site, event: Event, position: int) -> _Place:
-    return happened(site, event), event.time.astimezone(UTC), position
+    # Nothing can be judged before the enrolment, not even what happened between consent and that day.
+    on = date.min if isinstance(event.data, Enrolled) else happened(site, event)
+    return on, event.time.astimezone(UTC), position
 
 
 def _site(protocol: Protocol, events: Sequence[Event]) -> Site:
@@ -128,13 +131,15 @@ def _site(protocol: Protocol, events: Sequence[Event]) -> Site:
 def _pairs(log: Sequence[Event], batch: Sequence[Event]) -> dict[int, int]:
     """Which void of a batch (position) goes with which restatement of the same batch."""
     known = {event.key: event for event in [*log, *batch]}
+    reported = sorted(range(len(batch)), key=lambda position: (batch[position].time, position))
     pairs: dict[int, int] = {}
-    for position, event in enumerate(batch):
-        target = known.get(voided_key(event)) if isinstance(event.data, Voided) else None
+    for position in reported:
+        void = batch[position]
+        target = known.get(voided_key(void)) if isinstance(void.data, Voided) else None
         if target is None:
             continue
-        for other, candidate in enumerate(batch):
-            if other not in pairs.values() and _restates(candidate, target):
+        for other in reported:
+            if other not in pairs.values() and _restates(batch[other], target):
                 pairs[position] = other
                 break
     return pairs

@@ -9,6 +9,8 @@ from itp_events.events import Event, parse_event
 from itp_events.intake import Judgement
 from tests.support.study import Json, Study
 
+FEVER: Json = {"ae": "AE-1", "term": "Fever", "grade": 2, "serious": False, "related": False}
+
 
 @pytest.fixture
 def study() -> Study:
@@ -222,3 +224,35 @@ def test_an_event_and_its_void_may_come_in_one_batch(study: Study) -> None:
         fresh.log = list(study.log)
         assert set(statuses(fresh.judge(*order))) == {"accepted"}, [each.id for each in order]
         assert fresh.plan("2026-01-15").visit("INF2")["on"] == "2026-01-13"
+
+
+def test_a_pair_goes_behind_the_wrong_event_that_comes_with_it(study: Study) -> None:
+    wrong = study.event("itp.subject.died", "2026-01-12", "2026-01-12")
+    void = study.void(wrong, "2026-01-13")
+    again = study.event("itp.subject.died", "2026-01-10", "2026-01-13")
+    for order in permutations((wrong, void, again)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        assert fresh.judge(*order).accepted == (wrong, void, again), [each.id for each in order]
+
+
+def test_each_of_two_voids_goes_with_the_restatement_reported_next(study: Study) -> None:
+    one = study.event("itp.visit.completed", "2026-01-12", "2026-01-12", visit="INF2")
+    void_one = study.void(one, "2026-01-13 10:00")
+    two = completed(study, "INF2", "2026-01-11", "2026-01-13")
+    void_two = study.void(two, "2026-01-14 10:00")
+    three = completed(study, "INF2", "2026-01-13", "2026-01-14")
+    for order in permutations((one, void_one, two, void_two, three)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        assert set(statuses(fresh.judge(*order))) == {"accepted"}, [each.id for each in order]
+        assert fresh.folded().completed["INF2"] == three
+
+
+def test_what_happened_between_consent_and_enrolment_may_come_with_the_enrolment() -> None:
+    study = Study()
+    enrolment = study.enrolment("2026-01-05")
+    before = study.event("itp.adverse-event.reported", "2026-01-03", "2026-01-05", **FEVER)
+    for order in permutations((before, enrolment)):
+        fresh = Study()
+        assert fresh.judge(*order).accepted == (enrolment, before)
