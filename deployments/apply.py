@@ -12,6 +12,7 @@ from prefect import Flow
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger, DeploymentTriggerTypes, TriggerTypes
 
+from flows.daily_digest import DAILY_DIGEST, daily_digest
 from flows.flow_runs import JOURNEY, RECORD_EVENT, Deployment, FlowRuns, PrefectSilent
 from flows.forms import FORMS
 from flows.publish import STUDY_BOARD
@@ -24,6 +25,7 @@ FLOWS: dict[str, Flow[..., Any]] = {
     JOURNEY: subject_journey,
     RECORD_EVENT: record_event,
     STUDY_BOARD: study_board,
+    DAILY_DIGEST: daily_digest,
     **{form.name: form for form in FORMS},
 }
 

@@ -2,6 +2,7 @@
 
 from deployments.settings import load_settings
 from deployments.study import open_study
+from flows.daily_digest import daily_digest
 from flows.forms import (
     acknowledge,
     adverse_event,
@@ -22,6 +23,7 @@ __all__ = [
     "book",
     "complete",
     "contact_attempt",
+    "daily_digest",
     "enrol",
     "missed",
     "record_event",

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from deployments.apply import FLOWS
+from deployments.digests import Digests
 from deployments.link import PrefectLink
 from deployments.repair import Repair
 from deployments.rest import Rest
@@ -31,6 +32,7 @@ AHEAD_SECONDS = 2.0
 FIND_SECONDS = 2.0
 ASK_SECONDS = 10.0
 SHOW_SECONDS = 5.0
+DIGEST_SECONDS = 20.0
 DRAIN_SECONDS = 10.0
 HEARTBEAT_SECONDS = 10.0
 AT_ONCE = 200
@@ -50,6 +52,7 @@ class Round:
         self._waker = Waker(study, self.link, self._runner)
         self._rest = Rest()
         self._publisher = publisher(study)
+        self._digests = Digests(study, self.link, self._runner)
         self._held: dict[str, asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[Any]] = set()
         self._repairing = asyncio.Lock()
@@ -80,6 +83,7 @@ class Round:
         yield ASK_SECONDS, self._run_others
         yield self._repair_seconds, self._repair
         yield SHOW_SECONDS, self._publish
+        yield DIGEST_SECONDS, self._digests.send_due
         yield HEARTBEAT_SECONDS, self._beat
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:

@@ -106,6 +106,13 @@ class FlowRuns:
         path = f"/deployments/{deployment.id}/create_flow_run"
         return _flow_run(self._call("POST", path, run | {"tags": list(tags)}))
 
+    def create_named(
+        self, deployment: Deployment, name: str, parameters: dict[str, Any], state: State
+    ) -> FlowRun:
+        """Create the one run of this name, or answer with the one there is."""
+        run = {"name": name, "idempotency_key": name, "parameters": parameters, "state": state}
+        return _flow_run(self._call("POST", f"/deployments/{deployment.id}/create_flow_run", run))
+
     def propose(self, run: UUID, state: State) -> bool:
         """Propose a state; whether Prefect accepted it."""
         answer = self._call("POST", f"/flow_runs/{run}/set_state", {"state": state}, absent_is_none=True)

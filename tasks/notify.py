@@ -152,7 +152,9 @@ def _claim(connection: sa.Connection, office: Office, code: str | None, at: Mome
             row for row in pending if row.notice == notice.key and row.next_at and row.next_at <= at.wall
         ]
         if ready:
-            yield from _take(connection, office.channels, notice, site, ready, at)
+            # A digest is about a site, not about a subject.
+            where = office.protocol.site(notice.facts["site"]) if "site" in notice.facts else site
+            yield from _take(connection, office.channels, notice, where, ready, at)
 
 
 def _useful(connection: sa.Connection, notices: Sequence[NoticeRow], now: datetime) -> list[NoticeRow]:
@@ -188,7 +190,7 @@ def _pending(
 def _recipients(channels: Channels, notice: NoticeRow, site_code: str) -> list[Recipient]:
     if notice.step == outages.STEP:
         return outages.told(channels, notice.facts)
-    return channels.of(notice.audience, site_code)
+    return channels.of(notice.audience, notice.facts.get("site", site_code))
 
 
 def _take(

@@ -34,6 +34,8 @@ FACTS = frozenset(
         *("ae", "term", "grade", "hours", "deadline", "criterion", "decode", "unmet", "age_years"),
         # the service's own alert about a channel
         *("channel", "since", "failures", "error"),
+        # the daily digest of a site
+        *("site", "today", "week", "overdue", "waiting"),
     }
 )
 DOSE = frozenset(

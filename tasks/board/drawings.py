@@ -101,6 +101,7 @@ def _windows(axes: Axes, story: Story) -> None:
     _tidy(axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper right", fontsize=8, framealpha=1)
+    axes.use_sticky_edges = False
     axes.margins(x=0.02)
 
 

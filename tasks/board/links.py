@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 BOARD = "study-board"
-BEFORE = timedelta(days=700)
-AFTER = timedelta(days=30)
+BEFORE = timedelta(days=430)
+AFTER = timedelta(days=300)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def study_page(board: Board) -> str:
             _section("Waiting for the investigator", _investigator(board)),
             _section("Safety reports to submit", _clocks(board)),
             _section("Overdue visits", _overdue(board)),
-            _section("Today", _on(board, 0, 0) or "No visit is planned for today."),
+            _section("Today", _on(board, None, 0) or "No visit is waited for today."),
             _section(f"The next {AHEAD_DAYS} days", _on(board, 1, AHEAD_DAYS)),
             _section("Notices that did not arrive", _undelivered(board)),
             _section("Enrolment, by phase", _phases(board)),
@@ -175,9 +175,10 @@ def _at(board: Board, instant: datetime) -> str:
     return f"{day(local.date())} {local:%H:%M}"
 
 
-def _on(board: Board, first: int, last: int) -> str:
-    """The visits whose booked or target date lies so many days ahead."""
-    begin, end = ((board.today + timedelta(days=ahead)).isoformat() for ahead in (first, last))
+def _on(board: Board, first: int | None, last: int) -> str:
+    """The visits whose booked or target date lies so many days ahead; first None: all that have come."""
+    begin = (board.today + timedelta(days=first)).isoformat() if first else ""
+    end = (board.today + timedelta(days=last)).isoformat()
     found = [
         (visit["day"], card["code"], card, visit)
         for card, visit in board.visits("upcoming", "open")
@@ -188,7 +189,7 @@ def _on(board: Board, first: int, last: int) -> str:
             day(date.fromisoformat(on)),
             board.subject(card),
             visit["code"],
-            _agreed(card, visit),
+            _agreed(board, card, visit),
             _window(visit),
         )
         for on, _, card, visit in sorted(found, key=lambda row: row[:2])
@@ -196,9 +197,14 @@ def _on(board: Board, first: int, last: int) -> str:
     return _rows(board, ("Date", "Subject", "Visit", "Agreed", "Window"), rows)
 
 
-def _agreed(card: Card, visit: VisitLine) -> str:
+def _agreed(board: Board, card: Card, visit: VisitLine) -> str:
+    today = board.today.isoformat()
     if card["flags"]:
         return "on hold"
+    if visit["closes"] == today:
+        return "**last day**"
+    if visit["day"] < today:
+        return "booked, not recorded" if visit["booked"] else "target passed"
     return "booked" if visit["booked"] else "target, not booked"
 
 

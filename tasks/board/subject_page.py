@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 
 from itp_events.duties import Duty
-from itp_events.explain import basis, day, days
+from itp_events.explain import day, days, offset
 from itp_events.protocol import Site
 from itp_events.response import responses
 from itp_events.windows import PlannedVisit
@@ -101,7 +101,7 @@ def _coming(story: Story, planned: PlannedVisit) -> str:
 
 
 def _plan(story: Story) -> str:
-    columns = ("Visit", "Status", "Target", "Window", "Done", "Deviation", "Why these dates")
+    columns = ("Visit", "Status", "Target", "Window", "Done", "Deviation", "Why")
     return table(columns, (_visit(planned, story.seen.today) for planned in story.seen.visits))
 
 
@@ -116,8 +116,16 @@ def _visit(planned: PlannedVisit, today: date) -> tuple[str, ...]:
         days(planned.opens, planned.closes) + (ASSUMED if rule.window == "assumption" else ""),
         day(planned.on) if planned.on else booked,
         _deviation(planned.deviation_days),
-        plain(basis(planned)),
+        _why(planned),
     )
+
+
+def _why(planned: PlannedVisit) -> str:
+    """What the dates hang on, short enough for a cell; `itp show` says it in a sentence."""
+    anchor = planned.anchor
+    on = f"{anchor.on.day} {anchor.on:%b}"
+    words = {"actual": on, "planned": f"missed, target {on}", "projected": f"if on {on}"}
+    return f"{offset(planned.visit)} {anchor.code} ({words[anchor.basis]})"
 
 
 def _dated(value: date, source: str) -> str:
@@ -131,12 +139,15 @@ def _deviation(value: int | None) -> str:
 
 
 def _next(story: Story) -> str:
-    seen = story.seen
-    ahead = sorted(
-        (duty for duty in story.decision.duties if duty.due > seen.now), key=lambda d: (d.due, d.key)
-    )
-    rows = (_duty(seen.subject.site, duty) for duty in ahead[:NEXT_SHOWN])
-    return table(("When (site)", "Visit", "What", "To"), rows)
+    seen, site = story.seen, story.seen.subject.site
+    duties = [(each.due, _duty(site, each)) for each in story.decision.duties if each.due > seen.now]
+    lapses = [
+        (at, (at_site(site, at), planned.code, "counts as missed", ""))
+        for planned in seen.visits
+        if planned.outcome is None and planned.firm and planned.climb and (at := planned.climb.missed_at)
+    ]
+    ahead = sorted([*duties, *lapses], key=lambda row: row[0])
+    return table(("When (site)", "Visit", "What", "To"), [row for _, row in ahead[:NEXT_SHOWN]])
 
 
 def _duty(site: Site, duty: Duty) -> tuple[str, ...]:

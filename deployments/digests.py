@@ -1,0 +1,52 @@
+"""Sends each site's digest at its time: through a flow run, or without Prefect when it is down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import date
+
+from deployments.link import PrefectLink
+from deployments.runner import Runner
+from flows.daily_digest import DAILY_DIGEST, daily_digest, send_digest
+from flows.flow_runs import PrefectSilent, scheduled
+from flows.runtime import Runtime
+from tasks import digest
+
+log = logging.getLogger(__name__)
+
+
+class Digests:
+    """Sends the digests that are due; the outbox knows each by site, date and audience, so it goes once."""
+
+    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner) -> None:
+        self._study = study
+        self._link = link
+        self._runner = runner
+
+    async def send_due(self) -> None:
+        """Send the digests whose time has come."""
+        for site, day in await self._due():
+            await self._by_flow_run(site, day)
+        for site, _ in await self._due():
+            await asyncio.to_thread(send_digest, self._study, site)
+
+    async def _due(self) -> list[tuple[str, date]]:
+        return await asyncio.to_thread(
+            digest.due, self._study.store, self._study.protocol, self._study.clock.now()
+        )
+
+    async def _by_flow_run(self, site: str, day: date) -> None:
+        deployment = self._link.deployments.get(DAILY_DIGEST)
+        if deployment is None:
+            return
+        clock = self._study.clock
+        world = clock.wall(clock.now())
+        name = f"digest {site} {day}"
+        try:
+            run = await asyncio.to_thread(
+                self._link.runs.create_named, deployment, name, {"site": site}, scheduled(world)
+            )
+            await self._runner.run(daily_digest, run, world)
+        except PrefectSilent as reason:
+            log.info("The digest of site %s goes out without a flow run: %s", site, reason)

@@ -1,0 +1,30 @@
+"""The daily digest of one site, at 08:30 site time on working days, as a flow run."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefect import State, flow
+from prefect.states import Completed
+
+from flows.runtime import Runtime, current
+from tasks import digest
+
+DAILY_DIGEST = "daily-digest"
+
+
+@flow(name=DAILY_DIGEST, persist_result=False, retries=0)
+async def daily_digest(site: str) -> State:
+    """Send a site's digest of today, once, and only if there is something to say."""
+    sent = await asyncio.to_thread(send_digest, current(), site)
+    if sent:
+        return Completed(name="Sent", message=f"to {', '.join(key.rpartition('/')[2] for key in sent)}")
+    return Completed(name="Nothing to send", message="sent before, or nothing to say")
+
+
+def send_digest(study: Runtime, site: str) -> list[str]:
+    """Put a site's digest of today into the outbox and hand it over; the keys of what there was to say."""
+    posted = digest.post(study.store, study.protocol, site, study.clock.now())
+    if posted:
+        study.hand_over()
+    return posted

@@ -1,0 +1,161 @@
+"""The daily digest: at 08:30 site time on working days, what a site's people need today, in one notice each.
+
+It goes through the same outbox as every notice: one row for each site, date and audience, whoever asks how
+often. When there is nothing to say the row says so, and nothing is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from itp_events.document import instant
+from itp_events.protocol import Protocol
+from tasks.board.cards import Card, VisitLine
+from tasks.board.reading import fresh_cards
+from tasks.schema import notices, subjects
+from tasks.store import Store
+
+STEP = "digest"
+AT = time(8, 30)
+AUDIENCES = ("coordinator", "investigator")
+NOTHING = "nothing to say"
+# Rungs from which an overdue visit waits for the investigator too.
+ESCALATED = ("investigator", "sponsor")
+
+Content = dict[str, list[dict[str, Any]]]
+
+
+def due(store: Store, protocol: Protocol, now: datetime) -> list[tuple[str, date]]:
+    """The sites, with their dates, whose digest's time has come and which has not been made yet."""
+    with store.reading() as connection:
+        sites = list(connection.scalars(sa.select(subjects.c.site).distinct().order_by(subjects.c.site)))
+        waiting = [
+            (code, protocol.site(code).date_of(now)) for code in sites if _time_has_come(protocol, code, now)
+        ]
+        known = _known(connection, [key(*each, AUDIENCES[0]) for each in waiting])
+    return [each for each in waiting if key(*each, AUDIENCES[0]) not in known]
+
+
+def key(site: str, day: date, audience: str) -> str:
+    """The digest's key in the outbox."""
+    return f"{STEP}/{site}/{day}/{audience}"
+
+
+def _time_has_come(protocol: Protocol, code: str, now: datetime) -> bool:
+    site = protocol.site(code)
+    today = site.date_of(now)
+    return site.workdays.is_working(today) and site.at(today, AT) <= now
+
+
+def _known(connection: sa.Connection, keys: Sequence[str]) -> set[str]:
+    return set(connection.scalars(sa.select(notices.c.key).where(notices.c.key.in_(keys))))
+
+
+def post(store: Store, protocol: Protocol, site: str, now: datetime) -> list[str]:
+    """Put a site's digest of today into the outbox, for each audience once; the keys of those with news."""
+    today = protocol.site(site).date_of(now)
+    cards = [card for card in fresh_cards(store, protocol, now) if card["site"] == site]
+    rows = [
+        _row(protocol, site, today, audience, content(cards, audience, today), now) for audience in AUDIENCES
+    ]
+    return store.write(lambda connection: _post(connection, rows))
+
+
+def _post(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[str]:
+    known = _known(connection, [row["key"] for row in rows])
+    new = [row for row in rows if row["key"] not in known]
+    if new:
+        connection.execute(notices.insert(), new)
+    return [row["key"] for row in new if row["status"] == "queued"]
+
+
+def _row(
+    protocol: Protocol, site: str, today: date, audience: str, said: Content, now: datetime
+) -> dict[str, Any]:
+    where = protocol.site(site)
+    news = any(said.values())
+    return {
+        "key": key(site, today, audience),
+        "kind": "reminder",
+        "step": STEP,
+        "audience": audience,
+        "due": where.at(today, AT),
+        "until": where.midnight(today + timedelta(days=1)),
+        "facts": {"site": site, "on": today.isoformat(), **said},
+        "queued_at": now,
+        "status": "queued" if news else "withdrawn",
+        "reason": None if news else NOTHING,
+        "settled_at": None if news else now,
+    }
+
+
+def content(cards: Sequence[Card], audience: str, today: date) -> Content:
+    """What the digest says to an audience of a site, from its subjects' cards; dates as YYYY-MM-DD."""
+    waiting = list(_waiting(cards))
+    if audience == "investigator":
+        overdue = [row for row in _overdue(cards, today) if row["rung"] in ESCALATED]
+        return {"today": [], "week": [], "overdue": overdue, "waiting": waiting}
+    sunday = today + timedelta(days=7 - today.isoweekday())
+    return {
+        "today": list(_planned(cards, date.min, today)),
+        "week": list(_planned(cards, today + timedelta(days=1), sunday)),
+        "overdue": list(_overdue(cards, today)),
+        "waiting": [],
+    }
+
+
+def _visits(cards: Sequence[Card], *statuses: str) -> Iterator[tuple[Card, VisitLine]]:
+    for card in cards:
+        for visit in card["visits"]:
+            if visit["status"] in statuses:
+                yield card, visit
+
+
+def _planned(cards: Sequence[Card], first: date, last: date) -> Iterator[dict[str, Any]]:
+    found = [
+        (visit["day"], card["code"], card, visit)
+        for card, visit in _visits(cards, "upcoming", "open")
+        if visit["firm"] and first.isoformat() <= visit["day"] <= last.isoformat() and not card["exit"]
+    ]
+    for _, _, card, visit in sorted(found, key=lambda row: row[:2]):
+        names = ("day", "closes", "booked")
+        held = bool(card["flags"])
+        yield {"subject": card["code"], "visit": visit["code"], "held": held} | {n: visit[n] for n in names}  # type: ignore[literal-required]
+
+
+def _overdue(cards: Sequence[Card], today: date) -> Iterator[dict[str, Any]]:
+    for card, visit in sorted(
+        _visits(cards, "overdue"), key=lambda pair: (pair[1]["closes"], pair[0]["code"])
+    ):
+        late = (today - date.fromisoformat(visit["closes"])).days
+        yield {"subject": card["code"], "visit": visit["code"], "days": late, "rung": visit["rung"]}
+
+
+def _waiting(cards: Sequence[Card]) -> Iterator[dict[str, Any]]:
+    """What waits for the investigator: reports with their deadline, decisions, dispositions."""
+    for card in cards:
+        for clock in card["clocks"]:
+            yield {"subject": card["code"], "what": "report", "about": clock["what"], "by": clock["deadline"]}
+        for flag in card["flags"]:
+            yield {
+                "subject": card["code"],
+                "what": "flag",
+                "about": flag["criterion"],
+                "since": flag["since"],
+            }
+        if card["disposition"]:
+            yield {
+                "subject": card["code"],
+                "what": "disposition",
+                "about": "",
+                "since": card["visits"][-1]["closes"],
+            }
+
+
+def at(protocol: Protocol, site: str, day: date) -> str:
+    """When a site's digest of a date is due, in UTC."""
+    return instant(protocol.site(site).at(day, AT))

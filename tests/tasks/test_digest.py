@@ -1,0 +1,105 @@
+"""The daily digest: once for each site, date and audience, and only when there is something to say."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from itp_events.protocol_file import load_protocol
+from tasks import digest
+from tasks.queries import notices_of
+from tests.support import Receiver
+from tests.support.study import Study
+from tests.tasks.desk import Desk
+
+# Tuesday 3 February 2026 at the site (Asia/Shanghai); 08:30 there is 00:30 UTC.
+TUESDAY = datetime(2026, 2, 3, tzinfo=UTC)
+HALF_PAST_EIGHT = TUESDAY + timedelta(minutes=30)
+SITE = load_protocol().site("01")
+
+
+def post(desk: Desk, now: datetime) -> list[str]:
+    return digest.post(desk.store, desk.protocol, "01", now)
+
+
+def overdue(desk: Desk, study: Study) -> None:
+    """INF3 was due until 29 January and nothing is recorded."""
+    desk.take(study.enrol("2026-01-05"), study.done("INF1", "2026-01-05"), study.done("INF2", "2026-01-12"))
+    desk.wake("ITP-001", HALF_PAST_EIGHT - timedelta(hours=1))
+
+
+def test_a_digest_is_due_from_half_past_eight_at_the_site(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol("2026-01-05"))
+    found = [
+        digest.due(desk.store, desk.protocol, HALF_PAST_EIGHT + timedelta(minutes=late)) for late in (-1, 0)
+    ]
+    assert found == [[], [("01", TUESDAY.date())]]
+
+
+def test_there_is_no_digest_on_a_day_off(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol("2026-01-05"))
+    saturday = HALF_PAST_EIGHT + timedelta(days=4)
+    assert not SITE.workdays.is_working(saturday.date())
+    assert digest.due(desk.store, desk.protocol, saturday) == []
+
+
+def test_a_digest_is_made_once_however_often_it_is_asked_for(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    assert post(desk, HALF_PAST_EIGHT) == [
+        "digest/01/2026-02-03/coordinator",
+        "digest/01/2026-02-03/investigator",
+    ]
+    assert post(desk, HALF_PAST_EIGHT + timedelta(hours=1)) == []
+    assert digest.due(desk.store, desk.protocol, HALF_PAST_EIGHT + timedelta(hours=1)) == []
+
+
+def test_nothing_to_say_nothing_sent(desk: Desk, study: Study, told: Receiver) -> None:
+    desk.take(study.enrol("2026-01-05"))
+    desk.take(study.withdrew("2026-01-06"))
+    desk.hand_over(study.instant("2026-01-06 12:00"), None)
+    told.requests.clear()
+    assert post(desk, HALF_PAST_EIGHT) == []
+    desk.hand_over(HALF_PAST_EIGHT, None)
+    assert told.requests == []
+    assert {notice.status for notice in notices_of(desk.store, None)} == {"withdrawn"}
+    assert digest.due(desk.store, desk.protocol, HALF_PAST_EIGHT + timedelta(hours=3)) == []
+
+
+def test_the_coordinator_hears_what_is_overdue_today_and_this_week(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    post(desk, HALF_PAST_EIGHT)
+    (coordinator,) = [each for each in notices_of(desk.store, None) if each.audience == "coordinator"]
+    rows = [(row["subject"], row["visit"]) for row in coordinator.facts["overdue"]]
+    assert rows == [("ITP-001", "INF3")]
+    assert coordinator.facts["waiting"] == []
+
+
+def test_an_investigator_hears_only_what_waits_for_them(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol("2026-02-03", at="2026-02-03 08:00"))
+    desk.take(study.medication("rescue", "2026-02-03", at="2026-02-03 08:10"))
+    post(desk, HALF_PAST_EIGHT)
+    (investigator,) = [each for each in notices_of(desk.store, None) if each.audience == "investigator"]
+    assert [row["about"] for row in investigator.facts["waiting"]] == ["rescue-medication"]
+    assert investigator.facts["today"] == investigator.facts["week"] == []
+
+
+def test_a_digest_that_could_not_leave_on_its_day_is_not_sent_the_next(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    post(desk, HALF_PAST_EIGHT)
+    assert [
+        each for each in desk.hand_over(HALF_PAST_EIGHT + timedelta(days=1), None) if "digest" in each.notice
+    ] == []
+
+
+def test_a_digest_reaches_the_people_of_its_site(
+    desk: Desk, study: Study, receiver: Receiver, tmp_path: Path
+) -> None:
+    names = ("coordinator-01", "coordinator-02", "investigator")
+    desk.configure(tmp_path / "apprise.txt", *(f"{name}={receiver.apprise_url(name)}" for name in names))
+    overdue(desk, study)
+    desk.hand_over(HALF_PAST_EIGHT, None)
+    receiver.requests.clear()
+    post(desk, HALF_PAST_EIGHT)
+    desk.hand_over(HALF_PAST_EIGHT, None)
+    (request,) = receiver.at("coordinator-01")
+    assert "ITP-001 INF3" in request.body["message"]
+    assert receiver.at("coordinator-02") == []
+    assert len(receiver.at("investigator")) == 1
