@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from deployments.cli.finding import Finding, Surroundings
 from deployments.cli.opening import sqlite_file
+from deployments.cli.tables import counted
 from tasks.schema import REVISION, notices, subjects
 
 
@@ -56,7 +57,7 @@ def _waiting(connection: sa.Connection, around: Surroundings) -> Iterator[Findin
         return
     late = sa.select(sa.func.count()).select_from(subjects).where(subjects.c.wake_at <= around.now)
     queued = sa.select(sa.func.count()).select_from(notices).where(notices.c.status == "queued")
-    due, unsent = connection.scalar(late), connection.scalar(queued)
+    due, unsent = connection.scalar(late) or 0, connection.scalar(queued) or 0
     if due or unsent:
-        said = f"{due} subjects are due and {unsent} notices wait, and no service runs"
+        said = f"{counted(due, 'subject')} due and {counted(unsent, 'notice')} waiting, and no service runs"
         yield Finding("service", "warn", said, "start it: itp up")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,11 +39,12 @@ def look_around(settings: Settings, now: datetime) -> Surroundings:
 
 
 def _service(data_dir: Path) -> str | None:
-    try:
-        with (data_dir / "service.lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    file = data_dir / "service.lock"
+    if not os.access(file, os.R_OK):
         return None
+    try:
+        with file.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return (data_dir / "service.lock").read_text(encoding="utf-8") or "unknown"
+        return file.read_text(encoding="utf-8") or "unknown"
     return None

@@ -14,9 +14,11 @@ from deployments.cli.reading import Events, Malformed, Stated, explained, read_e
 from deployments.cli.tables import coloured, console, plain, print_json
 from deployments.settings import load_settings
 from deployments.study import open_study
-from flows.door import record_and_show
+from flows.door import record_and_show, show
+from flows.runtime import Runtime
 from itp_events.document import instant
 from itp_events.errors import NotEligible, Refused
+from itp_events.events import Event
 from tasks.advance import Answer
 
 
@@ -29,7 +31,7 @@ def command(events: str, as_json: bool) -> None:
     EVENTS is a file with one JSON object, a JSON array, or JSON Lines; `-` is the standard input. What is
     malformed, or against the study's order, is named on the standard error (exit code 2); the others are
     recorded all the same. Recording the same event again changes nothing. What an event makes due is
-    handed over at once.
+    handed over at once; where no channel is configured, the service prints it.
 
     \b
     Examples:
@@ -54,11 +56,20 @@ def _recorded(stated: Sequence[Stated]) -> list[Answer]:
         return []
     study = open_study(load_settings())
     try:
-        # The answers own the standard output: without channels, notices are printed beside it.
-        study = replace(study, channels=replace(study.channels, out=sys.stderr))
-        return record_and_show(study, [each.event for each in stated], study.clock.now())
+        return _let_in(study, [each.event for each in stated])
     finally:
         study.store.close()
+
+
+def _let_in(study: Runtime, events: Sequence[Event]) -> list[Answer]:
+    if study.channels.configured:
+        # The answers own the standard output: who has no channel is told beside it.
+        study = replace(study, channels=replace(study.channels, out=sys.stderr))
+        return record_and_show(study, events, study.clock.now())
+    # Without any channel notices are printed by the service, where somebody looks for them.
+    answers = study.record(events, study.clock.now())
+    show(study, list({each.advanced.code: each.advanced for each in answers if each.advanced}.values()))
+    return answers
 
 
 def _refusals(stated: Sequence[Stated], answers: Sequence[Answer]) -> list[str]:

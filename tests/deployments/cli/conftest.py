@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,8 @@ class Said:
 
 
 Itp = Callable[..., Said]
+Write = Callable[..., Path]
+At = Callable[[str], dict[str, str]]
 
 
 @pytest.fixture
@@ -80,9 +82,6 @@ def program(tmp_path: Path) -> Itp:
     return run
 
 
-Write = Callable[..., Path]
-
-
 @pytest.fixture
 def lines(tmp_path: Path) -> Write:
     """Writes a file of JSON Lines; a string stands in it as it is."""
@@ -97,31 +96,31 @@ def lines(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
-def at(tmp_path: Path) -> Callable[[str], dict[str, str]]:
-    """Makes the settings of a demonstration whose clock shows an instant now."""
-    began = datetime.now(UTC)  # noqa: TID251 - the demonstration's clock begins now
+def at(tmp_path: Path) -> At:
+    """Makes the settings of a demonstration whose clock shows an instant now; a later call moves it on."""
 
     def settings(instant: str) -> dict[str, str]:
         mark = tmp_path / "data" / MARK
         mark.parent.mkdir(exist_ok=True)
+        began = datetime.now(UTC).isoformat()  # noqa: TID251 - the demonstration's clock starts here
         database = f"sqlite:///{tmp_path / 'data' / 'study.db'}"
-        pace = {"database": database, "start": instant, "began": began.isoformat(), "speed": 1.0}
-        mark.write_text(json.dumps(pace))
+        mark.write_text(json.dumps({"database": database, "start": instant, "began": began, "speed": 1.0}))
         return {"ITP_CLOCK_SPEED": "1"}
 
     return settings
 
 
+@pytest.fixture
+def enrolled(itp: Itp, lines: Write, at: At) -> Study:
+    """ITP-001 in the running study on 7 January: enrolled on the 5th, infusion 1 given on the 6th."""
+    study = Study()
+    study.enrol("2026-01-05", first_infusion_on="2026-01-06")
+    study.done("INF1", "2026-01-06", weight_kg=60.5)
+    said = itp("record", lines(*raws(study)), **at("2026-01-07T09:00:00+08:00"))
+    assert said.code == 0, said.err
+    return study
+
+
 def raws(study: Study) -> list[dict[str, Any]]:
     """What people stated of a subject, as JSON."""
     return [event.to_json() for event in study.log if not event.own]
-
-
-def dates(events: Sequence[dict[str, Any]]) -> set[str]:
-    """The dates of a plan's visits as people read them."""
-    return {
-        f"{day.day} {day:%b} {day.year}"
-        for event in events
-        for name in ("opens", "closes", "target")
-        for day in [datetime.fromisoformat(event[name])]
-    }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from itp_events.explain import day
-from tests.deployments.cli.conftest import Itp, Said, Write
+from tests.deployments.cli.conftest import Itp, Said, Write, raws
 from tests.support.study import Study
 
 
@@ -22,10 +22,6 @@ def study() -> Study:
     return study
 
 
-def _raws(study: Study) -> list[dict[str, Any]]:
-    return [event.to_json() for event in study.log if not event.own]
-
-
 def _rows(said: Said) -> dict[str, str]:
     """The rows of the table of visits by their codes."""
     table = said.out.partition("Why these dates")[0].splitlines()
@@ -37,42 +33,42 @@ def _planned(itp: Itp, *values: object, lines: Write, as_of: str = "2026-01-20")
 
 
 def test_it_is_the_plan_of_the_core(itp: Itp, lines: Write, study: Study) -> None:
-    said = _planned(itp, *_raws(study), lines=lines)
+    said = _planned(itp, *raws(study), lines=lines)
     assert said.code == 0
     assert said.err == ""
     assert said.json == study.plan("2026-01-20")
 
 
 def test_the_form_and_the_order_of_the_file_change_nothing(itp: Itp, lines: Write, study: Study) -> None:
-    raws = _raws(study)
-    array = itp("plan", "-", "--as-of", "2026-01-20", "--json", stdin=json.dumps(raws[::-1], indent=1))
-    assert array.json == _planned(itp, *raws, *raws, lines=lines).json
+    stated = raws(study)
+    array = itp("plan", "-", "--as-of", "2026-01-20", "--json", stdin=json.dumps(stated[::-1], indent=1))
+    assert array.json == _planned(itp, *stated, *stated, lines=lines).json
 
 
 def test_a_date_as_of_means_midnight_at_the_site(itp: Itp, lines: Write, study: Study) -> None:
-    raws = _raws(study)
-    as_date = _planned(itp, *raws, lines=lines, as_of="2026-01-14").json
+    stated = raws(study)
+    as_date = _planned(itp, *stated, lines=lines, as_of="2026-01-14").json
     assert as_date["as_of"] == "2026-01-13T16:00:00Z"
-    assert as_date == _planned(itp, *raws, lines=lines, as_of="2026-01-14T00:00:00+08:00").json
+    assert as_date == _planned(itp, *stated, lines=lines, as_of="2026-01-14T00:00:00+08:00").json
 
 
 def test_by_default_it_is_the_plan_of_now(itp: Itp, lines: Write, study: Study) -> None:
     before = datetime.now(UTC)  # noqa: TID251 - compared with the clock that the command reads
-    as_of = datetime.fromisoformat(itp("plan", lines(*_raws(study)), "--json").json["as_of"])
+    as_of = datetime.fromisoformat(itp("plan", lines(*raws(study)), "--json").json["as_of"])
     assert before <= as_of <= datetime.now(UTC)  # noqa: TID251
 
 
 def test_what_was_reported_later_is_left_out_and_no_error(itp: Itp, lines: Write, study: Study) -> None:
-    said = itp("plan", lines(*_raws(study)), "--as-of", "2026-01-10")
+    said = itp("plan", lines(*raws(study)), "--as-of", "2026-01-10")
     assert said.code == 0
     assert said.err == ""
     assert "Left out: 2 of ITP-001 reported later." in said.out
-    later = _planned(itp, *_raws(study), lines=lines, as_of="2026-01-10").json
+    later = _planned(itp, *raws(study), lines=lines, as_of="2026-01-10").json
     assert later == study.plan("2026-01-10")
 
 
 def test_an_export_of_the_log_gives_the_plan_of_its_facts(itp: Itp, lines: Write, study: Study) -> None:
-    facts = _planned(itp, *_raws(study), lines=lines).json
+    facts = _planned(itp, *raws(study), lines=lines).json
     study.decide("2026-01-18")
     own = sum(event.own for event in study.log)
     export = [event.to_json() for event in study.log]
@@ -84,7 +80,7 @@ def test_an_export_of_the_log_gives_the_plan_of_its_facts(itp: Itp, lines: Write
 def test_several_subjects_give_one_object_a_line(itp: Itp, lines: Write, study: Study) -> None:
     other = Study(code="ITP-002")
     other.enrol("2026-01-12")
-    said = _planned(itp, *_raws(study), *_raws(other), lines=lines)
+    said = _planned(itp, *raws(study), *raws(other), lines=lines)
     plans = [json.loads(line) for line in said.out.splitlines()]
     assert plans == [study.plan("2026-01-20"), other.plan("2026-01-20")]
 
@@ -92,7 +88,7 @@ def test_several_subjects_give_one_object_a_line(itp: Itp, lines: Write, study: 
 def test_bad_events_are_named_by_line_and_field_and_the_good_ones_give_the_plan(
     itp: Itp, lines: Write, study: Study
 ) -> None:
-    good = _raws(study)
+    good = raws(study)
     file = lines(
         good[0],
         study.raw("itp.visit.completed", "2026-01-06", visit="INF1", wieght_kg=60),
@@ -112,16 +108,16 @@ def test_bad_events_are_named_by_line_and_field_and_the_good_ones_give_the_plan(
 
 
 def test_the_line_of_a_bad_element_of_an_array_is_where_it_begins(itp: Itp, study: Study) -> None:
-    raws = [*_raws(study), study.raw("itp.subject.died", None, "2026-01-19")]
-    text = json.dumps(raws, indent=2)
+    stated = [*raws(study), study.raw("itp.subject.died", None, "2026-01-19")]
+    text = json.dumps(stated, indent=2)
     line = text[: text.rindex('  {\n    "specversion"')].count("\n") + 1
     said = itp("plan", "-", "--as-of", "2026-01-20", "--json", stdin=text)
     assert said.problems == [f"<stdin>:{line}: data.on: this field is required"]
 
 
 def test_a_second_enrolment_is_refused_by_its_rule(itp: Itp, lines: Write, study: Study) -> None:
-    again = {**_raws(study)[0], "id": "again"}
-    said = _planned(itp, *_raws(study), again, lines=lines)
+    again = {**raws(study)[0], "id": "again"}
+    said = _planned(itp, *raws(study), again, lines=lines)
     assert said.code == 2
     assert "second-enrolment: ITP-001 is enrolled since 5 Jan 2026" in said.err
 
@@ -145,15 +141,15 @@ def _enrolment(**screening: object) -> dict[str, Any]:
 
 
 def test_without_an_enrolment_by_then_there_is_no_plan(itp: Itp, lines: Write, study: Study) -> None:
-    said = _planned(itp, *_raws(study), lines=lines, as_of="2026-01-01")
+    said = _planned(itp, *raws(study), lines=lines, as_of="2026-01-01")
     assert said.code == 2
     assert said.out == ""
-    assert said.problems == [f"{lines(*_raws(study))}: no enrolment was reported by 2026-01-01"]
+    assert said.problems == [f"{lines(*raws(study))}: no enrolment was reported by 2026-01-01"]
 
 
 @pytest.mark.parametrize("as_of", ["yesterday", "2026-02-30", "2026-01-14T09:00", "14.1.2026", "9999-12-31"])
 def test_an_as_of_that_is_no_moment_is_refused(itp: Itp, lines: Write, study: Study, as_of: str) -> None:
-    said = _planned(itp, *_raws(study), lines=lines, as_of=as_of)
+    said = _planned(itp, *raws(study), lines=lines, as_of=as_of)
     assert said.code == 2
     assert said.problems[0].startswith(f"--as-of: {as_of!r} ")
     assert len(said.problems) == 1
@@ -173,7 +169,7 @@ def test_a_file_that_is_not_there_is_one_line(itp: Itp) -> None:
 
 
 def test_the_table_shows_every_date_whole_on_80_columns(itp: Itp, lines: Write, study: Study) -> None:
-    said = itp("plan", lines(*_raws(study)), "--as-of", "2026-01-30")
+    said = itp("plan", lines(*raws(study)), "--as-of", "2026-01-30")
     plan = study.plan("2026-01-30")
     rows = _rows(said)
     for visit in plan["visits"]:
@@ -184,14 +180,14 @@ def test_the_table_shows_every_date_whole_on_80_columns(itp: Itp, lines: Write, 
 
 
 def test_the_table_tells_deviation_status_and_reason(itp: Itp, lines: Write, study: Study) -> None:
-    text = " ".join(itp("plan", lines(*_raws(study)), "--as-of", "2026-01-20").out.split())
+    text = " ".join(itp("plan", lines(*raws(study)), "--as-of", "2026-01-20").out.split())
     assert "2 days late" in text
     assert "INF3 Infusion 3: 2 weeks after INF2, done on 16 Jan 2026; window -3/+3 days" in text
     assert "Next, if nothing else is recorded" in text
 
 
 def test_assumptions_are_marked_and_the_synopsis_is_not(itp: Itp, lines: Write, study: Study) -> None:
-    said = itp("plan", lines(*_raws(study)), "--as-of", "2026-01-20")
+    said = itp("plan", lines(*raws(study)), "--as-of", "2026-01-20")
     rows = _rows(said)
     assert "†" in rows["INF1"]
     assert "†" not in rows["INF2"]
@@ -200,11 +196,11 @@ def test_assumptions_are_marked_and_the_synopsis_is_not(itp: Itp, lines: Write, 
 
 
 def test_there_are_no_colours_where_there_is_no_terminal(itp: Itp, lines: Write, study: Study) -> None:
-    assert "\x1b" not in itp("plan", lines(*_raws(study)), "--as-of", "2026-02-10").out
+    assert "\x1b" not in itp("plan", lines(*raws(study)), "--as-of", "2026-02-10").out
 
 
 def test_colours_asked_for_are_dropped_by_no_color(itp: Itp, lines: Write, study: Study) -> None:
-    file = lines(*_raws(study))
+    file = lines(*raws(study))
     terminal = {"FORCE_COLOR": "1", "TERM": "xterm-256color"}
     assert "\x1b[1;31moverdue" in itp("plan", file, "--as-of", "2026-02-10", **terminal).out
     assert "31m" not in itp("plan", file, "--as-of", "2026-02-10", **terminal, NO_COLOR="1").out
@@ -213,7 +209,7 @@ def test_colours_asked_for_are_dropped_by_no_color(itp: Itp, lines: Write, study
 def test_what_people_wrote_cannot_command_the_terminal(itp: Itp, lines: Write, study: Study) -> None:
     study.medication("rescue", "2026-01-19", drug="prednisone\x1b[2J[red]")
     study.decided("stop-treatment", "2026-01-19", reason="because\x1b]0;title\x07")
-    said = itp("plan", lines(*_raws(study)), "--as-of", "2026-01-20")
+    said = itp("plan", lines(*raws(study)), "--as-of", "2026-01-20")
     assert "\x1b" not in said.out
     assert "Flags" in said.out
 
@@ -225,5 +221,5 @@ def test_an_installed_protocol_of_ones_own_is_followed(itp: Itp, lines: Write, s
     mine.write_text(
         BUILT_IN.read_text(encoding="utf-8").replace('version: "1"', 'version: "7"'), encoding="utf-8"
     )
-    said = itp("plan", lines(*_raws(study)), "--as-of", "2026-01-20", "--json", ITP_PROTOCOL=str(mine))
+    said = itp("plan", lines(*raws(study)), "--as-of", "2026-01-20", "--json", ITP_PROTOCOL=str(mine))
     assert said.json["protocol"] == {"id": "NCT06813157", "version": "7"}

@@ -1,0 +1,153 @@
+"""`itp doctor` finds what is amiss, says how to mend it, and changes nothing."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from deployments.cli import checks
+from deployments.lock import sole_service
+from itp_events.protocol_file import BUILT_IN
+from tests.deployments.cli.conftest import At, Itp, Said
+from tests.support.ports import free_port
+from tests.support.prefect_server import PrefectServer
+from tests.support.study import Study
+
+
+@pytest.fixture
+def doctor(itp: Itp) -> Itp:
+    """Asks the doctor, with ports that are free."""
+
+    def ask(*options: str, **settings: str) -> Said:
+        ports = {
+            "ITP_PREFECT_PORT": str(free_port()),
+            "ITP_API_PORT": str(free_port()),
+            "PREFECT_API_URL": "",
+        }
+        return itp("doctor", *options, **(ports | settings))
+
+    return ask
+
+
+def _found(said: Said, name: str) -> list[dict[str, Any]]:
+    return [each for each in said.json["findings"] if each["name"] == name]
+
+
+def test_a_fresh_checkout_is_in_place_and_nothing_is_begun(doctor: Itp, tmp_path: Path) -> None:
+    said = doctor("--json")
+    assert said.code == 0, said.out
+    assert said.json["ok"] is True
+    assert [each["name"] for each in said.json["findings"] if each["level"] == "warn"] == ["notices"]
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_table_says_how_to_mend_and_fits_80_columns(doctor: Itp) -> None:
+    said = doctor(ITP_PROTOCOL="nowhere.yaml")
+    assert said.code == 1
+    assert "fail" in said.out
+    assert "To mend: " in said.out
+    assert max(map(len, said.out.splitlines())) <= 80
+
+
+def test_a_setting_that_cannot_be_read_is_a_failure_of_its_own(doctor: Itp) -> None:
+    said = doctor("--json", ITP_CLOCK_SPEED="fast")
+    [finding] = said.json["findings"]
+    assert (said.code, finding["name"], finding["level"]) == (1, "settings", "fail")
+    assert finding["said"].startswith("ITP_CLOCK_SPEED: ")
+
+
+def test_a_wrong_protocol_is_named_by_its_line(doctor: Itp, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(
+        BUILT_IN.read_text(encoding="utf-8").replace("id: NCT06813157", "idd: x"), encoding="utf-8"
+    )
+    said = doctor("--json", ITP_PROTOCOL=str(file))
+    [finding] = _found(said, "protocol")
+    assert (said.code, finding["level"]) == (1, "fail")
+    assert f"{file}:4: idd: unknown field" in finding["said"]
+
+
+def test_a_package_in_another_version_than_locked_is_found(
+    doctor: Itp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("prefect==3.8.7 \\\nclick==0.1 \\\n")
+    monkeypatch.setattr(checks, "LOCK_FILE", lock)
+    said = doctor("--json")
+    found = {each["said"].split()[0]: each["level"] for each in _found(said, "packages")}
+    assert found == {"prefect": "fail", "click": "warn"}
+    assert said.code == 1
+
+
+def test_a_data_directory_that_cannot_be_one_is_found(doctor: Itp, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = doctor("--json", ITP_DATA_DIR=str(tmp_path / "file" / "data"))
+    assert _found(said, "data directory")[0]["level"] == "fail"
+    assert said.code == 1
+
+
+def test_a_database_that_does_not_answer_is_found(doctor: Itp) -> None:
+    said = doctor("--json", ITP_DATABASE_URL=f"postgresql://itp@127.0.0.1:{free_port()}/itp")
+    [finding] = _found(said, "database")
+    assert (said.code, finding["level"]) == (1, "fail")
+    assert finding["said"].startswith("does not answer: ")
+
+
+@pytest.mark.parametrize(("revision", "level"), [("0000", "warn"), ("9999", "fail")])
+def test_a_database_of_another_revision_is_found_and_left_alone(
+    doctor: Itp, tmp_path: Path, at: At, enrolled: Study, revision: str, level: str
+) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'data' / 'study.db'}")
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+    assert _found(doctor("--json"), "database")[0]["level"] == level
+    with engine.begin() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == revision
+    engine.dispose()
+
+
+def test_what_waits_for_a_service_that_does_not_run_is_said(doctor: Itp, enrolled: Study) -> None:
+    warned = [each for each in _found(doctor("--json"), "service") if each["level"] == "warn"]
+    assert warned[0]["said"].startswith("1 subject due and ")
+    assert warned[0]["mend"] == "start it: itp up"
+
+
+def test_a_demonstration_is_pointed_out(doctor: Itp, enrolled: Study) -> None:
+    assert _found(doctor("--json"), "clock")[0]["level"] == "warn"
+
+
+def test_audiences_without_a_channel_are_named(doctor: Itp, tmp_path: Path) -> None:
+    config = tmp_path / "apprise.txt"
+    config.write_text("coordinator,investigator,cell-lab,ops=json://127.0.0.1:9/\n")
+    [finding] = _found(doctor("--json", ITP_APPRISE_CONFIG=str(config)), "notices")
+    assert finding["level"] == "warn"
+    assert "no URL is tagged sponsor" in finding["said"]
+
+
+def test_a_port_that_another_program_holds_is_found(doctor: Itp) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = doctor("--json", ITP_PREFECT_PORT=str(port))
+    [finding] = _found(said, f"port {port}")
+    assert (said.code, finding["level"]) == (1, "fail")
+    assert "ITP_PREFECT_PORT" in finding["mend"]
+
+
+def test_a_running_service_whose_prefect_does_not_answer_is_found(doctor: Itp, tmp_path: Path) -> None:
+    with sole_service(tmp_path / "data"):
+        said = doctor("--json")
+    assert _found(said, "service")[0]["said"].startswith("runs as process ")
+    assert _found(said, "Prefect")[0]["level"] == "fail"
+    assert said.code == 1
+
+
+def test_a_prefect_elsewhere_that_answers_is_in_place(doctor: Itp, prefect_server: PrefectServer) -> None:
+    said = doctor("--json", PREFECT_API_URL=prefect_server.api_url)
+    assert _found(said, "Prefect")[0]["level"] == "ok"
+
+
+def test_the_calendar_says_to_which_year_it_is_official(doctor: Itp) -> None:
+    [site] = _found(doctor("--json"), "site default")
+    assert "working days of CN, official to 20" in site["said"]
