@@ -1,12 +1,18 @@
 """Letting a batch in: its order, what is known already, and corrections that are judged together."""
 
+from functools import partial
 from itertools import permutations
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from itp_events.errors import Refused
 from itp_events.events import Event, parse_event
-from itp_events.intake import Judgement
+from itp_events.intake import Judgement, judge
+from itp_events.protocol_file import load_protocol
+from itp_events.subject import happened
+from tests.itp_events.histories import History, histories
 from tests.support.study import Json, Study
 
 FEVER: Json = {"ae": "AE-1", "term": "Fever", "grade": 2, "serious": False, "related": False}
@@ -256,3 +262,18 @@ def test_what_happened_between_consent_and_enrolment_may_come_with_the_enrolment
     for order in permutations((before, enrolment)):
         fresh = Study()
         assert fresh.judge(*order).accepted == (enrolment, before)
+
+
+@settings(max_examples=25)
+@given(histories(), st.randoms(use_true_random=False))
+def test_a_history_in_one_batch_is_judged_alike_in_whatever_order_it_comes(
+    history: History, random: object
+) -> None:
+    facts = history.facts
+    site = Study().site
+    places = [(happened(site, event), event.time) for event in facts]
+    assume(len(set(places)) == len(places))
+    shuffled = list(facts)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    judge_all = partial(judge, load_protocol(), [], now=history.end)
+    assert judge_all(batch=shuffled).accepted == judge_all(batch=facts).accepted
