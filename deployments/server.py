@@ -41,6 +41,12 @@ def prefect_environment(home: Path, api: str) -> dict[str, str]:
     }
 
 
+def auth_environment(secret: str) -> dict[str, str]:
+    """What protects Prefect's API by `user:password`, for server, runner and every call."""
+    names = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
+    return dict.fromkeys(names, secret) if secret else {}
+
+
 def server_environment(home: Path, port: int) -> dict[str, str]:
     """What Prefect's own server reads besides: its database in `home`, no analytics, no advertisement."""
     return {

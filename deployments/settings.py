@@ -82,6 +82,14 @@ def _instant(value: str) -> datetime:
     return instant
 
 
+def _user_and_password(value: str) -> str:
+    user, _, password = value.partition(":")
+    if not (user and password):
+        # A value that may be a secret is not repeated.
+        raise BadInput("write it as user:password", "ITP_PREFECT_AUTH")
+    return value
+
+
 _READERS = {
     "data_dir": lambda value: Path(value).expanduser(),
     "database_url": str,
@@ -96,7 +104,7 @@ _READERS = {
     "api_tokens": str,
     "public_url": str,
     "secret_key": str,
-    "prefect_auth": str,
+    "prefect_auth": _user_and_password,
     "redcap_url": str,
     "redcap_token": str,
     "redcap_mapping": _existing,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import sqlalchemy as sa
 
 from deployments.clock import Clock, open_clock
 from deployments.secret import signing_key
+from deployments.server import auth_environment
 from deployments.settings import Settings
 from flows.runtime import Runtime
 from itp_events.protocol_file import load_protocol
@@ -23,6 +25,8 @@ def open_study(settings: Settings) -> Runtime:
     Raises:
         ItpError: one line that says which of them cannot be opened, and why.
     """
+    # Prefect's own clients, its server and `FlowRuns` all read it there.
+    os.environ.update(auth_environment(settings.prefect_auth))
     protocol = load_protocol(settings.protocol)
     links = Links(settings.base_url, signing_key(settings.secret_key, settings.data_dir))
     channels = replace(Channels.from_config(settings.apprise_config), links=links)

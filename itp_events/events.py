@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     StrictBool,
     ValidationError,
+    WithJsonSchema,
 )
 
 from itp_events.errors import BadEvent
@@ -34,7 +35,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 # Beyond these years arithmetic with windows and time zones leaves the calendar.
-_YEARS = r"(19|20|21)\d{2}"
+_YEARS = "(19|20|21)[0-9]{2}"
 
 
 def _iso_date(value: object) -> object:
@@ -53,6 +54,11 @@ def _rfc3339(value: object) -> object:
     raise ValueError("must be an instant with its offset, as 2026-01-05T09:30:00+08:00")
 
 
+def _whole(value: object) -> object:
+    # To JSON 3 and 3.0 are the same number.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _legible(value: str) -> str:
     # Neither can be stored as text: NUL by PostgreSQL, half a surrogate pair by anybody.
     if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
@@ -60,14 +66,19 @@ def _legible(value: str) -> str:
     return value
 
 
-LocalDate = Annotated[date, BeforeValidator(_iso_date)]
+LocalDate = Annotated[
+    date,
+    BeforeValidator(_iso_date),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": f"^{_YEARS}-"}),
+]
 Instant = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 Text = Annotated[str, Field(min_length=1, max_length=500, strict=True), AfterValidator(_legible)]
 Word = Annotated[str, Field(min_length=1, max_length=200, strict=True), AfterValidator(_legible)]
 SubjectCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, le=400, strict=True, allow_inf_nan=False)]
-Years = Annotated[int, Field(ge=0, le=130, strict=True)]
+Years = Annotated[int, Field(ge=0, le=130, strict=True), BeforeValidator(_whole)]
+Grade = Annotated[int, Field(ge=1, le=5, strict=True), BeforeValidator(_whole)]
 
 
 class Data(BaseModel):
@@ -189,7 +200,7 @@ class AdverseEvent(Data):
     type = "itp.adverse-event.reported"
     ae: Word
     term: Text
-    grade: Annotated[int, Field(ge=1, le=5, strict=True)]
+    grade: Grade
     serious: StrictBool
     related: StrictBool
     on: LocalDate

@@ -159,7 +159,7 @@ def components() -> Json:
         schemas[f"{data.__name__}Event"] = _envelope(data.type, refs[data, "validation"])
     names = {data.type: _REF.format(model=f"{data.__name__}Event") for data in FACTS}
     schemas["Event"] = {
-        "description": "A CloudEvent 1.0. Dates inside `data` are local dates of the subject's site.",
+        "description": "A CloudEvent 1.0. Dates in `data` are local dates of the site. Text holds no NUL.",
         "oneOf": [{"$ref": ref} for ref in names.values()],
         "discriminator": {"propertyName": "type", "mapping": names},
     }
@@ -178,7 +178,12 @@ def _envelope(kind: str, data: Json) -> Json:
             | {"description": "who sends; `itp` is the service's own", "not": {"const": "itp"}},
             "type": {"const": kind},
             "subject": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
-            "time": {"type": "string", "format": "date-time", "description": "when it was reported"},
+            "time": {
+                "type": "string",
+                "format": "date-time",
+                "pattern": "^(19|20|21)[0-9]{2}-",
+                "description": "when it was reported",
+            },
             "datacontenttype": {"const": "application/json"},
             "data": data,
         },

@@ -1,0 +1,93 @@
+"""The API keeps what its OpenAPI document promises, whatever is sent."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import HealthCheck
+from hypothesis import strategies as st
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from deployments.api.app import create_app
+from deployments.api.schemas import COMPLETED, ENROLLED
+from itp_events.events import FACT_TYPES, parse_event
+from tasks.watch import ROUND, beat
+from tests.support.api import Door, done, served
+
+EXAMPLES = 50
+
+# Years that can occur: otherwise most of what is generated is refused for its year alone.
+YEARS = (date(1900, 1, 1), date(2199, 12, 31))
+schemathesis.openapi.format("date", st.dates(*YEARS).map(str))
+schemathesis.openapi.format(
+    "date-time",
+    st.datetimes(*(datetime.combine(day, time()) for day in YEARS)).map(lambda at: f"{at.isoformat()}Z"),
+)
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    with served(tmp_path_factory.mktemp("openapi")) as door:
+        door.enrol("ITP-007")
+        door.post(done("INF1", door.now - timedelta(hours=1), "ITP-007"))
+        beat(door.study.store, ROUND, door.now + timedelta(minutes=10))
+        yield door
+
+
+@pytest.fixture(scope="module")
+def authorized(door: Door) -> dict[str, str]:
+    return door.token("investigator")
+
+
+OPERATIONS = (
+    "GET /agenda.ics",
+    "GET /healthz",
+    "GET /leftovers",
+    "GET /metrics",
+    "GET /subjects",
+    "GET /subjects/{code}",
+    "GET /subjects/{code}/calendar.ics",
+    "GET /subjects/{code}/plan",
+    "POST /events",
+)
+
+
+@pytest.fixture(scope="module")
+def described(door: Door) -> OpenApiSchema:
+    found: OpenApiSchema = schemathesis.openapi.from_dict(create_app(door.parts).openapi())
+    # The document says in words that text holds no NUL: as a pattern it would make every text a regex.
+    found.config.generation.update(allow_x00=False)
+    return found
+
+
+@pytest.mark.parametrize("named", OPERATIONS)
+def test_the_api_keeps_its_document(
+    named: str, described: OpenApiSchema, door: Door, authorized: dict[str, str]
+) -> None:
+    method, path = named.split()
+    operation = described[path][method]
+    address = str(door.client.base_url).rstrip("/")
+
+    @hypothesis.given(case=operation.as_strategy())
+    @hypothesis.settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    def check(case: schemathesis.Case) -> None:
+        case.call_and_validate(base_url=address, headers=authorized)
+
+    check()
+
+
+def test_the_document_holds_no_other_operations(described: OpenApiSchema) -> None:
+    operations = (each.ok() for each in described.get_all_operations())
+    assert sorted(f"{each.method.upper()} {each.path}" for each in operations) == sorted(OPERATIONS)
+
+
+def test_the_document_describes_every_type_of_event_and_its_examples_are_events(door: Door) -> None:
+    schemas = create_app(door.parts).openapi()["components"]["schemas"]
+    described = {
+        schemas[ref["$ref"].rsplit("/", 1)[1]]["properties"]["type"]["const"]
+        for ref in schemas["Event"]["oneOf"]
+    }
+    assert described == set(FACT_TYPES)
+    assert [parse_event(example).subject for example in (ENROLLED, COMPLETED)] == ["ITP-007", "ITP-007"]
