@@ -26,6 +26,7 @@ COMMANDS = {
     "api": ("api", "Serve the HTTP API alone, for a deployment in parts."),
     "leftovers": ("leftovers", "What was received and could not be mapped to events."),
     "simulate": ("simulate", "A study in virtual time: what would we receive?"),
+    "demo": ("demo", "A year in minutes: the real service with a fast clock."),
     "doctor": ("doctor", "Is everything it needs in place? Says how to mend it."),
 }
 

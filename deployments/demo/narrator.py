@@ -1,0 +1,74 @@
+"""What the demonstration says in the terminal: each change of a subject, and what to look at in the UI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from itp_events.explain import day
+from itp_events.protocol import Site
+from tasks.board.links import WORK_LISTS, flow_run
+from tasks.queries import SubjectRow
+
+# The words with which a phase's name begins or ends, and what there is to see when it is first reached.
+_HINTS = (
+    ("Awaiting disposition", "FU-M12 was missed: the investigator must choose; reminded until then."),
+    ("Awaiting", "One flow run per subject: it waits, at no cost, until its next date."),
+    ("window open", "A window has opened: the day's reminders went to the coordinator."),
+    ("overdue", "A window closed with nothing recorded: the ladder climbs, coordinator first."),
+    ("On hold", "A withdrawal criterion is met: infusions rest until the investigator decides."),
+    ("Completed", "Month 12 is done: the flow run is Completed, after 14 months in one run."),
+    ("Withdrawn", "An early exit: the run ends with its disposition as the name of its state."),
+)
+_COLOURS = {"overdue": "red", "On hold": "yellow", "Completed": "green", "Withdrawn": "magenta"}
+
+
+@dataclass
+class Narrator:
+    """Tells the story to `out`; `ui` is the address of Prefect's UI."""
+
+    out: Console
+    ui: str
+    site: Site
+    known: dict[str, str] = field(default_factory=dict)
+    hinted: set[str] = field(default_factory=set)
+    completed: bool = False
+
+    def introduce(self, api: str, log: str, now: datetime) -> None:
+        """Where to look, before anything happens."""
+        self.out.rule("Look at these pages while it runs")
+        self.out.print(f"Prefect's UI          {self.ui}", soft_wrap=True)
+        for work_list in WORK_LISTS:
+            address = work_list.address(self.site.date_of(now))
+            self.out.print(f"  {work_list.name:<20}{self.ui}{address}", soft_wrap=True)
+        self.out.print(f"The service's own API {api}/subjects", soft_wrap=True)
+        self.out.print(f"Notices, as printed   {log}", soft_wrap=True)
+        self.out.rule()
+
+    def look(self, rows: Iterable[SubjectRow], now: datetime, seconds: float) -> None:
+        """Tell what has changed since the last look."""
+        for row in rows:
+            if self.known.get(row.code) != row.state:
+                self.known[row.code] = row.state
+                self._tell(row, now, seconds)
+
+    def _tell(self, row: SubjectRow, now: datetime, seconds: float) -> None:
+        colour = next((found for word, found in _COLOURS.items() if word in row.state), "")
+        date = day(self.site.date_of(now))
+        line = Text.assemble(f"{date:>11}  {row.code}  ", (f"{row.state:<28}", colour), f" {row.message}")
+        self.out.print(line, soft_wrap=True)
+        phase = next((word for word, _ in _HINTS if word in row.state), "")
+        if phase not in self.hinted:
+            self.hinted.add(phase)
+            self._hint(row, dict(_HINTS).get(phase, ""))
+        if row.state == "Completed" and not self.completed:
+            self.completed = True
+            self.out.print(f"             first completed subject after {seconds:.0f} s", style="green")
+
+    def _hint(self, row: SubjectRow, hint: str) -> None:
+        link = f" {self.ui}{flow_run(row.flow_run_id)}" if row.flow_run_id else ""
+        self.out.print(f"             {hint}{link}", style="cyan", soft_wrap=True)

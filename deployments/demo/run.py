@@ -1,0 +1,92 @@
+"""The demonstration's course: start the service, tell it the story in time, say what there is to see."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+
+from deployments.demo.narrator import Narrator
+from deployments.demo.service import DemoService
+from deployments.demo.story import Story, begins, story
+from deployments.study import open_study
+from flows.door import record_and_show
+from flows.runtime import Runtime
+from itp_events.errors import ItpError
+from itp_events.events import Event
+from itp_events.protocol_file import load_protocol
+from tasks.queries import all_subjects
+
+READY_SECONDS = 180.0
+_LOOK_SECONDS = 0.3
+
+
+def demonstrate(data_dir: Path, days_per_second: float, seconds: float, out: Console) -> None:
+    """Run the demonstration for at most so many real seconds, or until its story is told; then stop all.
+
+    Raises:
+        ItpError: one line that says why it cannot run, and where to look.
+    """
+    began = time.monotonic()
+    service = DemoService(data_dir, begins(load_protocol()), days_per_second * 86400)
+    out.print(f"Starting the service; everything is kept in {data_dir} ...", soft_wrap=True)
+    service.start()
+    try:
+        told = story(load_protocol())
+        _until_ready(service, began)
+        with (data_dir / "told.log").open("w", encoding="utf-8") as log:
+            _tell(service, told, log, out, (began, seconds))
+    except KeyboardInterrupt:
+        out.print("Stopping ...")
+    finally:
+        service.stop()
+
+
+def _until_ready(service: DemoService, began: float) -> None:
+    idle = threading.Event()
+    while not service.is_ready:
+        if time.monotonic() - began > READY_SECONDS:
+            raise ItpError(f"the service was not ready within {READY_SECONDS:g} s; {service.log} says why")
+        idle.wait(_LOOK_SECONDS)
+
+
+def _tell(
+    service: DemoService, told: Story, log: TextIO, out: Console, time_given: tuple[float, float]
+) -> None:
+    study = open_study(service.settings)
+    study = replace(study, channels=replace(study.channels, out=log))
+    began, seconds = time_given
+    narrator = Narrator(out, study_ui(service), study.protocol.site("01"))
+    narrator.introduce(service.settings.base_url, str(service.log), study.clock.now())
+    waiting, idle = deque(told.events), threading.Event()
+    try:
+        while time.monotonic() - began < seconds and not idle.wait(_LOOK_SECONDS):
+            _state(study, waiting, out)
+            rows = all_subjects(study.store)
+            narrator.look(rows, study.clock.now(), time.monotonic() - began)
+            if not waiting and len(rows) == len(told.codes) and all(row.exited for row in rows):
+                break
+        out.rule(f"{len(rows)} subjects, {sum(row.exited for row in rows)} ended")
+    finally:
+        study.store.close()
+
+
+def study_ui(service: DemoService) -> str:
+    """The address of Prefect's UI."""
+    return service.settings.prefect_api.removesuffix("/api")
+
+
+def _state(study: Runtime, waiting: deque[Event], out: Console) -> None:
+    """Tell the service what has happened by now; it is a door like any other that is used."""
+    now = study.clock.now()
+    due: list[Event] = []
+    while waiting and waiting[0].time <= now:
+        due.append(waiting.popleft())
+    for answer in record_and_show(study, due, now) if due else ():
+        if answer.error is not None:
+            out.print(f"             refused: {answer.event.id}: {answer.error}", style="dim", soft_wrap=True)

@@ -1,0 +1,103 @@
+"""The service of the demonstration: `itp up` as a process of its own, by a fast clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from deployments.clock import MARK
+from deployments.settings import Settings, load_settings
+from itp_events.errors import BadInput, ItpError
+
+STOP_SECONDS = 30.0
+
+
+@dataclass
+class DemoService:
+    """`itp up` in `data_dir`; its clock starts at `begins` and runs `speed` times as fast as the world's."""
+
+    data_dir: Path
+    begins: datetime
+    speed: float
+    _process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        if self.data_dir.exists() and any(self.data_dir.iterdir()):
+            what = "a demonstration" if (self.data_dir / MARK).exists() else "something else"
+            raise BadInput(f"{self.data_dir} holds {what} already; name an empty or a new directory")
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._environment = {
+            "ITP_DATA_DIR": str(self.data_dir.absolute()),
+            "ITP_DATABASE_URL": f"sqlite:///{self.data_dir.absolute() / 'study.db'}",
+            "ITP_PREFECT_PORT": str(port_near(4200)),
+            "ITP_API_PORT": str(port_near(8300)),
+            "ITP_CLOCK_SPEED": f"{self.speed:g}",
+            "ITP_CLOCK_START": self.begins.isoformat(),
+        }
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the service runs with: none of the user's own study."""
+        return load_settings(self._environment, Path(os.devnull))
+
+    @property
+    def log(self) -> Path:
+        """What the service says, notices included."""
+        return self.data_dir / "service.log"
+
+    def start(self) -> None:
+        """Start it; its files of settings and its environment are the demonstration's alone."""
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("ITP_", "PREFECT_"))
+        }
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "deployments.demo.serve"],
+                env=kept | self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # Ctrl-C is for the demonstration, which then stops its service in order.
+                start_new_session=True,
+            )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it said so.
+
+        Raises:
+            ItpError: it has ended instead.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            raise ItpError(f"the service ended at once; {self.log} says why")
+        return "Ready." in self.log.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self) -> None:
+        """Ask it to stop and wait until it has; what it began is ended first."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def port_near(wanted: int) -> int:
+    """The port `wanted` of this machine if it is free, else any that is."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise ItpError("no port is free on 127.0.0.1")
