@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from flows.flow_runs import PrefectSilent
+from flows.flow_runs import JOURNEY, PrefectSilent
 from flows.runtime import Runtime
 from flows.showcase import Showcase, refresh_on_trouble
 from tasks.board import drawings, links, reading
@@ -54,24 +54,27 @@ class Publisher:
     _board_at: float = field(default=float("-inf"))
     _board_behind: bool = True
     _board_of: date | None = None
+    _journeys_flow: str | None = None
 
-    def publish(self) -> int:
-        """Show up to `AT_ONCE` subjects that are behind, then the board when it is time; how many were shown.
+    def publish(self, *, at_once: bool = False) -> int:
+        """Show up to `AT_ONCE` subjects that are behind, then the board when it is time (or at once).
+
+        Returns how many subjects were behind.
 
         Raises:
             PrefectSilent: Prefect does not answer; what it was shown until then is shown.
         """
         with _ONE_AT_A_TIME:
-            return self._publish(self.study.clock.now())
+            return self._publish(self.study.clock.now(), at_once)
 
-    def _publish(self, now: datetime) -> int:
+    def _publish(self, now: datetime, at_once: bool) -> int:
         codes = self._behind(now)
         for code in codes:
             self._try(code)
         self._board_behind |= bool(codes) or self._today(now) != self._board_of
         # The first board waits for every subject's page, to which it links.
         waited = time.monotonic() - self._board_at >= BOARD_SECONDS
-        if self._board_behind and waited and len(codes) < AT_ONCE:
+        if at_once or (self._board_behind and waited and len(codes) < AT_ONCE):
             self.show_board(self.study.clock.now())
         return len(codes)
 
@@ -113,11 +116,11 @@ class Publisher:
         cards = reading.all_cards(store)
         board = reading.study_board(store, self.study.protocol, cards, now)
         drawing = drawings.inline(drawings.swimmer(cards, board.today)) if cards else None
-        page = study_page(reading.with_drawing(board, drawing))
+        page = study_page(reading.drawn(board, drawing, self._journeys()))
         self._show(links.BOARD, "markdown", page, "Who needs what today, and how the study does.", None)
         if self._board_of != board.today:
             for each in links.WORK_LISTS:
-                self.prefect.save_search(each.search(board.today))
+                self.prefect.save_search(each.search(board.today, self._journeys()))
         self._board_at, self._board_behind, self._board_of = began, False, board.today
 
     def begin(self, board_flow: Any) -> None:
@@ -128,6 +131,13 @@ class Publisher:
         if known and not self.prefect.has_artifact(known):
             reading.forget_shown(self.study.store)
         self._board_at, self._board_behind, self._board_of = float("-inf"), True, None
+        self._journeys_flow = None
+
+    def _journeys(self) -> str | None:
+        """The id of the journeys' flow, by which Prefect's runs page tells them from other runs."""
+        if self._journeys_flow is None and (found := self.prefect.deployment(JOURNEY)):
+            self._journeys_flow = str(found.flow_id)
+        return self._journeys_flow
 
     def _today(self, now: datetime) -> date:
         return self.study.protocol.site("default").date_of(now)

@@ -91,7 +91,7 @@ def refresh_on_trouble(deployment: UUID) -> dict[str, Any]:
             "type": "event",
             "posture": "Reactive",
             "match": {"prefect.resource.id": "itp.subject.*"},
-            "expect": ["itp.visit.overdue", "itp.withdrawal.flagged", "itp.notice.undelivered"],
+            "expect": ["itp.withdrawal.flagged", "itp.notice.undelivered"],
             "threshold": 1,
             "within": 0,
         },

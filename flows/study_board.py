@@ -11,7 +11,7 @@ from flows.publish import STUDY_BOARD, publisher
 from flows.runtime import current
 
 
-@flow(name=STUDY_BOARD, persist_result=False, retries=0)
+@flow(name=STUDY_BOARD, flow_run_name="study board", persist_result=False, retries=0)
 async def study_board() -> State:
     """Bring the study's board up to date now; the service does so by itself every half minute."""
     shown = await asyncio.to_thread(_show)
@@ -22,6 +22,6 @@ def _show() -> int:
     study = current()
     showing = publisher(study)
     try:
-        return sum(iter(showing.publish, 0))
+        return showing.publish(at_once=True)
     finally:
         showing.prefect.close()

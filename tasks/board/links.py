@@ -24,15 +24,19 @@ class WorkList:
     name: str
     tag: str | None
 
-    def address(self, today: date) -> str:
-        """Its page, with two years around `today`."""
-        query = {"type": "range", **_range(today)} | ({"tag": self.tag} if self.tag else {})
+    def address(self, today: date, journeys: str | None) -> str:
+        """Its page, with two years around `today`; `journeys` is the id of the journeys' flow."""
+        query = {"type": "range", **_range(today)}
+        query |= {"tag": self.tag} if self.tag else {}
+        query |= {"flow": journeys} if journeys else {}
         return f"/runs?{urlencode(query)}"
 
-    def search(self, today: date) -> dict[str, Any]:
+    def search(self, today: date, journeys: str | None) -> dict[str, Any]:
         """The same as one of Prefect's saved searches."""
-        found = [_filter("range", {"type": "range", **_range(today)})]
-        return {"name": f"ITP: {self.name}", "filters": found + [_filter("tag", [self.tag])] * bool(self.tag)}
+        filters = [_filter("range", {"type": "range", **_range(today)})]
+        filters += [_filter("tag", [self.tag])] * bool(self.tag)
+        filters += [_filter("flow", [journeys])] * bool(journeys)
+        return {"name": f"ITP: {self.name}", "filters": filters}
 
 
 WORK_LISTS = (

@@ -133,9 +133,9 @@ def forget_shown(store: Store) -> None:
         connection.execute(cards.update().values(advanced_at=datetime.min.replace(tzinfo=UTC), shown_tags=[]))
 
 
-def with_drawing(board: Board, drawing: str | None) -> Board:
-    """The board with everybody's lanes drawn."""
-    return replace(board, drawing=drawing)
+def drawn(board: Board, drawing: str | None, journeys: str | None) -> Board:
+    """The board with everybody's lanes drawn, and the id of the journeys' flow in Prefect."""
+    return replace(board, drawing=drawing, journeys=journeys)
 
 
 def log_after(store: Store, code: str, seq: int) -> list[tuple[Event, datetime]]:

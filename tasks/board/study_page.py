@@ -43,6 +43,7 @@ class Board:
     refused: int
     alerts: Sequence[tuple[str, int]]
     drawing: str | None = None
+    journeys: str | None = None
 
     @property
     def today(self) -> date:
@@ -71,7 +72,9 @@ def study_page(board: Board) -> str:
             f"**{day(board.today)}** · {counted(len(board.cards), 'subject')} enrolled, {len(live)} live · "
             + _tally(board),
             "Work lists: "
-            + " · ".join(link(each.name, each.address(board.today)) for each in links.WORK_LISTS),
+            + " · ".join(
+                link(each.name, each.address(board.today, board.journeys)) for each in links.WORK_LISTS
+            ),
             _section("Waiting for the investigator", _investigator(board)),
             _section("Safety reports to submit", _clocks(board)),
             _section("Overdue visits", _overdue(board)),
@@ -107,7 +110,7 @@ def _rows(
     board: Board, columns: Sequence[str], rows: Sequence[Sequence[str]], of: str = "all subjects"
 ) -> str:
     more = len(rows) - ROWS_SHOWN
-    address = next(each.address(board.today) for each in links.WORK_LISTS if each.name == of)
+    address = next(each.address(board.today, board.journeys) for each in links.WORK_LISTS if each.name == of)
     rest = f"\n\n{link(f'and {more} more', address)}" if more > 0 else ""
     return table(columns, rows[:ROWS_SHOWN]) + rest
 
