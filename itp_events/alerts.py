@@ -18,9 +18,17 @@ from itp_events.withdrawal import Flag
 
 
 def alerts(seen: View) -> Iterator[Duty]:
-    """Every alert whose reason stands, whatever its instant, and the next of each that is repeated."""
+    """Every alert whose reason stands, whatever its instant; of what repeats the present and the next."""
     for of_kind in _ALERTS:
         yield from of_kind(seen)
+    yield from repeats(seen, seen.now)
+
+
+def repeats(seen: View, since: datetime | None = None) -> Iterator[Duty]:
+    """What is repeated until somebody decides: from the one at `since`, or the first, to the next."""
+    for flag in seen.open_flags:
+        yield from _undecided(seen, flag, since)
+    yield from _disposition(seen, since)
 
 
 def _about(
@@ -96,13 +104,13 @@ def _enrolment(seen: View) -> Iterator[Duty]:
 def _flags(seen: View) -> Iterator[Duty]:
     for flag in seen.flags:
         yield from _about(seen, "flag", flag.event, flag.at)
-    for flag in seen.open_flags:
-        yield from _undecided(seen, flag)
 
 
-def _undecided(seen: View, flag: Flag) -> Iterator[Duty]:
+def _undecided(seen: View, flag: Flag, since: datetime | None) -> Iterator[Duty]:
     rule = seen.protocol.alerts["decision"]
     for number, (due, until) in enumerate(_repeats(seen, flag.at, rule.every_working_days or 1), 1):
+        if since and until <= since:
+            continue
         step = f"decision-{number}"
         audiences = [*rule.audiences, *(who for who, first in rule.later.items() if number >= first)]
         for audience in audiences:
@@ -110,14 +118,16 @@ def _undecided(seen: View, flag: Flag) -> Iterator[Duty]:
             yield Duty(key, "alert", step, audience, due, until, event=flag.event, number=number)
 
 
-def _disposition(seen: View) -> Iterator[Duty]:
+def _disposition(seen: View, since: datetime | None) -> Iterator[Duty]:
     last = seen.visits[-1]
     if not seen.awaiting_disposition or last.known_at is None:
         return
     rule = seen.protocol.alerts["disposition"]
-    repeats = list(_repeats(seen, last.known_at, rule.every_working_days or 1))
-    spans = [(last.known_at, repeats[0][0]), *repeats]
+    later = list(_repeats(seen, last.known_at, rule.every_working_days or 1))
+    spans = [(last.known_at, later[0][0]), *later]
     for number, (due, until) in enumerate(spans, 1):
+        if since and until <= since:
+            continue
         for audience in rule.audiences:
             day = seen.subject.site.date_of(due)
             key = visit_key(seen.subject.code, last.code, "disposition", audience, day)
@@ -186,6 +196,5 @@ _ALERTS: tuple[Callable[[View], Iterator[Duty]], ...] = (
     _enrolment,
     _flags,
     _endings,
-    _disposition,
     _stand_down,
 )

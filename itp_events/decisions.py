@@ -207,7 +207,7 @@ def _touch(seen: View, issue: Issue, data: Data) -> Event:
 
 
 def _why_ended(seen: View, issue: Issue, duty: Duty | None) -> str:
-    if duty:
+    if duty or (issue.notice.until and issue.notice.until <= seen.now):
         return "no longer of use" if issue.notice.kind == "reminder" else "a newer one is due"
     planned = next((each for each in seen.visits if each.code == issue.notice.visit), None)
     if planned is None:

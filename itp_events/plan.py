@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from itp_events.alerts import repeats
 from itp_events.decisions import Decision, decide, notice, wake_at
 from itp_events.duties import Duty
 from itp_events.events import Enrolled, Event, NoticeIssued, ProtocolAssigned
@@ -75,8 +76,8 @@ def _step(protocol: Protocol, log: list[Event], now: datetime) -> Decision:
 def _standing(decision: Decision) -> Iterator[NoticeIssued]:
     """What is due and of use; of alerts all whose reason stands, the repeated ones included."""
     seen = decision.seen
-    due = [duty for duty in decision.duties if duty.due <= seen.now]
-    rows = [duty for duty in due if duty.kind == "alert" or duty.stands(seen.now)]
+    duties = {duty.key: duty for duty in (*decision.duties, *repeats(seen)) if duty.due <= seen.now}
+    rows = [duty for duty in duties.values() if duty.kind == "alert" or duty.stands(seen.now)]
     return (notice(seen, duty, duty.key) for duty in sorted(rows, key=_by_due))
 
 
