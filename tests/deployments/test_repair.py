@@ -84,9 +84,7 @@ def test_a_live_subject_s_run_is_put_back_and_the_repair_is_logged(
     assert Repair(study, runs, journeys).all(frozenset()) == 1
     assert is_put_back(study, runs, code)
     assert flow_run(runs, code).id == run.id
-    repair = latest_repairs(study.store)[0]
-    assert repair.subject == code
-    assert state.capitalize() in repair.what
+    assert latest_repairs(study.store)[0].subject == code
 
 
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING"])

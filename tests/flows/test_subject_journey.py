@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import cast
 from uuid import uuid4
 
 import pytest
+from prefect import State
 
 from deployments.clock import Clock
 from deployments.runner import Runner, shared_clients
@@ -59,12 +60,12 @@ def run(runs: FlowRuns, journeys: Deployment, study: Study) -> FlowRun:
 def wake(runs: FlowRuns, run: FlowRun, times: int = 1) -> list[str | None]:
     """Wake the flow run, once or several times in a row; the states in which it was left."""
 
-    async def execute() -> list[Any]:
+    async def execute() -> list[State | None]:
         runner = Runner(runs)
         async with shared_clients():
             return [await runner.run(subject_journey, run, Clock().now()) for _ in range(times)]
 
-    return [state and state.name for state in asyncio.run(execute())]
+    return [state.name if state else None for state in asyncio.run(execute())]
 
 
 def shown(runs: FlowRuns, run: FlowRun) -> FlowRun:
@@ -141,10 +142,11 @@ def test_a_run_that_somebody_else_has_or_ended_is_not_started(
 
 
 def test_a_run_is_never_executed_twice_at_a_time(runs: FlowRuns, run: FlowRun) -> None:
-    async def twice() -> list[Any]:
+    async def twice() -> list[State | None]:
         runner = Runner(runs)
         async with shared_clients():
-            return await asyncio.gather(*(runner.run(subject_journey, run, Clock().now()) for _ in range(2)))
+            both = (runner.run(subject_journey, run, Clock().now()) for _ in range(2))
+            return list(await asyncio.gather(*both))
 
-    states = [state and state.name for state in asyncio.run(twice())]
+    states = [state.name if state else None for state in asyncio.run(twice())]
     assert sorted(states, key=str) == ["Awaiting INF3", None]

@@ -130,8 +130,8 @@ class Service:
         return self._flow_runs
 
     def told(self, code: str) -> list[Request]:
-        """What has been sent about a subject so far, oldest first."""
-        return [request for request in list(self.receiver.requests) if code in str(request.body)]
+        """The notices about a subject so far, oldest first; digests name no subject in their title."""
+        return [request for request in list(self.receiver.requests) if code in request.body["title"]]
 
     def enrol(self, code: str, **data: Any) -> None:
         """Enrol a subject today, with the first infusion in four days unless `data` says otherwise."""
