@@ -52,6 +52,7 @@ class Round:
         self._waker = Waker(study, self.link, self._runner)
         self._rest = Rest()
         self._publisher = publisher(study)
+        self._introduced = False
         self._digests = Digests(study, self.link, self._runner)
         self._held: dict[str, asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[Any]] = set()
@@ -139,7 +140,7 @@ class Round:
     async def _find_prefect(self) -> None:
         if await self.link.find():
             await self._repair()
-            await asyncio.to_thread(self._publisher.begin, self.link.deployments.get(STUDY_BOARD))
+            self._introduced = False
 
     async def _run_others(self) -> None:
         """Run what Prefect has due besides: events from forms, runs that somebody started or woke."""
@@ -171,6 +172,10 @@ class Round:
     async def _publish(self) -> None:
         """Bring up to date what Prefect shows of the study; nothing else waits for it."""
         try:
+            if self.link.answers and not self._introduced:
+                board = self.link.deployments.get(STUDY_BOARD)
+                await asyncio.to_thread(self._publisher.begin, board)
+                self._introduced = True
             while self.link.answers and not self._stop.is_set():
                 if await asyncio.to_thread(self._publisher.publish) < AT_ONCE_SHOWN:
                     return

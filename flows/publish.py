@@ -18,18 +18,19 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from flows.flow_runs import JOURNEY, PrefectSilent
+from flows.flow_runs import JOURNEY, Deployment, PrefectSilent
 from flows.runtime import Runtime
 from flows.showcase import Showcase, refresh_on_trouble
 from tasks.board import drawings, links, reading
-from tasks.board.cards import Card, Story, card
+from tasks.board.cards import Card, Story, card, progress
 from tasks.board.happenings import Happening, happenings, standing
 from tasks.board.reading import Kept
 from tasks.board.study_page import study_page
-from tasks.board.subject_page import progress, subject_page
+from tasks.board.subject_page import subject_page
 from tasks.queries import subject
 
 STUDY_BOARD = "study-board"
+ABOUT_BOARD = "Who needs what today, and how the study does."
 BOARD_SECONDS = 30.0
 AT_ONCE = 5
 # How long a subject is left alone that could not be shown, so that it does not keep the others waiting.
@@ -104,7 +105,7 @@ class Publisher:
         assert row is not None, f"{code} has a card and no row"
         story, before = reading.story(store, self.study.protocol, code, now), reading.kept(store, code)
         drawing = self._drawing(story, before)
-        self._show_pages(story, drawing, row.flow_run_id)
+        self._show_pages(story, before, drawing, row.flow_run_id)
         shown = self._show_tags(story, before, row.flow_run_id)
         told = self._tell(story, before, row.flow_run_id, now)
         reading.keep(store, story, drawing, {"shown_tags": shown, **told}, now)
@@ -117,21 +118,33 @@ class Publisher:
         board = reading.study_board(store, self.study.protocol, cards, now)
         drawing = drawings.inline(drawings.swimmer(cards, board.today)) if cards else None
         page = study_page(reading.drawn(board, drawing, self._journeys()))
-        self._show(links.BOARD, "markdown", page, "Who needs what today, and how the study does.", None)
+        self._show(links.BOARD, "markdown", page, ABOUT_BOARD, None)
         if self._board_of != board.today:
             for each in links.WORK_LISTS:
                 self.prefect.save_search(each.search(board.today, self._journeys()))
         self._board_at, self._board_behind, self._board_of = began, False, board.today
 
-    def begin(self, board_flow: Any) -> None:
+    def begin(self, board_flow: Deployment | None) -> None:
         """Prefect has been found: offer the example automation; show everything to one that was emptied."""
         if board_flow is not None:
             self.prefect.ensure_automation(refresh_on_trouble(board_flow.id))
         known = reading.artifact_id(self.study.store, links.BOARD)
         if known and not self.prefect.has_artifact(known):
             reading.forget_shown(self.study.store)
+        self._lead_to_board()
         self._board_at, self._board_behind, self._board_of = float("-inf"), True, None
         self._journeys_flow = None
+
+    def _lead_to_board(self) -> None:
+        """Prefect's menu does not lead to artifacts: the descriptions of the deployments do."""
+        board = reading.artifact_id(self.study.store, links.BOARD)
+        if board is None or not self.prefect.has_artifact(board):
+            self._show(links.BOARD, "markdown", "# Being made ...", ABOUT_BOARD, None)
+            board = reading.artifact_id(self.study.store, links.BOARD)
+        for name in (JOURNEY, STUDY_BOARD):
+            if board and (found := self.prefect.deployment(name)):
+                said = f"**[The study's board: who needs what today]({links.artifact(board)})**"
+                self.prefect.describe(found, said)
 
     def _journeys(self) -> str | None:
         """The id of the journeys' flow, by which Prefect's runs page tells them from other runs."""
@@ -148,15 +161,19 @@ class Publisher:
             return before.drawing
         return drawings.inline(drawings.timeline(story))
 
-    def _show_pages(self, story: Story, drawing: str, run: str | None) -> None:
+    def _show_pages(self, story: Story, before: Kept | None, drawing: str, run: str | None) -> None:
         board = reading.artifact_id(self.study.store, links.BOARD)
         page = subject_page(
             story, drawing, links.artifact(board) if board else None, links.flow_run(run) if run else None
         )
         code = story.code
-        about = f"{code}: {story.decision.state}"
-        self._show(links.plan_key(code), "markdown", page, about, run)
-        self._show(links.progress_key(code), "progress", progress(story), about, run)
+        self._show(links.plan_key(code), "markdown", page, f"{code}: {story.decision.state}", run)
+        reached = progress(story)
+        if before is None or before.body["progress"] != reached or self._lost(links.progress_key(code)):
+            self._show(links.progress_key(code), "progress", reached, f"Visits of {code} settled", run)
+
+    def _lost(self, key: str) -> bool:
+        return reading.artifact_id(self.study.store, key) is None
 
     def _show(self, key: str, kind: str, data: Any, about: str, run: str | None) -> None:
         known = reading.artifact_id(self.study.store, key)

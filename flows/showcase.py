@@ -9,7 +9,7 @@ from uuid import UUID
 
 import httpx
 
-from flows.flow_runs import FlowRuns, PrefectSilent
+from flows.flow_runs import Deployment, FlowRuns, PrefectSilent
 from tasks.board.happenings import Happening
 
 # The server refuses a request with more events than this, and larger ones than half a megabyte serve nobody.
@@ -42,6 +42,10 @@ class Showcase(FlowRuns):
     def tag_if_there(self, run: str, tags: Sequence[str]) -> None:
         """Replace a run's tags; one that is missing gets its own when the repair creates it."""
         self._call("PATCH", f"/flow_runs/{run}", {"tags": list(tags)}, absent_is_none=True)
+
+    def describe(self, deployment: Deployment, text: str) -> None:
+        """Say something on a deployment's page, as Markdown."""
+        self._call("PATCH", f"/deployments/{deployment.id}", {"description": text})
 
     def save_search(self, search: dict[str, Any]) -> None:
         """Keep a filter for the runs page under its name, in place of the one before."""

@@ -86,8 +86,17 @@ def card(story: Story) -> Card:
         "disposition": seen.awaiting_disposition,
         "clocks": list(_clocks(story)),
         "undelivered": [_undelivered(story, each) for each in story.notices if _is_undelivered(story, each)],
+        "progress": progress(story),
         "open": any(each.status == "queued" for each in story.notices),
     }
+
+
+def progress(story: Story) -> float:
+    """How far the subject has come, in per cent: visits that are settled, everything after exit."""
+    visits = story.seen.visits
+    return (
+        100.0 if story.seen.exit else round(100 * sum(v.outcome is not None for v in visits) / len(visits), 1)
+    )
 
 
 def _visit(story: Story, planned: PlannedVisit) -> VisitLine:

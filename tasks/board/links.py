@@ -81,3 +81,9 @@ def artifact(found: str) -> str:
 def flow_run(run: str) -> str:
     """The page of a flow run, by its id."""
     return f"/runs/flow-run/{run}"
+
+
+def happened(code: str | None = None) -> str:
+    """The event feed: the study's events, or one subject's."""
+    query = {"resource": f"itp.subject.{code}"} if code else {"events": "itp.*"}
+    return f"/events?{urlencode(query)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _MEANS = re.compile(r"([\\`*_{}\[\]<>|~#!])")
 
 
@@ -34,3 +35,8 @@ def document(parts: Iterable[str]) -> str:
 def counted(number: int, noun: str) -> str:
     """A number of things, as `1 day` or `2 days`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def unlinked(text: str) -> str:
+    """The text of a page without its links, for where there is no Prefect to follow them to."""
+    return _LINK.sub(r"\1", text)

@@ -74,7 +74,8 @@ def study_page(board: Board) -> str:
             "Work lists: "
             + " · ".join(
                 link(each.name, each.address(board.today, board.journeys)) for each in links.WORK_LISTS
-            ),
+            )
+            + f" · {link('what happened', links.happened())}",
             _section("Waiting for the investigator", _investigator(board)),
             _section("Safety reports to submit", _clocks(board)),
             _section("Overdue visits", _overdue(board)),

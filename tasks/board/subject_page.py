@@ -10,6 +10,7 @@ from itp_events.explain import day, days, offset
 from itp_events.protocol import Site
 from itp_events.response import responses
 from itp_events.windows import PlannedVisit
+from tasks.board import links
 from tasks.board.cards import Story
 from tasks.board.markdown import counted, document, link, plain, table
 from tasks.queries import NoticeRow
@@ -28,7 +29,7 @@ def subject_page(story: Story, drawing: str | None, board: str | None, run: str 
         [
             f"# {story.code}: {plain(decision.state)}",
             f"**{plain(decision.message)}**",
-            " · ".join([head, *links(board, run)]),
+            " · ".join([head, *_links(story.code, board, run)]),
             "## Who must do what\n\n" + "\n".join(f"- {line}" for line in waiting(story)),
             "## Plan\n\n" + _plan(story),
             f"{ASSUMED} assumption, to be confirmed by the site; the rest is the sponsor's synopsis. "
@@ -42,12 +43,13 @@ def subject_page(story: Story, drawing: str | None, board: str | None, run: str 
     )
 
 
-def links(board: str | None, run: str | None) -> Iterator[str]:
+def _links(code: str, board: str | None, run: str | None) -> Iterator[str]:
     """Where to go from a subject's page."""
     if board:
         yield link("study board", board)
     if run:
         yield link("flow run", run)
+    yield link("what happened", links.happened(code))
 
 
 def _section(title: str, body: str) -> str:
@@ -209,11 +211,3 @@ def at_site(site: Site, instant: datetime) -> str:
     """An instant by the site's clocks, as `19 Jan 2026 09:00`."""
     local = instant.astimezone(site.zone)
     return f"{day(local.date())} {local:%H:%M}"
-
-
-def progress(story: Story) -> float:
-    """How far the subject has come, in per cent: visits that are settled, everything after exit."""
-    visits = story.seen.visits
-    return (
-        100.0 if story.seen.exit else round(100 * sum(v.outcome is not None for v in visits) / len(visits), 1)
-    )
