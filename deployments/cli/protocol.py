@@ -12,14 +12,29 @@ from itp_events.protocol import Protocol
 from itp_events.protocol_file import load_protocol
 
 
-@click.group("protocol", short_help="The schedule of activities; check a protocol file.")
+class _Commands(click.Group):
+    """`diff` reads the running study: its module, and the database's, load only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), "diff"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "diff":
+            return super().get_command(ctx, cmd_name)
+        from deployments.cli.amendment import command as diff
+
+        return diff
+
+
+@click.group("protocol", cls=_Commands, short_help="The schedule of activities; check or compare files.")
 def command() -> None:
-    r"""Show the protocol that the study follows, or check a protocol file.
+    r"""Show the protocol that the study follows, check a protocol file, compare two for a subject.
 
     \b
     Examples:
       itp protocol show
       itp protocol check my-protocol.yaml
+      itp protocol diff protocols/v1.yaml protocols/v2.yaml --subject ITP-007
     """
 
 

@@ -1,0 +1,66 @@
+"""`itp protocol diff`, and the assignment that follows it, on a running study."""
+
+from pathlib import Path
+
+import pytest
+
+from itp_events.protocol_file import BUILT_IN
+from tests.deployments.cli.conftest import At, Itp, Write
+from tests.support.study import Study
+
+NOW = "2026-01-07T10:00:00+08:00"
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> Path:
+    """A folder with version 1 and a version 2 whose infusion 3 comes a week later."""
+    folder = tmp_path / "protocols"
+    folder.mkdir()
+    text = BUILT_IN.read_text(encoding="utf-8")
+    second = text.replace('version: "1"', 'version: "2"').replace(
+        "anchor: INF2, target: P2W", "anchor: INF2, target: P3W"
+    )
+    assert second.count("P3W") == 1
+    (folder / "v1.yaml").write_text(text, encoding="utf-8")
+    (folder / "v2.yaml").write_text(second, encoding="utf-8")
+    return folder
+
+
+def test_diff_shows_the_dates_and_notices_that_would_change(
+    itp: Itp, at: At, enrolled: Study, versions: Path
+) -> None:
+    """Before a subject is moved, the site sees what would move."""
+    paths = (versions / "v1.yaml", versions / "v2.yaml")
+    said = itp("protocol", "diff", *paths, "--subject", "ITP-001", "--json", **at(NOW))
+    assert said.code == 0, said.err
+    assert said.json["visits"][0] == {
+        "code": "INF3",
+        "old": {"opens": "2026-01-24", "target": "2026-01-27", "closes": "2026-01-30"},
+        "new": {"opens": "2026-01-31", "target": "2026-02-03", "closes": "2026-02-06"},
+    }
+    assert said.json["notices"]
+    table = itp("protocol", "diff", *paths, "--subject", "ITP-001", **at(NOW), COLUMNS="120").out
+    assert "version 1 -> 2" in table
+    assert "31 Jan to 6 Feb 2026, target 3 Feb 2026" in table
+
+
+def test_an_assignment_moves_the_running_subject(
+    itp: Itp, lines: Write, at: At, enrolled: Study, versions: Path
+) -> None:
+    """Pinned to version 1 while 2 is current; planned by 2 once it is assigned."""
+    here = {**at(NOW), "ITP_PROTOCOL": str(versions)}
+    assert itp("show", "ITP-001", "--json", **here).json["protocol"]["version"] == "1"
+    assigned = enrolled.raw("itp.protocol.assigned", None, "2026-01-07 09:30", version="2", reason="amended")
+    said = itp("record", lines(assigned), **here)
+    assert said.code == 0, said.err
+    shown = itp("show", "ITP-001", "--json", **here).json
+    assert shown["protocol"]["version"] == "2"
+    assert next(row for row in shown["visits"] if row["code"] == "INF3")["target"] == "2026-02-03"
+
+
+def test_diff_of_an_unknown_subject_is_one_line(itp: Itp, at: At, enrolled: Study, versions: Path) -> None:
+    """A subject that is not enrolled is said, with what to do."""
+    paths = (versions / "v1.yaml", versions / "v2.yaml")
+    said = itp("protocol", "diff", *paths, "--subject", "ITP-404", **at(NOW))
+    assert said.code == 1
+    assert said.problems == ["ITP-404 is not enrolled here; `itp subjects` lists who is"]
