@@ -1,7 +1,7 @@
 # Two commands are enough: `make run` starts the service, `make test` checks everything.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test lint fmt bench lock clean
+.PHONY: help venv run test test-browser lint fmt bench lock clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
@@ -17,7 +17,7 @@ PYTHON = $(shell for p in python3.11 python3.12 python3.13 python3; do \
 $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd)" ] || rm -f $(STAMP))
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
 
 venv: $(STAMP) ## build .venv, the environment of everything below
 $(STAMP): pyproject.toml requirements.lock
@@ -34,6 +34,9 @@ run: $(STAMP) ## start the whole service on this machine; Ctrl-C stops it
 test: lint ## lint, types, import direction and every test; PYTEST_ARGS="-k windows" narrows the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+test-browser: $(STAMP) ## the forms and pages in a headless Chromium; needs chromium and chromedriver
+	ITP_TEST_BROWSER=1 $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+
 lint: $(STAMP) ## lint, types and import direction alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,8 +47,9 @@ fmt: $(STAMP) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## measure what a wake costs, beside Prefect's own way of running flows
-	$(BIN)/python -m tests.bench
+bench: $(STAMP) ## measure what wakes and doors cost, beside Prefect's own way of running flows
+	$(BIN)/python -m bench
+	$(BIN)/python -m bench.doors
 
 lock: ## choose the versions anew (needs uv); UPGRADE=--upgrade moves them all
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --quiet $(UPGRADE) \
