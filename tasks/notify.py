@@ -94,7 +94,9 @@ def hand_over(
     """Hand over what is due: of one subject, or of all and the service's own alerts too.
 
     `now` is the study's time, `wall` the machine's when the two differ: leases and back-off follow it.
-    Returns when every send has ended or has taken its 30 seconds; several subjects go side by side.
+    Returns when every send has ended or has taken its 30 seconds; several subjects go side by side. When
+    one of them cannot be decided about (its protocol version is not installed, say) the others are served
+    all the same, and its error is raised at the end.
     """
     office = Office(store, protocol, channels)
     start = Moment(now, wall or now)

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from itp_events.errors import BadInput
+from itp_events.events import NoticeClosed
+from itp_events.protocol_file import load_protocol
 from tasks import deliveries, queries
 from tasks.notify import hand_over
 from tasks.render import marked_repeated
 from tests.support import Receiver, wait_until
-from tests.support.study import Study
+from tests.support.study import Study, altered
 from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
 
 TODAY = "INF1/T/coordinator"
@@ -93,6 +96,33 @@ def test_a_withdrawn_notice_whose_duty_is_due_again_is_reopened_and_sent(
     desk.hand_over(later(ENROLLED_AT, hours=1))
     assert desk.notice(TODAY).status == "delivered"
     assert len(told.at("coordinator")) == 1
+
+
+def test_a_delivered_notice_stays_delivered_when_its_duty_ends(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT)
+    desk.take(study.done("INF1", "2026-01-05", at="2026-01-05 12:00"))
+    closed = [
+        event for event in queries.history(desk.store, "ITP-001") if isinstance(event.data, NoticeClosed)
+    ]
+    assert [TODAY in event.id for event in closed] == [True]
+    assert desk.notice(TODAY).status == "delivered"
+
+
+def test_a_subject_whose_rules_are_missing_does_not_keep_the_notices_of_others(
+    desk: Desk, told: Receiver
+) -> None:
+    desk.protocol = altered(lambda data: data.update(version="9"))
+    desk.take(Study(code="ITP-001", protocol=desk.protocol).enrol())
+    desk.protocol = load_protocol()
+    other = Study(code="ITP-002")
+    other._stated = 10
+    desk.take(other.enrol())
+    with pytest.raises(BadInput, match="version '9' is not installed"):
+        desk.hand_over(ENROLLED_AT, subject=None)
+    assert [request.body["title"][:7] for request in told.requests] == ["ITP-002"]
 
 
 def test_a_refused_message_is_sent_again_later_and_not_marked(

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from itp_events.errors import NotEligible, Refused
 from itp_events.events import Event, NoticeIssued
 from tasks import outbox, queries
 from tasks.advance import Answer
+from tests.support import wait_until
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
 
@@ -26,6 +28,33 @@ def at_once(steps: list[Callable[[], list[Answer]]]) -> list[Answer]:
 
     with ThreadPoolExecutor(len(steps)) as pool:
         return [answer for answers in pool.map(step, steps) for answer in answers]
+
+
+def test_whoever_decides_about_a_subject_waits_for_whoever_is_deciding(
+    postgresql_url: str, study: Study
+) -> None:
+    desk = Desk.open(postgresql_url)
+    desk.take(study.enrol())
+    steps = [
+        lambda: desk.take(study.done("INF1", "2026-01-05")),
+        lambda: desk.wake("ITP-001", ENROLLED_AT),
+        lambda: desk.hand_over(ENROLLED_AT),
+    ]
+    with ThreadPoolExecutor(len(steps)) as pool:
+        with desk.store.writing() as holder:
+            queries.subject_in(holder, "ITP-001", lock=True)
+            running = [pool.submit(step) for step in steps]
+            wait_until(lambda: waiting_for_a_lock(desk) == len(steps), "all three to wait for the row")
+            assert not any(each.done() for each in running)
+        assert all(each.result() for each in running[:2])
+    desk.store.close()
+
+
+def waiting_for_a_lock(desk: Desk) -> int:
+    locked = "datname = current_database() AND wait_event_type = 'Lock'"
+    waiting = sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {locked}")
+    with desk.store.reading() as connection:
+        return int(connection.scalar(waiting) or 0)
 
 
 def enrolment(code: str) -> Event:

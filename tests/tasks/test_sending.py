@@ -70,6 +70,16 @@ def test_no_answer_in_time_leaves_it_unknown(receiver: Receiver, tmp_path: Path)
     assert sent(tmp_path, receiver.apprise_url("x") + "?rto=0.2").kind == "unknown"
 
 
+def test_a_message_refused_in_several_parts_may_have_been_accepted_in_part(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.fail(503)
+    long = Message("ITP-001: long", "a line of the body\n" * 4000)
+    split = recipient(tmp_path, receiver.apprise_url("x") + "?overflow=split")
+    assert send(split, long, io.StringIO()).kind == "unknown"
+    assert len(receiver.requests) > 1
+
+
 def test_an_error_holds_no_secret(receiver: Receiver, tmp_path: Path) -> None:
     receiver.fail(401)
     url = f"json://user:s3cret@127.0.0.1:{receiver.port}/x"

@@ -5,6 +5,7 @@ import sys
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tasks.channels import Channels
 from tasks.notify import hand_over
@@ -26,14 +27,13 @@ def happen(desk: Desk, code: str, now: datetime, chance: random.Random) -> None:
     study = Study(code=code)
     visit, event_id = chance.choice(INFUSIONS + FOLLOW_UP), f"{code}-{chance.randrange(60)}"
     day = str(study.site.date_of(now))
-    kind, data = chance.choice(
-        [
-            ("itp.visit.completed", {"visit": visit}),
-            ("itp.visit.booked", {"visit": visit}),
-            ("itp.contact.attempted", {"reached": True}),
-            ("itp.adverse-event.reported", AE | {"ae": event_id}),
-        ]
-    )
+    things: list[tuple[str, dict[str, Any]]] = [
+        ("itp.visit.completed", {"visit": visit}),
+        ("itp.visit.booked", {"visit": visit}),
+        ("itp.contact.attempted", {"reached": True}),
+        ("itp.adverse-event.reported", {**AE, "ae": event_id}),
+    ]
+    kind, data = chance.choice(things)
     desk.take(study.event(kind, day, now, event_id=event_id, **data), now=now)
 
 
