@@ -114,7 +114,7 @@ class View:
         held = self.on_hold and planned.visit.epoch == "treatment"
         if planned.outcome or held or self.exit:
             return None
-        first = max(planned.opens, self.today) if planned.firm else planned.opens
+        first = max(planned.opens, self.today)
         return self.subject.site.workdays.nearest(planned.target, first, planned.closes)
 
     @property

@@ -118,6 +118,15 @@ def test_a_day_that_is_past_is_not_suggested() -> None:
     assert study.plan("2026-01-30").visit("INF3")["suggested"] is None
 
 
+def test_a_day_that_is_past_is_not_suggested_for_a_projected_visit_either() -> None:
+    study = enrolled("2026-01-05")
+    study.done("INF1", "2026-01-05")
+    plan = study.plan("2026-01-28")  # INF2 is overdue, and INF3 projected to 23 to 29 January
+    assert plan.visit("INF3")["anchor"]["basis"] == "projected"
+    assert plan.visit("INF3")["suggested"] == "2026-01-28"
+    assert study.plan("2026-01-30").visit("INF3")["suggested"] is None
+
+
 def test_projected_visits_have_a_suggestion_too() -> None:
     plan = enrolled("2026-01-05").plan("2026-01-05 12:00")
     assert plan.visit("INF3")["suggested"] == "2026-01-26"
