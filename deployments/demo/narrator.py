@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from rich.console import Console
 from rich.text import Text
@@ -38,12 +38,12 @@ class Narrator:
     hinted: set[str] = field(default_factory=set)
     completed: bool = False
 
-    def introduce(self, api: str, log: str, now: datetime) -> None:
-        """Where to look, before anything happens."""
+    def introduce(self, api: str, log: str, today: date) -> None:
+        """Where to look, before anything happens; `today` is the world's date, by which Prefect lists runs."""
         self.out.rule("Look at these pages while it runs")
         self.out.print(f"Prefect's UI          {self.ui}", soft_wrap=True)
         for work_list in WORK_LISTS:
-            address = work_list.address(self.site.date_of(now))
+            address = work_list.address(today, None)
             self.out.print(f"  {work_list.name:<20}{self.ui}{address}", soft_wrap=True)
         self.out.print(f"The service's own API {api}/subjects", soft_wrap=True)
         self.out.print(f"Notices, as printed   {log}", soft_wrap=True)

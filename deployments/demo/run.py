@@ -62,7 +62,8 @@ def _tell(
     study = replace(study, channels=replace(study.channels, out=log))
     began, seconds = time_given
     narrator = Narrator(out, study_ui(service), study.protocol.site("01"))
-    narrator.introduce(service.settings.base_url, str(service.log), study.clock.now())
+    world = study.clock.wall(study.clock.now()).date()
+    narrator.introduce(service.settings.base_url, str(service.log), world)
     waiting, idle = deque(told.events), threading.Event()
     try:
         while time.monotonic() - began < seconds and not idle.wait(_LOOK_SECONDS):

@@ -1,0 +1,28 @@
+"""Simulated studies that several tests look at; each is run once."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from deployments.simulation.behaviour import load_behaviour
+from deployments.simulation.engine import Study
+from deployments.simulation.study_run import Run, simulate
+from deployments.simulation.summary import summary
+from itp_events.protocol_file import load_protocol
+
+
+def study(scenario: str = "typical", seed: int = 1, protocol: Path | None = None) -> Study:
+    """A study of a named scenario."""
+    behaviour = load_behaviour(scenario)
+    return Study(load_protocol(protocol), behaviour, seed, behaviour.start)
+
+
+@cache
+def run(scenario: str = "typical", subjects: int = 8, seed: int = 1) -> Run:
+    """The first subjects of a scenario."""
+    return simulate(study(scenario, seed), subjects)
+
+
+def numbers(scenario: str = "typical", subjects: int = 8, seed: int = 1) -> dict[str, Any]:
+    """The figures of a run."""
+    return summary(run(scenario, subjects, seed))

@@ -1,0 +1,141 @@
+"""A simulated study: totals that add up, the same seed the same bytes, every event in the study's order."""
+
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+
+from deployments.simulation.behaviour import NAMES
+from deployments.simulation.engine import HORIZON, follow
+from deployments.simulation.files import events_jsonl, notices_csv
+from deployments.simulation.study_run import simulate
+from deployments.simulation.summary import summary
+from itp_events.events import Booked, Event
+from itp_events.intake import judge
+from itp_events.plan import plan
+from itp_events.protocol_file import load_protocol
+from tests.deployments.simulation.runs import numbers, run, study
+
+
+@pytest.mark.parametrize("scenario", NAMES)
+def test_every_subject_ends_or_waits_for_a_named_person_who_was_reminded_lately(scenario: str) -> None:
+    for record in run(scenario).records:
+        if record.enrolled is None:
+            assert record.not_eligible
+        elif record.ended is None:
+            reminded = max(notice.sent for notice in record.notices if notice.sent)
+            assert reminded > record.enrolled + HORIZON - timedelta(days=21)
+            assert record.state.startswith(("On hold", "Awaiting disposition"))
+
+
+@pytest.mark.parametrize("scenario", NAMES)
+def test_every_notice_belongs_to_a_visit_or_to_an_event_of_its_subject(scenario: str) -> None:
+    for record in run(scenario).records:
+        events = {":".join(quote(part, safe="") for part in event.key) for event in record.facts}
+        visits = {visit.code for visit in record.visits}
+        for notice in record.notices:
+            about = notice.row.rpartition("/")[2].partition("#")[0]
+            assert notice.visit in visits or about in events or about.startswith("itp:"), notice.row
+
+
+@pytest.mark.parametrize("scenario", NAMES)
+def test_the_totals_add_up(scenario: str) -> None:
+    n = numbers(scenario)
+    assert n["enrolled"] + n["refused_at_enrolment"] == n["subjects"] == 8
+    assert sum(n["subjects_by_state"].values()) == n["subjects"]
+    assert n["ended"] + len(n["waiting"]) == n["enrolled"]
+    notices = n["notices"]
+    assert notices["sent"] + notices["never_sent"] == notices["issued"]
+    assert notices["about_a_visit"] + notices["about_an_event"] == notices["issued"]
+    for split in ("by_kind", "by_audience", "by_step"):
+        assert sum(notices[split].values()) == notices["sent"]
+    assert sum(week["total"] for week in n["messages_per_week"].values()) == notices["sent"]
+    for visit in n["visits"]:
+        parts = ("in_window", "out_of_window", "missed", "cancelled", "not_reached")
+        assert sum(visit[part] for part in parts) == visit["planned"] == n["enrolled"]
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    one, other = run("unreliable", 6), simulate(study("unreliable"), 6)
+    assert events_jsonl(one) == events_jsonl(other)
+    assert notices_csv(one) == notices_csv(other)
+
+
+def test_another_seed_gives_another_study() -> None:
+    assert events_jsonl(run("typical", 3, 1)) != events_jsonl(run("typical", 3, 2))
+
+
+def test_more_subjects_change_nothing_for_the_first_ones() -> None:
+    alone = follow(study(), 4)
+    assert alone.lines == run("typical", 8).records[4].lines
+
+
+def test_when_all_goes_well_a_visit_is_outside_its_window_only_where_that_holds_no_working_day() -> None:
+    n = numbers("perfect")
+    workdays = run("perfect").study.protocol.site("01").workdays
+    for visit in (visit for record in run("perfect").records for visit in record.visits):
+        assert not visit.deviation or workdays.nearest(visit.target, visit.opens, visit.closes) is None
+    assert n["subjects_by_state"] == {"Completed": 8}
+    assert n["refused_events"] == {}
+
+
+def test_nothing_leaves_during_an_outage_and_no_burst_follows_it() -> None:
+    found = run("outage")
+    start = found.study.protocol.site("01").midnight(found.study.start + timedelta(days=65))
+    end = start + timedelta(days=7)
+    sent = [notice.sent for record in found.records for notice in record.notices if notice.sent]
+    assert not [at for at in sent if start <= at < end]
+    first_hour = [
+        notice
+        for record in found.records
+        for notice in record.notices
+        if notice.sent and end <= notice.sent < end + timedelta(hours=1) and notice.kind == "reminder"
+    ]
+    told = [(notice.subject, notice.visit, notice.audience) for notice in first_hour]
+    assert len(told) == len(set(told))
+
+
+def test_around_long_holidays_more_visits_are_late() -> None:
+    def late(scenario: str) -> int:
+        visits = [visit for record in run(scenario, 16).records for visit in record.visits]
+        return sum(bool(visit.deviation) for visit in visits)
+
+    assert late("holiday-season") > late("typical")
+
+
+@pytest.mark.parametrize("scenario", ["perfect", "typical", "holiday-season", "outage"])
+def test_a_plan_of_the_whole_file_accepts_every_event(scenario: str) -> None:
+    protocol = load_protocol()
+    for record in run(scenario).records:
+        if record.enrolled is None:
+            continue
+        later = record.enrolled + 2 * HORIZON
+        verdicts = judge(protocol, [], record.facts, later).verdicts
+        assert [str(verdict.error) for verdict in verdicts if verdict.error] == []
+        assert plan(protocol, record.facts, later).decision.state == record.state
+
+
+def test_events_recorded_one_by_one_in_the_order_of_the_file_are_all_accepted() -> None:
+    protocol = load_protocol()
+    for record in run("unreliable", 6).records:
+        log: list[Event] = []
+        for at in dict.fromkeys(event.time for event in record.facts):
+            batch = [event for event in record.facts if event.time == at]
+            judged = judge(protocol, log, batch, at)
+            assert len(judged.accepted) == len(batch)
+            log += judged.accepted
+
+
+def test_a_booking_is_stated_before_its_date() -> None:
+    facts = [event for record in run().records for event in record.facts]
+    bookings = [(event.time, event.data) for event in facts if isinstance(event.data, Booked)]
+    assert bookings
+    site = run().study.protocol.site("01")
+    assert all(site.date_of(time) < data.on for time, data in bookings)
+
+
+def test_a_run_of_nobody_who_is_eligible_still_has_figures() -> None:
+    refused = [record for record in run("typical", 16).records if record.enrolled is None]
+    assert refused, "the scenario refuses some"
+    found = summary(type(run())(run().study, tuple(refused)))
+    assert found["enrolled"] == found["notices"]["sent"] == 0
