@@ -9,7 +9,6 @@ page; the board is made anew from all cards at most once per `BOARD_SECONDS`.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -39,15 +38,12 @@ SILENT_SECONDS = 20.0
 # Prefect keeps events for a week: older news is no news.
 NEWS = timedelta(days=7)
 
-# The service's round, and the flow `study-board` that somebody started, in one process.
-_ONE_AT_A_TIME = threading.Lock()
-
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Publisher:
-    """Shows one study in one Prefect."""
+    """Shows one study in one Prefect; `publish` is not to be called by several threads at once."""
 
     study: Runtime
     prefect: Showcase
@@ -57,25 +53,22 @@ class Publisher:
     _board_of: date | None = None
     _journeys_flow: str | None = None
 
-    def publish(self, *, at_once: bool = False) -> int:
-        """Show up to `AT_ONCE` subjects that are behind, then the board when it is time (or at once).
+    def publish(self) -> int:
+        """Show up to `AT_ONCE` subjects that are behind, then the board when it is time.
 
         Returns how many subjects were behind.
 
         Raises:
             PrefectSilent: Prefect does not answer; what it was shown until then is shown.
         """
-        with _ONE_AT_A_TIME:
-            return self._publish(self.study.clock.now(), at_once)
-
-    def _publish(self, now: datetime, at_once: bool) -> int:
+        now = self.study.clock.now()
         codes = self._behind(now)
         for code in codes:
             self._try(code)
         self._board_behind |= bool(codes) or self._today(now) != self._board_of
         # The first board waits for every subject's page, to which it links.
         waited = time.monotonic() - self._board_at >= BOARD_SECONDS
-        if at_once or (self._board_behind and waited and len(codes) < AT_ONCE):
+        if self._board_behind and waited and len(codes) < AT_ONCE:
             self.show_board(self.study.clock.now())
         return len(codes)
 

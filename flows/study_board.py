@@ -14,14 +14,14 @@ from flows.runtime import current
 @flow(name=STUDY_BOARD, flow_run_name="study board", persist_result=False, retries=0)
 async def study_board() -> State:
     """Bring the study's board up to date now; the service does so by itself every half minute."""
-    shown = await asyncio.to_thread(_show)
-    return Completed(name="Shown", message=f"{shown} subjects were behind")
+    await asyncio.to_thread(_show)
+    return Completed(name="Shown", message="the board is up to date")
 
 
-def _show() -> int:
+def _show() -> None:
     study = current()
     showing = publisher(study)
     try:
-        return showing.publish(at_once=True)
+        showing.show_board(study.clock.now())
     finally:
         showing.prefect.close()

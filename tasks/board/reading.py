@@ -56,7 +56,11 @@ def story(store: Store, protocol: Protocol, code: str, now: datetime) -> Story:
 
 def stale(store: Store, now: datetime, limit: int) -> list[str]:
     """Subjects whose card is older than what was decided about them last, at most `limit`."""
-    behind = sa.or_(cards.c.subject.is_(None), cards.c.advanced_at != subjects.c.advanced_at)
+    behind = sa.or_(
+        cards.c.subject.is_(None),
+        cards.c.seq != subjects.c.seq,
+        cards.c.advanced_at != subjects.c.advanced_at,
+    )
     on_its_way = sa.and_(cards.c.open, cards.c.made_at < now - LOOK_AGAIN)
     query = (
         sa.select(subjects.c.code)

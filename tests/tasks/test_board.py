@@ -1,0 +1,240 @@
+"""What people see: a subject's page, the study's board, the drawings, and what is told about a subject."""
+
+import time
+from copy import deepcopy
+from datetime import UTC, date, datetime, timedelta
+from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from itp_events.events import FACT_TYPES
+from itp_events.response import grade
+from tasks.board import drawings, links, reading
+from tasks.board.cards import Card, card
+from tasks.board.happenings import happenings, standing
+from tasks.board.markdown import plain, table, unlinked
+from tasks.board.study_page import Board, study_page
+from tasks.board.subject_page import subject_page
+from tests.support.study import Study
+from tests.tasks.desk import Desk
+
+NOW = datetime(2026, 2, 3, 2, tzinfo=UTC)
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def overdue(desk: Desk, study: Study) -> Card:
+    """INF3 was due until 29 January 2026, and on 3 February nothing is recorded."""
+    desk.take(study.enrol("2026-01-05", baseline_platelets=11))
+    desk.take(study.done("INF1", "2026-01-05", platelets=12, bleeding=True))
+    desk.take(study.done("INF2", "2026-01-14", platelets=35, bleeding=False))
+    desk.wake("ITP-001", NOW)
+    return card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+
+
+def board_of(cards: list[Card], **artifacts: str) -> Board:
+    return Board(cards, NOW, SHANGHAI, artifacts, [], 0, [])
+
+
+def section(page: str, title: str) -> str:
+    return page.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+# A subject's page
+
+
+def page(desk: Desk) -> str:
+    return subject_page(reading.story(desk.store, desk.protocol, "ITP-001", NOW), "data:x", "/board", "/run")
+
+
+def test_a_subjects_page_says_first_who_must_do_what(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    assert "**coordinator**: INF3 is 3 days overdue" in section(page(desk), "Who must do what")
+
+
+def test_a_subjects_page_has_the_plan_with_deviation_and_reason(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    plan = section(page(desk), "Plan")
+    assert "| **INF2** | done | 12 Jan 2026 | 11 to 13 Jan 2026 | 14 Jan 2026 | 1 day late |" in plan
+    assert "2 weeks after INF2 (14 Jan)" in plan
+    assert "12 months after INF5 (if on" in plan
+
+
+def test_a_subjects_page_says_what_was_sent_to_whom_and_whether_it_arrived(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    assert "| INF3 | escalation rung-1 | coordinator | queued |" in page(desk)
+    desk.hand_over(NOW)
+    assert "| INF3 | escalation rung-1 | coordinator | arrived 3 Feb 2026 10:00 |" in page(desk)
+
+
+def test_a_subjects_page_grades_the_platelets_of_each_visit(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    found = section(page(desk), "Platelets and response (IWG)")
+    assert "Baseline: 11 x 10^9/L." in found
+    assert "| INF1 | 5 Jan 2026 | 12 | no response | bleeding |" in found
+    assert "| INF2 | 14 Jan 2026 | 35 | response |" in found
+
+
+def test_a_subjects_page_says_that_the_visit_will_count_as_missed_by_itself(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    assert "| INF3 | counts as missed |" in section(page(desk), "What comes next by itself")
+
+
+@pytest.mark.parametrize(
+    ("platelets", "bleeding", "baseline", "expected"),
+    [
+        (100, False, None, "complete response"),
+        (99, False, 40, "response"),
+        (79, False, 40, "no response"),
+        (30, False, 15, "response"),
+        (29, False, 5, "no response"),
+        (150, True, 10, "no response"),
+        (None, False, 10, "not evaluable"),
+        (150, None, 10, "not evaluable"),
+        (50, False, None, "not evaluable"),
+        (20, None, None, "no response"),
+    ],
+)
+def test_the_response_follows_the_criteria_of_the_iwg(
+    platelets: float | None, bleeding: bool | None, baseline: float | None, expected: str
+) -> None:
+    found, why = grade(platelets, bleeding, baseline)
+    assert found == expected
+    assert why
+
+
+# The board
+
+
+def test_the_board_lists_the_overdue_the_longest_first_with_a_link_to_the_plan(
+    desk: Desk, study: Study
+) -> None:
+    first = overdue(desk, study)
+    second = deepcopy(first) | {"code": "ITP-002"}
+    late = next(visit for visit in second["visits"] if visit["code"] == "INF3")
+    late["closes"] = "2026-01-20"
+    found = section(study_page(board_of([first, second], **{"plan-itp-001": "a1"})), "Overdue visits")
+    assert found.index("ITP-002") < found.index("ITP-001")
+    assert "| [ITP-001](/artifacts/artifact/a1) | INF3 | **3 days** |" in found
+
+
+def test_the_board_tells_what_waits_for_the_investigator_and_until_when(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
+    desk.take(study.adverse_event("2026-02-03", at="2026-02-03 09:00", serious=True, related=True))
+    found = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    assert "| ITP-001 | decide on adverse-event | 3 Feb 2026 | 0 days |" in found
+    assert "| ITP-001 | AE-1 | 4 Feb 2026 09:00 |" in section(found, "Safety reports to submit")
+
+
+def test_a_visit_whose_target_has_passed_stays_under_today_until_its_window_closes(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
+    found = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    assert "| 2 Feb 2026 | ITP-001 | INF1 | target passed | 2 to 9 Feb 2026 |" in section(found, "Today")
+
+
+def test_the_board_says_how_many_visits_were_in_their_window(desk: Desk, study: Study) -> None:
+    found = section(study_page(board_of([overdue(desk, study)])), "Adherence")
+    assert "| **all** | 2 | 1 (50%) | 0 | +1 d | +1 d |" in found
+
+
+def test_the_board_of_2000_subjects_is_made_in_2_seconds_and_fits_prefect(desk: Desk, study: Study) -> None:
+    one = overdue(desk, study)
+    cards = [deepcopy(one) | {"code": f"ITP-{number:04}"} for number in range(2000)]
+    drawings.image(drawings.swimmer(cards[:2], date(2026, 2, 3)))  # the library is loaded once per process
+    began = time.process_time()
+    board = board_of(cards)
+    found = study_page(reading.drawn(board, drawings.inline(drawings.swimmer(cards, board.today)), None))
+    assert time.process_time() - began < 2
+    assert len(found) < 500_000
+    assert "and 1940 more" in found
+
+
+# Kept up to date cheaply
+
+
+def test_only_the_subject_that_moved_is_behind(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    other = Study(code="ITP-002")
+    other._stated = 100
+    desk.take(other.enrol("2026-01-05"))
+    for code in reading.stale(desk.store, NOW, 10):
+        shown = {"shown_tags": [], "told_seq": 0, "told": []}
+        reading.keep(desk.store, reading.story(desk.store, desk.protocol, code, NOW), None, shown, NOW)
+    assert reading.stale(desk.store, NOW, 10) == []
+    desk.take(other.booked("INF1", "2026-01-07", at="2026-01-06"))
+    assert reading.stale(desk.store, NOW, 10) == ["ITP-002"]
+    later = NOW + reading.LOOK_AGAIN + timedelta(seconds=1)
+    assert "ITP-001" in reading.stale(desk.store, later, 10), "its notices have not arrived yet"
+
+
+def test_prefect_emptied_is_shown_everything_again(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
+    reading.keep(desk.store, story, "data:x", {"shown_tags": ["a"], "told_seq": 3, "told": []}, NOW)
+    reading.remember_artifact(desk.store, "plan-itp-001", "a1")
+    reading.forget_shown(desk.store)
+    assert reading.artifact_ids(desk.store) == {}
+    assert reading.stale(desk.store, NOW, 10) == ["ITP-001"]
+
+
+# Events
+
+
+def test_an_overdue_visit_is_told_once_and_again_only_when_it_comes_back(desk: Desk, study: Study) -> None:
+    made = overdue(desk, study)
+    (told,) = happenings(made, [], [], NOW)
+    assert (told.name, told.details["visit"]) == ("itp.visit.overdue", "INF3")
+    assert list(happenings(made, list(standing(made)), [], NOW)) == []
+
+
+def test_the_story_is_told_under_names_that_no_door_listens_to(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    desk.take(study.medication("rescue", "2026-02-03", at="2026-02-03 09:00"))
+    made = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+    names = {each.name for each in happenings(made, [], reading.log_after(desk.store, "ITP-001", 0), NOW)}
+    assert {"itp.withdrawal.flagged", "itp.visit.escalated", "itp.recorded.visit.completed"} <= names
+    assert names.isdisjoint(FACT_TYPES)
+
+
+def test_a_happening_has_the_same_id_however_often_it_is_told(desk: Desk, study: Study) -> None:
+    made = overdue(desk, study)
+    first, second = (list(happenings(made, [], [], at)) for at in (NOW, NOW + timedelta(hours=1)))
+    assert [each.id for each in first] == [each.id for each in second]
+
+
+# Drawings, addresses, Markdown
+
+
+def test_a_timeline_is_drawn_as_svg_and_png_and_the_same_each_time(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
+    first, second = (drawings.image(drawings.timeline(story), "svg") for _ in range(2))
+    assert first == second
+    texts = {"".join(node.itertext()).strip() for node in ElementTree.fromstring(first).iter() if node.text}
+    assert {"INF1", "FU-M12", "cell-lab"} <= texts
+    assert drawings.image(drawings.timeline(story)).startswith(b"\x89PNG")
+
+
+def test_a_subject_enrolled_200_days_ago_is_in_the_work_lists_range() -> None:
+    today = date(2026, 11, 23)
+    for each in links.WORK_LISTS:
+        (span,) = [row["value"] for row in each.search(today, "f1")["filters"] if row["property"] == "range"]
+        assert span["startDate"] < (today - timedelta(days=200)).isoformat() < span["endDate"]
+        assert 729 <= (_day(span["endDate"]) - _day(span["startDate"])).days <= 731
+        assert f"startDate={span['startDate'][:10]}" in each.address(today, "f1")
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text[:10])
+
+
+def test_an_artifacts_key_has_only_what_prefect_allows() -> None:
+    assert links.plan_key("ITP_00.7") == "plan-itp-00-7"
+
+
+def test_what_others_wrote_is_shown_as_it_stands() -> None:
+    assert table(["a"], [[plain("<b>x</b> | [y](z)\n")]]).count("|") == 7
+    assert "<" not in plain("<script>").replace("\\<", "")
+    assert unlinked("see [ITP-001](/x) and [ITP-002](/y)") == "see ITP-001 and ITP-002"
