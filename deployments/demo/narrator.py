@@ -39,7 +39,7 @@ class Narrator:
     completed: bool = False
 
     def introduce(self, api: str, log: str, today: date) -> None:
-        """Where to look, before anything happens; `today` is the world's date, by which Prefect lists runs."""
+        """Where to look, before anything happens; `today` is the date in the world, as Prefect lists runs."""
         self.out.rule("Look at these pages while it runs")
         self.out.print(f"Prefect's UI          {self.ui}", soft_wrap=True)
         for work_list in WORK_LISTS:
