@@ -156,10 +156,14 @@ class Publisher:
 
     def _show_pages(self, story: Story, before: Kept | None, drawing: str, run: str | None) -> None:
         board = reading.artifact_id(self.study.store, links.BOARD)
+        code, pages = story.code, self.study.channels.links
         page = subject_page(
-            story, drawing, links.artifact(board) if board else None, links.flow_run(run) if run else None
+            story,
+            drawing,
+            links.artifact(board) if board else None,
+            links.flow_run(run) if run else None,
+            pages.decide(code) if pages else None,
         )
-        code = story.code
         self._show(links.plan_key(code), "markdown", page, f"{code}: {story.decision.state}", run)
         reached = progress(story)
         if before is None or before.body["progress"] != reached or self._lost(links.progress_key(code)):

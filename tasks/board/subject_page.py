@@ -21,8 +21,13 @@ NOTICES_SHOWN = 60
 MARKS = {"overdue": "**OVERDUE**", "open": "**open**", "completed": "done"}
 
 
-def subject_page(story: Story, drawing: str | None, board: str | None, run: str | None) -> str:
-    """A subject's page as Markdown; `board` and `run` are addresses in Prefect's UI."""
+def subject_page(
+    story: Story, drawing: str | None, board: str | None, run: str | None, decide: str | None = None
+) -> str:
+    """A subject's page as Markdown; `board` and `run` are addresses in Prefect's UI.
+
+    `decide` is the service's own page on which an investigator answers what waits for them.
+    """
     seen, decision = story.seen, story.decision
     head = f"site {plain(seen.subject.enrolled.site)} · enrolled {day(seen.subject.enrolled.on)}"
     return document(
@@ -31,6 +36,7 @@ def subject_page(story: Story, drawing: str | None, board: str | None, run: str 
             f"**{plain(decision.message)}**",
             " · ".join([head, *_links(story.code, board, run)]),
             "## Who must do what\n\n" + "\n".join(f"- {line}" for line in waiting(story)),
+            link("Decide here, with an investigator's token", decide) if decide and _to_decide(story) else "",
             "## Plan\n\n" + _plan(story),
             f"{ASSUMED} assumption, to be confirmed by the site; the rest is the sponsor's synopsis. "
             f"Dates are local to {seen.subject.site.time_zone}.",
@@ -50,6 +56,10 @@ def _links(code: str, board: str | None, run: str | None) -> Iterator[str]:
     if run:
         yield link("flow run", run)
     yield link("what happened", links.happened(code))
+
+
+def _to_decide(story: Story) -> bool:
+    return story.seen.on_hold or story.seen.awaiting_disposition
 
 
 def _section(title: str, body: str) -> str:
@@ -110,13 +120,13 @@ def _plan(story: Story) -> str:
 def _visit(planned: PlannedVisit, today: date) -> tuple[str, ...]:
     status = planned.status(today)
     rule = planned.visit.source
-    booked = f"booked {day(planned.booked)}" if planned.booked and not planned.outcome else ""
+    booked = f"booked {_short(planned.booked)}" if planned.booked and not planned.outcome else ""
     return (
         f"**{planned.code}**",
         MARKS.get(status, status),
         _dated(planned.target, rule.target),
-        days(planned.opens, planned.closes) + (ASSUMED if rule.window == "assumption" else ""),
-        day(planned.on) if planned.on else booked,
+        f"{_short(planned.opens)} to {_short(planned.closes)}{_mark(rule.window)}",
+        _short(planned.on) if planned.on else booked,
         _deviation(planned.deviation_days),
         _why(planned),
     )
@@ -125,13 +135,22 @@ def _visit(planned: PlannedVisit, today: date) -> tuple[str, ...]:
 def _why(planned: PlannedVisit) -> str:
     """What the dates hang on, short enough for a cell; `itp show` says it in a sentence."""
     anchor = planned.anchor
-    on = f"{anchor.on.day} {anchor.on:%b}"
-    words = {"actual": on, "planned": f"missed, target {on}", "projected": f"if on {on}"}
+    on = _short(anchor.on)
+    words = {"actual": on, "planned": f"missed, target {on}", "projected": f"if {on}"}
     return f"{offset(planned.visit)} {anchor.code} ({words[anchor.basis]})"
 
 
 def _dated(value: date, source: str) -> str:
-    return day(value) + (ASSUMED if source == "assumption" else "")
+    return day(value) + _mark(source)
+
+
+def _short(value: date) -> str:
+    """A date without its year, which the target in the same row shows."""
+    return f"{value.day} {value:%b}"
+
+
+def _mark(source: str) -> str:
+    return ASSUMED if source == "assumption" else ""
 
 
 def _deviation(value: int | None) -> str:
