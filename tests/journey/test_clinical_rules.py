@@ -1,0 +1,135 @@
+"""Escalation, safety and holds through the running service, to a receiver that really receives."""
+
+import os
+import signal
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+
+from deployments.clock import Clock
+from tests.support.receiver import Request
+from tests.support.service import SITE, Service, children, event
+from tests.support.waiting import wait_until
+
+MONDAY, WEDNESDAY = date(2026, 1, 5), date(2026, 1, 14)
+WITHIN = timedelta(seconds=1)
+
+
+def _state(service: Service, code: str, kind: str, **data: Any) -> datetime:
+    """Record an event of now; the world's instant at which it was accepted."""
+    stated = event(kind, code, service.study.clock.now(), data)
+    before = Clock().now()
+    [answer] = service.record(stated)
+    assert answer.status == "recorded", answer.error
+    return before
+
+
+def _serious(service: Service, code: str) -> datetime:
+    today = service.study.clock.now().astimezone(SITE).date().isoformat()
+    return _state(
+        service,
+        code,
+        "adverse-event.reported",
+        ae="AE-1",
+        term="fever",
+        grade=3,
+        serious=True,
+        related=True,
+        on=today,
+    )
+
+
+def _titles(service: Service, code: str, audience: str) -> list[str]:
+    return [each.body["title"] for each in _told(service, code, audience)]
+
+
+def _told(service: Service, code: str, audience: str) -> list[Request]:
+    return [each for each in service.receiver.at(audience) if code in each.body["title"]]
+
+
+def _on(service: Service, code: str, day: date) -> None:
+    """Let the subject be woken at everything that is due before noon of a day at the site."""
+    noon = datetime.combine(day, time(12), SITE)
+    while (wake := service.subject(code).wake_at) is not None and wake < noon:
+        service.wait_for_wake(code, service.bring_forward(code, 0.2), timeout=40)
+    service.move_clock_to(noon)
+
+
+@pytest.mark.timeout(300)
+def test_a_missed_infusion_climbs_the_ladder_is_acknowledged_goes_on_and_ends_when_recorded(
+    service: Service,
+) -> None:
+    """Coordinator, acknowledgement, investigator on its last day, sponsor; silence once it is recorded."""
+    code = "ITP-001"
+    service.enrol(code, first_infusion_on=MONDAY.isoformat())
+    _state(service, code, "visit.completed", visit="INF1", on=MONDAY.isoformat())
+    _on(service, code, WEDNESDAY)
+    wait_until(
+        lambda: "overdue" in _titles(service, code, "coordinator")[-1].lower(), "the coordinator to hear"
+    )
+    assert _titles(service, code, "investigator") == []
+
+    _state(service, code, "escalation.acknowledged", visit="INF2", until="2026-01-16")
+    _on(service, code, date(2026, 1, 15))
+    assert _titles(service, code, "investigator") == []
+    _on(service, code, date(2026, 1, 16))
+    wait_until(lambda: len(_titles(service, code, "investigator")) == 1, "the investigator to hear")
+    assert _titles(service, code, "sponsor") == []
+    _on(service, code, date(2026, 1, 19))
+    wait_until(lambda: len(_titles(service, code, "sponsor")) == 1, "the sponsor to hear")
+
+    _state(service, code, "visit.completed", visit="INF2", on="2026-01-13")
+    before = len([title for title in _titles(service, code, "coordinator") if "Infusion 2" in title])
+    _on(service, code, date(2026, 1, 26))
+    about = [title for title in _titles(service, code, "coordinator") if "Infusion 2" in title]
+    assert len(about) == before
+    assert len(_titles(service, code, "sponsor")) == 1
+    assert service.subject(code).state == "INF3 window open"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("prefect", "code"), [("running", "ITP-401"), ("stopped", "ITP-402")])
+def test_the_alert_of_a_serious_adverse_event_leaves_within_a_second(
+    running: Service, prefect: str, code: str
+) -> None:
+    """Investigator and sponsor are told within a second of the accepted event, with Prefect or without."""
+    running.enrol(code)
+    [server] = children(running.pid)
+    if prefect == "stopped":
+        os.kill(server, signal.SIGSTOP)
+    try:
+        accepted = _serious(running, code)
+        told = [_first(running, code, audience) for audience in ("investigator", "sponsor")]
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert max(each.at for each in told) - accepted < WITHIN
+
+
+def _first(service: Service, code: str, audience: str) -> Request:
+    return wait_until(lambda: _told(service, code, audience), f"{audience} to be told of {code}")[0]
+
+
+@pytest.mark.timeout(300)
+def test_a_flag_holds_the_cell_preparation_that_waits_to_be_sent(running: Service) -> None:
+    """A channel that fails keeps the notice waiting; once the flag is raised it never arrives."""
+    code = "ITP-403"
+    today = running.study.clock.now().astimezone(SITE).date()
+    running.enrol(code, first_infusion_on=today.isoformat())
+    _state(running, code, "visit.completed", visit="INF1", on=today.isoformat())
+    running.receiver.fail(503)
+    _on(running, code, today + timedelta(days=4))
+    _first(running, code, "cell-lab")
+
+    _serious(running, code)
+    refused = len(_told(running, code, "cell-lab"))
+    running.receiver.succeed()
+    wait_until(
+        lambda: any("stand down" in title.lower() for title in _titles(running, code, "cell-lab")),
+        "the cell lab to be told to stand down",
+        timeout=60,
+    )
+    _on(running, code, today + timedelta(days=8))
+    later = _titles(running, code, "cell-lab")[refused:]
+    assert [title for title in later if "prepare" in title.lower()] == []
+    assert running.subject(code).state == "On hold: adverse-event"
