@@ -73,6 +73,8 @@ def _end(seen: View, planned: PlannedVisit, rule: Reminder) -> datetime | None:
     site = seen.subject.site
     if rule.prepares_cells:
         return site.midnight(planned.day)
+    if rule.from_ == "closes":
+        return site.midnight(planned.closes + _DAY)
     if rule.from_ == "booked" and planned.day > planned.closes:
         return planned.climb.missed_at if planned.climb else None
     return site.midnight(max(planned.closes, planned.day) + _DAY)

@@ -168,6 +168,11 @@ def _wait(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
     walk.now += timedelta(days=given["days"])
 
 
+def _approach(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
+    if planned := walk.pick(given["pick"]):
+        walk.now = max(walk.now, walk.site.at(planned.day - timedelta(days=given["days"]), time(12)))
+
+
 _MOVES: dict[str, Callable[[Walk, datetime, dict[str, Any]], None]] = {
     "visit": _visit,
     "missed": _missed,
@@ -184,6 +189,7 @@ _MOVES: dict[str, Callable[[Walk, datetime, dict[str, Any]], None]] = {
     "decided": _decided,
     "void": _void,
     "wait": _wait,
+    "approach": _approach,
 }
 
 _PICK = st.sampled_from([0, 0, 0, 0, 1, 2, 5])
@@ -234,6 +240,7 @@ _MEDICATION = _moves(
     ago=st.integers(0, 9),
 )
 _UNREACHED = _moves("contact", reached=False, ago=st.integers(0, 2))
+_DAILY = st.tuples(st.just("contact"), st.fixed_dictionaries({"gap": st.just(24), "reached": st.just(False)}))
 _REACHED = _moves("contact", reached=True)
 _CONSENT = _moves("consent", scope=st.sampled_from(["treatment", "treatment", "study"]))
 _DEATH = _moves("death")
@@ -244,7 +251,11 @@ _DECIDED = _moves(
     named=st.booleans(),
 )
 _VOID = _moves("void", back=st.integers(0, 6), restated=st.sampled_from([None, None, 0, -2, 3]))
+_BEFORE = _moves("approach", pick=0, days=st.integers(0, 8))
+_AFTER = _moves("approach", pick=0, days=st.integers(-30, -3))
 _WAIT = _moves("wait", days=st.sampled_from([2, 10, 21, 40]))
+_A_YEAR = _moves("wait", days=400)
+_STOPPED = _moves("decided", decision="stop-treatment", named=st.booleans())
 _SCENES = st.one_of(
     _scene(_VISIT),
     _scene(_DOSED),
@@ -253,8 +264,13 @@ _SCENES = st.one_of(
     _scene(_MISSED, _MISSED, _DECIDED),
     _scene(_BOOKED),
     _scene(_BOOKED, _WAIT, _VISIT),
-    _scene(_WAIT, _ACKNOWLEDGED),
-    _scene(_WAIT, _WAIT, _UNREACHED, _UNREACHED, _UNREACHED, _DECIDED),
+    _scene(_AFTER, _ACKNOWLEDGED, _WAIT),
+    _scene(_AFTER, _DAILY, _DAILY, _DAILY, _WAIT, _DECIDED),
+    _scene(_AFTER, _MEDICATION, _CONTINUED, _WAIT),
+    _scene(_BEFORE, _MEDICATION, _CONTINUED),
+    _scene(_BEFORE, _MEDICATION, _VOID, _WAIT),
+    _scene(_BEFORE, _BOOKED, _BOOKED, _WAIT),
+    _scene(_BEFORE, _CONSENT, _VOID),
     _scene(_UNREACHED),
     _scene(_REACHED),
     _scene(_UNSCHEDULED),
@@ -262,6 +278,7 @@ _SCENES = st.one_of(
     _scene(_ADVERSE_EVENT, _DECIDED),
     _scene(_MEDICATION, _CONTINUED),
     _scene(_MEDICATION, _WAIT, _DECIDED),
+    _scene(_MEDICATION, _A_YEAR, _STOPPED),
     _scene(_MEDICATION, _ACKNOWLEDGED, _MEDICATION, _CONTINUED),
     _scene(_PREGNANCY),
     _scene(_CONSENT, _VOID),

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from random import Random
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from itp_events.decisions import Decision, decide
+from itp_events.dose import weighings
 from itp_events.events import (
     AdverseEvent,
     Completed,
@@ -36,7 +37,7 @@ from tests.support.study import INFUSIONS
 
 DAY = timedelta(days=1)
 # A history costs as much as a hundred small examples.
-looked_at = settings(max_examples=max(25, settings().max_examples // 4))
+looked_at = settings(max_examples=max(30, settings().max_examples // 4))
 Check = Callable[["Service", Decision], None]
 HANDING = st.sampled_from(["at once", "never", "now and then"])
 
@@ -68,6 +69,7 @@ class Service(Journey):
 
     def live(self, history: History, extra: Sequence[datetime] = (), *, timely: bool = True) -> "Service":
         """The history as it came in; `extra` wakes besides, and unless `timely` no others."""
+        note(repr(history))
         self.awake = timely
         told = [(now, batch) for now, batch in history.told] + [(instant, ()) for instant in extra]
         for now, batch in sorted(told, key=lambda pair: pair[0]):
@@ -96,6 +98,24 @@ def test_extra_wakes_change_nothing(history: History, hours: list[int]) -> None:
     end = [history.end + 40 * DAY]
     extra = instants(history, hours)
     assert Service().live(history, [*extra, *extra, *end]).log == Service().live(history, end).log
+
+
+@looked_at
+@given(histories())
+def test_nothing_changes_before_the_next_wake(history: History) -> None:
+    """Woken a second before it asked to be, it decides nothing: it asked to be woken in time."""
+    Prober().live(history, [history.end + 40 * DAY])
+
+
+class Prober(Service):
+    """A service that is also woken a second before each of its wakes."""
+
+    def decide(self, at: object) -> Decision:
+        """Decide as every service does; a second before, there was nothing to decide."""
+        before = self.instant(at) - timedelta(seconds=1)
+        if self.last and before > self.last.seen.now and self.instant(at) == self.wake:
+            assert decide(self.protocol, self.folded(), before).events == ()
+        return super().decide(at)
 
 
 @looked_at
@@ -154,7 +174,8 @@ def test_any_event_twice_counts_once(history: History, data: st.DataObject) -> N
 
 def shown(seen: View) -> object:
     """What a plan shows of a view."""
-    return seen.visits, seen.flags, seen.stop, seen.exit, seen.state, seen.status, seen.dispositions
+    told = (seen.state, seen.status, seen.dispositions, weighings(seen.subject))
+    return seen.visits, seen.flags, seen.stop, seen.exit, told
 
 
 # 3. No notice key is ever queued twice; none is queued or waits after what makes it pointless.
@@ -206,7 +227,7 @@ def pointless(notice: NoticeIssued, facts: list[Event], seen: View) -> Iterator[
 
 
 def pointless_alert(notice: NoticeIssued, facts: list[Event]) -> Iterator[str]:
-    about = next((event for event in facts if f"/{named(event.key)}" in f"{notice.notice}#"), None)
+    about = next((event for event in facts if f"/{named(event.key)}#" in f"{notice.notice}#"), None)
     if about is None and notice.step not in ("stand-down", "disposition") and "itp:" not in notice.notice:
         yield "its event is voided"
     if notice.step in ("sae-20h", "sae-24h") and about:

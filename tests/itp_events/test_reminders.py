@@ -170,6 +170,19 @@ def test_a_reminder_is_of_use_until_the_window_closes() -> None:
     assert set(study.superseded("INF3")) == {"T-7d", "T-3d", "T-1d", "T", "last-day"}
 
 
+def test_the_last_day_reminder_ends_with_the_window_also_for_a_booking_beyond_it() -> None:
+    """Withdrawn by a hold on the last day, it does not come back for a window that has closed since."""
+    study = Journey()
+    study.hands_over = False
+    study.treated("2026-01-05", "2026-01-14")  # INF3 closes on 31 Jan
+    study.until("2026-01-31 10:00")
+    key = study.key("last-day", "coordinator", "INF3")
+    study.medication("rescue", "2026-01-31")
+    study.booked("INF3", "2026-02-05", at="2026-02-01")
+    study.decided("continue", "2026-02-02")
+    assert study.fate(key) == ["issued", "withdrawn"]
+
+
 def test_cell_preparation_is_of_use_until_t() -> None:
     late, in_time = (Journey().treated("2026-01-05", "2026-01-14") for _ in range(2))
     for study, at in ((in_time, "2026-01-27 23:59"), (late, "2026-01-28 00:00")):
