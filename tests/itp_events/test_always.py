@@ -1,7 +1,7 @@
 """What must always hold, over generated histories.
 
-CI looks at a few hundred histories; `HYPOTHESIS_PROFILE=thorough` at thousands. A history that once broke
-a rule stands in test_found.py as an example.
+CI looks at the same few hundred histories each time; `HYPOTHESIS_PROFILE=thorough` explores thousands. What
+it finds becomes an example among the tests of the rule that it broke.
 """
 
 from collections.abc import Callable, Iterator, Sequence
