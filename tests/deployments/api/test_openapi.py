@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 import hypothesis
 import pytest
@@ -72,15 +73,16 @@ def test_the_api_keeps_its_document(
 
     @hypothesis.given(case=operation.as_strategy())
     @hypothesis.settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-    def check(case: schemathesis.Case) -> None:
+    def check(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(base_url=address, headers=authorized)
 
     check()
 
 
 def test_the_document_holds_no_other_operations(described: OpenApiSchema) -> None:
-    operations = (each.ok() for each in described.get_all_operations())
-    assert sorted(f"{each.method.upper()} {each.path}" for each in operations) == sorted(OPERATIONS)
+    paths = described.raw_schema["paths"]
+    found = [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+    assert sorted(found) == sorted(OPERATIONS)
 
 
 def test_the_document_describes_every_type_of_event_and_its_examples_are_events(door: Door) -> None:
