@@ -38,15 +38,15 @@ class Narrator:
     hinted: set[str] = field(default_factory=set)
     completed: bool = False
 
-    def introduce(self, api: str, log: str, today: date) -> None:
+    def introduce(self, api: str, log: str, today: date, journeys: str | None) -> None:
         """Where to look, before anything happens; `today` is the date in the world, as Prefect lists runs."""
         self.out.rule("Look at these pages while it runs")
-        self.out.print(f"Prefect's UI          {self.ui}", soft_wrap=True)
+        self.out.print(f"Prefect's UI                   {self.ui}", soft_wrap=True)
         for work_list in WORK_LISTS:
-            address = work_list.address(today, None)
-            self.out.print(f"  {work_list.name:<20}{self.ui}{address}", soft_wrap=True)
-        self.out.print(f"The service's own API {api}/subjects", soft_wrap=True)
-        self.out.print(f"Notices, as printed   {log}", soft_wrap=True)
+            address = work_list.address(today, journeys)
+            self.out.print(f"  {work_list.name:<29} {self.ui}{address}", soft_wrap=True)
+        self.out.print(f"The service's own API          {api}/subjects", soft_wrap=True)
+        self.out.print(f"Notices, as printed            {log}", soft_wrap=True)
         self.out.rule()
 
     def look(self, rows: Iterable[SubjectRow], now: datetime, seconds: float) -> None:

@@ -16,6 +16,7 @@ from deployments.demo.service import DemoService
 from deployments.demo.story import Story, begins, story
 from deployments.study import open_study
 from flows.door import record_and_show
+from flows.flow_runs import JOURNEY, FlowRuns, PrefectSilent
 from flows.runtime import Runtime
 from itp_events.errors import ItpError
 from itp_events.events import Event
@@ -63,7 +64,7 @@ def _tell(
     began, seconds = time_given
     narrator = Narrator(out, study_ui(service), study.protocol.site("01"))
     world = study.clock.wall(study.clock.now()).date()
-    narrator.introduce(service.settings.base_url, str(service.log), world)
+    narrator.introduce(service.settings.base_url, str(service.log), world, _journeys(service))
     waiting, idle = deque(told.events), threading.Event()
     try:
         while time.monotonic() - began < seconds and not idle.wait(_LOOK_SECONDS):
@@ -75,6 +76,18 @@ def _tell(
         out.rule(f"{len(rows)} subjects, {sum(row.exited for row in rows)} ended")
     finally:
         study.store.close()
+
+
+def _journeys(service: DemoService) -> str | None:
+    """The id of the journeys' flow, so that the work lists show nothing else; None where Prefect is slow."""
+    runs = FlowRuns(service.settings.prefect_api)
+    try:
+        found = runs.deployment(JOURNEY)
+    except PrefectSilent:
+        return None
+    finally:
+        runs.close()
+    return str(found.flow_id) if found else None
 
 
 def study_ui(service: DemoService) -> str:
