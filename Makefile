@@ -1,7 +1,7 @@
 # Two commands are enough: `make run` starts the service, `make test` checks everything.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-browser lint fmt bench lock clean
+.PHONY: help venv run test test-browser screenshots lint fmt bench lock clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
@@ -36,6 +36,9 @@ test: lint ## lint, types, import direction and every test; PYTEST_ARGS="-k wind
 
 test-browser: $(STAMP) ## the forms and pages in a headless Chromium; needs chromium and chromedriver
 	ITP_TEST_BROWSER=1 $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+
+screenshots: $(STAMP) ## take the screenshots in docs/ anew; needs chromium and chromedriver
+	$(BIN)/python -m tests.browser.screenshots
 
 lint: $(STAMP) ## lint, types and import direction alone
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from prefect import Flow
 from sqlalchemy.exc import OperationalError
 
 from deployments.apply import FLOWS
@@ -148,18 +149,20 @@ class Round:
             return
         deployments = self.link.deployments
         world = self._clock.wall(self._clock.now())
+        flows = {known.id: FLOWS[name] for name, known in deployments.items()}
         for run in await asyncio.to_thread(self.link.runs.due, deployments.values(), world):
-            if run.id not in self._runner.executing:
-                task = asyncio.create_task(self._run_other(run))
+            if run.id not in self._runner.executing and run.deployment_id in flows:
+                task = asyncio.create_task(self._run_other(run, flows[run.deployment_id]))
                 self._others.add(task)
                 task.add_done_callback(self._others.discard)
 
-    async def _run_other(self, run: FlowRun) -> None:
-        flow = next(name for name, known in self.link.deployments.items() if known.id == run.deployment_id)
+    async def _run_other(self, run: FlowRun, flow: Flow[..., Any]) -> None:
         try:
-            await self._runner.run(FLOWS[flow], run, self._clock.wall(self._clock.now()))
+            await self._runner.run(flow, run, self._clock.wall(self._clock.now()))
         except PrefectSilent as reason:
             self.link.lost(reason)
+        except Exception:
+            log.exception("The flow run %s could not be executed.", run.name)
 
     async def _repair(self) -> None:
         if not self.link.answers:
@@ -173,8 +176,10 @@ class Round:
         """Bring up to date what Prefect shows of the study; nothing else waits for it."""
         try:
             if self.link.answers and not self._introduced:
-                board = self.link.deployments.get(STUDY_BOARD)
-                await asyncio.to_thread(self._publisher.begin, board)
+                # The repair comes first: pages and events name the flow runs that it creates.
+                async with self._repairing:
+                    board = self.link.deployments.get(STUDY_BOARD)
+                    await asyncio.to_thread(self._publisher.begin, board)
                 self._introduced = True
             while self.link.answers and not self._stop.is_set():
                 if await asyncio.to_thread(self._publisher.publish) < AT_ONCE_SHOWN:

@@ -101,8 +101,6 @@ def _windows(axes: Axes, story: Story) -> None:
     _tidy(axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper right", fontsize=8, framealpha=1)
-    axes.use_sticky_edges = False
-    axes.margins(x=0.02)
 
 
 def _marks(story: Story) -> dict[str, list[tuple[float, float]]]:
@@ -222,6 +220,8 @@ def _scatter(axes: Axes, points: Sequence[tuple[float, float]], **style: Any) ->
 def _tidy(axes: Axes) -> None:
     axes.grid(axis="x", color="#E0E0E0", lw=0.6, zorder=0)
     axes.set_axisbelow(True)
+    axes.use_sticky_edges = False
+    axes.margins(x=0.02)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 

@@ -1,0 +1,60 @@
+"""The gallery's study, shown by the whole service in a Prefect of its own."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deployments.clock import Clock
+from tests.support.gallery import gallery
+from tests.support.receiver import Receiver
+from tests.support.service import Service
+from tests.support.waiting import wait_until
+
+
+class Shown:
+    """A running service, and the addresses of what it shows."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.ui = service.settings.prefect_api.removesuffix("/api")
+
+    def artifact(self, key: str) -> str:
+        """The page of the artifact under a key, once it is there."""
+        found = wait_until(lambda: self._id(key), f"the artifact {key}", timeout=180, every=1.0)
+        return f"{self.ui}/artifacts/artifact/{found}"
+
+    def is_complete(self) -> bool:
+        """Whether every subject's page is there and the board was made of all of them."""
+        board = self.service.flow_runs._call("GET", "/artifacts/study-board/latest", absent_is_none=True)
+        return self._count() == 30 and board is not None and "| all |" in board["data"].replace("**", "")
+
+    def _id(self, key: str) -> str | None:
+        return self._one("SELECT id FROM shown_artifacts WHERE key = ?", key)
+
+    def _count(self) -> int:
+        return int(self._one("SELECT count(*) FROM cards") or 0)
+
+    def _one(self, query: str, *values: str) -> str | None:
+        with sqlite3.connect(self.service.data_dir / "study.db") as study:
+            row = study.execute(query, values).fetchone()
+        return row[0] if row else None
+
+
+@contextmanager
+def shown_gallery(directory: Path) -> Iterator[Shown]:
+    """Fill a study, start the service on it, and wait until everything is shown."""
+    data = directory / "study"
+    data.mkdir(parents=True, exist_ok=True)
+    found = gallery(data, Clock().now())
+    found.fill()
+    found.store.close()
+    with Receiver() as receiver:
+        service = Service(data, receiver)
+        service.start(ready=False)
+        try:
+            shown = Shown(service)
+            wait_until(shown.is_complete, "everything to be shown", timeout=300, every=2.0)
+            yield shown
+        finally:
+            service.close()
