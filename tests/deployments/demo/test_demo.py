@@ -1,0 +1,83 @@
+"""The demonstration keeps to a folder of its own, and its dozen subjects have different fates."""
+
+import json
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from deployments.cli import cli
+from deployments.clock import MARK
+from deployments.demo.service import DemoService
+from deployments.demo.story import Story, begins, story
+from itp_events.decisions import decide
+from itp_events.errors import BadInput
+from itp_events.intake import judge
+from itp_events.protocol_file import load_protocol
+from itp_events.subject import fold
+
+PROTOCOL = load_protocol()
+START = begins(PROTOCOL)
+
+
+@pytest.fixture(scope="module")
+def told() -> Story:
+    return story(PROTOCOL)
+
+
+def state(told: Story, code: str, days: int) -> str:
+    """The phase of a subject so many days after the demonstration begins; empty before its enrolment."""
+    now = START + timedelta(days=days)
+    facts = [event for event in told.events if event.subject == code and event.time <= now]
+    accepted = judge(PROTOCOL, [], facts, now).accepted
+    return decide(PROTOCOL, fold(PROTOCOL, accepted), now).state if accepted else ""
+
+
+def test_a_dozen_subjects_take_part(told: Story) -> None:
+    assert [f"DEMO-{number:02d}" for number in range(1, 13)] == list(told.codes)
+    assert {event.subject for event in told.events} == set(told.codes)
+
+
+def test_the_first_of_them_completes_within_two_months_of_its_beginning(told: Story) -> None:
+    assert "Completed" in {state(told, code, 60) for code in told.codes}
+    assert "Completed" not in {state(told, code, 0) for code in told.codes}
+
+
+def test_in_the_middle_at_least_five_phases_can_be_seen_at_once(told: Story) -> None:
+    def phases(days: int) -> set[str]:
+        states = {state(told, code, days) for code in told.codes}
+        words = ("Awaiting", "window open", "overdue", "On hold", "Completed", "Withdrawn")
+        return {word for word in words if any(word in found for found in states)}
+
+    assert max(len(phases(days)) for days in range(55, 80, 3)) >= 5
+
+
+def test_some_enrol_while_one_looks_and_the_others_are_in_different_epochs(told: Story) -> None:
+    states = Counter(state(told, code, 40)[:10] for code in told.codes)
+    assert states[""] >= 2
+    assert len(states) >= 4
+
+
+def test_it_is_the_same_story_each_time(told: Story) -> None:
+    assert story(PROTOCOL) == told
+
+
+@pytest.mark.parametrize("name", ["study.db", MARK])
+def test_it_takes_no_folder_that_holds_something(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(json.dumps({"speed": 1}))
+    with pytest.raises(BadInput, match=r"holds .* already"):
+        DemoService(tmp_path, START, 86400.0)
+    done = CliRunner().invoke(cli, ["demo", "--data-dir", str(tmp_path)])
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_it_reads_none_of_the_users_own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ITP_DATABASE_URL", "postgresql+psycopg://the-real-study")
+    monkeypatch.setenv("ITP_APPRISE_CONFIG", str(tmp_path / "nowhere.yml"))
+    settings = DemoService(tmp_path / "demo", START, 86400.0).settings
+    assert settings.database == f"sqlite:///{tmp_path / 'demo' / 'study.db'}"
+    assert settings.apprise_config is None
+    assert settings.clock_speed == 86400.0
