@@ -497,15 +497,16 @@ def test_a_reminders_key_tells_the_booked_date_from_the_target() -> None:
 def test_an_alerts_key_tells_the_source_and_id_of_its_event() -> None:
     study = given_inf1()
     data: Json = {"term": "Fever", "grade": 3, "serious": True, "related": False}
-    for source, identity in (("redcap", "1"), ("paper", "1"), ("paper", "2"), ("paper/1", "x")):
+    alike = (("paper/1", "x"), ("paper", "1/x"), ("paper:1", "x"), ("paper", "1:x"))
+    for source, identity in (("redcap", "1"), ("paper", "1"), ("paper", "2"), *alike):
         study.state(
             "itp.adverse-event.reported",
             "2026-01-06",
             "2026-01-06",
             source=source,
             event_id=identity,
-            ae=source + identity,
+            ae=f"{source} {identity}",
             **data,
         )
     rows = [row for row in study.plan("2026-01-06 12:00")["notices"] if row["step"] == "sae"]
-    assert len({row["key"] for row in rows}) == len(rows) == 8
+    assert len({row["key"] for row in rows}) == len(rows) == 14
