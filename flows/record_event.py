@@ -16,11 +16,13 @@ from prefect import State, flow
 from prefect.client.schemas.objects import StateType
 from prefect.states import Completed
 
+from flows.authority import needs_investigator
 from flows.door import record_and_show
 from flows.flow_runs import RECORD_EVENT
 from flows.runtime import current
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Event, parse_event
+from tasks.store import Store
 
 INVESTIGATORS_ONLY = "itp.withdrawal.decided"
 
@@ -35,7 +37,7 @@ def recorded(event: dict[str, Any]) -> State:
     """Record a CloudEvent given as JSON; the state that a run shows of the answer."""
     study = current()
     try:
-        stated = _parse(event)
+        stated = _parse(study.store, event)
     except ItpError as error:
         return refused(error)
     answer = record_and_show(study, [stated], study.clock.now())[0]
@@ -53,9 +55,9 @@ def refused(error: ItpError) -> State:
     return State(type=StateType.FAILED, name="Refused", message=str(error))
 
 
-def _parse(event: dict[str, Any]) -> Event:
+def _parse(store: Store, event: dict[str, Any]) -> Event:
     stated = parse_event(event)
-    if stated.type == INVESTIGATORS_ONLY:
+    if needs_investigator(store, stated):
         raise Refused(
             "role",
             "only an investigator may decide, and Prefect cannot tell who asks: use the link in the message",

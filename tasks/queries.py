@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from itp_events.events import Event
+from itp_events.events import Event, EventKey
 from tasks import log, outbox
 from tasks.schema import attempts, deliveries, events, notices, repairs, screening_log, subjects
 from tasks.store import Store
@@ -166,6 +166,14 @@ def log_lines(store: Store, code: str) -> list[LogLine]:
         return [
             LogLine(line.seq, line.recorded_at, log.read(line.body)) for line in connection.execute(query)
         ]
+
+
+def type_of(store: Store, key: EventKey) -> str | None:
+    """The type of the recorded event of a source and id; None when there is none."""
+    query = sa.select(events.c.type).where(events.c.source == key[0], events.c.id == key[1])
+    with store.reading() as connection:
+        found: str | None = connection.scalar(query)
+    return found
 
 
 def handed(store: Store, code: str) -> frozenset[str]:

@@ -17,6 +17,7 @@ from deployments.api.parts import Given, Parts
 from deployments.api.problems import Problem
 from deployments.api.schemas import EVENTS_BODY, EVENTS_RESPONSES
 from deployments.api.tokens import Role, includes
+from flows.authority import needs_investigator
 from itp_events.document import instant
 from itp_events.errors import BadEvent, ItpError
 from itp_events.events import Event, WithdrawalDecided, parse_event
@@ -65,7 +66,7 @@ def take_in(
     parts: Parts, stated: Sequence[object], role: Role, source: str | None = None
 ) -> list[dict[str, Any]]:
     """Record what is well-formed and permitted to the role; one result for each, in their order."""
-    read = [_read(each, role, source) for each in stated]
+    read = [_read(parts, each, role, source) for each in stated]
     events = [each for each in read if isinstance(each, Event)]
     answers = parts.study.record(events, parts.study.clock.now()) if events else []
     parts.refusals.note(answers)
@@ -78,13 +79,14 @@ def take_in(
     ]
 
 
-def _read(value: object, role: Role, source: str | None) -> Event | ItpError:
+def _read(parts: Parts, value: object, role: Role, source: str | None) -> Event | ItpError:
     try:
         event = parse_event(value)
     except ItpError as error:
         return error
-    if isinstance(event.data, WithdrawalDecided) and not includes(role, "investigator"):
-        said = f"only an investigator may state {event.type}; this request has the role {role}"
+    if not includes(role, "investigator") and needs_investigator(parts.study.store, event):
+        what = f"state {event.type}" if isinstance(event.data, WithdrawalDecided) else "void a decision"
+        said = f"only an investigator may {what}; this request has the role {role}"
         return Problem(HTTPStatus.FORBIDDEN, "role", said)
     if source is not None and event.source != source:
         said = f"this sender states events of the source {source!r} only"

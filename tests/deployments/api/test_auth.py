@@ -64,6 +64,17 @@ def test_only_an_investigator_decides(door: Door) -> None:
     assert door.post(stated, headers=investigator).status_code == 201
 
 
+def test_only_an_investigator_takes_a_decision_back(door: Door) -> None:
+    door.enrol()
+    recorder, investigator = door.token("recorder"), door.token("investigator")
+    stated = decision(door)
+    assert door.post(stated, headers=investigator).status_code == 201
+    named = {"event": {"source": "test", "id": stated["id"]}, "reason": "not meant so"}
+    void = event("event.voided", "ITP-001", door.now, named)
+    assert door.post(void, headers=recorder).status_code == 403
+    assert door.post(void, headers=investigator).status_code == 201
+
+
 def test_a_calendar_program_gives_the_token_as_a_password(door: Door) -> None:
     token = door.token("reader")["Authorization"].removeprefix("Bearer ")
     assert door.get("/agenda.ics", auth=("anything", token)).status_code == 200
