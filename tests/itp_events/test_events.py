@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from itp_events.errors import BadEvent
-from itp_events.events import FACT_TYPES, Completed, Enrolled, parse_event
+from itp_events.events import FACT_TYPES, Completed, Enrolled, Pregnancy, parse_event
 from tests.support.study import Json, Study
 
 COMPLETED: Json = {
@@ -145,6 +145,9 @@ def test_null_means_absent() -> None:
     found = parse_event(enrolment).data
     assert isinstance(found, Enrolled)
     assert found.screening.maintenance is None
+    partner = parse_event(changed(of_type("itp.pregnancy.reported"), "data.partner", None)).data
+    assert isinstance(partner, Pregnancy)
+    assert partner.partner is False  # as if it were not there
 
 
 @pytest.mark.parametrize(
