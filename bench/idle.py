@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from bench.processes import cpu_seconds
 from bench.stage import Stage
-from bench.waiting import settle
+from bench.waiting import settle, wait_until
 
-MINUTE = 60.0
+QUIET_SHARE = 0.15
+QUIET_SECONDS = 5.0
 
 
-def idle_share(stage: Stage, runner_pid: int) -> float:
-    """The share of one core that service and server use together over a minute."""
+def share_of_a_core(stage: Stage, runner_pid: int, seconds: float) -> float:
+    """What service and server use together over so many seconds."""
     before = cpu_seconds(runner_pid) + cpu_seconds(stage.server_pid)
-    settle(MINUTE)
-    return (cpu_seconds(runner_pid) + cpu_seconds(stage.server_pid) - before) / MINUTE
+    settle(seconds)
+    return (cpu_seconds(runner_pid) + cpu_seconds(stage.server_pid) - before) / seconds
+
+
+def wait_until_quiet(stage: Stage, runner_pid: int) -> None:
+    """Let what the start brings end: runs created, pages shown."""
+    wait_until(
+        lambda: share_of_a_core(stage, runner_pid, QUIET_SECONDS) < QUIET_SHARE, "the service to rest", 900
+    )

@@ -60,7 +60,6 @@ def _deployment(runs: FlowRuns) -> Deployment:
 def _served(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
         "ITP_DATA_DIR": str(stage.settings.data_dir),
-        "ITP_APPRISE_CONFIG": str(stage.settings.apprise_config),
         # As often as the service asks, so that the wait for the next poll is not what is measured.
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
     }

@@ -18,6 +18,7 @@ from deployments.study import open_study
 from flows.runtime import Runtime
 from itp_events.events import parse_event
 from tasks.advance import Advanced
+from tasks.channels import Channels
 from tasks.schema import subjects
 
 SCREENING: dict[str, Any] = {
@@ -60,10 +61,10 @@ class Stage:
         assert self.server.pid is not None
         return self.server.pid
 
-    def enrol(self, count: int) -> list[str]:
+    def enrol(self, count: int, first: int = 1) -> list[str]:
         """Enrol so many subjects; nobody shows them in Prefect yet. Their codes."""
         now = self.study.clock.now()
-        codes = [f"ITP-{number:05}" for number in range(1, count + 1)]
+        codes = [f"ITP-{number:05}" for number in range(first, first + count)]
         for code in codes:
             answer = self.study.record([parse_event(_enrolment(code, now))], now)[0]
             assert answer.error is None, answer.error
@@ -83,21 +84,17 @@ def stage() -> Iterator[Stage]:
         home = Path(directory)
         server = PrefectServer(home / "prefect", _free_port(), home / "prefect-server.log")
         os.environ |= prefect_environment(server.home, server.api)
-        settings = Settings(data_dir=home, prefect_api_url=server.api, apprise_config=_nobody(home))
+        settings = Settings(data_dir=home, prefect_api_url=server.api)
         server.start()
         try:
-            server.wait_ready(60)
+            server.wait_ready(120)
             study = open_study(settings)
-            parts = (study.store, study.protocol, study.channels, study.clock, study.prefect_api)
+            # The console is told, but not this one.
+            channels = Channels.from_config(None, out=(home / "notices.log").open("w"))
+            parts = (study.store, study.protocol, channels, study.clock, study.prefect_api)
             yield Stage(WatchedStudy(*parts), settings, server)
         finally:
             server.stop()
-
-
-def _nobody(home: Path) -> Path:
-    config = home / "apprise.yml"
-    config.write_text("version: 1\nurls: []\n")
-    return config
 
 
 def _enrolment(code: str, now: datetime) -> dict[str, Any]:

@@ -17,6 +17,9 @@ import httpx
 from itp_events.errors import ItpError
 
 STOP_SECONDS = 8.0
+# A server whose service was killed lets go of its port within some seconds.
+FREE_SECONDS = 6.0
+DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
 class ServerDidNotStart(ItpError):
@@ -47,10 +50,14 @@ def auth_environment(secret: str) -> dict[str, str]:
     return dict.fromkeys(names, secret) if secret else {}
 
 
-def server_environment(home: Path, port: int) -> dict[str, str]:
-    """What Prefect's own server reads besides: its database in `home`, no analytics, no advertisement."""
+def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """What Prefect's own server reads besides: no analytics, no advertisement, its database in `home`.
+
+    A database that `environ` names as Prefect does is used instead.
+    """
+    sqlite = f"sqlite+aiosqlite:///{home.absolute() / 'prefect.db'}"
     return {
-        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home.absolute() / 'prefect.db'}",
+        DATABASE: environ.get(DATABASE) or environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL") or sqlite,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
@@ -87,9 +94,8 @@ class PrefectServer:
         Raises:
             ServerDidNotStart: its port is taken.
         """
-        if is_taken(self.port):
-            raise ServerDidNotStart(f"port {self.port} is in use: set ITP_PREFECT_PORT to a free one")
         self._started = time.monotonic()
+        _wait_until_free(self.port)
         self.home.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -97,7 +103,7 @@ class PrefectServer:
                 [sys.executable, "-m", "deployments.prefect_child", str(self.port)],
                 env=dict(self.environ)
                 | prefect_environment(self.home, self.api)
-                | server_environment(self.home, self.port),
+                | server_environment(self.home, self.port, self.environ),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -142,6 +148,14 @@ class PrefectServer:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+
+def _wait_until_free(port: int) -> None:
+    deadline = time.monotonic() + FREE_SECONDS
+    while is_taken(port):
+        if time.monotonic() > deadline:
+            raise ServerDidNotStart(f"port {port} is in use: set ITP_PREFECT_PORT to a free one")
+        time.sleep(0.1)  # noqa: TID251 - nothing tells when another process lets go of its port
 
 
 def is_taken(port: int) -> bool:

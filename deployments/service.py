@@ -25,17 +25,15 @@ class RoundThread(threading.Thread):
 
     def __init__(self, study: Runtime, repair_seconds: float) -> None:
         super().__init__(name="round", daemon=True)
-        self._study = study
-        self._repair_seconds = repair_seconds
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(THREADS, "effects"))
-        self._round: Round | None = None
+        self._round = Round(study, repair_seconds)
         self._drained = False
 
     @property
     def prefect_answers(self) -> bool:
         """Whether the round has found Prefect."""
-        return self._round is not None and self._round.link.answers
+        return self._round.link.answers
 
     def run(self) -> None:
         """Go round; called by `start`."""
@@ -44,16 +42,11 @@ class RoundThread(threading.Thread):
 
     def stop(self) -> int:
         """Let what has begun end; 0 when it did, 1 when something was left, which the next start mends."""
-        self._loop.call_soon_threadsafe(self._stop)
+        self._loop.call_soon_threadsafe(self._round.stop)
         self.join(DRAIN_SECONDS + 2)
         return 0 if self._drained else 1
 
-    def _stop(self) -> None:
-        if self._round is not None:
-            self._round.stop()
-
     async def _go(self) -> None:
-        self._round = Round(self._study, self._repair_seconds)
         try:
             self._drained = await self._round.go()
         except Exception:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deployments.lock import sole_service
-from deployments.server import PrefectServer, prefect_environment
+from deployments.server import PrefectServer, ServerDidNotStart, prefect_environment
 from deployments.settings import Settings
 from deployments.study import open_study
 from flows.runtime import Runtime, use
@@ -44,7 +44,16 @@ def main(settings: Settings) -> int:
         with _prefect(settings, data_dir) as server:
             code = _serve(settings, study, server, asked)
         study.store.close()
+    if code:
+        _leave(code)
     return code
+
+
+def _leave(code: int) -> None:
+    """End at once: a send that outlasts the drain ends with the process, and its lease tells the next."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _stop_signals() -> threading.Event:
@@ -97,7 +106,10 @@ def _serve(settings: Settings, study: Runtime, server: PrefectServer | None, ask
 def _keep_running(server: PrefectServer | None) -> None:
     if server is not None and server.pid is None and server.rested(RESTART_SECONDS):
         log.warning("Prefect's server ended; starting it again. See %s", server.log)
-        server.start()
+        try:
+            server.start()
+        except ServerDidNotStart as problem:
+            log.warning("Going on without Prefect: %s", problem)
 
 
 def _announce(settings: Settings, study: Runtime, prefect_answers: bool) -> None:

@@ -40,6 +40,15 @@ def test_it_says_where_the_ui_and_the_data_are_and_what_to_try_next(make_service
     assert "Traceback" not in service.log
 
 
+def test_it_can_be_stopped_while_it_starts(make_service: MakeService) -> None:
+    service = make_service()
+    service.start(ready=False)
+    wait_until(lambda: "Starting" in service.log, "the service to start", timeout=40)
+    tree = [service.pid, *children(service.pid)]
+    assert service.stop() == 0
+    assert [pid for pid in tree if is_running(pid)] == []
+
+
 def test_killed_outright_it_takes_prefect_s_server_with_it(make_service: MakeService) -> None:
     service = make_service()
     service.start()

@@ -85,13 +85,13 @@ class Service:
                 cwd=Path(__file__).parents[2],
             )
         if ready:
-            wait_until(lambda: self._says("Ready.", before), "the service to be ready", timeout=60)
+            wait_until(lambda: self._says("Ready.", before), "the service to be ready", timeout=120)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop, and return its exit code."""
         assert self._process is not None
         self._process.send_signal(how)
-        return self._process.wait(timeout=40)
+        return self._process.wait(timeout=60)
 
     def kill(self) -> None:
         """End it as a power cut would."""
