@@ -12,14 +12,19 @@ import sys
 import threading
 
 GRACE_SECONDS = 5.0
+# The discard port of this machine, where nothing listens.
+NOWHERE = "http://127.0.0.1:9/"
 
 
 def main() -> None:
     """Serve Prefect's API and UI on the loopback address until the parent ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import uvicorn
+    from prefect.server.api import collections
     from prefect.server.api.server import create_app
 
+    # Prefect's lists of blocks and workers: the copies that it brings along, and none from the internet.
+    collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))
     uvicorn.run(create_app(final=True), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deployments.clock import Clock
-from tests.support.gallery import gallery
+from tasks.board.links import BOARD
+from tests.support.gallery import SUBJECTS, gallery
 from tests.support.receiver import Receiver
 from tests.support.service import Service
 from tests.support.waiting import wait_until
@@ -26,8 +27,10 @@ class Shown:
 
     def is_complete(self) -> bool:
         """Whether every subject's page is there and the board was made of all of them."""
-        board = self.service.flow_runs._call("GET", "/artifacts/study-board/latest", absent_is_none=True)
-        return self._count() == 30 and board is not None and "| all |" in board["data"].replace("**", "")
+        if self._count() < len(SUBJECTS):
+            return False
+        board = self.service.flow_runs._call("GET", f"/artifacts/{BOARD}/latest", absent_is_none=True)
+        return board is not None and f"{len(SUBJECTS)} subjects enrolled" in board["data"]
 
     def _id(self, key: str) -> str | None:
         return self._one("SELECT id FROM shown_artifacts WHERE key = ?", key)

@@ -1,0 +1,138 @@
+"""What a real Prefect is shown of the study, and that a change shows its subject alone."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from flows.publish import Publisher, publisher
+from flows.runtime import Runtime
+from itp_events.protocol_file import load_protocol
+from tasks.board import links, reading
+from tasks.channels import Channels
+from tasks.store import Store
+from tests.support.prefect_server import PrefectServer
+from tests.support.study import Study
+from tests.support.waiting import wait_until
+
+NOW = datetime(2026, 1, 20, 2, tzinfo=UTC)
+
+
+@dataclass
+class Standing:
+    """A clock that stands still for the study, while the world's runs."""
+
+    at: datetime = NOW
+
+    def now(self) -> datetime:
+        return self.at
+
+    def wall(self, instant: datetime) -> datetime:
+        return instant
+
+    def ahead(self, seconds: float) -> datetime:
+        return self.at + timedelta(seconds=seconds)
+
+    def seconds_until(self, instant: datetime) -> float:
+        return (instant - self.at).total_seconds()
+
+
+@pytest.fixture
+def showing(sqlite_url: str, prefect_server: PrefectServer) -> Iterator[Publisher]:
+    store = Store.open(sqlite_url)
+    study = Runtime(store, load_protocol(), Channels(out=io.StringIO()), Standing(), prefect_server.api_url)
+    made = publisher(study)
+    yield made
+    made.prefect.close()
+    store.close()
+
+
+def enrol(showing: Publisher, *codes: str) -> list[Study]:
+    """Subjects of whom INF1 was done, and INF2 is overdue."""
+    told = [Study(code=code) for code in codes]
+    for number, each in enumerate(told):
+        each._stated = 100 * number
+        showing.study.record([each.enrol("2026-01-05"), each.done("INF1", "2026-01-05")], NOW)
+    return told
+
+
+def shown(showing: Publisher, key: str) -> Any:
+    found = showing.prefect._call("GET", f"/artifacts/{key}/latest", absent_is_none=True)
+    assert found is not None, f"nothing is shown under {key}"
+    return found
+
+
+def test_a_subjects_page_keeps_its_address_when_it_changes(showing: Publisher) -> None:
+    (subject,) = enrol(showing, "ITP-701")
+    showing.begin(None)
+    showing.publish()
+    before = shown(showing, "plan-itp-701")
+    showing.study.record([subject.done("INF2", "2026-01-12")], NOW)
+    showing.publish()
+    after = shown(showing, "plan-itp-701")
+    assert after["id"] == before["id"]
+    assert "INF2 overdue" in before["data"]
+    assert "Awaiting INF3" in after["data"]
+    assert "data:image/png;base64," in after["data"]
+    assert shown(showing, "progress-itp-701")["data"] == pytest.approx(16.7)
+
+
+def test_a_change_shows_its_subject_alone_however_many_wait(
+    showing: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = enrol(showing, "ITP-711", "ITP-712", "ITP-713")
+    showing.begin(None)
+    showing.publish()
+    calls: list[str] = []
+    real = showing.prefect._patiently
+
+    def noted(method: str, path: str, body: Any) -> Any:
+        calls.append(path)
+        return real(method, path, body)
+
+    monkeypatch.setattr(showing.prefect, "_patiently", noted)
+    assert showing.publish() == 0
+    assert calls == []
+    showing.study.record([first.done("INF2", "2026-01-12")], NOW)
+    assert showing.publish() == 1
+    mine = [reading.artifact_id(showing.study.store, f"{kind}-itp-711") for kind in ("plan", "progress")]
+    assert [path for path in calls if path != "/events"] == [f"/artifacts/{each}" for each in mine]
+
+
+def test_the_board_links_to_the_plans_and_the_work_lists_are_saved_searches(showing: Publisher) -> None:
+    enrol(showing, "ITP-721")
+    showing.begin(None)
+    showing.publish()
+    plan = reading.artifact_id(showing.study.store, "plan-itp-721")
+    board = shown(showing, links.BOARD)["data"]
+    assert f"[ITP-721](/artifacts/artifact/{plan}) | INF2 |" in board
+    saved = {each["name"] for each in showing.prefect._call("POST", "/saved_searches/filter", {})}
+    assert {"ITP: overdue", "ITP: on hold", "ITP: waiting for the investigator"} <= saved
+
+
+def test_what_happened_is_told_once_with_the_subject_as_resource(showing: Publisher) -> None:
+    clock = showing.study.clock
+    assert isinstance(clock, Standing)
+    clock.at = datetime.now(UTC)  # noqa: TID251 - Prefect takes no news of another year
+    site = showing.study.protocol.site("01")
+    subject = Study(code="ITP-731")
+    subject._stated = 700
+    today = site.date_of(clock.at).isoformat()
+    consent = (site.date_of(clock.at) - timedelta(days=1)).isoformat()
+    at = clock.at - timedelta(minutes=5)
+    showing.study.record([subject.enrol(today, at=at, consent_on=consent)], clock.at)
+    showing.begin(None)
+    showing.publish()
+    showing.study.record([subject.medication("rescue", today, at=at + timedelta(minutes=1))], clock.at)
+    showing.publish()
+    expected = {"itp.recorded.subject.enrolled", "itp.recorded.medication.changed", "itp.withdrawal.flagged"}
+    wait_until(lambda: set(_told(showing, "ITP-731")) >= expected, "the story", timeout=30, every=0.5)
+    assert _told(showing, "ITP-731").count("itp.withdrawal.flagged") == 1
+
+
+def _told(showing: Publisher, code: str) -> list[str]:
+    query = {"filter": {"resource": {"id": [f"itp.subject.{code}"]}}}
+    return [each["event"] for each in showing.prefect._call("POST", "/events/filter", query)["events"]]
