@@ -278,7 +278,6 @@ _SCENES = st.one_of(
     _scene(_ADVERSE_EVENT, _DECIDED),
     _scene(_MEDICATION, _CONTINUED),
     _scene(_MEDICATION, _WAIT, _DECIDED),
-    _scene(_MEDICATION, _A_YEAR, _STOPPED),
     _scene(_MEDICATION, _ACKNOWLEDGED, _MEDICATION, _CONTINUED),
     _scene(_PREGNANCY),
     _scene(_CONSENT, _VOID),
@@ -287,7 +286,9 @@ _SCENES = st.one_of(
     _scene(_WAIT),
 )
 _LAST: st.SearchStrategy[list[Move]] = st.one_of(
-    st.just([]), st.just([]), _scene(_DEATH), _scene(_CONSENT), _scene(_ADVERSE_EVENT)
+    *[st.just([])] * 4,
+    *[_scene(_DEATH), _scene(_CONSENT), _scene(_ADVERSE_EVENT)] * 2,
+    _scene(_MEDICATION, _A_YEAR, _STOPPED),
 )
 
 

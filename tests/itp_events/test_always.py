@@ -37,7 +37,7 @@ from tests.support.study import INFUSIONS
 
 DAY = timedelta(days=1)
 # A history costs as much as a hundred small examples.
-looked_at = settings(max_examples=max(30, settings().max_examples // 4))
+looked_at = settings(max_examples=max(24, settings().max_examples // 4))
 Check = Callable[["Service", Decision], None]
 HANDING = st.sampled_from(["at once", "never", "now and then"])
 
