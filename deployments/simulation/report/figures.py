@@ -190,7 +190,7 @@ def escalations(run: Run) -> str:
         )
     axes.set_xticks(range(len(codes)), codes, fontsize=8)
     axes.set_ylabel("messages")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=len(steps))
     return svg(figure, "escalations", "Escalations by visit and rung")
 
 
