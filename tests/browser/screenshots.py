@@ -44,13 +44,13 @@ def _save(driver: WebDriver, address: str, height: int, path: Path) -> None:
 
 
 def _shrink(path: Path) -> None:
-    """Fewer colours: a page of text needs no more, and the repository keeps each version for ever."""
+    """256 colours: a page of text and lines needs no more, and the repository keeps each version for ever."""
     from PIL import Image
 
     with Image.open(path) as image:
-        image.convert("RGB").resize((image.width * 5 // 7, image.height * 5 // 7)).quantize(64).save(
-            path, optimize=True
-        )
+        image.convert("RGB").resize((image.width * 5 // 7, image.height * 5 // 7)).quantize(
+            256, Image.Quantize.MAXCOVERAGE
+        ).save(path, optimize=True)
 
 
 if __name__ == "__main__":
