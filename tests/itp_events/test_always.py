@@ -5,7 +5,7 @@ it finds becomes an example among the tests of the rule that it broke.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 
 from hypothesis import assume, given, note, settings
@@ -31,6 +31,7 @@ from itp_events.ledger import Issue, named
 from itp_events.protocol_file import load_protocol
 from itp_events.subject import fold, standing
 from itp_events.view import View, _derive, _holds, view
+from itp_events.windows import PlannedVisit
 from tests.itp_events.histories import History, histories
 from tests.itp_events.journey import Journey
 from tests.support.study import INFUSIONS
@@ -222,8 +223,15 @@ def pointless(notice: NoticeIssued, facts: list[Event], seen: View) -> Iterator[
         yield "T changed"
     if notice.kind == "reminder" and notice.visit in INFUSIONS and (seen.open_flags or seen.stop):
         yield "on hold or stopped"
-    if notice.until is not None and notice.until <= seen.now:
+    if notice.kind == "reminder" and notice.step != "no-show" and seen.today > last_day(notice, planned):
         yield "too late"
+
+
+def last_day(notice: NoticeIssued, planned: PlannedVisit) -> date:
+    """The last date on which a reminder is of use; a no-show is, until somebody answers for the visit."""
+    if "dose" in notice.facts:
+        return planned.day - DAY
+    return planned.closes if notice.step == "last-day" else max(planned.closes, planned.day)
 
 
 def pointless_alert(notice: NoticeIssued, facts: list[Event]) -> Iterator[str]:
