@@ -10,6 +10,7 @@ from itp_events.subject import fold
 from itp_events.view import view
 from tasks.queries import NoticeRow, handed, history, log_lines, notices_of
 from tests.support.service import SITE, Service, event
+from tests.support.waiting import wait_until
 
 CODE = "ITP-001"
 INFUSIONS = ["INF1", "INF2", "INF3", "INF4", "INF5"]
@@ -83,12 +84,19 @@ def test_one_flow_run_carries_a_subject_from_enrolment_to_month_12(service: Serv
     wanted = {(visit, *step) for visit in [*INFUSIONS, *FOLLOW_UP] for step in STEPS[visit[:3]]}
     assert set(decided(service)) == wanted
     assert set(decided(service).values()) == {1}
+    received = all_received(service)
+    assert set(received.values()) == {1}
+    assert reminded_too_late(service) == []
+
+
+def all_received(service: Service) -> Counter[tuple[str, str, str]]:
+    """What arrived about the subject, by audience and text, once everything handed over has arrived."""
+    wait_until(lambda: len(service.told(CODE)) >= len(sent(service)), "what was sent to arrive")
     received = Counter(
         (each.path.strip("/"), each.body["title"], each.body["message"]) for each in service.told(CODE)
     )
     assert received == Counter((row.audience, row.title, row.body) for row in sent(service))
-    assert set(received.values()) == {1}
-    assert reminded_too_late(service) == []
+    return received
 
 
 def reminded_too_late(service: Service) -> list[str]:
@@ -112,9 +120,7 @@ def test_two_missed_visits_in_a_row_both_escalate(service: Service) -> None:
         if escalated >= {"INF2", "INF3"}:
             break
     assert escalated == {"INF2", "INF3"}
-    assert [row for row in sent(service) if row.step == "rung-1"] != []
-    told = [each.body["title"] for each in service.told(CODE)]
-    assert len(told) == len(sent(service))
+    all_received(service)
 
 
 def test_death_ends_the_journey_of_a_subject_who_waits(running: Service) -> None:
