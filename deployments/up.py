@@ -90,14 +90,10 @@ def _serve(settings: Settings, study: Runtime, server: PrefectServer | None, ask
     service = RoundThread(study, settings.repair_seconds)
     service.start()
     api.start()
-    began = time.monotonic()
-    _say(f"Starting; timers run already. Data in {settings.data_dir.absolute()}")
-    announced = False
+    told = _Told(settings, study)
     while not asked.wait(WATCH_SECONDS) and service.is_alive():
         _keep_running(server)
-        if not announced and (service.prefect_answers or time.monotonic() - began > READY_SECONDS):
-            announced = True
-            _announce(settings, study, service.prefect_answers)
+        told.look(prefect_answers=service.prefect_answers)
     _say("Stopping ...")
     api.stop()
     return service.stop()
@@ -112,15 +108,34 @@ def _keep_running(server: PrefectServer | None) -> None:
             log.warning("Going on without Prefect: %s", problem)
 
 
-def _announce(settings: Settings, study: Runtime, prefect_answers: bool) -> None:
-    ui = settings.prefect_api.removesuffix("/api")
-    if prefect_answers:
-        _say(f"Ready. Prefect's UI: {ui}")
-    else:
-        _say(f"Prefect does not answer yet at {ui}; reminders go out without it.")
-    _say(f"The API: {settings.base_url}")
-    _say(_channels(study))
-    _say("Try next, in another terminal: itp record --help, itp subjects, itp agenda. Ctrl-C stops this.")
+class _Told:
+    """What whoever started the service has been told: that it works, and later that Prefect answers too."""
+
+    def __init__(self, settings: Settings, study: Runtime) -> None:
+        self._settings, self._study = settings, study
+        self._ui = settings.prefect_api.removesuffix("/api")
+        self._began = time.monotonic()
+        self._ready = self._announced = False
+        _say(f"Starting; timers run already. Data in {settings.data_dir.absolute()}")
+
+    def look(self, *, prefect_answers: bool) -> None:
+        """Say what is new: once that it is ready, and after half a minute what to do meanwhile."""
+        if prefect_answers and not self._ready:
+            self._ready = True
+            _say(f"Ready. Prefect's UI: {self._ui}")
+            self._announce()
+        elif not self._announced and time.monotonic() - self._began > READY_SECONDS:
+            _say(f"Prefect does not answer yet at {self._ui}; reminders go out without it.")
+            self._announce()
+
+    def _announce(self) -> None:
+        if not self._announced:
+            self._announced = True
+            _say(f"The API: {self._settings.base_url}")
+            _say(_channels(self._study))
+            _say(
+                "Try next, in another terminal: itp record --help, itp subjects, itp agenda. Ctrl-C stops this."
+            )
 
 
 def _channels(study: Runtime) -> str:
