@@ -133,9 +133,7 @@ class _Told:
             self._announced = True
             _say(f"The API: {self._settings.base_url}")
             _say(_channels(self._study))
-            _say(
-                "Try next, in another terminal: itp record --help, itp subjects, itp agenda. Ctrl-C stops this."
-            )
+            _say("Try next, in another terminal: itp record --help, itp subjects. Ctrl-C stops this.")
 
 
 def _channels(study: Runtime) -> str:
