@@ -90,7 +90,7 @@ def test_one_flow_run_carries_a_subject_from_enrolment_to_month_12(service: Serv
 
 
 def all_received(service: Service) -> Counter[tuple[str, str, str]]:
-    """What arrived about the subject, by audience and text: exactly what was handed over, once it is there."""
+    """What arrived about the subject, by audience and text: what was handed over, once it is there."""
 
     def received() -> Counter[tuple[str, str, str]]:
         texts = ((each.path.strip("/"), each.body) for each in service.told(CODE))
