@@ -34,9 +34,11 @@ def _services(data_dir: Path) -> Iterator[MakeService]:
             made.append(Service(data_dir, receiver, environment))
             return made[-1]
 
-        yield make
-        for service in made:
-            service.close()
+        try:
+            yield make
+        finally:
+            for service in made:
+                service.close()
 
 
 @pytest.fixture

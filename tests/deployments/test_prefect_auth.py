@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deployments.server import auth_environment
 from deployments.settings import load_settings
 from itp_events.errors import BadInput
 from tests.deployments.conftest import MONDAY, MakeService
@@ -16,7 +17,9 @@ SECRET = "operator:a long password"
 def test_with_the_setting_prefect_answers_nobody_else(
     make_service: MakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PREFECT_API_AUTH_STRING", SECRET)  # this process asks Prefect too
+    # This process asks Prefect too, and opening the study sets both: no later test may inherit them.
+    for name in auth_environment(SECRET):
+        monkeypatch.setenv(name, SECRET)
     service = make_service(
         ITP_CLOCK_SPEED=1, ITP_CLOCK_START=MONDAY.isoformat(), ITP_REPAIR_SECONDS=2, ITP_PREFECT_AUTH=SECRET
     )
