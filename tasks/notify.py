@@ -106,9 +106,10 @@ def hand_over(
         codes = deliveries.waiting(connection, start.now, start.wall)
     if not codes:
         return []
+    # Not map(): the first subject that fails would cancel those that have not begun.
     with ThreadPoolExecutor(_SUBJECTS_AT_ONCE, "hand-over") as pool:
-        done = pool.map(lambda code: _hand_over_one(office, code, start), codes)
-        return [handed for of_one in done for handed in of_one]
+        done = [pool.submit(_hand_over_one, office, code, start) for code in codes]
+    return [handed for each in done for handed in each.result()]
 
 
 def _hand_over_one(office: Office, code: str | None, start: Moment) -> list[Handed]:
