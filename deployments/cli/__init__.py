@@ -62,7 +62,7 @@ class Commands(click.Group):
 @click.version_option(package_name="itp-visits", prog_name="itp")
 @click.option("--debug", is_flag=True, help="On an unexpected error print where it came from.")
 def cli(debug: bool) -> None:
-    r"""Carry the subjects of trial NCT06813157 from enrolment to month 12.
+    """Carry the subjects of trial NCT06813157 from enrolment to month 12.
 
     \b
     Example:

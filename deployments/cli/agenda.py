@@ -65,7 +65,7 @@ class Item:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: waiting, agenda.")
 def command(days: int, as_json: bool) -> None:
-    r"""List what waits for somebody, then the windows that open and close, the targets and the bookings.
+    """List what waits for somebody, then the windows that open and close, the targets and the bookings.
 
     Days are days at each subject's site. A date marked "projected" hangs on a visit that is still open.
 

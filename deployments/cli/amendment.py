@@ -28,7 +28,7 @@ from tasks.queries import log_lines, subject
 @click.option("--subject", "code", required=True, metavar="CODE", help="A subject of the running study.")
 @click.option("--json", "as_json", is_flag=True, help="The changed visits and notices as one JSON object.")
 def command(old: Path, new: Path, code: str, as_json: bool) -> None:
-    r"""Show which dates and notices of a subject change when NEW takes the place of OLD.
+    """Show which dates and notices of a subject change when NEW takes the place of OLD.
 
     Nothing is recorded. To move the subject, put NEW into the folder that ITP_PROTOCOL names and record
     itp.protocol.assigned with its version.

@@ -17,7 +17,7 @@ from deployments.cli.tables import console, print_json
 )
 @click.option("--json", "as_json", is_flag=True, help="The cards that it is made of, one for each subject.")
 def command(out: Path | None, as_json: bool) -> None:
-    r"""Show who needs what today: decisions, safety reports, overdue visits, the next days, adherence.
+    """Show who needs what today: decisions, safety reports, overdue visits, the next days, adherence.
 
     \b
     Examples:

@@ -29,7 +29,7 @@ import click
     help="Stop after so long at the latest.",
 )
 def command(data_dir: Path | None, days_per_second: float, seconds: int) -> None:
-    r"""Show the service at work: a dozen subjects, a day a second, Prefect's own UI.
+    """Show the service at work: a dozen subjects, a day a second, Prefect's own UI.
 
     Nothing of your study is touched: its settings are not read, and the fast clock works in the
     demonstration's folder alone. Says which pages to look at, and what there is to see as it happens.

@@ -19,7 +19,7 @@ from itp_events.errors import BadInput
 @click.command("doctor", short_help="Is everything it needs in place?")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: ok, findings.")
 def command(as_json: bool) -> None:
-    r"""Look whether everything the service needs is in place, and say how to mend what is not.
+    """Look whether everything the service needs is in place, and say how to mend what is not.
 
     It changes nothing and sends nothing. `warn` can wait, `fail` keeps the service from working (exit
     code 1).

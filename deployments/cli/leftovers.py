@@ -15,7 +15,7 @@ from tasks.store import Store
 @click.command("leftovers", short_help="What was received and could not be mapped to events.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array.")
 def command(as_json: bool) -> None:
-    r"""What REDCap or a webhook sent that could not be turned into recorded events, oldest first.
+    """What REDCap or a webhook sent that could not be turned into recorded events, oldest first.
 
     Mend the mapping or the record; when the same thing comes through, its line goes.
 

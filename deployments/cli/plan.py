@@ -28,7 +28,7 @@ _MOMENT = "must be a date, as 2026-01-14, or an instant with its offset, as 2026
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object; for several subjects one a line.")
 def command(events: str, as_of: str | None, as_json: bool) -> None:
-    r"""Print the plan that EVENTS give: every visit's window, what is due, and what comes next.
+    """Print the plan that EVENTS give: every visit's window, what is due, and what comes next.
 
     EVENTS is a file with a JSON array, one JSON object, or JSON Lines; `-` is the standard input. Nothing
     is stored, and neither a database nor a service is needed. Events reported after T are left out. What is

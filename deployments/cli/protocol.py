@@ -28,7 +28,7 @@ class _Commands(click.Group):
 
 @click.group("protocol", cls=_Commands, short_help="The schedule of activities; check or compare files.")
 def command() -> None:
-    r"""Show the protocol that the study follows, check a protocol file, compare two for a subject.
+    """Show the protocol that the study follows, check a protocol file, compare two for a subject.
 
     \b
     Examples:
@@ -41,7 +41,7 @@ def command() -> None:
 @command.command("show")
 @click.option("--json", "as_json", is_flag=True, help="The protocol as one JSON object.")
 def show(as_json: bool) -> None:
-    r"""Print the schedule of activities: visits, windows, reminders, escalation, withdrawal criteria.
+    """Print the schedule of activities: visits, windows, reminders, escalation, withdrawal criteria.
 
     What the sponsor's synopsis does not say is an assumption, and marked.
 
@@ -65,7 +65,7 @@ def show(as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: ok, id, version, visits.")
 def check(file: Path, as_json: bool) -> None:
-    r"""Check that FILE (or every *.yaml in a folder of versions) is a protocol that the service can follow.
+    """Check that FILE (or every *.yaml in a folder of versions) is a protocol that the service can follow.
 
     A wrong file is refused with its line and the reason, and exit code 2.
 

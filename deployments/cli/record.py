@@ -26,7 +26,7 @@ from tasks.advance import Answer
 @click.argument("events")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array with the answer to each event.")
 def command(events: str, as_json: bool) -> None:
-    r"""Record what happened: each event in EVENTS is recorded, known already, or refused by itself.
+    """Record what happened: each event in EVENTS is recorded, known already, or refused by itself.
 
     EVENTS is a file with one JSON object, a JSON array, or JSON Lines; `-` is the standard input. What is
     malformed, or against the study's order, is named on the standard error (exit code 2); the others are

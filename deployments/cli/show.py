@@ -64,7 +64,7 @@ class _Shown:
 @click.argument("code", metavar="SUBJECT")
 @click.option("--json", "as_json", is_flag=True, help="The plan as `itp plan --json`, with log and notices.")
 def command(code: str, as_json: bool) -> None:
-    r"""Show SUBJECT in the running study: visits and what their dates hang on, flags, decisions, notices.
+    """Show SUBJECT in the running study: visits and what their dates hang on, flags, decisions, notices.
 
     Each rule says where it comes from: the sponsor's synopsis, or an assumption that the site must confirm.
 

@@ -53,7 +53,7 @@ _EXISTING = click.Path(exists=True, path_type=Path)
 )
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 def command(**options: Any) -> None:
-    r"""Let subjects pass through the study in virtual time, by the rules that run the service.
+    """Let subjects pass through the study in virtual time, by the rules that run the service.
 
     A behaviour file says how people behave; everything else is what the service itself would do. Prints how
     many messages each audience gets in a week, and with --out writes the whole report.

@@ -21,7 +21,7 @@ _WHEN = "Next (site time)"
 @click.command("subjects", short_help="All subjects and where they stand.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array, one object for each subject.")
 def command(as_json: bool) -> None:
-    r"""List every subject: site, state, what comes next and when, and whether a visit is overdue.
+    """List every subject: site, state, what comes next and when, and whether a visit is overdue.
 
     \b
     Examples:

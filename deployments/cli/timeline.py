@@ -14,7 +14,7 @@ from deployments.cli.opening import open_to_read
 @click.argument("code", metavar="SUBJECT")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="FILE.svg or FILE.png.")
 def command(code: str, out: Path) -> None:
-    r"""Draw SUBJECT's windows, visits and notices, and its platelets where they were counted.
+    """Draw SUBJECT's windows, visits and notices, and its platelets where they were counted.
 
     \b
     Examples:

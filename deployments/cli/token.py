@@ -12,7 +12,7 @@ from deployments.settings import load_settings
 
 @click.group("token", short_help="Tokens of the HTTP API.")
 def command() -> None:
-    r"""Make tokens for the HTTP API. Only their hash is kept.
+    """Make tokens for the HTTP API. Only their hash is kept.
 
     \b
     Example:
@@ -24,7 +24,7 @@ def command() -> None:
 @click.argument("role", type=click.Choice(ROLES))
 @click.option("--note", default="", help="Whose it is; kept beside the hash.")
 def new(role: Role, note: str) -> None:
-    r"""Make a token of ROLE and print it, this once.
+    """Make a token of ROLE and print it, this once.
 
     A reader sees subjects, plans and calendars; a recorder also records events; an investigator also states
     decisions (itp.withdrawal.decided). A running service knows the token at once. With the first token the

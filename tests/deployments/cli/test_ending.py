@@ -1,6 +1,8 @@
 """How commands end: one line, the right exit code, and a traceback only where it is asked for."""
 
+import itertools
 import json
+import re
 from pathlib import Path
 
 import click
@@ -71,8 +73,10 @@ def test_a_wrong_command_line_is_bad_input(itp: Itp, arguments: list[str]) -> No
 def test_every_command_has_an_example_in_its_help(itp: Itp, name: str) -> None:
     said = itp(name, "--help")
     assert said.code == 0
-    assert "Example" in said.out
-    assert f"itp {name}" in said.out
+    lines = said.out.splitlines()
+    [begins] = [at for at, line in enumerate(lines) if line in ("  Example:", "  Examples:")]
+    examples = list(itertools.takewhile(str.strip, lines[begins + 1 :]))
+    assert any(re.match(rf"    (.* )?itp {name}", each) for each in examples), "a line for each example"
 
 
 def test_the_help_lists_every_command(itp: Itp) -> None:
