@@ -21,19 +21,14 @@ from itp_events.events import (
     Exited,
     Flagged,
     Missed,
-    NoticeClosed,
-    NoticeIssued,
-    NoticeReopened,
-    NoticeSuperseded,
-    NoticeWithdrawn,
     ProtocolAssigned,
     Reference,
     TreatmentStopped,
     Voided,
 )
 from itp_events.explain import day, days
-from itp_events.facts import facts
-from itp_events.ledger import Issue, again, named
+from itp_events.ledger import again, named
+from itp_events.notices import own, told
 from itp_events.protocol import Protocol
 from itp_events.reminders import reminders, rungs
 from itp_events.subject import Subject
@@ -65,7 +60,7 @@ def decide(protocol: Protocol, subject: Subject, now: datetime) -> Decision:
     """What is due for `subject` at `now`, an aware instant; `subject` is folded from its whole log."""
     seen = view(subject.protocol, subject, now)
     duties = (*reminders(seen), *rungs(seen), *alerts(seen))
-    events = (*_pinned(seen), *_decisions(seen), *_notices(seen, duties))
+    events = (*_pinned(seen), *_decisions(seen), *told(seen, duties))
     return Decision(
         events,
         seen.state,
@@ -79,16 +74,12 @@ def decide(protocol: Protocol, subject: Subject, now: datetime) -> Decision:
     )
 
 
-def _own(seen: View, key: str, data: Data) -> Event:
-    return Event(key, OWN_SOURCE, seen.subject.code, seen.now, data)
-
-
 def _pinned(seen: View) -> Iterator[Event]:
     """An enrolment pins the subject to the protocol version of its day; later versions are assigned."""
     if seen.subject.ledger.pinned is None:
         version = seen.protocol.version
         data = ProtocolAssigned(by=SERVICE, version=version, reason="current at enrolment")
-        yield _own(seen, f"{seen.subject.code}/protocol", data)
+        yield own(seen, f"{seen.subject.code}/protocol", data)
 
 
 def _decisions(seen: View) -> Iterator[Event]:
@@ -99,11 +90,11 @@ def _decisions(seen: View) -> Iterator[Event]:
         if entry.stands and standing.get(key) != entry.event.data:
             reference = Reference(source=OWN_SOURCE, id=entry.event.id)
             why = "the facts it stood on no longer hold"
-            yield _own(seen, f"{entry.event.id}~void", Voided(by=SERVICE, event=reference, reason=why))
+            yield own(seen, f"{entry.event.id}~void", Voided(by=SERVICE, event=reference, reason=why))
     for key, data in standing.items():
         before = recorded.get(key)
         if before is None or not before.stands or before.event.data != data:
-            yield _own(seen, again(before.event.id) if before else key, data)
+            yield own(seen, again(before.event.id) if before else key, data)
 
 
 def _standing(seen: View) -> Iterator[tuple[str, Data]]:
@@ -146,77 +137,6 @@ def _exited(end: Ending) -> Exited:
         term=end.term,
         because=end.event.reference,
     )
-
-
-def _notices(seen: View, duties: Iterable[Duty]) -> Iterator[Event]:
-    valid = {duty.key: duty for duty in duties}
-    yield from _ended(seen, valid)
-    for key, duty in valid.items():
-        issue = seen.subject.ledger.issues.get(key)
-        if duty.stands(seen.now):
-            if issue is None or issue.status != "issued":
-                yield _issued(seen, duty, issue)
-        elif issue is None and _overdue_reminder(seen, duty):
-            data = NoticeSuperseded(by=SERVICE, notice=key, step=duty.step)
-            yield _own(seen, f"{key}~superseded", data)
-
-
-def _overdue_reminder(seen: View, duty: Duty) -> bool:
-    past = duty.due <= seen.now and duty.kind == "reminder"
-    return past and duty.key not in seen.subject.ledger.superseded
-
-
-def _issued(seen: View, duty: Duty, issue: Issue | None) -> Event:
-    if issue and issue.status == "withdrawn":
-        return _touch(seen, issue, NoticeReopened(by=SERVICE, notice=issue.row))
-    row = again(issue.row) if issue else duty.key
-    return _own(seen, row, notice(seen, duty, row))
-
-
-def notice(seen: View, duty: Duty, row: str) -> NoticeIssued:
-    """The notice that a duty asks for, under its key in the outbox."""
-    return NoticeIssued(
-        by=SERVICE,
-        notice=row,
-        kind=duty.kind,
-        visit=duty.visit,
-        step=duty.step,
-        audience=duty.audience,
-        due=duty.due,
-        until=duty.until,
-        facts=facts(seen, duty),
-    )
-
-
-def _ended(seen: View, valid: dict[str, Duty]) -> Iterator[Event]:
-    """Notices that are no longer to be sent, and those whose duty ended after they were handed over."""
-    for key, issue in seen.subject.ledger.issues.items():
-        if issue.status != "issued" or (key in valid and valid[key].stands(seen.now)):
-            continue
-        if issue.row not in seen.subject.handed:
-            reason = _why_ended(seen, issue, valid.get(key))
-            yield _touch(seen, issue, NoticeWithdrawn(by=SERVICE, notice=issue.row, reason=reason))
-        elif key not in valid and (issue.notice.until is None or seen.now < issue.notice.until):
-            # It could become due again: the log must know that what was sent was contradicted.
-            reason = _why_ended(seen, issue, None)
-            yield _touch(seen, issue, NoticeClosed(by=SERVICE, notice=issue.row, reason=reason))
-
-
-def _touch(seen: View, issue: Issue, data: Data) -> Event:
-    return _own(seen, f"{issue.row}~{issue.touched}", data)
-
-
-def _why_ended(seen: View, issue: Issue, duty: Duty | None) -> str:
-    if duty or (issue.notice.until and issue.notice.until <= seen.now):
-        return "no longer of use" if issue.notice.kind == "reminder" else "a newer one is due"
-    planned = next((each for each in seen.visits if each.code == issue.notice.visit), None)
-    if planned is None:
-        return "what it stood on no longer holds"
-    if planned.outcome:
-        return f"{planned.code} is {planned.outcome}"
-    if seen.on_hold and planned.visit.epoch == "treatment":
-        return f"on hold: {seen.open_flags[0].criterion}"
-    return f"the date of {planned.code} changed to {day(planned.day)}"
 
 
 def wake_at(seen: View, duties: Iterable[Duty]) -> datetime | None:

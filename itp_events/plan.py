@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from itp_events.alerts import repeats
-from itp_events.decisions import Decision, decide, notice, wake_at
+from itp_events.decisions import Decision, decide, wake_at
 from itp_events.duties import Duty
 from itp_events.events import Enrolled, Event, NoticeIssued, ProtocolAssigned
+from itp_events.notices import notice
 from itp_events.protocol import Protocol
 from itp_events.subject import fold, standing
 from itp_events.view import View

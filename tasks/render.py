@@ -29,7 +29,7 @@ FACTS = frozenset(
         # why they lie there
         *("anchor_code", "anchor_label", "anchor_on", "anchor_basis", "reason"),
         # reminders, ladder and what is repeated
-        *("link", "day", "attempt", "dose", "old_date", "new_date", "given", "planned"),
+        *("link", "day", "attempt", "dose", "replaces", "old_date", "new_date", "given", "planned"),
         # safety, withdrawal, eligibility
         *("ae", "term", "grade", "hours", "deadline", "criterion", "decode", "unmet", "age_years"),
         # the service's own alert about a channel

@@ -191,3 +191,16 @@ def test_tags_name_site_epoch_and_phase_and_what_needs_attention() -> None:
     study.medication("rescue", "2026-02-02", at="2026-02-02 10:00")
     assert study.last is not None
     assert "on-hold" in study.last.tags
+
+
+def test_a_notice_that_has_not_left_says_what_holds_when_it_leaves() -> None:
+    """Booked for its target, a visit keeps its T and its reminders, which no longer say `not booked yet`."""
+    study = Journey()
+    study.hands_over = False
+    study.in_follow_up()
+    study.until("2026-03-06 10:00")
+    first = study.key("T-3d", "coordinator", "FU-D14")
+    study.booked("FU-D14", "2026-03-09", at="2026-03-06 11:00")
+    (_, before), (_, after) = study.notices("T-3d", "FU-D14")
+    assert (before.facts["booked"], after.facts["booked"]) == (False, True)
+    assert (after.notice, study.fate(first)) == (f"{first}#2", ["issued", "withdrawn"])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from itp_events.events import NoticeIssued
+from tests.itp_events.journey import Journey
 from tests.support.study import Json, Study, altered
 
 
@@ -109,3 +110,64 @@ def test_a_corrected_weight_changes_the_comparison() -> None:
     again = study.enrolment("2026-01-05", at="2026-01-07", weight_kg=16.5)
     study.record(study.void(study.log[0], "2026-01-07"), again)
     assert len(deviations(study, "2026-01-08")) == 2
+
+
+# A weight corrected after the cells were ordered
+
+
+def ordered(*, handed: bool) -> Journey:
+    """Cells for INF2 on 12 Jan 2026 were ordered on Friday the 9th, for 61.5 kg."""
+    study = Journey()
+    study.hands_over = handed
+    study.treated("2026-01-05")
+    study.until("2026-01-09 10:00")
+    return study
+
+
+def weighed(study: Journey, kg: float) -> None:
+    """The enrolment's weight is corrected at noon."""
+    right = study.enrolment("2026-01-05", at="2026-01-09 12:00", weight_kg=kg)
+    study.record(study.void(study.folded().enrolment, "2026-01-09 12:00"), right)
+
+
+def orders(study: Journey) -> list[tuple[str, float, float | None]]:
+    """The orders for INF2: the row, the cells, and how many cells ordered before they replace."""
+    return [
+        (data.notice.rpartition("/")[2], data.facts["dose"]["cells"], data.facts.get("replaces"))
+        for _, data in study.notices("T-3d", "INF2")
+    ]
+
+
+def test_an_order_that_has_not_left_states_the_dose_that_holds_when_it_leaves() -> None:
+    study = ordered(handed=False)
+    first = study.key("T-3d", "cell-lab", "INF2")
+    weighed(study, 55)
+    assert orders(study) == [("2026-01-12", 6.15e9, None), ("2026-01-12#2", 5.5e9, None)]
+    assert study.fate(first) == ["issued", "withdrawn"]
+
+
+def test_an_order_withdrawn_by_a_hold_comes_back_with_the_dose_that_holds_then() -> None:
+    study = ordered(handed=False)
+    study.medication("rescue", "2026-01-09", at="2026-01-09 11:30")
+    weighed(study, 55)
+    study.decided("continue", "2026-01-09", at="2026-01-09 13:00")
+    assert [cells for _, cells, _ in orders(study)] == [6.15e9, 5.5e9]
+
+
+def test_an_order_that_has_left_is_replaced_when_its_dose_no_longer_holds() -> None:
+    study = ordered(handed=True)
+    first = study.key("T-3d", "cell-lab", "INF2")
+    weighed(study, 55)
+    assert orders(study)[1:] == [("2026-01-12#2", 5.5e9, 6.15e9)]
+    assert study.fate(first) == ["issued", "closed"]
+    weighed(study, 55)
+    assert len(orders(study)) == 2
+    assert study.sent("stand-down") == []
+
+
+def test_an_order_after_a_hold_replaces_none_because_the_first_was_stood_down() -> None:
+    study = ordered(handed=True)
+    study.medication("rescue", "2026-01-09", at="2026-01-09 11:30")
+    weighed(study, 55)
+    study.decided("continue", "2026-01-09", at="2026-01-09 13:00")
+    assert orders(study)[1:] == [("2026-01-12#2", 5.5e9, None)]

@@ -61,6 +61,7 @@ FULL: dict[str, Any] = {
     "ae": "AE-1",
     "hours": 20,
     "deadline": "2026-01-27T01:30:00+00:00",
+    "replaces": 5.5e9,
     "old_date": "2026-01-26",
     "new_date": "2026-02-02",
     "attempt": 2,
@@ -171,6 +172,7 @@ def test_the_cell_lab_is_told_the_dose_with_its_weight_and_sources() -> None:
     assert "6.15 x 10^9 cells, that is 1 x 10^8 per kg (synopsis) for 61.5 kg" in found
     assert "weighed on Mon 12 Jan 2026 (INF2)" in found
     assert "changed by -12%" in found
+    assert "replaces the order for 5.5 x 10^9 cells" in found
     assert "Dose" not in text("T-3d", audience="coordinator", **FULL)
 
 
