@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from deployments.apply import apply_deployments
@@ -18,6 +19,9 @@ def runs(prefect_server: PrefectServer) -> Iterator[FlowRuns]:
         flow_runs = FlowRuns(prefect_server.api_url, 30.0)
         yield flow_runs
         flow_runs.close()
+        # The engine's connection for events would live on, and draw random numbers for its pings:
+        # Hypothesis, in a later test, takes that for a strategy that cannot be repeated.
+        EventsWorker.drain_all(timeout=30)
 
 
 @pytest.fixture
