@@ -42,7 +42,8 @@ def _about(
 
 def _safety(seen: View) -> Iterator[Duty]:
     clocked: set[str] = set()
-    for event in seen.subject.of(AdverseEvent):
+    # In the order of the reports: of two about the same event the first one starts the clock.
+    for event in sorted(seen.subject.of(AdverseEvent), key=lambda each: (each.time, each.key)):
         ae = as_data(event, AdverseEvent)
         if ae.serious:
             yield from _about(seen, "sae", event.key, event.time)
@@ -155,7 +156,8 @@ def _repeats(seen: View, since: datetime, every: int) -> Iterator[tuple[datetime
 
 
 def _endings(seen: View) -> Iterator[Duty]:
-    if seen.stopped:
+    # A stop that leaves nobody to follow up is the exit: what is told is the exit alone.
+    if seen.stopped and not (seen.exit and seen.exit.event.key == seen.stopped.event.key):
         yield from _about(seen, "treatment-stopped", seen.stopped.event.key, seen.stopped.at)
     if seen.exit:
         yield from _about(seen, "exit", seen.exit.event.key, seen.exit.at)

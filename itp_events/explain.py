@@ -50,7 +50,7 @@ def reason(planned: PlannedVisit) -> str:
 
 def basis(planned: PlannedVisit) -> str:
     """What a visit's target hangs on, as `2 weeks after INF2, done on 12 Jan 2026`."""
-    if planned.target != planned.visit.target.after(planned.anchor.on):
+    if planned.agreed:
         return f"planned for {day(planned.target)} at {_anchor(planned)}"
     return f"{offset(planned.visit)} {_anchor(planned)}"
 

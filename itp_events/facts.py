@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from itp_events.dose import planned_cells, weighings, weight_change
+from itp_events.dose import Weighing, planned_cells, weighings, weight_change
 from itp_events.duties import Duty
 from itp_events.eligibility import unmet
 from itp_events.events import (
@@ -32,9 +32,9 @@ def facts(seen: View, duty: Duty) -> dict[str, Any]:
     if duty.event:
         found |= _of_event(seen, duty)
     if duty.kind == "escalation":
-        found["day"] = duty.number
+        found["day"] = _days_closed(seen, duty)
     if _prepares(seen, duty):
-        found["dose"] = _dose(seen)
+        found["dose"] = _dose(seen, weighings(seen.subject)[-1]) | _changed(seen)
     found |= _of_step(seen, duty)
     return {key: _json(value) for key, value in found.items() if value is not None}
 
@@ -58,10 +58,19 @@ def _of_visit(seen: View, planned: PlannedVisit) -> dict[str, Any]:
         "anchor_on": anchor.on,
         "anchor_basis": anchor.basis,
         "reason": reason(planned),
+        "offset": planned.visit.target.text,
+        "agreed": planned.agreed or None,
+        "target_source": planned.visit.source.target,
+        "window_source": planned.visit.source.window,
         "on": planned.on,
         "deviation_days": planned.deviation_days
         or (planned.outside(planned.day) if planned.booked else None),
     }
+
+
+def _days_closed(seen: View, duty: Duty) -> int | None:
+    """How many days after a window's last day a rung falls: a hold or a working day may have moved it."""
+    return (seen.subject.site.date_of(duty.due) - duty.planned.closes).days if duty.planned else None
 
 
 def _of_event(seen: View, duty: Duty) -> dict[str, Any]:
@@ -91,18 +100,20 @@ def _prepares(seen: View, duty: Duty) -> Reminder | None:
     return next((rule for rule in rules if rule.step == duty.step and rule.prepares_cells), None)
 
 
-def _dose(seen: View) -> dict[str, Any]:
-    known = weighings(seen.subject)[-1]
-    found = {
+def _dose(seen: View, known: Weighing) -> dict[str, Any]:
+    return {
         "cells": planned_cells(seen, known),
         "cells_per_kg": seen.protocol.dose.cells_per_kg,
         "weight_kg": known.kg,
         "weight_on": known.on.isoformat(),
         "weight_source": known.at,
-        "weight_change": weight_change(seen),
         "source": seen.protocol.dose.source,
     }
-    return {key: value for key, value in found.items() if value is not None}
+
+
+def _changed(seen: View) -> dict[str, Any]:
+    change = weight_change(seen)
+    return {} if change is None else {"weight_change": change}
 
 
 def _of_step(seen: View, duty: Duty) -> dict[str, Any]:
@@ -114,7 +125,9 @@ def _of_step(seen: View, duty: Duty) -> dict[str, Any]:
 
 def _criterion(seen: View, duty: Duty) -> dict[str, Any]:
     flag = next((each for each in seen.flags if each.event == duty.event), None)
-    return {"criterion": flag.criterion, "on": flag.on} if flag else {}
+    if flag is None:
+        return {}
+    return {"criterion": flag.criterion, "on": flag.on, "treatment_ended": seen.treatment_ended or None}
 
 
 def _clock(seen: View, duty: Duty) -> dict[str, Any]:
@@ -133,16 +146,31 @@ def _given(seen: View, duty: Duty) -> dict[str, Any]:
     event: Event | None = duty.planned.event if duty.planned else None
     if event is None:
         return {}
-    planned = planned_cells(seen, weighings(seen.subject, event)[-1])
-    return {"given": as_data(event, Completed).cells_given, "planned": planned}
+    dose = _dose(seen, weighings(seen.subject, event)[-1])
+    return {"given": as_data(event, Completed).cells_given, "planned": dose["cells"], "dose_for": dose}
 
 
 def _stand_down(seen: View, duty: Duty) -> dict[str, Any]:
     planned = duty.planned
     if planned is None:
         return {}
-    goes_on = planned.outcome is None and planned.firm and not seen.on_hold and not seen.exit
-    return {"old_date": duty.key.rsplit("/", 1)[1], "new_date": planned.day if goes_on else None}
+    because = _why_stood_down(seen, planned)
+    new_date = planned.day if because == "moved" else None
+    return {"old_date": duty.key.rsplit("/", 1)[1], "new_date": new_date, "because": because}
+
+
+def _why_stood_down(seen: View, planned: PlannedVisit) -> str:
+    if seen.exit:
+        return "exit"
+    if planned.outcome:
+        return "stopped" if planned.outcome == "cancelled" else "missed"
+    if seen.on_hold:
+        return "on-hold"
+    return "moved" if planned.firm else "open"
+
+
+def _choice(duty: Duty) -> dict[str, Any]:
+    return {"attempt": duty.number, "outcome": duty.planned.outcome if duty.planned else None}
 
 
 _BY_STEP: dict[str, Callable[[View, Duty], dict[str, Any]]] = {
@@ -154,5 +182,5 @@ _BY_STEP: dict[str, Callable[[View, Duty], dict[str, Any]]] = {
     "majority": lambda seen, _: {"age_years": seen.subject.enrolled.screening.age_years},
     "dose-deviation": _given,
     "stand-down": _stand_down,
-    "disposition": lambda _, duty: {"attempt": duty.number},
+    "disposition": lambda _, duty: _choice(duty),
 }

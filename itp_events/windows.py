@@ -76,6 +76,11 @@ class PlannedVisit:
         return self.booked or self.target
 
     @property
+    def agreed(self) -> bool:
+        """Whether the target was agreed at enrolment, and does not follow from the anchor."""
+        return self.target != self.visit.target.after(self.anchor.on)
+
+    @property
     def missed_by_service(self) -> bool:
         """Whether the service, and not a person, counts the visit as missed."""
         return self.outcome == "missed" and self.event is None

@@ -28,8 +28,10 @@ FACTS = frozenset(
         *("visit_label", "target", "opens", "closes", "t", "booked", "on", "deviation_days"),
         # why they lie there
         *("anchor_code", "anchor_label", "anchor_on", "anchor_basis", "reason"),
+        *("offset", "agreed", "target_source", "window_source"),
         # reminders, ladder and what is repeated
-        *("link", "day", "attempt", "dose", "replaces", "old_date", "new_date", "given", "planned"),
+        *("link", "day", "attempt", "outcome", "dose", "replaces", "given", "planned", "dose_for"),
+        *("old_date", "new_date", "because", "treatment_ended"),
         # safety, withdrawal, eligibility
         *("ae", "term", "grade", "hours", "deadline", "criterion", "decode", "unmet", "age_years"),
         # the service's own alert about a channel

@@ -11,6 +11,14 @@ from zoneinfo import ZoneInfo
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS_ZH = "一二三四五六日"
+_CRITERIA = {
+    "rescue-medication": "rescue medication taken",
+    "prohibited-medication": "prohibited medication taken",
+    "maintenance-changed": "maintenance dose changed",
+    "missed-infusions": "infusions missed in a row",
+    "lost-to-follow-up": "lost to follow-up",
+    "investigator-decision": "the investigator's decision",
+}
 _CRITERIA_ZH = {
     "consent-withdrawn": "撤回知情同意",
     "death": "死亡",
@@ -23,8 +31,49 @@ _CRITERIA_ZH = {
     "lost-to-follow-up": "失访",
     "investigator-decision": "研究者决定",
 }
-_TERMS_ZH = {"pregnancy": "妊娠", "pregnancy of a partner": "伴侣妊娠"}
+# What the service itself says; what people wrote stays as they wrote it.
+_TERMS_ZH = {
+    "pregnancy": "妊娠",
+    "pregnancy of a partner": "伴侣妊娠",
+    "Pregnancy": "妊娠",
+    "Death": "死亡",
+    "Completed": "完成研究",
+    "Consent withdrawn for the study": "撤回参加研究的知情同意",
+    "Consent withdrawn for treatment": "撤回接受治疗的知情同意",
+    "No infusion was given and none is left": "未进行任何输注，且无剩余输注",
+}
+# DSDECOD stays beside its Chinese name: it is what the records hold.
+_DECODES_ZH = {
+    "COMPLETED": "完成",
+    "ADVERSE EVENT": "不良事件",
+    "DEATH": "死亡",
+    "LACK OF EFFICACY": "缺乏疗效",
+    "LOST TO FOLLOW-UP": "失访",
+    "PHYSICIAN DECISION": "研究者决定",
+    "PREGNANCY": "妊娠",
+    "PROTOCOL DEVIATION": "方案偏离",
+    "PROTOCOL-SPECIFIED WITHDRAWAL CRITERION MET": "符合方案规定的退出标准",
+    "WITHDRAWAL BY SUBJECT": "受试者退出",
+    "WITHDRAWAL BY PARENT/GUARDIAN": "父母或监护人退出",
+}
+_BECAUSE = {
+    "exit": "the subject's participation ended",
+    "stopped": "treatment was stopped",
+    "missed": "the infusion counts as missed",
+    "on-hold": "treatment is on hold until the investigator decides",
+    "moved": "the date changed",
+    "open": "the infusion before it is open again",
+}
+_BECAUSE_ZH = {
+    "exit": "受试者已结束研究",
+    "stopped": "治疗已终止",
+    "missed": "该次输注按未进行计",
+    "on-hold": "治疗暂停，等待研究者决定",
+    "moved": "日期已变更",
+    "open": "前一次输注的记录已作废",
+}
 _SOURCES_ZH = {"synopsis": "方案摘要", "assumption": "待中心确认"}
+_UNITS_ZH = {"D": "天", "W": "周", "M": "个月"}
 
 Filter = Callable[..., str]
 
@@ -63,16 +112,33 @@ def why(language: str, facts: Mapping[str, Any]) -> str | None:
 
 
 def _why_zh(facts: Mapping[str, Any]) -> str:
+    return f"{_basis_zh(facts)}{_sources_zh(facts)}。"
+
+
+def _basis_zh(facts: Mapping[str, Any]) -> str:
     on, code = _day_zh(facts["anchor_on"]), facts.get("anchor_code")
+    offset = _span_zh(facts.get("offset") or "")
     if code == "enrolment":
-        return f"自入组日{on}起推算。"
+        return f"入组日{on}商定的日期" if facts.get("agreed") else f"自入组日{on}起{offset}"
     name = visit_name("zh-CN", code, facts.get("anchor_label"))
     words = {
-        "actual": f"自{name}的实际日期{on}起推算。",
-        "planned": f"{name}未进行，自其目标日期{on}起推算。",
-        "projected": f"{name}尚无记录，暂自其目标日期{on}起推算。",
+        "planned": f"{name}未进行，自其目标日期{on}起{offset}",
+        "projected": f"{name}尚无记录，暂自其目标日期{on}起{offset}",
     }
-    return words.get(str(facts.get("anchor_basis")), f"自{name}的日期{on}起推算。")
+    return words.get(str(facts.get("anchor_basis")), f"自{name}的实际日期{on}起{offset}")
+
+
+def _span_zh(text: str) -> str:
+    """A duration as the protocol writes it (`P2W`), in words; nothing for none."""
+    parts = re.findall(r"([1-9]\d*)([DWM])", text)
+    return "".join(f"{number}{_UNITS_ZH[unit]}" for number, unit in parts)
+
+
+def _sources_zh(facts: Mapping[str, Any]) -> str:
+    target, window = facts.get("target_source"), facts.get("window_source")
+    if not target or not window:
+        return ""
+    return f"（目标日期：{_SOURCES_ZH.get(target, target)}；时间窗：{_SOURCES_ZH.get(window, window)}）"
 
 
 def _day(value: str) -> str:
@@ -96,6 +162,8 @@ def _instant_zh(local: datetime) -> str:
 def _cells(value: float | None) -> str:
     if value is None:
         return "?"
+    if value == 0:
+        return "0"
     mantissa, exponent = f"{value:.3e}".split("e")
     return f"{float(mantissa):g} x 10^{int(exponent)}"
 
@@ -113,7 +181,7 @@ def _deviation(days: int) -> str:
 
 
 def _deviation_zh(days: int) -> str:
-    return f"{'晚' if days > 0 else '早'}{abs(days)}天"
+    return f"比时间窗{'晚' if days > 0 else '早'}{abs(days)}天"
 
 
 def _event_name_zh(value: str) -> str:
@@ -124,7 +192,9 @@ _COMMON: dict[str, Filter] = {"cells": _cells, "kg": _kg, "percent": _percent}
 _ENGLISH: dict[str, Filter] = {
     "day": _day,
     "deviation": _deviation,
-    "criterion": lambda value: (value or "not given").replace("-", " "),
+    "criterion": lambda value: str(_CRITERIA.get(value, (value or "not given").replace("-", " "))),
+    "because": lambda value: str(_BECAUSE.get(value, value)),
+    "decode": str,
     "term": str,
     "source": str,
     "event_name": str,
@@ -133,6 +203,10 @@ _CHINESE: dict[str, Filter] = {
     "day": _day_zh,
     "deviation": _deviation_zh,
     "criterion": lambda value: str(_CRITERIA_ZH.get(value, value or "未注明")),
+    "because": lambda value: str(_BECAUSE_ZH.get(value, value)),
+    "decode": lambda value: (
+        f"{_DECODES_ZH.get(value, '')}（{value}）" if value in _DECODES_ZH else str(value)
+    ),
     "term": lambda value: str(_TERMS_ZH.get(value, value)),
     "source": lambda value: str(_SOURCES_ZH.get(value, value)),
     "event_name": _event_name_zh,

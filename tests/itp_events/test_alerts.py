@@ -261,3 +261,12 @@ def test_every_notice_names_the_subjects_code_and_no_notice_lacks_its_audience()
     study.until("2026-03-01")
     notices: list[NoticeIssued] = study.own(NoticeIssued)
     assert all(notice.notice.startswith("ITP-001/") and notice.audience for notice in notices)
+
+
+def test_a_stop_that_leaves_nobody_to_follow_up_is_told_as_an_exit_alone() -> None:
+    study = Journey()
+    study.enrol("2026-01-05", at="2026-01-05 08:00")
+    study.withdrew("2026-01-06", scope="treatment")
+    study.until("2026-01-20")
+    assert study.sent("treatment-stopped") == []
+    assert len(study.sent("exit")) == 4

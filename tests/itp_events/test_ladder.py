@@ -268,3 +268,15 @@ def test_a_voided_late_completion_brings_the_services_miss_back_as_its_second() 
     study.voided(done, at="2026-02-25")
     identities = [event.id for event in study.log if event.own and isinstance(event.data, Missed)]
     assert identities == ["ITP-001/INF3/missed/2026-01-28", "ITP-001/INF3/missed/2026-01-28#2"]
+
+
+def test_a_rung_says_how_many_days_the_window_has_been_closed() -> None:
+    """Also when a hold moved it."""
+    study = Journey().treated("2026-01-05", "2026-01-12")
+    study.medication("rescue", "2026-01-20")
+    study.decided("continue", "2026-02-05")
+    study.until("2026-02-10")
+    told = [
+        (study.local(event.time)[:10], data.facts["day"]) for event, data in study.notices("rung", "INF3")
+    ]
+    assert told[0] == ("2026-02-06", 8)

@@ -160,3 +160,12 @@ def test_the_alert_of_a_death_is_over_once_its_adverse_event_is_recorded() -> No
     key = study.key("sae", "investigator")
     study.adverse_event("2026-01-14", at="2026-01-14 12:00", serious=True, grade=5)
     assert study.fate(key) == ["issued", "closed"]
+
+
+def test_of_two_reports_of_one_event_the_first_starts_the_clock() -> None:
+    """Also when the second one dates the event earlier."""
+    study = Journey().treated("2026-01-05", "2026-01-12")
+    study.adverse_event("2026-01-20", serious=True, at="2026-01-20 10:00")
+    study.adverse_event("2026-01-19", serious=True, at="2026-01-20 18:00", term="Fever and chills")
+    study.until("2026-01-23")
+    assert [at for at, _, who in study.sent("sae-24h") if who == "investigator"] == ["2026-01-21 10:00"]

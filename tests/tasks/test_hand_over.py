@@ -25,7 +25,7 @@ def test_a_notice_goes_to_its_audience_and_its_outcome_is_recorded(
     desk.hand_over(ENROLLED_AT)
     [request] = told.requests
     assert request.path == "/coordinator"
-    assert request.body["title"] == "ITP-001: Infusion 1 (INF1) is due today, Mon 5 Jan 2026"
+    assert request.body["title"] == "ITP-001: Infusion 1 (INF1) is due, target Mon 5 Jan 2026"
     assert outcomes(desk.attempts()) == ["sent"]
     assert desk.notice(TODAY).status == "delivered"
 
@@ -82,7 +82,7 @@ def test_the_claim_itself_finds_that_a_notice_has_become_pointless(
     desk.take(study.enrol())
     desk.hand_over(later(ENROLLED_AT, days=10))
     assert desk.notice(TODAY).status == "withdrawn"
-    assert not any("is due today" in request.body["title"] for request in told.requests)
+    assert not any("is due, target" in request.body["title"] for request in told.requests)
 
 
 def test_a_withdrawn_notice_whose_duty_is_due_again_is_reopened_and_sent(
@@ -327,7 +327,7 @@ def test_without_a_configuration_notices_are_printed_and_kept(desk: Desk, study:
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
     printed = desk.out.getvalue()
-    assert printed.count("ITP-001: Infusion 1 (INF1) is due today, Mon 5 Jan 2026\n\n") == 1
+    assert printed.count("ITP-001: Infusion 1 (INF1) is due, target Mon 5 Jan 2026\n\n") == 1
     row = desk.notice(TODAY)
     assert row.status == "delivered"
     assert row.body
@@ -340,7 +340,7 @@ def test_an_audience_without_an_address_is_told_on_the_console(
     desk.configure(tmp_path / "apprise.txt", f"investigator={receiver.apprise_url('investigator')}")
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
-    assert "is due today" in desk.out.getvalue()
+    assert "is due, target" in desk.out.getvalue()
     assert receiver.requests == []
 
 

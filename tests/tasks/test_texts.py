@@ -1,12 +1,12 @@
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 from jinja2 import meta
 
-from itp_events.events import NoticeIssued
+from itp_events.events import Decode, NoticeIssued
 from itp_events.protocol_file import load_protocol
 from tasks import render as rendering
 from tasks.render import FACTS, LANGUAGES, Occasion, environment, render
@@ -42,6 +42,10 @@ FULL: dict[str, Any] = {
     "anchor_on": "2026-01-12",
     "anchor_basis": "actual",
     "reason": "target 26 Jan 2026 (synopsis): 2 weeks after INF2, done on 12 Jan 2026",
+    "offset": "P2W",
+    "agreed": True,
+    "target_source": "synopsis",
+    "window_source": "assumption",
     "day": 3,
     "dose": {
         "cells": 6.15e9,
@@ -65,6 +69,16 @@ FULL: dict[str, Any] = {
     "old_date": "2026-01-26",
     "new_date": "2026-02-02",
     "attempt": 2,
+    "outcome": "missed",
+    "because": "moved",
+    "treatment_ended": True,
+    "dose_for": {
+        "cells_per_kg": 1e8,
+        "weight_kg": 61.5,
+        "weight_on": "2026-01-05",
+        "weight_source": "INF1",
+        "source": "synopsis",
+    },
     "unmet": ["AST 3.4 x ULN, limit 3"],
     "given": 5e9,
     "planned": 6.15e9,
@@ -181,6 +195,106 @@ def test_the_limit_of_a_safety_report_is_in_the_sites_time() -> None:
     assert "2026年1月27日（周二）09:30（Asia/Shanghai）" in text("sae", "zh-CN", **FULL)
 
 
+@pytest.mark.parametrize(
+    ("facts", "title"),
+    [
+        ({"grade": 4, "term": "Fever"}, "URGENT ITP-007: serious adverse event reported"),
+        ({"term": "pregnancy"}, "URGENT ITP-007: pregnancy reported"),
+        ({"term": "pregnancy of a partner"}, "URGENT ITP-007: pregnancy of a partner reported"),
+    ],
+)
+def test_a_safety_alert_says_what_it_is_about(facts: dict[str, Any], title: str) -> None:
+    assert text("sae", ae="AE-1", **facts).startswith(title)
+
+
+@pytest.mark.parametrize("step", ["sae", "sae-20h", "sae-24h", "decision-3"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_sponsor_is_asked_to_ask_the_site_and_not_to_do_its_work(step: str, language: str) -> None:
+    asks = {"en": r"ask (for it|the site|the investigator)", "zh-CN": "催报|请研究者"}[language]
+    assert re.search(asks, text(step, language, "sponsor", **FULL))
+    assert not re.search(asks, text(step, language, "investigator", **FULL))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("step", ["flag", "decision-1", "disposition"])
+def test_the_page_on_which_to_decide_is_for_the_investigator(step: str, language: str) -> None:
+    assert FULL["link"] in text(step, language, "investigator", **FULL)
+    assert FULL["link"] not in text(step, language, "sponsor", **FULL)
+
+
+@pytest.mark.parametrize("step", ["flag", "decision-1"])
+def test_no_choice_is_offered_that_the_record_would_refuse(step: str) -> None:
+    """Treatment that has ended cannot be stopped."""
+    assert "stops treatment" in text(step, audience="investigator")
+    assert "stops treatment" not in text(step, audience="investigator", treatment_ended=True)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(TEXTS.glob("*/*.txt")), ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+def test_a_text_names_no_event_types(path: Path) -> None:
+    assert not re.search(r"itp\.[a-z]", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_asks_for_something_by_a_date_that_is_past(language: str) -> None:
+    """A booking after the window: what is due on the booked day has no limit before it."""
+    word = {"en": "By: ", "zh-CN": "截止："}[language]
+    late = FULL | {"t": "2026-01-31", "booked": True}
+    for step in ("T", "no-show", "booking-out-of-window"):
+        found = [line for line in text(step, language, **late).splitlines() if line.startswith(word)]
+        assert not [line for line in found if re.search(r"29 Jan|1月29日", line)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("because", ["exit", "stopped", "missed", "on-hold", "moved", "open"])
+def test_who_stands_down_is_told_why(because: str, language: str) -> None:
+    found = text("stand-down", language, because=because)
+    assert not re.search(rf"[:：] ?{because}[.。]", found)
+    assert found != text("stand-down", language)
+
+
+@pytest.mark.parametrize("decode", get_args(Decode))
+def test_a_disposition_has_its_chinese_name_beside_its_code(decode: str) -> None:
+    assert re.search(rf"[\u4e00-\u9fff]（{decode}）", text("exit", "zh-CN", decode=decode))
+
+
+def test_a_chinese_text_marks_an_assumption_and_says_how_far_a_date_lies_from_what_it_hangs_on() -> None:
+    found = text("T-7d", "zh-CN", **FULL | {"agreed": False})
+    assert "2026年1月12日（周一）起2周（目标日期：方案摘要；时间窗：待中心确认）" in found
+
+
+def test_a_chinese_text_says_that_a_date_was_agreed_at_enrolment() -> None:
+    assert "入组日2026年1月12日（周一）商定的日期" in text(
+        "T-7d", "zh-CN", **FULL | {"anchor_code": "enrolment"}
+    )
+
+
+def test_what_the_service_itself_says_is_chinese_in_a_chinese_text() -> None:
+    study = Study()
+    study.enrol()
+    study.on_target("INF1")
+    study.pregnant("2026-01-06")
+    study.withdrew("2026-01-07")
+    study.live_until("2026-01-08")
+    told = [
+        event.data
+        for event in study.log
+        if isinstance(event.data, NoticeIssued) and event.data.facts.get("term")
+    ]
+    assert {notice.step for notice in told} >= {"sae", "treatment-stopped", "exit"}
+    for notice in told:
+        occasion = Occasion(notice.step, notice.audience, "ITP-001", notice.visit, notice.facts)
+        assert str(notice.facts["term"]) not in "".join(render(occasion, "zh-CN", SHANGHAI))
+
+
+def test_the_deviation_of_a_dose_says_by_how_much_and_for_which_weight() -> None:
+    found = text("dose-deviation", **FULL)
+    assert "given 5 x 10^9 cells, planned 6.15 x 10^9 (-19%)" in found
+    assert "1 x 10^8 cells per kg (synopsis) for 61.5 kg, weighed on Mon 5 Jan 2026 (INF1)" in found
+    assert "given 0 cells" in text("dose-deviation", given=0, planned=6.15e9)
+
+
 def test_a_death_without_an_adverse_event_asks_for_one() -> None:
     assert "record the adverse event that led to it" in text("sae", on="2026-01-06")
 
@@ -215,7 +329,7 @@ def test_the_site_chooses_the_language(desk: Desk, study: Study, told: Receiver)
     desk.protocol = protocol_in("Asia/Shanghai", language="zh-CN")
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
-    assert told.requests[0].body["title"] == "ITP-001：第1次输注（INF1）今日到期，2026年1月5日（周一）"
+    assert told.requests[0].body["title"] == "ITP-001：第1次输注（INF1）到期，目标日期2026年1月5日（周一）"
 
 
 def test_every_fact_that_the_core_gives_is_one_that_texts_may_name() -> None:
