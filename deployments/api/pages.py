@@ -37,10 +37,12 @@ def page(
     return HTMLResponse(text, status, headers=_HEADERS)
 
 
-def refusal(error: ItpError, title: str = "Not recorded", language: str = "en") -> HTMLResponse:
-    """The page that says why not: the sentence that every other door gives."""
+def refusal(error: ItpError, title: str, language: str = "en", said: str | None = None) -> HTMLResponse:
+    """The page that says why not: the sentence that every other door gives, unless `said` is given."""
     status = getattr(error, "status", None) or _status(error)
-    return page("said", title, status, language, said=str(error), refused=True)
+    answer = page("said", title, status, language, said=said or str(error), refused=True)
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
 
 
 def _status(error: ItpError) -> HTTPStatus:

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deployments.api.schemas import ENROLLED
 from tasks.links import Call
 from tasks.queries import history
-from tests.support.api import Door, apprise_config, event, served
+from tests.support.api import Door, apprise_config, done, event, served
 from tests.support.receiver import Receiver
 
 CALL = Call("ITP-007/rung-1", "ITP-007", "INF1", "coordinator")
@@ -70,6 +72,33 @@ def test_pressing_again_changes_nothing(overdue: Door) -> None:
     assert len(acknowledged(overdue)) == 1
 
 
+def test_who_presses_later_is_told_who_looks_after_it(overdue: Door) -> None:
+    overdue.client.post(path(overdue), data={"by": "crc-01"})
+    page = overdue.client.post(path(overdue), data={"by": "crc-02"})
+    assert "crc-01" in page.text
+    assert "crc-01" in overdue.get(path(overdue)).text
+
+
+def test_a_link_says_when_there_is_nothing_left_to_acknowledge(overdue: Door) -> None:
+    assert overdue.post(done("INF1", overdue.now, "ITP-007")).status_code == 201
+    page = overdue.get(path(overdue))
+    assert page.status_code == 200
+    assert "INF1 is completed" in page.text
+    assert "<form" not in page.text
+
+
+def test_pages_speak_the_language_of_the_site(tmp_path: Path) -> None:
+    protocol = tmp_path / "protocol.yaml"
+    text = (files("itp_events") / "protocols" / "nct06813157.yaml").read_text(encoding="utf-8")
+    protocol.write_text(text.replace("language: en", "language: zh-CN"), encoding="utf-8")
+    with served(tmp_path / "data", protocol=protocol) as door:
+        door.enrol("ITP-007", days_ago=9)
+        assert "时间窗已关闭" in door.get(path(door)).text
+        assert "此链接已过期" in door.get(path(door, expires=door.now - timedelta(minutes=1))).text
+        assert "此链接无效" in door.get("/acknowledge/x").text
+        assert '<html lang="zh-CN">' in door.get("/decide/ITP-007").text
+
+
 def test_a_refusal_is_the_sentence_of_every_other_door(overdue: Door) -> None:
     data = {"visit": "INF1", "until": f"{overdue.now + timedelta(days=40):%Y-%m-%d}"}
     said = overdue.post(event("escalation.acknowledged", "ITP-007", overdue.now, data)).json()["detail"]
@@ -109,10 +138,13 @@ def test_what_a_form_says_is_shown_as_text(overdue: Door) -> None:
     assert "<script>" not in page.text
 
 
+def decided(door: Door, token: str, decision: str = "withdraw", **form: str) -> httpx.Response:
+    form |= {"token": token, "decision": decision, "reason": "her wish", "by": "inv-01", "id": "once"}
+    return door.client.post("/decide/ITP-007", data=form | {"on": f"{door.now:%Y-%m-%d}"})
+
+
 def decide(door: Door, token: str) -> int:
-    form = {"token": token, "decision": "withdraw", "reason": "her wish", "by": "inv-01"}
-    form["on"] = f"{door.now:%Y-%m-%d}"
-    return door.client.post("/decide/ITP-007", data=form | {"id": "once"}).status_code
+    return decided(door, token).status_code
 
 
 def decisions(door: Door) -> int:
@@ -130,6 +162,22 @@ def test_the_decision_page_asks_for_an_investigators_token(overdue: Door) -> Non
     assert decide(overdue, investigator["Authorization"].removeprefix("Bearer ")) == 200
     assert decide(overdue, investigator["Authorization"].removeprefix("Bearer ")) == 200
     assert decisions(overdue) == 1
+
+
+def test_a_form_that_is_sent_again_with_another_decision_says_which_one_stands(overdue: Door) -> None:
+    token = overdue.token("investigator")["Authorization"].removeprefix("Bearer ")
+    assert "Recorded for ITP-007: stop-treatment" in decided(overdue, token, "stop-treatment").text
+    again = decided(overdue, token, "withdraw").text
+    assert "Nothing has changed" in again
+    assert "what it said then stands: stop-treatment" in again
+    assert decisions(overdue) == 1
+
+
+def test_an_investigator_may_name_the_disposition(overdue: Door) -> None:
+    token = overdue.token("investigator")["Authorization"].removeprefix("Bearer ")
+    assert decided(overdue, token, decode="PROTOCOL DEVIATION").status_code == 200
+    plan = overdue.get("/subjects/ITP-007/plan", headers=overdue.token("reader")).json()
+    assert plan["exit"]["decode"] == "PROTOCOL DEVIATION"
 
 
 def test_the_flags_alert_links_to_the_decision_page(overdue: Door, receiver: Receiver) -> None:
