@@ -33,12 +33,12 @@ def asks(request: Request, parts: Given) -> Role:
     Raises:
         Problem: 401 without a known token, 403 for what no token would permit.
     """
-    _same_origin(request, parts)
+    same_origin(request, parts)
     if not parts.tokens.configured:
         return _local(request)
     role = parts.tokens.role_of(_bearer(request) or _password(request) or "")
     if role is None:
-        raise _refuse(
+        raise refuse(
             request, HTTPStatus.UNAUTHORIZED, "token", "send a known token: Authorization: Bearer ..."
         )
     return role
@@ -50,7 +50,7 @@ def needs(needed: Role) -> Callable[[Request, Role], Role]:
     def check(request: Request, role: Annotated[Role, Depends(asks)]) -> Role:
         if not includes(role, needed):
             said = f"this needs a token of role {needed}; yours is of role {role}"
-            raise _refuse(request, HTTPStatus.FORBIDDEN, "role", said)
+            raise refuse(request, HTTPStatus.FORBIDDEN, "role", said)
         return role
 
     return check
@@ -64,15 +64,15 @@ def investigator(request: Request, parts: Parts, token: str) -> None:
     """
     role = parts.tokens.role_of(token.strip())
     if role is None:
-        raise _refuse(request, HTTPStatus.UNAUTHORIZED, "token", "this token is not known")
+        raise refuse(request, HTTPStatus.UNAUTHORIZED, "token", "this token is not known")
     if not includes(role, "investigator"):
         said = f"only an investigator decides; this token is of role {role}"
-        raise _refuse(request, HTTPStatus.FORBIDDEN, "role", said)
+        raise refuse(request, HTTPStatus.FORBIDDEN, "role", said)
 
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address means this machine itself."""
-    if host in ("localhost", "testclient"):
+    if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -94,16 +94,21 @@ def _from_here(request: Request) -> bool:
 def _local(request: Request) -> Role:
     if not _from_here(request):
         said = "no token is configured, so only this machine is served; make one with itp token new"
-        raise _refuse(request, HTTPStatus.FORBIDDEN, "loopback", said)
+        raise refuse(request, HTTPStatus.FORBIDDEN, "loopback", said)
     return LOCAL_ROLE
 
 
-def _same_origin(request: Request, parts: Parts) -> None:
+def same_origin(request: Request, parts: Parts) -> None:
+    """Let pass what no page of another site has made a browser send.
+
+    Raises:
+        Problem: 403 for a request of another origin.
+    """
     origin = request.headers.get("origin")
     ours = {request.headers.get("host"), urlsplit(parts.links.base).netloc}
     if origin and urlsplit(origin).netloc not in ours:
         said = "a page of another site may not ask this service"
-        raise _refuse(request, HTTPStatus.FORBIDDEN, "origin", said)
+        raise refuse(request, HTTPStatus.FORBIDDEN, "origin", said)
 
 
 def _bearer(request: Request) -> str | None:
@@ -122,11 +127,18 @@ def _password(request: Request) -> str | None:
         return None
 
 
-def _refuse(request: Request, status: HTTPStatus, rule: str, said: str) -> Problem:
+def refuse(request: Request, status: HTTPStatus, rule: str, said: str) -> Problem:
+    """The problem to raise, which is also logged: by the caller's address, without what they sent."""
     client = request.client.host if request.client else "unknown"
     log.warning("%d %s %s from %s: %s", status, request.method, request.url.path, client, said)
-    headers = {"WWW-Authenticate": 'Bearer realm="itp"'} if status == HTTPStatus.UNAUTHORIZED else None
+    headers = {"WWW-Authenticate": _challenge(request)} if status == HTTPStatus.UNAUTHORIZED else None
     return Problem(status, rule, said, headers)
+
+
+def _challenge(request: Request) -> str:
+    """What to send: most calendar programs give a password only when they are asked for one."""
+    basic = request.url.path.endswith(".ics")
+    return 'Bearer realm="itp", Basic realm="itp"' if basic else 'Bearer realm="itp"'
 
 
 Reader = Depends(needs("reader"))

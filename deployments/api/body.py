@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from email.message import Message
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from itp_events.errors import BadEvent
 MAX_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 16
 _JSON = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
 async def read_body(request: Request, limit: int = MAX_BYTES) -> bytes:
@@ -26,7 +28,7 @@ async def read_body(request: Request, limit: int = MAX_BYTES) -> bytes:
     async for chunk in request.stream():
         found += chunk
         if len(found) > limit:
-            said = f"the body is longer than {limit} bytes; send fewer events at a time"
+            said = f"the body is longer than {limit} bytes"
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", said)
     return bytes(found)
 
@@ -38,9 +40,12 @@ async def read_json(request: Request) -> Any:
         Problem: 413 when it is too long, 415 when it is of another kind.
         BadEvent: it is not JSON, or holds what could be read in two ways.
     """
-    kind = request.headers.get("content-type", _JSON[0]).partition(";")[0].strip().lower()
-    if kind not in _JSON:
-        said = f"events are sent as {_JSON[1]} or {_JSON[0]}, not as {kind[:100]!r}"
+    given = Message()
+    given["content-type"] = request.headers.get("content-type", _JSON[0])
+    kind, charset = given.get_content_type(), str(given.get_param("charset", _CHARSETS[0]))
+    if kind not in _JSON or charset.lower() not in _CHARSETS:
+        found = given["content-type"][:100]
+        said = f"events are sent as {_JSON[1]} or {_JSON[0]}, in UTF-8, not as {found!r}"
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", said)
     return parse_json(await read_body(request))
 
@@ -52,7 +57,8 @@ def parse_json(body: bytes) -> Any:
         BadEvent: it is not UTF-8 or not JSON, a field stands twice, NaN or Infinity, nested too deeply.
     """
     try:
-        value = json.loads(body, object_pairs_hook=_object, parse_constant=_no_number)
+        # Not the bytes: json would guess UTF-16 and UTF-32 too.
+        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
     except UnicodeDecodeError as error:
         raise BadEvent("the body is not UTF-8 text") from error
     except json.JSONDecodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -26,6 +27,7 @@ from tasks.advance import Answer
 MAX_EVENTS = 1000
 
 router = APIRouter()
+log = logging.getLogger(__name__)
 
 
 @router.post(
@@ -86,12 +88,15 @@ def _read(parts: Parts, value: object, role: Role, source: str | None) -> Event 
         return error
     if not includes(role, "investigator") and needs_investigator(parts.study.store, event):
         what = f"state {event.type}" if isinstance(event.data, WithdrawalDecided) else "void a decision"
-        said = f"only an investigator may {what}; this request has the role {role}"
-        return Problem(HTTPStatus.FORBIDDEN, "role", said)
+        return _forbidden(event, "role", f"only an investigator may {what}; this request has the role {role}")
     if source is not None and event.source != source:
-        said = f"this sender states events of the source {source!r} only"
-        return Problem(HTTPStatus.FORBIDDEN, "source", said)
+        return _forbidden(event, "source", f"this sender states events of the source {source!r} only")
     return event
+
+
+def _forbidden(event: Event, rule: str, said: str) -> Problem:
+    log.warning("403 event (source %r, id %r) of %s: %s", event.source, event.id, event.subject, said)
+    return Problem(HTTPStatus.FORBIDDEN, rule, said)
 
 
 def _note_unread(parts: Parts, stated: Iterable[object], read: Iterable[Event | ItpError]) -> None:

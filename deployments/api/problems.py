@@ -18,6 +18,10 @@ from starlette.exceptions import HTTPException
 from itp_events.errors import BadInput, ItpError, NotEligible, Refused
 
 MEDIA_TYPE = "application/problem+json"
+_WAYS = {
+    HTTPStatus.NOT_FOUND: "there is nothing at this address; /openapi.json describes what there is",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this address is not asked in this way; see /openapi.json",
+}
 
 log = logging.getLogger(__name__)
 
@@ -70,11 +74,14 @@ def handle_problems(app: FastAPI) -> None:
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         headers = dict(error.headers) if error.headers else None
-        return answer(document(status, status.name.lower().replace("_", "-"), str(error.detail)), headers)
+        said = _WAYS.get(status, str(error.detail))
+        return answer(document(status, status.name.lower().replace("_", "-"), said), headers)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["loc"][0] == "path":
+            return answer(document(HTTPStatus.NOT_FOUND, "subject", "no subject can have this code"))
         field = ".".join(str(part) for part in first["loc"])
         return answer(of_error(BadInput(first["msg"], field)))
 

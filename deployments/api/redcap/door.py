@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from deployments.api.auth import is_local
+from deployments.api.auth import is_local, refuse, same_origin
 from deployments.api.events import take_in
 from deployments.api.pages import read_form
 from deployments.api.parts import Given, Parts
@@ -43,6 +43,7 @@ async def trigger(
     project = parts.redcap
     if project is None:
         raise Problem(HTTPStatus.NOT_FOUND, "redcap", "no REDCap is configured; set ITP_REDCAP_URL")
+    same_origin(request, parts)
     _permit(request, parts, project, key)
     said = _trigger(await read_form(request))
     return JSONResponse(await run_in_threadpool(take_form, parts, project, said))
@@ -53,7 +54,7 @@ def _permit(request: Request, parts: Parts, project: Project, key: str) -> None:
         return
     if project.key or not is_local(request, parts):
         said = "the trigger's address must carry ?key= with the value of ITP_REDCAP_KEY"
-        raise Problem(HTTPStatus.UNAUTHORIZED, "token", said)
+        raise refuse(request, HTTPStatus.UNAUTHORIZED, "token", said)
 
 
 def _trigger(form: dict[str, str]) -> Trigger:

@@ -28,7 +28,8 @@ def test_without_tokens_this_machine_records_but_decides_nothing(door: Door) -> 
 
 
 def test_without_tokens_a_name_that_leads_here_from_elsewhere_is_refused(door: Door) -> None:
-    assert door.get("/subjects", headers={"Host": "rebound.example"}).status_code == 403
+    for name in ("rebound.example", "127.0.0.1.rebound.example", "testclient", "localhost@rebound.example"):
+        assert door.get("/subjects", headers={"Host": name}).status_code == 403
 
 
 def test_without_tokens_the_api_does_not_open_to_the_network(tmp_path: Path) -> None:
@@ -81,11 +82,19 @@ def test_a_calendar_program_gives_the_token_as_a_password(door: Door) -> None:
     assert door.get("/agenda.ics", auth=("anything", "guess")).status_code == 401
 
 
+def test_a_calendar_program_is_asked_for_a_password_and_nobody_else_is(door: Door) -> None:
+    door.token("reader")
+    assert "Basic" in door.get("/agenda.ics").headers["www-authenticate"]
+    assert "Basic" not in door.get("/subjects").headers["www-authenticate"]
+
+
 def test_a_refusal_is_logged_without_the_token(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     reader = door.token("reader")
-    with caplog.at_level(logging.WARNING, "deployments.api.auth"):
+    with caplog.at_level(logging.WARNING, "deployments.api"):
         door.get("/subjects", headers={"Authorization": "Bearer itp_guess"})
         door.post(enrolment("ITP-001", door.now), headers=reader)
+        door.post([decision(door)], headers=door.token("recorder"))
+    assert "only an investigator may state itp.withdrawal.decided" in caplog.text
     assert "401 GET /subjects from 127.0.0.1" in caplog.text
     assert "403 POST /events from 127.0.0.1" in caplog.text
     assert "itp_guess" not in caplog.text

@@ -129,6 +129,15 @@ def test_a_form_is_no_event(door: Door) -> None:
     assert door.client.post("/events", data={"a": "b"}).status_code == 415
 
 
+def test_events_are_utf_8_text(door: Door) -> None:
+    stated = json.dumps(enrolment("ITP-001", door.now), ensure_ascii=False)
+    for charset, status in (("gbk", 415), ("utf-16", 415), ("UTF-8", 201)):
+        how = {"content-type": f'application/json; charset="{charset}"'}
+        assert door.client.post("/events", content=stated.encode(), headers=how).status_code == status
+    answer = door.client.post("/events", content=stated.encode("utf-16"))
+    assert (answer.status_code, answer.json()["detail"]) == (422, "the body is not UTF-8 text")
+
+
 def test_the_same_event_sent_a_hundred_times_in_parallel_counts_once(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -14,6 +14,7 @@ from tasks.links import Call
 from tasks.queries import history
 from tests.support.api import Door, apprise_config, done, event, served
 from tests.support.receiver import Receiver
+from tests.support.waiting import wait_until
 
 CALL = Call("ITP-007/rung-1", "ITP-007", "INF1", "coordinator")
 
@@ -32,10 +33,13 @@ def overdue(tmp_path: Path, receiver: Receiver) -> Iterator[Door]:
 
 
 def link_of(receiver: Receiver, audience: str, page: str) -> str:
-    request = receiver.wait_for(1, audience, timeout=10)[-1]
-    found = re.search(rf"http://[^ ]+(/{page}/[^\s]+)", request.body["message"])
-    assert found, request.body["message"]
-    return found[1]
+    """The link to a page in a message to an audience, which may get others before it."""
+
+    def links() -> list[str]:
+        messages = "\n".join(each.body["message"] for each in receiver.at(audience))
+        return re.findall(rf"http://[^ ]+(/{page}/[^\s]+)", messages)
+
+    return wait_until(links, f"a link to {page} for {audience}")[-1]
 
 
 def acknowledged(door: Door) -> list[str]:
