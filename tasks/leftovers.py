@@ -26,20 +26,23 @@ class Leftover:
 
 
 def keep(store: Store, door: str, about: str, problems: Iterable[tuple[str, Any]], now: datetime) -> None:
-    """Keep what is left of one thing; what was left of it before is settled by this newer look at it."""
-    rows = [
-        {"door": door, "about": about, "problem": problem, "body": body, "at": now}
-        for problem, body in problems
-    ]
+    """Keep what is left of one thing; what was left of it before is settled by this newer look at it.
+
+    What is left in the same way as before stays as it is, since when it has been so.
+    """
+    left = list(problems)
+    mine = (leftovers.c.door == door, leftovers.c.about == about, leftovers.c.settled_at.is_(None))
     with store.writing() as connection:
-        _settle(connection, door, about, now)
+        query = sa.select(leftovers.c.problem, leftovers.c.body).where(*mine).order_by(leftovers.c.id)
+        if [tuple(row) for row in connection.execute(query)] == left:
+            return
+        connection.execute(leftovers.update().where(*mine).values(settled_at=now))
+        rows = [
+            {"door": door, "about": about, "problem": problem, "body": body, "at": now}
+            for problem, body in left
+        ]
         if rows:
             connection.execute(leftovers.insert(), rows)
-
-
-def _settle(connection: sa.Connection, door: str, about: str, now: datetime) -> None:
-    same = (leftovers.c.door == door, leftovers.c.about == about, leftovers.c.settled_at.is_(None))
-    connection.execute(leftovers.update().where(*same).values(settled_at=now))
 
 
 def open_leftovers(store: Store) -> list[Leftover]:

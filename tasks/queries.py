@@ -168,12 +168,12 @@ def log_lines(store: Store, code: str) -> list[LogLine]:
         ]
 
 
-def type_of(store: Store, key: EventKey) -> str | None:
-    """The type of the recorded event of a source and id; None when there is none."""
-    query = sa.select(events.c.type).where(events.c.source == key[0], events.c.id == key[1])
+def recorded(store: Store, key: EventKey) -> Event | None:
+    """The recorded event of a source and id, whichever subject's; None when there is none."""
+    query = sa.select(events.c.body).where(events.c.source == key[0], events.c.id == key[1])
     with store.reading() as connection:
         found: str | None = connection.scalar(query)
-    return found
+    return None if found is None else log.read(found)
 
 
 def handed(store: Store, code: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ from deployments.api.app import create_app
 from deployments.api.auth import is_loopback
 from deployments.api.follow import Follower
 from deployments.api.parts import Parts
+from deployments.api.redcap.again import FetchAgain
 from deployments.api.redcap.project import Project
 from deployments.api.server import ApiServer
 from deployments.api.tokens import SETTING, Tokens
@@ -35,6 +36,7 @@ class Api:
         redcap, secrets = Project.from_settings(settings), read_secrets(settings.webhook_secrets)
         self._follower = Follower(study)
         self.parts = Parts(study, tokens, self._follower, study.channels.links, redcap, secrets)
+        self._again = FetchAgain(self.parts, redcap) if redcap is not None else None
         self._server = ApiServer(create_app(self.parts), settings.api_host, settings.api_port)
 
     @property
@@ -45,8 +47,12 @@ class Api:
     def start(self) -> None:
         """Serve, in a thread of its own."""
         self._server.start()
+        if self._again is not None:
+            self._again.start()
 
     def stop(self) -> None:
         """Answer what has begun, hand over what it made due, and end."""
         self._server.stop()
+        if self._again is not None:
+            self._again.stop()
         self._follower.close()

@@ -15,9 +15,10 @@ from tasks.store import Store
 @click.command("leftovers", short_help="What was received and could not be mapped to events.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array.")
 def command(as_json: bool) -> None:
-    """What REDCap or a webhook sent that could not be turned into recorded events, oldest first.
+    """What came from REDCap and could not be turned into recorded events, oldest first.
 
-    Mend the mapping or the record; when the same thing comes through, its line goes.
+    Mend the mapping or the record and save the form again: when it comes through, its line goes. A form that
+    REDCap did not give is asked for again every minute.
 
     \b
     Examples:

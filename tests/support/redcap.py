@@ -6,19 +6,27 @@ import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl
 
+_MARK = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
 TOKEN = "9A81268476645C4E5F03428B8AC3AA7B"
+
+
+class _Form(NamedTuple):
+    event: str
+    name: str
+    instance: str
 
 
 @dataclass
 class RedcapStandIn:
-    """One project: `save` is what a coordinator does, `rows` holds the forms by record, event and name."""
+    """One project: `save` is what a coordinator does, `forms` holds what was saved of each record."""
 
-    rows: dict[tuple[str, str, str], dict[str, str]] = field(default_factory=dict)
+    forms: dict[str, dict[_Form, dict[str, str]]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
     down: bool = False
+    answers: object = None
 
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -35,10 +43,14 @@ class RedcapStandIn:
         """The address of the API."""
         return f"http://127.0.0.1:{self._server.server_port}/api/"
 
-    def save(self, record: str, event: str, form: str, complete: str = "2", **fields: str) -> dict[str, str]:
-        """Save a form, and return what REDCap's Data Entry Trigger sends then."""
-        self.rows[record, event, form] = fields | {f"{form}_complete": complete}
-        return {
+    def save(
+        self, record: str, event: str, form: str, complete: str = "2", instance: str = "", **fields: str
+    ) -> dict[str, str]:
+        """Save a form, a repetition of it with `instance`; what REDCap's Data Entry Trigger sends then."""
+        saved = fields | {f"{form}_complete": complete}
+        self.forms.setdefault(record, {})[_Form(event, form, instance)] = saved
+        repeats = {"redcap_repeat_instance": instance, "redcap_repeat_instrument": form} if instance else {}
+        return repeats | {
             "project_id": "42",
             "username": "crc-01",
             "instrument": form,
@@ -58,15 +70,21 @@ class RedcapStandIn:
             return 403, {"error": "You do not have permissions to use the API"}
         if asked.get("content") != "record" or asked.get("format") != "json":
             return 400, {"error": 'The value of the parameter "content" is not valid'}
-        return 200, self._exported(asked)
+        return 200, self.answers or self._exported(asked)
 
     def _exported(self, asked: dict[str, str]) -> list[dict[str, str]]:
-        record, form = asked["records[0]"], asked["forms[0]"]
-        found = []
-        for (whose, event, name), fields in self.rows.items():
-            if (whose, name) == (record, form) and asked.get("events[0]", event) == event:
-                found.append({"record_id": record, "redcap_event_name": event} | fields)
-        return found
+        """One row for each event and each repetition of a form; what a row does not hold is empty in it."""
+        saved = self.forms.get(asked["records[0]"], {})
+        wanted = {value for name, value in asked.items() if name.startswith("fields[")}
+        for form, fields in saved.items():
+            wanted |= set(fields) if form.name == asked["forms[0]"] else set()
+        rows: dict[tuple[str, str, str], dict[str, str]] = {}
+        for form, fields in saved.items():
+            mark = (form.event, form.name if form.instance else "", form.instance)
+            named = {"record_id": asked["records[0]"]} | dict(zip(_MARK, mark, strict=True))
+            row = rows.setdefault(mark, dict.fromkeys(sorted(wanted), "") | named)
+            row |= {name: value for name, value in fields.items() if name in wanted}
+        return [row for mark, row in sorted(rows.items()) if asked.get("events[0]", mark[0]) == mark[0]]
 
 
 class _Server(ThreadingHTTPServer):

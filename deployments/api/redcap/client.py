@@ -40,11 +40,12 @@ class Redcap:
     token: str
 
     def export(self, trigger: Trigger, record_id: str, subject: str) -> dict[str, str]:
-        """The form's fields, raw (codes, not labels).
+        """The form's fields, raw (codes, not labels), and the subject's code of whichever form holds it.
 
         Raises:
             RedcapSilent: no answer, a refusal, or no such record.
         """
+        # Of all events: in a longitudinal project the subject's code often stands in the first one only.
         asked = {
             "token": self.token,
             "content": "record",
@@ -58,9 +59,10 @@ class Redcap:
         }
         if subject != record_id:
             asked["fields[1]"] = subject
-        if trigger.event:
-            asked["events[0]"] = trigger.event
-        return self._of(trigger, self._ask(asked))
+        rows = self._ask(asked)
+        codes = [row[subject] for row in rows if str(row.get(subject) or "").strip()]
+        row = _of(trigger, rows)
+        return row if str(row.get(subject) or "").strip() or not codes else row | {subject: codes[0]}
 
     def _ask(self, asked: dict[str, str]) -> list[dict[str, str]]:
         try:
@@ -70,13 +72,26 @@ class Redcap:
         if answer.is_error:
             raise RedcapSilent(f"REDCap answers {answer.status_code}: {answer.text[:200]}")
         try:
-            found: list[dict[str, str]] = answer.json()
+            found = answer.json()
         except ValueError as error:
             raise RedcapSilent("REDCap's answer is no JSON; see ITP_REDCAP_URL") from error
+        if not (isinstance(found, list) and all(isinstance(row, dict) for row in found)):
+            raise RedcapSilent("REDCap's answer holds no records; see ITP_REDCAP_URL")
         return found
 
-    def _of(self, trigger: Trigger, rows: list[dict[str, str]]) -> dict[str, str]:
-        for row in rows:
-            if str(row.get("redcap_repeat_instance") or "1") == (trigger.instance or "1"):
+
+def _of(trigger: Trigger, rows: list[dict[str, str]]) -> dict[str, str]:
+    """The row of the form that was saved: REDCap exports one for each event and each repetition."""
+    mine = [
+        row
+        for row in rows
+        if row.get("redcap_event_name", "") in ("", trigger.event)
+        and (row.get("redcap_repeat_instrument") or "") in ("", trigger.instrument)
+    ]
+    # A form that does not repeat has no instance in the export, whatever the trigger says; the first of a
+    # form that repeats has a row of its own beside the record's.
+    for instance in (trigger.instance, *(("1", "") if trigger.instance in ("", "1") else ())):
+        for row in mine:
+            if str(row.get("redcap_repeat_instance") or "") == instance:
                 return row
-        raise RedcapSilent(f"REDCap exports nothing for {trigger}")
+    raise RedcapSilent(f"REDCap exports nothing for {trigger}")

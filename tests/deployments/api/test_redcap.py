@@ -1,12 +1,14 @@
 """REDCap as a door: the trigger names a form, the form is fetched, mapped and recorded."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployments.api.redcap.again import fetch_again
 from deployments.api.redcap.mapping import load_mapping
 from itp_events.errors import BadInput
 from itp_events.subject import standing
@@ -143,6 +145,73 @@ def test_a_trigger_is_kept_while_redcap_is_down(door: Door, redcap: RedcapStandI
     redcap.down = False
     enrolled(door, redcap)
     assert open_leftovers(door.study.store) == []
+
+
+def test_a_form_that_redcap_did_not_give_is_fetched_again(door: Door, redcap: RedcapStandIn) -> None:
+    redcap.down = True
+    enrolled(door, redcap)
+    since = [each.at for each in open_leftovers(door.study.store)]
+    again(door)
+    assert [each.at for each in open_leftovers(door.study.store)] == since
+    redcap.down = False
+    again(door)
+    assert len(facts(door)) == 1
+    assert open_leftovers(door.study.store) == []
+
+
+def again(door: Door) -> None:
+    assert door.parts.redcap is not None
+    fetch_again(door.parts, door.parts.redcap)
+
+
+def test_an_answer_that_holds_no_records_is_kept(door: Door, redcap: RedcapStandIn) -> None:
+    redcap.answers = {"error": "none"}
+    assert enrolled(door, redcap)["left"] == ["REDCap's answer holds no records; see ITP_REDCAP_URL"]
+
+
+def test_the_subjects_code_may_stand_in_the_records_first_form_alone(
+    door: Door, redcap: RedcapStandIn
+) -> None:
+    enrolled(door, redcap)
+    on = f"{door.now - timedelta(days=1):%Y-%m-%d}"
+    form = redcap.save("7", "inf_1_arm_1", "visit", visit_by="crc-01", visit_date=on)
+    assert triggered(door, form)["results"][0]["subject"] == "ITP-001"
+
+
+def test_each_repetition_of_a_form_is_an_event_of_its_own(door: Door, redcap: RedcapStandIn) -> None:
+    enrolled(door, redcap)
+    fields = {"ae_by": "crc-01", "ae_grade": "1", "ae_serious": "0", "ae_related": "0"}
+    fields["ae_onset"] = f"{door.now - timedelta(days=1):%Y-%m-%d}"
+    for instance in ("1", "2"):
+        numbered = fields | {"ae_number": f"AE-{instance}", "ae_term": "rash"}
+        form = redcap.save("7", "screening_arm_1", "adverse_event", instance=instance, **numbered)
+        assert triggered(door, form)["results"][0]["status"] == 201
+    assert [data.ae for data in facts(door)[1:]] == ["AE-1", "AE-2"]
+
+
+def test_a_form_whose_subject_was_wrong_is_taken_from_that_one(door: Door, redcap: RedcapStandIn) -> None:
+    enrolled(door, redcap)
+    door.enrol("ITP-002")
+    visited(door, redcap, subject_code="ITP-002")
+    assert {result["status"] for result in visited(door, redcap)["results"]} == {201}
+    assert [data.visit for data in facts(door)[1:]] == ["INF1"]
+    assert len(standing(history(door.study.store, "ITP-002"))) == 1
+
+
+def test_of_a_form_saved_twice_in_a_moment_the_newer_look_counts(door: Door, redcap: RedcapStandIn) -> None:
+    enrolled(door, redcap)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda platelets: visited(door, redcap, plt=f"{platelets}"), range(8)))
+    stands = redcap.forms["7"]["inf_1_arm_1", "visit", ""]["plt"]
+    assert [data.platelets for data in facts(door)[1:]] == [float(stands)]
+    assert open_leftovers(door.study.store) == []
+
+
+def test_a_page_of_another_site_triggers_nothing(door: Door, redcap: RedcapStandIn) -> None:
+    form = redcap.save("7", "screening_arm_1", "enrolment", **ENROLMENT)
+    asked = {"params": {"key": "k" * 20}, "data": form, "headers": {"Origin": "https://elsewhere.example"}}
+    assert door.client.post("/redcap", **asked).status_code == 403  # type: ignore[arg-type]
+    assert redcap.asked == []
 
 
 def test_a_trigger_needs_the_key(door: Door, redcap: RedcapStandIn) -> None:

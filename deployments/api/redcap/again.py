@@ -1,0 +1,50 @@
+"""Fetches again what REDCap did not give when its trigger came: REDCap itself calls only once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from deployments.api.parts import Parts
+from deployments.api.redcap.client import Trigger
+from deployments.api.redcap.form import DOOR, take_form
+from deployments.api.redcap.project import Project
+from tasks.leftovers import open_leftovers
+
+EVERY_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class FetchAgain(threading.Thread):
+    """Every minute, until `stop`, tries the forms that could not be fetched."""
+
+    def __init__(self, parts: Parts, project: Project) -> None:
+        super().__init__(name="redcap", daemon=True)
+        self._parts, self._project = parts, project
+        self._asked = threading.Event()
+
+    def run(self) -> None:
+        """Try again and again; called by `start`."""
+        while not self._asked.wait(EVERY_SECONDS):
+            try:
+                fetch_again(self._parts, self._project)
+            except Exception:
+                log.exception("The forms that REDCap did not give could not be tried again; the next minute.")
+
+    def stop(self) -> None:
+        """Try nothing more."""
+        self._asked.set()
+
+
+def fetch_again(parts: Parts, project: Project) -> None:
+    """Try each form that could not be fetched, oldest first."""
+    for trigger in _unfetched(parts):
+        take_form(parts, project, trigger)
+
+
+def _unfetched(parts: Parts) -> list[Trigger]:
+    """What is left of a form is the trigger itself only while the form could not be fetched."""
+    names = Trigger.__dataclass_fields__.keys()
+    left = [each.body for each in open_leftovers(parts.study.store) if each.door == DOOR]
+    return [Trigger(**body) for body in left if isinstance(body, dict) and body.keys() == names]
