@@ -13,7 +13,9 @@ _MARK = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instanc
 TOKEN = "9A81268476645C4E5F03428B8AC3AA7B"
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
+    """A form that was saved, in an event, perhaps one of its repetitions."""
+
     event: str
     name: str
     instance: str
@@ -23,7 +25,7 @@ class _Form(NamedTuple):
 class RedcapStandIn:
     """One project: `save` is what a coordinator does, `forms` holds what was saved of each record."""
 
-    forms: dict[str, dict[_Form, dict[str, str]]] = field(default_factory=dict)
+    forms: dict[str, dict[Form, dict[str, str]]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
     down: bool = False
     answers: object = None
@@ -48,7 +50,7 @@ class RedcapStandIn:
     ) -> dict[str, str]:
         """Save a form, a repetition of it with `instance`; what REDCap's Data Entry Trigger sends then."""
         saved = fields | {f"{form}_complete": complete}
-        self.forms.setdefault(record, {})[_Form(event, form, instance)] = saved
+        self.forms.setdefault(record, {})[Form(event, form, instance)] = saved
         repeats = {"redcap_repeat_instance": instance, "redcap_repeat_instrument": form} if instance else {}
         return repeats | {
             "project_id": "42",

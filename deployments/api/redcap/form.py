@@ -1,7 +1,7 @@
 """What a form that was saved in REDCap states: fetched, mapped and recorded; what is left of it is kept.
 
 The form's event has an id made of the form's name and a count, so that the same content counts once. A form
-that was changed voids what it stated before, of another subject too when its code was wrong, and states it anew.
+that was changed voids what it stated before (of another subject, when the code was wrong) and states it anew.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from itp_events.subject import standing
 from tasks.leftovers import open_leftovers
 from tasks.queries import history
 from tests.support.api import Door, served
-from tests.support.redcap import TOKEN, RedcapStandIn
+from tests.support.redcap import TOKEN, Form, RedcapStandIn
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "redcap.yaml"
 ENROLMENT = {
@@ -202,7 +202,7 @@ def test_of_a_form_saved_twice_in_a_moment_the_newer_look_counts(door: Door, red
     enrolled(door, redcap)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda platelets: visited(door, redcap, plt=f"{platelets}"), range(8)))
-    stands = redcap.forms["7"]["inf_1_arm_1", "visit", ""]["plt"]
+    stands = redcap.forms["7"][Form("inf_1_arm_1", "visit", "")]["plt"]
     assert [data.platelets for data in facts(door)[1:]] == [float(stands)]
     assert open_leftovers(door.study.store) == []
 
