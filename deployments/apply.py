@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 from prefect import Flow
-from prefect.deployments.runner import RunnerDeployment
+from prefect.deployments.runner import DeploymentApplyError, RunnerDeployment
 from prefect.events import DeploymentEventTrigger, DeploymentTriggerTypes, TriggerTypes
 
 from flows.daily_digest import DAILY_DIGEST, daily_digest
@@ -70,5 +70,6 @@ def apply_deployments() -> None:
             deployment = RunnerDeployment.from_flow(flow, name, triggers=TRIGGERS.get(name))
             deployment.entrypoint = f"{ENTRY}.{flow.fn.__name__}"
             deployment.apply()
-    except httpx.HTTPError as problem:
+    except (httpx.HTTPError, DeploymentApplyError, ValueError) as problem:
+        # The second is what Prefect's client makes of most failures; what is no Prefect gives the last.
         raise PrefectSilent(f"the deployments could not be applied: {problem}") from problem

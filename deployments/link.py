@@ -20,6 +20,7 @@ class PrefectLink:
         self.runs = FlowRuns(api)
         self.deployments: dict[str, Deployment] = {}
         self._applied = False
+        self._said = ""
 
     @property
     def answers(self) -> bool:
@@ -27,9 +28,10 @@ class PrefectLink:
         return bool(self.deployments)
 
     def lost(self, reason: PrefectSilent) -> None:
-        """Go on without Prefect until it is found again."""
-        if self.answers:
+        """Go on without Prefect until it is found again; each reason is said once."""
+        if self.answers or str(reason) != self._said:
             log.warning("Going on without Prefect: %s", reason)
+        self._said = str(reason)
         self.deployments = {}
 
     async def find(self) -> bool:
@@ -37,6 +39,7 @@ class PrefectLink:
         if self.answers or not await asyncio.to_thread(is_ready, self.api):
             return False
         await self.look_up()
+        self._said = ""
         log.info("Prefect answers at %s.", self.api)
         return True
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from prefect import Flow
-from sqlalchemy.exc import OperationalError
 
 from deployments.apply import FLOWS
 from deployments.digests import Digests
+from deployments.hand_overs import HandOvers
 from deployments.link import PrefectLink
 from deployments.repair import Repair
 from deployments.rest import Rest
@@ -26,6 +27,7 @@ from flows.publish import AT_ONCE as AT_ONCE_SHOWN
 from flows.publish import STUDY_BOARD, publisher
 from flows.runtime import Runtime
 from tasks.queries import SubjectRow, due_subjects
+from tasks.store import NO_ANSWER, first_line
 from tasks.watch import ROUND, beat
 
 BEAT_SECONDS = 1.0
@@ -36,6 +38,8 @@ SHOW_SECONDS = 5.0
 DIGEST_SECONDS = 20.0
 DRAIN_SECONDS = 10.0
 HEARTBEAT_SECONDS = 10.0
+FAULT_SECONDS = 5.0
+COMPLAIN_SECONDS = 60.0
 AT_ONCE = 200
 
 log = logging.getLogger(__name__)
@@ -50,7 +54,8 @@ class Round:
         self._repair_seconds = repair_seconds
         self.link = PrefectLink(study.prefect_api)
         self._runner = Runner(self.link.runs)
-        self._waker = Waker(study, self.link, self._runner)
+        self._hand_overs = HandOvers(study)
+        self._waker = Waker(study, self.link, self._runner, self._hand_overs)
         self._rest = Rest()
         self._publisher = publisher(study)
         self._introduced = False
@@ -59,10 +64,12 @@ class Round:
         self._others: set[asyncio.Task[Any]] = set()
         self._repairing = asyncio.Lock()
         self._stop = asyncio.Event()
+        self._complained_at = float("-inf")
 
     def stop(self) -> None:
         """Claim nothing more; `go` ends when what has begun has ended, after 10 s at most."""
         self._runner.close()
+        self._hand_overs.close()
         self._stop.set()
 
     async def go(self) -> bool:
@@ -81,7 +88,7 @@ class Round:
     def _steps(self) -> Iterable[tuple[float, Callable[[], Awaitable[None]]]]:
         yield FIND_SECONDS, self._find_prefect
         yield BEAT_SECONDS, self._wake_due
-        yield BEAT_SECONDS, self._hand_over_again
+        yield BEAT_SECONDS, self._hand_overs.sweep
         yield ASK_SECONDS, self._run_others
         yield self._repair_seconds, self._repair
         yield SHOW_SECONDS, self._publish
@@ -96,9 +103,20 @@ class Round:
                 await step()
             except PrefectSilent as reason:
                 self.link.lost(reason)
-            except OperationalError as problem:
-                log.error("The study's database does not answer, trying again: %s", problem.orig)
+            except NO_ANSWER as problem:
+                self._complain(problem)
+            except Exception:
+                # What goes wrong in one of these steps must stop none of the others.
+                log.exception("A step of the round failed; it is tried again.")
+                await self._pause(FAULT_SECONDS)
             await self._pause(began + seconds - loop.time())
+
+    def _complain(self, problem: Exception) -> None:
+        """Say that the database does not answer: at once, and again every minute."""
+        now = time.monotonic()
+        if now - self._complained_at > COMPLAIN_SECONDS:
+            self._complained_at = now
+            log.error("The study's database does not answer, trying again: %s", first_line(problem))
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -117,6 +135,11 @@ class Round:
             if await self._time_comes(row):
                 await self._waker.wake(row)
             self._rest.succeeded(row.code)
+        except NO_ANSWER as problem:
+            seconds = self._rest.failed(row.code)
+            log.error(
+                "%s could not be woken; trying again in %g s: %s", row.code, seconds, first_line(problem)
+            )
         except Exception:
             # One subject's failure must not keep the others waiting; it is tried again, and repaired.
             seconds = self._rest.failed(row.code)
@@ -130,9 +153,6 @@ class Round:
         while (seconds := self._clock.seconds_until(row.wake_at)) > 0 and not self._stop.is_set():
             await self._pause(seconds)
         return not self._stop.is_set()
-
-    async def _hand_over_again(self) -> None:
-        await asyncio.to_thread(self._study.hand_over)
 
     async def _beat(self) -> None:
         wall = self._clock.wall(self._clock.now())
@@ -186,13 +206,13 @@ class Round:
                     return
         except PrefectSilent as reason:
             log.info("Prefect's UI shows the study later: %s", reason)
-        except OperationalError:
+        except NO_ANSWER:
             raise
         except Exception:
             # What is only looked at must not stop the timers.
             log.exception("What Prefect's UI shows of the study is not up to date.")
 
     async def _drain(self, beats: list[asyncio.Task[None]]) -> bool:
-        begun = [*beats, *self._held.values(), *self._others]
+        begun = [*beats, *self._held.values(), *self._others, *self._hand_overs.begun]
         _, running = await asyncio.wait(begun, timeout=DRAIN_SECONDS)
         return not running

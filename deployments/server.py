@@ -44,6 +44,13 @@ def prefect_environment(home: Path, api: str) -> dict[str, str]:
     }
 
 
+def proxy_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What keeps calls within this machine from a proxy that `environ` names for the way out."""
+    kept = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    bypassed = ",".join(filter(None, (kept, "127.0.0.1", "localhost")))
+    return {"NO_PROXY": bypassed, "no_proxy": bypassed}
+
+
 def auth_environment(secret: str) -> dict[str, str]:
     """What protects Prefect's API by `user:password`, for server, runner and every call."""
     names = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deployments.lock import sole_service
-from deployments.server import PrefectServer, ServerDidNotStart, prefect_environment
+from deployments.server import PrefectServer, ServerDidNotStart, prefect_environment, proxy_environment
 from deployments.settings import Settings
 from deployments.study import open_study
 from flows.runtime import Runtime, use
@@ -41,6 +41,7 @@ def main(settings: Settings) -> int:
         study = open_study(settings)
         use(lambda: study)
         os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
+        os.environ.update(proxy_environment(os.environ))
         with _prefect(settings, data_dir) as server:
             code = _serve(settings, study, server, asked)
         study.store.close()

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
+from deployments.hand_overs import HandOvers
 from deployments.lateness import WAKE_LATENESS
 from deployments.link import PrefectLink
 from deployments.runner import Runner
@@ -25,11 +26,12 @@ DIRECTLY_AT_A_TIME = 4
 class Waker:
     """Wakes subjects; every step of it may be repeated without harm."""
 
-    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner) -> None:
+    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, hand_overs: HandOvers) -> None:
         self._study = study
         self._clock = study.clock
         self._link = link
         self._runner = runner
+        self._hand_overs = hand_overs
         self._places = asyncio.Semaphore(DIRECTLY_AT_A_TIME)
 
     async def wake(self, row: SubjectRow) -> None:
@@ -49,11 +51,12 @@ class Waker:
             await self.directly(row.code)
 
     async def directly(self, code: str) -> None:
-        """Advance the subject and hand over what is due, without Prefect."""
+        """Advance the subject and begin to hand over what is due, without Prefect."""
         async with self._places:
             standing = await asyncio.to_thread(self._study.advance, code, self._clock.now())
-            if standing.due_notices:
-                await asyncio.to_thread(self._study.hand_over, code)
+        # No place is held for a provider that takes its time: others are due too.
+        if standing.due_notices:
+            self._hand_overs.begin(code)
 
     async def _by_flow_run(self, row: SubjectRow) -> bool:
         if row.flow_run_id is None or not self._link.answers:

@@ -26,5 +26,5 @@ def send_digest(study: Runtime, site: str) -> list[str]:
     """Put a site's digest of today into the outbox and hand it over; the keys of what there was to say."""
     posted = digest.post(study.store, study.protocol, site, study.clock.now())
     if posted:
-        study.hand_over()
+        study.hand_over(None)
     return posted

@@ -153,7 +153,7 @@ class FlowRuns:
             raise PrefectSilent(
                 f"Prefect answers {answer.status_code} to {method} {path}: {answer.text[:200]}"
             )
-        return answer.json() if answer.content else None
+        return _json(answer) if answer.content else None
 
     def _patiently(self, method: str, path: str, body: Any) -> httpx.Response:
         deadline = time.monotonic() + self._seconds
@@ -168,6 +168,13 @@ class FlowRuns:
             return self._http.request(method, path, json=body)
         except httpx.TransportError as problem:
             raise PrefectSilent(f"Prefect does not answer at {self._http.base_url}: {problem!r}") from problem
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError as problem:
+        raise PrefectSilent(f"what answers at {answer.url} is not Prefect's API") from problem
 
 
 def _pages(codes: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -12,7 +12,7 @@ from itp_events.protocol import Protocol
 from tasks import advance as advancing
 from tasks import notify
 from tasks.advance import Advanced, Answer
-from tasks.notify import Channels
+from tasks.notify import Channels, Moment, Office
 from tasks.store import Store
 
 
@@ -50,11 +50,16 @@ class Runtime:
         """Let events in, each accepted or refused by itself."""
         return advancing.record(self.store, self.protocol, events, now)
 
-    def hand_over(self, code: str | None = None) -> None:
-        """Hand over what is due now, of one subject or of all."""
+    def waiting(self) -> list[str | None]:
+        """The subjects with something to hand over now; None stands for the service's own notices."""
         now = self.clock.now()
-        wall = self.clock.wall(now)
-        notify.hand_over(self.store, self.protocol, self.channels, now, subject=code, wall=wall)
+        return notify.waiting(self.store, now, self.clock.wall(now))
+
+    def hand_over(self, code: str | None) -> None:
+        """Hand over what is due now, of one subject; None stands for the service's own notices."""
+        now = self.clock.now()
+        office = Office(self.store, self.protocol, self.channels)
+        notify.hand_over_one(office, code, Moment(now, self.clock.wall(now)))
 
 
 _open: Callable[[], Runtime] | None = None

@@ -27,14 +27,28 @@ from tasks.links import facts_with_link
 from tasks.queries import NoticeRow, subject_in
 from tasks.render import Occasion, marked_repeated, render
 from tasks.sending import BOUND, Message, Outcome, all_at_once, send
-from tasks.store import Store
+from tasks.store import NO_ANSWER, Store, first_line
 
-__all__ = ["Channels", "Claim", "Handed", "Moment", "Office", "claim", "hand_over", "problems"]
+__all__ = [
+    "Channels",
+    "Claim",
+    "Handed",
+    "Moment",
+    "Office",
+    "claim",
+    "hand_over",
+    "hand_over_one",
+    "problems",
+    "waiting",
+]
 
 _log = logging.getLogger(__name__)
 _SUBJECTS_AT_ONCE = 8
 # A claim that is older than this, in seconds, is not begun: its lease could end before the send does.
 _BEGIN_WITHIN = deliveries.LEASE.total_seconds() - BOUND - 10
+# How long an outcome is kept for a database that does not answer, and how often it is offered; seconds.
+_RECORD_WITHIN = 600.0
+_RECORD_AGAIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +115,24 @@ def hand_over(
     office = Office(store, protocol, channels)
     start = Moment(now, wall or now)
     if subject is not None:
-        return _hand_over_one(office, subject, start)
-    with store.reading() as connection:
-        codes = deliveries.waiting(connection, start.now, start.wall)
+        return hand_over_one(office, subject, start)
+    codes = waiting(store, start.now, start.wall)
     if not codes:
         return []
     # Not map(): the first subject that fails would cancel those that have not begun.
     with ThreadPoolExecutor(_SUBJECTS_AT_ONCE, "hand-over") as pool:
-        done = [pool.submit(_hand_over_one, office, code, start) for code in codes]
+        done = [pool.submit(hand_over_one, office, code, start) for code in codes]
     return [handed for each in done for handed in each.result()]
 
 
-def _hand_over_one(office: Office, code: str | None, start: Moment) -> list[Handed]:
+def waiting(store: Store, now: datetime, wall: datetime) -> list[str | None]:
+    """The subjects with something to hand over; None stands for the service's own notices."""
+    with store.reading() as connection:
+        return deliveries.waiting(connection, now, wall)
+
+
+def hand_over_one(office: Office, code: str | None, start: Moment) -> list[Handed]:
+    """Hand over what is due of one subject, or with None the service's own notices: alerts and digests."""
     at = start.later()
     claims = claim(office, code, at)
     handed, found_dead = [], False
@@ -121,7 +141,7 @@ def _hand_over_one(office: Office, code: str | None, start: Moment) -> list[Hand
         found_dead = _record(office.store, taken, outcome, at.later()) or found_dead
         handed.append(Handed(taken.notice, taken.recipient.label, outcome, taken.repeated))
     if found_dead and code is not None:
-        handed += _hand_over_one(office, None, start)
+        handed += hand_over_one(office, None, start)
     return handed
 
 
@@ -218,8 +238,22 @@ def _take(
 
 
 def _record(store: Store, taken: Claim, outcome: Outcome, at: Moment) -> bool:
-    """Record what became of a send; True when its channel has just been found dead."""
-    return store.write(lambda connection: _record_in(connection, taken, outcome, at))
+    """Record what became of a send; True when its channel has just been found dead.
+
+    While the database does not answer it is tried again: an outcome that is known and not recorded would be
+    taken for unknown, and the message repeated.
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            return store.write(lambda connection: _record_in(connection, taken, outcome, at))
+        except NO_ANSWER as problem:
+            if time.monotonic() - began > _RECORD_WITHIN:
+                raise
+            _log.warning(
+                "%s: %s; the database does not take it: %s", taken.notice, outcome.kind, first_line(problem)
+            )
+            time.sleep(_RECORD_AGAIN)  # noqa: TID251 - nothing tells when the database answers again
 
 
 def _record_in(connection: sa.Connection, taken: Claim, outcome: Outcome, at: Moment) -> bool:

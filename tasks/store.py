@@ -9,12 +9,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from itp_events.errors import BadInput, ItpError
 from tasks.migrate import migrate
 
 Result = TypeVar("Result")
+
+# What a database raises that is down, locked, full, or being moved: worth trying again.
+NO_ANSWER = (OperationalError, InterfaceError, InternalError, NoConnectionFree)
 
 _BUSY_MS = 30_000
 _WRITES = "itp_writes"
@@ -42,7 +52,7 @@ class Store:
         except OperationalError as error:
             store.close()
             raise ItpError(
-                f"the database cannot be opened: {_first_line(error)} (see ITP_DATABASE_URL)"
+                f"the database cannot be opened: {first_line(error)} (see ITP_DATABASE_URL)"
             ) from error
         except BaseException:
             store.close()
@@ -85,8 +95,9 @@ def _lost_a_race(error: DBAPIError) -> bool:
     return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) == _DEADLOCK
 
 
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().partition("\n")[0]
+def first_line(error: Exception) -> str:
+    """What a database says is wrong, without the statement that it was asked."""
+    return str(getattr(error, "orig", error)).strip().partition("\n")[0]
 
 
 def _engine(url: str) -> sa.Engine:

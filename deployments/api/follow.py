@@ -16,7 +16,8 @@ from flows.flow_runs import FlowRuns, PrefectSilent
 from flows.runtime import Runtime
 from tasks.advance import Advanced, Answer
 
-SENDERS = 4
+# A send may take half a minute, in which its thread only waits: an alert that follows must not.
+SENDERS = 32
 # Prefect takes tens of milliseconds to show a wait: it is told when the doors have been quiet for a moment,
 # so that a burst of events is recorded first.
 QUIET_SECONDS = 0.2

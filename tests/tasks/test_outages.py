@@ -1,10 +1,15 @@
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy import URL, make_url
 
 from tests.support import Receiver, free_port
 from tests.support.study import Study
-from tests.tasks.desk import ENROLLED_AT, Desk, later
+from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
 
 
 @pytest.fixture
@@ -83,3 +88,37 @@ def test_what_waits_for_a_dead_channel_gets_through_once_it_answers(
     try_for(desk, 60, start=30)
     assert {row.status for row in desk.notices()} == {"delivered"}
     assert not any("repeated" in request.body["title"] for request in told.at("coordinator"))
+
+
+def test_an_outcome_waits_for_a_database_that_does_not_answer(
+    postgres: URL, postgresql_url: str, study: Study, receiver: Receiver, tmp_path: Path
+) -> None:
+    desk = Desk.open(postgresql_url)
+    desk.configure(tmp_path / "apprise.txt", f"coordinator={receiver.apprise_url('coordinator')}")
+    desk.take(study.enrol())
+    receiver.hang()
+    sender = threading.Thread(target=desk.hand_over, args=(ENROLLED_AT,))
+    sender.start()
+    receiver.wait_for(1)
+    with shut(postgres, postgresql_url):
+        receiver.succeed()
+        sender.join(timeout=1)
+        assert sender.is_alive(), "the outcome cannot be recorded yet"
+    sender.join(timeout=20)
+    assert outcomes(desk.attempts()) == ["sent"]
+    desk.hand_over(later(ENROLLED_AT, minutes=2), subject=None)
+    assert len(receiver.requests) == 1
+    desk.store.close()
+
+
+@contextmanager
+def shut(server: URL, database_url: str) -> Iterator[None]:
+    """A database that lets nobody in, and has thrown everybody out."""
+    name = make_url(database_url).database
+    with psycopg.connect(
+        server.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
+    ) as admin:
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        yield
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())

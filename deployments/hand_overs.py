@@ -1,0 +1,65 @@
+"""Hands over what is due, each subject by itself: a provider that hangs, or a failure, delays nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from deployments.rest import Rest
+from flows.runtime import Runtime
+from tasks.store import NO_ANSWER, first_line
+
+# A send may take half a minute, in which its thread only waits.
+SENDERS = 32
+
+log = logging.getLogger(__name__)
+
+
+class HandOvers:
+    """Hand-overs that nobody waits for; None as a code stands for the service's own notices."""
+
+    def __init__(self, study: Runtime) -> None:
+        self._study = study
+        self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
+        self._begun: dict[asyncio.Task[None], str | None] = {}
+        self._rest = Rest()
+        self._closed = False
+
+    @property
+    def begun(self) -> list[asyncio.Task[None]]:
+        """Those that have not ended."""
+        return list(self._begun)
+
+    def close(self) -> None:
+        """Begin nothing more: what is due stays in the outbox."""
+        self._closed = True
+
+    def begin(self, code: str | None) -> None:
+        """Hand over what is due of one subject, beside whatever of it is on its way."""
+        if not self._closed:
+            task = asyncio.create_task(self._hand_over(code))
+            self._begun[task] = code
+            task.add_done_callback(self._begun.pop)
+
+    async def sweep(self) -> None:
+        """Begin what nobody has begun here: what failed before, and what a sender that died left."""
+        waiting = await asyncio.to_thread(self._study.waiting)
+        for code in set(waiting).difference(self._begun.values()):
+            if self._rest.is_over(code or ""):
+                self.begin(code)
+
+    async def _hand_over(self, code: str | None) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._senders, self._study.hand_over, code)
+            self._rest.succeeded(code or "")
+        except NO_ANSWER as problem:
+            log.error(
+                "The notices of %s wait for the database: %s", code or "the service", first_line(problem)
+            )
+        except Exception:
+            # It stays in the outbox, and the sweep begins it again.
+            seconds = self._rest.failed(code or "")
+            whose = code or "the service"
+            log.exception("The notices of %s could not be handed over; trying again in %g s.", whose, seconds)

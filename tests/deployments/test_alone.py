@@ -1,0 +1,118 @@
+"""The round without any Prefect: what one subject suffers, no other does."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    temporary_settings,
+)
+
+from deployments.clock import Clock
+from deployments.round import Round
+from flows.runtime import Runtime
+from itp_events.events import parse_event
+from itp_events.protocol_file import load_protocol
+from tasks.advance import record
+from tasks.channels import Channels
+from tasks.store import Store
+from tests.deployments.conftest import MONDAY
+from tests.support.receiver import Receiver
+from tests.support.service import SITE, enrolment
+from tests.support.study import altered
+from tests.support.waiting import wait_until
+
+NOBODY = "http://127.0.0.1:9/api"
+
+
+class MondayClock(Clock):
+    """A clock that began at 10:00 of a Monday at the site."""
+
+    def __init__(self) -> None:
+        self._shift = MONDAY - super().now()
+
+    def now(self) -> datetime:
+        return super().now() + self._shift
+
+    def wall(self, instant: datetime) -> datetime:
+        return instant - self._shift
+
+
+@pytest.fixture
+def alone(tmp_path: Path, sqlite_url: str, receiver: Receiver) -> Iterator[Runtime]:
+    """A study whose coordinator is told by the receiver, and whose Prefect never answers."""
+    config = tmp_path / "apprise.txt"
+    config.write_text(f"coordinator={receiver.apprise_url('coordinator?rto=60')}\n", encoding="utf-8")
+    study = Runtime(
+        Store.open(sqlite_url), load_protocol(), Channels.from_config(config), MondayClock(), NOBODY
+    )
+    yield study
+    study.store.close()
+
+
+def enrol(study: Runtime, *codes: str) -> None:
+    """Enrol them yesterday, as if no service had run since: each is due, with the reminder of today."""
+    yesterday = study.clock.now() - timedelta(days=1)
+    today = study.clock.now().astimezone(SITE).date()
+    for code in codes:
+        event = enrolment(code, yesterday, today - timedelta(days=1), first_infusion_on=str(today))
+        [answer] = record(study.store, study.protocol, [parse_event(event)], yesterday)
+        assert answer.status == "recorded", answer.error
+
+
+def while_going(study: Runtime, look: Callable[[], None]) -> None:
+    """Look at a round at work, and stop it."""
+
+    async def scenario() -> None:
+        at_work = Round(study, repair_seconds=180)
+        going = asyncio.create_task(at_work.go())
+        try:
+            await asyncio.to_thread(look)
+            assert not going.done(), "the round has ended by itself"
+        finally:
+            at_work.stop()
+            drained = await going
+        assert drained, "not everything came to its end"
+
+    with temporary_settings({PREFECT_API_URL: NOBODY, PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False}):
+        asyncio.run(scenario())
+
+
+def told(receiver: Receiver) -> set[str]:
+    """The subjects about whom something arrived."""
+    return {request.body["title"][:7] for request in list(receiver.requests)}
+
+
+def test_a_provider_that_hangs_delays_nobody_else_s_notices(alone: Runtime, receiver: Receiver) -> None:
+    codes = {f"ITP-{number:03}" for number in range(1, 31)}
+    enrol(alone, *codes)
+    receiver.hang()
+
+    def look() -> None:
+        # Each send takes half a minute, and no more than a few subjects are advanced at a time.
+        wait_until(lambda: told(receiver) >= codes, "a notice about everybody", timeout=20)
+        receiver.succeed()
+
+    while_going(alone, look)
+
+
+def test_a_subject_who_cannot_be_decided_about_stops_neither_the_others_nor_the_service(
+    alone: Runtime, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    newer = replace(alone, protocol=altered(lambda data: data.update(version="9")))
+    enrol(newer, "ITP-001")
+    newer.advance("ITP-001", newer.clock.now())
+    enrol(alone, "ITP-002")
+
+    def look() -> None:
+        wait_until(lambda: "The notices of ITP-001 could not" in caplog.text, "the failure to be logged")
+        wait_until(lambda: "ITP-002" in told(receiver), "the notice about the other subject")
+
+    while_going(alone, look)
+    assert "version '9' is not installed" in caplog.text
+    assert "ITP-001" not in told(receiver)

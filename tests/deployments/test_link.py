@@ -1,0 +1,75 @@
+"""Prefect is found and lost: what is wrong is said, and said once."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments.apply import apply_deployments
+from deployments.link import PrefectLink
+from deployments.server import proxy_environment
+from flows.flow_runs import JOURNEY, FlowRuns, PrefectSilent
+
+
+class _Page(BaseHTTPRequestHandler):
+    """Answers everything with a page, as the login of a network does."""
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<html>Please log in</html>")
+
+    do_GET = do_POST = do_PATCH = _answer  # noqa: N815 - the names that http.server looks for
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's own name
+        """Say nothing."""
+
+
+@pytest.fixture
+def page() -> Iterator[str]:
+    """The address of something that is no Prefect."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/api"
+        server.shutdown()
+
+
+def test_what_is_no_prefect_is_told_from_a_prefect_without_deployments(page: str) -> None:
+    runs = FlowRuns(page)
+    with pytest.raises(PrefectSilent, match="is not Prefect's API"):
+        runs.deployment(JOURNEY)
+    runs.close()
+
+
+def test_deployments_that_cannot_be_applied_are_a_prefect_that_does_not_answer(page: str) -> None:
+    with (
+        temporary_settings({PREFECT_API_URL: page}),
+        pytest.raises(PrefectSilent, match="could not be applied"),
+    ):
+        apply_deployments()
+
+
+def test_why_prefect_is_not_used_is_said_once_for_each_reason(caplog: pytest.LogCaptureFixture) -> None:
+    link = PrefectLink("http://127.0.0.1:9/api")
+    for reason in ("answers 401", "answers 401", "does not answer"):
+        link.lost(PrefectSilent(reason))
+    assert [record.getMessage() for record in caplog.records] == [
+        "Going on without Prefect: answers 401",
+        "Going on without Prefect: does not answer",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "bypassed"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": "intranet"}, "intranet,127.0.0.1,localhost"),
+        ({"NO_PROXY": "ignored", "no_proxy": "intranet"}, "intranet,127.0.0.1,localhost"),
+    ],
+)
+def test_a_proxy_is_not_asked_for_what_is_on_this_machine(environ: dict[str, str], bypassed: str) -> None:
+    assert proxy_environment(environ) == {"NO_PROXY": bypassed, "no_proxy": bypassed}
