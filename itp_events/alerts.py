@@ -94,7 +94,8 @@ def _unwanted(seen: View, planned: PlannedVisit) -> bool:
 
 def _enrolment(seen: View) -> Iterator[Duty]:
     enrolment, data = seen.subject.enrolment, seen.subject.enrolled
-    if unmet(seen.protocol, data):
+    # Who met the criteria of the day of enrolment stays eligible when an amendment sets others.
+    if seen.subject.corrected and unmet(seen.protocol, data):
         yield from _about(seen, "eligibility", enrolment.key, enrolment.time)
     rules = seen.protocol.eligibility
     age = data.screening.age_years

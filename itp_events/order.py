@@ -33,6 +33,7 @@ from itp_events.protocol import END_OF_TREATMENT, ENROLMENT, Protocol, Site
 from itp_events.subject import Subject, as_data, fold, happened, standing, voided_key
 from itp_events.view import View, view
 from itp_events.windows import PlannedVisit
+from itp_events.withdrawal import COMPLETED, INVESTIGATOR, LOST
 
 # What may still be stated of a subject whose participation has ended.
 _AFTER_EXIT = (AdverseEvent, SaeSubmitted, Pregnancy, Died, Voided)
@@ -214,6 +215,7 @@ def _decision(situation: Situation, event: Event) -> None:
     if data.criterion is not None and data.criterion not in situation.protocol.criteria:
         known = ", ".join(situation.protocol.criteria)
         raise BadEvent(f"unknown criterion {data.criterion!r}; the protocol has {known}", "data.criterion")
+    _decode_fits(data)
     last = situation.seen.visits[-1]
     if data.decision == "complete":
         if last.outcome not in ("missed", "cancelled"):
@@ -225,9 +227,20 @@ def _decision(situation: Situation, event: Event) -> None:
         raise Refused("decision", f"no flag{about} waits for a decision at {event.time.isoformat()}")
 
 
+def _decode_fits(data: WithdrawalDecided) -> None:
+    if data.decode and (data.decode == COMPLETED) != (data.decision == "complete"):
+        raise Refused(
+            "decision",
+            f"{data.decode} does not fit {data.decision}: {COMPLETED} goes with complete, and only with it",
+        )
+
+
 def _answers(situation: Situation, event: Event) -> bool:
-    criterion = as_data(event, WithdrawalDecided).criterion
-    return criterion == "investigator-decision" or any(
+    data = as_data(event, WithdrawalDecided)
+    criterion = data.criterion
+    if criterion == LOST and data.decision == "withdraw" and situation.seen.visits[-1].outcome == "missed":
+        return True  # the last visit was missed: that answers for itself, without a flag
+    return criterion == INVESTIGATOR or any(
         flag.criterion == (criterion or flag.criterion)
         and flag.at <= event.time
         and (flag.decision is None or flag.decision.time > event.time)

@@ -34,7 +34,7 @@ _AHEAD = (Booked, Acknowledged)
 class Subject:
     """What is known of a subject: its standing facts in the study's order, and the service's ledger.
 
-    `protocol` is the version to which the subject is pinned.
+    `protocol` is the version to which the subject is pinned; `corrected`: an earlier enrolment was voided.
     """
 
     code: str
@@ -44,6 +44,7 @@ class Subject:
     facts: tuple[Event, ...]
     ledger: Ledger
     handed: frozenset[str]
+    corrected: bool = False
 
     def decided(self, decisions: Iterable[Event], handed: Collection[str]) -> Subject:
         """The subject once the service has decided more: what fold() gives for the log with `decisions`."""
@@ -130,7 +131,17 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
     protocol = protocol.of_version(_assigned(facts) or ledger.pinned)
     site = protocol.site(as_data(enrolment, Enrolled).site)
     ordered = sorted(facts, key=lambda event: (happened(site, event), event.time, event.key))
-    return Subject(enrolment.subject, protocol, site, enrolment, tuple(ordered), ledger, frozenset(handed))
+    corrected = any(isinstance(event.data, Enrolled) and event.key != enrolment.key for event in history)
+    return Subject(
+        enrolment.subject,
+        protocol,
+        site,
+        enrolment,
+        tuple(ordered),
+        ledger,
+        frozenset(handed),
+        corrected,
+    )
 
 
 def _assigned(facts: Iterable[Event]) -> str | None:

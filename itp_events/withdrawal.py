@@ -28,6 +28,7 @@ from itp_events.protocol import Criterion, Protocol
 from itp_events.subject import Subject, as_data
 from itp_events.windows import Ending, PlannedVisit
 
+COMPLETED = "COMPLETED"
 INVESTIGATOR = "investigator-decision"
 LOST = "lost-to-follow-up"
 MISSED_INFUSIONS = "missed-infusions"
@@ -244,7 +245,7 @@ def _order(ending: Ending) -> tuple[date, datetime, EventKey]:
 
 
 def _completed(subject: Subject, event: Event) -> Ending:
-    return Ending(subject.happened(event), event.time, "COMPLETED", "Completed", None, event)
+    return Ending(subject.happened(event), event.time, COMPLETED, "Completed", None, event)
 
 
 def _ending(protocol: Protocol, subject: Subject, event: Event, criterion: str, term: str) -> Ending:

@@ -21,6 +21,7 @@ COMMANDS = {
     "show": ("show", "One subject: every visit, what its dates hang on, what was decided and sent."),
     "subjects": ("subjects", "All subjects, where they stand and when each comes up next."),
     "agenda": ("agenda", "What is overdue, and what the next days bring."),
+    "screening": ("screening", "The screening log: who was refused at enrolment, and why."),
     "board": ("board", "Who needs what today: the study's board, or a drawing of every subject's lane."),
     "timeline": ("timeline", "One subject's windows, visits, notices and platelets as a drawing."),
     "protocol": ("protocol", "The schedule of activities; check a protocol file, or compare two."),

@@ -7,7 +7,7 @@ import pytest
 from itp_events.amendment import VisitChange, compare
 from itp_events.errors import BadInput, Refused
 from itp_events.protocol import Protocol
-from tests.support.study import Study, altered
+from tests.support.study import Json, Study, altered
 
 NOW = datetime(2026, 1, 14, 1, tzinfo=UTC)
 
@@ -99,3 +99,15 @@ def test_a_subject_whose_version_is_gone_is_not_planned_by_another() -> None:
     study.protocol = _amended()
     with pytest.raises(BadInput, match="version '1' is not installed"):
         study.folded()
+
+
+def test_who_was_eligible_at_enrolment_stays_so_when_an_amendment_sets_other_limits() -> None:
+    """The eligibility alert tells of a correction, not of a stricter version."""
+
+    def stricter(data: Json) -> None:
+        data["version"] = "2"
+        data["eligibility"]["alt_x_uln"]["at_most"] = 0.5
+
+    study = _study(Study().protocol.beside([altered(stricter)]))
+    study.state("itp.protocol.assigned", None, "2026-01-13", version="2", reason="amendment 1")
+    assert "eligibility" not in {row["step"] for row in study.plan("2026-01-14")["notices"]}

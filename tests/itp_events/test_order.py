@@ -315,6 +315,17 @@ def test_treatment_that_has_ended_cannot_be_stopped(study: Study) -> None:
     refused(lambda: study.decided("stop-treatment", "2026-02-24"), "decision")
 
 
+@pytest.mark.parametrize("decision", ["withdraw", "stop-treatment", "continue"])
+def test_completed_is_the_disposition_of_complete_only(study: Study, decision: str) -> None:
+    """Nobody leaves the study early and counts as having completed it."""
+    message = refused(lambda: study.decided(decision, "2026-01-07", decode="COMPLETED"), "decision")
+    assert message == f"COMPLETED does not fit {decision}: COMPLETED goes with complete, and only with it"
+
+
+def test_complete_has_no_other_disposition(study: Study) -> None:
+    refused(lambda: study.decided("complete", "2026-01-07", decode="LOST TO FOLLOW-UP"), "decision")
+
+
 def test_complete_answers_a_missed_last_visit_only(study: Study) -> None:
     refused(lambda: study.decided("complete", "2026-01-07"), "decision")
     study.on_target(*INFUSIONS[1:], *FOLLOW_UP[:-1])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from itp_events.errors import Refused
 from itp_events.events import Exited, Flagged, Missed, TreatmentStopped, Voided
 from tests.itp_events.journey import Journey
 from tests.support.study import FOLLOW_UP, INFUSIONS
@@ -481,6 +482,16 @@ def test_withdraw_after_a_missed_fu_m12_is_lost_to_follow_up_by_default() -> Non
     study.missed("FU-M12", at="2027-03-03")
     study.decided("withdraw", "2027-03-04")
     assert exit_of(study)[0] == "LOST TO FOLLOW-UP"
+
+
+def test_withdraw_after_a_missed_fu_m12_may_say_that_the_subject_is_lost() -> None:
+    """The criterion needs no flag there; to go on with a subject whose study is over is refused."""
+    study = Journey().at_last_visit()
+    study.missed("FU-M12", at="2027-03-03")
+    with pytest.raises(Refused, match="no flag for lost-to-follow-up waits"):
+        study.decided("continue", "2027-03-04", criterion="lost-to-follow-up")
+    study.decided("withdraw", "2027-03-04", criterion="lost-to-follow-up")
+    assert exit_of(study) == ("LOST TO FOLLOW-UP", "lost-to-follow-up")
 
 
 def test_withdraw_after_a_missed_fu_m12_takes_the_decisions_own_decode() -> None:
