@@ -12,12 +12,13 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 from itp_events.errors import ItpError, Refused
-from itp_events.events import Enrolled, Event, Voided
+from itp_events.events import Completed, Data, Enrolled, Event, Missed, Voided
 from itp_events.order import Situation, permit
 from itp_events.protocol import Protocol, Site
 from itp_events.subject import as_data, happened, standing, voided_key
 
 _Place = tuple[date, datetime, int]
+_OUTCOMES = (Completed, Missed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +150,14 @@ def _restates(candidate: Event, target: Event) -> bool:
     return (
         candidate.key != target.key
         and candidate.time >= target.time
-        and type(candidate.data) is type(target.data)
+        and _alike(candidate.data, target.data)
         and all(
             getattr(candidate.data, name, None) == getattr(target.data, name, None)
             for name in ("visit", "ae")
         )
     )
+
+
+def _alike(one: Data, other: Data) -> bool:
+    # That a visit took place after all, or did not, corrects what was stated of it.
+    return type(one) is type(other) or (isinstance(one, _OUTCOMES) and isinstance(other, _OUTCOMES))

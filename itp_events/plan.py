@@ -7,7 +7,7 @@ at each instant it asked to be woken, as if every notice were handed over at onc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from itp_events.alerts import repeats
@@ -83,14 +83,17 @@ def _standing(decision: Decision) -> Iterator[NoticeIssued]:
 
 
 def _forecast(protocol: Protocol, log: list[Event], decision: Decision) -> Iterator[NoticeIssued]:
-    """What would come if nothing were ever recorded again; endless repetitions are cut."""
-    since, log = decision.seen.now, list(log)
+    """What would come if nothing were ever recorded again; endless repetitions are cut.
+
+    A reminder whose day is past before silence resolves its anchor comes with that resolution.
+    """
+    log, told = list(log), {duty.key for duty in decision.due()}
     rows: dict[str, tuple[Duty, View]] = {}
     while (now := _next(decision)) is not None:
         decision = _step(protocol, log, now)
         for duty in decision.due():
-            if duty.due > since and not _endless(duty):
-                rows.setdefault(duty.key, (duty, decision.seen))
+            if duty.key not in told and not _endless(duty):
+                rows.setdefault(duty.key, (replace(duty, due=max(duty.due, now)), decision.seen))
     return (
         notice(seen, duty, duty.key) for duty, seen in sorted(rows.values(), key=lambda row: _by_due(row[0]))
     )

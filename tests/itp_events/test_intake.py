@@ -186,6 +186,20 @@ def test_a_void_that_is_refused_takes_its_restatement_with_it(study: Study) -> N
     assert study.plan("2026-01-15").visit("INF2")["status"] != "completed"
 
 
+def test_a_visit_declared_missed_is_restated_as_done_and_the_reverse(study: Study) -> None:
+    missed = study.missed("INF2", "2026-01-15")
+    done = completed(study, "INF2", "2026-01-12", "2026-01-20")
+    for order in permutations((study.void(missed, "2026-01-20"), done)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        assert statuses(fresh.judge(*order)) == ["accepted", "accepted"]
+        assert fresh.plan("2026-01-21").visit("INF2")["on"] == "2026-01-12"
+    study.record(study.void(missed, "2026-01-20"), done)
+    again = study.event("itp.visit.missed", None, "2026-01-22", visit="INF2", reason="another subject's")
+    assert statuses(study.judge(again, study.void(done, "2026-01-22"))) == ["accepted", "accepted"]
+    assert study.plan("2026-01-23").visit("INF2")["status"] == "missed"
+
+
 def test_another_visit_beside_a_void_is_no_restatement(study: Study) -> None:
     wrong = study.done("INF2", "2026-01-12")
     void = study.void(wrong, "2026-01-27")

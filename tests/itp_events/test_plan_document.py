@@ -404,6 +404,18 @@ def test_the_forecast_says_what_silence_would_bring() -> None:
     assert ("decision-1", "investigator", "2026-02-24T01:00:00Z") in steps
 
 
+@pytest.mark.parametrize("as_of", ["2026-03-01", "2026-03-15"])
+def test_a_reminder_comes_when_silence_resolves_its_anchor_also_for_a_day_that_is_past_by_then(
+    as_of: str,
+) -> None:
+    """INF5 (window to 26 Feb) is missed on 18 Mar; the 14 days before FU-M1 on 23 Mar began on 9 Mar."""
+    silent = given_inf1()
+    silent.on_target(*INFUSIONS[1:4])
+    rows = silent.plan(as_of).steps("forecast", "FU-M1")
+    assert rows[0] == ("T-14d", "coordinator", "2026-03-18T01:00:00Z")
+    assert silent.plan("2026-03-18 09:00").steps("notices", "FU-M1")[0][:2] == rows[0][:2]
+
+
 def test_a_forecast_names_the_visit_of_each_notice() -> None:
     rows = treated().plan("2026-03-01")["forecast"]
     visits = [row["visit"] for row in rows if row["kind"] == "reminder"]
