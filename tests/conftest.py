@@ -18,7 +18,8 @@ from tests.support.receiver import Receiver
 # CI looks at the same examples for the same code, so that it fails for a reason; `thorough` explores.
 settings.register_profile("itp", deadline=None, print_blob=True, derandomize=True)
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=4000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "itp"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "itp")
+settings.load_profile(PROFILE)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,6 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
     home = Path(tempfile.mkdtemp(prefix="itp-prefect-"))
     os.environ.update(quiet_prefect(home))
     config.add_cleanup(lambda: shutil.rmtree(home))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a thorough look take the time that it needs: thousands of histories outlast the bound of a test."""
+    for item in items:
+        if PROFILE == "thorough" and hasattr(getattr(item, "obj", None), "hypothesis"):
+            item.add_marker(pytest.mark.timeout(0))
 
 
 @pytest.fixture(scope="session")
