@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from itp_events.errors import BadEvent
+from itp_events.plain import plainly
 
 OWN_SOURCE = "itp"
 SERVICE = "service"
@@ -40,10 +41,17 @@ _YEARS = "(19|20|21)[0-9]{2}"
 
 def _iso_date(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(rf"{_YEARS}-\d{{2}}-\d{{2}}", value, re.ASCII):
-        return date.fromisoformat(value)
+        return _of_calendar(value)
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     raise ValueError("must be a site-local date, YYYY-MM-DD")
+
+
+def _of_calendar(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text} is no date: {error}") from error
 
 
 def _rfc3339(value: object) -> object:
@@ -499,7 +507,7 @@ def _checked(model: type[_Model], value: Any, prefix: str) -> _Model:
 
 def _bad_event(error: ValidationError, prefix: str) -> BadEvent:
     first, *more = error.errors(include_url=False)
-    problem = _PLAIN.get(first["type"], first["msg"].removeprefix("Value error, "))
+    problem = _PLAIN.get(first["type"]) or plainly(first["type"], first["msg"])
     if more:
         problem += f" (and {len(more)} more: {', '.join(_path(other['loc'], prefix) for other in more)})"
     return BadEvent(problem, _path(first["loc"], prefix))
@@ -509,8 +517,4 @@ def _path(location: tuple[int | str, ...], prefix: str) -> str:
     return prefix + ".".join(str(part) for part in location)
 
 
-_PLAIN = {
-    "extra_forbidden": "unknown field",
-    "missing": "this field is required",
-    "timezone_aware": "must carry its offset from UTC, as +08:00 or Z",
-}
+_PLAIN = {"timezone_aware": "must carry its offset from UTC, as +08:00 or Z"}

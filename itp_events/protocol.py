@@ -60,24 +60,20 @@ def _months_after(day: date, months: int) -> date:
     return date(moved.year, moved.month, moved.day)
 
 
+# Whole days only. No more digits than a study lasts: beyond, windows would leave the calendar.
+_DURATION = re.compile(r"P(?=\d)(?:(\d)Y)?(?:(\d{1,2})M)?(?:(\d{1,3})W)?(?:(\d{1,4})D)?", re.ASCII)
+
+
 def _span(value: object) -> object:
     if isinstance(value, Span):
         return value
     if isinstance(value, str) and "-" in value:
         raise ValueError("must not be negative; a window's two sides are written as P3D each")
-    try:
-        parsed = pendulum.parse(value) if isinstance(value, str) and value.startswith("P") else None
-    except ValueError:
-        parsed = None
-    if (
-        not isinstance(parsed, pendulum.Duration)
-        or parsed.hours
-        or parsed.minutes
-        or parsed.remaining_seconds
-    ):
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
         raise ValueError("must be an ISO 8601 duration in whole days, weeks or months, as P3D, P2W or P1M")
-    months = parsed.years * 12 + parsed.months
-    return Span(months, parsed.weeks * 7 + parsed.remaining_days, str(value))
+    years, months, weeks, days = (int(part or 0) for part in found.groups())
+    return Span(12 * years + months, 7 * weeks + days, found.string)
 
 
 def _whole_days(span: Span) -> Span:
@@ -112,6 +108,9 @@ def _clock_time(value: object) -> object:
 Duration = Annotated[Span, BeforeValidator(_span)]
 WindowSide = Annotated[Duration, AfterValidator(_whole_days)]
 ClockTime = Annotated[time, BeforeValidator(_clock_time)]
+Word = Annotated[str, Field(min_length=1)]
+Days = Annotated[int, Field(ge=1, le=366)]
+Count = Annotated[int, Field(le=366)]
 
 
 class Site(_Rule):
@@ -162,7 +161,7 @@ class Visit(_Rule):
     """One planned visit: its target hangs on its anchor, its window on its target."""
 
     code: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]*$")]
-    label: str
+    label: Word
     epoch: Epoch
     anchor: str
     target: Duration
@@ -184,7 +183,7 @@ class Reminder(_Rule):
 
     step: str
     from_: Literal["T", "booked", "closes"] = Field(alias="from")
-    days: int
+    days: Annotated[int, Field(ge=-366, le=366)]
     audience: Audience
     unless_booked: bool = False
     prepares_cells: bool = False
@@ -195,7 +194,7 @@ class Rung(_Rule):
     """Whom to tell on which day after a window closed with nothing recorded."""
 
     step: str
-    day: Annotated[int, Field(ge=1)]
+    day: Days
     audience: Audience
     source: Source
 
@@ -204,9 +203,9 @@ class Ladder(_Rule):
     """How a visit that nobody recorded is escalated, in days after its window's last day."""
 
     rungs: tuple[Rung, ...]
-    missed_on_day: Annotated[int, Field(ge=1)]
-    acknowledged_at_most_days: Annotated[int, Field(ge=1)]
-    missed_after_acknowledgement_days: Annotated[int, Field(ge=1)]
+    missed_on_day: Days
+    acknowledged_at_most_days: Days
+    missed_after_acknowledgement_days: Days
     source: Source
 
 
@@ -214,9 +213,9 @@ class Alert(_Rule):
     """Who hears of something at once, and how often it is repeated while it waits."""
 
     audiences: tuple[Audience, ...]
-    later: Mapping[Audience, int] = Field(default_factory=dict)
-    clock_hours: tuple[int, ...] = ()
-    every_working_days: Annotated[int, Field(ge=1)] | None = None
+    later: Mapping[Audience, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    clock_hours: tuple[Annotated[int, Field(ge=1, le=8760)], ...] = ()
+    every_working_days: Days | None = None
     source: Source
 
 
@@ -244,10 +243,10 @@ class Criterion(_Rule):
     effect: Literal["exit", "stop-treatment", "flag", "by-scope", "by-decision"]
     decode: str
     guardian_decode: str | None = None
-    grade: int | None = None
-    in_a_row: int | None = None
-    attempts: int | None = None
-    days_after_close: int | None = None
+    grade: Count | None = None
+    in_a_row: Count | None = None
+    attempts: Count | None = None
+    days_after_close: Count | None = None
     source: Source
 
 
@@ -299,9 +298,9 @@ class Eligibility(_Rule):
 class Protocol(_Rule):
     """A whole protocol version. Subjects are pinned to one by its `version`."""
 
-    id: str
-    version: Annotated[str, Field(strict=True)]
-    title: str
+    id: Word
+    version: Annotated[Word, Field(strict=True)]
+    title: Word
     sites: Mapping[str, Site]
     dose: Dose
     visits: tuple[Visit, ...]

@@ -125,6 +125,10 @@ def _ladder(protocol: Protocol) -> Iterator[Finding]:
     for place, (lower, upper) in enumerate(pairwise(rungs), 1):
         if upper.day <= lower.day:
             yield ("ladder", "rungs", place), f"{upper.step} must come on a later day than {lower.step}"
+    steps = [rung.step for rung in rungs]
+    for place, step in enumerate(steps):
+        if step in steps[:place]:
+            yield ("ladder", "rungs", place, "step"), f"{step} stands more than once"
     if protocol.ladder.missed_on_day <= rungs[-1].day:
         yield ("ladder", "missed_on_day"), f"must be after {rungs[-1].step} on day {rungs[-1].day}"
 
@@ -133,8 +137,10 @@ def _alerts(protocol: Protocol) -> Iterator[Finding]:
     for name, alert in protocol.alerts.items():
         if not alert.audiences:
             yield ("alerts", name, "audiences"), "at least one audience is needed"
+        if len({*alert.audiences, *alert.later}) < len(alert.audiences) + len(alert.later):
+            yield ("alerts", name, "audiences"), "an audience stands more than once"
     hours = protocol.alerts["sae"].clock_hours
-    if not hours or min(hours) < 1 or list(hours) != sorted(set(hours)):
+    if not hours or list(hours) != sorted(set(hours)):
         yield ("alerts", "sae"), "clock_hours must name at least one hour, in rising order, as [20, 24]"
     for repeated in ("decision", "disposition"):
         if protocol.alerts[repeated].every_working_days is None:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from itp_events.errors import BadProtocol
+from itp_events.plain import plainly
 from itp_events.protocol import Protocol
 from itp_events.protocol_checks import Finding, Location, findings
 from itp_events.yaml_places import line_of, refuse_doubled_keys, value_at
@@ -115,16 +116,14 @@ def _place(location: Location, problem: str, root: yaml.Node) -> Location:
 
 
 def _problem(kind: str, message: str) -> str:
-    plain = _PLAIN.get(kind) or message.removeprefix(_VALUE_ERROR).replace("Input should be", "must be")
+    plain = _PLAIN.get(kind) or plainly(kind, message)
     field, _, rest = plain.partition(": ")
     return rest if kind == "value_error" and field in Protocol.model_fields else plain
 
 
 _VALUE_ERROR = "Value error, "
 _PLAIN = {
-    "extra_forbidden": "unknown field",
     "invalid_key": "unknown field",
-    "missing": "this field is required",
     "string_type": 'must be text; put it in quotes, as "1"',
     "model_type": "must be a mapping, as {name: value}",
     "mapping_type": "must be a mapping, as {name: value}",
