@@ -108,7 +108,7 @@ def _enrolment(situation: Situation, event: Event) -> None:
 
 
 def _first_infusion(protocol: Protocol, data: Enrolled) -> None:
-    first = next(visit for visit in protocol.visits if visit.anchor == ENROLMENT)
+    first = protocol.visits[0]
     target = first.target.after(data.on)
     opens, closes = first.opens(target), first.closes(target)
     if data.first_infusion_on and not opens <= data.first_infusion_on <= closes:

@@ -135,7 +135,7 @@ def _plan(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) 
     subject = given.subject
     anchor = _anchor(visit, before, given)
     nominal = visit.target.after(anchor.on)
-    first_on = subject.enrolled.first_infusion_on if visit.anchor == ENROLMENT else None
+    first_on = subject.enrolled.first_infusion_on if visit == given.protocol.visits[0] else None
     booking = subject.booked.get(visit.code)
     planned = PlannedVisit(
         visit,

@@ -405,3 +405,14 @@ def test_a_wider_window_in_the_protocol_file_is_a_wider_window() -> None:
     study.enrol("2026-01-05")
     study.done("INF1", "2026-01-05")
     assert study.plan("2026-01-06").window("INF2") == ("2026-01-13", "2026-01-15", "2026-01-22")
+
+
+def test_first_infusion_on_is_the_first_visits_alone_also_when_another_hangs_on_the_enrolment() -> None:
+    def yearly(data: dict[str, list[dict[str, str]]]) -> None:
+        data["visits"][-1] |= {"anchor": "enrolment"}
+
+    study = Study(protocol=altered(yearly))
+    study.enrol("2026-01-05", first_infusion_on="2026-01-09")
+    plan = study.plan("2026-01-06")
+    assert plan.visit("INF1")["target"] == "2026-01-09"
+    assert plan.visit("FU-M12")["target"] == "2027-01-05"
