@@ -10,7 +10,7 @@ from datetime import date, datetime
 import click
 
 from deployments.cli.ending import BAD_INPUT, say
-from deployments.cli.reading import Stated, explained, read_events
+from deployments.cli.reading import Stated, called, read_events
 from itp_events.errors import BadInput
 from itp_events.events import OWN_SOURCE, Enrolled
 from itp_events.intake import judge
@@ -52,7 +52,7 @@ def command(events: str, as_of: str | None, as_json: bool) -> None:
     problems = [str(each) for each in read.malformed]
     problems += [problem for each in planned for problem in each.problems]
     if not problems and not any(each.plan for each in planned):
-        problems = [f"{events}: no enrolment was reported by {moment}"]
+        problems = [f"{called(events)}: no enrolment was reported by {moment}"]
     for problem in problems:
         say(problem)
     if problems:
@@ -101,7 +101,7 @@ def _planned(protocol: Protocol, code: str, rows: Sequence[Stated], moment: date
     judgement = judge(protocol, own, [each.event for each in facts], as_of)
     found = _Planned(code, later=len(rows) - len(known), own=len(own))
     found.problems = [
-        explained(each.place, verdict.error)
+        each.place.explained(verdict.error)
         for each, verdict in zip(facts, judgement.verdicts, strict=True)
         if verdict.error
     ]
@@ -138,9 +138,11 @@ def _print(planned: Sequence[_Planned]) -> None:
             print_flags(out, seen)
             print_due(out, seen.subject.site, each.plan.notices)
             print_next(out, seen.subject.site, each.plan.forecast)
-        for line in _left_out(each):
+        left_out = list(_left_out(each))
+        for line in left_out:
             out.print(line)
-        out.print()
+        if each.plan or left_out:
+            out.print()
 
 
 def _left_out(planned: _Planned) -> Iterator[str]:

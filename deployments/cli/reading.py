@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,10 +19,24 @@ _SPACE = " \t\n\r"
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
-    """An event, and where it begins: `FILE:LINE`."""
+class Place:
+    """Where an event begins, `FILE:LINE`; its number in the file, and whether its line holds others too."""
 
-    place: str
+    at: str
+    number: int = 1
+    shared: bool = False
+
+    def explained(self, error: ItpError) -> str:
+        """What is wrong as one line: file, line, the field or the rule, and why."""
+        rule = f"{error.rule}: " if isinstance(error, Refused) else ""
+        return f"{self.at}: {rule}{error}" + (f" (event {self.number})" if self.shared else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """An event, and where it begins."""
+
+    place: Place
     event: Event
 
 
@@ -29,12 +44,12 @@ class Stated:
 class Malformed:
     """Something in the file that is no event, and where it begins."""
 
-    place: str
+    place: Place
     error: BadInput
 
     def __str__(self) -> str:
         """One line: file, line, field, problem."""
-        return f"{self.place}: {self.error}"
+        return self.place.explained(self.error)
 
 
 @dataclass(frozen=True)
@@ -51,10 +66,12 @@ def read_events(name: str) -> Events:
     Raises BadInput when the file cannot be read, is not UTF-8 text, holds nothing, or holds a JSON array
     that is broken: where its elements end cannot be known then.
     """
-    shown = "<stdin>" if name == STDIN else name
+    shown = called(name)
     found = Events()
-    for line, value in _values(_text(name, shown), shown):
-        place = f"{shown}:{line}"
+    values = list(_values(_text(name, shown), shown))
+    on_line = Counter(line for line, _ in values)
+    for number, (line, value) in enumerate(values, 1):
+        place = Place(f"{shown}:{line}", number, on_line[line] > 1)
         try:
             found.stated.append(Stated(place, _parsed(value)))
         except BadInput as error:
@@ -69,10 +86,9 @@ def _parsed(value: Any) -> Event:
         raise BadEvent("is nested too deeply to be an event") from error
 
 
-def explained(place: str, error: ItpError) -> str:
-    """A refusal as one line: file, line, the rule or the field, and why."""
-    rule = f"{error.rule}: " if isinstance(error, Refused) else ""
-    return f"{place}: {rule}{error}"
+def called(name: str) -> str:
+    """What messages call a file."""
+    return "<stdin>" if name == STDIN else name
 
 
 def _text(name: str, shown: str) -> str:

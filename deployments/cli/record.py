@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from deployments.cli.ending import BAD_INPUT, say
-from deployments.cli.reading import Events, Malformed, Stated, explained, read_events
+from deployments.cli.reading import Events, Malformed, Stated, read_events
 from deployments.cli.tables import coloured, console, plain, print_json
 from deployments.settings import load_settings
 from deployments.study import open_study
@@ -74,7 +74,7 @@ def _let_in(study: Runtime, events: Sequence[Event]) -> list[Answer]:
 
 def _refusals(stated: Sequence[Stated], answers: Sequence[Answer]) -> list[str]:
     pairs = zip(stated, answers, strict=True)
-    return [explained(each.place, answer.error) for each, answer in pairs if answer.error]
+    return [each.place.explained(answer.error) for each, answer in pairs if answer.error]
 
 
 def _print(stated: Sequence[Stated], answers: Sequence[Answer]) -> None:
@@ -91,15 +91,15 @@ def _standing(answer: Answer) -> str:
 
 
 def _document(read: Events, answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    rows = [_row(each, answer) for each, answer in zip(read.stated, answers, strict=True)]
-    rows += [_malformed(each) for each in read.malformed]
-    return sorted(rows, key=lambda row: int(row["place"].rsplit(":", 1)[1]))
+    rows = {each.place.number: _row(each, answer) for each, answer in zip(read.stated, answers, strict=True)}
+    rows |= {each.place.number: _malformed(each) for each in read.malformed}
+    return [rows[number] for number in sorted(rows)]
 
 
 def _row(stated: Stated, answer: Answer) -> dict[str, Any]:
     event, error, moved = stated.event, answer.error, answer.advanced
     return {
-        "place": stated.place,
+        "place": stated.place.at,
         "status": answer.status,
         "subject": event.subject,
         "type": event.type,
@@ -116,7 +116,7 @@ def _row(stated: Stated, answer: Answer) -> dict[str, Any]:
 
 def _malformed(malformed: Malformed) -> dict[str, Any]:
     return {
-        "place": malformed.place,
+        "place": malformed.place.at,
         "status": "malformed",
         "field": malformed.error.field,
         "message": malformed.error.problem,

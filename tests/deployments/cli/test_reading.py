@@ -22,11 +22,11 @@ def _read(tmp_path: Path, text: str | bytes) -> Events:
 
 
 def _places(events: Events) -> list[tuple[str, str]]:
-    return [(each.event.id, each.place.rsplit(":", 1)[1]) for each in events.stated]
+    return [(each.event.id, each.place.at.rsplit(":", 1)[1]) for each in events.stated]
 
 
 def _problems(events: Events) -> list[tuple[str, str]]:
-    return [(each.place.rsplit(":", 1)[1], str(each.error)) for each in events.malformed]
+    return [(each.place.at.rsplit(":", 1)[1], str(each.error)) for each in events.malformed]
 
 
 ONE, TWO, THREE = (json.dumps(_died(number)) for number in (1, 2, 3))
@@ -50,6 +50,14 @@ def test_objects_printed_one_after_the_other_are_events(tmp_path: Path) -> None:
 def test_each_element_of_an_array_has_the_line_at_which_it_begins(tmp_path: Path) -> None:
     read = _read(tmp_path, f"[{ONE},\n\n  {INDENTED},\n{TWO}\n]")
     assert _places(read) == [("d-1", "1"), ("d-1", "3"), ("d-2", str(3 + INDENTED.count("\n") + 1))]
+
+
+def test_events_on_one_line_are_told_apart_by_their_number(tmp_path: Path) -> None:
+    read = _read(tmp_path, f'[{ONE}, {{"specversion": "1.0"}},\n{TWO}]')
+    problem = str(read.malformed[0])
+    assert problem.startswith(f"{tmp_path / 'events'}:1: id: this field is required")
+    assert problem.endswith(" (event 2)")
+    assert [each.place.shared for each in read.stated] == [True, False]
 
 
 def test_an_array_may_hold_arrays_which_are_no_events(tmp_path: Path) -> None:
