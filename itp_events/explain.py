@@ -71,6 +71,8 @@ def _anchor(planned: PlannedVisit) -> str:
     name = "enrolment" if anchor.code == ENROLMENT else anchor.code
     if anchor.code == ENROLMENT:
         return f"{name} on {day(anchor.on)}"
+    if anchor.basis == "projected" and planned.on:
+        return f"{name}, not recorded any more: its target {day(anchor.on)} counts until it is stated again"
     words = {
         "actual": f"{name}, done on {day(anchor.on)}",
         "planned": f"{name}, which was missed: its target {day(anchor.on)} counts",

@@ -46,7 +46,7 @@ def print_visits(out: Console, seen: View) -> None:
     # With a gap of one the widest dates leave room for the status on 80 columns.
     out.print(table((*_WHOLE, "Status"), rows, _WHOLE, gap=1))
     heading(out, "Why these dates")
-    bullets(out, ((each.code, why(each)) for each in seen.visits))
+    bullets(out, ((each.code, why(each) + _proposed(seen, each)) for each in seen.visits))
     out.print(LEGEND)
 
 
@@ -56,6 +56,14 @@ def why(planned: PlannedVisit) -> str:
     target = assumed(basis(planned), rule.source.target)
     window = assumed(f"window {sides(rule)}", rule.source.window)
     return f"{rule.label}: {target}; {window}"
+
+
+def _proposed(seen: View, planned: PlannedVisit) -> str:
+    """The day to propose for a visit whose target is no working day, or is past."""
+    suggested = None if planned.booked else seen.suggested(planned)
+    if suggested is None or suggested == planned.target:
+        return ""
+    return f"; nearest working day {day(suggested)}"
 
 
 def _row(seen: View, planned: PlannedVisit) -> Sequence[str | Text]:

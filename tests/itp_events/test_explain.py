@@ -74,6 +74,17 @@ def test_after_a_stop_follow_up_is_explained_by_the_last_infusion_given(study: S
     assert explained(study, "FU-D14", "2026-01-09").endswith("14 days after INF1, done on 5 Jan 2026")
 
 
+def test_a_done_visit_whose_anchor_was_voided_is_marked_until_it_is_restated(study: Study) -> None:
+    wrong = study.done("INF2", "2026-01-12")
+    study.done("INF3", "2026-01-26")
+    study.voided(wrong, "2026-01-27")
+    assert explained(study, "INF3", "2026-01-28").endswith(
+        "2 weeks after INF2, not recorded any more: its target 12 Jan 2026 counts until it is stated again"
+    )
+    study.done("INF2", "2026-01-13", at="2026-01-28")
+    assert explained(study, "INF3", "2026-01-29").endswith("2 weeks after INF2, done on 13 Jan 2026")
+
+
 def test_every_visit_of_every_phase_has_an_explanation_that_names_both_sources(study: Study) -> None:
     study.on_target(*INFUSIONS[1:])
     for visit in study.protocol.visits:

@@ -186,6 +186,18 @@ def test_the_table_tells_deviation_status_and_reason(itp: Itp, lines: Write, stu
     assert "Next, if nothing else is recorded" in text
 
 
+def test_the_table_proposes_a_working_day_where_the_target_is_none(itp: Itp, lines: Write) -> None:
+    study = Study()
+    study.enrol("2026-01-09")
+    study.done("INF1", "2026-01-11")
+    plan = study.plan("2026-01-12")
+    said = " ".join(itp("plan", lines(*raws(study)), "--as-of", "2026-01-12").out.split())
+    assert plan.visit("INF2")["target"] == "2026-01-18"  # a Sunday
+    assert plan.visit("INF2")["suggested"] == "2026-01-19"
+    assert "INF2 Infusion 2: 1 week after INF1, done on 11 Jan 2026; window -1/+1 day; nearest" in said
+    assert said.count("nearest working day 19 Jan 2026") == 1
+
+
 def test_assumptions_are_marked_and_the_synopsis_is_not(itp: Itp, lines: Write, study: Study) -> None:
     said = itp("plan", lines(*raws(study)), "--as-of", "2026-01-20")
     rows = _rows(said)
