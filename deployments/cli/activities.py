@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from deployments.cli.tables import LEGEND, assumed, console, counted, heading, table
+from deployments.cli.told import conditions
 from itp_events.explain import offset, sides
 from itp_events.protocol import (
     END_OF_TREATMENT,
@@ -154,19 +155,8 @@ def _criterion(criterion: Criterion) -> Sequence[str]:
         assumed(criterion.criterion, criterion.source),
         criterion.effect,
         criterion.decode + guardian,
-        ", ".join(_conditions(criterion)),
+        ", ".join(conditions(criterion)),
     )
-
-
-def _conditions(criterion: Criterion) -> Iterator[str]:
-    if criterion.grade is not None:
-        yield f"related, and serious or of grade {criterion.grade} or more"
-    if criterion.in_a_row is not None:
-        yield f"{criterion.in_a_row} missed in a row"
-    if criterion.attempts is not None:
-        yield f"{criterion.attempts} contacts in vain on different days"
-    if criterion.days_after_close is not None:
-        yield f"{criterion.days_after_close} days after a window closed"
 
 
 def _eligibility(out: Console, protocol: Protocol) -> None:

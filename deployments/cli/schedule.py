@@ -18,7 +18,7 @@ from deployments.cli.tables import (
     heading,
     table,
 )
-from deployments.cli.told import stated
+from deployments.cli.told import because, identified, stated
 from itp_events.events import NoticeIssued
 from itp_events.explain import basis, day, sides
 from itp_events.protocol import Site
@@ -46,16 +46,41 @@ def print_visits(out: Console, seen: View) -> None:
     # With a gap of one the widest dates leave room for the status on 80 columns.
     out.print(table((*_WHOLE, "Status"), rows, _WHOLE, gap=1))
     heading(out, "Why these dates")
-    bullets(out, ((each.code, why(each) + _proposed(seen, each)) for each in seen.visits))
+    bullets(out, ((each.code, why(seen, each) + _proposed(seen, each)) for each in seen.visits))
     out.print(LEGEND)
 
 
-def why(planned: PlannedVisit) -> str:
-    """What a visit's dates hang on, each rule marked where it is assumed."""
+def why(seen: View, planned: PlannedVisit) -> str:
+    """What a visit's dates hang on and what became of it, each rule marked where it is assumed."""
     rule = planned.visit
     target = assumed(basis(planned), rule.source.target)
     window = assumed(f"window {sides(rule)}", rule.source.window)
-    return f"{rule.label}: {target}; {window}"
+    return "; ".join(filter(None, (f"{rule.label}: {target}", window, _became(seen, planned))))
+
+
+def _became(seen: View, planned: PlannedVisit) -> str:
+    """What became of a visit, and which event says so; nothing while it is open and not booked."""
+    if planned.event:
+        return f"{stated(planned.event)} ({identified(planned.event)})"
+    if planned.outcome == "missed" and not planned.by_exit:
+        ladder = seen.protocol.ladder
+        rule = assumed(f"automatic on day {ladder.missed_on_day} or later", ladder.source)
+        since = seen.subject.site.date_of(planned.known_at) if planned.known_at else planned.closes
+        return f"counts as missed since {day(since)}, nothing was recorded ({rule})"
+    if planned.outcome:
+        return _cut_short(seen, planned)
+    booking = seen.subject.booked.get(planned.code)
+    return f"{stated(booking)} ({identified(booking)})" if booking else ""
+
+
+def _cut_short(seen: View, planned: PlannedVisit) -> str:
+    """Why a visit no longer takes place: participation ended, or treatment was stopped."""
+    end = seen.exit if seen.exit and planned.known_at == seen.exit.at else seen.stop
+    if end is None:
+        return ""
+    what = "participation ended" if end is seen.exit else "treatment was stopped"
+    closed = "missed: its window had closed when" if planned.by_exit else "cancelled:"
+    return f"{closed} {what} on {day(end.on)} ({identified(end.event)})"
 
 
 def _proposed(seen: View, planned: PlannedVisit) -> str:
@@ -101,12 +126,11 @@ def print_flags(out: Console, seen: View) -> None:
 
 def _flag(seen: View, flag: Flag) -> str:
     source = seen.protocol.criteria[flag.criterion].source
-    since = (
-        f"since {at_site(seen.subject.site, flag.at)}, because of {flag.event[0]}: {flag.event[1]} [{source}]"
-    )
+    known = {event.key: event for event in seen.subject.facts}
+    since = f"since {at_site(seen.subject.site, flag.at)}, reason: {because(flag.event, known)} [{source}]"
     if flag.decision is None:
         return f"{since}; waits for the investigator's decision"
-    return f"{since}; {stated(flag.decision)}"
+    return f"{since}; {stated(flag.decision)} ({identified(flag.decision)})"
 
 
 def print_due(out: Console, site: Site, due: Sequence[NoticeIssued]) -> None:

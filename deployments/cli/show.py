@@ -126,9 +126,10 @@ def _fact(event: Event, counts: set[tuple[str, str]]) -> str:
 
 
 def _decisions(shown: _Shown) -> Iterator[tuple[LogLine, str]]:
+    known = {line.event.key: line.event for line in shown.log}
     for line in shown.log:
         if line.event.own and not isinstance(line.event.data, _ABOUT_NOTICES):
-            yield line, decided(shown.protocol, line.event)
+            yield line, decided(shown.protocol, line.event, known)
 
 
 def _print_decisions(out: Console, shown: _Shown) -> None:
@@ -173,7 +174,7 @@ def _document(shown: _Shown) -> dict[str, Any]:
     seen = shown.plan.decision.seen
     found = document(shown.plan)
     found["message"] = shown.plan.decision.message
-    found["why"] = {planned.code: why(planned) for planned in seen.visits}
+    found["why"] = {planned.code: why(seen, planned) for planned in seen.visits}
     found["log"] = [_line(line) for line in shown.log]
     found["decisions"] = [
         {"at": instant(line.event.time), "id": line.event.id, "what": text}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from itp_events.events import (
+    OWN_SOURCE,
     Acknowledged,
     AdverseEvent,
     Booked,
@@ -16,6 +18,7 @@ from itp_events.events import (
     Died,
     Enrolled,
     Event,
+    EventKey,
     Exited,
     Flagged,
     MedicationChanged,
@@ -31,7 +34,7 @@ from itp_events.events import (
     WithdrawalDecided,
 )
 from itp_events.explain import day
-from itp_events.protocol import Protocol
+from itp_events.protocol import Criterion, Protocol
 
 
 def stated(event: Event) -> str:
@@ -41,10 +44,27 @@ def stated(event: Event) -> str:
 
 def named(event: Event) -> str:
     """Who stated an event and how it is identified, as `crc-01 (redcap: 8f1c)`."""
-    return f"{event.data.by} ({event.source}: {event.id})"
+    return f"{event.data.by} ({identified(event)})"
 
 
-def decided(protocol: Protocol, event: Event) -> str:
+def identified(event: Event) -> str:
+    """An event's source and id, as `redcap: 8f1c`."""
+    return f"{event.source}: {event.id}"
+
+
+def because(key: EventKey, known: Mapping[EventKey, Event]) -> str:
+    """What a decision stands on, in words: a fact that somebody stated, or time that has passed."""
+    if key in known:
+        return f"{stated(known[key])} ({identified(known[key])})"
+    passed = re.fullmatch(r"[^/]+/([^/]+)/(missed|silent)/.+", key[1]) if key[0] == OWN_SOURCE else None
+    if passed is None:
+        return ": ".join(key)
+    if passed[2] == "missed":
+        return f"{passed[1]}, which counts as missed"
+    return f"{passed[1]}, with nothing recorded long after its window closed"
+
+
+def decided(protocol: Protocol, event: Event, known: Mapping[EventKey, Event]) -> str:
     """What the service decided, because of which event, and by which rule of the protocol."""
     data = event.data
     if isinstance(data, Missed):
@@ -52,20 +72,35 @@ def decided(protocol: Protocol, event: Event) -> str:
         rule = "at exit" if data.reason == "exit" else f"automatic on day {ladder.missed_on_day}"
         return f"{data.visit} counts as missed: {data.reason} [{rule}, {ladder.source}]"
     if isinstance(data, Flagged):
-        return (
-            f"flag {data.criterion} raised on {day(data.on)}, {_rule(protocol, data.criterion, data.because)}"
-        )
+        rule = _rule(protocol, data.criterion, data.because, known)
+        return f"flag {data.criterion} raised on {day(data.on)}, {rule}"
     if isinstance(data, TreatmentStopped | Exited):
         what = "treatment stopped" if isinstance(data, TreatmentStopped) else "participation ended"
-        rule = _rule(protocol, data.criterion, data.because)
+        rule = _rule(protocol, data.criterion, data.because, known)
         return f"{what} on {day(data.on)}: {data.decode}, {data.term}; {rule}"
     return stated(event)
 
 
-def _rule(protocol: Protocol, criterion: str | None, because: Reference) -> str:
+def _rule(
+    protocol: Protocol, criterion: str | None, reference: Reference, known: Mapping[EventKey, Event]
+) -> str:
     found = protocol.criteria.get(criterion or "")
-    rule = f" [criterion {found.criterion}, {found.source}]" if found else ""
-    return f"because of {_reference(because)}{rule}"
+    words = ", ".join(conditions(found)) if found else ""
+    met = f" ({words})" if words else ""
+    rule = f" [criterion {found.criterion}{met}, {found.source}]" if found else ""
+    return f"reason: {because((reference.source, reference.id), known)}{rule}"
+
+
+def conditions(criterion: Criterion) -> Iterator[str]:
+    """The numbers of a withdrawal criterion in words."""
+    if criterion.grade is not None:
+        yield f"related, and serious or of grade {criterion.grade} or more"
+    if criterion.in_a_row is not None:
+        yield f"{criterion.in_a_row} missed in a row"
+    if criterion.attempts is not None:
+        yield f"{criterion.attempts} contacts in vain on different days"
+    if criterion.days_after_close is not None:
+        yield f"{criterion.days_after_close} days after a window closed"
 
 
 def _reference(reference: Reference) -> str:
@@ -73,8 +108,11 @@ def _reference(reference: Reference) -> str:
 
 
 def _enrolled(data: Any) -> str:
+    who = " by a guardian" if data.consent_by == "guardian" else ""
+    assent = f", assent on {day(data.assent_on)}" if data.assent_on else ""
     first = f", infusion 1 planned for {day(data.first_infusion_on)}" if data.first_infusion_on else ""
-    return f"enrolled on {day(data.on)} at site {data.site}, {data.weight_kg:g} kg{first}"
+    consent = f"consent{who} on {day(data.consent_on)}{assent}"
+    return f"enrolled on {day(data.on)} at site {data.site}, {consent}, {data.weight_kg:g} kg{first}"
 
 
 def _completed(data: Any) -> str:
@@ -97,7 +135,8 @@ def _adverse_event(data: Any) -> str:
 
 def _decision(data: Any) -> str:
     about = f" on {data.criterion}" if data.criterion else ""
-    return f"the investigator decided {data.decision}{about} on {day(data.on)}: {data.reason}"
+    decode = f" ({data.decode})" if data.decode else ""
+    return f"the investigator decided {data.decision}{about} on {day(data.on)}{decode}: {data.reason}"
 
 
 def _acknowledged(data: Any) -> str:
@@ -119,7 +158,9 @@ _WORDS: dict[type[Data], Callable[[Any], str]] = {
     ContactAttempted: lambda data: (
         f"contact on {day(data.on)}: {'reached' if data.reached else 'not reached'}"
     ),
-    ConsentWithdrawn: lambda data: f"consent withdrawn for {data.scope} on {day(data.on)}",
+    ConsentWithdrawn: lambda data: (
+        f"consent withdrawn{' by a guardian' if data.guardian else ''} for {data.scope} on {day(data.on)}"
+    ),
     WithdrawalDecided: _decision,
     Died: lambda data: f"died on {day(data.on)}",
     Acknowledged: _acknowledged,

@@ -58,7 +58,10 @@ def test_show_explains_a_decision_by_its_event_and_its_rule(
     rescue = enrolled.raw("itp.medication.changed", "2026-01-08", kind="rescue", drug="x", detail="y")
     _record(itp, lines, at, "2026-01-09T09:00:00+08:00", rescue)
     settings = at("2026-01-09T09:01:00+08:00")
-    because = f"because of site: {rescue['id']} [criterion rescue-medication, assumption]"
+    because = (
+        f"reason: rescue drug x changed on 8 Jan 2026: y (site: {rescue['id']}) "
+        "[criterion rescue-medication, assumption]"
+    )
     decisions = itp("show", "ITP-001", "--json", **settings).json["decisions"]
     assert decisions[-1]["what"] == f"flag rescue-medication raised on 8 Jan 2026, {because}"
     text = _words(itp("show", "ITP-001", **settings).out)
@@ -73,9 +76,50 @@ def test_show_explains_a_decision_by_its_event_and_its_rule(
     assert "Withdrawn: LACK OF EFFICACY" in text
     assert "the investigator decided withdraw on 9 Jan 2026: no use" in text
     assert (
-        f"participation ended on 9 Jan 2026: LACK OF EFFICACY, no use; because of site: {decision['id']}"
-        in text
+        "participation ended on 9 Jan 2026: LACK OF EFFICACY, no use; reason: the investigator decided "
+        f"withdraw on 9 Jan 2026: no use (site: {decision['id']}) [criterion rescue-medication, assumption]"
+    ) in text
+
+
+def test_show_says_of_every_visit_what_became_of_it_and_which_event_says_so(
+    itp: Itp, lines: Write, at: At, enrolled: Study
+) -> None:
+    booking = enrolled.raw("itp.visit.booked", "2026-01-13", "2026-01-07", visit="INF2")
+    missed = enrolled.raw("itp.visit.missed", None, "2026-01-20", visit="INF2", reason="travelling")
+    stop = enrolled.raw("itp.consent.withdrawn", "2026-02-01", scope="treatment")
+    _record(itp, lines, at, "2026-04-01T09:00:00+08:00", booking, missed, stop)
+    why = itp("show", "ITP-001", "--json", **at("2026-04-01T09:01:00+08:00")).json["why"]
+    assert why["INF1"].endswith("; INF1 done on 6 Jan 2026 (weight 60.5 kg) (site: e-2)")
+    assert why["INF2"].endswith(f"; INF2 missed: travelling (site: {missed['id']})")
+    cancelled = f"; cancelled: treatment was stopped on 1 Feb 2026 (site: {stop['id']})"
+    assert [code for code, text in why.items() if text.endswith(cancelled)] == [
+        *("INF3", "INF4", "INF5", "FU-D14")
+    ]
+    missed_by_itself = (
+        "; counts as missed since 5 Mar 2026, nothing was recorded (automatic on day 20 or later†)"
     )
+    assert why["FU-M1"].endswith(missed_by_itself)
+    death = enrolled.raw("itp.subject.died", "2026-04-02")
+    _record(itp, lines, at, "2026-04-02T12:00:00+08:00", death)
+    why = itp("show", "ITP-001", "--json", **at("2026-04-02T12:01:00+08:00")).json["why"]
+    assert why["FU-M6"].endswith(f"; cancelled: participation ended on 2 Apr 2026 (site: {death['id']})")
+
+
+def test_show_names_what_time_alone_brought_about_in_words(
+    itp: Itp, lines: Write, at: At, enrolled: Study
+) -> None:
+    """Two misses of the service, and three contacts in vain: no key of the service's own is printed."""
+    tried = [
+        enrolled.raw("itp.contact.attempted", f"2026-02-{on}", reached=False) for on in ("10", "11", "12")
+    ]
+    _record(itp, lines, at, "2026-04-01T09:00:00+08:00", *tried)
+    decisions = itp("show", "ITP-001", "--json", **at("2026-04-01T09:01:00+08:00")).json["decisions"]
+    flags = [each["what"] for each in decisions if each["what"].startswith("flag")]
+    assert flags == [
+        "flag lost-to-follow-up raised on 12 Feb 2026, reason: contact on 12 Feb 2026: not reached "
+        f"(site: {tried[-1]['id']}) [criterion lost-to-follow-up (3 contacts in vain on different days, "
+        "14 days after a window closed), assumption]"
+    ]
 
 
 def test_show_says_which_notices_arrived_and_which_did_not(
