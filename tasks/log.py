@@ -88,4 +88,10 @@ def _screening_row(event: Event, refusal: NotEligible, now: datetime) -> dict[st
 
 
 def _among(table: sa.Table, keys: Collection[EventKey]) -> sa.ColumnElement[bool]:
-    return sa.tuple_(table.c.source, table.c.id).in_(list(keys))
+    # By source: SQLite reads the whole table to find pairs, and uses its index for this.
+    ids: dict[str, list[str]] = {}
+    for source, identity in keys:
+        ids.setdefault(source, []).append(identity)
+    return sa.or_(
+        sa.false(), *(sa.and_(table.c.source == source, table.c.id.in_(ids[source])) for source in ids)
+    )
