@@ -6,7 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
-from itp_events.errors import BadInput
+from deployments.data_dir import writable
+from itp_events.errors import BadInput, ItpError
 
 FILE = "secret.key"
 BYTES = 32
@@ -17,6 +18,7 @@ def signing_key(setting: str, data_dir: Path) -> bytes:
 
     Raises:
         BadInput: ITP_SECRET_KEY is too short to be a secret.
+        ItpError: the key that is kept cannot be read, or none be made.
     """
     if not setting:
         return _kept(data_dir / FILE)
@@ -26,13 +28,18 @@ def signing_key(setting: str, data_dir: Path) -> bytes:
 
 
 def _kept(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{FILE}.{os.getpid()}")
     if not path.exists():
+        writable(path.parent)
         draft.touch(0o600)
         draft.write_bytes(secrets.token_bytes(BYTES))
         _first(draft, path)
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise ItpError(
+            f"{path} cannot be read ({problem.strerror}): run this as the user who runs the service"
+        ) from problem
 
 
 def _first(draft: Path, path: Path) -> None:

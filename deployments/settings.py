@@ -82,6 +82,19 @@ def _instant(value: str) -> datetime:
     return instant
 
 
+def _port(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= 65535):
+        raise ValueError("a port is a whole number from 1 to 65535")
+    return int(value)
+
+
+def _positive(value: str) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError("it must be a number greater than 0")
+    return number
+
+
 def _user_and_password(value: str) -> str:
     user, _, password = value.partition(":")
     if not (user and password):
@@ -95,12 +108,12 @@ _READERS = {
     "database_url": str,
     "apprise_config": _existing,
     "protocol": _existing,
-    "prefect_port": int,
-    "clock_speed": float,
+    "prefect_port": _port,
+    "clock_speed": _positive,
     "clock_start": _instant,
-    "repair_seconds": float,
+    "repair_seconds": _positive,
     "api_host": str,
-    "api_port": int,
+    "api_port": _port,
     "api_tokens": str,
     "public_url": str,
     "secret_key": str,
@@ -120,10 +133,17 @@ def _read(name: str, value: str) -> object:
         raise BadInput(f"{value!r} cannot be used: {problem}", f"ITP_{name.upper()}") from problem
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadInput(f"cannot be read as UTF-8 text: {problem}", str(path)) from problem
+
+
 def _read_dotenv(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    lines = (line.strip() for line in _text(path).splitlines())
     pairs = (
         line.removeprefix("export ").partition("=") for line in lines if line and not line.startswith("#")
     )

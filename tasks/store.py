@@ -49,7 +49,7 @@ class Store:
         store = cls(_engine(url))
         try:
             migrate(store.reading, store.writing)
-        except OperationalError as error:
+        except DBAPIError as error:
             store.close()
             raise ItpError(
                 f"the database cannot be opened: {first_line(error)} (see ITP_DATABASE_URL)"

@@ -18,7 +18,8 @@ from pathlib import Path
 from deployments.cli.database_check import database
 from deployments.cli.finding import Finding, Level, Surroundings
 from deployments.clock import MARK
-from deployments.server import is_ready, is_taken
+from deployments.server import auth_environment, is_taken
+from flows.flow_runs import JOURNEY, FlowRuns, PrefectSilent
 from itp_events.errors import ItpError
 from itp_events.protocol import Site
 from itp_events.protocol_file import load_protocol
@@ -138,7 +139,8 @@ def _running(around: Surroundings) -> Iterator[Finding]:
         yield Finding("service", "ok", "none runs on this data directory; itp up starts it")
     yield from _ports(around)
     if around.service or settings.prefect_api_url:
-        yield _prefect(settings.prefect_api)
+        os.environ.update(auth_environment(settings.prefect_auth))
+        yield _prefect(settings.prefect_api, serves=around.service is not None)
 
 
 def _ports(around: Surroundings) -> Iterator[Finding]:
@@ -147,8 +149,11 @@ def _ports(around: Surroundings) -> Iterator[Finding]:
     if not settings.prefect_api_url:
         ports.insert(0, ("ITP_PREFECT_PORT", settings.prefect_port))
     for setting, port in ports:
-        if around.service:
+        if around.service and is_taken(port):
             yield Finding(f"port {port}", "ok", "used by the service")
+        elif around.service:
+            mend = f"set {setting} as for the service; just started, or stopping, it opens the port soon"
+            yield Finding(f"port {port}", "warn", "nothing listens there, though a service runs", mend)
         elif is_taken(port):
             mend = f"stop what listens there, or set {setting} to a free port"
             yield Finding(f"port {port}", "fail", "taken by another program", mend)
@@ -156,11 +161,19 @@ def _ports(around: Surroundings) -> Iterator[Finding]:
             yield Finding(f"port {port}", "ok", "free")
 
 
-def _prefect(api: str) -> Finding:
-    if is_ready(api):
-        return Finding("Prefect", "ok", f"answers at {api}")
-    mend = "timers run without it; see logs/prefect-server.log in the data directory, or PREFECT_API_URL"
-    return Finding("Prefect", "fail", f"does not answer at {api}", mend)
+def _prefect(api: str, *, serves: bool) -> Finding:
+    runs = FlowRuns(api)
+    try:
+        journeys = runs.deployment(JOURNEY)
+    except PrefectSilent as reason:
+        mend = "timers run without it; see logs/prefect-server.log in the data directory, or PREFECT_API_URL"
+        return Finding("Prefect", "fail", str(reason), mend)
+    finally:
+        runs.close()
+    if serves and journeys is None:
+        mend = "a running service makes it within some minutes; else: itp up"
+        return Finding("Prefect", "warn", f"answers at {api}, without the deployment {JOURNEY}", mend)
+    return Finding("Prefect", "ok", f"answers at {api}")
 
 
 _CHECKS: tuple[Callable[[Surroundings], Iterator[Finding]], ...] = (

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import sqlalchemy as sa
 
 from deployments.cli.finding import Finding, Surroundings
 from deployments.cli.opening import sqlite_file
 from deployments.cli.tables import counted
-from tasks.schema import REVISION, notices, subjects
+from tasks.schema import REVISION, heartbeats, notices, outages, subjects
+from tasks.watch import ROUND
+
+# The round gives a sign of life every 10 s.
+_SILENT = timedelta(minutes=1)
 
 
 def database(around: Surroundings) -> Iterator[Finding]:
@@ -23,6 +28,7 @@ def database(around: Surroundings) -> Iterator[Finding]:
         with engine.connect() as connection:
             yield _revision(connection)
             yield from _waiting(connection, around)
+            yield from _at_work(connection, around)
         engine.dispose()
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         said = str(getattr(error, "orig", error)).strip().partition("\n")[0]
@@ -38,8 +44,14 @@ def _engine(address: str) -> sa.Engine:
     return sa.create_engine(url)
 
 
+def _shown(url: sa.URL) -> str:
+    """The file, or the server's address without its password."""
+    is_file = url.get_backend_name() == "sqlite"
+    return str(url.database) if is_file else url.render_as_string(hide_password=True)
+
+
 def _revision(connection: sa.Connection) -> Finding:
-    url = connection.engine.url.render_as_string(hide_password=True)
+    url = _shown(connection.engine.url)
     if not sa.inspect(connection).has_table("alembic_version"):
         return Finding("database", "ok", f"{url} is empty; the first event or start fills it")
     found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
@@ -49,6 +61,21 @@ def _revision(connection: sa.Connection) -> Finding:
         return Finding("database", "warn", f"{url} at revision {found}", "the next itp up migrates it")
     mend = "start the newer version of the service that wrote it"
     return Finding("database", "fail", f"{url} at revision {found}, newer than this program", mend)
+
+
+def _at_work(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
+    """What the database says of a service that runs: its signs of life, and whom it does not reach."""
+    if not around.service or not sa.inspect(connection).has_table("heartbeats"):
+        return
+    beat = connection.scalar(sa.select(heartbeats.c.at).where(heartbeats.c.part == ROUND))
+    if beat is not None and around.now - beat > _SILENT:
+        mend = f"stop it (kill {around.service}), then: itp up"
+        said = f"process {around.service} gave its last sign of life at {beat:%Y-%m-%d %H:%M:%S} UTC"
+        yield Finding("service", "fail", said, mend)
+    for row in connection.execute(sa.select(outages).order_by(outages.c.since)):
+        said = f"{row.label} fails since {row.since:%Y-%m-%d %H:%M} UTC, {counted(row.failures, 'attempt')}"
+        mend = "mend its line in ITP_APPRISE_CONFIG, or its provider; what waits is sent again"
+        yield Finding("notices", "warn", said, mend)
 
 
 def _waiting(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:

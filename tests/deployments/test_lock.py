@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from deployments.lock import AlreadyRunning, sole_service
+from itp_events.errors import ItpError
 
 
 def test_a_second_service_on_a_data_directory_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
@@ -19,3 +20,15 @@ def test_a_data_directory_is_free_again_when_its_service_ended(tmp_path: Path) -
     for _ in range(2):
         with sole_service(tmp_path):
             pass
+
+
+@pytest.mark.parametrize("below", ["", "data"])
+def test_a_data_directory_that_cannot_be_one_is_named_with_its_setting(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("")
+    wrong = tmp_path / "file" / below
+    with (
+        pytest.raises(ItpError, match=r"^the data directory .* set ITP_DATA_DIR") as refused,
+        sole_service(wrong),
+    ):
+        pass
+    assert str(wrong) in str(refused.value)

@@ -38,6 +38,11 @@ def test_an_empty_variable_is_not_set() -> None:
     ("name", "value"),
     [
         ("ITP_PREFECT_PORT", "many"),
+        ("ITP_PREFECT_PORT", "70000"),
+        ("ITP_API_PORT", "0"),
+        ("ITP_CLOCK_SPEED", "nan"),
+        ("ITP_CLOCK_SPEED", "inf"),
+        ("ITP_REPAIR_SECONDS", "-1"),
         ("ITP_CLOCK_SPEED", "fast"),
         ("ITP_CLOCK_START", "2026-01-05T09:00:00"),
         ("ITP_APPRISE_CONFIG", "/nonexistent/apprise.yml"),
@@ -47,3 +52,11 @@ def test_an_empty_variable_is_not_set() -> None:
 def test_a_setting_that_cannot_be_used_is_named(name: str, value: str) -> None:
     with pytest.raises(BadInput, match=f"^{name}: "):
         load_settings({name: value}, NOWHERE)
+
+
+def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(b"ITP_DATA_DIR=\xff\xfe")
+    with pytest.raises(BadInput, match="cannot be read as UTF-8 text") as refused:
+        load_settings({}, dotenv)
+    assert str(dotenv) in str(refused.value)

@@ -1,6 +1,7 @@
 """What a door, a wake and a hand-over cost does not grow with what others have in the log and the outbox."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -38,7 +39,7 @@ def _wake(desk: Desk, study: Study) -> None:
 @pytest.mark.parametrize("work", [_door, _hand_over, _wake])
 def test_no_table_that_grows_is_read_from_end_to_end(sqlite_url: str, study: Study, work: Work) -> None:
     desk = Desk.open(sqlite_url)
-    asked: list[tuple[str, object]] = []
+    asked: list[tuple[str, Any]] = []
     listen = (desk.store.engine, "before_cursor_execute", lambda *seen: asked.append((seen[2], seen[3])))
     sa.event.listen(*listen)
     work(desk, study)
@@ -49,11 +50,11 @@ def test_no_table_that_grows_is_read_from_end_to_end(sqlite_url: str, study: Stu
     assert scans == []
 
 
-def _plan(desk: Desk, statement: str, given: object) -> list[str]:
+def _plan(desk: Desk, statement: str, given: Any) -> list[str]:
     if not statement.startswith(("SELECT", "UPDATE", "DELETE")):
         return []
     with desk.store.reading() as connection:
-        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)  # type: ignore[call-overload]
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
         return [str(row[-1]) for row in rows]
 
 

@@ -1,6 +1,7 @@
 """`itp doctor` finds what is amiss, says how to mend it, and changes nothing."""
 
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from deployments.cli import checks
+from deployments.clock import Clock
 from deployments.lock import sole_service
 from itp_events.protocol_file import BUILT_IN
+from tasks.schema import outages
+from tasks.store import Store
+from tasks.watch import ROUND, beat
 from tests.deployments.cli.conftest import At, Itp, Said
 from tests.support.ports import free_port
 from tests.support.prefect_server import PrefectServer
@@ -151,3 +156,44 @@ def test_a_prefect_elsewhere_that_answers_is_in_place(doctor: Itp, prefect_serve
 def test_the_calendar_says_to_which_year_it_is_official(doctor: Itp) -> None:
     [site] = _found(doctor("--json"), "site default")
     assert "working days of CN, official to 20" in site["said"]
+
+
+def test_a_service_that_gives_no_sign_of_life_is_found(doctor: Itp, tmp_path: Path, enrolled: Study) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'data' / 'study.db'}")
+    beat(store, ROUND, Clock().now() - timedelta(minutes=5))
+    with sole_service(tmp_path / "data"):
+        said = doctor("--json")
+    [frozen] = [each for each in _found(said, "service") if each["level"] == "fail"]
+    assert "gave its last sign of life at " in frozen["said"]
+    beat(store, ROUND, Clock().now())
+    store.close()
+    with sole_service(tmp_path / "data"):
+        said = doctor("--json")
+    assert [each["level"] for each in _found(said, "service")] == ["ok"]
+
+
+def test_a_recipient_that_fails_at_present_is_named(doctor: Itp, tmp_path: Path, enrolled: Study) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'data' / 'study.db'}")
+    row = {"recipient": "a", "label": "json://mail", "since": Clock().now(), "failures": 3, "alerted": False}
+    with store.writing() as connection:
+        connection.execute(outages.insert(), row)
+    store.close()
+    with sole_service(tmp_path / "data"):
+        said = doctor("--json")
+    assert any(each["said"].startswith("json://mail fails since ") for each in _found(said, "notices"))
+
+
+def test_a_port_on_which_the_service_does_not_listen_is_pointed_out(doctor: Itp, tmp_path: Path) -> None:
+    port = free_port()
+    with sole_service(tmp_path / "data"):
+        said = doctor("--json", ITP_API_PORT=str(port))
+    assert _found(said, f"port {port}")[0]["level"] == "warn"
+
+
+def test_a_file_that_is_no_database_is_found(doctor: Itp, itp: Itp, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "study.db").write_text("no database at all, but a text of some length")
+    assert _found(doctor("--json"), "database")[0]["level"] == "fail"
+    said = itp("subjects")
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert said.err.startswith("the database cannot be opened: file is not a database")
