@@ -1,4 +1,4 @@
-"""What another version of the protocol would change for a subject: dates, and notices still to come."""
+"""What another version of the protocol would change for a subject: dates, notices, and where it stands."""
 
 from __future__ import annotations
 
@@ -6,21 +6,40 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from itp_events.dose import planned_cells, weighings
 from itp_events.events import Event, NoticeIssued, ProtocolAssigned
+from itp_events.explain import day
 from itp_events.plan import Plan, plan
 from itp_events.protocol import Protocol
-from itp_events.windows import PlannedVisit
+from itp_events.view import View
+from itp_events.windows import Outcome, PlannedVisit
 
 Window = tuple[date, date, date]
+# Visit, step, audience, withdrawal criterion, and its place among its like.
+_Place = tuple[str, str, str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class VisitChange:
-    """A visit whose (opens, target, closes) differ, site-local; None where a version has no such visit."""
+    """A visit whose (opens, target, closes) differ, site-local, or how it ended (None: still to come).
+
+    None as a window where a version has no such visit.
+    """
 
     code: str
     old: Window | None
     new: Window | None
+    old_outcome: Outcome | None = None
+    new_outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StandingChange:
+    """What differs in where the subject stands: its state, a flag, a disposition, the dose to prepare."""
+
+    what: str
+    old: str | None
+    new: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +51,7 @@ class NoticeChange:
     audience: str
     old: datetime | None
     new: datetime | None
+    criterion: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,7 @@ class Amendment:
 
     visits: tuple[VisitChange, ...]
     notices: tuple[NoticeChange, ...]
+    standing: tuple[StandingChange, ...] = ()
 
 
 def compare(old: Protocol, new: Protocol, facts: Sequence[Event], as_of: datetime) -> Amendment:
@@ -50,35 +71,51 @@ def compare(old: Protocol, new: Protocol, facts: Sequence[Event], as_of: datetim
     # Both versions are tried on what people stated, whichever version the subject is pinned to today.
     stated = [event for event in facts if not event.own and not isinstance(event.data, ProtocolAssigned)]
     before, after = plan(old, stated, as_of), plan(new, stated, as_of)
-    return Amendment(tuple(_visits(before, after)), tuple(_notices(before, after)))
+    visits, notices = tuple(_visits(before, after)), tuple(_notices(before, after))
+    return Amendment(visits, notices, tuple(_standing(before, after)))
 
 
 def _visits(before: Plan, after: Plan) -> Iterable[VisitChange]:
-    old, new = _windows(before), _windows(after)
+    old, new = _by_code(before), _by_code(after)
     for code in dict.fromkeys([*old, *new]):
-        if old.get(code) != new.get(code):
-            yield VisitChange(code, old.get(code), new.get(code))
+        was, would_be = old.get(code), new.get(code)
+        if _differ(was, would_be):
+            yield VisitChange(code, _window(was), _window(would_be), _outcome(was), _outcome(would_be))
 
 
-def _windows(of: Plan) -> dict[str, Window]:
-    return {each.code: _window(each) for each in of.decision.seen.visits if each.outcome is None}
+def _by_code(of: Plan) -> dict[str, PlannedVisit]:
+    return {each.code: each for each in of.decision.seen.visits}
 
 
-def _window(planned: PlannedVisit) -> Window:
-    return planned.opens, planned.target, planned.closes
+def _differ(was: PlannedVisit | None, would_be: PlannedVisit | None) -> bool:
+    """Whether a visit's dates or its end change; the window of one that is over either way is history."""
+    if was is None or would_be is None:
+        return True
+    if was.outcome != would_be.outcome:
+        return True
+    return was.outcome is None and _window(was) != _window(would_be)
+
+
+def _window(planned: PlannedVisit | None) -> Window | None:
+    return (planned.opens, planned.target, planned.closes) if planned else None
+
+
+def _outcome(planned: PlannedVisit | None) -> Outcome | None:
+    return planned.outcome if planned else None
 
 
 def _notices(before: Plan, after: Plan) -> Iterable[NoticeChange]:
     old, new = _dues(before), _dues(after)
     for key in sorted(old.keys() | new.keys(), key=lambda key: (old.get(key) or new[key], key)):
         if old.get(key) != new.get(key):
-            visit, step, audience, _ = key
-            yield NoticeChange(visit or None, step, audience, old.get(key), new.get(key))
+            visit, step, audience, criterion, _ = key
+            dues = old.get(key), new.get(key)
+            yield NoticeChange(visit or None, step, audience, *dues, criterion or None)
 
 
-def _dues(of: Plan) -> dict[tuple[str, str, str, int], datetime]:
+def _dues(of: Plan) -> dict[_Place, datetime]:
     """When each notice is due, told apart by its place among its like and not by dates that may move."""
-    found: dict[tuple[str, str, str, int], datetime] = {}
+    found: dict[_Place, datetime] = {}
     for notice in (*of.notices, *of.forecast):
         number = 0
         while (key := _place(notice, number)) in found:
@@ -87,5 +124,30 @@ def _dues(of: Plan) -> dict[tuple[str, str, str, int], datetime]:
     return found
 
 
-def _place(notice: NoticeIssued, number: int) -> tuple[str, str, str, int]:
-    return notice.visit or "", notice.step, notice.audience, number
+def _place(notice: NoticeIssued, number: int) -> _Place:
+    criterion = notice.facts.get("criterion") or ""
+    return notice.visit or "", notice.step, notice.audience, criterion, number
+
+
+def _standing(before: Plan, after: Plan) -> Iterable[StandingChange]:
+    old, new = _stands(before.decision.seen), _stands(after.decision.seen)
+    for what in dict.fromkeys([*old, *new]):
+        if old.get(what) != new.get(what):
+            yield StandingChange(what, old.get(what), new.get(what))
+
+
+def _stands(seen: View) -> dict[str, str]:
+    found = {"state": seen.state}
+    for flag in seen.flags:
+        found[f"flag {flag.criterion}"] = "decided" if flag.decision else "waits for a decision"
+    for each in seen.dispositions:
+        found[f"disposition of {each.epoch}"] = f"{each.decode} on {day(each.on)}"
+    if not seen.treatment_ended:
+        found["dose"] = _dose(seen)
+    return found
+
+
+def _dose(seen: View) -> str:
+    known = weighings(seen.subject)[-1]
+    per_kg = f"{seen.protocol.dose.cells_per_kg:g} per kg, {known.kg:g} kg"
+    return f"{planned_cells(seen, known):g} cells ({per_kg})"

@@ -28,7 +28,7 @@ from tasks.queries import log_lines, subject
 @click.option("--subject", "code", required=True, metavar="CODE", help="A subject of the running study.")
 @click.option("--json", "as_json", is_flag=True, help="The changed visits and notices as one JSON object.")
 def command(old: Path, new: Path, code: str, as_json: bool) -> None:
-    """Show which dates and notices of a subject change when NEW takes the place of OLD.
+    """Show what changes for a subject - dates, notices, flags, dose - when NEW takes the place of OLD.
 
     Nothing is recorded. To move the subject, put NEW into the folder that ITP_PROTOCOL names and record
     itp.protocol.assigned with its version.
@@ -39,52 +39,76 @@ def command(old: Path, new: Path, code: str, as_json: bool) -> None:
     """
     before, after = load_protocol(old), load_protocol(new)
     with open_to_read() as study:
-        if subject(study.store, code) is None:
+        row = subject(study.store, code)
+        if row is None:
             raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
         facts = [line.event for line in log_lines(study.store, code) if not line.event.own]
         site = fold(study.protocol, [line.event for line in log_lines(study.store, code)]).site
         found = compare(before, after, facts, study.now)
     if as_json:
-        print_json({"subject": code, "old": before.version, "new": after.version} | _document(found))
-    else:
-        _print(console(), f"{code}: version {before.version} -> {after.version}", found, site)
+        versions = {"old": before.version, "new": after.version, "today": row.protocol_version}
+        print_json({"subject": code} | versions | _document(found))
+        return
+    out = console()
+    heading(out, f"{code}: version {before.version} -> {after.version}")
+    if row.protocol_version != before.version:
+        out.print(f"Note: {code} follows version {row.protocol_version}, not {before.version}.")
+    _print(out, found, site, study.now)
 
 
-def _print(out: Console, title: str, found: Amendment, site: Site) -> None:
-    heading(out, title)
-    if not found.visits and not found.notices:
-        out.print("No date and no notice changes.")
+def _print(out: Console, found: Amendment, site: Site, now: datetime) -> None:
+    if found == Amendment((), ()):
+        out.print("No date, no notice and nothing in where the subject stands changes.")
+    if found.standing:
+        rows = ((change.what, change.old or "none", change.new or "none") for change in found.standing)
+        out.print(table(("What", "Today", "Would be"), rows, ("What",)))
     if found.visits:
+        heading(out, "Dates")
         out.print(table(("Visit", "Today", "Would be"), _windows(found), ("Visit",)))
     if found.notices:
+        heading(out, "Notices")
         whens = ("Today (site)", "Would be (site)")
-        out.print(table(("Visit", "Notice", "To", *whens), _notices(found, site), whens))
+        out.print(table(("About", "Notice", "To", *whens), _notices(found, site, now), whens))
 
 
 def _windows(found: Amendment) -> Iterable[Sequence[str]]:
-    return ((change.code, _said(change.old), _said(change.new)) for change in found.visits)
+    for change in found.visits:
+        yield (
+            change.code,
+            _said(change.old, change.old_outcome),
+            _said(change.new, change.new_outcome),
+        )
 
 
-def _said(window: Window | None) -> str:
-    if window is None:
-        return "none"
+def _said(window: Window | None, outcome: str | None) -> str:
+    if window is None or outcome:
+        return outcome or "none"
     opens, target, closes = window
     return f"{days(opens, closes)}, target {day(target)}"
 
 
-def _notices(found: Amendment, site: Site) -> Iterable[Sequence[str]]:
+def _notices(found: Amendment, site: Site, now: datetime) -> Iterable[Sequence[str]]:
     for change in found.notices:
-        yield change.visit or "", change.step, change.audience, _due(site, change.old), _due(site, change.new)
-
-
-def _due(site: Site, due: datetime | None) -> str:
-    return at_site(site, due) if due else "none"
+        old = at_site(site, change.old) if change.old else "none"
+        new = at_site(site, change.new) if change.new else "none"
+        if change.old is None and change.new and change.new <= now:
+            new = "at once"
+        about = change.visit or change.criterion or ""
+        yield about, change.step, change.audience, old, new
 
 
 def _document(found: Amendment) -> dict[str, Any]:
     return {
+        "standing": [
+            {"what": change.what, "old": change.old, "new": change.new} for change in found.standing
+        ],
         "visits": [
-            {"code": change.code, "old": _dates(change.old), "new": _dates(change.new)}
+            {
+                "code": change.code,
+                "old": _dates(change.old),
+                "new": _dates(change.new),
+                "outcome": {"old": change.old_outcome, "new": change.new_outcome},
+            }
             for change in found.visits
         ],
         "notices": [
@@ -92,6 +116,7 @@ def _document(found: Amendment) -> dict[str, Any]:
                 "visit": change.visit,
                 "step": change.step,
                 "audience": change.audience,
+                "criterion": change.criterion,
                 "old": instant(change.old) if change.old else None,
                 "new": instant(change.new) if change.new else None,
             }

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from itp_events.amendment import VisitChange, compare
+from itp_events.amendment import StandingChange, VisitChange, compare
 from itp_events.errors import BadInput, Refused
 from itp_events.protocol import Protocol
 from tests.support.study import Json, Study, altered
@@ -59,7 +59,7 @@ def test_the_same_protocol_changes_nothing() -> None:
     """A version compared with itself has no difference."""
     study = _study()
     found = compare(study.protocol, study.protocol, study.log, NOW)
-    assert (found.visits, found.notices) == ((), ())
+    assert (found.visits, found.notices, found.standing) == ((), (), ())
 
 
 def test_a_subject_stays_with_the_version_of_its_enrolment() -> None:
@@ -111,3 +111,20 @@ def test_who_was_eligible_at_enrolment_stays_so_when_an_amendment_sets_other_lim
     study = _study(Study().protocol.beside([altered(stricter)]))
     study.state("itp.protocol.assigned", None, "2026-01-13", version="2", reason="amendment 1")
     assert "eligibility" not in {row["step"] for row in study.plan("2026-01-14")["notices"]}
+
+
+def test_a_visit_that_counts_as_missed_and_would_be_open_again_is_named() -> None:
+    """A wider window takes back a miss of the service: the plan says from what to what."""
+
+    def wider(data: Json) -> None:
+        data["version"] = "2"
+        data["visits"][2] |= {"after": "P30D"}
+
+    study = _study()
+    found = compare(study.protocol, altered(wider), study.log, datetime(2026, 2, 20, 1, tzinfo=UTC))
+    assert (found.visits[0].code, found.visits[0].old_outcome, found.visits[0].new_outcome) == (
+        "INF3",
+        "missed",
+        None,
+    )
+    assert found.standing[0] == StandingChange("state", "INF4 overdue", "INF3 window open")

@@ -37,7 +37,9 @@ def test_diff_shows_the_dates_and_notices_that_would_change(
         "code": "INF3",
         "old": {"opens": "2026-01-24", "target": "2026-01-27", "closes": "2026-01-30"},
         "new": {"opens": "2026-01-31", "target": "2026-02-03", "closes": "2026-02-06"},
+        "outcome": {"old": None, "new": None},
     }
+    assert said.json["standing"] == []
     assert said.json["notices"]
     table = itp("protocol", "diff", *paths, "--subject", "ITP-001", **at(NOW), COLUMNS="120").out
     assert "version 1 -> 2" in table
@@ -64,3 +66,34 @@ def test_diff_of_an_unknown_subject_is_one_line(itp: Itp, at: At, enrolled: Stud
     said = itp("protocol", "diff", *paths, "--subject", "ITP-404", **at(NOW))
     assert said.code == 1
     assert said.problems == ["ITP-404 is not enrolled here; `itp subjects` lists who is"]
+
+
+def test_diff_shows_a_flag_and_a_dose_that_a_version_would_bring(
+    itp: Itp, lines: Write, at: At, enrolled: Study, tmp_path: Path
+) -> None:
+    """A criterion and a dose move no date: what they change is where the subject stands."""
+    second = BUILT_IN.read_text(encoding="utf-8")
+    for old, new in (('version: "1"', 'version: "2"'), ("grade: 4", "grade: 3"), ("1.0e+8", "2.0e+6")):
+        second = second.replace(old, new)
+    (tmp_path / "v2.yaml").write_text(second, encoding="utf-8")
+    ae = {"ae": "AE-1", "term": "Fever", "grade": 3, "serious": False, "related": True}
+    report = enrolled.raw("itp.adverse-event.reported", "2026-01-08", **ae)
+    assert itp("record", lines(report), **at("2026-01-08T12:00:00+08:00")).code == 0
+    paths = (BUILT_IN, tmp_path / "v2.yaml")
+    later = at("2026-01-08T13:00:00+08:00")
+    shown = itp("protocol", "diff", *paths, "--subject", "ITP-001", "--json", **later).json
+    assert shown["standing"] == [
+        {"what": "state", "old": "Awaiting INF2", "new": "On hold: adverse-event"},
+        {
+            "what": "dose",
+            "old": "6.05e+09 cells (1e+08 per kg, 60.5 kg)",
+            "new": "1.21e+08 cells (2e+06 per kg, 60.5 kg)",
+        },
+        {"what": "flag adverse-event", "old": None, "new": "waits for a decision"},
+    ]
+    assert shown["today"] == "1"
+    table = itp("protocol", "diff", *paths, "--subject", "ITP-001", **later).out
+    assert "flag adverse-event  none" in table
+    assert "at once" in table
+    other_way = itp("protocol", "diff", *reversed(paths), "--subject", "ITP-001", **later).out
+    assert "Note: ITP-001 follows version 1, not 2." in other_way
