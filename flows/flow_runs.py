@@ -78,7 +78,7 @@ class FlowRuns:
         secret = os.environ.get("PREFECT_API_AUTH_STRING")
         user, _, password = (secret or "").partition(":")
         auth = httpx.BasicAuth(user, password) if secret else None
-        self._seconds = seconds
+        self._api, self._seconds = api, seconds
         self._http = httpx.Client(base_url=api, timeout=seconds, auth=auth, trust_env=False)
 
     def close(self) -> None:

@@ -3,7 +3,8 @@
 Never inside a door's answer or a wake: the service's round calls `publish` between them. What is behind is
 read from the study's database, so whatever moved a subject (a wake, a door, a repair) is shown, several
 moves at once are shown once, and what Prefect missed while it was down follows. A change costs one subject's
-page; the board is made anew from all cards at most once per `BOARD_SECONDS`.
+page and card; the board is made anew from the cards, which are held in memory, at most once per
+`BOARD_SECONDS`, and everybody's lanes are drawn anew at most once per `LANES_SECONDS`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from flows.flow_runs import JOURNEY, Deployment, PrefectSilent
 from flows.runtime import Runtime
 from flows.showcase import Showcase, refresh_on_trouble
 from tasks.board import drawings, links, reading
-from tasks.board.cards import Card, Story, card, progress
+from tasks.board.cards import Card, Story, card, looks_alike, progress
 from tasks.board.happenings import Happening, happenings, standing
+from tasks.board.overview import Board
 from tasks.board.reading import Kept
 from tasks.board.study_page import study_page
 from tasks.board.subject_page import subject_page
@@ -31,6 +33,8 @@ from tasks.queries import subject
 STUDY_BOARD = "study-board"
 ABOUT_BOARD = "Who needs what today, and how the study does."
 BOARD_SECONDS = 30.0
+# The drawing of all lanes is the one part that costs more the more subjects there are.
+LANES_SECONDS = 300.0
 AT_ONCE = 5
 # How long a subject is left alone that could not be shown, so that it does not keep the others waiting.
 REST_SECONDS = 300.0
@@ -52,6 +56,8 @@ class Publisher:
     _board_behind: bool = True
     _board_of: date | None = None
     _journeys_flow: str | None = None
+    _cards: dict[str, Card] | None = None
+    _lanes: tuple[date, float, str] | None = None
 
     def publish(self) -> int:
         """Show up to `AT_ONCE` subjects that are behind, then the board when it is time.
@@ -101,21 +107,34 @@ class Publisher:
         self._show_pages(story, before, drawing, row.flow_run_id)
         shown = self._show_tags(story, before, row.flow_run_id)
         told = self._tell(story, before, row.flow_run_id, now)
-        reading.keep(store, story, drawing, {"shown_tags": shown, **told}, now)
+        made = reading.keep(store, story, drawing, {"shown_tags": shown, **told}, now)
+        if self._cards is not None:
+            self._cards[code] = made
 
     def show_board(self, now: datetime) -> None:
         """Show the board of all cards, and the work lists around its date."""
         store = self.study.store
         began = time.monotonic()
-        cards = reading.all_cards(store)
+        if self._cards is None:
+            self._cards = {each["code"]: each for each in reading.all_cards(store)}
+        cards = [self._cards[code] for code in sorted(self._cards)]
         board = reading.study_board(store, self.study.protocol, cards, now)
-        drawing = drawings.inline(drawings.swimmer(cards, board.today)) if cards else None
-        page = study_page(reading.drawn(board, drawing, self._journeys()))
+        page = study_page(reading.drawn(board, self._lanes_of(board), self._journeys()))
         self._show(links.BOARD, "markdown", page, ABOUT_BOARD, None)
         if self._board_of != board.today:
             for each in links.WORK_LISTS:
                 self.prefect.save_search(each.search(board.today, self._journeys()))
         self._board_at, self._board_behind, self._board_of = began, False, board.today
+
+    def _lanes_of(self, board: Board) -> str | None:
+        """Everybody's lanes as they are now, or as they were a few minutes ago."""
+        if not board.cards:
+            return None
+        made = self._lanes
+        if made is None or made[0] != board.today or time.monotonic() - made[1] >= LANES_SECONDS:
+            drawing = drawings.inline(drawings.swimmer(board.cards, board.today))
+            self._lanes = made = (board.today, time.monotonic(), drawing)
+        return made[2]
 
     def begin(self, board_flow: Deployment | None) -> None:
         """Prefect has been found: offer the example automation; show everything to one that was emptied."""
@@ -126,7 +145,8 @@ class Publisher:
             reading.forget_shown(self.study.store)
         self._lead_to_board()
         self._board_at, self._board_behind, self._board_of = float("-inf"), True, None
-        self._journeys_flow = None
+        self._journeys_flow, self._cards, self._lanes = None, None, None
+        reading.forget_old_forms(self.study.store)
 
     def _lead_to_board(self) -> None:
         """Prefect's menu does not lead to artifacts: the descriptions of the deployments do."""
@@ -149,8 +169,8 @@ class Publisher:
         return self.study.protocol.site("default").date_of(now)
 
     def _drawing(self, story: Story, before: Kept | None) -> str:
-        """The drawing changes with the log alone: a wake that records nothing costs none."""
-        if before is not None and before.seq == story.seq and before.drawing:
+        """A wake that changes nothing on the drawing costs none."""
+        if before is not None and before.drawing and looks_alike(before.body, card(story)):
             return before.drawing
         return drawings.inline(drawings.timeline(story))
 
@@ -165,9 +185,23 @@ class Publisher:
             pages.decide(code) if pages else None,
         )
         self._show(links.plan_key(code), "markdown", page, f"{code}: {story.decision.state}", run)
+        self._lead_from_run(code, run)
         reached = progress(story)
         if before is None or before.body["progress"] != reached or self._lost(links.progress_key(code)):
             self._show(links.progress_key(code), "progress", reached, f"Visits of {code} settled", run)
+
+    def _lead_from_run(self, code: str, run: str | None) -> None:
+        """A flow run that waits shows none of its artifacts, but its log: two lines there lead to them."""
+        store = self.study.store
+        plan, board = (reading.artifact_id(store, each) for each in (links.plan_key(code), links.BOARD))
+        led = f"{run}:{plan}"
+        if run is None or plan is None or reading.artifact_id(store, links.key("log", code)) == led:
+            return
+        lines = [f"Plan of {code}, and who must do what: {self.prefect.page(links.artifact(plan))}"]
+        if board:
+            lines.append(f"All subjects, on the study's board: {self.prefect.page(links.artifact(board))}")
+        self.prefect.log(run, lines, self.study.clock.wall(self.study.clock.now()))
+        reading.remember_artifact(store, links.key("log", code), led)
 
     def _lost(self, key: str) -> bool:
         return reading.artifact_id(self.study.store, key) is None

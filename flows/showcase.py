@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -38,6 +40,15 @@ class Showcase(FlowRuns):
     def has_artifact(self, artifact: str) -> bool:
         """Whether Prefect still has an artifact."""
         return self._call("GET", f"/artifacts/{artifact}", absent_is_none=True) is not None
+
+    def page(self, path: str) -> str:
+        """The whole address of a page of the UI."""
+        return f"{os.environ.get('PREFECT_UI_URL') or self._api.removesuffix('/api')}{path}"
+
+    def log(self, run: str, lines: Iterable[str], at: datetime) -> None:
+        """Add lines to a flow run's log, where addresses become links."""
+        common = {"name": "itp", "level": logging.INFO, "timestamp": at.isoformat(), "flow_run_id": run}
+        self._call("POST", "/logs/", [common | {"message": line} for line in lines])
 
     def tag_if_there(self, run: str, tags: Sequence[str]) -> None:
         """Replace a run's tags; one that is missing gets its own when the repair creates it."""

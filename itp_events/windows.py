@@ -251,10 +251,11 @@ def _ladder(planned: PlannedVisit, given: _Circumstances) -> Climb:
     known_on = site.date_of(planned.anchor.known_at) if planned.anchor.known_at else planned.closes
     base = max(planned.closes, known_on)
     holds = given.holds if planned.visit.epoch == "treatment" else ()
-    return climb(given.protocol, site, base, _acknowledged(planned.code, given.subject), holds)
+    return climb(given.protocol, site, base, acknowledged(planned.code, given.subject), holds)
 
 
-def _acknowledged(code: str, subject: Subject) -> list[Acknowledgement]:
+def acknowledged(code: str, subject: Subject) -> list[Acknowledgement]:
+    """Who has taken care of a visit so far, and until when."""
     site = subject.site
     return [
         Acknowledgement(event.time, data.until or site.workdays.next(site.date_of(event.time)))

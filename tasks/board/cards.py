@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,18 +12,25 @@ from itp_events.decisions import Decision
 from itp_events.document import instant
 from itp_events.events import AdverseEvent
 from itp_events.view import View
-from itp_events.windows import PlannedVisit
+from itp_events.windows import PlannedVisit, acknowledged
 from tasks.queries import AttemptRow, NoticeRow
 
 Card = dict[str, Any]
-# A notice whose hand-over failed so often in a row is shown as undelivered.
+# What a card holds, counted up whenever that changes: an older one that is still kept is made anew.
+FORM = 2
+# A notice that one of its recipients did not get in so many sends is shown as undelivered.
 FAILURES_SHOWN = 3
 
 
 class VisitLine(TypedDict):
-    """A visit on a card; dates are local dates of the site, as YYYY-MM-DD."""
+    """A visit on a card; dates are local dates of the site, as YYYY-MM-DD.
+
+    `held`: it must not be done before the investigator has decided. `answered`: until when somebody said that
+    it is being taken care of, once it is overdue.
+    """
 
     code: str
+    label: str
     target: str
     opens: str
     closes: str
@@ -34,6 +42,8 @@ class VisitLine(TypedDict):
     deviation: int | None
     off_target: int | None
     rung: str | None
+    held: bool
+    answered: str | None
 
 
 @dataclass(frozen=True)
@@ -61,17 +71,20 @@ class Story:
         return [each for each in self.attempts if each.notice == notice.key]
 
     def failures(self, notice: NoticeRow) -> int:
-        """How many sends of a notice failed, none having arrived yet."""
-        tries = self.tries(notice)
-        return (
-            0 if any(each.outcome == "sent" for each in tries) else sum(t.outcome == "failed" for t in tries)
-        )
+        """How many sends of a notice to one recipient, whom it has not reached, did not succeed: the most."""
+        missed: Counter[str] = Counter()
+        for each in self.tries(notice):
+            if each.status in ("pending", "sending") and each.outcome in ("failed", "unknown"):
+                missed[each.recipient] += 1
+        return max(missed.values(), default=0)
 
 
 def card(story: Story) -> Card:
     """The card of a subject."""
     seen, decision = story.seen, story.decision
     return {
+        "form": FORM,
+        "seq": story.seq,
         "code": story.code,
         "site": seen.subject.enrolled.site,
         "zone": seen.subject.site.time_zone,
@@ -87,8 +100,22 @@ def card(story: Story) -> Card:
         "clocks": list(_clocks(story)),
         "undelivered": [_undelivered(story, each) for each in story.notices if _is_undelivered(story, each)],
         "progress": progress(story),
-        "open": any(each.status == "queued" for each in story.notices),
+        "handed": sum(each.handed_at is not None for each in story.notices),
+        **_on_its_way(story),
     }
+
+
+def _on_its_way(story: Story) -> dict[str, int]:
+    """How many notices have not reached everybody, and how many of their sends have ended."""
+    queued = {each.key for each in story.notices if each.status == "queued"}
+    ended = sum(each.outcome is not None for each in story.attempts if each.notice in queued)
+    return {"queued": len(queued), "sends": ended}
+
+
+def looks_alike(one: Card, other: Card) -> bool:
+    """Whether what is drawn of one card holds for another: nothing was recorded, passed or sent meanwhile."""
+    same = all(one.get(name) == other[name] for name in ("form", "seq", "state", "handed"))
+    return same and [each["status"] for each in one["visits"]] == [each["status"] for each in other["visits"]]
 
 
 def progress(story: Story) -> float:
@@ -103,6 +130,7 @@ def _visit(story: Story, planned: PlannedVisit) -> VisitLine:
     on = planned.on
     return {
         "code": planned.code,
+        "label": planned.visit.label,
         "target": planned.target.isoformat(),
         "opens": planned.opens.isoformat(),
         "closes": planned.closes.isoformat(),
@@ -114,7 +142,22 @@ def _visit(story: Story, planned: PlannedVisit) -> VisitLine:
         "deviation": planned.deviation_days,
         "off_target": (on - planned.target).days if on else None,
         "rung": _rung(story, planned),
+        "held": is_held(story.seen, planned),
+        "answered": _answered(story.seen, planned),
     }
+
+
+def is_held(seen: View, planned: PlannedVisit) -> bool:
+    """Whether a visit waits for the investigator's decision: an infusion does, follow-up goes on."""
+    return seen.on_hold and planned.outcome is None and planned.visit.epoch == "treatment"
+
+
+def _answered(seen: View, planned: PlannedVisit) -> str | None:
+    """Until when somebody takes care, or took care, of an overdue visit; None when nobody ever did."""
+    if planned.status(seen.today) != "overdue":
+        return None
+    days = [each.until for each in acknowledged(planned.code, seen.subject)]
+    return max(days).isoformat() if days else None
 
 
 def _rung(story: Story, planned: PlannedVisit) -> str | None:

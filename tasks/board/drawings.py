@@ -12,22 +12,24 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from itp_events.explain import day
 from itp_events.response import COMPLETE_FROM, RESPONSE_FROM, responses
 from tasks.board.cards import Card, Story
+from tasks.board.figures import PHASES
+from tasks.board.words import on
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999", "#9CCBE8"
+LIGHT = "#E5E5E5"
 WINDOWS = {
-    "upcoming": SKY,
-    "open": GREEN,
-    "overdue": RED,
-    "completed": SKY,
-    "missed": GREY,
-    "cancelled": "#E5E5E5",
+    "upcoming": (SKY, "window"),
+    "completed": (SKY, "window"),
+    "open": (GREEN, "window open"),
+    "overdue": (RED, "window closed, overdue"),
+    "missed": (GREY, "window of a missed visit"),
+    "cancelled": (LIGHT, "cancelled"),
 }
 MARKS = {
     "done": ("o", GREEN, "done in window"),
@@ -35,6 +37,8 @@ MARKS = {
     "missed": ("X", RED, "missed"),
     "booked": ("^", BLUE, "booked"),
 }
+# Shapes as well as colours: a print in grey tells them apart.
+NOTICES = {"reminder": ("|", BLUE), "escalation": ("^", ORANGE), "alert": ("x", RED)}
 AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab")
 STATUS_COLOURS = {
     "on-treatment": BLUE,
@@ -50,13 +54,15 @@ TALLEST_INCHES = 14.0
 def timeline(story: Story) -> Figure:
     """A subject's windows, visits and notices, and below them the platelets when any were counted."""
     counts = [each for each in responses(story.seen) if each.platelets is not None]
-    figure = _figure(9.2, 6.4 if counts else 4.2)
+    figure = _figure(9.2, 7.4 if counts else 5.0)
     rows = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1]) if counts else [figure.subplots()]
     _windows(rows[0], story)
     if counts:
         _platelets(rows[1], story)
-    _dates(rows[-1])
-    figure.suptitle(f"{story.code}: {story.decision.state}, as of {day(story.seen.today)}", x=0.01, ha="left")
+    for axes in rows:
+        _dates(axes)
+        axes.tick_params(labelbottom=True)
+    figure.suptitle(f"{story.code}: {story.decision.state}, as of {on(story.seen.today)}", x=0.01, ha="left")
     return figure
 
 
@@ -65,7 +71,7 @@ def _figure(width: float, height: float) -> Figure:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    mpl.rcParams.update({"svg.hashsalt": "itp", "svg.fonttype": "none", "font.size": 9, "axes.titlesize": 10})
+    mpl.rcParams.update({"svg.hashsalt": "itp", "svg.fonttype": "none", "font.size": 10})
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
@@ -73,12 +79,17 @@ def _windows(axes: Axes, story: Story) -> None:
     seen = story.seen
     codes = [planned.code for planned in seen.visits]
     for row, planned in enumerate(seen.visits):
-        colour = WINDOWS[planned.status(seen.today)]
+        colour, label = WINDOWS[planned.status(seen.today)]
         width = (planned.closes - planned.opens).days + 1
-        axes.barh(row, width, left=_n(planned.opens), height=0.62, color=colour, align="center", zorder=2)
+        axes.barh(row, width, left=_n(planned.opens), height=0.62, color=colour, label=label, zorder=2)
         if planned.outcome != "cancelled":
             axes.plot(
-                [_n(planned.target) + 0.5] * 2, [row - 0.31, row + 0.31], color="black", lw=0.9, zorder=3
+                [_n(planned.target) + 0.5] * 2,
+                [row - 0.31, row + 0.31],
+                color="black",
+                lw=1.1,
+                zorder=3,
+                label="target",
             )
     for kind, points in _marks(story).items():
         shape, colour, label = MARKS[kind]
@@ -94,13 +105,12 @@ def _windows(axes: Axes, story: Story) -> None:
             linewidths=0.6,
         )
     _notices(axes, story, len(codes))
-    axes.axvline(_n(seen.today) + 0.5, color=RED, lw=1, ls="--", zorder=1)
+    _today(axes, seen.today)
     axes.set_yticks(range(len(codes) + len(AUDIENCES)), [*codes, *AUDIENCES])
     axes.set_ylim(len(codes) + len(AUDIENCES) - 0.4, -0.8)
     axes.axhline(len(codes) - 0.5, color=GREY, lw=0.6)
     _tidy(axes)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper right", fontsize=8, framealpha=1)
+    _legend(axes)
 
 
 def _marks(story: Story) -> dict[str, list[tuple[float, float]]]:
@@ -119,15 +129,15 @@ def _marks(story: Story) -> dict[str, list[tuple[float, float]]]:
 def _notices(axes: Axes, story: Story, below: int) -> None:
     """One tick for each notice that was handed over, in the row of those whom it was for."""
     site = story.seen.subject.site
-    colours = {"reminder": BLUE, "escalation": ORANGE, "alert": RED}
-    for kind, colour in colours.items():
+    for kind, (shape, colour) in NOTICES.items():
         points = [
             (_n(site.date_of(each.handed_at)) + 0.5, below + AUDIENCES.index(each.audience))
             for each in story.notices
             if each.kind == kind and each.handed_at and each.audience in AUDIENCES
         ]
         if points:
-            _scatter(axes, points, marker="|", c=colour, s=60, zorder=4, label=f"{kind} sent")
+            size = 60 if shape == "|" else 32
+            _scatter(axes, points, marker=shape, c=colour, s=size, zorder=4, label=f"{kind} sent")
 
 
 def _platelets(axes: Axes, story: Story) -> None:
@@ -139,13 +149,53 @@ def _platelets(axes: Axes, story: Story) -> None:
         mine = [(_n(each.on) + 0.5, number) for each, number in counts if each.grade == grade]
         if mine:
             _scatter(axes, mine, c=colour, marker=shapes[grade], s=36, zorder=3, label=grade)
-    for level in (RESPONSE_FROM, COMPLETE_FROM):
-        axes.axhline(level, color="black", lw=0.7, ls=":")
+    for level, word in ((RESPONSE_FROM, "response from"), (COMPLETE_FROM, "complete response from")):
+        axes.axhline(level, color="black", lw=0.8, ls=":")
+        axes.annotate(
+            f"{word} {level} ",
+            (1, level),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="bottom",
+            fontsize=8,
+        )
     axes.set_ylabel("platelets, 10⁹/L")
     axes.margins(y=0.12)
-    axes.set_ylim(bottom=0)
-    axes.legend(loc="upper right", fontsize=8, framealpha=1)
+    # The line of a complete response is always in sight.
+    axes.set_ylim(0, max(115.0, 1.12 * max(number for _, number in counts)))
+    _today(axes, story.seen.today, labelled=False)
     _tidy(axes)
+    _legend(axes)
+
+
+def _today(axes: Axes, today: date, *, labelled: bool = True) -> None:
+    axes.axvline(_n(today) + 0.5, color=RED, lw=1.2, ls="--", zorder=1)
+    if labelled:
+        axes.annotate(
+            "today",
+            (_n(today) + 0.5, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            color="#A34700",
+            fontsize=9,
+            va="top",
+        )
+
+
+def _legend(axes: Axes) -> None:
+    """Each label once, above the drawing, where it covers nothing."""
+    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    if found:
+        axes.legend(
+            list(found.values()),
+            list(found),
+            loc="lower left",
+            bbox_to_anchor=(0, 1.0),
+            ncols=5,
+            fontsize=9,
+            frameon=False,
+        )
 
 
 def swimmer(cards: Sequence[Card], today: date) -> Figure:
@@ -162,10 +212,10 @@ def swimmer(cards: Sequence[Card], today: date) -> Figure:
         lines = [[(_of(e["enrolled"]), row), (_end(e, today), row)] for row, e in mine]
         if lines:
             axes.add_collection(
-                LineCollection(lines, colors=colour, linewidths=thick, alpha=0.55, label=status)
+                LineCollection(lines, colors=colour, linewidths=thick, alpha=0.55, label=PHASES[status])
             )
     _lane_marks(axes, lanes, max(2.0, min(22.0, thick * 5)))
-    axes.axvline(_n(today) + 0.5, color=RED, lw=1, ls="--")
+    _today(axes, today, labelled=bool(lanes))
     _lanes(axes, lanes)
     _dates(axes)
     return figure
@@ -202,11 +252,11 @@ def _lane_mark(visit: dict[str, Any]) -> str | None:
 
 def _lanes(axes: Axes, lanes: Sequence[Card]) -> None:
     each = max(1, len(lanes) // 60)
-    axes.set_yticks(range(0, len(lanes), each), [lane["code"] for lane in lanes[::each]], fontsize=7)
+    axes.set_yticks(range(0, len(lanes), each), [lane["code"] for lane in lanes[::each]], fontsize=8)
     axes.set_ylim(len(lanes) - 0.3, -0.7)
     axes.autoscale(axis="x")
     _tidy(axes)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, fontsize=7, framealpha=1)
+    _legend(axes)
 
 
 def _end(card: Card, today: date) -> float:

@@ -54,7 +54,8 @@ def happenings(
             yield Happening(name, f"{event.source}:{event.id}", recorded_at, _details(event))
     for key, (name, details) in standing(card).items():
         if key not in told:
-            yield Happening(name, key, now, details)
+            # What comes back does so after something was recorded: Prefect drops an id that it knows.
+            yield Happening(name, f"{key}@{card['seq']}", now, details)
 
 
 def _name(event: Event) -> str | None:

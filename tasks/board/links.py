@@ -84,6 +84,6 @@ def flow_run(run: str) -> str:
 
 
 def happened(code: str | None = None) -> str:
-    """The event feed: the study's events, or one subject's."""
+    """The event feed of the past week, for which Prefect keeps events: the study's, or one subject's."""
     query = {"resource": f"itp.subject.{code}"} if code else {"events": "itp.*"}
-    return f"/events?{urlencode(query)}"
+    return f"/events?{urlencode(query | {'type': 'span', 'seconds': -7 * 86400})}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,15 +15,22 @@ from itp_events.events import Event
 from itp_events.protocol import Protocol
 from itp_events.subject import fold
 from tasks import log, outbox
-from tasks.board.cards import Card, Story, card
-from tasks.board.study_page import REPAIRS_SHOWN, Board
+from tasks.board.cards import FORM, Card, Story, card
+from tasks.board.figures import REPAIRS_SHOWN
+from tasks.board.overview import Board
 from tasks.queries import attempts_of, latest_repairs, notices_of, subject_in
-from tasks.schema import cards, events, screening_log, shown_artifacts, subjects
+from tasks.schema import (
+    attempts,
+    cards,
+    deliveries,
+    events,
+    notices,
+    screening_log,
+    shown_artifacts,
+    subjects,
+)
 from tasks.store import Store
 from tasks.watch import failing_channels
-
-# A subject with a notice on its way is looked at again this often, until it has arrived.
-LOOK_AGAIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +62,42 @@ def story(store: Store, protocol: Protocol, code: str, now: datetime) -> Story:
 
 
 def stale(store: Store, now: datetime, limit: int) -> list[str]:
-    """Subjects whose card is older than what was decided about them last, at most `limit`."""
+    """Subjects whose card is older than what holds for them at `now`, at most `limit`.
+
+    One that was decided about since; one whose time has come, whether the service woke it or not; one whose
+    notices moved on.
+    """
     behind = sa.or_(
         cards.c.subject.is_(None),
         cards.c.seq != subjects.c.seq,
         cards.c.advanced_at != subjects.c.advanced_at,
+        sa.and_(subjects.c.wake_at <= now, cards.c.made_at < subjects.c.wake_at),
+        sa.and_(cards.c.open, _moved_on()),
     )
-    on_its_way = sa.and_(cards.c.open, cards.c.made_at < now - LOOK_AGAIN)
     query = (
         sa.select(subjects.c.code)
         .select_from(subjects.outerjoin(cards, cards.c.subject == subjects.c.code))
-        .where(sa.or_(behind, on_its_way))
+        .where(behind)
         .order_by(subjects.c.advanced_at.desc())
         .limit(limit)
     )
     with store.reading() as connection:
         return list(connection.scalars(query))
+
+
+def _moved_on() -> sa.ColumnElement[bool]:
+    """Whether fewer notices are on their way than the card says, or more of their sends have ended.
+
+    Counted, not timed: what ended while the card was made may be committed after it.
+    """
+    queued = sa.and_(notices.c.subject == cards.c.subject, notices.c.status == "queued")
+    waiting = sa.select(sa.func.count()).select_from(notices).where(queued)
+    sends = notices.join(deliveries).join(attempts)
+    ended = sa.select(sa.func.count()).select_from(sends).where(queued, attempts.c.outcome.is_not(None))
+    return sa.or_(
+        cards.c.body["queued"].as_integer() != waiting.scalar_subquery(),
+        cards.c.body["sends"].as_integer() != ended.scalar_subquery(),
+    )
 
 
 def kept(store: Store, code: str) -> Kept | None:
@@ -89,25 +116,36 @@ def all_cards(store: Store) -> list[Card]:
 
 def fresh_cards(store: Store, protocol: Protocol, now: datetime) -> list[Card]:
     """Every subject's card as of `now`, made anew where it is behind; nothing is written."""
-    behind = {code: card(story(store, protocol, code, now)) for code in stale(store, now, 1_000_000)}
-    found = {each["code"]: each for each in all_cards(store)} | behind
+    found = {each["code"]: each for each in all_cards(store)}
+    behind = {
+        *stale(store, now, 1_000_000),
+        *(code for code, each in found.items() if not is_of_this_form(each)),
+    }
+    made = {code: card(story(store, protocol, code, now)) for code in sorted(behind)}
+    found |= made
     return [found[code] for code in sorted(found)]
 
 
-def keep(store: Store, told: Story, drawing: str | None, shown: Mapping[str, Any], now: datetime) -> None:
-    """Keep a subject's card, its drawing, and what Prefect has been shown and told of it by now."""
+def is_of_this_form(kept: Card) -> bool:
+    """Whether a card holds what this version of the service puts on one."""
+    return kept.get("form") == FORM
+
+
+def keep(store: Store, told: Story, drawing: str | None, shown: Mapping[str, Any], now: datetime) -> Card:
+    """Keep a subject's card, its drawing, and what Prefect has been shown and told of it by now; the card."""
     body = card(told)
     row = {
         "body": body,
         "seq": told.seq,
         "advanced_at": told.advanced_at,
         "made_at": now,
-        "open": body["open"],
+        "open": body["queued"] > 0,
         "drawing": drawing,
         **shown,
     }
     with store.writing() as connection:
         _upsert(connection, cards, cards.c.subject, told.code, row)
+    return body
 
 
 def artifact_id(store: Store, key: str) -> str | None:
@@ -131,10 +169,20 @@ def remember_artifact(store: Store, key: str, found: str) -> None:
 
 
 def forget_shown(store: Store) -> None:
-    """Prefect was emptied: every page is behind, and none has been made."""
+    """Prefect was emptied: every page is behind, none has been made, and nothing has been told."""
+    never = {"advanced_at": datetime.min.replace(tzinfo=UTC), "shown_tags": [], "told_seq": 0, "told": []}
     with store.writing() as connection:
         connection.execute(shown_artifacts.delete())
-        connection.execute(cards.update().values(advanced_at=datetime.min.replace(tzinfo=UTC), shown_tags=[]))
+        connection.execute(cards.update().values(**never))
+
+
+def forget_old_forms(store: Store) -> None:
+    """Cards that an earlier version of the service made are behind."""
+    old = [each["code"] for each in all_cards(store) if not is_of_this_form(each)]
+    with store.writing() as connection:
+        for code in old:
+            never = {"advanced_at": datetime.min.replace(tzinfo=UTC)}
+            connection.execute(cards.update().where(cards.c.subject == code).values(never))
 
 
 def drawn(board: Board, drawing: str | None, journeys: str | None) -> Board:

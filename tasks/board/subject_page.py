@@ -11,8 +11,9 @@ from itp_events.protocol import Site
 from itp_events.response import responses
 from itp_events.windows import PlannedVisit
 from tasks.board import links
-from tasks.board.cards import Story
+from tasks.board.cards import Story, is_held
 from tasks.board.markdown import counted, document, link, plain, table
+from tasks.board.words import ago, criterion, on, step
 from tasks.queries import NoticeRow
 
 ASSUMED = "†"
@@ -29,11 +30,11 @@ def subject_page(
     `decide` is the service's own page on which an investigator answers what waits for them.
     """
     seen, decision = story.seen, story.decision
-    head = f"site {plain(seen.subject.enrolled.site)} · enrolled {day(seen.subject.enrolled.on)}"
+    head = f"site {plain(seen.subject.enrolled.site)} · enrolled {on(seen.subject.enrolled.on)}"
     return document(
         [
             f"# {story.code}: {plain(decision.state)}",
-            f"**{plain(decision.message)}**",
+            f"**{plain(_headline(story))}**",
             " · ".join([head, *_links(story.code, board, run)]),
             "## Who must do what\n\n" + "\n".join(f"- {line}" for line in waiting(story)),
             link("Decide here, with an investigator's token", decide) if decide and _to_decide(story) else "",
@@ -47,6 +48,14 @@ def subject_page(
             _section("Sent, to whom, and whether it arrived", _notices(story)),
         ]
     )
+
+
+def _headline(story: Story) -> str:
+    """The state's message, which is the window alone for who waits for a visit, with the visit's name."""
+    seen, message = story.seen, story.decision.message
+    if seen.exit or seen.on_hold or seen.awaiting_disposition or seen.current is None:
+        return message
+    return f"{seen.current.visit.label}: window {message}"
 
 
 def _links(code: str, board: str | None, run: str | None) -> Iterator[str]:
@@ -69,12 +78,21 @@ def _section(title: str, body: str) -> str:
 def waiting(story: Story) -> Iterator[str]:
     """What waits for whom, the most urgent first; never empty."""
     seen = story.seen
-    lines = [*_overdue(story), *_decisions(story), *_clocks(story)]
+    lines = [*_clocks(story), *_decisions(story), *_overdue(story)]
     if seen.exit:
-        lines.append(f"nobody: {plain(seen.state)} on {day(seen.exit.on)}")
-    elif not seen.on_hold and (planned := seen.current) and planned.status(seen.today) != "overdue":
-        lines.append(_coming(story, planned))
+        lines.append(f"{'nobody else' if lines else 'nobody'}: {plain(seen.state)} on {on(seen.exit.on)}")
+    lines += [_coming(story, planned) for planned in seen.visits if _is_next(story, planned)]
     return iter(lines)
+
+
+def _is_next(story: Story, planned: PlannedVisit) -> bool:
+    """Whether a visit's window is open, or it is the next one."""
+    seen = story.seen
+    if seen.exit or planned.outcome or not planned.firm:
+        return False
+    first = next((each for each in seen.visits if each.outcome is None and each.firm), None)
+    status = planned.status(seen.today)
+    return status == "open" or (status == "upcoming" and planned is first)
 
 
 def _overdue(story: Story) -> Iterator[str]:
@@ -82,34 +100,44 @@ def _overdue(story: Story) -> Iterator[str]:
     for planned in seen.visits:
         if planned.status(seen.today) == "overdue":
             late = counted((seen.today - planned.closes).days, "day")
+            held = is_held(seen, planned)
             yield (
                 f"**coordinator**: {planned.code} is {late} overdue "
-                f"(window {days(planned.opens, planned.closes)}): do it, or declare it missed"
+                f"(window {days(planned.opens, planned.closes)}): "
+                + ("on hold until the investigator decides" if held else "do it, or declare it missed")
             )
 
 
 def _decisions(story: Story) -> Iterator[str]:
     seen = story.seen
     for flag in seen.open_flags:
-        waits = counted((seen.today - flag.on).days, "day")
-        yield f"**investigator**: decide on {flag.criterion}, flagged {day(flag.on)} ({waits} ago)"
+        waits = ago((seen.today - flag.on).days)
+        yield (
+            f"**investigator**: may the subject go on? Withdrawal criterion “{criterion(flag.criterion)}”, "
+            f"flagged {on(flag.on)} (waits {waits})"
+        )
     if seen.awaiting_disposition:
-        yield "**investigator**: choose a disposition"
+        yield f"**investigator**: choose a disposition, since {seen.visits[-1].code} will not be done"
 
 
 def _clocks(story: Story) -> Iterator[str]:
     hours = story.seen.protocol.alerts["sae"].clock_hours[-1]
     due = {duty.event: duty.due for duty in story.decision.duties if duty.step == f"sae-{hours}h"}
     for deadline in due.values():
-        yield f"**investigator**: submit the safety report by {at_site(story.seen.subject.site, deadline)}"
+        late = "; that time has **PASSED**" if deadline <= story.seen.now else ""
+        by = at_site(story.seen.subject.site, deadline)
+        yield f"**investigator**: submit the safety report by {by}{late}"
 
 
 def _coming(story: Story, planned: PlannedVisit) -> str:
+    if is_held(story.seen, planned):
+        return f"**coordinator**: {planned.code} must wait for that decision (target {on(planned.target)})"
     if planned.booked:
-        return f"**coordinator**: {planned.code} is booked for {day(planned.booked)}"
+        past = ": record it, or book anew" if planned.booked < story.seen.today else ""
+        return f"**coordinator**: {planned.code} is booked for {on(planned.booked)}{past}"
     suggested = story.seen.suggested(planned)
-    propose = f"; {day(suggested)} is a working day that suits" if suggested else ""
-    return f"**coordinator**: {planned.code}, window {days(planned.opens, planned.closes)}{propose}"
+    propose = f"; {on(suggested)} is a working day that suits" if suggested else ""
+    return f"**coordinator**: book {planned.code}, window {days(planned.opens, planned.closes)}{propose}"
 
 
 def _plan(story: Story) -> str:
@@ -141,7 +169,7 @@ def _why(planned: PlannedVisit) -> str:
 
 
 def _dated(value: date, source: str) -> str:
-    return day(value) + _mark(source)
+    return on(value) + _mark(source)
 
 
 def _short(value: date) -> str:
@@ -172,7 +200,7 @@ def _next(story: Story) -> str:
 
 
 def _duty(site: Site, duty: Duty) -> tuple[str, ...]:
-    return at_site(site, duty.due), duty.visit or "", f"{duty.kind} {duty.step}", duty.audience
+    return at_site(site, duty.due), duty.visit or "", step(duty.step), duty.audience
 
 
 def _responses(story: Story) -> str:
@@ -196,9 +224,9 @@ def _flags(story: Story) -> str:
     for flag in story.seen.flags:
         decided = getattr(flag.decision.data, "decision", "") if flag.decision else ""
         answer = (
-            f"{decided} on {day(story.seen.subject.happened(flag.decision))}" if flag.decision else "**open**"
+            f"{decided} on {on(story.seen.subject.happened(flag.decision))}" if flag.decision else "**open**"
         )
-        rows.append((flag.criterion, day(flag.on), answer))
+        rows.append((criterion(flag.criterion), on(flag.on), answer))
     return table(("Criterion", "Since", "Decision"), rows)
 
 
@@ -212,21 +240,27 @@ def _notices(story: Story) -> str:
 
 def _notice(story: Story, notice: NoticeRow) -> tuple[str, ...]:
     due = at_site(story.seen.subject.site, notice.due)
-    return due, notice.visit or "", f"{notice.kind} {notice.step}", notice.audience, _outcome(story, notice)
+    return due, notice.visit or "", step(notice.step), notice.audience, _outcome(story, notice)
 
 
 def _outcome(story: Story, notice: NoticeRow) -> str:
-    tries = story.tries(notice)
-    arrived = [each for each in tries if each.outcome == "sent" and each.ended_at]
-    repeated = ", possibly repeated" if any(each.repeated for each in tries) else ""
-    if arrived and arrived[-1].ended_at:
-        return f"arrived {at_site(story.seen.subject.site, arrived[-1].ended_at)}{repeated}"
-    if failures := story.failures(notice):
-        return f"**not delivered**, {counted(failures, 'attempt')} failed"
-    return f"{notice.status}: {plain(notice.reason)}" if notice.reason else notice.status
+    """Whether it arrived, at every recipient or at how many of those whom it was sent to."""
+    last = {each.recipient: each for each in story.tries(notice)}
+    arrived = [each.ended_at for each in last.values() if each.outcome == "sent" and each.ended_at]
+    repeated = ", possibly repeated" if any(each.repeated for each in last.values()) else ""
+    failures = story.failures(notice)
+    lost = f"**not delivered**, {counted(failures, 'send')} failed" if failures else ""
+    if arrived:
+        of = f" at {len(arrived)} of {len(last)}" if lost else ""
+        found = f"arrived{of} {at_site(story.seen.subject.site, max(arrived))}{repeated}"
+        return "; ".join(filter(None, [found, lost]))
+    if lost:
+        return lost
+    words = {"queued": "waits to be sent", "withdrawn": "not sent", "delivered": "no longer sent"}
+    return ": ".join(filter(None, [words[notice.status], plain(notice.reason or "")]))
 
 
 def at_site(site: Site, instant: datetime) -> str:
-    """An instant by the site's clocks, as `19 Jan 2026 09:00`."""
+    """An instant by the site's clocks, as `Mon 19 Jan 2026 09:00`."""
     local = instant.astimezone(site.zone)
-    return f"{day(local.date())} {local:%H:%M}"
+    return f"{on(local.date())} {local:%H:%M}"

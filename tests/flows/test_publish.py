@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
 from flows.publish import Publisher, publisher
 from flows.runtime import Runtime
+from itp_events.events import Event
 from itp_events.protocol_file import load_protocol
 from tasks.board import links, reading
 from tasks.channels import Channels
+from tasks.queries import remember_flow_run
 from tasks.store import Store
 from tests.support.prefect_server import PrefectServer
 from tests.support.study import Study
@@ -108,9 +112,69 @@ def test_the_board_links_to_the_plans_and_the_work_lists_are_saved_searches(show
     showing.publish()
     plan = reading.artifact_id(showing.study.store, "plan-itp-721")
     board = shown(showing, links.BOARD)["data"]
-    assert f"[ITP-721](/artifacts/artifact/{plan}) | INF2 |" in board
+    assert f"[ITP-721](/artifacts/artifact/{plan}) | INF2 · infusion 2 |" in board
     saved = {each["name"] for each in showing.prefect._call("POST", "/saved_searches/filter", {})}
     assert {"ITP: overdue", "ITP: on hold", "ITP: waiting for the investigator"} <= saved
+
+
+def test_the_log_of_a_subjects_flow_run_leads_to_its_plan(showing: Publisher) -> None:
+    enrol(showing, "ITP-741")
+    run = str(uuid4())
+    remember_flow_run(showing.study.store, "ITP-741", run)
+    showing.begin(None)
+    for at in (NOW, NOW + timedelta(days=2)):
+        showing.show_subject("ITP-741", at)
+    plan = reading.artifact_id(showing.study.store, "plan-itp-741")
+    query = {"logs": {"flow_run_id": {"any_": [run]}}}
+    lines = [each["message"] for each in showing.prefect._call("POST", "/logs/filter", query)]
+    ui = showing.study.prefect_api.removesuffix("/api")
+    assert [each for each in lines if f"{ui}/artifacts/artifact/{plan}" in each] == lines[:1]
+    assert len(lines) == 2
+
+
+def test_a_prefect_that_was_emptied_is_told_the_story_again(showing: Publisher) -> None:
+    enrol(showing, "ITP-751")
+    showing.begin(None)
+    showing.publish()
+    told = reading.kept(showing.study.store, "ITP-751")
+    assert told is not None
+    assert told.told_seq > 0
+    board = reading.artifact_id(showing.study.store, links.BOARD)
+    showing.prefect._call("DELETE", f"/artifacts/{board}")
+    showing.begin(None)
+    again = reading.kept(showing.study.store, "ITP-751")
+    assert again is not None
+    assert (again.told_seq, again.told) == (0, [])
+
+
+def test_the_board_costs_no_query_more_when_more_subjects_wait(showing: Publisher) -> None:
+    first, *_ = enrol(showing, "ITP-761", "ITP-762")
+    showing.begin(None)
+    showing.publish()
+    few = _queries(showing, first.done("INF2", "2026-01-12"))
+    others = [Study(code=f"ITP-77{number}") for number in range(9)]
+    for number, each in enumerate(others, 10):
+        each._stated = 100 * number
+        showing.study.record([each.enrol("2026-01-05")], NOW)
+    while showing.publish():
+        pass
+    assert _queries(showing, first.booked("INF3", "2026-01-26", at="2026-01-13")) == few
+
+
+def _queries(showing: Publisher, change: Event) -> int:
+    """How often the study's database is asked to show one change, the board included."""
+    showing.study.record([change], NOW)
+    asked: list[str] = []
+    engine = showing.study.store.engine
+    listener = lambda *given: asked.append(given[2])  # noqa: E731 - SQLAlchemy removes what it was given
+    sa.event.listen(engine, "before_cursor_execute", listener)
+    try:
+        showing._board_at = float("-inf")
+        showing.publish()
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", listener)
+    assert asked
+    return len(asked)
 
 
 def test_what_happened_is_told_once_with_the_subject_as_resource(showing: Publisher) -> None:

@@ -3,6 +3,7 @@
 import time
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
@@ -11,12 +12,16 @@ import pytest
 from itp_events.events import FACT_TYPES
 from itp_events.response import grade
 from tasks.board import drawings, links, reading
-from tasks.board.cards import Card, card
+from tasks.board.cards import Card, card, looks_alike
 from tasks.board.happenings import happenings, standing
 from tasks.board.markdown import plain, table, unlinked
-from tasks.board.study_page import Board, study_page
+from tasks.board.overview import Board
+from tasks.board.study_page import study_page
 from tasks.board.subject_page import subject_page
-from tests.support.study import Study
+from tasks.board.words import step
+from tasks.schema import cards
+from tests.support import Receiver
+from tests.support.study import INFUSIONS, Study
 from tests.tasks.desk import Desk
 
 NOW = datetime(2026, 2, 3, 2, tzinfo=UTC)
@@ -55,16 +60,16 @@ def test_a_subjects_page_says_first_who_must_do_what(desk: Desk, study: Study) -
 def test_a_subjects_page_has_the_plan_with_deviation_and_reason(desk: Desk, study: Study) -> None:
     overdue(desk, study)
     plan = section(page(desk), "Plan")
-    assert "| **INF2** | done | 12 Jan 2026 | 11 Jan to 13 Jan | 14 Jan | 1 day late |" in plan
+    assert "| **INF2** | done | Mon 12 Jan 2026 | 11 Jan to 13 Jan | 14 Jan | 1 day late |" in plan
     assert "2 weeks after INF2 (14 Jan)" in plan
     assert "12 months after INF5 (if " in plan
 
 
 def test_a_subjects_page_says_what_was_sent_to_whom_and_whether_it_arrived(desk: Desk, study: Study) -> None:
     overdue(desk, study)
-    assert "| INF3 | escalation rung-1 | coordinator | queued |" in page(desk)
+    assert "| INF3 | escalation, step 1 | coordinator | waits to be sent |" in page(desk)
     desk.hand_over(NOW)
-    assert "| INF3 | escalation rung-1 | coordinator | arrived 3 Feb 2026 10:00 |" in page(desk)
+    assert "| INF3 | escalation, step 1 | coordinator | arrived Tue 3 Feb 2026 10:00 |" in page(desk)
 
 
 def test_a_subjects_page_grades_the_platelets_of_each_visit(desk: Desk, study: Study) -> None:
@@ -113,17 +118,21 @@ def test_the_board_lists_the_overdue_the_longest_first_with_a_link_to_the_plan(
     second = deepcopy(first) | {"code": "ITP-002"}
     late = next(visit for visit in second["visits"] if visit["code"] == "INF3")
     late["closes"] = "2026-01-20"
-    found = section(study_page(board_of([first, second], **{"plan-itp-001": "a1"})), "Overdue visits")
+    found = section(
+        study_page(board_of([first, second], **{"plan-itp-001": "a1"})), "Coordinator: overdue visits"
+    )
     assert found.index("ITP-002") < found.index("ITP-001")
-    assert "| [ITP-001](/artifacts/artifact/a1) | INF3 | **3 days** |" in found
+    assert "| [ITP-001](/artifacts/artifact/a1) | INF3 · infusion 3 | **3 days** | Sat 31 Jan |" in found
 
 
 def test_the_board_tells_what_waits_for_the_investigator_and_until_when(desk: Desk, study: Study) -> None:
     desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
     desk.take(study.adverse_event("2026-02-03", at="2026-02-03 09:00", serious=True, related=True))
     found = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
-    assert "| ITP-001 | decide on adverse-event | 3 Feb 2026 | 0 days |" in found
-    assert "| ITP-001 | AE-1 | 4 Feb 2026 09:00 |" in section(found, "Safety reports to submit")
+    assert "| ITP-001 | adverse event: may the subject go on? | Tue 3 Feb | since today |" in found
+    assert "| ITP-001 | serious adverse event AE-1 | Wed 4 Feb 09:00 |" in section(
+        found, "Investigator: safety reports to submit"
+    )
 
 
 def test_a_visit_whose_target_has_passed_stays_under_today_until_its_window_closes(
@@ -131,12 +140,14 @@ def test_a_visit_whose_target_has_passed_stays_under_today_until_its_window_clos
 ) -> None:
     desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
     found = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
-    assert "| 2 Feb 2026 | ITP-001 | INF1 | target passed | 2 to 9 Feb 2026 |" in section(found, "Today")
+    assert "| ITP-001 | INF1 · infusion 1 | target was Mon 2 Feb, nothing recorded | Mon 9 Feb |" in section(
+        found, "Coordinator: visits today"
+    )
 
 
 def test_the_board_says_how_many_visits_were_in_their_window(desk: Desk, study: Study) -> None:
     found = section(study_page(board_of([overdue(desk, study)])), "Adherence")
-    assert "| **all** | 2 | 1 (50%) | 0 | +1 d | +1 d |" in found
+    assert "| **all** | 2 | 1 (50%) | 0 | +1 d | 1 d |" in found
 
 
 def test_the_board_of_2000_subjects_is_made_in_2_seconds_and_fits_prefect(desk: Desk, study: Study) -> None:
@@ -148,7 +159,80 @@ def test_the_board_of_2000_subjects_is_made_in_2_seconds_and_fits_prefect(desk: 
     found = study_page(reading.drawn(board, drawings.inline(drawings.swimmer(cards, board.today)), None))
     assert time.process_time() - began < 2
     assert len(found) < 500_000
-    assert "and 1940 more" in found
+    assert "and 1960 more" in found
+
+
+def test_a_notice_that_reached_one_of_two_people_is_not_shown_as_arrived(
+    desk: Desk, study: Study, receiver: Receiver, tmp_path: Path
+) -> None:
+    lines = (f"coordinator={receiver.apprise_url('crc')}", "coordinator=json://127.0.0.1:9/")
+    desk.configure(tmp_path / "apprise.txt", *lines)
+    overdue(desk, study)
+    for wait in range(3):
+        desk.hand_over(NOW + timedelta(minutes=10 * wait))
+    story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
+    (lost,) = [each for each in card(story)["undelivered"] if each["step"] == "rung-1"]
+    assert lost["failures"] == 3
+    shown = subject_page(story, None, None, None)
+    assert "arrived at 1 of 2 Tue 3 Feb 2026 10:00; **not delivered**, 3 sends failed" in shown
+    assert "Operations: notices that did not arrive" in study_page(board_of([card(story)]))
+
+
+def test_a_hold_keeps_infusions_back_and_no_follow_up(desk: Desk, study: Study) -> None:
+    study.enrol("2025-10-20", consent_on="2025-10-18")
+    study.on_target(*INFUSIONS, "FU-D14", "FU-M1")
+    study.medication("rescue", "2026-02-03", at="2026-02-03 09:00")
+    desk.take(*(each for each in study.log if not each.own), now=NOW)
+    held = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+    assert "on-hold" in held["tags"]
+    ahead = section(study_page(board_of([held])), "Coordinator: the next 14 days")
+    assert "| Sun 8 Feb | ITP-001 | FU-M2 · follow-up month 2 | not booked yet |" in ahead
+
+
+def test_a_held_infusion_is_shown_as_not_to_be_given(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
+    desk.take(study.medication("rescue", "2026-02-03", at="2026-02-03 09:00"))
+    story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
+    found = section(study_page(board_of([card(story)])), "Coordinator: visits today")
+    assert "| ITP-001 | INF1 · infusion 1 | on hold: not before the decision |" in found
+    assert "INF1 must wait for that decision" in section(page(desk), "Who must do what")
+
+
+def test_somebody_who_takes_care_of_an_overdue_visit_is_shown_until_their_day(
+    desk: Desk, study: Study
+) -> None:
+    overdue(desk, study)
+    desk.take(study.acknowledged("INF3", until="2026-02-06", at="2026-02-03 09:30"))
+    found = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    assert "; somebody takes care of it until Fri 6 Feb |" in section(found, "Coordinator: overdue visits")
+
+
+def test_the_site_is_named_where_there_are_several(desk: Desk, study: Study) -> None:
+    one = overdue(desk, study)
+    two = deepcopy(one) | {"code": "ITP-002", "site": "02"}
+    assert "| Subject | Site | Visit |" in study_page(board_of([one, two]))
+    assert "| Subject | Visit |" in study_page(board_of([one]))
+
+
+def test_a_board_of_nobody_says_so() -> None:
+    found = study_page(board_of([]))
+    assert "nobody is enrolled yet · nothing is late, nothing waits" in found
+    assert "Enrolment, by phase" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("T-1d", "reminder 1 day before"),
+        ("T-14d", "reminder 14 days before"),
+        ("rung-2", "escalation, step 2"),
+        ("sae-20h", "safety report: 20 h have passed"),
+        ("decision-11", "decision asked for, time 11"),
+        ("treatment-stopped", "treatment stopped"),
+    ],
+)
+def test_a_step_is_written_in_words(name: str, words: str) -> None:
+    assert step(name) == words
 
 
 # Kept up to date cheaply
@@ -165,8 +249,47 @@ def test_only_the_subject_that_moved_is_behind(desk: Desk, study: Study) -> None
     assert reading.stale(desk.store, NOW, 10) == []
     desk.take(other.booked("INF1", "2026-01-07", at="2026-01-06"))
     assert reading.stale(desk.store, NOW, 10) == ["ITP-002"]
-    later = NOW + reading.LOOK_AGAIN + timedelta(seconds=1)
-    assert "ITP-001" in reading.stale(desk.store, later, 10), "its notices have not arrived yet"
+    desk.hand_over(NOW)
+    assert "ITP-001" in reading.stale(desk.store, NOW, 10), "its notices have arrived"
+
+
+def kept_as_of(desk: Desk, now: datetime) -> None:
+    for code in reading.stale(desk.store, now, 10):
+        shown = {"shown_tags": [], "told_seq": 0, "told": []}
+        reading.keep(desk.store, reading.story(desk.store, desk.protocol, code, now), None, shown, now)
+
+
+def test_a_window_that_closed_while_the_service_was_down_is_overdue_on_the_board(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol("2026-01-05"), study.done("INF1", "2026-01-05"))
+    kept_as_of(desk, study.instant("2026-01-06"))
+    (made,) = reading.fresh_cards(desk.store, desk.protocol, NOW)
+    assert made["state"] == "INF3 overdue", "INF2 was missed on the day before"
+    kept_as_of(desk, NOW)
+    assert reading.stale(desk.store, NOW, 10) == [], "made once for this wake, however long it takes to come"
+
+
+def test_a_notice_on_its_way_is_looked_at_again_only_when_something_became_of_it(
+    desk: Desk, study: Study, tmp_path: Path
+) -> None:
+    desk.configure(tmp_path / "apprise.txt", "coordinator=json://127.0.0.1:9/")
+    overdue(desk, study)
+    kept_as_of(desk, NOW)
+    later = NOW + timedelta(minutes=10)
+    assert reading.stale(desk.store, later, 10) == []
+    desk.hand_over(later)
+    assert reading.stale(desk.store, later, 10) == ["ITP-001"], "a send failed"
+
+
+def test_a_card_that_an_older_version_made_is_made_anew(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    kept_as_of(desk, NOW)
+    with desk.store.writing() as connection:
+        connection.execute(cards.update().values(body={"code": "ITP-001"}))
+    assert reading.fresh_cards(desk.store, desk.protocol, NOW)[0]["state"] == "INF3 overdue"
+    reading.forget_old_forms(desk.store)
+    assert reading.stale(desk.store, NOW, 10) == ["ITP-001"]
 
 
 def test_prefect_emptied_is_shown_everything_again(desk: Desk, study: Study) -> None:
@@ -179,6 +302,19 @@ def test_prefect_emptied_is_shown_everything_again(desk: Desk, study: Study) -> 
     assert reading.stale(desk.store, NOW, 10) == ["ITP-001"]
 
 
+def test_a_drawing_is_made_anew_when_a_window_closes_though_nothing_is_recorded(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol("2026-01-05"), study.done("INF1", "2026-01-05"))
+    open_, still, closed = (
+        card(reading.story(desk.store, desk.protocol, "ITP-001", study.instant(at)))
+        for at in ("2026-01-12 10:00", "2026-01-12 11:00", "2026-01-14")
+    )
+    assert open_["seq"] == closed["seq"]
+    assert looks_alike(open_, still)
+    assert not looks_alike(open_, closed)
+
+
 # Events
 
 
@@ -187,6 +323,8 @@ def test_an_overdue_visit_is_told_once_and_again_only_when_it_comes_back(desk: D
     (told,) = happenings(made, [], [], NOW)
     assert (told.name, told.details["visit"]) == ("itp.visit.overdue", "INF3")
     assert list(happenings(made, list(standing(made)), [], NOW)) == []
+    (again,) = happenings(made | {"seq": made["seq"] + 2}, [], [], NOW)
+    assert again.id != told.id, "Prefect would drop what it knows already"
 
 
 def test_the_story_is_told_under_names_that_no_door_listens_to(desk: Desk, study: Study) -> None:

@@ -1,0 +1,84 @@
+"""How the study does: enrolment by phase, adherence to the windows, what the service repaired."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median
+
+from tasks.board.cards import VisitLine
+from tasks.board.markdown import counted, document, plain, table
+from tasks.board.overview import Board, at
+
+REPAIRS_SHOWN = 10
+PHASES = {
+    "on-treatment": "on treatment",
+    "in-follow-up": "in follow-up",
+    "on-hold": "on hold",
+    "completed": "completed",
+    "withdrawn": "withdrawn",
+}
+
+
+def phases(board: Board) -> str:
+    """How many subjects are in each phase, by site, and how many enrolments were refused."""
+    refused = f"{counted(board.refused, 'enrolment')} refused (screening log)." if board.refused else ""
+    if not board.cards:
+        return refused
+    sites = sorted({card["site"] for card in board.cards})
+    counts = Counter((card["site"], card["status"]) for card in board.cards)
+    rows = [
+        (
+            label,
+            *(str(counts[site, status]) for site in sites),
+            str(sum(counts[site, status] for site in sites)),
+        )
+        for status, label in PHASES.items()
+    ]
+    return document(
+        [table(("Phase", *(f"site {plain(site)}" for site in sites), "All"), rows), refused]
+    ).strip()
+
+
+def adherence(board: Board) -> str:
+    """Of each visit: how often it was done, how often in its window, and how far from its target."""
+    lines: dict[str, list[VisitLine]] = {}
+    for card in board.cards:
+        for visit in card["visits"]:
+            if visit["on"] or visit["status"] == "missed":
+                lines.setdefault(visit["code"], []).append(visit)
+    if not lines:
+        return ""
+    order = {visit["code"]: place for card in board.cards for place, visit in enumerate(card["visits"])}
+    rows = [_adhered(code, lines[code]) for code in sorted(lines, key=order.__getitem__)]
+    everything = _adhered("**all**", [visit for found in lines.values() for visit in found])
+    columns = ("Visit", "Done", "In window", "Missed", "Median from target", "Outside by (median)")
+    return table(columns, [*rows, everything])
+
+
+def _adhered(name: str, found: Sequence[VisitLine]) -> tuple[str, ...]:
+    done = [each for each in found if each["on"]]
+    inside = sum(each["deviation"] == 0 for each in done)
+    # By how much, early or late: a day early and a day late do not make none.
+    outside = [abs(each["deviation"]) for each in done if each["deviation"]]
+    return (
+        name,
+        str(len(done)),
+        # Rounded down: 100% are all of them.
+        f"{inside} ({100 * inside // len(done)}%)" if done else "",
+        str(len(found) - len(done)),
+        _days(median([each["off_target"] or 0 for each in done])) if done else "",
+        f"{median(outside):g} d" if outside else "",
+    )
+
+
+def _days(value: float) -> str:
+    return f"{value:+g} d" if value else "0 d"
+
+
+def repairs(board: Board) -> str:
+    """What the service mended by itself, the latest first."""
+    rows = [
+        (at(board, each.at), each.subject or "", plain(each.what)) for each in board.repairs[:REPAIRS_SHOWN]
+    ]
+    return table(("When", "Subject", "What"), rows)

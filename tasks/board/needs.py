@@ -1,0 +1,195 @@
+"""Who needs what: the board's lists, the most urgent first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+from itp_events.explain import days
+from tasks.board.cards import Card, VisitLine
+from tasks.board.markdown import counted, plain
+from tasks.board.overview import ROWS_SHOWN, Board, age, at, on_day, rows
+from tasks.board.words import ago, criterion, step
+
+AHEAD_DAYS = 14
+
+
+def investigator(board: Board) -> str:
+    """The decisions that wait for the investigator, the longest waiting first."""
+    flags = [
+        (each["since"], card["code"], card, f"{criterion(each['criterion'])}: may the subject go on?")
+        for card in board.cards
+        for each in card["flags"]
+    ]
+    last = [
+        (card["visits"][-1]["closes"], card["code"], card, "disposition: how did the subject end the study?")
+        for card in board.cards
+        if card["disposition"]
+    ]
+    found = sorted(flags + last, key=lambda row: (row[0], row[1], row[3]))
+    lines = [
+        (board.subject(card), *board.site(card), what, on_day(board, since), ago(age(board, since)))
+        for since, _, card, what in found[:ROWS_SHOWN]
+    ]
+    columns = ("Subject", *board.site_column, "To decide", "Since", "Waits")
+    return rows(board, columns, lines, len(found), "waiting for the investigator")
+
+
+def clocks(board: Board) -> str:
+    """The safety reports still to be submitted, the soonest first."""
+    found = sorted(
+        (
+            (each["deadline"], card["code"], card, each["what"])
+            for card in board.cards
+            for each in card["clocks"]
+        ),
+        key=lambda row: (row[0], row[1], row[3]),
+    )
+    lines = [
+        (board.subject(card), *board.site(card), _event(what), _deadline(board, deadline))
+        for deadline, _, card, what in found[:ROWS_SHOWN]
+    ]
+    return rows(board, ("Subject", *board.site_column, "Event", "Submit by"), lines, len(found))
+
+
+def _event(what: str) -> str:
+    return what if what == "pregnancy" else f"serious adverse event {plain(what)}"
+
+
+def _deadline(board: Board, deadline: str) -> str:
+    instant = datetime.fromisoformat(deadline)
+    return f"{'**PASSED** ' if instant <= board.now else ''}{at(board, instant)}"
+
+
+def overdue(board: Board) -> str:
+    """The visits whose window closed with nothing recorded, the longest overdue first."""
+    found = sorted(board.visits("overdue"), key=lambda pair: (pair[1]["closes"], pair[0]["code"]))
+    lines = [
+        (
+            board.subject(card),
+            *board.site(card),
+            _named(visit),
+            f"**{counted(age(board, visit['closes']), 'day')}**",
+            on_day(board, visit["closes"]),
+            _escalated(board, visit),
+        )
+        for card, visit in found[:ROWS_SHOWN]
+    ]
+    columns = ("Subject", *board.site_column, "Visit", "Overdue", "Window closed", "Escalated to")
+    return rows(board, columns, lines, len(found), "overdue") or "None."
+
+
+def _named(visit: VisitLine) -> str:
+    return f"{visit['code']} · {visit['label'].lower()}"
+
+
+def _escalated(board: Board, visit: VisitLine) -> str:
+    said = [visit["rung"] or "nobody yet"]
+    if visit["booked"] and visit["day"] >= board.today.isoformat():
+        said.append(f"booked for {on_day(board, visit['day'])}")
+    if visit["held"]:
+        said.append("on hold until the investigator decides")
+    elif visit["answered"] and visit["answered"] > board.today.isoformat():
+        said.append(f"somebody takes care of it until {on_day(board, visit['answered'])}")
+    return "; ".join(said)
+
+
+def _window(visit: VisitLine) -> str:
+    return days(date.fromisoformat(visit["opens"]), date.fromisoformat(visit["closes"]))
+
+
+def _coming(board: Board) -> Iterator[tuple[Card, VisitLine]]:
+    """The visits that somebody is waited for, anchored and not recorded, whose window has not closed."""
+    for card, visit in board.visits("upcoming", "open"):
+        if visit["firm"] and not card["exit"]:
+            yield card, visit
+
+
+def today(board: Board) -> str:
+    """The visits whose booked or target date has come: those first that can be done today only."""
+    today = board.today.isoformat()
+    found = sorted(
+        (pair for pair in _coming(board) if pair[1]["day"] <= today or pair[1]["closes"] == today),
+        key=lambda pair: (_urgency(pair[1], today), pair[1]["closes"], pair[0]["code"]),
+    )
+    lines = [
+        (board.subject(card), *board.site(card), _named(visit), _agreed(board, visit), _closes(board, visit))
+        for card, visit in found[:ROWS_SHOWN]
+    ]
+    return rows(
+        board,
+        ("Subject", *board.site_column, "Visit", "Agreed", "Window closes"),
+        lines,
+        len(found),
+    )
+
+
+def _urgency(visit: VisitLine, today: str) -> tuple[bool, ...]:
+    """Sorts first what can be done today only, then what is agreed for today; what must wait comes last."""
+    return visit["held"], visit["closes"] != today, visit["day"] != today
+
+
+def _closes(board: Board, visit: VisitLine) -> str:
+    return "**today**" if visit["closes"] == board.today.isoformat() else on_day(board, visit["closes"])
+
+
+def ahead(board: Board) -> str:
+    """The visits whose booked or target date lies ahead, by date."""
+    today, last = board.today.isoformat(), (board.today + timedelta(days=AHEAD_DAYS)).isoformat()
+    found = sorted(
+        (pair for pair in _coming(board) if today < pair[1]["day"] <= last and pair[1]["closes"] != today),
+        key=lambda pair: (pair[1]["day"], pair[0]["code"]),
+    )
+    lines = [
+        (
+            on_day(board, visit["day"]),
+            board.subject(card),
+            *board.site(card),
+            _named(visit),
+            _agreed(board, visit),
+            _window(visit),
+        )
+        for card, visit in found[:ROWS_SHOWN]
+    ]
+    return rows(
+        board,
+        ("Date", "Subject", *board.site_column, "Visit", "Agreed", "Window"),
+        lines,
+        len(found),
+    )
+
+
+def _agreed(board: Board, visit: VisitLine) -> str:
+    today = board.today.isoformat()
+    word = "booked" if visit["booked"] else "target"
+    if visit["held"]:
+        return "on hold: not before the decision"
+    if visit["day"] < today:
+        return f"{word} was {on_day(board, visit['day'])}, nothing recorded"
+    if visit["day"] == today:
+        return f"**{word} today**"
+    return "booked" if visit["booked"] else "not booked yet"
+
+
+def undelivered(board: Board) -> str:
+    """The channels that fail, and the notices that somebody did not get in several sends."""
+    channels = [
+        ("the service", "a channel fails", plain(label), "", f"{counted(failures, 'send')} failed in a row")
+        for label, failures in board.alerts
+    ]
+    found = sorted(
+        ((card, each) for card in board.cards for each in card["undelivered"]),
+        key=lambda pair: (pair[1]["since"], pair[1]["key"]),
+    )
+    lines = [
+        (
+            board.subject(card),
+            step(each["step"]),
+            each["audience"],
+            at(board, datetime.fromisoformat(each["since"])),
+            f"{counted(each['failures'], 'send')} failed: {plain(each['error'])}",
+        )
+        for card, each in found[:ROWS_SHOWN]
+    ]
+    columns = ("Subject", "What", "To", "Since", "Why")
+    return rows(board, columns, [*channels, *lines], len(channels) + len(found))

@@ -1,0 +1,53 @@
+"""The study's own terms in words that a stranger understands: dates with their weekday, steps, criteria."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from itp_events.explain import day
+
+_STEPS = {
+    "T": "reminder for the day itself",
+    "last-day": "last day of the window",
+    "no-show": "booked day passed, nothing recorded",
+    "sae": "safety event reported",
+    "stand-down": "cells not needed as planned",
+    "out-of-window": "done outside its window",
+    "booking-out-of-window": "booked outside its window",
+    "infusion-on-hold": "infusion given while on hold",
+    "flag": "withdrawal criterion met",
+    "disposition": "disposition to be chosen",
+    "exit": "left the study",
+    "digest": "daily digest",
+}
+_NUMBERED = {
+    r"T-(\d+)d": "reminder {} days before",
+    r"rung-(\d+)": "escalation, step {}",
+    r"sae-(\d+)h": "safety report: {} h have passed",
+    r"decision-(\d+)": "decision asked for, time {}",
+}
+
+
+def on(value: date, today: date | None = None) -> str:
+    """A date with its weekday, as `Tue 24 Nov 2026`; without the year when it is that of `today`."""
+    short = f"{value:%a} {value.day} {value:%b}"
+    return short if today and value.year == today.year else f"{value:%a} {day(value)}"
+
+
+def criterion(name: str) -> str:
+    """A withdrawal criterion, as `adverse event`."""
+    return name.replace("-", " ")
+
+
+def step(name: str) -> str:
+    """What a notice is about, as `reminder 7 days before`."""
+    for pattern, words in _NUMBERED.items():
+        if found := re.fullmatch(pattern, name):
+            return words.format(found[1]).replace(" 1 days", " 1 day")
+    return _STEPS.get(name, name.replace("-", " "))
+
+
+def ago(days: int) -> str:
+    """How long something has lasted, as `since today` or `3 days`."""
+    return "since today" if days == 0 else f"{days} day" if days == 1 else f"{days} days"
