@@ -6,7 +6,7 @@ import pytest
 
 from itp_events.protocol_file import BUILT_IN
 from tests.deployments.cli.conftest import At, Itp, Write
-from tests.support.study import Study
+from tests.support.study import Json, Study
 
 NOW = "2026-01-07T10:00:00+08:00"
 
@@ -76,7 +76,7 @@ def test_diff_shows_a_flag_and_a_dose_that_a_version_would_bring(
     for old, new in (('version: "1"', 'version: "2"'), ("grade: 4", "grade: 3"), ("1.0e+8", "2.0e+6")):
         second = second.replace(old, new)
     (tmp_path / "v2.yaml").write_text(second, encoding="utf-8")
-    ae = {"ae": "AE-1", "term": "Fever", "grade": 3, "serious": False, "related": True}
+    ae: Json = {"ae": "AE-1", "term": "Fever", "grade": 3, "serious": False, "related": True}
     report = enrolled.raw("itp.adverse-event.reported", "2026-01-08", **ae)
     assert itp("record", lines(report), **at("2026-01-08T12:00:00+08:00")).code == 0
     paths = (BUILT_IN, tmp_path / "v2.yaml")
