@@ -39,6 +39,7 @@ def recorded(event: dict[str, Any]) -> State:
     try:
         stated = _parse(study.store, event)
     except ItpError as error:
+        study.refusals.unread(event.get("type"), error)
         return refused(error)
     answer = record_and_show(study, [stated], study.clock.now())[0]
     if answer.error is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol as Interface
 
+from flows.refusals import Refusals
 from itp_events.events import Event
 from itp_events.protocol import Protocol
 from tasks import advance as advancing
@@ -41,6 +42,7 @@ class Runtime:
     channels: Channels
     clock: Clock
     prefect_api: str
+    refusals: Refusals = field(default_factory=Refusals, kw_only=True, compare=False)
 
     def advance(self, code: str, now: datetime) -> Advanced:
         """Decide what is due for a subject at `now`, and keep it."""
@@ -48,7 +50,9 @@ class Runtime:
 
     def record(self, events: Sequence[Event], now: datetime) -> list[Answer]:
         """Let events in, each accepted or refused by itself."""
-        return advancing.record(self.store, self.protocol, events, now)
+        answers = advancing.record(self.store, self.protocol, events, now)
+        self.refusals.note(answers)
+        return answers
 
     def waiting(self) -> list[str | None]:
         """The subjects with something to hand over now; None stands for the service's own notices."""

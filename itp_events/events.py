@@ -485,7 +485,8 @@ def parse_event(value: object) -> Event:
     envelope = _checked(_Envelope, _without_nulls(value), "")
     catalogue = _CATALOGUE[envelope.source == OWN_SOURCE]
     if envelope.type not in catalogue:
-        raise BadEvent(f"unknown event type {envelope.type!r}", "type")
+        whose = " of the source 'itp', which is the service's own" if envelope.source == OWN_SOURCE else ""
+        raise BadEvent(f"unknown event type {envelope.type!r}{whose}", "type")
     data = _checked(catalogue[envelope.type], envelope.data, "data.")
     return Event(envelope.id, envelope.source, envelope.subject, envelope.time, data)
 

@@ -24,7 +24,7 @@ from itp_events.explain import reason
 from itp_events.subject import as_data, fold
 from itp_events.view import view
 from itp_events.windows import PlannedVisit
-from tasks.queries import SubjectRow, history, live_subjects
+from tasks.queries import SubjectRow, all_subjects, history
 
 MEDIA_TYPE = "text/calendar"
 PAST = timedelta(days=30)
@@ -68,11 +68,15 @@ def agenda(
     parts: Given,
     days: Annotated[int, Query(ge=1, le=500, description="so many days ahead")] = 90,
 ) -> Response:
-    """What touches the days from 30 days ago until so many days ahead, of every subject not yet ended."""
+    """What touches the days from 30 days ago until so many days ahead.
+
+    A subject who has ended stays for 30 days, so that calendars take off what was cancelled.
+    """
     now = parts.study.clock.now()
     first, last = (now - PAST).date(), (now + timedelta(days=days)).date()
-    rows = live_subjects(parts.study.store)
-    entries = (entry for row in rows for entry in _entries(parts, row, now) if _touches(entry, first, last))
+    rows = all_subjects(parts.study.store)
+    shown = (row for row in rows if not row.exited or row.advanced_at > now - PAST)
+    entries = (entry for row in shown for entry in _entries(parts, row, now) if _touches(entry, first, last))
     return _calendar("Visits", entries)
 
 

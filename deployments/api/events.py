@@ -71,7 +71,6 @@ def take_in(
     read = [_read(parts, each, role, source) for each in stated]
     events = [each for each in read if isinstance(each, Event)]
     answers = parts.study.record(events, parts.study.clock.now()) if events else []
-    parts.refusals.note(answers)
     _note_unread(parts, stated, read)
     parts.follower.follow(answers)
     recorded = iter(answers)
@@ -103,7 +102,7 @@ def _note_unread(parts: Parts, stated: Iterable[object], read: Iterable[Event | 
     for value, each in zip(stated, read, strict=True):
         if isinstance(each, ItpError):
             kind = value.get("type") if isinstance(value, dict) else None
-            parts.refusals.unread(kind, each)
+            parts.study.refusals.unread(kind, each)
 
 
 def _malformed(error: ItpError, value: object) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class _Collector:
         family = CounterMetricFamily(
             "itp_events_refused", "Events refused by this process, by type and rule.", labels=["type", "rule"]
         )
-        for labels, count in self._parts.refusals.counted().items():
+        for labels, count in self._parts.study.refusals.counted().items():
             family.add_metric(labels, count)
         return family
 

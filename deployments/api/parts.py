@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from deployments.api.follow import Follower
-from deployments.api.measures import Refusals
 from deployments.api.redcap.project import Project
 from deployments.api.tokens import Tokens
 from flows.runtime import Runtime
@@ -25,7 +24,6 @@ class Parts:
     links: Links
     redcap: Project | None
     webhook_secrets: dict[str, str]
-    refusals: Refusals = field(default_factory=Refusals)
 
 
 def _parts(request: Request) -> Parts:

@@ -3,9 +3,11 @@
 from datetime import datetime, timedelta
 
 import httpx
+import pytest
 import vobject  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
+from flows.record_event import recorded
 from itp_events.document import document
 from itp_events.plan import plan
 from tasks.queries import history
@@ -102,8 +104,9 @@ def test_visits_that_no_longer_take_place_are_cancelled(door: Door) -> None:
     door.enrol()
     data = {"on": f"{door.now - timedelta(days=1):%Y-%m-%d}", "scope": "study"}
     assert door.post(event("consent.withdrawn", "ITP-001", door.now, data)).status_code == 201
-    entries = Entries(door.get("/subjects/ITP-001/calendar.ics"))
-    assert {entry.status.value for entry in entries.values()} == {"CANCELLED"}
+    for path in ("/subjects/ITP-001/calendar.ics", "/agenda.ics"):
+        entries = Entries(door.get(path))
+        assert {entry.status.value for entry in entries.values()} == {"CANCELLED"}
 
 
 def test_the_agenda_holds_every_subjects_visits_near_today(door: Door) -> None:
@@ -135,15 +138,20 @@ def test_health_tells_what_works_and_what_does_not(door: Door) -> None:
     assert "was last at work" in door.get("/healthz").json()["runner"]["said"]
 
 
-def test_metrics_count_what_was_accepted_and_refused(door: Door) -> None:
-    door.enrol()
-    door.post(done("INF3", door.now))
-    door.post({"type": "itp.visit.booked"})
-    counted = {
+def counts(door: Door) -> dict[tuple[str, ...], float]:
+    """The samples of /metrics, by name and the values of their labels."""
+    return {
         (sample.name, *sorted(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(door.get("/metrics").text)
         for sample in family.samples
     }
+
+
+def test_metrics_count_what_was_accepted_and_refused(door: Door) -> None:
+    door.enrol()
+    door.post(done("INF3", door.now))
+    door.post({"type": "itp.visit.booked"})
+    counted = counts(door)
     assert counted["itp_events_accepted_total", "itp.subject.enrolled"] == 1
     assert counted["itp_events_refused_total", "anchor-first", "itp.visit.completed"] == 1
     assert counted["itp_events_refused_total", "itp.visit.booked", "malformed"] == 1
@@ -151,3 +159,16 @@ def test_metrics_count_what_was_accepted_and_refused(door: Door) -> None:
     assert ("itp_open_escalations",) in counted
     assert ("itp_oldest_undelivered_notice_seconds",) in counted
     assert ("itp_wake_lateness_seconds_count",) in counted
+
+
+def test_metrics_count_what_a_form_in_prefect_was_refused(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door.enrol()
+    monkeypatch.setattr("flows.record_event.current", lambda: door.study)
+    decision = {"decision": "continue", "reason": "r", "on": f"{door.now:%Y-%m-%d}"}
+    for stated in (done("INF3", door.now), event("withdrawal.decided", "ITP-001", door.now, decision)):
+        assert recorded(stated).name == "Refused"
+    counted = counts(door)
+    assert counted["itp_events_refused_total", "anchor-first", "itp.visit.completed"] == 1
+    assert counted["itp_events_refused_total", "itp.withdrawal.decided", "role"] == 1

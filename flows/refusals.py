@@ -1,4 +1,4 @@
-"""What is counted while the service runs; what the database knows is read from it instead."""
+"""What the doors of this process refused, counted while it runs; of refusals the study keeps few."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.advance import Answer
 
 
 class Refusals:
-    """Events that the doors of this process refused, by type and rule; refusals are kept nowhere else."""
+    """Refused events, by type and rule."""
 
     def __init__(self) -> None:
         self._counted: Counter[tuple[str, str]] = Counter()
