@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from itp_events.errors import BadInput
 
@@ -75,6 +76,13 @@ def _existing(value: str) -> Path:
     return path
 
 
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write it whole, as https://visits.example.org")
+    return value
+
+
 def _instant(value: str) -> datetime:
     instant = datetime.fromisoformat(value)
     if instant.tzinfo is None:
@@ -115,10 +123,10 @@ _READERS = {
     "api_host": str,
     "api_port": _port,
     "api_tokens": str,
-    "public_url": str,
+    "public_url": _address,
     "secret_key": str,
     "prefect_auth": _user_and_password,
-    "redcap_url": str,
+    "redcap_url": _address,
     "redcap_token": str,
     "redcap_mapping": _existing,
     "redcap_key": str,

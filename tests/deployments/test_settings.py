@@ -43,6 +43,8 @@ def test_an_empty_variable_is_not_set() -> None:
         ("ITP_CLOCK_SPEED", "nan"),
         ("ITP_CLOCK_SPEED", "inf"),
         ("ITP_REPAIR_SECONDS", "-1"),
+        ("ITP_PUBLIC_URL", "visits.example.org"),
+        ("ITP_REDCAP_URL", "ftp://redcap.example.org/api/"),
         ("ITP_CLOCK_SPEED", "fast"),
         ("ITP_CLOCK_START", "2026-01-05T09:00:00"),
         ("ITP_APPRISE_CONFIG", "/nonexistent/apprise.yml"),
