@@ -40,6 +40,15 @@ class Advanced:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """A subject as it was decided about, and the instant that counted for it."""
+
+    subject: Subject
+    decision: Decision
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the door answers to one event; `advanced` is set when the event has just been recorded."""
 
@@ -59,6 +68,11 @@ def advance(store: Store, protocol: Protocol, code: str, now: datetime) -> Advan
 
 def advance_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Advanced:
     """`advance` within the caller's writing transaction, which holds the subject's lock until its end."""
+    return _standing(connection, settle_in(connection, protocol, code, now))
+
+
+def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Settled:
+    """`advance_in` for whoever does not ask where the subject stands then."""
     row = subject_in(connection, code, lock=True)
     if row is None:
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
@@ -132,7 +146,7 @@ def _take_in(
     subject = fold(protocol, [*history, *accepted], handed)
     seq = row.seq if row else _enrol(connection, subject, now)
     seq = log.append(connection, subject.code, seq, accepted, now)
-    return _settle(connection, protocol, seq, subject, now)
+    return _standing(connection, _settle(connection, protocol, seq, subject, now))
 
 
 def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> int:
@@ -155,22 +169,26 @@ def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> int:
 
 def _settle(
     connection: sa.Connection, protocol: Protocol, seq: int, subject: Subject, now: datetime
-) -> Advanced:
+) -> Settled:
     """Record what is due for a subject whose log ends at `seq`."""
     decision = decide(protocol, subject, now)
     seq = log.append(connection, subject.code, seq, decision.events, now)
     outbox.post(connection, decision.events, now)
     _save(connection, subject, seq, decision, now)
-    waits = outbox.waits(connection, subject.code)
+    return Settled(subject, decision, now)
+
+
+def _standing(connection: sa.Connection, settled: Settled) -> Advanced:
+    code, decision = settled.subject.code, settled.decision
     return Advanced(
-        code=subject.code,
+        code=code,
         state=decision.state,
         message=decision.message,
         status=decision.status,
         wake_at=decision.wake_at,
         tags=tuple(decision.tags),
         exited=decision.exited,
-        due_notices=waits,
+        due_notices=outbox.waits(connection, code),
     )
 
 

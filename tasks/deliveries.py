@@ -8,7 +8,7 @@ leases and back-off follow; `now` is the study's, which differs from it only und
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -98,18 +98,22 @@ def of_notices(connection: sa.Connection, keys: Collection[str]) -> list[Deliver
     return [DeliveryRow(**row._mapping) for row in connection.execute(query)]
 
 
-def make(connection: sa.Connection, key: str, recipients: Sequence[Recipient], wall: datetime) -> None:
-    """One delivery of a notice for each recipient; one that had been given up is taken up again."""
-    mine = sa.select(deliveries.c.recipient).where(deliveries.c.notice == key)
-    before = set(connection.scalars(mine))
-    connection.execute(
-        deliveries.update()
-        .where(deliveries.c.notice == key, deliveries.c.recipient.in_([each.id for each in recipients]))
-        .values(status="pending", next_at=wall)
-    )
-    rows = [_new(key, recipient, wall) for recipient in recipients if recipient.id not in before]
-    if rows:
-        connection.execute(deliveries.insert(), rows)
+def make(
+    connection: sa.Connection,
+    told: Mapping[str, Sequence[Recipient]],
+    before: Sequence[DeliveryRow],
+    wall: datetime,
+) -> None:
+    """One delivery of each notice for each recipient told; one `before` is taken up again."""
+    wanted = {(key, each.id): each for key, recipients in told.items() for each in recipients}
+    again = [row.id for row in before if (row.notice, row.recipient) in wanted]
+    if again:
+        values = {"status": "pending", "next_at": wall}
+        connection.execute(deliveries.update().where(deliveries.c.id.in_(again)).values(values))
+    for row in before:
+        wanted.pop((row.notice, row.recipient), None)
+    if wanted:
+        connection.execute(deliveries.insert(), [_new(key, each, wall) for (key, _), each in wanted.items()])
 
 
 def _new(key: str, recipient: Recipient, wall: datetime) -> dict[str, object]:
@@ -131,24 +135,30 @@ def give_up(connection: sa.Connection, delivery: int) -> None:
     )
 
 
-def begin(connection: sa.Connection, delivery: DeliveryRow, now: datetime, wall: datetime) -> int:
-    """Take a delivery under a lease and return the attempt's number."""
-    number = delivery.attempts + 1
-    connection.execute(
-        deliveries.update()
-        .where(deliveries.c.id == delivery.id)
-        .values(status="sending", attempts=number, next_at=wall + LEASE)
-    )
-    row = {"delivery": delivery.id, "number": number, "repeated": delivery.repeated, "began_at": now}
-    connection.execute(attempts.insert(), row)
-    return number
+def begin(connection: sa.Connection, taken: Sequence[DeliveryRow], now: datetime, wall: datetime) -> None:
+    """Take deliveries under a lease; each attempt's number is one more than the sends so far."""
+    begun = [
+        {"delivery": row.id, "number": row.attempts + 1, "repeated": row.repeated, "began_at": now}
+        for row in taken
+    ]
+    if begun:
+        connection.execute(
+            deliveries.update()
+            .where(deliveries.c.id.in_([row.id for row in taken]))
+            .values(status="sending", attempts=deliveries.c.attempts + 1, next_at=wall + LEASE)
+        )
+        connection.execute(attempts.insert(), begun)
 
 
-def say(connection: sa.Connection, key: str, title: str, body: str, now: datetime) -> None:
-    """Keep what a notice says, and that its hand-over has begun."""
+def say(connection: sa.Connection, texts: Mapping[str, tuple[str, str]], now: datetime) -> None:
+    """Keep what notices say (title and body, by key), and that their hand-over has begun."""
     begun = sa.func.coalesce(notices.c.handed_at, sa.literal(now, notices.c.handed_at.type))
-    values = {"title": title, "body": body, "handed_at": begun}
-    connection.execute(notices.update().where(notices.c.key == key).values(values))
+    rows = [{"about": key, "says": title, "tells": body} for key, (title, body) in texts.items()]
+    values = {"title": sa.bindparam("says"), "body": sa.bindparam("tells"), "handed_at": begun}
+    if rows:
+        connection.execute(
+            notices.update().where(notices.c.key == sa.bindparam("about")).values(values), rows
+        )
 
 
 def end_attempt(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,11 +20,11 @@ import sqlalchemy as sa
 
 from itp_events.protocol import Protocol, Site
 from tasks import deliveries, outages
-from tasks.advance import advance_in
+from tasks.advance import settle_in
 from tasks.channels import Channels, Recipient, problems
 from tasks.deliveries import DeliveryRow
 from tasks.links import facts_with_link
-from tasks.queries import NoticeRow, subject_in
+from tasks.queries import NoticeRow
 from tasks.render import Occasion, marked_repeated, render
 from tasks.sending import BOUND, Message, Outcome, all_at_once, send
 from tasks.store import NO_ANSWER, Store, first_line
@@ -156,28 +156,20 @@ def claim(office: Office, code: str | None, at: Moment) -> list[Claim]:
 
     None as the code claims the service's own alerts. One transaction, without network calls.
     """
-    return office.store.write(lambda connection: list(_claim(connection, office, code, at)))
+    return office.store.write(lambda connection: _claim(connection, office, code, at))
 
 
-def _claim(connection: sa.Connection, office: Office, code: str | None, at: Moment) -> Iterator[Claim]:
+def _claim(connection: sa.Connection, office: Office, code: str | None, at: Moment) -> list[Claim]:
     site_code, site = "default", office.protocol.site("default")
     if code is not None:
-        advance_in(connection, office.protocol, code, at.now)
-        row = subject_in(connection, code)
-        assert row is not None
-        site_code, site = row.site, office.protocol.of_version(row.protocol_version).site(row.site)
-        at = replace(at, now=row.advanced_at)
+        settled = settle_in(connection, office.protocol, code, at.now)
+        site_code, site = settled.subject.enrolled.site, settled.subject.site
+        at = replace(at, now=settled.at)
     deliveries.end_leases(connection, code, at.now, at.wall)
     notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
     pending = _pending(connection, office.channels, notices, site_code, at) if notices else []
-    for notice in notices:
-        ready = [
-            row for row in pending if row.notice == notice.key and row.next_at and row.next_at <= at.wall
-        ]
-        if ready:
-            # A digest is about a site, not about a subject.
-            where = office.protocol.site(notice.facts["site"]) if "site" in notice.facts else site
-            yield from _take(connection, office.channels, notice, where, ready, at)
+    ready = [row for row in pending if row.next_at and row.next_at <= at.wall]
+    return _take(connection, office, notices, site, ready, at)
 
 
 def _useful(connection: sa.Connection, notices: Sequence[NoticeRow], now: datetime) -> list[NoticeRow]:
@@ -201,11 +193,10 @@ def _pending(
     for delivery in lost:
         deliveries.give_up(connection, delivery)
     served = {row.notice for row in rows if row.status != "gone" and row.id not in lost}
-    for notice in notices:
-        if notice.key not in served:
-            deliveries.make(connection, notice.key, _recipients(channels, notice, site_code), at.wall)
-        elif lost:
-            deliveries.settle(connection, notice.key, at.now)
+    told = {each.key: _recipients(channels, each, site_code) for each in notices if each.key not in served}
+    deliveries.make(connection, told, [row for row in rows if row.notice in told], at.wall)
+    for key in served if lost else ():
+        deliveries.settle(connection, key, at.now)
     current = rows if served.issuperset(keys) else deliveries.of_notices(connection, keys)
     return [row for row in current if row.status == "pending" and channels.find(row.recipient)]
 
@@ -218,23 +209,43 @@ def _recipients(channels: Channels, notice: NoticeRow, site_code: str) -> list[R
 
 def _take(
     connection: sa.Connection,
-    channels: Channels,
-    notice: NoticeRow,
+    office: Office,
+    notices: Sequence[NoticeRow],
     site: Site,
     ready: Sequence[DeliveryRow],
     at: Moment,
-) -> Iterator[Claim]:
-    facts = facts_with_link(channels.links, notice, at.now)
+) -> list[Claim]:
+    by_key = {notice.key: notice for notice in notices}
+    # A digest is about a site, not about a subject.
+    sites = {
+        each.key: office.protocol.site(each.facts["site"]) if "site" in each.facts else site
+        for each in notices
+    }
+    texts = {
+        key: _text(office.channels, by_key[key], sites[key], at.now) for key in {row.notice for row in ready}
+    }
+    deliveries.say(connection, texts, at.now)
+    deliveries.begin(connection, ready, at.now, at.wall)
+    return [
+        _claimed(office.channels, row, by_key[row.notice], texts[row.notice], sites[row.notice].language)
+        for row in ready
+    ]
+
+
+def _text(channels: Channels, notice: NoticeRow, site: Site, now: datetime) -> tuple[str, str]:
+    facts = facts_with_link(channels.links, notice, now)
     occasion = Occasion(notice.step, notice.audience, notice.subject, notice.visit, facts)
-    title, body = render(occasion, site.language, site.zone)
-    deliveries.say(connection, notice.key, title, body, at.now)
-    for row in ready:
-        recipient = channels.find(row.recipient)
-        assert recipient is not None
-        text = marked_repeated(title, body, site.language) if row.repeated else (title, body)
-        number = deliveries.begin(connection, row, at.now, at.wall)
-        message = Message(*text, urgent=notice.kind != "reminder")
-        yield Claim(row.id, number, notice.key, recipient, message, row.repeated)
+    return render(occasion, site.language, site.zone)
+
+
+def _claimed(
+    channels: Channels, row: DeliveryRow, notice: NoticeRow, text: tuple[str, str], language: str
+) -> Claim:
+    recipient = channels.find(row.recipient)
+    assert recipient is not None
+    text = marked_repeated(*text, language) if row.repeated else text
+    message = Message(*text, urgent=notice.kind != "reminder")
+    return Claim(row.id, row.attempts + 1, notice.key, recipient, message, row.repeated)
 
 
 def _record(store: Store, taken: Claim, outcome: Outcome, at: Moment) -> bool:

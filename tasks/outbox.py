@@ -22,10 +22,11 @@ def post(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> 
 
     Raises sqlalchemy.exc.IntegrityError for a notice whose key has been queued before.
     """
-    for event in decided:
+    events = list(decided)
+    # First: what is issued may be superseded at once.
+    _queue(connection, events, now)
+    for event in events:
         match event.data:
-            case NoticeIssued() as issued:
-                _queue(connection, event.subject, issued, now)
             case NoticeReopened():
                 _reopen(connection, event.data.notice)
             case NoticeWithdrawn() | NoticeClosed():
@@ -34,23 +35,26 @@ def post(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> 
                 pass  # the other decisions send nothing
 
 
-def _queue(connection: sa.Connection, subject: str, issued: NoticeIssued, now: datetime) -> None:
-    connection.execute(
-        notices.insert(),
-        {
-            "key": issued.notice,
-            "subject": subject,
-            "kind": issued.kind,
-            "visit": issued.visit,
-            "step": issued.step,
-            "audience": issued.audience,
-            "due": issued.due,
-            "until": issued.until,
-            "facts": issued.facts,
-            "queued_at": now,
-            "status": "queued",
-        },
-    )
+def _queue(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:
+    rows = [_row(event.subject, event.data, now) for event in decided if isinstance(event.data, NoticeIssued)]
+    if rows:
+        connection.execute(notices.insert(), rows)
+
+
+def _row(subject: str, issued: NoticeIssued, now: datetime) -> dict[str, object]:
+    return {
+        "key": issued.notice,
+        "subject": subject,
+        "kind": issued.kind,
+        "visit": issued.visit,
+        "step": issued.step,
+        "audience": issued.audience,
+        "due": issued.due,
+        "until": issued.until,
+        "facts": issued.facts,
+        "queued_at": now,
+        "status": "queued",
+    }
 
 
 def _reopen(connection: sa.Connection, key: str) -> None:
