@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from itp_events.errors import BadInput
 from itp_events.events import NoticeClosed
@@ -384,3 +385,22 @@ def test_the_machines_time_and_not_the_studys_decides_when_a_lease_ends(
 def test_a_hand_over_with_nothing_due_writes_nothing(desk: Desk, told: Receiver, moment: datetime) -> None:
     assert desk.hand_over(moment, subject=None) == []
     assert queries.waiting_notices(desk.store) == []
+
+
+def test_a_claim_asks_the_database_no_more_often_for_many_recipients(
+    desk: Desk, study: Study, receiver: Receiver, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    sa.event.listen(desk.store.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT)
+    counts = []
+    for number, addresses in enumerate((1, 5)):
+        path = tmp_path / f"{addresses}.txt"
+        named = [(who, place) for who in ("investigator", "sponsor") for place in range(addresses)]
+        desk.configure(path, *(f"{who}={receiver.apprise_url(f'{who}{place}')}" for who, place in named))
+        desk.take(study.adverse_event("2026-01-05", ae=f"AE-{number}", serious=True))
+        asked.clear()
+        assert len(desk.claim(later(ENROLLED_AT, seconds=number + 1))) == 2 * addresses
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
