@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 from itp_events.events import Completed, Event
 from itp_events.subject import Subject, as_data
@@ -25,8 +26,9 @@ def weighings(subject: Subject, before: Event | None = None) -> list[Weighing]:
     """The weights known, the oldest first; with `before`, only those that stand before that event."""
     enrolled = subject.enrolled
     found = [Weighing(enrolled.weight_kg, enrolled.on, "enrolment")]
+    end = subject.place(before) if before else None
     for event in subject.of(Completed):
-        if before and subject.place(event) >= subject.place(before):
+        if end and subject.place(event) >= end:
             break
         data = as_data(event, Completed)
         if data.weight_kg:
@@ -65,6 +67,7 @@ def _differs(value: float, reference: float, limit: float) -> bool:
     return abs(_decimal(value) - _decimal(reference)) > _decimal(limit) * _decimal(reference)
 
 
+@lru_cache(maxsize=4096)
 def _decimal(value: float) -> Decimal:
     # The number as people write it: in binary, exactly 10 percent of 64.1 kg is a little more than that.
     return Decimal(str(value))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from itp_events.events import EventKey
 from itp_events.ledger import named
@@ -13,8 +12,7 @@ from itp_events.windows import PlannedVisit
 Kind = Literal["reminder", "escalation", "alert"]
 
 
-@dataclass(frozen=True, slots=True)
-class Duty:
+class Duty(NamedTuple):
     """To tell `audience` about `step`, from `due` on and before `until` (None: for ever); both UTC."""
 
     key: str

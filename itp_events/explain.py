@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 from itp_events.protocol import ENROLMENT, Span, Visit
 from itp_events.windows import PlannedVisit
@@ -10,6 +11,7 @@ from itp_events.windows import PlannedVisit
 _UNITS = ((7, "week"), (1, "day"))
 
 
+@lru_cache(maxsize=4096)
 def day(value: date) -> str:
     """A date that nobody misreads, as `26 Jan 2026`."""
     return f"{value.day} {value:%b} {value.year}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from itp_events.protocol import Ladder, Protocol, Rung, Site
 
@@ -29,8 +30,7 @@ class Acknowledgement:
     until: date
 
 
-@dataclass(frozen=True, slots=True)
-class Climb:
+class Climb(NamedTuple):
     """When each rung is due, and when the visit counts as missed; instants in UTC.
 
     While a hold is open the rungs and the miss that it pauses are left out.
@@ -40,8 +40,7 @@ class Climb:
     missed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Steps:
+class _Steps(NamedTuple):
     days: tuple[tuple[Rung, date], ...]
     missed_on: date
     paused_from: datetime | None = None

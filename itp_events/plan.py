@@ -7,7 +7,7 @@ at each instant it asked to be woken, as if every notice were handed over at onc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from itp_events.alerts import repeats
@@ -93,7 +93,7 @@ def _forecast(protocol: Protocol, log: list[Event], decision: Decision) -> Itera
         decision = _step(protocol, log, now)
         for duty in decision.due():
             if duty.key not in told and not _endless(duty):
-                rows.setdefault(duty.key, (replace(duty, due=max(duty.due, now)), decision.seen))
+                rows.setdefault(duty.key, (duty._replace(due=max(duty.due, now)), decision.seen))
     return (
         notice(seen, duty, duty.key) for duty, seen in sorted(rows.values(), key=lambda row: _by_due(row[0]))
     )

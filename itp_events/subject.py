@@ -28,6 +28,7 @@ Kind = TypeVar("Kind", bound=Data)
 
 # These state something for a future date: it does not say when they happened.
 _AHEAD = (Booked, Acknowledged)
+_OF_FACTS = ("_by_type", "completed", "declared_missed", "booked")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ class Subject:
 
     def decided(self, decisions: Iterable[Event], handed: Collection[str]) -> Subject:
         """The subject once the service has decided more: what fold() gives for the log with `decisions`."""
-        return replace(self, ledger=self.ledger.after(decisions), handed=frozenset(handed))
+        later = replace(self, ledger=self.ledger.after(decisions), handed=frozenset(handed))
+        # What follows from the facts alone stays as it is: it need not be looked up again at every wake.
+        later.__dict__.update({name: self.__dict__[name] for name in _OF_FACTS if name in self.__dict__})
+        return later
 
     @property
     def enrolled(self) -> Enrolled:

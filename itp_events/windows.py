@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from itp_events.events import Acknowledged, Booked, Completed, Event
 from itp_events.ladder import Acknowledgement, Climb, Hold, climb
@@ -21,8 +21,7 @@ Outcome = Literal["completed", "missed", "cancelled"]
 Status = Literal["upcoming", "open", "overdue", "completed", "missed", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(NamedTuple):
     """What a visit hangs on; `known_at` is the instant at which it was resolved, None while projected."""
 
     code: str
@@ -43,8 +42,7 @@ class Ending:
     event: Event
 
 
-@dataclass(frozen=True)
-class PlannedVisit:
+class PlannedVisit(NamedTuple):
     """One visit of a subject's plan; all dates are local dates of the site."""
 
     visit: Visit

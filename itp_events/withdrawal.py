@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from itp_events.events import (
     OWN_SOURCE,
@@ -139,8 +140,7 @@ def missed_key(subject: Subject, planned: PlannedVisit) -> EventKey:
     return OWN_SOURCE, f"{subject.code}/{planned.code}/missed/{planned.target}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+class _Span(NamedTuple):
     """From when until when (None: still) a condition holds, and what it began with."""
 
     since: datetime
