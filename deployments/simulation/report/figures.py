@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -27,6 +28,7 @@ from deployments.simulation.study_run import Run
 from deployments.simulation.summary import (
     AUDIENCES,
     hours,
+    monday,
     sent_by_week,
     visits_by_code,
     waits_by_kind,
@@ -51,15 +53,14 @@ def _dates(axes: Axes) -> None:
 def enrolment(run: Run) -> str:
     """Subjects under way, completed and withdrawn in each week, above each other."""
     weeks = weeks_of(run)
-    rows = [[0, 0, 0] for _ in weeks]
-    for record in run.records:
-        for row, week in zip(rows, weeks, strict=True):
-            _count(run, record, week + _WEEK, row)
     figure, [axes] = canvas(2.9)
-    columns = list(zip(*rows, strict=True)) or [(), (), ()]
     labels = ("under way", "completed", "withdrawn")
     axes.stackplot(
-        [number(week) for week in weeks], *columns, labels=labels, colors=(BLUE, SKY, ORANGE), step="post"
+        [number(week) for week in weeks],
+        *retention(run),
+        labels=labels,
+        colors=(BLUE, SKY, ORANGE),
+        step="post",
     )
     axes.set_ylabel("subjects")
     axes.legend(loc="upper left")
@@ -67,12 +68,21 @@ def enrolment(run: Run) -> str:
     return svg(figure, "enrolment", "Subjects enrolled, under way, completed and withdrawn, by week")
 
 
-def _count(run: Run, record: Record, until: date, row: list[int]) -> None:
+def retention(run: Run) -> tuple[list[int], list[int], list[int]]:
+    """How many subjects are under way, completed and withdrawn at the end of each week."""
+    enrolled = [record for record in run.records if record.enrolled]
+    done = [record for record in enrolled if record.decode == "COMPLETED"]
+    gone = [record for record in enrolled if record.ended and record.decode != "COMPLETED"]
+    started = _so_far(run, [record.enrolled for record in enrolled])
+    completed, withdrawn = (_so_far(run, [each.ended for each in found]) for found in (done, gone))
+    under_way = [all_ - out - off for all_, out, off in zip(started, completed, withdrawn, strict=True)]
+    return under_way, completed, withdrawn
+
+
+def _so_far(run: Run, instants: Sequence[datetime | None]) -> list[int]:
     site = run.study.protocol.site("01")
-    if record.enrolled is None or site.date_of(record.enrolled) >= until:
-        return
-    ended = record.ended is not None and site.date_of(record.ended) < until
-    row[0 if not ended else 1 if record.decode == "COMPLETED" else 2] += 1
+    by_week = Counter(monday(site.date_of(instant)) for instant in instants if instant)
+    return list(accumulate(by_week[week] for week in weeks_of(run)))
 
 
 def swimmers(run: Run, most: int) -> str:
@@ -162,8 +172,9 @@ def per_week(run: Run) -> str:
     figure, rows = canvas(5.4, len(AUDIENCES))
     for axes, audience in zip(rows, AUDIENCES, strict=True):
         by_week = sent_by_week(run, [notice for notice in notices if notice.audience == audience])
-        heights = [by_week[week] for week in weeks]
-        axes.bar([number(week) for week in weeks], heights, width=6, align="edge", color=_COLOURS[audience])
+        # One shape for all weeks: a bar for each would take seconds to draw for a study of twenty years.
+        edges = [number(week) for week in weeks] + ([number(weeks[-1] + _WEEK)] if weeks else [0.0])
+        axes.stairs([by_week[week] for week in weeks], edges, fill=True, color=_COLOURS[audience])
         axes.set_title(audience, loc="left", fontsize=9)
         axes.set_ylabel("messages")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
