@@ -13,26 +13,25 @@ What a kill does to database and hand-over cannot be seen here; the service's ow
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from deployments.simulation import statements
 from deployments.simulation.draws import Draws
 from deployments.simulation.engine import HORIZON, Step, Study, follow
 from deployments.simulation.record import Notice, Record
-from itp_events.decisions import Decision, decide
-from itp_events.events import Enrolled, Event, NoticeIssued, NoticeReopened
-from itp_events.intake import judge
+from deployments.simulation.truth import Truth
+from itp_events.decisions import Decision
+from itp_events.events import Event, NoticeClosed, NoticeIssued, NoticeReopened, NoticeWithdrawn
 from itp_events.protocol import Protocol
-from itp_events.subject import fold
-from itp_events.view import View, view
 
 # Repetitions to a person who does not answer come at least this often: five working days and a long holiday.
 _REMINDED_WITHIN = timedelta(days=21)
-_CHECKS_OF_ORDER = 3
+# Judging a whole log anew, event by event, takes as long as a dozen steps: done at the end, and now and then.
+_ORDERS_AT_THE_END, _ORDERS_ON_THE_WAY = 4, 0.05
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,8 @@ class Oracle:
         self.study, self.found = study, found
         self.code = study.life(number).code
         self.chance: Random = Draws(study.seed, self.code).of("oracle")
-        self.open_rows: dict[str, bool] = {}
+        self.issued: dict[str, NoticeIssued] = {}
+        self.waiting: dict[str, NoticeIssued] = {}
         self.last: Step | None = None
         self.reminded: datetime | None = None
 
@@ -103,10 +103,15 @@ class Oracle:
             self._report(statement, step.now, problem, step.log)
 
     def hand_over(self, notice: Notice, decision: Decision) -> None:
-        """A notice leaves: what it asks for must still stand by what was decided last."""
+        """A notice leaves: what it asks for must still stand, by what was decided last and by the log."""
         self.reminded = decision.seen.now
-        for problem in _pointless(notice, decision):
-            self._report(3, decision.seen.now, problem, self.last.log if self.last else ())
+        self.waiting.pop(notice.row, None)
+        log = self.last.log if self.last else ()
+        problems = list(Truth.of(self.study.protocol, log).pointless(notice, notice.row))
+        if notice.row.partition("#")[0] not in {duty.key.partition("#")[0] for duty in decision.duties}:
+            problems.append(f"{notice.row} leaves, and nothing asks for it")
+        for problem in problems:
+            self._report(3, decision.seen.now, problem, log)
 
     def course(self, record: Record) -> None:
         """The course is over: it has ended, or a named person who must act was reminded lately."""
@@ -114,139 +119,62 @@ class Oracle:
         if step is None:
             return
         self.found.checks += 1
-        seen = step.decision.seen
+        for problem in self._left_alone(record, step):
+            self._report(4, step.now, problem, step.log)
+        for _ in range(_ORDERS_AT_THE_END):
+            self._another_order(self.study.protocol, step)
+
+    def _left_alone(self, record: Record, step: Step) -> Iterator[str]:
+        seen, wake = step.decision.seen, step.decision.wake_at
         end = record.enrolled + HORIZON if record.enrolled else seen.now
+        if seen.exit and wake is not None:
+            yield f"{seen.state}, and still it asks to be woken on {wake.isoformat()}"
         if seen.exit is None and (self.reminded is None or self.reminded < end - _REMINDED_WITHIN):
-            self._report(
-                4, seen.now, f"{seen.state}, and nobody was reminded since {self.reminded}", step.log
-            )
-        for problem in self._any_order(step):
-            self._report(2, seen.now, problem, step.log)
+            yield f"{seen.state}, and nobody was reminded since {self.reminded}"
 
     def _report(self, statement: int, now: datetime, problem: str, log: Sequence[Event]) -> None:
         name, seed = self.study.behaviour.name, self.study.seed
         events = tuple(event.to_json() for event in log)
         self.found.violations.append(Violation(statement, name, seed, self.code, now, problem, events))
 
+    def _enter(self, decided: Sequence[Event]) -> None:
+        for event in decided:
+            data = event.data
+            if isinstance(data, NoticeIssued):
+                self.issued[event.id] = self.waiting[event.id] = data
+            elif isinstance(data, NoticeReopened):
+                self.waiting[data.notice] = self.issued[data.notice]
+            elif isinstance(data, NoticeWithdrawn | NoticeClosed):
+                self.waiting.pop(data.notice, None)
+
     def _problems(self, protocol: Protocol, step: Step) -> Iterator[tuple[int, str]]:
+        issued = set(self.issued)
+        truth = Truth.of(protocol, step.log)
+        self._enter(step.decision.events)
         checks: tuple[tuple[int, Iterator[str]], ...] = (
-            (1, self._extra_wakes(protocol, step)),
-            (2, self._twice(protocol, step)),
-            (3, self._keys(step)),
-            (4, _ahead(step)),
-            (5, _again(protocol, step)),
-            (6, _no_infusion(step)),
+            (1, statements.extra_wakes(protocol, step, self.chance, self._handed(step))),
+            (2, statements.sent_twice(protocol, step)),
+            (3, statements.keys(step, issued)),
+            (3, statements.of_use(step, truth, self.waiting)),
+            (4, statements.ahead(step, truth)),
+            (5, statements.again(protocol, step)),
+            (6, statements.no_infusion(step, truth)),
         )
         for statement, problems in checks:
             self.found.checks += 1
             for problem in problems:
                 yield statement, problem
+        if step.accepted and self.chance.random() < _ORDERS_ON_THE_WAY:
+            self._another_order(protocol, step)
 
-    def _extra_wakes(self, protocol: Protocol, step: Step) -> Iterator[str]:
-        decision = step.decision
-        until = decision.wake_at or step.now + timedelta(days=30)
-        between = step.now + (until - step.now) * self.chance.random()
-        # What leaves in this step has begun to be handed over by the time of any later wake.
-        left = {event.id for event in decision.events if isinstance(event.data, NoticeIssued)}
-        delayed = self.study.behaviour.delivery_hours.always != 0
-        handed = step.handed if delayed else step.handed | left
-        for at in (step.now, between):
-            if at >= until:
-                continue
-            again = decide(protocol, fold(protocol, step.log, handed), at)
-            for event in again.events:
-                yield f"an extra wake at {at.isoformat()} brings {event.type} {event.id}"
-            if again.wake_at != decision.wake_at:
-                yield f"an extra wake at {at.isoformat()} moves wake_at {decision.wake_at} to {again.wake_at}"
-            if again.state != decision.state:
-                yield f"{decision.state!r} is {again.state!r} at {at.isoformat()}, with no wake between"
+    def _handed(self, step: Step) -> frozenset[str]:
+        """What will have left at the next wake: unless channels fail at times, all that is issued now."""
+        if self.study.behaviour.delivery_hours.always != 0:
+            return step.handed
+        left = {event.id for event in step.decision.events if isinstance(event.data, NoticeIssued)}
+        return step.handed | left
 
-    def _twice(self, protocol: Protocol, step: Step) -> Iterator[str]:
-        if not step.accepted:
-            return
-        again = judge(protocol, step.log, step.accepted, step.now)
-        for verdict in again.verdicts:
-            if verdict.status != "known":
-                yield f"{verdict.event.id} sent again is {verdict.status}"
-
-    def _keys(self, step: Step) -> Iterator[str]:
-        for event in step.decision.events:
-            data = event.data
-            if isinstance(data, NoticeIssued):
-                if event.id in self.open_rows:
-                    yield f"{event.id} is issued twice"
-                self.open_rows[event.id] = True
-            elif isinstance(data, NoticeReopened) and data.notice in step.handed:
-                yield f"{data.notice} is reopened after it was handed over"
-        ids = [event.key for event in step.log]
-        if len(set(ids)) < len(ids):
-            yield "two events of the log have the same source and id"
-
-    def _any_order(self, step: Step) -> Iterator[str]:
-        """The facts in other orders of arrival: where all are accepted, the plan is the same."""
-        facts = [event for event in step.log if not event.own]
-        pinned = [event for event in step.log if event.own and event.type == "itp.protocol.assigned"]
-        for _ in range(_CHECKS_OF_ORDER):
-            mixed = facts[1:]
-            self.chance.shuffle(mixed)
-            batch = [facts[0], *mixed] if isinstance(facts[0].data, Enrolled) else mixed
-            judged = judge(self.study.protocol, pinned, batch, step.now)
-            if {event.key for event in judged.accepted} == {event.key for event in facts}:
-                self.found.checks += 1
-                arrived = fold(self.study.protocol, [*pinned, *judged.accepted])
-                yield from _differences(step.decision.seen, view(arrived.protocol, arrived, step.now))
-
-
-def _differences(one: View, other: View) -> Iterator[str]:
-    for name in ("visits", "flags", "stop", "exit"):
-        if getattr(one, name) != getattr(other, name):
-            yield f"in another order of arrival its {name} are different"
-
-
-def _ahead(step: Step) -> Iterator[str]:
-    wake, seen = step.decision.wake_at, step.decision.seen
-    if wake is not None and wake <= step.now:
-        yield f"wake_at {wake.isoformat()} does not lie ahead"
-    if wake is None and seen.exit is None:
-        yield f"{seen.state}: not ended, and nothing will wake it"
-
-
-def _again(protocol: Protocol, step: Step) -> Iterator[str]:
-    """Killed before the step was committed, the service decides the same from the log as it was."""
-    before = step.log[: len(step.log) - len(step.decision.events)]
-    again = decide(protocol, fold(protocol, before, step.handed), step.now)
-    if again.events != step.decision.events or again.wake_at != step.decision.wake_at:
-        yield "decided again from the log alone, the decision is another"
-
-
-def _no_infusion(step: Step) -> Iterator[str]:
-    seen = step.decision.seen
-    if not (seen.on_hold or seen.stop or seen.exit):
-        return
-    infusions = {planned.code for planned in seen.visits if planned.visit.epoch == "treatment"}
-    for event in step.decision.events:
-        data = event.data
-        issued = isinstance(data, NoticeIssued) and data.kind == "reminder"
-        if issued and isinstance(data, NoticeIssued) and data.visit in infusions:
-            yield f"{data.notice} is issued while {step.decision.state}"
-    for planned in seen.visits:
-        if planned.code in infusions and seen.suggested(planned):
-            yield f"{planned.code} is proposed for {seen.suggested(planned)} while {step.decision.state}"
-
-
-def _pointless(notice: Notice, decision: Decision) -> Iterator[str]:
-    seen = decision.seen
-    if notice.row not in {duty.key for duty in decision.duties} and "#" not in notice.row:
-        yield f"{notice.row} leaves, and nothing asks for it"
-    planned = next((each for each in seen.visits if each.code == notice.visit), None)
-    if notice.kind == "alert" or planned is None:
-        return
-    if seen.exit or planned.outcome:
-        yield f"{notice.row} leaves, and {notice.visit} is {planned.outcome or 'over'}"
-    if notice.kind == "reminder" and planned.visit.epoch == "treatment" and seen.on_hold:
-        yield f"{notice.row} leaves while on hold"
-
-
-def minimal(violation: Violation) -> str:
-    """The log that shows a violation, as JSON Lines."""
-    return "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in violation.log)
+    def _another_order(self, protocol: Protocol, step: Step) -> None:
+        self.found.checks += 1
+        for problem in statements.another_order(protocol, step, self.chance):
+            self._report(2, step.now, problem, step.log)

@@ -1,61 +1,229 @@
-"""The oracle sees nothing wrong over a few seeds, and does see what is wrong when something is."""
+"""The oracle sees nothing wrong over a few seeds, and sees each fault that is put into the rules."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 
-from deployments.simulation import oracle as oracle_module
+from deployments.simulation import engine, statements
 from deployments.simulation.behaviour import NAMES
 from deployments.simulation.engine import follow
-from deployments.simulation.oracle import Checked, Oracle, check, minimal
+from deployments.simulation.oracle import Checked, Oracle, Violation, check
+from itp_events import alerts, decisions, intake, notices, reminders, subject, view
 from itp_events.decisions import Decision
-from itp_events.decisions import decide as real_decide
+from itp_events.duties import Duty
+from itp_events.events import Event, Missed, Voided
+from itp_events.intake import Judgement, Verdict
+from itp_events.ledger import Ledger
 from itp_events.protocol import Protocol
 from itp_events.subject import Subject
+from itp_events.view import View
 from tests.deployments.simulation.runs import study
 
 
 @pytest.mark.parametrize("scenario", NAMES)
 def test_what_must_always_hold_does(scenario: str) -> None:
-    found = check([study(scenario, seed) for seed in (11, 12)], subjects=2)
+    found = check([study(scenario, seed) for seed in (11, 12, 13)], subjects=1)
     assert [str(violation) for violation in found.violations] == []
     assert found.checks > found.steps > 100
 
 
-@dataclass
-class Broken:
-    """decide() with one fault."""
-
-    fault: str
-
-    def __call__(self, protocol: Protocol, subject: Subject, now: datetime) -> Decision:
-        decision = real_decide(protocol, subject, now)
-        if self.fault == "no wake" and decision.wake_at:
-            return replace(decision, wake_at=decision.wake_at + timedelta(minutes=now.minute + 1))
-        if self.fault == "forgets what it issued":
-            fresh = replace(subject, ledger=type(subject.ledger)(pinned=subject.ledger.pinned))
-            return real_decide(protocol, fresh, now)
-        return decision
+class Seen(Exception):
+    """Raised at the first violation, to stop there."""
 
 
-@pytest.mark.parametrize("fault", ["no wake", "forgets what it issued"])
-def test_a_fault_in_a_later_decision_is_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_module, "decide", Broken(fault))
-    found = check([study("typical", 11)], subjects=1)
-    assert {violation.statement for violation in found.violations} & {1, 5}
+class FirstOnly(list[Violation]):
+    """Violations that stop the course at the first one."""
+
+    def append(self, violation: Violation) -> None:
+        super().append(violation)
+        raise Seen
 
 
-def test_a_notice_that_nothing_asks_for_is_seen_and_shown_with_its_log() -> None:
-    found = Checked()
-    oracle = Oracle(study(), 1, found)
+def first_violation(scenario: str, seed: int) -> Violation | None:
+    """What the oracle sees first in the course of a study's first subject."""
+    found = Checked(violations=FirstOnly())
+    oracle = Oracle(study(scenario, seed), 0, found)
+    try:
+        oracle.course(follow(study(scenario, seed), 0, oracle))
+    except Seen:
+        return found.violations[0]
+    return None
 
-    def hand_over(notice: Any, decision: Decision) -> None:
-        Oracle.hand_over(oracle, notice, replace(decision, duties=()))
 
-    oracle.hand_over = hand_over  # type: ignore[method-assign]
-    follow(study(), 1, oracle)
-    assert {violation.statement for violation in found.violations} == {3}
-    assert '"itp.subject.enrolled"' in minimal(found.violations[0])
-    assert "SIM-0002" in str(found.violations[0])
+Patch = pytest.MonkeyPatch
+real_decide, real_judge, real_fold = decisions.decide, intake.judge, subject.fold
+
+
+def everywhere(patch: Patch, name: str, value: object, *modules: Any) -> None:
+    for module in modules:
+        patch.setattr(module, name, value)
+
+
+def decide_as(patch: Patch, changed: Callable[[Decision, Subject, datetime], Decision]) -> None:
+    def decide(protocol: Protocol, known: Subject, now: datetime) -> Decision:
+        return changed(real_decide(protocol, known, now), known, now)
+
+    everywhere(patch, "decide", decide, engine, statements)
+
+
+def wakes_at_once(patch: Patch) -> None:
+    decide_as(patch, lambda made, _, now: replace(made, wake_at=now) if made.wake_at else made)
+
+
+def wakes_late(patch: Patch) -> None:
+    decide_as(patch, lambda made, *_: replace(made, wake_at=made.wake_at and made.wake_at + timedelta(1)))
+
+
+def sleeps_for_good(patch: Patch) -> None:
+    decide_as(patch, lambda made, *_: replace(made, wake_at=None) if made.status == "in-follow-up" else made)
+
+
+def forgets_clocks_after_exit(patch: Patch) -> None:
+    decide_as(patch, lambda made, *_: replace(made, wake_at=None) if made.exited else made)
+
+
+def wakes_for_ever_after_exit(patch: Patch) -> None:
+    decide_as(
+        patch, lambda made, _, now: replace(made, wake_at=now + timedelta(days=9)) if made.exited else made
+    )
+
+
+def issues_again_at_every_wake(patch: Patch) -> None:
+    def forgotten(made: Decision, known: Subject, now: datetime) -> Decision:
+        return real_decide(made.seen.protocol, replace(known, ledger=Ledger(pinned="1")), now)
+
+    decide_as(patch, forgotten)
+
+
+def issues_under_a_new_key(patch: Patch) -> None:
+    def issued(seen: View, duty: Duty, _: object) -> Iterator[Event]:
+        yield notices.own(seen, duty.key + "#2", notices.notice(seen, duty, duty.key + "#2"))
+
+    patch.setattr(notices, "_standing", issued)
+
+
+def reminds_of_what_is_recorded(patch: Patch) -> None:
+    def all_of_them(seen: View) -> Iterator[Duty]:
+        for planned in seen.visits:
+            yield from reminders._of_visit(seen, planned)
+
+    patch.setattr(decisions, "reminders", all_of_them)
+
+
+def reminds_of_infusions_on_hold(patch: Patch) -> None:
+    def held_too(seen: View) -> Iterator[Duty]:
+        for planned in seen.visits:
+            if planned.outcome is None and planned.firm and not seen.exit:
+                yield from reminders._of_visit(seen, planned)
+
+    patch.setattr(decisions, "reminders", held_too)
+
+
+def knows_no_hold(patch: Patch) -> None:
+    everywhere(patch, "flags", lambda *_: [], view)
+
+
+def proposes_on_hold(patch: Patch) -> None:
+    patch.setattr(View, "suggested", lambda _, planned: None if planned.outcome else planned.target)
+
+
+def knows_no_stop(patch: Patch) -> None:
+    everywhere(patch, "stops", lambda *_: [], view)
+
+
+def never_ends(patch: Patch) -> None:
+    everywhere(patch, "exits", lambda *_: [], view)
+
+
+def sends_all_that_was_missed(patch: Patch) -> None:
+    patch.setattr(reminders, "_until", lambda duty, _: duty)
+
+
+def withdraws_nothing(patch: Patch) -> None:
+    patch.setattr(notices, "_ended", lambda *_: iter(()))
+
+
+def repeats_nothing(patch: Patch) -> None:
+    everywhere(patch, "repeats", lambda *_: iter(()), alerts)
+
+
+def runs_the_clock_on(patch: Patch) -> None:
+    patch.setattr(alerts, "SaeSubmitted", Missed)
+
+
+def tells_of_what_is_voided(patch: Patch) -> None:
+    def with_voided(history: Any) -> list[Event]:
+        return [event for event in history if not event.own and not isinstance(event.data, Voided)]
+
+    patch.setattr(subject, "standing", with_voided)
+
+
+def takes_facts_as_they_came(patch: Patch) -> None:
+    def fold(protocol: Protocol, history: Any, handed: Any = ()) -> Subject:
+        known = real_fold(protocol, history, handed)
+        return replace(known, facts=tuple(subject.standing(history)))
+
+    everywhere(patch, "fold", fold, engine, statements)
+
+
+def decides_by_chance(patch: Patch) -> None:
+    calls = count()
+    decide_as(patch, lambda made, *_: replace(made, events=made.events[: 9 if next(calls) % 5 else 0]))
+
+
+def counts_the_same_event_twice(patch: Patch) -> None:
+    def judge(protocol: Protocol, history: Any, batch: Any, now: datetime) -> Judgement:
+        made = real_judge(protocol, history, batch, now)
+        return Judgement(tuple(Verdict(each.event, "accepted") for each in made.verdicts), made.accepted)
+
+    everywhere(patch, "judge", judge, statements)
+
+
+# The fault, a seed whose first subject meets it soon, and the statements of which one is seen to be broken.
+FAULTS: tuple[tuple[Callable[[Patch], None], str, int, set[int]], ...] = (
+    (counts_the_same_event_twice, "typical", 12, {2}),
+    (decides_by_chance, "typical", 12, {1, 5}),
+    (forgets_clocks_after_exit, "unreliable", 3, {1, 4}),
+    (issues_again_at_every_wake, "typical", 12, {1, 3, 5}),
+    (issues_under_a_new_key, "typical", 12, {1, 3, 5}),
+    (knows_no_hold, "unreliable", 3, {3, 6}),
+    (knows_no_stop, "unreliable", 4, {3, 6}),
+    (never_ends, "typical", 12, {3, 4, 6}),
+    (proposes_on_hold, "unreliable", 3, {6}),
+    (reminds_of_infusions_on_hold, "unreliable", 3, {3, 6}),
+    (reminds_of_what_is_recorded, "typical", 12, {1, 3, 6}),
+    (repeats_nothing, "unreliable", 3, {4}),
+    (runs_the_clock_on, "unreliable", 3, {3}),
+    (sends_all_that_was_missed, "outage", 12, {3}),
+    (sleeps_for_good, "typical", 12, {1, 4}),
+    (takes_facts_as_they_came, "unreliable", 2, {1, 2}),
+    (tells_of_what_is_voided, "unreliable", 12, {3, 6}),
+    (wakes_at_once, "typical", 12, {4}),
+    (wakes_for_ever_after_exit, "typical", 12, {1, 4}),
+    (wakes_late, "perfect", 12, {1}),
+    (withdraws_nothing, "unreliable", 2, {3}),
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "scenario", "seed", "seen"), FAULTS, ids=lambda each: getattr(each, "__name__", "")
+)
+def test_a_fault_in_the_rules_is_seen(
+    fault: Callable[[Patch], None], scenario: str, seed: int, seen: set[int], monkeypatch: Patch
+) -> None:
+    fault(monkeypatch)
+    violation = first_violation(scenario, seed)
+    assert violation is not None
+    assert violation.statement in seen, str(violation)
+
+
+def test_a_violation_names_its_subject_and_shows_its_log(monkeypatch: Patch) -> None:
+    wakes_at_once(monkeypatch)
+    violation = first_violation("typical", 12)
+    assert violation is not None
+    assert "SIM-0001" in str(violation)
+    assert "itp.subject.enrolled" in {event["type"] for event in violation.log}
