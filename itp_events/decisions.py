@@ -26,7 +26,7 @@ from itp_events.events import (
     TreatmentStopped,
     Voided,
 )
-from itp_events.explain import day, days
+from itp_events.explain import day, days, missed
 from itp_events.ledger import again, named
 from itp_events.notices import own, told
 from itp_events.protocol import Protocol
@@ -101,8 +101,8 @@ def _standing(seen: View) -> Iterator[tuple[str, Data]]:
     subject = seen.subject
     for planned in seen.visits:
         if planned.missed_by_service:
-            reason = "exit" if planned.by_exit else f"not recorded; window closed on {day(planned.closes)}"
-            yield missed_key(subject, planned)[1], Missed(by=SERVICE, visit=planned.code, reason=reason)
+            data = Missed(by=SERVICE, visit=planned.code, reason=missed(planned))
+            yield missed_key(subject, planned)[1], data
     for flag in seen.flags:
         key = f"{subject.code}/flagged/{flag.criterion}/{named(flag.event)}"
         because = _reference(flag.event)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import date
 from functools import lru_cache
 
+from itp_events.events import Missed
 from itp_events.protocol import ENROLMENT, Span, Visit
+from itp_events.subject import as_data
 from itp_events.windows import PlannedVisit
 
 _UNITS = ((7, "week"), (1, "day"))
@@ -66,6 +68,13 @@ def sides(rule: Visit) -> str:
     """How far a visit's window reaches around its target, as `-3/+3 days`."""
     before, after = rule.before.days, rule.after.days
     return f"-{before}/+{_count(after, 'day')}" if before else f"+{_count(after, 'day')}"
+
+
+def missed(planned: PlannedVisit) -> str:
+    """Why a visit counts as missed: in the words of who declared it, else why the service counts it so."""
+    if planned.event is not None:
+        return as_data(planned.event, Missed).reason
+    return "exit" if planned.by_exit else f"not recorded; window closed on {day(planned.closes)}"
 
 
 def _anchor(planned: PlannedVisit) -> str:

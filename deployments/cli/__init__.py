@@ -24,6 +24,7 @@ COMMANDS = {
     "screening": ("screening", "The screening log: who was refused at enrolment, and why."),
     "board": ("board", "Who needs what today: the study's board, or a drawing of every subject's lane."),
     "timeline": ("timeline", "One subject's windows, visits, notices and platelets as a drawing."),
+    "export": ("export", "The study's whole record as files: facts, decisions, notices, visits in SDTM."),
     "protocol": ("protocol", "The schedule of activities; check a protocol file, or compare two."),
     "token": ("token", "Tokens of the HTTP API: make one."),
     "api": ("api", "Serve the HTTP API alone, for a deployment in parts."),

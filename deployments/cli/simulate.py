@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from deployments.cli.progress import progress_bar
 from itp_events.errors import BadInput
 
 if TYPE_CHECKING:
     from deployments.simulation.behaviour import Behaviour
-    from deployments.simulation.study_run import Progress, Run
+    from deployments.simulation.study_run import Run
     from itp_events.protocol import Protocol
 
 _EXISTING = click.Path(exists=True, path_type=Path)
@@ -107,24 +106,8 @@ def _run(protocol: Protocol, behaviour: Behaviour, start: date, options: dict[st
     from deployments.simulation.study_run import simulate
 
     study = Study(protocol, behaviour, options["seed"], start)
-    with _progress(what, options["subjects"]) as progress:
+    with progress_bar(what, options["subjects"]) as progress:
         return simulate(study, options["subjects"], progress)
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Progress | None]:
-    """A bar on the standard error, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    errors = Console(stderr=True)
-    if not errors.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _write(out: Path, run: Run, numbers: dict[str, Any], comparison: dict[str, Any] | None = None) -> None:
@@ -179,7 +162,7 @@ def _check(protocol: Protocol, behaviour: Behaviour, start: date, options: dict[
     from deployments.simulation.printing import print_checked
 
     seeds = range(options["seed"], options["seed"] + options["seeds"])
-    with _progress("seeds", len(seeds)) as progress:
+    with progress_bar("seeds", len(seeds)) as progress:
         found = check(
             [Study(protocol, behaviour, seed, start) for seed in seeds], options["subjects"], progress
         )

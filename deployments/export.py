@@ -1,0 +1,147 @@
+"""The whole record of a study as files: every fact, every decision, every notice, and the visits in SDTM.
+
+Each subject is written as it stood when it was read; the service may run meanwhile.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import fields
+from datetime import date, datetime
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, TextIO
+
+from itp_events import sdtm
+from itp_events.document import instant
+from itp_events.errors import BadInput
+from itp_events.protocol import Protocol
+from itp_events.subject import fold
+from itp_events.view import view
+from tasks import queries
+from tasks.queries import AttemptRow, LogLine, NoticeRow, ScreeningRow
+from tasks.store import Store
+
+Progress = Callable[[int], None]
+
+LINES = ("events.jsonl", "log.jsonl")
+TABLES: Mapping[str, Sequence[str]] = {
+    "sv.csv": sdtm.SV,
+    "ds.csv": sdtm.DS,
+    "notices.csv": [field.name for field in fields(NoticeRow)],
+    "attempts.csv": [field.name for field in fields(AttemptRow)],
+    "screening.csv": [field.name for field in fields(ScreeningRow)],
+}
+
+
+def export(
+    store: Store, protocol: Protocol, now: datetime, folder: Path, progress: Progress | None = None
+) -> dict[str, int]:
+    """Write the study's files into a new or empty folder; how many lines each holds, heads aside.
+
+    The folder is there once it is complete, and readable by its owner alone. Raises BadInput when it holds
+    something already, or cannot be made.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise BadInput(f"{folder} is there already; name a new or empty folder", "DIR")
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
+    except OSError as problem:
+        raise BadInput(f"{folder} cannot be made: {problem.strerror}", "DIR") from problem
+    try:
+        written = _write(store, protocol, now, unfinished, progress)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return written
+
+
+class _Files:
+    """The files of one export, open, with what was written to each."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.written = dict.fromkeys((*LINES, *TABLES), 0)
+        self._open: dict[str, TextIO] = {
+            # UTF-8 with its mark: spreadsheets would guess another encoding for a table.
+            name: stack.enter_context(
+                (folder / name).open("w", encoding="utf-8-sig" if name in TABLES else "utf-8", newline="")
+            )
+            for name in self.written
+        }
+        for name, columns in TABLES.items():
+            csv.writer(self._open[name], lineterminator="\n").writerow(columns)
+
+    def lines(self, name: str, documents: Iterable[Mapping[str, Any]]) -> None:
+        """Append JSON documents, one a line."""
+        for document in documents:
+            self._open[name].write(json.dumps(document, ensure_ascii=False) + "\n")
+            self.written[name] += 1
+
+    def rows(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Append records to a table."""
+        writer = csv.writer(self._open[name], lineterminator="\n")
+        for record in records:
+            writer.writerow([_cell(record[column]) for column in TABLES[name]])
+            self.written[name] += 1
+
+
+def _write(
+    store: Store, protocol: Protocol, now: datetime, folder: Path, progress: Progress | None
+) -> dict[str, int]:
+    with ExitStack() as stack:
+        files = _Files(folder, stack)
+        for number, subject in enumerate(queries.all_subjects(store), 1):
+            log = queries.log_lines(store, subject.code)
+            files.lines("log.jsonl", (_line(subject.code, line) for line in log))
+            files.lines("events.jsonl", (line.event.to_json() for line in log if not line.event.own))
+            _visits(protocol, log, now, files)
+            _notices(store, subject.code, files)
+            if progress:
+                progress(number)
+        _notices(store, None, files)
+        files.rows("screening.csv", map(_record, queries.screening_refusals(store)))
+    return files.written
+
+
+def _visits(protocol: Protocol, log: Sequence[LogLine], now: datetime, files: _Files) -> None:
+    subject = fold(protocol, [line.event for line in log])
+    seen = view(subject.protocol, subject, now)
+    files.rows("sv.csv", sdtm.visits(seen))
+    files.rows("ds.csv", sdtm.dispositions(seen))
+
+
+def _notices(store: Store, code: str | None, files: _Files) -> None:
+    files.rows("notices.csv", map(_record, queries.notices_of(store, code)))
+    files.rows("attempts.csv", map(_record, queries.attempts_of(store, code)))
+
+
+def _line(code: str, line: LogLine) -> dict[str, Any]:
+    where = {"subject": code, "seq": line.seq, "recorded_at": instant(line.recorded_at)}
+    return where | {"event": line.event.to_json()}
+
+
+def _record(row: NoticeRow | AttemptRow | ScreeningRow) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in fields(row)}
+
+
+def _cell(value: Any) -> str:
+    """A value as text: instants in UTC, yes and no as Y and N, lists and objects as JSON."""
+    if isinstance(value, str) or value is None:
+        return _harmless(value or "")
+    if isinstance(value, datetime):
+        return instant(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return "Y" if value else "N"
+    return str(value) if isinstance(value, int | float) else json.dumps(value, ensure_ascii=False)
+
+
+def _harmless(text: str) -> str:
+    # A spreadsheet would take it for a formula, and run it.
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

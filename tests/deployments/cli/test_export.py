@@ -1,0 +1,89 @@
+"""`itp export`: every fact, decision and notice of the study, in files that other programs read."""
+
+import csv
+import json
+from pathlib import Path
+
+from itp_events.events import parse_event
+from tests.deployments.cli.conftest import At, Itp, Write, raws
+from tests.support.study import Study
+
+NOW = "2026-01-07T10:00:00+08:00"
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def documents(file: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_every_fact_is_exported_as_it_was_stated(itp: Itp, at: At, enrolled: Study, tmp_path: Path) -> None:
+    assert itp("export", "out", **at(NOW)).code == 0
+    exported = [parse_event(each) for each in documents(tmp_path / "out" / "events.jsonl")]
+    assert exported == [parse_event(each) for each in raws(enrolled)]
+
+
+def test_the_exported_facts_give_the_plan_that_the_study_shows(
+    itp: Itp, at: At, enrolled: Study, tmp_path: Path
+) -> None:
+    itp("export", "out", **at(NOW))
+    planned = itp("plan", tmp_path / "out" / "events.jsonl", "--as-of", NOW, "--json").json
+    assert planned["visits"] == itp("show", "ITP-001", "--json", **at(NOW)).json["visits"]
+
+
+def test_the_log_holds_the_decisions_too_each_in_its_place(
+    itp: Itp, at: At, enrolled: Study, tmp_path: Path
+) -> None:
+    itp("export", "out", **at(NOW))
+    log = documents(tmp_path / "out" / "log.jsonl")
+    shown = itp("show", "ITP-001", "--json", **at(NOW)).json["log"]
+    assert log == [{"subject": "ITP-001", **line} for line in shown]
+    assert {"itp", "site"} <= {line["event"]["source"] for line in shown}
+
+
+def test_what_was_sent_is_exported_with_what_became_of_it(
+    itp: Itp, at: At, enrolled: Study, tmp_path: Path
+) -> None:
+    itp("export", "out", **at(NOW))
+    sent = itp("show", "ITP-001", "--json", **at(NOW)).json["sent"]
+    notices = rows(tmp_path / "out" / "notices.csv")
+    assert sent
+    assert [(row["key"], row["status"], row["due"]) for row in notices] == [
+        (each["key"], each["status"], each["due"]) for each in sent
+    ]
+    attempts = rows(tmp_path / "out" / "attempts.csv")
+    assert len(attempts) == sum(len(each["attempts"]) for each in sent)
+
+
+def test_visits_dispositions_and_refused_enrolments_have_tables_of_their_own(
+    itp: Itp, lines: Write, at: At, enrolled: Study, tmp_path: Path
+) -> None:
+    refused = Study(code="ITP-002").enrolment("2026-01-06", screening={"age_years": 3}, at="2026-01-06")
+    itp("record", lines(refused.to_json() | {"id": "other"}), **at(NOW))
+    said = itp("export", "out", "--json", **at(NOW))
+    assert said.json | {"sv.csv": 1, "ds.csv": 0, "screening.csv": 1} == said.json
+    assert [row["VISIT"] for row in rows(tmp_path / "out" / "sv.csv")] == ["INF1"]
+    [screening] = rows(tmp_path / "out" / "screening.csv")
+    assert screening["subject"] == "ITP-002"
+    assert "age" in screening["unmet"]
+
+
+def test_a_text_that_a_spreadsheet_would_run_stays_a_text(
+    itp: Itp, lines: Write, at: At, enrolled: Study, tmp_path: Path
+) -> None:
+    visit = enrolled.raw("itp.visit.unscheduled", "2026-01-06", reason="=HYPERLINK()", event_id="x")
+    itp("record", lines(visit), **at(NOW))
+    itp("export", "out", **at(NOW))
+    assert [row["SVUPDES"] for row in rows(tmp_path / "out" / "sv.csv")] == ["", "'=HYPERLINK()"]
+
+
+def test_an_export_never_mixes_with_what_is_there(itp: Itp, at: At, enrolled: Study, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert itp("export", "out", **at(NOW)).code == 0
+    again = itp("export", "out", **at(NOW))
+    assert again.code == 2
+    assert again.problems == ["DIR: out is there already; name a new or empty folder"]
+    assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out"]
