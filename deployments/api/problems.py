@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from itp_events.errors import BadInput, ItpError, NotEligible, Refused
+from tasks.store import NO_ANSWER, first_line
 
 MEDIA_TYPE = "application/problem+json"
 _WAYS = {
@@ -84,6 +85,17 @@ def handle_problems(app: FastAPI) -> None:
             return answer(document(HTTPStatus.NOT_FOUND, "subject", "no subject can have this code"))
         field = ".".join(str(part) for part in first["loc"])
         return answer(of_error(BadInput(first["msg"], field)))
+
+    async def _no_database(request: Request, error: Exception) -> JSONResponse:
+        log.error(
+            "%s %s: the database does not answer: %s", request.method, request.url.path, first_line(error)
+        )
+        said = "the study's database does not answer; nothing of this request is lost if it is sent again"
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        return answer(document(status, "unavailable", said), {"Retry-After": "10"})
+
+    for silence in NO_ANSWER:
+        app.add_exception_handler(silence, _no_database)
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:

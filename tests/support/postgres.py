@@ -55,6 +55,18 @@ def fresh_database(server: URL) -> Iterator[URL]:
         _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@contextmanager
+def shut(server: URL, database_url: str) -> Iterator[None]:
+    """A database of this server lets nobody in, and has thrown everybody out."""
+    name = make_url(database_url).database
+    _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    _execute(server, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    try:
+        yield
+    finally:
+        _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
 def _libpq(url: URL) -> str:
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 

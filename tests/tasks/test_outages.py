@@ -1,13 +1,11 @@
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 from tests.support import Receiver, free_port
+from tests.support.postgres import shut
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
 
@@ -109,16 +107,3 @@ def test_an_outcome_waits_for_a_database_that_does_not_answer(
     desk.hand_over(later(ENROLLED_AT, minutes=2), subject=None)
     assert len(receiver.requests) == 1
     desk.store.close()
-
-
-@contextmanager
-def shut(server: URL, database_url: str) -> Iterator[None]:
-    """A database that lets nobody in, and has thrown everybody out."""
-    name = make_url(database_url).database
-    with psycopg.connect(
-        server.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
-    ) as admin:
-        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        yield
-        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import URL
 
 from tasks.queries import all_subjects, history
 from tests.support.api import Door, done, enrolment, event, served
+from tests.support.postgres import shut
 from tests.support.receiver import Receiver
 
 PROBLEM = "application/problem+json"
@@ -180,3 +182,17 @@ def test_a_page_of_another_site_cannot_make_a_browser_record(door: Door) -> None
     answer = door.post(enrolment("ITP-001", door.now), headers={"Origin": "https://elsewhere.example"})
     assert answer.status_code == 403
     assert all_subjects(door.study.store) == []
+
+
+def test_a_database_that_does_not_answer_is_told_in_one_line_and_asked_again(
+    tmp_path: Path, postgres: URL, postgresql_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(tmp_path, database_url=postgresql_url) as door:
+        stated = enrolment("ITP-001", door.now)
+        with shut(postgres, postgresql_url):
+            answer = door.post(stated)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, PROBLEM)
+        assert answer.headers["Retry-After"]
+        assert door.post(stated).status_code == 201
+    assert "POST /events: the database does not answer: " in caplog.text
+    assert "Traceback" not in caplog.text
