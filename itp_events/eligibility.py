@@ -1,60 +1,99 @@
-"""The inclusion criteria (synopsis): which of them an enrolment does not meet, in words."""
+"""The inclusion criteria (synopsis): which of them an enrolment does not meet, and in which words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from itp_events.events import Enrolled, Screening
 from itp_events.protocol import Eligibility, Limit, Protocol
 
 
-def unmet(protocol: Protocol, enrolled: Enrolled) -> tuple[str, ...]:
-    """One sentence for each criterion not met, with the value and the limit; empty when eligible.
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A criterion not met: its name here, and the values and limits that its sentence needs, as text."""
+
+    rule: str
+    values: dict[str, str]
+
+    def __str__(self) -> str:
+        """The sentence, as `AST 3.4 x ULN, limit 3`."""
+        return _SENTENCES[self.rule].format(**self.values)
+
+
+def unmet(protocol: Protocol, enrolled: Enrolled) -> tuple[Unmet, ...]:
+    """Each criterion not met, with the value and the limit; empty when eligible.
 
     A value that a criterion needs and that is absent is named, never guessed.
     """
     return tuple(problem for check in _CRITERIA for problem in check(protocol.eligibility, enrolled))
 
 
-def _consent(rules: Eligibility, enrolled: Enrolled) -> Iterator[str]:
-    age = enrolled.screening.age_years
+_SENTENCES = {
+    "consent-late": "consent given on {given}, must be by the day of enrolment, {on}",
+    "consent-by": "consent by the subject at {age} years, must be by a guardian under {of_age}",
+    "assent-missing": "assent_on is missing, needed from {years} years of age",
+    "assent-late": "assent given on {given}, must be by the day of enrolment, {on}",
+    "age": "age {age} years, must be {low} to {high}",
+    "itp-months": "ITP for {months} months, must be {limit} months",
+    "not-refractory": "not refractory: no failure of {missing}, nor of splenectomy",
+    "maintenance": "maintenance dose of {drug} stable for {weeks} weeks, must be {limit}",
+    "liver": "{name} {value} x ULN, limit {limit}",
+    "kidney-missing": "creatinine_x_uln or creatinine_clearance_ml_min is missing, one of them is needed",
+    "creatinine": "creatinine {creatinine} x ULN, must be {limit}",
+    "clearance": "creatinine clearance {clearance} ml/min, must be {more}",
+    "kidney": "creatinine {creatinine} x ULN, must be {limit} and creatinine clearance {clearance} ml/min, "
+    "must be {more}",
+    "test-missing": "pregnancy_test is missing, needed for women of childbearing age",
+    "test": "pregnancy test {test}, must be negative",
+    "breastfeeding-missing": "breastfeeding is missing, needed for women of childbearing age",
+    "breastfeeding": "breast-feeding, must not be",
+    "contraception-missing": "contraception is missing, needed for {who}",
+    "contraception": "no contraception agreed, needed for {who}",
+}
+
+
+def _consent(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
+    age, on = enrolled.screening.age_years, str(enrolled.on)
+    minor = not rules.consent_of_age.holds(age)
     if enrolled.consent_on > enrolled.on:
-        yield f"consent given on {enrolled.consent_on}, must be by the day of enrolment, {enrolled.on}"
-    if not rules.consent_of_age.holds(age) and enrolled.consent_by != "guardian":
-        of_age = f"{rules.consent_of_age.at_least:g}"
-        yield f"consent by the subject at {age} years, must be by a guardian under {of_age}"
-    needs_assent = rules.assent_years.holds(age) and not rules.consent_of_age.holds(age)
-    if needs_assent and enrolled.assent_on is None:
-        yield f"assent_on is missing, needed from {rules.assent_years.at_least:g} years of age"
-    if needs_assent and enrolled.assent_on and enrolled.assent_on > enrolled.on:
-        yield f"assent given on {enrolled.assent_on}, must be by the day of enrolment, {enrolled.on}"
+        yield Unmet("consent-late", {"given": str(enrolled.consent_on), "on": on})
+    if minor and enrolled.consent_by != "guardian":
+        yield Unmet("consent-by", {"age": str(age), "of_age": _number(rules.consent_of_age.at_least)})
+    if not minor or not rules.assent_years.holds(age):
+        return
+    if enrolled.assent_on is None:
+        yield Unmet("assent-missing", {"years": _number(rules.assent_years.at_least)})
+    elif enrolled.assent_on > enrolled.on:
+        yield Unmet("assent-late", {"given": str(enrolled.assent_on), "on": on})
 
 
-def _age(rules: Eligibility, enrolled: Enrolled) -> Iterator[str]:
+def _age(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
     age, limit = enrolled.screening.age_years, rules.age_years
     if not limit.holds(age):
-        yield f"age {age} years, must be {limit.at_least:g} to {limit.at_most:g}"
+        bounds = {"low": _number(limit.at_least), "high": _number(limit.at_most)}
+        yield Unmet("age", {"age": str(age)} | bounds)
 
 
-def _itp(rules: Eligibility, enrolled: Enrolled) -> Iterator[str]:
+def _itp(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
     screening = enrolled.screening
     if not rules.itp_months.holds(screening.itp_months):
-        yield f"ITP for {screening.itp_months:g} months, must be {rules.itp_months} months"
+        yield Unmet("itp-months", {"months": _number(screening.itp_months), "limit": str(rules.itp_months)})
     failed = screening.failed
     if not failed.splenectomy and not (failed.first_line and failed.second_line and failed.rituximab):
         names = (("first-line drugs", failed.first_line), ("second-line drugs", failed.second_line))
         missing = [name for name, done in (*names, ("rituximab", failed.rituximab)) if not done]
-        yield f"not refractory: no failure of {', '.join(missing)}, nor of splenectomy"
+        yield Unmet("not-refractory", {"missing": ", ".join(missing)})
 
 
-def _maintenance(rules: Eligibility, enrolled: Enrolled) -> Iterator[str]:
-    regimen = enrolled.screening.maintenance
-    if regimen and not rules.maintenance_weeks.holds(regimen.stable_weeks):
-        weeks = f"{regimen.stable_weeks:g} weeks, must be {rules.maintenance_weeks}"
-        yield f"maintenance dose of {regimen.drug} stable for {weeks}"
+def _maintenance(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
+    regimen, limit = enrolled.screening.maintenance, rules.maintenance_weeks
+    if regimen and not limit.holds(regimen.stable_weeks):
+        weeks = _number(regimen.stable_weeks)
+        yield Unmet("maintenance", {"drug": regimen.drug, "weeks": weeks, "limit": str(limit)})
 
 
-def _liver_and_kidney(rules: Eligibility, enrolled: Enrolled) -> Iterator[str]:
+def _liver_and_kidney(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
     screening = enrolled.screening
     for name, value, limit in (
         ("ALT", screening.alt_x_uln, rules.alt_x_uln),
@@ -62,59 +101,63 @@ def _liver_and_kidney(rules: Eligibility, enrolled: Enrolled) -> Iterator[str]:
         ("bilirubin", screening.bilirubin_x_uln, rules.bilirubin_x_uln),
     ):
         if not limit.holds(value):
-            yield f"{name} {value:g} x ULN, limit {limit.at_most:g}"
+            said = {"name": name, "value": _number(value), "limit": _number(limit.at_most)}
+            yield Unmet("liver", said)
     yield from _kidney(rules, screening)
 
 
-def _kidney(rules: Eligibility, screening: Screening) -> Iterator[str]:
-    def said(name: str, unit: str, value: float, limit: Limit) -> str:
-        return f"{name} {value:g} {unit}, must be {limit}"
-
+def _kidney(rules: Eligibility, screening: Screening) -> Iterator[Unmet]:
     creatinine, clearance = screening.creatinine_x_uln, screening.creatinine_clearance_ml_min
-    if creatinine is None and clearance is None:
-        yield "creatinine_x_uln or creatinine_clearance_ml_min is missing, one of them is needed"
+    if _holds(rules.creatinine_x_uln, creatinine) or _holds(rules.creatinine_clearance_ml_min, clearance):
         return
-    if creatinine is not None and rules.creatinine_x_uln.holds(creatinine):
-        return
-    if clearance is not None and rules.creatinine_clearance_ml_min.holds(clearance):
-        return
-    values = []
-    if creatinine is not None:
-        values.append(said("creatinine", "x ULN", creatinine, rules.creatinine_x_uln))
-    if clearance is not None:
-        values.append(said("creatinine clearance", "ml/min", clearance, rules.creatinine_clearance_ml_min))
-    yield " and ".join(values)
+    values = {"limit": str(rules.creatinine_x_uln), "more": str(rules.creatinine_clearance_ml_min)}
+    values |= {"creatinine": _number(creatinine), "clearance": _number(clearance)}
+    rule = "kidney" if creatinine is not None else "clearance"
+    if clearance is None:
+        rule = "creatinine" if creatinine is not None else "kidney-missing"
+    yield Unmet(rule, values)
 
 
-def _women(_: Eligibility, enrolled: Enrolled) -> Iterator[str]:
+def _holds(limit: Limit, value: float | None) -> bool:
+    return value is not None and limit.holds(value)
+
+
+def _women(_: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
     screening = enrolled.screening
     if screening.sex != "female" or not screening.childbearing:
         return
     if screening.pregnancy_test is None:
-        yield "pregnancy_test is missing, needed for women of childbearing age"
+        yield Unmet("test-missing", {})
     elif screening.pregnancy_test != "negative":
-        yield f"pregnancy test {screening.pregnancy_test}, must be negative"
+        yield Unmet("test", {"test": screening.pregnancy_test})
     if screening.breastfeeding is None:
-        yield "breastfeeding is missing, needed for women of childbearing age"
+        yield Unmet("breastfeeding-missing", {})
     elif screening.breastfeeding:
-        yield "breast-feeding, must not be"
+        yield Unmet("breastfeeding", {})
     yield from _contraception(screening, "women of childbearing age")
 
 
-def _men(_: Eligibility, enrolled: Enrolled) -> Iterator[str]:
+def _men(_: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
     screening = enrolled.screening
     if screening.sex == "male" and screening.childbearing:
         yield from _contraception(screening, "fertile men")
 
 
-def _contraception(screening: Screening, who: str) -> Iterator[str]:
+def _contraception(screening: Screening, who: str) -> Iterator[Unmet]:
     if screening.contraception is None:
-        yield f"contraception is missing, needed for {who}"
+        yield Unmet("contraception-missing", {"who": who})
     elif not screening.contraception:
-        yield f"no contraception agreed, needed for {who}"
+        yield Unmet("contraception", {"who": who})
 
 
-_CRITERIA: tuple[Callable[[Eligibility, Enrolled], Iterator[str]], ...] = (
+def _number(value: float | None) -> str:
+    """A number as people write it, and never rounded to the limit that it misses."""
+    if value is None:
+        return ""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+_CRITERIA: tuple[Callable[[Eligibility, Enrolled], Iterator[Unmet]], ...] = (
     _consent,
     _age,
     _itp,

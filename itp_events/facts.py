@@ -169,6 +169,14 @@ def _why_stood_down(seen: View, planned: PlannedVisit) -> str:
     return "moved" if planned.firm else "open"
 
 
+def _unmet(seen: View) -> dict[str, Any]:
+    found = unmet(seen.protocol, seen.subject.enrolled)
+    return {
+        "unmet": [str(each) for each in found],
+        "shortfalls": [{"rule": each.rule, **each.values} for each in found],
+    }
+
+
 def _choice(duty: Duty) -> dict[str, Any]:
     return {"attempt": duty.number, "outcome": duty.planned.outcome if duty.planned else None}
 
@@ -178,7 +186,7 @@ _BY_STEP: dict[str, Callable[[View, Duty], dict[str, Any]]] = {
     "flag": _criterion,
     "exit": lambda seen, _: _end(seen.exit),
     "treatment-stopped": lambda seen, _: _end(seen.stop),
-    "eligibility": lambda seen, _: {"unmet": list(unmet(seen.protocol, seen.subject.enrolled))},
+    "eligibility": lambda seen, _: _unmet(seen),
     "majority": lambda seen, _: {"age_years": seen.subject.enrolled.screening.age_years},
     "dose-deviation": _given,
     "stand-down": _stand_down,

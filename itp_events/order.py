@@ -104,7 +104,7 @@ def _enrolment(situation: Situation, event: Event) -> None:
     corrects = any(isinstance(each.data, Enrolled) for each in situation.history)
     # Who is enrolled already stays so: a correction that fails a criterion raises an alert instead.
     if not corrects and (problems := unmet(situation.protocol, data)):
-        raise NotEligible(event.subject, problems)
+        raise NotEligible(event.subject, tuple(str(problem) for problem in problems))
 
 
 def _first_infusion(protocol: Protocol, data: Enrolled) -> None:

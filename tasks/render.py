@@ -33,7 +33,8 @@ FACTS = frozenset(
         *("link", "day", "attempt", "outcome", "dose", "replaces", "given", "planned", "dose_for"),
         *("old_date", "new_date", "because", "treatment_ended"),
         # safety, withdrawal, eligibility
-        *("ae", "term", "grade", "hours", "deadline", "criterion", "decode", "unmet", "age_years"),
+        *("ae", "term", "grade", "hours", "deadline", "criterion", "decode", "unmet", "shortfalls"),
+        "age_years",
         # the service's own alert about a channel
         *("channel", "since", "failures", "error"),
         # the daily digest of a site

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tasks.wording_criteria import unmet_zh
+
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS_ZH = "一二三四五六日"
@@ -210,4 +212,5 @@ _CHINESE: dict[str, Filter] = {
     "term": lambda value: str(_TERMS_ZH.get(value, value)),
     "source": lambda value: str(_SOURCES_ZH.get(value, value)),
     "event_name": _event_name_zh,
+    "unmet": unmet_zh,
 }

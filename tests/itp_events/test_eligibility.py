@@ -235,5 +235,9 @@ def test_a_limit_changed_in_the_protocol_file_is_another_limit() -> None:
     stricter = altered(lambda data: data["eligibility"]["alt_x_uln"].update({"at_most": 2.5}))
     enrolled = Study().enrolment("2026-01-05", screening={**ELIGIBLE, "alt_x_uln": 2.6})
     assert isinstance(enrolled.data, Enrolled)
-    assert unmet(stricter, enrolled.data) == ("ALT 2.6 x ULN, limit 2.5",)
+    assert [str(each) for each in unmet(stricter, enrolled.data)] == ["ALT 2.6 x ULN, limit 2.5"]
     assert unmet(Study().protocol, enrolled.data) == ()
+
+
+def test_a_value_just_beyond_its_limit_is_not_rounded_to_it() -> None:
+    assert problems({"ast_x_uln": 3.0000001}) == ("AST 3.0000001 x ULN, limit 3",)

@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from jinja2 import meta
 
+from itp_events import eligibility
 from itp_events.events import Decode, NoticeIssued
 from itp_events.protocol_file import load_protocol
 from tasks import render as rendering
 from tasks.render import FACTS, LANGUAGES, Occasion, environment, render
 from tasks.wording import visit_name
+from tasks.wording_criteria import unmet_zh
 from tests.support import Receiver
 from tests.support.study import Study, protocol_in
 from tests.tasks.desk import ENROLLED_AT, Desk
@@ -80,6 +82,7 @@ FULL: dict[str, Any] = {
         "source": "synopsis",
     },
     "unmet": ["AST 3.4 x ULN, limit 3"],
+    "shortfalls": [{"rule": "liver", "name": "AST", "value": "3.4", "limit": "3"}],
     "given": 5e9,
     "planned": 6.15e9,
     "age_years": 16,
@@ -268,6 +271,43 @@ def test_a_chinese_text_says_that_a_date_was_agreed_at_enrolment() -> None:
     assert "入组日2026年1月12日（周一）商定的日期" in text(
         "T-7d", "zh-CN", **FULL | {"anchor_code": "enrolment"}
     )
+
+
+@pytest.mark.parametrize("rule", eligibility._SENTENCES)
+def test_a_criterion_not_met_has_its_chinese_sentence_with_the_same_values(rule: str) -> None:
+    names = re.findall(r"{(\w+)}", eligibility._SENTENCES[rule])
+    values = {name: f"v-{name}" for name in names}
+    found = unmet_zh({"rule": rule, **values})
+    assert re.search("[\u4e00-\u9fff]", found)
+    assert [name for name in names if f"v-{name}" not in found] == []
+
+
+def test_what_a_corrected_enrolment_does_not_meet_is_said_in_chinese() -> None:
+    study = Study()
+    first = study.enrol("2026-01-05", at="2026-01-05 08:00")
+    failed = {"first_line": False, "second_line": False, "rituximab": True, "splenectomy": False}
+    wrong = study.enrolment(
+        "2026-01-05",
+        at="2026-01-06",
+        screening={"itp_months": 3, "failed": failed, "bilirubin_x_uln": 1.6, "pregnancy_test": "not-done"},
+    )
+    study.record(study.void(first, "2026-01-06"), wrong)
+    study.live_until("2026-01-06 12:00")
+    [notice, *_] = [
+        event.data
+        for event in study.log
+        if isinstance(event.data, NoticeIssued) and event.data.step == "eligibility"
+    ]
+    _, body = render(
+        Occasion("eligibility", "investigator", "ITP-001", None, notice.facts), "zh-CN", SHANGHAI
+    )
+    assert body.splitlines()[:5] == [
+        "更正后，受试者 ITP-001 有 4 项入选标准不符合。",
+        "- ITP 病程 3 个月，须大于 3 个月",
+        "- 不符合难治性标准：一线药物、二线药物未证实无效，脾切除亦未证实无效或复发",
+        "- 总胆红素 1.6 x ULN，上限 1.5",
+        "- 妊娠试验未做，须为阴性",
+    ]
 
 
 def test_what_the_service_itself_says_is_chinese_in_a_chinese_text() -> None:
