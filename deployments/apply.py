@@ -38,11 +38,13 @@ PAYLOAD = {
     "value": {"__prefect_kind": "jinja", "template": "{{ event.payload | tojson }}"},
 }
 
+TRIGGER = "itp: record events posted to Prefect"
+
 # Every kind of event of the study, posted to Prefect's events API, runs `record-event`.
 TRIGGERS: dict[str, list[DeploymentTriggerTypes | TriggerTypes]] = {
     RECORD_EVENT: [
         DeploymentEventTrigger(
-            name="itp: record events posted to Prefect",
+            name=TRIGGER,
             expect=set(FACT_TYPES) - {INVESTIGATORS_ONLY},
             parameters={"event": PAYLOAD},
         )
@@ -51,9 +53,9 @@ TRIGGERS: dict[str, list[DeploymentTriggerTypes | TriggerTypes]] = {
 
 
 def known_deployments(runs: FlowRuns) -> dict[str, Deployment]:
-    """The flows' deployments, by flow; applied first when one is missing."""
+    """The flows' deployments, by flow; applied first when one is missing, or what starts one by an event."""
     found = {name: runs.deployment(name) for name in FLOWS}
-    if not all(found.values()):
+    if not (all(found.values()) and runs.has_automation(TRIGGER)):
         apply_deployments()
         found = {name: runs.deployment(name) for name in FLOWS}
     return {name: deployment for name, deployment in found.items() if deployment}

@@ -90,6 +90,10 @@ class FlowRuns:
         answer = self._call("GET", f"/deployments/name/{flow}/{flow}", absent_is_none=True)
         return answer and Deployment(UUID(answer["id"]), UUID(answer["flow_id"]))
 
+    def has_automation(self, name: str) -> bool:
+        """Whether there is an automation of this name."""
+        return bool(self._call("POST", "/automations/filter", {"automations": {"name": {"any_": [name]}}}))
+
     def find(self, codes: Sequence[str]) -> dict[str, FlowRun]:
         """The subjects' journeys that exist, by subject code."""
         found = [run for page in _pages(codes) for run in self._filter(page)]

@@ -71,8 +71,7 @@ class Showcase(FlowRuns):
 
     def ensure_automation(self, automation: dict[str, Any]) -> None:
         """Create an automation unless there is one of its name, which stays as users left it."""
-        name = {"automations": {"name": {"any_": [automation["name"]]}}}
-        if not self._call("POST", "/automations/filter", name):
+        if not self.has_automation(automation["name"]):
             self._call("POST", "/automations/", automation)
 
 

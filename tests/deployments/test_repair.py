@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 
+from deployments.apply import TRIGGER, known_deployments
 from deployments.clock import Clock
 from deployments.repair import PATIENCE, Repair
 from deployments.settings import Settings
 from deployments.study import open_study
 from flows.door import record_and_show
-from flows.flow_runs import RECORD_EVENT, Deployment, FlowRun, FlowRuns
+from flows.flow_runs import JOURNEY, RECORD_EVENT, Deployment, FlowRun, FlowRuns
 from flows.runtime import Runtime
 from itp_events.events import parse_event
 from tasks.queries import latest_repairs, subject
@@ -123,3 +125,14 @@ def test_a_run_of_a_deployment_that_is_gone_is_replaced(
     assert Repair(study, runs, replace(journeys, id=other.id)).all(frozenset()) == 1
     assert flow_run(runs, code).id != before.id
     assert is_put_back(study, runs, code)
+
+
+def test_a_trigger_that_was_deleted_is_made_again(
+    prefect_server: PrefectServer, runs: FlowRuns, journeys: Deployment
+) -> None:
+    with httpx.Client(base_url=prefect_server.api_url, timeout=30, trust_env=False) as prefect:
+        for automation in prefect.post("/automations/filter", json={}).json():
+            prefect.delete(f"/automations/{automation['id']}").raise_for_status()
+    assert not runs.has_automation(TRIGGER)
+    assert known_deployments(runs)[JOURNEY] == journeys
+    assert runs.has_automation(TRIGGER)
