@@ -40,11 +40,15 @@ class RoundThread(threading.Thread):
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._go())
 
-    def stop(self) -> int:
-        """Let what has begun end; 0 when it did, 1 when something was left, which the next start mends."""
+    def ask_to_stop(self) -> None:
+        """Begin nothing more."""
         self._loop.call_soon_threadsafe(self._round.stop)
+
+    def stop(self) -> bool:
+        """Let what has begun end; whether it did. What is left the next start mends."""
+        self.ask_to_stop()
         self.join(DRAIN_SECONDS + 2)
-        return 0 if self._drained else 1
+        return self._drained
 
     async def _go(self) -> None:
         try:

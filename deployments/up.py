@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deployments.ending import leave
 from deployments.lock import sole_service
 from deployments.server import PrefectServer, ServerDidNotStart, prefect_environment, proxy_environment
 from deployments.settings import Settings
@@ -43,18 +44,11 @@ def main(settings: Settings) -> int:
         os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
         os.environ.update(proxy_environment(os.environ))
         with _prefect(settings, data_dir) as server:
-            code = _serve(settings, study, server, asked)
+            drained = _serve(settings, study, server, asked)
         study.store.close()
-    if code:
-        _leave(code)
-    return code
-
-
-def _leave(code: int) -> None:
-    """End at once: a send that outlasts the drain ends with the process, and its lease tells the next."""
-    logging.shutdown()
-    sys.stderr.flush()
-    os._exit(code)
+    if not drained:
+        leave()
+    return 0
 
 
 def _stop_signals() -> threading.Event:
@@ -80,7 +74,7 @@ def _prefect(settings: Settings, data_dir: Path) -> Iterator[PrefectServer | Non
         server.stop()
 
 
-def _serve(settings: Settings, study: Runtime, server: PrefectServer | None, asked: threading.Event) -> int:
+def _serve(settings: Settings, study: Runtime, server: PrefectServer | None, asked: threading.Event) -> bool:
     # Prefect is loaded here, after the environment is set and while its server starts.
     from deployments.api.serve import Api
     from deployments.logs import set_up_logs
@@ -96,8 +90,10 @@ def _serve(settings: Settings, study: Runtime, server: PrefectServer | None, ask
         _keep_running(server)
         told.look(prefect_answers=service.prefect_answers)
     _say("Stopping ...")
-    api.stop()
-    return service.stop()
+    # The round claims nothing more while the API answers what has begun.
+    service.ask_to_stop()
+    answered = api.stop()
+    return service.stop() and answered
 
 
 def _keep_running(server: PrefectServer | None) -> None:
@@ -134,12 +130,18 @@ class _Told:
             self._announced = True
             _say(f"The API: {self._settings.base_url}")
             _say(_channels(self._study))
-            _say("Try next, in another terminal: itp record --help, itp subjects. Ctrl-C stops this.")
+            itp = _program()
+            _say(f"Try next, in another terminal: {itp} record --help, {itp} subjects. Ctrl-C stops this.")
 
 
 def _channels(study: Runtime) -> str:
     count = len(study.channels.configured)
     return "\n".join([f"Notices go to {count} recipients."] * bool(count) + list(study.channels.problems))
+
+
+def _program() -> str:
+    """How this program was called, as it can be called again from the same folder."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "itp" else "itp"
 
 
 def _say(line: str) -> None:

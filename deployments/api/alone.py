@@ -8,6 +8,7 @@ import sys
 import threading
 
 from deployments.api.serve import Api
+from deployments.ending import leave
 from deployments.logs import set_up_logs
 from deployments.server import prefect_environment
 from deployments.settings import Settings
@@ -15,7 +16,7 @@ from deployments.study import open_study
 
 
 def main(settings: Settings) -> int:
-    """Serve until Ctrl-C or SIGTERM; 0 when it was asked to stop.
+    """Serve until Ctrl-C or SIGTERM; 0 when it was asked to stop and everything begun had ended.
 
     Raises:
         ItpError: one line that says why it cannot start.
@@ -32,7 +33,9 @@ def main(settings: Settings) -> int:
         api.start()
         print(f"The API: {settings.base_url}. Ctrl-C stops this.", file=sys.stderr, flush=True)  # noqa: T201 - the service speaks to who started it
         asked.wait()
-        api.stop()
+        drained = api.stop()
     finally:
         study.store.close()
+    if not drained:
+        leave()
     return 0

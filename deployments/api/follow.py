@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from flows.door import show_one
 from flows.flow_runs import FlowRuns, PrefectSilent
@@ -22,6 +22,7 @@ SENDERS = 32
 # so that a burst of events is recorded first.
 QUIET_SECONDS = 0.2
 SHOW_SECONDS = 1.0
+DRAIN_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Follower:
     def __init__(self, study: Runtime) -> None:
         self._study = study
         self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
+        self._begun: set[Future[None]] = set()
         self._waits: dict[str, Advanced] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -43,19 +45,23 @@ class Follower:
         moved = {answer.advanced.code: answer.advanced for answer in answers if answer.advanced}
         for standing in moved.values():
             if standing.due_notices:
-                self._senders.submit(self._hand_over, standing.code)
+                begun = self._senders.submit(self._hand_over, standing.code)
+                self._begun.add(begun)
+                begun.add_done_callback(self._begun.discard)
         if moved:
             with self._changed:
                 self._waits |= moved
                 self._changed.notify()
 
-    def close(self) -> None:
-        """Let the hand-overs that have begun end, and show nothing more."""
+    def close(self) -> bool:
+        """Let the hand-overs begun end, for 10 s at most, and show nothing more; whether they did."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._senders.shutdown(cancel_futures=True)
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        _, left = wait(list(self._begun), DRAIN_SECONDS)
         self._shower.join(SHOW_SECONDS + 1)
+        return not left
 
     def _hand_over(self, code: str) -> None:
         try:

@@ -50,9 +50,9 @@ class Api:
         if self._again is not None:
             self._again.start()
 
-    def stop(self) -> None:
-        """Answer what has begun, hand over what it made due, and end."""
+    def stop(self) -> bool:
+        """Answer what has begun, and end; whether every hand-over that had begun came to its end."""
         self._server.stop()
         if self._again is not None:
             self._again.stop()
-        self._follower.close()
+        return self._follower.close()

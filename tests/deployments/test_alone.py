@@ -13,6 +13,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from deployments.api import follow
 from deployments.clock import Clock
 from deployments.round import Round
 from flows.runtime import Runtime
@@ -20,6 +21,7 @@ from itp_events.events import parse_event
 from itp_events.protocol_file import load_protocol
 from tasks.advance import record
 from tasks.channels import Channels
+from tasks.queries import attempts_of
 from tasks.store import Store
 from tests.deployments.conftest import MONDAY
 from tests.support.receiver import Receiver
@@ -116,3 +118,22 @@ def test_a_subject_who_cannot_be_decided_about_stops_neither_the_others_nor_the_
     while_going(alone, look)
     assert "version '9' is not installed" in caplog.text
     assert "ITP-001" not in told(receiver)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_door_that_closes_waits_for_what_has_begun_but_not_for_ever(
+    alone: Runtime, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    monkeypatch.setattr(follow, "DRAIN_SECONDS", 10.0 if answers else 0.1)
+    now = alone.clock.now()
+    today = now.astimezone(SITE).date()
+    stated = parse_event(enrolment("ITP-001", now, today, first_infusion_on=str(today)))
+    receiver.hang()
+    follower = follow.Follower(alone)
+    follower.follow(alone.record([stated], now))
+    receiver.wait_for(1)
+    if answers:
+        receiver.succeed()
+    assert follower.close() is answers
+    receiver.succeed()
+    wait_until(lambda: [each.outcome for each in attempts_of(alone.store, "ITP-001")] == ["sent"], "its end")
