@@ -32,7 +32,7 @@ run: $(STAMP) ## start the whole service on this machine; Ctrl-C stops it
 	@exec $(BIN)/itp up
 
 test: lint ## lint, types, import direction and every test; PYTEST_ARGS="-k windows" narrows the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-browser: $(STAMP) ## the forms and pages in a headless Chromium; needs chromium and chromedriver
 	ITP_TEST_BROWSER=1 $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)

@@ -31,11 +31,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(home))
 
 
+# Tests of a running service wait more than they work; those of `running` share one.
+SERVICES = frozenset({"running", "first_service", "prefect_server"})
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep the tests of one file, and those of the shared service, in one of `make test`'s processes."""
+    shared = "running" in getattr(item, "fixturenames", ())
+    item.add_marker(pytest.mark.xdist_group("running" if shared else str(item.path)))
+    # Thousands of histories outlast the bound of a single test.
+    if PROFILE == "thorough" and hasattr(getattr(item, "obj", None), "hypothesis"):
+        item.add_marker(pytest.mark.timeout(0))
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let a thorough look take the time that it needs: thousands of histories outlast the bound of a test."""
-    for item in items:
-        if PROFILE == "thorough" and hasattr(getattr(item, "obj", None), "hypothesis"):
-            item.add_marker(pytest.mark.timeout(0))
+    """Begin with what takes longest, so that the processes end together."""
+    items.sort(key=lambda item: SERVICES.isdisjoint(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")
