@@ -71,7 +71,7 @@ def open_form(browser: Chrome, service: Service, form: str) -> None:
     deployment = httpx.get(api, trust_env=False).raise_for_status().json()["id"]
     ui = service.settings.prefect_api.removesuffix("/api")
     browser.get(f"{ui}/deployments/deployment/{deployment}/run")
-    wait_until(lambda: "weight_kg" in browser.page_source, "the form to be shown", timeout=60, every=0.5)
+    wait_until(lambda: "weight_kg" in browser.page_source, "the form to be shown", every=0.5)
 
 
 def test_a_subject_enrolled_by_the_form_is_acknowledged_from_the_notice(
@@ -94,14 +94,14 @@ def test_a_subject_enrolled_by_the_form_is_acknowledged_from_the_notice(
     )
 
     running.move_clock_to(datetime(2026, 1, 13, 0, 59, 57, tzinfo=UTC))
-    link = wait_until(lambda: acknowledge_link(running), "the first rung's message", timeout=60, every=0.5)
+    link = wait_until(lambda: acknowledge_link(running), "the first rung's message", every=0.5)
     assert link
     browser.get(link)
     assert "INF1" in browser.page_source
     assert acknowledged(running) == 0, "opening the page acknowledges nothing"
     browser.find_element(By.TAG_NAME, "button").click()
-    wait_until(lambda: acknowledged(running) == 1, "the acknowledgement", timeout=30)
-    wait_until(lambda: browser.title == "Acknowledged", "the page to say so", timeout=30)
+    wait_until(lambda: acknowledged(running) == 1, "the acknowledgement")
+    wait_until(lambda: browser.title == "Acknowledged", "the page to say so")
 
 
 def acknowledge_link(service: Service) -> str | None:

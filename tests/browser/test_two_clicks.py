@@ -28,16 +28,16 @@ def click(browser: Chrome, *names: str) -> None:
     def links() -> list[object]:
         return [each for name in names for each in browser.find_elements(By.LINK_TEXT, name)]
 
-    wait_until(links, f"a link {' or '.join(names)}", timeout=60, every=0.5)
+    wait_until(links, f"a link {' or '.join(names)}", every=0.5)
     links()[0].click()  # type: ignore[attr-defined]
     browser.switch_to.window(browser.window_handles[-1])
 
 
 def test_from_the_board_to_an_overdue_subjects_plan_in_two_clicks(shown: Shown, browser: Chrome) -> None:
     browser.get(shown.artifact("study-board"))
-    wait_until(lambda: "Overdue visits" in text(browser), "the board", timeout=60, every=0.5)
+    wait_until(lambda: "Overdue visits" in text(browser), "the board", every=0.5)
     click(browser, "ITP-021")
-    wait_until(lambda: "Who must do what" in text(browser), "the subject's page", timeout=60, every=0.5)
+    wait_until(lambda: "Who must do what" in text(browser), "the subject's page", every=0.5)
     assert "ITP-021: INF4 overdue" in text(browser)
     assert "OVERDUE" in text(browser)
     assert browser.find_elements(By.CSS_SELECTOR, "img[alt='Timeline of ITP-021']")
@@ -45,9 +45,9 @@ def test_from_the_board_to_an_overdue_subjects_plan_in_two_clicks(shown: Shown, 
 
 def test_the_work_list_of_the_overdue_shows_those_and_no_others(shown: Shown, browser: Chrome) -> None:
     browser.get(shown.artifact("study-board"))
-    wait_until(lambda: "Work lists" in text(browser), "the board", timeout=60, every=0.5)
+    wait_until(lambda: "Work lists" in text(browser), "the board", every=0.5)
     click(browser, "overdue")
-    wait_until(lambda: "4 runs" in text(browser), "the four overdue runs", timeout=60, every=0.5)
+    wait_until(lambda: "4 runs" in text(browser), "the four overdue runs", every=0.5)
     found = text(browser)
     assert all(f"ITP-0{number}" in found for number in (13, 21, 25, 26))
     assert "ITP-010" not in found
@@ -55,6 +55,6 @@ def test_the_work_list_of_the_overdue_shows_those_and_no_others(shown: Shown, br
 
 def test_a_subject_enrolled_200_days_ago_is_among_all_subjects(shown: Shown, browser: Chrome) -> None:
     browser.get(shown.artifact("study-board"))
-    wait_until(lambda: "Work lists" in text(browser), "the board", timeout=60, every=0.5)
+    wait_until(lambda: "Work lists" in text(browser), "the board", every=0.5)
     click(browser, "all subjects")
-    wait_until(lambda: "ITP-010" in text(browser), "the run of ITP-010", timeout=60, every=0.5)
+    wait_until(lambda: "ITP-010" in text(browser), "the run of ITP-010", every=0.5)

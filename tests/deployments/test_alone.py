@@ -97,7 +97,7 @@ def test_a_provider_that_hangs_delays_nobody_else_s_notices(alone: Runtime, rece
 
     def look() -> None:
         # Each send takes half a minute, and no more than a few subjects are advanced at a time.
-        wait_until(lambda: told(receiver) >= codes, "a notice about everybody", timeout=20)
+        wait_until(lambda: told(receiver) >= codes, "a notice about everybody")
         receiver.succeed()
 
     while_going(alone, look)

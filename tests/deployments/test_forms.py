@@ -25,7 +25,7 @@ def fill_in(service: Service, form: str, **fields: Any) -> dict[str, Any]:
             state: dict[str, Any] = prefect.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
             return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED") else None
 
-        return wait_until(ended, f"the form {form} to be dealt with", timeout=40, every=0.5) or {}
+        return wait_until(ended, f"the form {form} to be dealt with", every=0.5) or {}
 
 
 def _patiently(prefect: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def _patiently(prefect: httpx.Client, path: str, body: dict[str, Any]) -> dict[s
         answer = prefect.post(path, json=body)
         return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
 
-    answer = wait_until(created, "Prefect to have time", timeout=40, every=0.5)
+    answer = wait_until(created, "Prefect to have time", every=0.5)
     assert answer is not None
     found: dict[str, Any] = answer.raise_for_status().json()
     return found

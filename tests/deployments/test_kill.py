@@ -22,7 +22,7 @@ def test_killed_while_subjects_wait_it_goes_on_where_it_was(service: Service) ->
     service.kill()
     due = service.bring_forward("ITP-001", 20.0)
     service.start()
-    service.wait_for_wake("ITP-001", due, timeout=40)
+    service.wait_for_wake("ITP-001", due)
     after = service.wait_for_run("ITP-001", service.is_shown("ITP-001"), "to wait again")
     assert after.id == run.id
     sent = notices(service, "ITP-001")
@@ -35,7 +35,7 @@ def test_killed_in_a_wake_the_journey_goes_on_and_the_repetition_is_marked(servi
     told = len(service.told("ITP-001"))
     service.receiver.hang()
     service.bring_forward("ITP-001", 2.0)
-    wait_until(lambda: len(service.told("ITP-001")) > told, "the notice to reach the provider", timeout=20)
+    wait_until(lambda: len(service.told("ITP-001")) > told, "the notice to reach the provider")
     service.wait_for_run("ITP-001", lambda run: run.state_type == "RUNNING", "to be in the wake")
     service.kill()
     service.receiver.succeed()

@@ -17,14 +17,14 @@ from tests.support.waiting import wait_until
 ON_TIME = timedelta(seconds=1.5)
 
 
-def waiting_run(service: Service, code: str, timeout: float = 20.0) -> str:
+def waiting_run(service: Service, code: str, timeout: float = 60.0) -> str:
     """Wait until Prefect shows what the subject waits for; the flow run's id."""
     return str(service.wait_for_run(code, service.is_shown(code), "to show its wait", timeout).id)
 
 
 def lateness(service: Service, code: str, before: int, due: datetime) -> timedelta:
     """How long after its time the next notice about the subject arrived."""
-    wait_until(lambda: len(service.told(code)) > before, f"a notice about {code}", timeout=20)
+    wait_until(lambda: len(service.told(code)) > before, f"a notice about {code}")
     return service.told(code)[before].at - service.study.clock.wall(due)
 
 
@@ -80,7 +80,7 @@ def test_a_run_started_by_hand_does_what_is_due_and_waits_again(running: Service
     run = running.flow_run("ITP-106")
     assert run is not None
     assert running.flow_runs.propose(run.id, {"type": "SCHEDULED", "name": "Scheduled"})
-    assert waiting_run(running, "ITP-106", timeout=40) == str(run.id)
+    assert waiting_run(running, "ITP-106") == str(run.id)
 
 
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
@@ -96,8 +96,8 @@ def test_while_prefect_is_gone_the_reminder_leaves_on_time(service: Service, how
         os.kill(server, signal.SIGCONT)
     assert timedelta(0) <= late < ON_TIME
     service.wait_for_wake("ITP-001", due)
-    wait_until(lambda: is_ready(service.settings.prefect_api), "Prefect to be back", timeout=40)
-    assert waiting_run(service, "ITP-001", timeout=40) == run
+    wait_until(lambda: is_ready(service.settings.prefect_api), "Prefect to be back")
+    assert waiting_run(service, "ITP-001") == run
 
 
 def test_a_door_works_while_prefect_is_gone(service: Service) -> None:
@@ -108,7 +108,7 @@ def test_a_door_works_while_prefect_is_gone(service: Service) -> None:
         assert service.told("ITP-001")
     finally:
         os.kill(server, signal.SIGCONT)
-    assert waiting_run(service, "ITP-001", timeout=40)
+    assert waiting_run(service, "ITP-001")
 
 
 def test_prefect_s_database_deleted_every_live_subject_has_its_run_back(
@@ -122,8 +122,8 @@ def test_prefect_s_database_deleted_every_live_subject_has_its_run_back(
     os.kill(server, signal.SIGKILL)
     shutil.rmtree(service.data_dir / "prefect")
     shutil.copytree(prefect_home, service.data_dir / "prefect")
-    wait_until(lambda: is_ready(service.settings.prefect_api), "a new server", timeout=40)
-    assert len({waiting_run(service, code, timeout=40) for code in codes}) == 3
+    wait_until(lambda: is_ready(service.settings.prefect_api), "a new server")
+    assert len({waiting_run(service, code) for code in codes}) == 3
     service.wait_for_wake("ITP-001", service.bring_forward("ITP-001"))
 
 

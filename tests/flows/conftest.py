@@ -21,7 +21,7 @@ def runs(prefect_server: PrefectServer) -> Iterator[FlowRuns]:
         flow_runs.close()
         # The engine's connection for events would live on, and draw random numbers for its pings:
         # Hypothesis, in a later test, takes that for a strategy that cannot be repeated.
-        EventsWorker.drain_all(timeout=30)
+        EventsWorker.drain_all(timeout=60)
 
 
 @pytest.fixture

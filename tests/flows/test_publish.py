@@ -193,7 +193,7 @@ def test_what_happened_is_told_once_with_the_subject_as_resource(showing: Publis
     showing.study.record([subject.medication("rescue", today, at=at + timedelta(minutes=1))], clock.at)
     showing.publish()
     expected = {"itp.recorded.subject.enrolled", "itp.recorded.medication.changed", "itp.withdrawal.flagged"}
-    wait_until(lambda: set(_told(showing, "ITP-731")) >= expected, "the story", timeout=30, every=0.5)
+    wait_until(lambda: set(_told(showing, "ITP-731")) >= expected, "the story", every=0.5)
     assert _told(showing, "ITP-731").count("itp.withdrawal.flagged") == 1
 
 

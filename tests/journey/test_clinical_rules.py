@@ -52,7 +52,7 @@ def _on(service: Service, code: str, day: date) -> None:
     """Let the subject be woken at everything that is due before noon of a day at the site."""
     noon = datetime.combine(day, time(12), SITE)
     while (wake := service.subject(code).wake_at) is not None and wake < noon:
-        service.wait_for_wake(code, service.bring_forward(code, 0.2), timeout=40)
+        service.wait_for_wake(code, service.bring_forward(code, 0.2))
     service.move_clock_to(noon)
 
 

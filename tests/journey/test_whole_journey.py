@@ -38,7 +38,7 @@ def at_ten(day: date) -> datetime:
 def wake_until(service: Service, instant: datetime) -> None:
     """Let the subject be woken whenever something is due before an instant, then move the clock there."""
     while (wake := service.subject(CODE).wake_at) is not None and wake < instant:
-        service.wait_for_wake(CODE, service.bring_forward(CODE, 0.2), timeout=40)
+        service.wait_for_wake(CODE, service.bring_forward(CODE, 0.2))
     service.move_clock_to(instant)
 
 
@@ -75,7 +75,7 @@ def test_one_flow_run_carries_a_subject_from_enrolment_to_month_12(service: Serv
         wake_until(service, at_ten(day))
         complete(service, visit, day)
 
-    ended = service.wait_for_run(CODE, lambda now: now.state_type == "COMPLETED", "to end", timeout=40)
+    ended = service.wait_for_run(CODE, lambda now: now.state_type == "COMPLETED", "to end")
     assert ended.id == run.id
     assert ended.state_name == "Completed"
     row = service.subject(CODE)
@@ -119,7 +119,7 @@ def test_two_missed_visits_in_a_row_both_escalate(service: Service) -> None:
     complete(service, "INF1", date(2026, 1, 5))
     escalated: set[str | None] = set()
     for _ in range(60):
-        service.wait_for_wake(CODE, service.bring_forward(CODE, 0.2), timeout=40)
+        service.wait_for_wake(CODE, service.bring_forward(CODE, 0.2))
         escalated = {row.visit for row in sent(service) if row.step == "rung-1"}
         if escalated >= {"INF2", "INF3"}:
             break
@@ -139,5 +139,5 @@ def test_death_ends_the_journey_of_a_subject_who_waits(running: Service) -> None
         event("sae.submitted", code, now, {"ae": "ae-1", "on": today}),
         event("subject.died", code, now, {"on": today}),
     )
-    ended = running.wait_for_run(code, lambda shown: shown.state_type == "COMPLETED", "to end", timeout=40)
+    ended = running.wait_for_run(code, lambda shown: shown.state_type == "COMPLETED", "to end")
     assert (ended.id, ended.state_name) == (run.id, "Withdrawn: DEATH")

@@ -162,11 +162,11 @@ def _serving(bin_path: Path, home: Path) -> Iterator[URL]:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd="/", user=_user())
     try:
         url = USUAL.set(port=port)
-        wait_until(lambda: _up(process, url, log), "the tests' own PostgreSQL to answer", timeout=30)
+        wait_until(lambda: _up(process, url, log), "the tests' own PostgreSQL to answer")
         yield url
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 def _up(process: subprocess.Popen[bytes], url: URL, log: Path) -> bool:

@@ -83,7 +83,7 @@ class Receiver:
         """What arrived at this path so far, oldest first."""
         return [request for request in list(self.requests) if request.path.strip("/") == path.strip("/")]
 
-    def wait_for(self, count: int, path: str | None = None, *, timeout: float = 10.0) -> list[Request]:
+    def wait_for(self, count: int, path: str | None = None, *, timeout: float = 60.0) -> list[Request]:
         """Wait until at least count requests arrived (at path, when given), and return them all."""
 
         def arrived() -> list[Request]:

@@ -148,7 +148,7 @@ class Service:
         self.move_clock_to(due - timedelta(seconds=seconds))
         return due
 
-    def wait_for_wake(self, code: str, due: datetime, timeout: float = 20.0) -> SubjectRow:
+    def wait_for_wake(self, code: str, due: datetime, timeout: float = 60.0) -> SubjectRow:
         """Wait until the subject has been advanced past an instant at which it was due."""
 
         def advanced() -> SubjectRow | None:
@@ -160,7 +160,7 @@ class Service:
         return row
 
     def wait_for_run(
-        self, code: str, holds: Callable[[FlowRun], bool], what: str, timeout: float = 20.0
+        self, code: str, holds: Callable[[FlowRun], bool], what: str, timeout: float = 60.0
     ) -> FlowRun:
         """Wait until the subject's flow run is there and as it should be."""
 

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def wait_until(
-    predicate: Callable[[], T], description: str, *, timeout: float = 10.0, every: float = 0.02
+    predicate: Callable[[], T], description: str, *, timeout: float = 60.0, every: float = 0.02
 ) -> T:
     """Ask predicate every so many seconds, and return its first true answer.
 

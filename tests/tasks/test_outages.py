@@ -102,7 +102,7 @@ def test_an_outcome_waits_for_a_database_that_does_not_answer(
         receiver.succeed()
         sender.join(timeout=1)
         assert sender.is_alive(), "the outcome cannot be recorded yet"
-    sender.join(timeout=20)
+    sender.join(timeout=60)
     assert outcomes(desk.attempts()) == ["sent"]
     desk.hand_over(later(ENROLLED_AT, minutes=2), subject=None)
     assert len(receiver.requests) == 1
