@@ -78,6 +78,8 @@ def decided(protocol: Protocol, event: Event, known: Mapping[EventKey, Event]) -
         what = "treatment stopped" if isinstance(data, TreatmentStopped) else "participation ended"
         rule = _rule(protocol, data.criterion, data.because, known)
         return f"{what} on {day(data.on)}: {data.decode}, {data.term}; {rule}"
+    if isinstance(data, Voided) and (before := known.get((data.event.source, data.event.id))):
+        return f"no longer holds ({data.reason}): {decided(protocol, before, known)}"
     return stated(event)
 
 

@@ -194,6 +194,24 @@ def test_a_failed_notice_that_has_become_pointless_is_not_tried_again(
     ]
 
 
+def test_an_order_of_cells_that_failed_is_not_tried_again_with_a_dose_that_no_longer_holds(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    """Tried in vain for 61.5 kg; the weight is corrected to 55 kg; the laboratory hears of one dose only."""
+    enrolment = study.enrol()
+    desk.take(enrolment, study.done("INF1", "2026-01-05"))
+    told.fail()
+    desk.hand_over(study.instant("2026-01-09 09:00"))
+    right = study.enrolment("2026-01-05", at="2026-01-09 10:00", weight_kg=55)
+    desk.take(study.void(enrolment, "2026-01-09 10:00"), right)
+    told.succeed()
+    desk.hand_over(study.instant("2026-01-09 11:00"))
+    said = [str(request.body["message"]) for request in told.at("cell-lab")]
+    assert ["6.15 x 10^9 cells, that is" in each for each in said] == [True, False]
+    assert "Dose: 5.5 x 10^9 cells" in said[1]
+    assert "replaces an earlier order for 6.15 x 10^9 cells" in said[1]
+
+
 def test_a_notice_that_never_got_through_ends_when_it_is_no_longer_of_use(
     desk: Desk, study: Study, told: Receiver
 ) -> None:

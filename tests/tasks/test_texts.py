@@ -189,7 +189,7 @@ def test_the_cell_lab_is_told_the_dose_with_its_weight_and_sources() -> None:
     assert "6.15 x 10^9 cells, that is 1 x 10^8 per kg (synopsis) for 61.5 kg" in found
     assert "weighed on Mon 12 Jan 2026 (INF2)" in found
     assert "changed by -12%" in found
-    assert "replaces the order for 5.5 x 10^9 cells" in found
+    assert "replaces an earlier order for 5.5 x 10^9 cells" in found
     assert "Dose" not in text("T-3d", audience="coordinator", **FULL)
 
 

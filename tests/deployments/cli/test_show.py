@@ -122,6 +122,18 @@ def test_show_names_what_time_alone_brought_about_in_words(
     ]
 
 
+def test_show_says_in_words_which_decision_no_longer_holds(
+    itp: Itp, lines: Write, at: At, enrolled: Study
+) -> None:
+    rescue = enrolled.event("itp.medication.changed", "2026-01-08", kind="rescue", drug="x", detail="y")
+    _record(itp, lines, at, "2026-01-09T09:00:00+08:00", rescue.to_json())
+    _record(itp, lines, at, "2026-01-10T09:00:00+08:00", enrolled.void(rescue, "2026-01-09").to_json())
+    shown = itp("show", "ITP-001", "--json", **at("2026-01-10T09:01:00+08:00")).json
+    assert shown["decisions"][-1]["what"].startswith(
+        "no longer holds (the facts it stood on no longer hold): flag rescue-medication raised on 8 Jan 2026"
+    )
+
+
 def test_show_says_which_notices_arrived_and_which_did_not(
     itp: Itp, lines: Write, at: At, receiver: Receiver, enrolled: Study
 ) -> None:
