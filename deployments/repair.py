@@ -50,7 +50,8 @@ class Repair:
         Raises:
             PrefectSilent: Prefect does not answer; what was put back until then is.
         """
-        rows = all_subjects(self.study.store)
+        # Those whose journey goes on come first: an emptied Prefect takes a while to fill.
+        rows = sorted(all_subjects(self.study.store), key=lambda row: row.wake_at is None)
         found = self.runs.find([row.code for row in rows])
         pairs = ((row, found.get(row.code)) for row in rows)
         return sum(self._mend(row, run) for row, run in pairs if run is None or run.id not in busy)
@@ -89,7 +90,7 @@ class Repair:
 def fault(run: FlowRun | None, wait: Wait) -> str | None:
     """What is wrong with a subject's flow run, in words; None when nothing is."""
     if run is None:
-        return None if wait.until is None else "its flow run was missing"
+        return "its flow run was missing"
     if run.deployment_id != wait.deployment and wait.until is not None:
         return "its flow run belonged to a deployment that is gone"
     if run.state_type in ("PENDING", "RUNNING"):

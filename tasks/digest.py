@@ -122,9 +122,8 @@ def _planned(cards: Sequence[Card], first: date, last: date) -> Iterator[dict[st
         if visit["firm"] and first.isoformat() <= visit["day"] <= last.isoformat() and not card["exit"]
     ]
     for _, _, card, visit in sorted(found, key=lambda row: row[:2]):
-        names = ("day", "closes", "booked")
-        held = bool(card["flags"])
-        yield {"subject": card["code"], "visit": visit["code"], "held": held} | {n: visit[n] for n in names}  # type: ignore[literal-required]
+        names = ("day", "closes", "booked", "held")
+        yield {"subject": card["code"], "visit": visit["code"]} | {n: visit[n] for n in names}  # type: ignore[literal-required]
 
 
 def _overdue(cards: Sequence[Card], today: date) -> Iterator[dict[str, Any]]:
@@ -132,7 +131,13 @@ def _overdue(cards: Sequence[Card], today: date) -> Iterator[dict[str, Any]]:
         _visits(cards, "overdue"), key=lambda pair: (pair[1]["closes"], pair[0]["code"])
     ):
         late = (today - date.fromisoformat(visit["closes"])).days
-        yield {"subject": card["code"], "visit": visit["code"], "days": late, "rung": visit["rung"]}
+        yield {
+            "subject": card["code"],
+            "visit": visit["code"],
+            "days": late,
+            "rung": visit["rung"],
+            "held": visit["held"],
+        }
 
 
 def _waiting(cards: Sequence[Card]) -> Iterator[dict[str, Any]]:

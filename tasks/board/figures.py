@@ -9,8 +9,10 @@ from statistics import median
 from tasks.board.cards import VisitLine
 from tasks.board.markdown import counted, document, plain, table
 from tasks.board.overview import Board, at
+from tasks.queries import Repair
 
 REPAIRS_SHOWN = 10
+REPAIRS_READ = 200
 PHASES = {
     "on-treatment": "on treatment",
     "in-follow-up": "in follow-up",
@@ -77,8 +79,16 @@ def _days(value: float) -> str:
 
 
 def repairs(board: Board) -> str:
-    """What the service mended by itself, the latest first."""
-    rows = [
-        (at(board, each.at), each.subject or "", plain(each.what)) for each in board.repairs[:REPAIRS_SHOWN]
-    ]
+    """What the service mended by itself, the latest first; the same for many at once is one line."""
+    groups: dict[tuple[str, str], list[Repair]] = {}
+    for each in board.repairs:
+        groups.setdefault((at(board, each.at), each.what.partition(";")[0]), []).append(each)
+    rows = [(when, *_repaired(found)) for (when, _), found in list(groups.items())[:REPAIRS_SHOWN]]
     return table(("When", "Subject", "What"), rows)
+
+
+def _repaired(found: Sequence[Repair]) -> tuple[str, str]:
+    first = found[0]
+    if len(found) == 1:
+        return first.subject or "", plain(first.what)
+    return f"{first.subject or ''} and {len(found) - 1} more", plain(first.what.partition(";")[0])

@@ -168,6 +168,8 @@ def _agreed(board: Board, visit: VisitLine) -> str:
         return f"{word} was {on_day(board, visit['day'])}, nothing recorded"
     if visit["day"] == today:
         return f"**{word} today**"
+    if visit["day"] > visit["closes"]:
+        return f"{word} for {on_day(board, visit['day'])}, after the window"
     return "booked" if visit["booked"] else "not booked yet"
 
 

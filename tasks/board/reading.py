@@ -16,7 +16,7 @@ from itp_events.protocol import Protocol
 from itp_events.subject import fold
 from tasks import log, outbox
 from tasks.board.cards import FORM, Card, Story, card
-from tasks.board.figures import REPAIRS_SHOWN
+from tasks.board.figures import REPAIRS_READ
 from tasks.board.overview import Board
 from tasks.queries import attempts_of, latest_repairs, notices_of, subject_in
 from tasks.schema import (
@@ -218,7 +218,7 @@ def study_board(store: Store, protocol: Protocol, cards: Sequence[Card], now: da
         now,
         protocol.site("default").zone,
         artifact_ids(store),
-        latest_repairs(store, REPAIRS_SHOWN),
+        latest_repairs(store, REPAIRS_READ),
         refused,
         [(label, failures) for label, _, failures in failing_channels(store)],
     )

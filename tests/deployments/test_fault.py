@@ -44,9 +44,9 @@ def test_a_claimed_run_is_put_back_after_two_minutes_and_not_before(state: str) 
     assert fault(replace(run, since=WORLD - timedelta(seconds=121)), WAIT)
 
 
-def test_a_missing_run_is_created_for_a_live_subject_only() -> None:
-    assert fault(None, WAIT)
-    assert fault(None, ENDED) is None
+@pytest.mark.parametrize("wait", [WAIT, ENDED])
+def test_a_missing_run_is_created_for_those_who_left_the_study_too(wait: Wait) -> None:
+    assert fault(None, wait)
 
 
 def test_a_run_of_a_deployment_that_is_gone_is_replaced() -> None:

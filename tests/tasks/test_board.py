@@ -2,6 +2,7 @@
 
 import time
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,6 +20,7 @@ from tasks.board.overview import Board
 from tasks.board.study_page import study_page
 from tasks.board.subject_page import subject_page
 from tasks.board.words import step
+from tasks.queries import Repair
 from tasks.schema import cards
 from tests.support import Receiver
 from tests.support.study import INFUSIONS, Study
@@ -376,3 +378,14 @@ def test_what_others_wrote_is_shown_as_it_stands() -> None:
     assert table(["a"], [[plain("<b>x</b> | [y](z)\n")]]).count("|") == 7
     assert "<" not in plain("<script>").replace("\\<", "")
     assert unlinked("see [ITP-001](/x) and [ITP-002](/y)") == "see ITP-001 and ITP-002"
+
+
+def test_the_same_repair_of_many_at_once_is_one_line() -> None:
+    said = (
+        "its flow run was missing; put back to Awaiting INF2",
+        "its flow run was Failed; put back to Completed",
+    )
+    done = [Repair(f"ITP-00{number}", said[number == 3], NOW) for number in range(4)]
+    found = section(study_page(replace(board_of([]), repairs=done)), "Repaired by the service")
+    assert "| Tue 3 Feb 10:00 | ITP-000 and 2 more | its flow run was missing |" in found
+    assert "| Tue 3 Feb 10:00 | ITP-003 | its flow run was Failed; put back to Completed |" in found

@@ -7,7 +7,7 @@ from itp_events.protocol_file import load_protocol
 from tasks import digest
 from tasks.queries import notices_of
 from tests.support import Receiver
-from tests.support.study import Study
+from tests.support.study import INFUSIONS, Study
 from tests.tasks.desk import Desk
 
 # Tuesday 3 February 2026 at the site (Asia/Shanghai); 08:30 there is 00:30 UTC.
@@ -79,6 +79,20 @@ def test_an_investigator_hears_only_what_waits_for_them(desk: Desk, study: Study
     (investigator,) = [each for each in notices_of(desk.store, None) if each.audience == "investigator"]
     assert [row["about"] for row in investigator.facts["waiting"]] == ["rescue-medication"]
     assert investigator.facts["today"] == investigator.facts["week"] == []
+
+
+def test_a_hold_is_told_of_infusions_and_not_of_follow_up(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol("2026-02-03", at="2026-02-03 08:00"))
+    other = Study(code="ITP-002")
+    other._stated = 500
+    other.enrol("2025-10-20", consent_on="2025-10-18")
+    other.on_target(*INFUSIONS, "FU-D14")
+    desk.take(*(each for each in other.log if not each.own))
+    desk.take(*(each.medication("rescue", "2026-02-03", at="2026-02-03 08:10") for each in (study, other)))
+    post(desk, HALF_PAST_EIGHT)
+    (coordinator,) = [each for each in notices_of(desk.store, None) if each.audience == "coordinator"]
+    rows = [*coordinator.facts["today"], *coordinator.facts["overdue"]]
+    assert {(row["visit"], row["held"]) for row in rows} >= {("INF1", True), ("FU-M1", False)}
 
 
 def test_a_digest_that_could_not_leave_on_its_day_is_not_sent_the_next(desk: Desk, study: Study) -> None:
