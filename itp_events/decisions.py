@@ -169,7 +169,7 @@ def _message(seen: View) -> str:
         return f"on {day(seen.exit.on)}: {seen.exit.term}"
     if seen.open_flags:
         flag = seen.open_flags[0]
-        return f"since {day(flag.on)}; the investigator must decide"
+        return f"since {day(seen.subject.site.date_of(flag.at))}; the investigator must decide"
     planned = seen.current
     if planned is None or seen.awaiting_disposition:
         last = seen.visits[-1]

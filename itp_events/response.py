@@ -47,10 +47,11 @@ def _responses(seen: View) -> Iterator[Response]:
 
 def grade(platelets: float | None, bleeding: bool | None, baseline: float | None) -> tuple[Grade, str]:
     """The grade that a count, bleeding and the count at baseline give, with the reason in words."""
+    if bleeding:
+        # Any of the three is enough for no response, whatever else is known.
+        return "no response", "bleeding"
     if platelets is None:
         return "not evaluable", "no platelet count recorded"
-    if bleeding:
-        return "no response", "bleeding"
     if platelets < RESPONSE_FROM:
         return "no response", f"below {RESPONSE_FROM}"
     if platelets < COMPLETE_FROM and baseline is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypedDict
 
 from itp_events.decisions import Decision
@@ -13,6 +13,7 @@ from itp_events.document import instant
 from itp_events.events import AdverseEvent
 from itp_events.view import View
 from itp_events.windows import PlannedVisit, acknowledged
+from itp_events.withdrawal import Flag
 from tasks.queries import AttemptRow, NoticeRow
 
 Card = dict[str, Any]
@@ -95,7 +96,10 @@ def card(story: Story) -> Card:
         "tags": list(decision.tags),
         "exit": seen.exit.on.isoformat() if seen.exit else None,
         "visits": [_visit(story, planned) for planned in seen.visits],
-        "flags": [{"criterion": flag.criterion, "since": flag.on.isoformat()} for flag in seen.open_flags],
+        "flags": [
+            {"criterion": flag.criterion, "since": flagged_on(seen, flag).isoformat()}
+            for flag in seen.open_flags
+        ],
         "disposition": seen.awaiting_disposition,
         "clocks": list(_clocks(story)),
         "undelivered": [_undelivered(story, each) for each in story.notices if _is_undelivered(story, each)],
@@ -145,6 +149,11 @@ def _visit(story: Story, planned: PlannedVisit) -> VisitLine:
         "held": is_held(story.seen, planned),
         "answered": _answered(story.seen, planned),
     }
+
+
+def flagged_on(seen: View, flag: Flag) -> date:
+    """Since when a flag waits: the site's date on which its reason became known, not that of its happening."""
+    return seen.subject.site.date_of(flag.at)
 
 
 def is_held(seen: View, planned: PlannedVisit) -> bool:

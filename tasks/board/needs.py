@@ -94,8 +94,9 @@ def _escalated(board: Board, visit: VisitLine) -> str:
     return "; ".join(said)
 
 
-def _window(visit: VisitLine) -> str:
-    return days(date.fromisoformat(visit["opens"]), date.fromisoformat(visit["closes"]))
+def _window(board: Board, visit: VisitLine) -> str:
+    found = days(date.fromisoformat(visit["opens"]), date.fromisoformat(visit["closes"]))
+    return found.removesuffix(f" {board.today.year}")
 
 
 def _coming(board: Board) -> Iterator[tuple[Card, VisitLine]]:
@@ -147,7 +148,7 @@ def ahead(board: Board) -> str:
             *board.site(card),
             _named(visit),
             _agreed(board, visit),
-            _window(visit),
+            _window(board, visit),
         )
         for card, visit in found[:ROWS_SHOWN]
     ]
@@ -163,7 +164,7 @@ def _agreed(board: Board, visit: VisitLine) -> str:
     today = board.today.isoformat()
     word = "booked" if visit["booked"] else "target"
     if visit["held"]:
-        return "on hold: not before the decision"
+        return "on hold: wait for the decision"
     if visit["day"] < today:
         return f"{word} was {on_day(board, visit['day'])}, nothing recorded"
     if visit["day"] == today:

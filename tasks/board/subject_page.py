@@ -11,7 +11,7 @@ from itp_events.protocol import Site
 from itp_events.response import responses
 from itp_events.windows import PlannedVisit
 from tasks.board import links
-from tasks.board.cards import Story, is_held
+from tasks.board.cards import Story, flagged_on, is_held
 from tasks.board.markdown import counted, document, link, plain, table
 from tasks.board.words import ago, criterion, on, step
 from tasks.queries import NoticeRow
@@ -111,10 +111,10 @@ def _overdue(story: Story) -> Iterator[str]:
 def _decisions(story: Story) -> Iterator[str]:
     seen = story.seen
     for flag in seen.open_flags:
-        waits = ago((seen.today - flag.on).days)
+        waits = ago((seen.today - flagged_on(seen, flag)).days)
         yield (
             f"**investigator**: may the subject go on? Withdrawal criterion “{criterion(flag.criterion)}”, "
-            f"flagged {on(flag.on)} (waits {waits})"
+            f"flagged {on(flagged_on(seen, flag))} (waits {waits})"
         )
     if seen.awaiting_disposition:
         yield f"**investigator**: choose a disposition, since {seen.visits[-1].code} will not be done"
@@ -226,7 +226,7 @@ def _flags(story: Story) -> str:
         answer = (
             f"{decided} on {on(story.seen.subject.happened(flag.decision))}" if flag.decision else "**open**"
         )
-        rows.append((criterion(flag.criterion), on(flag.on), answer))
+        rows.append((criterion(flag.criterion), on(flagged_on(story.seen, flag)), answer))
     return table(("Criterion", "Since", "Decision"), rows)
 
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deployments.clock import Clock
-from tasks.board.links import BOARD
+from flows.flow_runs import JOURNEY
+from tasks.board.links import BOARD, WORK_LISTS
 from tests.support.gallery import SUBJECTS, gallery
 from tests.support.receiver import Receiver
 from tests.support.service import Service
@@ -24,6 +25,12 @@ class Shown:
         """The page of the artifact under a key, once it is there."""
         found = wait_until(lambda: self._id(key), f"the artifact {key}", timeout=180, every=1.0)
         return f"{self.ui}/artifacts/artifact/{found}"
+
+    def work_list(self, name: str) -> str:
+        """The page of a work list, as the board leads to it."""
+        journeys = self.service.flow_runs.deployment(JOURNEY)
+        found = next(each for each in WORK_LISTS if each.name == name)
+        return f"{self.ui}{found.address(Clock().now().date(), journeys and str(journeys.flow_id))}"
 
     def is_complete(self) -> bool:
         """Whether every subject's page is there and the board was made of all of them."""

@@ -23,8 +23,8 @@ SUBJECTS: tuple[tuple[int, int, str], ...] = (
     (438, 0, ""), (431, 1, ""), (410, -1, ""), (396, 0, ""), (330, 1, ""), (310, 0, "died"),
     (287, 2, "late"), (260, 0, "consent"), (231, 0, ""), (200, 1, ""), (188, 0, ""), (170, -1, ""),
     (151, 0, "overdue"), (140, 1, ""), (121, 0, "stopped"), (104, 0, ""), (97, 1, "late"), (88, 0, ""),
-    (76, 0, "flagged"), (66, 1, ""), (57, 0, "overdue"), (47, 0, ""), (41, 0, "rescue"), (34, 1, "booked"),
-    (27, 0, "late"), (21, 0, "overdue"), (15, 0, ""), (8, 0, "booked"), (3, 0, "sae"), (0, 0, "new"),
+    (76, 0, "flagged"), (66, 1, ""), (57, 0, "overdue"), (49, 0, "booked"), (41, 0, "rescue"),
+    (34, 1, "booked"), (27, 0, "late"), (21, 0, "overdue"), (7, 0, "due"), (8, 0, "booked"), (3, 0, "sae"), (0, 0, "new"),
 )  # fmt: skip
 PLATELETS = (9, 14, 22, 35, 48, 61, 84, 96, 112, 105, 131, 118)
 
@@ -56,6 +56,8 @@ class Gallery:
         self.state(enrolment(code, self._at(on), on, baseline_platelets=11))
         while (visit := self._next(code)) is not None and visit[1] <= self.today:
             if special == "overdue" and self._is_last(visit[1], visit[2]):
+                break
+            if special in ("booked", "due") and visit[1] == self.today:
                 break
             days = off + (9 if special == "late" and visit[0] in ("INF3", "FU-M1") else 0)
             done = visit[1] + timedelta(days=max(days, (on - visit[1]).days) if visit[0] != "INF1" else 0)

@@ -97,6 +97,9 @@ def test_a_subjects_page_says_that_the_visit_will_count_as_missed_by_itself(desk
         (29, False, 5, "no response"),
         (150, True, 10, "no response"),
         (None, False, 10, "not evaluable"),
+        (None, True, 10, "no response"),
+        (None, None, None, "not evaluable"),
+        (100, False, 60, "complete response"),
         (150, None, 10, "not evaluable"),
         (50, False, None, "not evaluable"),
         (20, None, None, "no response"),
@@ -196,8 +199,18 @@ def test_a_held_infusion_is_shown_as_not_to_be_given(desk: Desk, study: Study) -
     desk.take(study.medication("rescue", "2026-02-03", at="2026-02-03 09:00"))
     story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
     found = section(study_page(board_of([card(story)])), "Coordinator: visits today")
-    assert "| ITP-001 | INF1 · infusion 1 | on hold: not before the decision |" in found
+    assert "| ITP-001 | INF1 · infusion 1 | on hold: wait for the decision |" in found
     assert "INF1 must wait for that decision" in section(page(desk), "Who must do what")
+
+
+def test_a_flag_waits_since_its_reason_was_reported_however_long_ago_that_happened(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol("2026-01-30", at="2026-01-30 08:00"), study.done("INF1", "2026-01-30"))
+    desk.take(study.medication("rescue", "2026-01-31", at="2026-02-03 09:00"))
+    held = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+    assert held["flags"] == [{"criterion": "rescue-medication", "since": "2026-02-03"}]
+    assert held["message"] == "since 3 Feb 2026; the investigator must decide"
 
 
 def test_somebody_who_takes_care_of_an_overdue_visit_is_shown_until_their_day(
