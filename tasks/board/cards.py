@@ -152,7 +152,7 @@ def _visit(story: Story, planned: PlannedVisit) -> VisitLine:
 
 
 def flagged_on(seen: View, flag: Flag) -> date:
-    """Since when a flag waits: the site's date on which its reason became known, not that of its happening."""
+    """Since when a flag waits: the site's date on which its reason was reported, not of its happening."""
     return seen.subject.site.date_of(flag.at)
 
 

@@ -26,7 +26,7 @@ class WorkList:
 
     def address(self, today: date, journeys: str | None) -> str:
         """Its page, with two years around `today`; `journeys` is the id of the journeys' flow."""
-        query = {"type": "range", **_range(today)}
+        query = {"type": "range", **_range(today), "flow-runs-sort": "NAME_ASC"}
         query |= {"tag": self.tag} if self.tag else {}
         query |= {"flow": journeys} if journeys else {}
         return f"/runs?{urlencode(query)}"

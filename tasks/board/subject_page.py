@@ -169,7 +169,7 @@ def _why(planned: PlannedVisit) -> str:
 
 
 def _dated(value: date, source: str) -> str:
-    return on(value) + _mark(source)
+    return day(value) + _mark(source)
 
 
 def _short(value: date) -> str:

@@ -30,7 +30,7 @@ def _pages(shown: Shown) -> dict[str, tuple[str, int]]:
     return {
         "board": (shown.artifact("study-board"), 1500),
         "subject": (shown.artifact("plan-itp-021"), 1700),
-        "runs": (shown.work_list("all subjects"), 1300),
+        "runs": (shown.work_list("all subjects"), 2000),
     }
 
 

@@ -30,7 +30,7 @@ class Shown:
         """The page of a work list, as the board leads to it."""
         journeys = self.service.flow_runs.deployment(JOURNEY)
         found = next(each for each in WORK_LISTS if each.name == name)
-        return f"{self.ui}{found.address(Clock().now().date(), journeys and str(journeys.flow_id))}"
+        return f"{self.ui}{found.address(Clock().now().date(), str(journeys.flow_id) if journeys else None)}"
 
     def is_complete(self) -> bool:
         """Whether every subject's page is there and the board was made of all of them."""
