@@ -11,7 +11,7 @@ import base64
 import binascii
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -27,7 +27,8 @@ LOCAL_ROLE: Role = "recorder"
 log = logging.getLogger(__name__)
 
 
-def asks(request: Request, parts: Given) -> Role:
+# Asynchronous, as what a request depends on: it never waits, and a thread for each step costs more than it.
+async def asks(request: Request, parts: Given) -> Role:
     """The role of who asks.
 
     Raises:
@@ -44,10 +45,10 @@ def asks(request: Request, parts: Given) -> Role:
     return role
 
 
-def needs(needed: Role) -> Callable[[Request, Role], Role]:
+def needs(needed: Role) -> Callable[[Request, Role], Awaitable[Role]]:
     """A dependency that lets in who has at least the role `needed`, and gives the role they have."""
 
-    def check(request: Request, role: Annotated[Role, Depends(asks)]) -> Role:
+    async def check(request: Request, role: Annotated[Role, Depends(asks)]) -> Role:
         if not includes(role, needed):
             said = f"this needs a token of role {needed}; yours is of role {role}"
             raise refuse(request, HTTPStatus.FORBIDDEN, "role", said)
