@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from deployments.api.parts import Given, Parts
 from deployments.server import is_ready
+from tasks.store import NO_ANSWER
 from tasks.watch import ROUND, failing_channels, last_beat
 
 # Some beats of the round may be missed while the machine is busy.
@@ -60,7 +61,7 @@ def _checks(parts: Parts) -> dict[str, Check]:
     try:
         runner = _runner(last_beat(parts.study.store, ROUND), clock.wall(clock.now()))
         channels = _channels(parts)
-    except DBAPIError:
+    except (DBAPIError, *NO_ANSWER):
         silent = Check(status="down", said="the study's database does not answer")
         unknown = Check(status="degraded", said="not known without the database")
         return {"database": silent, "runner": unknown, "prefect": prefect, "channels": unknown}

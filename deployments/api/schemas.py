@@ -134,6 +134,7 @@ ASKING: dict[int | str, Json] = {
     401: problem("No token, or an unknown one."),
     403: problem("The token's role does not permit this; without tokens: not from this machine."),
     422: problem("The request is malformed.", _MALFORMED),
+    503: problem("The study's database does not answer; send it again."),
 }
 ABSENT: dict[int | str, Json] = {404: problem("Nobody of that code is enrolled.")}
 EVENTS_RESPONSES: dict[int | str, Json] = ASKING | {

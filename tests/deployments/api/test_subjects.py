@@ -6,6 +6,7 @@ import httpx
 import pytest
 import vobject  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.exc import OperationalError
 
 from flows.record_event import recorded
 from itp_events.document import document
@@ -136,6 +137,21 @@ def test_health_tells_what_works_and_what_does_not(door: Door) -> None:
 
     beat(door.study.store, ROUND, door.now - timedelta(minutes=5))
     assert "was last at work" in door.get("/healthz").json()["runner"]["said"]
+
+
+def test_while_the_database_is_silent_who_asks_is_told_to_ask_again(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> object:
+        raise OperationalError("SELECT 1", {}, OSError("gone"))
+
+    monkeypatch.setattr(type(door.study.store), "reading", silent)
+    monkeypatch.setattr(type(door.study.store), "write", silent)
+    for answer in (door.get("/subjects"), door.post(done("INF1", door.now))):
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:itp:problem:unavailable")
+        assert answer.headers["retry-after"] == "10"
+    health = door.get("/healthz")
+    assert (health.status_code, health.json()["database"]["status"]) == (503, "down")
 
 
 def counts(door: Door) -> dict[tuple[str, ...], float]:
