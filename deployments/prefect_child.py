@@ -10,7 +10,11 @@ import os
 import signal
 import sys
 import threading
+from typing import cast
 
+from deployments.origin import App, Guard
+
+AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 GRACE_SECONDS = 5.0
 # The discard port of this machine, where nothing listens.
 NOWHERE = "http://127.0.0.1:9/"
@@ -25,7 +29,8 @@ def main() -> None:
 
     # Prefect's lists of blocks and workers: the copies that it brings along, and none from the internet.
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))
-    uvicorn.run(create_app(final=True), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    app = Guard(cast("App", create_app(final=True)), asks_who=bool(os.environ.get(AUTH)))
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 
 
 def _end_with_parent() -> None:

@@ -69,7 +69,7 @@ def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dic
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_UI_API_URL": environ.get("PREFECT_UI_API_URL") or f"http://127.0.0.1:{port}/api",
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
     }
 

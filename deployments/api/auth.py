@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -21,6 +20,7 @@ from fastapi import Depends, Request
 from deployments.api.parts import Given, Parts
 from deployments.api.problems import Problem
 from deployments.api.tokens import Role, includes
+from deployments.origin import is_loopback, names_this_machine
 
 LOCAL_ROLE: Role = "recorder"
 
@@ -71,25 +71,14 @@ def investigator(request: Request, parts: Parts, token: str) -> None:
         raise refuse(request, HTTPStatus.FORBIDDEN, "role", said)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine itself."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def is_local(request: Request, parts: Parts) -> bool:
     """Whether a request comes from this machine, and no token is configured."""
     return not parts.tokens.configured and _from_here(request)
 
 
 def _from_here(request: Request) -> bool:
-    asked = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     client = request.client.host if request.client else ""
-    return is_loopback(client) and is_loopback(asked)
+    return is_loopback(client) and names_this_machine(request.headers.get("host", ""))
 
 
 def _local(request: Request) -> Role:
@@ -107,7 +96,7 @@ def same_origin(request: Request, parts: Parts) -> None:
     """
     origin = request.headers.get("origin")
     ours = {request.headers.get("host"), urlsplit(parts.links.base).netloc}
-    if origin and urlsplit(origin).netloc not in ours:
+    if origin and (origin == "null" or urlsplit(origin).netloc not in ours):
         said = "a page of another site may not ask this service"
         raise refuse(request, HTTPStatus.FORBIDDEN, "origin", said)
 

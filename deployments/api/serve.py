@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from deployments.api.app import create_app
-from deployments.api.auth import is_loopback
 from deployments.api.follow import Follower
 from deployments.api.parts import Parts
 from deployments.api.redcap.again import FetchAgain
@@ -11,6 +10,7 @@ from deployments.api.redcap.project import Project
 from deployments.api.server import ApiServer
 from deployments.api.tokens import SETTING, Tokens
 from deployments.api.webhook import read_secrets
+from deployments.origin import is_loopback
 from deployments.settings import Settings
 from flows.runtime import Runtime
 from itp_events.errors import BadInput

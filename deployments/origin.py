@@ -1,0 +1,85 @@
+"""What a page of another site may make a browser on this machine send, and how that is told apart."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_REFUSAL = (
+    b"a page of another site may not ask this server, nor may it be asked by a name of another machine\n"
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def names_this_machine(host: str) -> bool:
+    """Whether a Host header names this machine; a name of another's that leads here is a trick."""
+    return is_loopback(_parts(f"//{host}").hostname or "")
+
+
+def is_foreign(origin: str, host: str) -> bool:
+    """Whether an Origin header is another site's than the one that the Host header names."""
+    theirs, ours = _parts(origin), _parts(f"//{host}")
+    if theirs.netloc == host:
+        return False
+    local = is_loopback(theirs.hostname or "") and is_loopback(ours.hostname or "")
+    return not (local and _port(theirs) == _port(ours))
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port or 80
+    except ValueError:
+        return None
+
+
+class Guard:
+    """Lets through to Prefect's server what no page of another site has sent, websockets included.
+
+    Prefect itself answers every origin, and asks nobody who they are unless it is told to: then its own
+    question protects it, and it may be reached by other names than this machine's.
+    """
+
+    def __init__(self, app: App, *, asks_who: bool) -> None:
+        self._app = app
+        self._asks_who = asks_who
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it."""
+        if scope["type"] not in ("http", "websocket") or self._may(dict(scope["headers"])):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            headers = [(b"content-type", b"text/plain; charset=utf-8")]
+            await send({"type": "http.response.start", "status": 403, "headers": headers})
+            await send({"type": "http.response.body", "body": _REFUSAL})
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _may(self, headers: dict[bytes, bytes]) -> bool:
+        host = headers.get(b"host", b"").decode("latin-1")
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        known = self._asks_who or names_this_machine(host)
+        return known and not (origin and is_foreign(origin, host))
