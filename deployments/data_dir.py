@@ -9,13 +9,13 @@ from itp_events.errors import ItpError
 
 
 def writable(path: Path) -> Path:
-    """The directory, made if need be.
+    """The directory, made if need be, for its owner alone: what it holds is about subjects.
 
     Raises:
         ItpError: it cannot be made, or not be written to.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as problem:
         raise ItpError(_refusal(path, problem.strerror or str(problem))) from problem
     if not os.access(path, os.W_OK | os.X_OK):

@@ -130,7 +130,7 @@ class Tokens:
         """
         if self.file is None:
             raise BadInput(f"the tokens stand in the setting itself: add {entry} to it", SETTING)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with open(handle, "a", encoding="utf-8") as lines:
             lines.write(f"{entry}  # {note}\n")

@@ -22,6 +22,11 @@ def test_a_data_directory_is_free_again_when_its_service_ended(tmp_path: Path) -
             pass
 
 
+def test_a_data_directory_that_is_made_is_its_owners_alone(tmp_path: Path) -> None:
+    with sole_service(tmp_path / "data"):
+        assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize("below", ["", "data"])
 def test_a_data_directory_that_cannot_be_one_is_named_with_its_setting(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("")
