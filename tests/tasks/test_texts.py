@@ -337,6 +337,7 @@ def test_the_deviation_of_a_dose_says_by_how_much_and_for_which_weight() -> None
 
 def test_a_death_without_an_adverse_event_asks_for_one() -> None:
     assert "record the adverse event that led to it" in text("sae", on="2026-01-06")
+    assert "ask the site for the adverse event" in text("sae", audience="sponsor", on="2026-01-06")
 
 
 def test_what_was_stood_down_has_a_new_date_or_none() -> None:
