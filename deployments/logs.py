@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+# Prefect writes some lines at every wake, for years.
+LOG_BYTES = 10_000_000
+LOGS_KEPT = 3
 ROOMS = ("deployments", "flows", "tasks", "itp_events")
 
 
@@ -35,7 +39,7 @@ def set_up_logs(directory: Path) -> None:
 def _redirect_prefect(path: Path) -> None:
     import prefect.main  # noqa: F401 - sets up Prefect's logging, which is changed here
 
-    theirs = logging.FileHandler(path, encoding="utf-8")
+    theirs = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8")
     theirs.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().handlers = [theirs]
     logging.getLogger("prefect").handlers = []

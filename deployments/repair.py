@@ -57,11 +57,17 @@ class Repair:
         return sum(self._mend(row, run) for row, run in pairs if run is None or run.id not in busy)
 
     def _mend(self, row: SubjectRow, run: FlowRun | None) -> bool:
-        # The subject may have moved on since its row was read with all the others.
-        if self._fault(row, run) is None or (problem := self._fault(row := self._again(row), run)) is None:
+        # Both may have moved on since they were read with all the others: a claimed run is left alone.
+        if self._fault(row, run) is not None:
+            row, run = self._again(row, run)
+        problem = self._fault(row, run)
+        if problem is None:
             self._remember(row, run)
             return False
         self._put_back(row, run)
+        if run is None and row.flow_run_id is None:
+            # The door had no time to create it: nothing was broken.
+            return False
         log.warning("%s: %s; put back to %s", row.code, problem, row.state)
         note_repair(self.study.store, f"{problem}; put back to {row.state}", self.study.clock.now(), row.code)
         return True
@@ -71,8 +77,8 @@ class Repair:
         until = clock.wall(row.wake_at) if row.wake_at else None
         return fault(run, Wait(until, row.state, self.journeys.id, clock.wall(clock.now())))
 
-    def _again(self, row: SubjectRow) -> SubjectRow:
-        return subject(self.study.store, row.code) or row
+    def _again(self, row: SubjectRow, run: FlowRun | None) -> tuple[SubjectRow, FlowRun | None]:
+        return subject(self.study.store, row.code) or row, run and self.runs.read(run.id)
 
     def _put_back(self, row: SubjectRow, run: FlowRun | None) -> None:
         if run is not None and run.deployment_id == self.journeys.id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -30,8 +31,20 @@ def ended(ctx: click.Context, run: Callable[[], object]) -> object:
     except Exception as error:
         if ctx.params.get("debug"):
             raise
+        if (silence := _database_silence(error)) is not None:
+            say(f"the study's database does not answer: {silence}; try again, nothing counts twice")
+            ctx.exit(FAILED)
         say(f"unexpected {type(error).__name__}: {_first_line(error)}; details are in {_kept(error)}")
         ctx.exit(FAILED)
+
+
+def _database_silence(error: Exception) -> str | None:
+    """What the database says that does not answer; None for any other error."""
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from tasks.store import NO_ANSWER, first_line
+
+    return first_line(error) if isinstance(error, NO_ANSWER) else None
 
 
 def say(line: str) -> None:

@@ -18,7 +18,7 @@ from flows.door import record_and_show
 from flows.flow_runs import JOURNEY, RECORD_EVENT, Deployment, FlowRun, FlowRuns
 from flows.runtime import Runtime
 from itp_events.events import parse_event
-from tasks.queries import latest_repairs, subject
+from tasks.queries import all_subjects, latest_repairs, subject
 from tests.flows.conftest import journeys, runs
 from tests.support.prefect_server import PrefectServer
 from tests.support.service import SITE, enrolment
@@ -136,3 +136,24 @@ def test_a_trigger_that_was_deleted_is_made_again(
     assert not runs.has_automation(TRIGGER)
     assert known_deployments(runs)[JOURNEY] == journeys
     assert runs.has_automation(TRIGGER)
+
+
+def test_a_run_that_no_door_had_time_to_create_is_created_and_counts_as_no_repair(
+    study: Runtime, runs: FlowRuns, journeys: Deployment
+) -> None:
+    now = study.clock.now()
+    study.record([parse_event(enrolment("ITP-later", now, now.astimezone(SITE).date()))], now)
+    assert Repair(study, runs, journeys).all(frozenset()) == 0
+    assert is_put_back(study, runs, "ITP-later")
+    assert latest_repairs(study.store) == []
+
+
+def test_a_run_that_is_claimed_while_the_repair_looks_is_left_alone(
+    study: Runtime, runs: FlowRuns, journeys: Deployment, code: str
+) -> None:
+    runs.force(flow_run(runs, code).id, {"type": "FAILED", "name": "Failed"})
+    seen = flow_run(runs, code)
+    runs.force(seen.id, {"type": "RUNNING", "name": "Running"})
+    [row] = all_subjects(study.store)
+    assert not Repair(study, runs, journeys)._mend(row, seen)
+    assert flow_run(runs, code).state_type == "RUNNING"

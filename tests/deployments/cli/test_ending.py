@@ -3,10 +3,12 @@
 import itertools
 import json
 import re
+import sqlite3
 from pathlib import Path
 
 import click
 import pytest
+from sqlalchemy.exc import OperationalError
 
 import deployments.cli as command_line
 from deployments.cli import COMMANDS
@@ -29,6 +31,11 @@ def _failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (BadInput("is wrong", "ITP_X"), 2, "ITP_X: is wrong"),
         (ItpError("the database has gone"), 1, "the database has gone"),
         (OSError(28, "No space left on device"), 1, "[Errno 28] No space left on device"),
+        (
+            OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked")),
+            1,
+            "the study's database does not answer: database is locked; try again, nothing counts twice",
+        ),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_an_exit_code(
