@@ -46,9 +46,7 @@ _EXISTING = click.Path(exists=True, path_type=Path)
 @click.option(
     "--seeds",
     type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="With --check: so many seeds, from --seed on.",
+    help="With --check: so many seeds, from --seed on. Default: 1.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 def command(**options: Any) -> None:
@@ -66,8 +64,10 @@ def command(**options: Any) -> None:
     from deployments.settings import load_settings
     from itp_events.protocol_file import load_protocol
 
+    _refuse_contradictions(options)
     behaviour = _behaviour(options["behaviour"], options["scenario"])
     start = _start(options["start"]) or behaviour.start
+    _refuse_too_long(behaviour, start, options["subjects"])
     if options["check"]:
         _check(load_protocol(options["protocol"] or load_settings().protocol), behaviour, start, options)
     elif options["compare"]:
@@ -76,24 +76,65 @@ def command(**options: Any) -> None:
         _simulate(load_protocol(options["protocol"] or load_settings().protocol), behaviour, start, options)
 
 
-def _behaviour(file: Path | None, scenario: str | None) -> Behaviour:
-    from deployments.simulation.behaviour import load_behaviour
+def _refuse_contradictions(options: dict[str, Any]) -> None:
+    for name, other, why in (
+        ("check", "compare", "a check looks at one protocol"),
+        ("check", "out", "a check writes no report; --json has the log of what it found"),
+        ("compare", "protocol", "--compare names both protocols"),
+        ("behaviour", "scenario", "a behaviour file may say `like: SCENARIO`"),
+    ):
+        if options[name] and options[other]:
+            raise BadInput(f"cannot go with --{name}: {why}", f"--{other}")
+    if options["seeds"] and not options["check"]:
+        raise BadInput("goes with --check only; --seed chooses the seed of a run", "--seeds")
 
-    if file and scenario:
-        raise BadInput("give one of --behaviour and --scenario; a behaviour file may say `like: SCENARIO`")
-    return load_behaviour(file or scenario or "typical")
+
+def _folder(out: Path | None) -> None:
+    """Make the folder before the study runs, not after."""
+    try:
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "report.html").touch()
+    except OSError as error:
+        raise BadInput(f"cannot write into {out}: {error.strerror}", "--out") from error
+
+
+def _behaviour(file: Path | None, scenario: str | None) -> Behaviour:
+    from deployments.simulation.behaviour_file import load_behaviour
+
+    return load_behaviour(file or ("typical" if scenario is None else scenario))
 
 
 def _start(text: str | None) -> date | None:
+    from deployments.simulation.behaviour import FIRST_DAY, LAST_DAY
+
+    if text is None:
+        return None
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date() if text else None  # noqa: DTZ007 - a date at the site
+        start = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a date at the site
     except ValueError as error:
         raise BadInput(f"{text!r} must be a date, as 2026-01-05", "--start") from error
+    if not FIRST_DAY <= start <= LAST_DAY:
+        raise BadInput(f"{text} must lie between {FIRST_DAY} and {LAST_DAY}", "--start")
+    return start
+
+
+def _refuse_too_long(behaviour: Behaviour, start: date, subjects: int) -> None:
+    from deployments.simulation.behaviour import LAST_DAY
+
+    per_week = behaviour.enrolment.per_week
+    if subjects / per_week > (LAST_DAY - start).days / 7:
+        raise BadInput(
+            f"{subjects} subjects at {per_week:g} a week would be screened until after {LAST_DAY:%Y}; "
+            "ask for fewer, or raise enrolment.per_week",
+            "--subjects",
+        )
 
 
 def _simulate(protocol: Protocol, behaviour: Behaviour, start: date, options: dict[str, Any]) -> None:
     from deployments.simulation.summary import summary
 
+    _folder(options["out"])
     run = _run(protocol, behaviour, start, options, "subjects")
     numbers = summary(run)
     if options["out"]:
@@ -114,7 +155,6 @@ def _write(out: Path, run: Run, numbers: dict[str, Any], comparison: dict[str, A
     from deployments.simulation.files import events_jsonl, notices_csv
     from deployments.simulation.report.page import report
 
-    out.mkdir(parents=True, exist_ok=True)
     (out / "report.html").write_text(report(run, numbers, comparison), encoding="utf-8")
     (out / "events.jsonl").write_text(events_jsonl(run), encoding="utf-8")
     (out / "notices.csv").write_text(notices_csv(run), encoding="utf-8")
@@ -140,8 +180,13 @@ def _compare(behaviour: Behaviour, start: date, options: dict[str, Any]) -> None
     from deployments.simulation.summary import summary
     from itp_events.protocol_file import load_protocol
 
-    runs = [_run(load_protocol(file), behaviour, start, options, str(file)) for file in options["compare"]]
+    protocols = [load_protocol(file) for file in options["compare"]]
+    _folder(options["out"])
     names = (str(options["compare"][0]), str(options["compare"][1]))
+    runs = [
+        _run(protocol, behaviour, start, options, name)
+        for protocol, name in zip(protocols, names, strict=True)
+    ]
     found = compare(runs[0], runs[1], names)
     if options["out"]:
         _write(options["out"], runs[1], summary(runs[1]), found)
@@ -161,7 +206,7 @@ def _check(protocol: Protocol, behaviour: Behaviour, start: date, options: dict[
     from deployments.simulation.oracle import check
     from deployments.simulation.printing import print_checked
 
-    seeds = range(options["seed"], options["seed"] + options["seeds"])
+    seeds = range(options["seed"], options["seed"] + (options["seeds"] or 1))
     with progress_bar("seeds", len(seeds)) as progress:
         found = check(
             [Study(protocol, behaviour, seed, start) for seed in seeds], options["subjects"], progress

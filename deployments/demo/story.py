@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from deployments.simulation.behaviour import load_behaviour
+from deployments.simulation.behaviour_file import load_behaviour
 from deployments.simulation.engine import Study, follow
 from itp_events.events import Event, parse_event
 from itp_events.protocol import Protocol

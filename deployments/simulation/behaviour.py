@@ -1,29 +1,28 @@
-"""How the people of a simulated study behave: a YAML file, checked on load, with named scenarios.
+"""How the people of a simulated study behave: the fields of a behaviour file, and what they may hold.
 
-A file begins from another scenario with `like:` and states what differs. docs/simulation.md describes every
-field; scenarios/typical.yaml holds all of them.
+docs/simulation.md describes every field; scenarios/typical.yaml holds all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from deployments.simulation.draws import Share, Spread
-from itp_events.errors import BadInput
+from deployments.simulation.draws import Amount, Share, Spread, Weight, some_weight
 from itp_events.protocol import Epoch
 
-SCENARIOS = Path(__file__).parent / "scenarios"
-NAMES = ("perfect", "typical", "holiday-season", "unreliable", "outage")
+# A few a day; more would not be a study.
+Rate = Annotated[float, Field(strict=True, ge=0, le=100, allow_inf_nan=False)]
+# The site's calendar of working days is known for these years.
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2090, 1, 1)
 
-Rate = Annotated[float, Field(ge=0)]
-Weight = Annotated[float, Field(ge=0)]
-_WEIGHTS = ("choice", "lost", "grade")
+_Decision = Literal["continue", "stop-treatment", "withdraw"]
+_Decisions = Annotated[Mapping[_Decision, Weight], AfterValidator(some_weight)]
+_Dispositions = Annotated[Mapping[Literal["complete", "withdraw"], Weight], AfterValidator(some_weight)]
+_Grades = Annotated[Mapping[Annotated[int, Field(ge=1, le=5)], Weight], AfterValidator(some_weight)]
 
 
 class _Part(BaseModel):
@@ -33,7 +32,7 @@ class _Part(BaseModel):
 class Enrolment(_Part):
     """How many subjects a week are screened, and the share of them that fails an inclusion criterion."""
 
-    per_week: Annotated[float, Field(gt=0)]
+    per_week: Annotated[float, Field(strict=True, ge=0.01, le=1000, allow_inf_nan=False)]
     screen_failures: Share
     minors: Share
 
@@ -45,29 +44,39 @@ class Attendance(_Part):
     lateness_days: Spread
 
 
+class Visits(_Part):
+    """Attendance by epoch."""
+
+    treatment: Attendance
+    follow_up: Attendance = Field(alias="follow-up")
+
+    def __getitem__(self, epoch: Epoch) -> Attendance:
+        return self.treatment if epoch == "treatment" else self.follow_up
+
+
 class Booking(_Part):
     """Dates agreed ahead, and what becomes of them."""
 
     probability: Share
-    days_ahead: Spread
+    days_ahead: Amount
     no_show: Share
-    comes_days_later: Spread
+    comes_days_later: Amount
 
 
 class Travel(_Part):
     """Who is away around long public holidays (five days or more without work), and for how long."""
 
     share: Share
-    days_before: Annotated[int, Field(ge=0)]
-    days_after: Annotated[int, Field(ge=0)]
+    days_before: Annotated[int, Field(ge=0, le=60)]
+    days_after: Annotated[int, Field(ge=0, le=60)]
 
 
 class DataEntry(_Part):
     """How long after a visit it is recorded, and how often a record turns out wrong."""
 
-    hours: Spread
+    hours: Amount
     late: Share
-    late_days: Spread
+    late_days: Amount
     corrected: Share
 
 
@@ -75,7 +84,7 @@ class Results(_Part):
     """What visits find: weight changes between visits, and cells given over cells planned."""
 
     weight_change: Spread
-    cells_given: Spread
+    cells_given: Amount
     bleeding: Share
 
 
@@ -83,26 +92,26 @@ class Answer(_Part):
     """Whether somebody answers at all, and after how many hours."""
 
     probability: Share
-    hours: Spread
+    hours: Amount
 
 
 class Acknowledge(Answer):
     """Taking care of an overdue visit, until so many days later (0: say no date)."""
 
-    until_days: Spread
+    until_days: Amount
 
 
 class Decide(Answer):
     """The investigator's decision on a flag, by weights; `lost` is for subjects lost to follow-up."""
 
-    choice: Mapping[Literal["continue", "stop-treatment", "withdraw"], Weight]
-    lost: Mapping[Literal["continue", "stop-treatment", "withdraw"], Weight]
+    choice: _Decisions
+    lost: _Decisions
 
 
 class Dispose(Answer):
     """The investigator's choice after a missed last visit, by weights."""
 
-    choice: Mapping[Literal["complete", "withdraw"], Weight]
+    choice: _Dispositions
 
 
 class Answers(_Part):
@@ -118,8 +127,8 @@ class Answers(_Part):
 class Contact(_Part):
     """Attempts to reach a subject who did not come."""
 
-    attempts: Annotated[int, Field(ge=0)]
-    every_days: Annotated[int, Field(ge=1)]
+    attempts: Annotated[int, Field(ge=0, le=50)]
+    every_days: Annotated[int, Field(ge=1, le=365)]
     reached: Share
     comes: Share
 
@@ -142,28 +151,28 @@ class PerMonth(_Part):
 class AdverseEvents(_Part):
     """What adverse events are like, and how many hours pass until the site reports them."""
 
-    grade: Mapping[Annotated[int, Field(ge=1, le=5)], Weight]
+    grade: _Grades
     serious: Share
     related: Share
-    reported_hours: Spread
+    reported_hours: Amount
     voided: Share
 
 
 class Outage(_Part):
     """The service is down for so many days, from a day of the study (0: its first); doors are shut too."""
 
-    from_day: Annotated[int, Field(ge=0)]
-    days: Annotated[float, Field(gt=0)]
+    from_day: Annotated[int, Field(ge=0, le=10_000)]
+    days: Annotated[float, Field(strict=True, gt=0, le=1000, allow_inf_nan=False)]
 
 
 class Behaviour(_Part):
     """A whole behaviour file."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     about: str
-    start: date
+    start: Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
     enrolment: Enrolment
-    visits: Mapping[Epoch, Attendance]
+    visits: Visits
     booking: Booking
     travel: Travel
     data_entry: DataEntry
@@ -173,62 +182,5 @@ class Behaviour(_Part):
     per_month: PerMonth
     adverse_events: AdverseEvents
     infusion_despite_hold: Share
-    delivery_hours: Spread
+    delivery_hours: Amount
     outages: tuple[Outage, ...]
-
-
-def load_behaviour(source: str | Path = "typical") -> Behaviour:
-    """The behaviour of a named scenario, or of a file.
-
-    Raises:
-        BadInput: names the file, the field and what is wrong with it.
-    """
-    path = _path(source)
-    try:
-        return Behaviour.model_validate(_read(path, ()))
-    except ValidationError as error:
-        first, *more = error.errors(include_url=False)
-        field = ".".join(str(part) for part in first["loc"])
-        problem = "unknown field" if first["type"] == "extra_forbidden" else first["msg"]
-        rest = f" (and {len(more)} more)" if more else ""
-        raise BadInput(f"{field}: {problem.removeprefix('Value error, ')}{rest}", str(path)) from error
-
-
-def _path(source: str | Path) -> Path:
-    if isinstance(source, str):
-        if source not in NAMES:
-            raise BadInput(f"{source!r} is no scenario; there are {', '.join(NAMES)}", "scenario")
-        return SCENARIOS / f"{source}.yaml"
-    return source
-
-
-def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadInput(f"cannot be read: {' '.join(str(error).split())}", str(path)) from error
-    if not isinstance(value, dict):
-        raise BadInput("must be a mapping, as scenarios/typical.yaml is", str(path))
-    like = value.pop("like", None)
-    if like is None:
-        return value
-    base = _path(str(like))
-    if base in seen:
-        raise BadInput(f"like: {like} leads back to itself", str(path))
-    return _merged(_read(base, (*seen, path)), value)
-
-
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` wins; groups of fields are merged, spreads and weights are replaced whole."""
-    merged = dict(base)
-    for key, value in over.items():
-        before = base.get(key)
-        if isinstance(value, dict) and isinstance(before, dict) and not _whole(key, before):
-            merged[key] = _merged(before, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _whole(key: str, value: dict[str, Any]) -> bool:
-    return key in _WEIGHTS or (len(value) == 1 and next(iter(value)) in Spread.model_fields)

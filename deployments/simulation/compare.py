@@ -13,7 +13,7 @@ from typing import Any
 
 from deployments.simulation.record import Notice, Record, VisitRecord
 from deployments.simulation.study_run import Run
-from deployments.simulation.summary import AUDIENCES, summary
+from deployments.simulation.summary import summary
 from itp_events.explain import days
 from itp_events.ledger import stable
 
@@ -45,9 +45,10 @@ def _sent(run: Run) -> dict[str, Notice]:
 
 def _totals(old: Run, new: Run) -> Iterator[dict[str, Any]]:
     first, second = summary(old), summary(new)
-    for audience in AUDIENCES:
+    weekly = [numbers["messages_per_week"] for numbers in (first, second)]
+    for audience in dict.fromkeys([*weekly[0], *weekly[1]]):
         for name, words in (("median", "middle week"), ("busiest", "busiest week"), ("total", "in all")):
-            values = [numbers["messages_per_week"][audience][name] for numbers in (first, second)]
+            values = [each.get(audience, {}).get(name, 0) for each in weekly]
             yield _total(f"messages to {audience}, {words}", *values)
     for outcome in ("in_window", "out_of_window", "missed", "cancelled"):
         values = [sum(visit[outcome] for visit in numbers["visits"]) for numbers in (first, second)]

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
+# Hours or days: so many that no study is cut short, and so few that every date stays in the calendar.
+_MOST = 10_000
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Number = Annotated[float, Field(strict=True, ge=-_MOST, le=_MOST, allow_inf_nan=False)]
+Weight = Annotated[float, Field(strict=True, ge=0, le=1e9)]
+_Whole = Annotated[int, Field(ge=-_MOST, le=_MOST)]
+Weights = TypeVar("Weights", bound=Mapping[Any, float])
+
+
+def some_weight(weights: Weights) -> Weights:
+    """The weights, of which one must be more than 0."""
+    if not sum(weights.values()) > 0:
+        raise ValueError("at least one weight must be more than 0")
+    return weights
 
 
 class Spread(BaseModel):
     """How an amount is spread; exactly one way. A bare number means that it is always that number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    always: float | None = None
-    between: tuple[float, float] | None = None
-    normal: tuple[float, float] | None = None
-    exponential: Annotated[float, Field(gt=0)] | None = None
-    weighted: Mapping[int, Annotated[float, Field(ge=0)]] | None = None
+    always: Number | None = None
+    between: tuple[Number, Number] | None = None
+    normal: tuple[Number, Annotated[Number, Field(ge=0)]] | None = None
+    exponential: Annotated[Number, Field(gt=0)] | None = None
+    weighted: Annotated[Mapping[_Whole, Weight], AfterValidator(some_weight)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -31,9 +44,15 @@ class Spread(BaseModel):
     def _one_way(self) -> Spread:
         if len(self.model_fields_set) != 1:
             raise ValueError("give one of always, between, normal, exponential, weighted")
-        if self.weighted is not None and not sum(self.weighted.values()) > 0:
-            raise ValueError("weighted: at least one weight must be more than 0")
+        if self.between and self.between[0] > self.between[1]:
+            raise ValueError("between: the lower end comes first")
         return self
+
+    @property
+    def least(self) -> float:
+        """The least amount that it names; what a normal spread draws may lie below its mean."""
+        named = (self.always, *(self.between or ()), *(self.normal or ())[:1], *(self.weighted or ()))
+        return min((each for each in named if each is not None), default=0.0)
 
     def draw(self, chance: Random) -> float:
         """One amount, in the unit of the behaviour file's field."""
@@ -48,6 +67,13 @@ class Spread(BaseModel):
         return float(pick(self.weighted or {0: 1.0}, chance))
 
 
+def _not_negative(spread: Spread) -> Spread:
+    if spread.least < 0:
+        raise ValueError(f"must not be negative, as {spread.least:g} is")
+    return spread
+
+
+Amount = Annotated[Spread, AfterValidator(_not_negative)]
 Name = TypeVar("Name", bound=str | int)
 
 

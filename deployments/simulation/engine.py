@@ -74,11 +74,11 @@ class Study:
     def awake(self, instant: datetime) -> datetime:
         """`instant`, or the end of the outage in which it lies."""
         midnight = self.protocol.site("01").midnight
-        for outage in self.behaviour.outages:
+        for outage in sorted(self.behaviour.outages, key=lambda each: each.from_day):
             begins = midnight(self.start + timedelta(days=outage.from_day))
             ends = begins + timedelta(days=outage.days)
             if begins <= instant < ends:
-                return ends
+                instant = ends  # another may have begun by then
         return instant
 
     def life(self, number: int) -> Life:

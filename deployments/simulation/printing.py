@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from deployments.cli.tables import heading, table
+from deployments.simulation.summary import about
 from itp_events.explain import day
 
 if TYPE_CHECKING:
@@ -20,10 +21,7 @@ def print_summary(out: Console, numbers: dict[str, Any]) -> None:
     """The figures of one run: messages first."""
     weekly = numbers["messages_per_week"]
     first = weekly["coordinator"]
-    out.print(
-        f"{numbers['scenario']}, seed {numbers['seed']}: the coordinator gets {first['median']:g} messages "
-        f"in the middle week, {first['busiest']} in the busiest ({_day(first['busiest_week'])})."
-    )
+    out.print(_answer(numbers, first))
     heading(out, f"Messages per week, over {numbers['weeks']} weeks")
     columns = ("audience", "middle week", "mean", "busiest", "week of", "in all")
     rows = [
@@ -41,6 +39,18 @@ def print_summary(out: Console, numbers: dict[str, Any]) -> None:
     _subjects(out, numbers)
     _visits(out, numbers)
     _answers(out, numbers)
+
+
+def _answer(numbers: dict[str, Any], weekly: dict[str, Any]) -> str:
+    run = f"{numbers['scenario']}, seed {numbers['seed']}"
+    if not weekly["total"]:
+        return f"{run}: the coordinator gets no message; {numbers['enrolled']} subjects were enrolled."
+    under_way = about(numbers["under_way"]["mean"])
+    return (
+        f"{run}: the coordinator gets about {about(weekly['mean'])} messages a week, with {under_way} "
+        f"subjects under way on average; {weekly['busiest']} in the busiest week "
+        f"({_day(weekly['busiest_week'])}). Each subject under way brings {weekly['per_subject']:g} a week."
+    )
 
 
 def _day(text: str | None) -> str:

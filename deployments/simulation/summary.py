@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from itertools import accumulate
 from statistics import median
 from typing import Any
 
 from deployments.simulation.record import Notice, Record, VisitRecord, Wait
 from deployments.simulation.study_run import Run
 
-AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab")
+_AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab")
+_KINDS = ("reminder", "escalation", "alert")
 _WEEK = timedelta(weeks=1)
 _HOUR = timedelta(hours=1)
 
@@ -33,6 +35,7 @@ def summary(run: Run) -> dict[str, Any]:
         "last_week": weeks[-1].isoformat() if weeks else None,
         "weeks": len(weeks),
         "messages_per_week": messages_per_week(run, notices),
+        "under_way": _under_way(run),
         "subjects_by_state": dict(sorted(Counter(record.state for record in records).items())),
         "enrolled": len(enrolled),
         "refused_at_enrolment": len(records) - len(enrolled),
@@ -70,11 +73,48 @@ def sent_by_week(run: Run, notices: Iterable[Notice]) -> Counter[date]:
     return Counter(monday(site.date_of(notice.sent)) for notice in notices if notice.sent)
 
 
+def audiences_of(run: Run) -> tuple[str, ...]:
+    """Who is told something: the usual ones, and any other whom the protocol names."""
+    told = {notice.audience for record in run.records for notice in record.notices}
+    return (*_AUDIENCES, *sorted(told - set(_AUDIENCES)))
+
+
+def retention(run: Run) -> tuple[list[int], list[int], list[int]]:
+    """How many subjects are under way, completed and withdrawn at the end of each week."""
+    enrolled = [record for record in run.records if record.enrolled]
+    done = [record for record in enrolled if record.decode == "COMPLETED"]
+    gone = [record for record in enrolled if record.ended and record.decode != "COMPLETED"]
+    started = _so_far(run, [record.enrolled for record in enrolled])
+    completed, withdrawn = (_so_far(run, [each.ended for each in found]) for found in (done, gone))
+    under_way = [all_ - out - off for all_, out, off in zip(started, completed, withdrawn, strict=True)]
+    return under_way, completed, withdrawn
+
+
+def about(value: float) -> str:
+    """An average as people say it: no tenths where they do not matter."""
+    return f"{value:.0f}" if value >= 10 else f"{value:g}"
+
+
+def _so_far(run: Run, instants: Iterable[datetime | None]) -> list[int]:
+    site = run.study.protocol.site("01")
+    by_week = Counter(monday(site.date_of(instant)) for instant in instants if instant)
+    return list(accumulate(by_week[week] for week in weeks_of(run)))
+
+
+def _under_way(run: Run) -> dict[str, float]:
+    counts = retention(run)[0] or [0]
+    return {"mean": round(sum(counts) / len(counts), 1), "most": max(counts)}
+
+
 def messages_per_week(run: Run, notices: Sequence[Notice]) -> dict[str, Any]:
-    """Per audience: median, mean and busiest week over all weeks of the study, quiet ones included."""
+    """Per audience: median, mean and busiest week over all weeks of the study, quiet ones included.
+
+    `per_subject` is how many messages a week each subject under way brings.
+    """
     weeks = weeks_of(run)
+    subject_weeks = sum(retention(run)[0])
     found = {}
-    for audience in AUDIENCES:
+    for audience in audiences_of(run):
         by_week = sent_by_week(run, [notice for notice in notices if notice.audience == audience])
         counts = [by_week[week] for week in weeks] or [0]
         busiest = max(weeks, key=lambda week: (by_week[week], -week.toordinal()), default=None)
@@ -84,6 +124,7 @@ def messages_per_week(run: Run, notices: Sequence[Notice]) -> dict[str, Any]:
             "busiest": max(counts),
             "busiest_week": busiest.isoformat() if busiest else None,
             "total": sum(counts),
+            "per_subject": round(sum(counts) / subject_weeks, 2) if subject_weeks else 0.0,
         }
     return found
 
@@ -147,9 +188,22 @@ def _notices(notices: Sequence[Notice]) -> dict[str, Any]:
         "by_kind": dict(sorted(Counter(notice.kind for notice in sent).items())),
         "by_audience": dict(sorted(Counter(notice.audience for notice in sent).items())),
         "by_step": dict(sorted(Counter(_family(notice.step) for notice in sent).items())),
+        "steps": _steps(sent),
         "about_a_visit": sum(notice.visit is not None for notice in notices),
         "about_an_event": sum(notice.visit is None for notice in notices),
     }
+
+
+def _steps(sent: Sequence[Notice]) -> list[dict[str, Any]]:
+    """How many messages of each step each audience got: reminders first, then escalations, then alerts."""
+    found: dict[tuple[int, str], Counter[str]] = {}
+    for notice in sent:
+        place = _KINDS.index(notice.kind), _family(notice.step)
+        found.setdefault(place, Counter())[notice.audience] += 1
+    return [
+        {"kind": _KINDS[kind], "step": step, "audiences": dict(counts), "all": sum(counts.values())}
+        for (kind, step), counts in sorted(found.items())
+    ]
 
 
 def _family(step: str) -> str:

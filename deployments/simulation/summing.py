@@ -34,25 +34,24 @@ def close(
     record.stopped = seen.stop.on if seen.stop else None
     if seen.exit:
         record.decode, record.ended, record.exited = seen.exit.decode, seen.exit.at, seen.exit.on
-    record.waits = [*_flags(seen), *_escalations(seen, record.notices), *_submissions(seen, log)]
+    record.waits = [*_flags(seen), *_escalations(seen, log, record.notices), *_submissions(seen, log)]
     return record
 
 
 def _flags(seen: View) -> Iterator[Wait]:
     for flag in seen.flags:
-        answered = flag.decision.time if flag.decision else (seen.exit.at if seen.exit else None)
+        answered = flag.decision.time if flag.decision else None
         yield Wait(seen.subject.code, "a flag, decided", flag.at, answered)
 
 
-def _escalations(seen: View, notices: Iterable[Notice]) -> Iterator[Wait]:
+def _escalations(seen: View, log: Sequence[Event], notices: Iterable[Notice]) -> Iterator[Wait]:
+    """From the first rung until somebody answered; a miss that the service counted itself is no answer."""
     first: dict[str, datetime] = {}
     for notice in notices:
         if notice.kind == "escalation" and notice.sent and notice.visit:
             first[notice.visit] = min(notice.sent, first.get(notice.visit, notice.sent))
     for code, since in first.items():
-        answers = [event.time for event in seen.subject.facts if _answers(event, code)]
-        planned = next(each for each in seen.visits if each.code == code)
-        answers += [planned.known_at] if planned.known_at else []
+        answers = [event.time for event in log if not event.own and _answers(event, code)]
         until = min((at for at in answers if at >= since), default=None)
         yield Wait(seen.subject.code, "an overdue visit, answered", since, until)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from itertools import accumulate
 
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -26,9 +25,9 @@ from deployments.simulation.report.drawing import (
 )
 from deployments.simulation.study_run import Run
 from deployments.simulation.summary import (
-    AUDIENCES,
+    audiences_of,
     hours,
-    monday,
+    retention,
     sent_by_week,
     visits_by_code,
     waits_by_kind,
@@ -66,23 +65,6 @@ def enrolment(run: Run) -> str:
     axes.legend(loc="upper left")
     _dates(axes)
     return svg(figure, "enrolment", "Subjects enrolled, under way, completed and withdrawn, by week")
-
-
-def retention(run: Run) -> tuple[list[int], list[int], list[int]]:
-    """How many subjects are under way, completed and withdrawn at the end of each week."""
-    enrolled = [record for record in run.records if record.enrolled]
-    done = [record for record in enrolled if record.decode == "COMPLETED"]
-    gone = [record for record in enrolled if record.ended and record.decode != "COMPLETED"]
-    started = _so_far(run, [record.enrolled for record in enrolled])
-    completed, withdrawn = (_so_far(run, [each.ended for each in found]) for found in (done, gone))
-    under_way = [all_ - out - off for all_, out, off in zip(started, completed, withdrawn, strict=True)]
-    return under_way, completed, withdrawn
-
-
-def _so_far(run: Run, instants: Sequence[datetime | None]) -> list[int]:
-    site = run.study.protocol.site("01")
-    by_week = Counter(monday(site.date_of(instant)) for instant in instants if instant)
-    return list(accumulate(by_week[week] for week in weeks_of(run)))
 
 
 def swimmers(run: Run, most: int) -> str:
@@ -169,12 +151,13 @@ def per_week(run: Run) -> str:
     """Messages in each week, one row per audience."""
     weeks = weeks_of(run)
     notices = [notice for record in run.records for notice in record.notices]
-    figure, rows = canvas(5.4, len(AUDIENCES))
-    for axes, audience in zip(rows, AUDIENCES, strict=True):
+    audiences = audiences_of(run)
+    figure, rows = canvas(1.35 * len(audiences), len(audiences))
+    for axes, audience in zip(rows, audiences, strict=True):
         by_week = sent_by_week(run, [notice for notice in notices if notice.audience == audience])
         # One shape for all weeks: a bar for each would take seconds to draw for a study of twenty years.
         edges = [number(week) for week in weeks] + ([number(weeks[-1] + _WEEK)] if weeks else [0.0])
-        axes.stairs([by_week[week] for week in weeks], edges, fill=True, color=_COLOURS[audience])
+        axes.stairs([by_week[week] for week in weeks], edges, fill=True, color=_COLOURS.get(audience, GREY))
         axes.set_title(audience, loc="left", fontsize=9)
         axes.set_ylabel("messages")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))

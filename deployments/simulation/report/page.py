@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from deployments.simulation.report import figures
 from deployments.simulation.report.drawing import style
 from deployments.simulation.study_run import Run
+from deployments.simulation.summary import about
 from itp_events.explain import day
 
 SWIMMERS = 40
@@ -31,13 +32,17 @@ def report(run: Run, numbers: dict[str, Any], comparison: dict[str, Any] | None 
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"day": _day, "percent": _percent, "number": lambda value: f"{value:g}"}
+    environment.filters |= {"day": _day, "percent": _percent, "about": about, "number": _number}
     page = environment.get_template("page.html.j2")
     return page.render(n=numbers, drawn=drawn, swimmers=SWIMMERS, comparison=comparison)
 
 
 def _day(value: str | None) -> str:
     return day(date.fromisoformat(value)) if value else "none"
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
 
 
 def _percent(value: float | None) -> str:

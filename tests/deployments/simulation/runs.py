@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from deployments.simulation.behaviour import load_behaviour
+from deployments.simulation.behaviour_file import load_behaviour
 from deployments.simulation.engine import Study
 from deployments.simulation.study_run import Run, simulate
 from deployments.simulation.summary import summary

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from deployments.simulation.behaviour import NAMES, SCENARIOS, load_behaviour
+from deployments.simulation.behaviour_file import NAMES, SCENARIOS, load_behaviour
 from deployments.simulation.draws import Draws, Spread
 from itp_events.errors import BadInput
 
@@ -27,14 +27,27 @@ def test_an_unknown_scenario_is_refused_with_the_names_there_are() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("like: typical\nbooking: {probability: 1.5}", "booking.probability"),
+        ("like: typical\n\nbooking: {probability: 1.5}", "behaviour.yaml:3: booking.probability: must be"),
+        ("like: typical\nbooking: {probability: yes}", "booking.probability: must be a number"),
+        ("like: typical\nbooking: {no_show: 0, no_show: 1}", "'no_show' is given twice"),
+        ("like: typical\nbooking: {days_ahead: -3}", "days_ahead: must not be negative"),
+        ("like: typical\nbooking: {days_ahead: {between: [9, 3]}}", "the lower end comes first"),
+        ("like: typical\ndata_entry: {hours: .inf}", "hours: must be a finite number"),
+        ("like: typical\ndata_entry: {hours: 1.0e+12}", "hours: must be less than"),
+        ("like: typical\nadverse_events: {grade: {1: 0}}", "grade: at least one weight"),
+        ("like: typical\nanswers: {decide: {choice: {}}}", "choice: at least one weight"),
+        ("like: typical\nper_month: {death: 1.0e+9}", "per_month.death: must be less"),
+        ("like: typical\nstart: 9999-12-30", "start: must be less"),
+        ("like: typical\nstart: soon", "start: must be a date"),
+        ("like: typical\nname: ''", "name: must not be empty"),
+        ("like: typical\nvisits: {screening: {}}", "visits.screening: unknown field"),
         ("like: typical\nbookings: {}", "bookings: unknown field"),
         ("like: typical\ndelivery_hours: {between: [1, 2], always: 3}", "delivery_hours: give one of"),
         ("like: typical\nadverse_events: {grade: {9: 1}}", "grade.9"),
         ("like: nobody", "'nobody' is no scenario"),
-        ("name: half", "field required|Field required"),
+        ("name: half", "this field is required"),
         ("[1, 2]", "must be a mapping"),
-        ("a: [", "cannot be read"),
+        ("a: [", "is not YAML"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line_that_names_the_field(

@@ -1,11 +1,14 @@
 """A simulated study: totals that add up, the same seed the same bytes, every event in the study's order."""
 
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from deployments.simulation.behaviour import NAMES
+from deployments.simulation.behaviour import Outage
+from deployments.simulation.behaviour_file import NAMES
 from deployments.simulation.engine import HORIZON, follow
 from deployments.simulation.files import events_jsonl, notices_csv
 from deployments.simulation.study_run import simulate
@@ -13,7 +16,7 @@ from deployments.simulation.summary import summary
 from itp_events.events import Booked, Event
 from itp_events.intake import judge
 from itp_events.plan import plan
-from itp_events.protocol_file import load_protocol
+from itp_events.protocol_file import BUILT_IN, load_protocol
 from tests.deployments.simulation.runs import numbers, run, study
 
 
@@ -93,6 +96,30 @@ def test_nothing_leaves_during_an_outage_and_no_burst_follows_it() -> None:
     ]
     told = [(notice.subject, notice.visit, notice.audience) for notice in first_hour]
     assert len(told) == len(set(told))
+
+
+def test_an_outage_that_begins_in_another_lasts_to_its_own_end() -> None:
+    first, second = Outage(from_day=3, days=7), Outage(from_day=8, days=7)
+    ours = replace(study(), behaviour=study().behaviour.model_copy(update={"outages": (second, first)}))
+    midnight = ours.protocol.site("01").midnight
+    assert ours.awake(midnight(ours.start + timedelta(days=4))) == midnight(ours.start + timedelta(days=15))
+
+
+def test_only_what_people_stated_counts_as_an_answer() -> None:
+    for record in run("unreliable").records:
+        stated = {event.time for event in record.facts}
+        assert all(wait.until in stated for wait in record.waits if wait.until)
+
+
+def test_whom_else_a_protocol_tells_is_counted_too(tmp_path: Path) -> None:
+    text = BUILT_IN.read_text(encoding="utf-8")
+    row = "exit: {audiences: [investigator,"
+    file = tmp_path / "protocol.yaml"
+    assert row in text
+    file.write_text(text.replace(row, "exit: {audiences: [ops, investigator,"), encoding="utf-8")
+    n = summary(simulate(study("perfect", protocol=file), 2))
+    assert n["messages_per_week"]["ops"]["total"] == 2
+    assert sum(week["total"] for week in n["messages_per_week"].values()) == n["notices"]["sent"]
 
 
 def test_around_long_holidays_more_visits_are_late() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deployments.simulation import engine, statements
-from deployments.simulation.behaviour import NAMES
+from deployments.simulation.behaviour_file import NAMES
 from deployments.simulation.engine import follow
 from deployments.simulation.oracle import Checked, Oracle, Violation, check
 from itp_events import alerts, decisions, intake, notices, reminders, subject, view

@@ -68,8 +68,16 @@ def test_a_check_says_how_much_it_looked_at() -> None:
     [
         (("--scenario", "chaos"), "'chaos' is no scenario"),
         (("--start", "soon"), "must be a date"),
-        (("--scenario", "typical", "--behaviour", BUILT_IN), "give one of"),
-        (("--behaviour", BUILT_IN), "Field required"),
+        (("--scenario", "typical", "--behaviour", BUILT_IN), "cannot go with --behaviour"),
+        (("--scenario", ""), "is no scenario"),
+        (("--behaviour", BUILT_IN), "unknown field"),
+        (("--start", "9999-12-31"), "must lie between"),
+        (("--subjects", 100_000), "would be screened until after"),
+        (("--seeds", 3), "goes with --check only"),
+        (("--check", "--out", "somewhere"), "cannot go with --check"),
+        (("--check", "--compare", BUILT_IN, BUILT_IN), "cannot go with --check"),
+        (("--protocol", BUILT_IN, "--compare", BUILT_IN, BUILT_IN), "cannot go with --compare"),
+        (("--out", "/proc/nowhere"), "cannot write into"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments: tuple[object, ...], said: str) -> None:
