@@ -9,6 +9,7 @@ from datetime import date, datetime
 from itp_events.dose import planned_cells, weighings
 from itp_events.events import Event, NoticeIssued, ProtocolAssigned
 from itp_events.explain import day
+from itp_events.notices import notice
 from itp_events.plan import Plan, plan
 from itp_events.protocol import Protocol
 from itp_events.view import View
@@ -71,7 +72,7 @@ def compare(old: Protocol, new: Protocol, facts: Sequence[Event], as_of: datetim
     # Both versions are tried on what people stated, whichever version the subject is pinned to today.
     stated = [event for event in facts if not event.own and not isinstance(event.data, ProtocolAssigned)]
     before, after = plan(old, stated, as_of), plan(new, stated, as_of)
-    visits, notices = tuple(_visits(before, after)), tuple(_notices(before, after))
+    visits, notices = tuple(_visits(before, after)), tuple(_notices(before, after, as_of))
     return Amendment(visits, notices, tuple(_standing(before, after)))
 
 
@@ -104,29 +105,33 @@ def _outcome(planned: PlannedVisit | None) -> Outcome | None:
     return planned.outcome if planned else None
 
 
-def _notices(before: Plan, after: Plan) -> Iterable[NoticeChange]:
+def _notices(before: Plan, after: Plan, as_of: datetime) -> Iterable[NoticeChange]:
     old, new = _dues(before), _dues(after)
     for key in sorted(old.keys() | new.keys(), key=lambda key: (old.get(key) or new[key], key)):
-        if old.get(key) != new.get(key):
+        was, would_be = old.get(key), new.get(key)
+        # What was due already was told: only what is still to come, or would come now, is a change.
+        told = was is not None and was <= as_of and (would_be is None or would_be <= as_of)
+        if was != would_be and not told:
             visit, step, audience, criterion, _ = key
-            dues = old.get(key), new.get(key)
-            yield NoticeChange(visit or None, step, audience, *dues, criterion or None)
+            yield NoticeChange(visit or None, step, audience, was, would_be, criterion or None)
 
 
 def _dues(of: Plan) -> dict[_Place, datetime]:
     """When each notice is due, told apart by its place among its like and not by dates that may move."""
     found: dict[_Place, datetime] = {}
-    for notice in (*of.notices, *of.forecast):
+    decision = of.decision
+    standing = [notice(decision.seen, duty, duty.key) for duty in decision.due()]
+    for told in (*standing, *of.forecast):
         number = 0
-        while (key := _place(notice, number)) in found:
+        while (key := _place(told, number)) in found:
             number += 1
-        found[key] = notice.due
+        found[key] = told.due
     return found
 
 
-def _place(notice: NoticeIssued, number: int) -> _Place:
-    criterion = notice.facts.get("criterion") or ""
-    return notice.visit or "", notice.step, notice.audience, criterion, number
+def _place(told: NoticeIssued, number: int) -> _Place:
+    criterion = told.facts.get("criterion") or ""
+    return told.visit or "", told.step, told.audience, criterion, number
 
 
 def _standing(before: Plan, after: Plan) -> Iterable[StandingChange]:

@@ -53,6 +53,8 @@ def command(old: Path, new: Path, code: str, as_json: bool) -> None:
     heading(out, f"{code}: version {before.version} -> {after.version}")
     if row.protocol_version != before.version:
         out.print(f"Note: {code} follows version {row.protocol_version}, not {before.version}.")
+    if row.exited:
+        out.print(f"Note: participation of {code} has ended; it can be assigned to no other version.")
     _print(out, found, site, study.now)
 
 

@@ -7,7 +7,7 @@ import pytest
 from itp_events.amendment import StandingChange, VisitChange, compare
 from itp_events.errors import BadInput, Refused
 from itp_events.protocol import Protocol
-from tests.support.study import Json, Study, altered
+from tests.support.study import FOLLOW_UP, INFUSIONS, Json, Study, altered
 
 NOW = datetime(2026, 1, 14, 1, tzinfo=UTC)
 
@@ -128,3 +128,20 @@ def test_a_visit_that_counts_as_missed_and_would_be_open_again_is_named() -> Non
         None,
     )
     assert found.standing[0] == StandingChange("state", "INF4 overdue", "INF3 window open")
+
+
+def test_what_was_told_already_is_no_change() -> None:
+    """A subject whose journey is over under one version: the exit was told, the repetitions were too."""
+
+    def longer(data: Json) -> None:
+        data["version"] = "2"
+        data["visits"].append(data["visits"][-1] | {"code": "FU-M18", "target": "P18M"})
+
+    study = Study()
+    study.enrol()
+    study.on_target(*INFUSIONS, *FOLLOW_UP)
+    found = compare(study.protocol, altered(longer), study.log, datetime(2027, 12, 1, 1, tzinfo=UTC))
+    assert found.standing[0] == StandingChange("state", "Completed", "Awaiting disposition")
+    steps = [(change.step, change.old) for change in found.notices]
+    assert set(steps) == {("disposition", None)}
+    assert len(steps) <= 3
