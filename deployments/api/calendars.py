@@ -1,7 +1,8 @@
 """Calendars: visit windows as all-day spans, target dates, and booked or actual dates. Subject codes only.
 
 An entry keeps its UID for good and its SEQUENCE only grows, so a calendar updates what it shows; what no
-longer takes place is said to be cancelled, so that a calendar takes it off.
+longer takes place is said to be cancelled, so that a calendar takes it off. Infusions are tentative while the
+subject is on hold: none is proposed then.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from icalendar import Calendar
@@ -35,6 +36,9 @@ _CONTENT: dict[int | str, Json] = {
 router = APIRouter(tags=["calendars"], dependencies=[Reader])
 
 
+Status = Literal["CONFIRMED", "TENTATIVE", "CANCELLED"]
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Whole local days of the site, both ends included; `part` tells the spans of one visit apart."""
@@ -43,7 +47,7 @@ class Span:
     first: date
     last: date
     title: str
-    cancelled: bool
+    status: Status
 
 
 @router.get(
@@ -99,20 +103,26 @@ def _entries(parts: Parts, row: SubjectRow, now: datetime) -> Iterator[Entry]:
     facts = history(parts.study.store, row.code)
     seen = view(parts.study.protocol, fold(parts.study.protocol, facts), now)
     for planned in seen.visits:
-        for span in _spans(planned, _once_booked(facts, planned)):
+        held = seen.on_hold and planned.visit.epoch == "treatment" and planned.outcome is None
+        for span in _spans(planned, _once_booked(facts, planned), held=held):
             yield _entry(row, planned, span)
 
 
-def _spans(planned: PlannedVisit, once: date | None) -> Iterator[Span]:
+def _spans(planned: PlannedVisit, once: date | None, *, held: bool) -> Iterator[Span]:
     code, outcome = planned.code, planned.outcome
-    said = f", {outcome}" if outcome else ""
-    yield Span("window", planned.opens, planned.closes, f"{code} window{said}", outcome == "cancelled")
-    yield Span("target", planned.target, planned.target, f"{code} target", outcome is not None)
+    said = ", on hold" if held else f", {outcome}" if outcome else ""
+
+    def span(part: str, first: date, last: date, word: str, gone: bool) -> Span:
+        status: Status = "CANCELLED" if gone else "TENTATIVE" if held else "CONFIRMED"
+        return Span(part, first, last, f"{code} {word}", status)
+
+    yield span("window", planned.opens, planned.closes, f"window{said}", outcome == "cancelled")
+    yield span("target", planned.target, planned.target, "target", outcome is not None)
     day = planned.on or planned.booked or once
     if day:
         word = "done" if planned.on else "booked"
         gone = not planned.on and (outcome is not None or not planned.booked)
-        yield Span("visit", day, day, f"{code} {word}", gone)
+        yield span("visit", day, day, word, gone)
 
 
 def _once_booked(facts: Iterable[Event], planned: PlannedVisit) -> date | None:
@@ -130,6 +140,6 @@ def _entry(row: SubjectRow, planned: PlannedVisit, span: Span) -> Entry:
     entry.add("description", f"{planned.visit.label}: {reason(planned)}")
     entry.add("dtstart", span.first)
     entry.add("dtend", span.last + timedelta(days=1))
-    entry.add("status", "CANCELLED" if span.cancelled else "CONFIRMED")
+    entry.add("status", span.status)
     entry.add("transp", "TRANSPARENT")
     return entry

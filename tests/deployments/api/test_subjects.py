@@ -101,6 +101,16 @@ def test_a_booked_date_is_shown_and_cancelled_when_the_booking_is_voided(door: D
     assert shown.status.value == "CANCELLED"
 
 
+def test_infusions_are_tentative_while_the_subject_is_on_hold(door: Door) -> None:
+    door.enrol()
+    data = {"drug": "romiplostim", "kind": "rescue", "on": f"{door.now - timedelta(days=1):%Y-%m-%d}"}
+    assert door.post(event("medication.changed", "ITP-001", door.now, data | {"detail": "x"})).is_success
+    entries = Entries(door.get("/subjects/ITP-001/calendar.ics"))
+    assert entries.of("INF2", "target").status.value == "TENTATIVE"
+    assert entries.of("INF2", "window").summary.value == "ITP-001 INF2 window, on hold"
+    assert entries.of("FU-D14", "target").status.value == "CONFIRMED"
+
+
 def test_visits_that_no_longer_take_place_are_cancelled(door: Door) -> None:
     door.enrol()
     data = {"on": f"{door.now - timedelta(days=1):%Y-%m-%d}", "scope": "study"}
