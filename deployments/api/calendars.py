@@ -17,8 +17,9 @@ from icalendar import Calendar
 from icalendar import Event as Entry
 
 from deployments.api.auth import Reader
+from deployments.api.examples import Json
 from deployments.api.parts import Given, Parts
-from deployments.api.schemas import ABSENT, ASKING, Json
+from deployments.api.schemas import ABSENT, ASKING
 from deployments.api.subjects import Code, found
 from itp_events.events import Booked, Event
 from itp_events.explain import reason

@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from deployments.api.auth import Reader
+from deployments.api.examples import Json
 from deployments.api.parts import Given, Parts
-from deployments.api.schemas import ASKING, Json
+from deployments.api.schemas import ASKING
 from deployments.lateness import WAKE_LATENESS
 from tasks.watch import Figures, figures
 

@@ -6,54 +6,13 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from deployments.api.examples import COMPLETED, ENROLLED, EXAMPLES, Json
 from deployments.api.problems import MEDIA_TYPE
 from itp_events.events import FACTS
-
-Json = dict[str, Any]
 
 _REF = "#/components/schemas/{model}"
 _WORD: Json = {"type": "string", "minLength": 1, "maxLength": 200}
 
-COMPLETED: Json = {
-    "specversion": "1.0",
-    "id": "8f1c",
-    "source": "redcap",
-    "type": "itp.visit.completed",
-    "subject": "ITP-007",
-    "time": "2026-01-12T10:20:00+08:00",
-    "data": {"visit": "INF2", "on": "2026-01-12", "by": "crc-01", "platelets": 41},
-}
-ENROLLED: Json = {
-    "specversion": "1.0",
-    "id": "e-1",
-    "source": "cli",
-    "type": "itp.subject.enrolled",
-    "subject": "ITP-007",
-    "time": "2026-01-05T09:30:00+08:00",
-    "data": {
-        "by": "crc-01",
-        "on": "2026-01-05",
-        "site": "01",
-        "consent_on": "2025-12-20",
-        "weight_kg": 61.5,
-        "first_infusion_on": "2026-01-05",
-        "screening": {
-            "age_years": 34,
-            "sex": "female",
-            "itp_months": 14,
-            "failed": {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False},
-            "maintenance": {"drug": "danazol", "stable_weeks": 6},
-            "alt_x_uln": 0.8,
-            "ast_x_uln": 0.9,
-            "bilirubin_x_uln": 0.7,
-            "creatinine_x_uln": 0.9,
-            "childbearing": True,
-            "pregnancy_test": "negative",
-            "breastfeeding": False,
-            "contraception": True,
-        },
-    },
-}
 _RECORDED: Json = {
     "status": 201,
     "outcome": "recorded",
@@ -71,6 +30,14 @@ _REFUSED: Json = {
     "void that event to correct it",
     "source": "redcap",
     "id": "8f1d",
+}
+_FORBIDDEN: Json = {
+    "type": "urn:itp:problem:role",
+    "title": "Forbidden",
+    "status": 403,
+    "detail": "only an investigator may state itp.withdrawal.decided; this request has the role recorder",
+    "source": "edc",
+    "id": "d-1",
 }
 _MALFORMED: Json = {
     "type": "urn:itp:problem:malformed",
@@ -96,11 +63,8 @@ EVENTS_BODY: Json = {
                     },
                 ]
             },
-            "examples": {
-                "enrolment": {"value": ENROLLED},
-                "visit": {"value": COMPLETED},
-                "several": {"value": [ENROLLED, COMPLETED]},
-            },
+            "examples": {each["type"]: {"value": each} for each in EXAMPLES}
+            | {"several at once": {"value": [ENROLLED, COMPLETED]}},
         }
         for media in ("application/cloudevents+json", "application/json")
     },
@@ -144,7 +108,7 @@ EVENTS_RESPONSES: dict[int | str, Json] = ASKING | {
         "description": "The events of the array have different answers: see each.",
         "content": _json("Results", [_RECORDED, _REFUSED]),
     },
-    403: _refusal("The role does not permit this, as a decision by anybody but an investigator.", _MALFORMED),
+    403: _refusal("The role does not permit this, as a decision by anybody but an investigator.", _FORBIDDEN),
     409: _refusal("Against the study's order; `type` names the rule.", _REFUSED),
     413: problem("More than 2 MiB, or more than 1000 events."),
     415: problem("Not JSON."),
@@ -157,7 +121,9 @@ def components() -> Json:
     refs, definitions = models_json_schema([(data, "validation") for data in FACTS], ref_template=_REF)
     schemas: Json = dict(definitions["$defs"])
     for data in FACTS:
-        schemas[f"{data.__name__}Event"] = _envelope(data.type, refs[data, "validation"])
+        envelope = _envelope(data.type, refs[data, "validation"])
+        shown = [each for each in EXAMPLES if each["type"] == data.type]
+        schemas[f"{data.__name__}Event"] = envelope | {"examples": shown}
     names = {data.type: _REF.format(model=f"{data.__name__}Event") for data in FACTS}
     schemas["Event"] = {
         "description": "A CloudEvent 1.0. Dates in `data` are local dates of the site. Text holds no NUL.",

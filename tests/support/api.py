@@ -13,8 +13,8 @@ from typing import Any, get_args
 
 import httpx
 
+from deployments.api.examples import ENROLLED
 from deployments.api.parts import Parts
-from deployments.api.schemas import ENROLLED
 from deployments.api.serve import Api
 from deployments.api.tokens import Role, Tokens, new_token
 from deployments.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.api.schemas import ENROLLED
+from deployments.api.examples import ENROLLED
 from tasks.links import Call
 from tasks.queries import history
 from tests.support.api import Door, apprise_config, done, event, served
