@@ -154,6 +154,10 @@ def _visit_recorded(situation: Situation, event: Event) -> None:
     assert isinstance(data, Completed | Missed)
     planned = situation.planned(data.visit)
     _not_settled(planned)
+    if isinstance(data, Missed) and planned.outcome == "cancelled" and _settled(planned, event.time):
+        raise Refused(
+            "cancelled", f"{planned.code} is cancelled, for treatment was stopped; it cannot be missed"
+        )
     _after_anchor(planned, data.on if isinstance(data, Completed) else None)
 
 

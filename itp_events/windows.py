@@ -183,7 +183,7 @@ def _with_outcome(
         on = as_data(done, Completed).on
         return _ended(planned, "completed", done.time, event=done, on=on)
     declared = subject.declared_missed.get(planned.code)
-    if declared:
+    if declared and not _cancelled_before(planned, declared, given.stop):
         return _ended(planned, "missed", declared.time, event=declared)
     if planned.firm:
         planned = _ended(planned, None, None, climb=_ladder(planned, given))
@@ -194,6 +194,11 @@ def _with_outcome(
     if missed_at and missed_at <= given.now:
         return _ended(planned, "missed", missed_at)
     return planned
+
+
+def _cancelled_before(planned: PlannedVisit, declared: Event, stop: Ending | None) -> bool:
+    """Whether an infusion was cancelled already when somebody declared it missed."""
+    return stop is not None and planned.visit.epoch == "treatment" and declared.time > stop.at
 
 
 def _cancelled_or_missed(

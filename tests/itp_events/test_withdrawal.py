@@ -460,6 +460,24 @@ def test_a_decision_whose_criterion_changes_is_voided_and_decided_anew() -> None
     assert [void.event.id for void in study.own(Voided)][-1] == first
 
 
+def test_an_infusion_that_a_stop_cancelled_cannot_be_declared_missed() -> None:
+    """It would turn the end of treatment into a completed one."""
+    study = Journey().treated("2026-01-05", "2026-01-12", "2026-01-26", "2026-02-09")
+    study.withdrew("2026-02-20", scope="treatment")
+    with pytest.raises(Refused, match="INF5 is cancelled, for treatment was stopped"):
+        study.missed("INF5", at="2026-02-24")
+    assert cancelled(study) == ["INF5"]
+
+
+def test_a_miss_declared_after_a_stop_that_came_in_later_changes_nothing() -> None:
+    study = Journey().treated("2026-01-05", "2026-01-12", "2026-01-26", "2026-02-09")
+    study.missed("INF5", at="2026-02-24")
+    study.withdrew("2026-02-20", scope="treatment", at="2026-02-20")
+    assert cancelled(study) == ["INF5"]
+    assert now(study)["dispositions"][0]["decode"] == "WITHDRAWAL BY SUBJECT"
+    assert now(study)["visits"][5]["anchor"] == {"code": "INF4", "on": "2026-02-09", "basis": "actual"}
+
+
 # FU-M12 missed
 
 
