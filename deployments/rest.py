@@ -14,6 +14,10 @@ class Rest:
     def __init__(self) -> None:
         self._failures: dict[str, tuple[int, float]] = {}
 
+    def __len__(self) -> int:
+        """How many have failed and not succeeded since."""
+        return len(self._failures)
+
     def is_over(self, code: str) -> bool:
         """Whether the subject may be woken again."""
         return code not in self._failures or time.monotonic() >= self._failures[code][1]

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from prefect import Flow
@@ -22,7 +23,7 @@ from deployments.repair import Repair
 from deployments.rest import Rest
 from deployments.runner import Runner, shared_clients
 from deployments.waker import Waker
-from flows.flow_runs import JOURNEY, FlowRun, PrefectSilent
+from flows.flow_runs import DUE_AT_ONCE, JOURNEY, FlowRun, PrefectSilent
 from flows.publish import AT_ONCE as AT_ONCE_SHOWN
 from flows.publish import STUDY_BOARD, publisher
 from flows.runtime import Runtime
@@ -126,7 +127,9 @@ class Round:
 
     async def _wake_due(self) -> None:
         until = self._clock.ahead(AHEAD_SECONDS)
-        for row in await asyncio.to_thread(due_subjects, self._study.store, until, AT_ONCE):
+        # Those that failed are the longest due: however many they are, there is room for others.
+        limit = AT_ONCE + len(self._rest)
+        for row in await asyncio.to_thread(due_subjects, self._study.store, until, limit):
             if row.code not in self._held and self._rest.is_over(row.code):
                 self._held[row.code] = asyncio.create_task(self._wake(row))
 
@@ -170,11 +173,19 @@ class Round:
         deployments = self.link.deployments
         world = self._clock.wall(self._clock.now())
         flows = {known.id: FLOWS[name] for name, known in deployments.items()}
-        for run in await asyncio.to_thread(self.link.runs.due, deployments.values(), world):
+        for run in await asyncio.to_thread(self._due, world):
             if run.id not in self._runner.executing and run.deployment_id in flows:
                 task = asyncio.create_task(self._run_other(run, flows[run.deployment_id]))
                 self._others.add(task)
                 task.add_done_callback(self._others.discard)
+
+    def _due(self, world: datetime) -> list[FlowRun]:
+        """Journeys and forms alike; many journeys due at the same minute keep no form waiting."""
+        known = self.link.deployments
+        found = self.link.runs.due(known.values(), world)
+        if len(found) >= DUE_AT_ONCE:
+            found += self.link.runs.due([known[name] for name in known if name != JOURNEY], world)
+        return found
 
     async def _run_other(self, run: FlowRun, flow: Flow[..., Any]) -> None:
         try:

@@ -13,6 +13,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from deployments import round as turning
 from deployments.api import follow
 from deployments.clock import Clock
 from deployments.round import Round
@@ -22,6 +23,7 @@ from itp_events.protocol_file import load_protocol
 from tasks.advance import record
 from tasks.channels import Channels
 from tasks.queries import attempts_of
+from tasks.schema import notices
 from tasks.store import Store
 from tests.deployments.conftest import MONDAY
 from tests.support.receiver import Receiver
@@ -118,6 +120,23 @@ def test_a_subject_who_cannot_be_decided_about_stops_neither_the_others_nor_the_
     while_going(alone, look)
     assert "version '9' is not installed" in caplog.text
     assert "ITP-001" not in told(receiver)
+
+
+def test_those_who_cannot_be_woken_leave_room_for_those_due_after_them(
+    alone: Runtime, receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turning, "AT_ONCE", 1)
+    enrol(replace(alone, protocol=altered(lambda data: data.update(version="9"))), "ITP-001")
+    enrol(alone, "ITP-002")
+    with alone.store.writing() as connection:
+        # Nothing waits that the sweep would begin: the subjects are due, and that is all.
+        connection.execute(notices.update().values(status="delivered"))
+
+    def look() -> None:
+        wait_until(lambda: "ITP-001 could not be woken" in caplog.text, "the failure to be logged")
+        wait_until(lambda: "ITP-002" in told(receiver), "the notice about the other subject")
+
+    while_going(alone, look)
 
 
 @pytest.mark.parametrize("answers", [True, False])
