@@ -81,7 +81,9 @@ def _visits(seen: View) -> Iterator[Duty]:
             yield from _about(seen, "dose-deviation", planned.event.key, planned.event.time, planned)
         booking = seen.subject.booked.get(planned.code)
         if booking and planned.outcome is None and planned.firm and planned.outside(planned.day):
-            yield from _about(seen, "booking-out-of-window", booking.key, booking.time, planned)
+            # Before the anchor was known there was no window to lie outside of.
+            due = max(booking.time, planned.anchor.known_at or booking.time)
+            yield from _about(seen, "booking-out-of-window", booking.key, due, planned)
 
 
 def _unwanted(seen: View, planned: PlannedVisit) -> bool:

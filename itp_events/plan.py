@@ -83,17 +83,14 @@ def _standing(decision: Decision) -> Iterator[NoticeIssued]:
 
 
 def _forecast(protocol: Protocol, log: list[Event], decision: Decision) -> Iterator[NoticeIssued]:
-    """What would come if nothing were ever recorded again; endless repetitions are cut.
-
-    A reminder whose day is past before silence resolves its anchor comes with that resolution.
-    """
+    """What would come if nothing were ever recorded again; endless repetitions are cut."""
     log, told = list(log), {duty.key for duty in decision.due()}
     rows: dict[str, tuple[Duty, View]] = {}
     while (now := _next(decision)) is not None:
         decision = _step(protocol, log, now)
         for duty in decision.due():
             if duty.key not in told and not _endless(duty):
-                rows.setdefault(duty.key, (duty._replace(due=max(duty.due, now)), decision.seen))
+                rows.setdefault(duty.key, (duty, decision.seen))
     return (
         notice(seen, duty, duty.key) for duty, seen in sorted(rows.values(), key=lambda row: _by_due(row[0]))
     )

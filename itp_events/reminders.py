@@ -58,7 +58,14 @@ def _duty(seen: View, planned: PlannedVisit, rule: Reminder) -> Duty:
     day = planned.target if of_window else planned.day
     key = visit_key(seen.subject.code, planned.code, rule.step, rule.audience, day)
     due = seen.subject.site.at(_on(seen, planned, rule), seen.protocol.notices_at)
+    due = max(due, _silent_until(seen, planned) or due)
     return Duty(key, "reminder", rule.step, rule.audience, due, _end(seen, planned, rule), planned)
+
+
+def _silent_until(seen: View, planned: PlannedVisit) -> datetime | None:
+    """When the service counted a visit's anchor as missed: before that instant no reminder could come due."""
+    anchor = next((each for each in seen.visits if each.code == planned.anchor.code), None)
+    return anchor.known_at if anchor and anchor.missed_by_service else None
 
 
 def _on(seen: View, planned: PlannedVisit, rule: Reminder) -> date:

@@ -50,6 +50,16 @@ def test_a_booking_outside_the_window_alerts() -> None:
     assert study.audiences("booking-out-of-window") == CARE
 
 
+def test_a_booking_made_before_its_anchor_is_known_alerts_once_it_is_and_is_forecast_for_then() -> None:
+    study = Journey().treated("2026-01-05")
+    study.booked("INF3", "2026-02-20", at="2026-01-06")
+    due = "2026-02-02T01:00:00Z"  # silence makes INF2 missed on day 20 after 13 Jan
+    rows = [row for row in study.plan("2026-01-20")["forecast"] if row["step"] == "booking-out-of-window"]
+    assert [(row["visit"], row["due"]) for row in rows] == [("INF3", due)] * 2
+    study.done("INF2", "2026-01-13", at="2026-01-20")
+    assert study.days("booking-out-of-window") == ["2026-01-20"] * 2
+
+
 def test_an_infusion_recorded_while_on_hold_alerts() -> None:
     study = started()
     study.medication("rescue", "2026-01-20")
