@@ -13,8 +13,9 @@ from typing import Literal
 
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Completed, Data, Enrolled, Event, Missed, Voided
-from itp_events.order import Situation, permit
+from itp_events.order import permit
 from itp_events.protocol import Protocol, Site
+from itp_events.situation import Situation
 from itp_events.subject import as_data, happened, standing, voided_key
 
 _Place = tuple[date, datetime, int]

@@ -6,12 +6,10 @@ ICH E6(R3) and 21 CFR 11.10(f): the permitted sequence of steps is enforced, and
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property
 
 from itp_events.eligibility import unmet
-from itp_events.errors import BadEvent, BadInput, NotEligible, Refused
+from itp_events.errors import BadInput, NotEligible, Refused
 from itp_events.events import (
     OWN_SOURCE,
     Acknowledged,
@@ -30,45 +28,13 @@ from itp_events.events import (
 )
 from itp_events.explain import day
 from itp_events.protocol import END_OF_TREATMENT, ENROLMENT, Protocol, Site
-from itp_events.subject import Subject, as_data, fold, happened, standing, voided_key
-from itp_events.view import View, view
+from itp_events.rulings import decision, pregnancy, submission
+from itp_events.situation import Situation
+from itp_events.subject import as_data, happened, standing, voided_key
 from itp_events.windows import PlannedVisit
-from itp_events.withdrawal import COMPLETED, INVESTIGATOR, LOST
 
 # What may still be stated of a subject whose participation has ended.
 _AFTER_EXIT = (AdverseEvent, SaeSubmitted, Pregnancy, Died, Voided)
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What an event is judged against: the log so far, and the instant of judging."""
-
-    protocol: Protocol
-    history: tuple[Event, ...]
-    now: datetime
-
-    @cached_property
-    def enrolled(self) -> bool:
-        """Whether an enrolment stands."""
-        return any(isinstance(event.data, Enrolled) for event in standing(self.history))
-
-    @cached_property
-    def subject(self) -> Subject:
-        """The subject so far. Raises Refused when no enrolment stands."""
-        return fold(self.protocol, self.history)
-
-    @cached_property
-    def seen(self) -> View:
-        """What holds so far."""
-        return view(self.subject.protocol, self.subject, self.now)
-
-    def planned(self, code: str) -> PlannedVisit:
-        """The plan of one visit. Raises BadEvent for a code that the protocol does not have."""
-        found = next((planned for planned in self.seen.visits if planned.code == code), None)
-        if found is None:
-            known = ", ".join(self.protocol.by_code)
-            raise BadEvent(f"unknown visit {code!r}; the protocol has {known}", "data.visit")
-        return found
 
 
 def permit(situation: Situation, event: Event) -> None:
@@ -214,52 +180,6 @@ def _acknowledgement(situation: Situation, event: Event) -> None:
         )
 
 
-def _decision(situation: Situation, event: Event) -> None:
-    data = as_data(event, WithdrawalDecided)
-    if data.criterion is not None and data.criterion not in situation.protocol.criteria:
-        known = ", ".join(situation.protocol.criteria)
-        raise BadEvent(f"unknown criterion {data.criterion!r}; the protocol has {known}", "data.criterion")
-    _decode_fits(data)
-    last = situation.seen.visits[-1]
-    if data.decision == "complete":
-        if last.outcome not in ("missed", "cancelled"):
-            raise Refused("decision", f"complete answers a missed or cancelled {last.code} only")
-    elif data.decision == "stop-treatment" and situation.seen.treatment_ended:
-        raise Refused("decision", "treatment has ended already; there is nothing to stop")
-    elif (data.decision == "continue" or data.criterion) and not _answers(situation, event):
-        about = f" for {data.criterion}" if data.criterion else ""
-        raise Refused("decision", f"no flag{about} waits for a decision at {event.time.isoformat()}")
-
-
-def _decode_fits(data: WithdrawalDecided) -> None:
-    if data.decode and (data.decode == COMPLETED) != (data.decision == "complete"):
-        raise Refused(
-            "decision",
-            f"{data.decode} does not fit {data.decision}: {COMPLETED} goes with complete, and only with it",
-        )
-
-
-def _answers(situation: Situation, event: Event) -> bool:
-    data = as_data(event, WithdrawalDecided)
-    criterion = data.criterion
-    if criterion == LOST and data.decision == "withdraw" and situation.seen.visits[-1].outcome == "missed":
-        return True  # the last visit was missed: that answers for itself, without a flag
-    return criterion == INVESTIGATOR or any(
-        flag.criterion == (criterion or flag.criterion)
-        and flag.at <= event.time
-        and (flag.decision is None or flag.decision.time > event.time)
-        for flag in situation.seen.flags
-    )
-
-
-def _submission(situation: Situation, event: Event) -> None:
-    ae = as_data(event, SaeSubmitted).ae
-    reported = {as_data(each, AdverseEvent).ae for each in situation.subject.of(AdverseEvent)}
-    reported |= {each.id for each in (*situation.subject.of(Pregnancy), *situation.subject.of(Died))}
-    if ae not in reported:
-        raise Refused("submission", f"no adverse event {ae!r} (nor a pregnancy with that id) is reported")
-
-
 def _void(situation: Situation, event: Event) -> None:
     key = voided_key(event)
     target = next((each for each in situation.history if each.key == key), None)
@@ -285,8 +205,9 @@ _RULES: tuple[tuple[type | tuple[type, ...], Callable[[Situation, Event], None]]
     ((Completed, Missed), _visit_recorded),
     (Booked, _booking),
     (Acknowledged, _acknowledgement),
-    (WithdrawalDecided, _decision),
-    (SaeSubmitted, _submission),
+    (WithdrawalDecided, decision),
+    (SaeSubmitted, submission),
+    (Pregnancy, pregnancy),
     (Voided, _void),
     (ProtocolAssigned, _assignment),
 )

@@ -101,6 +101,18 @@ def test_a_partners_pregnancy_is_an_alert_only() -> None:
     assert study.audiences("sae") == {"investigator": 1, "sponsor": 1}
 
 
+def test_a_mans_pregnancy_is_his_partners_and_must_say_so() -> None:
+    """Taken for his own it would stop his treatment."""
+    study = Journey()
+    study.enrol(
+        at="2026-01-05 08:00", screening={"sex": "male", "pregnancy_test": None, "breastfeeding": None}
+    )
+    with pytest.raises(Refused, match="is a man; if his partner is pregnant, state partner: true"):
+        study.pregnant("2026-01-14")
+    study.pregnant("2026-01-14", partner=True)
+    assert study.audiences("sae") == {"investigator": 1, "sponsor": 1}
+
+
 # The criteria that raise a flag
 
 

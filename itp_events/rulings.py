@@ -1,0 +1,65 @@
+"""The study's order for decisions, pregnancies and safety reports: which of them it permits."""
+
+from __future__ import annotations
+
+from itp_events.errors import BadEvent, Refused
+from itp_events.events import AdverseEvent, Died, Event, Pregnancy, SaeSubmitted, WithdrawalDecided
+from itp_events.situation import Situation
+from itp_events.subject import as_data
+from itp_events.withdrawal import COMPLETED, INVESTIGATOR, LOST
+
+
+def decision(situation: Situation, event: Event) -> None:
+    """A decision answers a flag or a missed last visit, or is the investigator's own."""
+    data = as_data(event, WithdrawalDecided)
+    if data.criterion is not None and data.criterion not in situation.protocol.criteria:
+        known = ", ".join(situation.protocol.criteria)
+        raise BadEvent(f"unknown criterion {data.criterion!r}; the protocol has {known}", "data.criterion")
+    _decode_fits(data)
+    last = situation.seen.visits[-1]
+    if data.decision == "complete":
+        if last.outcome not in ("missed", "cancelled"):
+            raise Refused("decision", f"complete answers a missed or cancelled {last.code} only")
+    elif data.decision == "stop-treatment" and situation.seen.treatment_ended:
+        raise Refused("decision", "treatment has ended already; there is nothing to stop")
+    elif (data.decision == "continue" or data.criterion) and not _answers(situation, event):
+        about = f" for {data.criterion}" if data.criterion else ""
+        raise Refused("decision", f"no flag{about} waits for a decision at {event.time.isoformat()}")
+
+
+def _decode_fits(data: WithdrawalDecided) -> None:
+    if data.decode and (data.decode == COMPLETED) != (data.decision == "complete"):
+        raise Refused(
+            "decision",
+            f"{data.decode} does not fit {data.decision}: {COMPLETED} goes with complete, and only with it",
+        )
+
+
+def _answers(situation: Situation, event: Event) -> bool:
+    data = as_data(event, WithdrawalDecided)
+    criterion = data.criterion
+    if criterion == LOST and data.decision == "withdraw" and situation.seen.visits[-1].outcome == "missed":
+        return True  # the last visit was missed: that answers for itself, without a flag
+    return criterion == INVESTIGATOR or any(
+        flag.criterion == (criterion or flag.criterion)
+        and flag.at <= event.time
+        and (flag.decision is None or flag.decision.time > event.time)
+        for flag in situation.seen.flags
+    )
+
+
+def submission(situation: Situation, event: Event) -> None:
+    """A submission names what was reported."""
+    ae = as_data(event, SaeSubmitted).ae
+    reported = {as_data(each, AdverseEvent).ae for each in situation.subject.of(AdverseEvent)}
+    reported |= {each.id for each in (*situation.subject.of(Pregnancy), *situation.subject.of(Died))}
+    if ae not in reported:
+        raise Refused("submission", f"no adverse event {ae!r} (nor a pregnancy with that id) is reported")
+
+
+def pregnancy(situation: Situation, event: Event) -> None:
+    """A man's report is about his partner: taken for his own it would stop his treatment."""
+    if situation.subject.enrolled.screening.sex == "male" and not as_data(event, Pregnancy).partner:
+        raise Refused(
+            "pregnancy", f"{event.subject} is a man; if his partner is pregnant, state partner: true"
+        )
