@@ -21,10 +21,13 @@ from sqlalchemy.exc import OperationalError
 from flows.flow_runs import JOURNEY, Deployment, PrefectSilent
 from flows.runtime import Runtime
 from flows.showcase import Showcase, refresh_on_trouble
-from tasks.board import drawings, links, reading
+from tasks.board import links, reading
 from tasks.board.cards import Card, Story, card, looks_alike, progress
+from tasks.board.drawings import timeline
 from tasks.board.happenings import Happening, happenings, standing
+from tasks.board.lanes import swimmer
 from tasks.board.overview import Board
+from tasks.board.paper import inline
 from tasks.board.reading import Kept
 from tasks.board.study_page import study_page
 from tasks.board.subject_page import subject_page
@@ -132,7 +135,7 @@ class Publisher:
             return None
         made = self._lanes
         if made is None or made[0] != board.today or time.monotonic() - made[1] >= LANES_SECONDS:
-            drawing = drawings.inline(drawings.swimmer(board.cards, board.today))
+            drawing = inline(swimmer(board.cards, board.today))
             self._lanes = made = (board.today, time.monotonic(), drawing)
         return made[2]
 
@@ -172,7 +175,7 @@ class Publisher:
         """A wake that changes nothing on the drawing costs none."""
         if before is not None and before.drawing and looks_alike(before.body, card(story)):
             return before.drawing
-        return drawings.inline(drawings.timeline(story))
+        return inline(timeline(story))
 
     def _show_pages(self, story: Story, before: Kept | None, drawing: str, run: str | None) -> None:
         board = reading.artifact_id(self.study.store, links.BOARD)

@@ -33,7 +33,7 @@ def command(out: Path | None, as_json: bool) -> None:
         elif out is None:
             _print(study, cards)
         else:
-            from tasks.board.drawings import swimmer
+            from tasks.board.lanes import swimmer
 
             today = study.protocol.site("default").date_of(study.now)
             save(out, lambda: swimmer(cards, today))

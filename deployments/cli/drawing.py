@@ -24,7 +24,7 @@ def save(path: Path, draw: Callable[[], Figure]) -> None:
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise BadInput(f"{path} must end in .svg or .png", "--out")
-    from tasks.board.drawings import image
+    from tasks.board.paper import image
 
     try:
         path.write_bytes(image(draw(), kind))

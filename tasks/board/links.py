@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
 BOARD = "study-board"
 BEFORE = timedelta(days=430)
 AFTER = timedelta(days=300)
+_PLAIN = re.compile("[A-Z0-9]+(-[A-Z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,12 @@ def _filter(name: str, value: Any) -> dict[str, Any]:
 
 
 def key(what: str, code: str) -> str:
-    """An artifact's key for a subject: Prefect allows lower-case letters, digits and dashes alone."""
-    return f"{what}-{re.sub('[^a-z0-9]+', '-', code.lower()).strip('-')}"
+    """An artifact's key for a subject: Prefect allows lower-case letters, digits and dashes alone.
+
+    A code that has more than these in capitals gets a mark of its own: no two subjects share a page.
+    """
+    mark = "" if _PLAIN.fullmatch(code) else f"-{sha256(code.encode()).hexdigest()[:10]}"
+    return f"{what}-{re.sub('[^a-z0-9]+', '-', code.lower()).strip('-')}{mark}"
 
 
 def plan_key(code: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date
 
 from itp_events.duties import Duty
 from itp_events.explain import day, days, offset
@@ -13,12 +13,11 @@ from itp_events.windows import PlannedVisit
 from tasks.board import links
 from tasks.board.cards import Story, flagged_on, is_held
 from tasks.board.markdown import counted, document, link, plain, table
+from tasks.board.sent import at_site, sent
 from tasks.board.words import ago, criterion, on, step
-from tasks.queries import NoticeRow
 
 ASSUMED = "†"
 NEXT_SHOWN = 6
-NOTICES_SHOWN = 60
 MARKS = {"overdue": "**OVERDUE**", "open": "**open**", "completed": "done"}
 
 
@@ -45,7 +44,7 @@ def subject_page(
             _section("What comes next by itself", _next(story)),
             _section("Platelets and response (IWG)", _responses(story)),
             _section("Flags", _flags(story)),
-            _section("Sent, to whom, and whether it arrived", _notices(story)),
+            _section("Sent, to whom, and whether it arrived", sent(story)),
         ]
     )
 
@@ -228,39 +227,3 @@ def _flags(story: Story) -> str:
         )
         rows.append((criterion(flag.criterion), on(flagged_on(story.seen, flag)), answer))
     return table(("Criterion", "Since", "Decision"), rows)
-
-
-def _notices(story: Story) -> str:
-    latest = sorted(story.notices, key=lambda each: (each.due, each.key), reverse=True)
-    rows = (_notice(story, each) for each in latest[:NOTICES_SHOWN])
-    more = len(latest) - NOTICES_SHOWN
-    older = f"\n\n{more} older ones: `itp show {story.code}`" if more > 0 else ""
-    return table(("Due (site)", "Visit", "What", "To", "Outcome"), rows) + older
-
-
-def _notice(story: Story, notice: NoticeRow) -> tuple[str, ...]:
-    due = at_site(story.seen.subject.site, notice.due)
-    return due, notice.visit or "", step(notice.step), notice.audience, _outcome(story, notice)
-
-
-def _outcome(story: Story, notice: NoticeRow) -> str:
-    """Whether it arrived, at every recipient or at how many of those whom it was sent to."""
-    last = {each.recipient: each for each in story.tries(notice)}
-    arrived = [each.ended_at for each in last.values() if each.outcome == "sent" and each.ended_at]
-    repeated = ", possibly repeated" if any(each.repeated for each in last.values()) else ""
-    failures = story.failures(notice)
-    lost = f"**not delivered**, {counted(failures, 'send')} failed" if failures else ""
-    if arrived:
-        of = f" at {len(arrived)} of {len(last)}" if lost else ""
-        found = f"arrived{of} {at_site(story.seen.subject.site, max(arrived))}{repeated}"
-        return "; ".join(filter(None, [found, lost]))
-    if lost:
-        return lost
-    words = {"queued": "waits to be sent", "withdrawn": "not sent", "delivered": "no longer sent"}
-    return ": ".join(filter(None, [words[notice.status], plain(notice.reason or "")]))
-
-
-def at_site(site: Site, instant: datetime) -> str:
-    """An instant by the site's clocks, as `Mon 19 Jan 2026 09:00`."""
-    local = instant.astimezone(site.zone)
-    return f"{on(local.date())} {local:%H:%M}"

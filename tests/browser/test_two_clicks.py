@@ -35,7 +35,7 @@ def click(browser: Chrome, *names: str) -> None:
 
 def test_from_the_board_to_an_overdue_subjects_plan_in_two_clicks(shown: Shown, browser: Chrome) -> None:
     browser.get(shown.artifact("study-board"))
-    wait_until(lambda: "Overdue visits" in text(browser), "the board", every=0.5)
+    wait_until(lambda: "overdue visits" in text(browser), "the board", every=0.5)
     click(browser, "ITP-021")
     wait_until(lambda: "Who must do what" in text(browser), "the subject's page", every=0.5)
     assert "ITP-021: INF4 overdue" in text(browser)
@@ -58,3 +58,10 @@ def test_a_subject_enrolled_200_days_ago_is_among_all_subjects(shown: Shown, bro
     wait_until(lambda: "Work lists" in text(browser), "the board", every=0.5)
     click(browser, "all subjects")
     wait_until(lambda: "ITP-010" in text(browser), "the run of ITP-010", every=0.5)
+
+
+def test_from_the_list_of_all_subjects_to_a_plan_in_two_clicks(shown: Shown, browser: Chrome) -> None:
+    browser.get(shown.work_list("all subjects"))
+    click(browser, "ITP-021")
+    click(browser, shown.artifact("plan-itp-021"))
+    wait_until(lambda: "ITP-021: INF4 overdue" in text(browser), "the subject's page", timeout=60, every=0.5)

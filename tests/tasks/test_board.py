@@ -1,5 +1,6 @@
 """What people see: a subject's page, the study's board, the drawings, and what is told about a subject."""
 
+import re
 import time
 from copy import deepcopy
 from dataclasses import replace
@@ -12,11 +13,14 @@ import pytest
 
 from itp_events.events import FACT_TYPES
 from itp_events.response import grade
-from tasks.board import drawings, links, reading
+from tasks.board import links, reading
 from tasks.board.cards import Card, card, looks_alike
+from tasks.board.drawings import timeline
 from tasks.board.happenings import happenings, standing
+from tasks.board.lanes import swimmer
 from tasks.board.markdown import plain, table, unlinked
 from tasks.board.overview import Board
+from tasks.board.paper import image, inline
 from tasks.board.study_page import study_page
 from tasks.board.subject_page import subject_page
 from tasks.board.words import step
@@ -158,10 +162,10 @@ def test_the_board_says_how_many_visits_were_in_their_window(desk: Desk, study: 
 def test_the_board_of_2000_subjects_is_made_in_2_seconds_and_fits_prefect(desk: Desk, study: Study) -> None:
     one = overdue(desk, study)
     cards = [deepcopy(one) | {"code": f"ITP-{number:04}"} for number in range(2000)]
-    drawings.image(drawings.swimmer(cards[:2], date(2026, 2, 3)))  # the library is loaded once per process
+    image(swimmer(cards[:2], date(2026, 2, 3)))  # the library is loaded once per process
     began = time.process_time()
     board = board_of(cards)
-    found = study_page(reading.drawn(board, drawings.inline(drawings.swimmer(cards, board.today)), None))
+    found = study_page(reading.drawn(board, inline(swimmer(cards, board.today)), None))
     assert time.process_time() - began < 2
     assert len(found) < 500_000
     assert "and 1960 more" in found
@@ -363,11 +367,11 @@ def test_a_happening_has_the_same_id_however_often_it_is_told(desk: Desk, study:
 def test_a_timeline_is_drawn_as_svg_and_png_and_the_same_each_time(desk: Desk, study: Study) -> None:
     overdue(desk, study)
     story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
-    first, second = (drawings.image(drawings.timeline(story), "svg") for _ in range(2))
+    first, second = (image(timeline(story), "svg") for _ in range(2))
     assert first == second
     texts = {"".join(node.itertext()).strip() for node in ElementTree.fromstring(first).iter() if node.text}
     assert {"INF1", "FU-M12", "cell-lab"} <= texts
-    assert drawings.image(drawings.timeline(story)).startswith(b"\x89PNG")
+    assert image(timeline(story)).startswith(b"\x89PNG")
 
 
 def test_a_subject_enrolled_200_days_ago_is_in_the_work_lists_range() -> None:
@@ -384,7 +388,13 @@ def _day(text: str) -> date:
 
 
 def test_an_artifacts_key_has_only_what_prefect_allows() -> None:
-    assert links.plan_key("ITP_00.7") == "plan-itp-00-7"
+    assert links.plan_key("ITP-007") == "plan-itp-007"
+    assert re.fullmatch("plan-itp-00-7-[0-9a-f]+", links.plan_key("ITP_00.7"))
+
+
+def test_no_two_subjects_share_a_page() -> None:
+    codes = ["ITP-1", "itp-1", "ITP_1", "ITP.1", "ITP--1", "ITP-1-", "ITP1"]
+    assert len({links.plan_key(code) for code in codes}) == len(codes)
 
 
 def test_what_others_wrote_is_shown_as_it_stands() -> None:

@@ -1,0 +1,115 @@
+"""What every drawing shares: paper, colours, marks, the axis of dates, and how it becomes a file.
+
+On white, in colours that the colour-blind tell apart and with shapes that differ in print, so that they
+read alike in both of Prefect's themes and on paper. Dates are local dates of the site.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999", "#9CCBE8"
+LIGHT = "#E5E5E5"
+MARKS = {
+    "done": ("o", GREEN, "done in window"),
+    "outside": ("D", ORANGE, "done outside its window"),
+    "missed": ("X", RED, "missed"),
+    "booked": ("^", BLUE, "booked"),
+}
+WIDE_INCHES = 9.2
+
+
+def blank(width: float, height: float, layout: Literal["constrained"] | None = None) -> Figure:
+    """An empty figure of so many inches, on white."""
+    # Loaded here: it takes a second, and only drawings need it.
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams.update({"svg.hashsalt": "itp", "svg.fonttype": "none", "font.size": 10})
+    return Figure(figsize=(width, height), layout=layout, facecolor="white")
+
+
+def mark_today(axes: Axes, today: date, *, labelled: bool = True) -> None:
+    """A dashed line through today."""
+    axes.axvline(place(today) + 0.5, color=RED, lw=1.2, ls="--", zorder=1)
+    if labelled:
+        axes.annotate(
+            "today",
+            (place(today) + 0.5, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            color="#A34700",
+            fontsize=9,
+            va="top",
+        )
+
+
+def legend(axes: Axes) -> None:
+    """Each label once, above the drawing, where it covers nothing."""
+    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    if found:
+        axes.legend(
+            list(found.values()),
+            list(found),
+            loc="lower left",
+            bbox_to_anchor=(0, 1.0),
+            ncols=5,
+            fontsize=9,
+            frameon=False,
+        )
+
+
+def scatter(axes: Axes, points: Sequence[tuple[float, float]], **style: Any) -> None:
+    """Points, in the style given."""
+    axes.scatter([x for x, _ in points], [y for _, y in points], **style)
+
+
+def tidy(axes: Axes) -> None:
+    """A light grid along the dates, and no frame."""
+    axes.grid(axis="x", color="#E0E0E0", lw=0.6, zorder=0)
+    axes.set_axisbelow(True)
+    axes.use_sticky_edges = False
+    axes.margins(x=0.02)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def date_axis(axes: Axes) -> None:
+    """Dates along the axis, no more than fit."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(maxticks=12)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def place(value: date) -> float:
+    """A date as matplotlib counts them: days since 1970."""
+    return float(value.toordinal() - date(1970, 1, 1).toordinal())
+
+
+def place_of(value: str) -> float:
+    """The same of a date written as YYYY-MM-DD."""
+    return place(date.fromisoformat(value))
+
+
+def image(figure: Figure, kind: str = "png") -> bytes:
+    """The drawing as `png` or `svg`; the same figure gives the same bytes."""
+    out = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    figure.savefig(out, format=kind, dpi=110, metadata=metadata)
+    return out.getvalue()
+
+
+def inline(figure: Figure) -> str:
+    """The drawing as an address that Markdown shows in place."""
+    return f"data:image/png;base64,{base64.b64encode(image(figure)).decode()}"
