@@ -23,6 +23,7 @@ from itp_events.document import instant
 from itp_events.errors import BadEvent, ItpError
 from itp_events.events import Event, WithdrawalDecided, parse_event
 from tasks.advance import Answer
+from tasks.queries import subject
 
 MAX_EVENTS = 1000
 
@@ -75,7 +76,7 @@ def take_in(
     parts.follower.follow(answers)
     recorded = iter(answers)
     return [
-        _result(next(recorded)) if isinstance(each, Event) else _malformed(each, value)
+        _result(parts, next(recorded)) if isinstance(each, Event) else _malformed(each, value)
         for each, value in zip(read, stated, strict=True)
     ]
 
@@ -111,16 +112,17 @@ def _malformed(error: ItpError, value: object) -> dict[str, Any]:
     return problems.of_error(error) | same
 
 
-def _result(answer: Answer) -> dict[str, Any]:
+def _result(parts: Parts, answer: Answer) -> dict[str, Any]:
     named = {"source": answer.event.source, "id": answer.event.id}
     if answer.error is not None:
         return problems.of_error(answer.error) | named
     status = HTTPStatus.CREATED if answer.status == "recorded" else HTTPStatus.OK
     result: dict[str, Any] = {"status": int(status), "outcome": answer.status, **named}
     result["subject"] = answer.event.subject
-    if answer.advanced:
-        wake = answer.advanced.wake_at
-        result |= {"state": answer.advanced.state, "wake_at": instant(wake) if wake else None}
+    standing = answer.advanced or subject(parts.study.store, answer.event.subject)
+    if standing is not None:
+        wake = standing.wake_at
+        result |= {"state": standing.state, "wake_at": instant(wake) if wake else None}
     return result
 
 
