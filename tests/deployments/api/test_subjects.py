@@ -14,6 +14,8 @@ from itp_events.plan import plan
 from tasks.queries import history
 from tasks.watch import ROUND, beat
 from tests.support.api import Door, done, event
+from tests.support.receiver import Receiver
+from tests.support.waiting import wait_until
 
 
 def test_subjects_are_listed_by_code_and_paged(door: Door) -> None:
@@ -147,6 +149,19 @@ def test_health_tells_what_works_and_what_does_not(door: Door) -> None:
 
     beat(door.study.store, ROUND, door.now - timedelta(minutes=5))
     assert "was last at work" in door.get("/healthz").json()["runner"]["said"]
+
+
+def test_health_says_that_a_recipient_fails_and_not_which(door: Door, receiver: Receiver) -> None:
+    receiver.fail(503)
+    door.enrol()
+    said = wait_until(lambda: failing(door), "the outage to be noticed", timeout=30)
+    assert "recipients that fail: 1" in said
+    assert "127.0.0.1" not in said
+
+
+def failing(door: Door) -> str | None:
+    check = door.get("/healthz").json()["channels"]
+    return str(check["said"]) if check["status"] == "degraded" else None
 
 
 def test_while_the_database_is_silent_who_asks_is_told_to_ask_again(
