@@ -149,13 +149,22 @@ def _withdrawal(out: Console, protocol: Protocol) -> None:
     out.print(table(columns, (_criterion(each) for each in protocol.withdrawal), columns[:2]))
 
 
+# What the file names in one word, and what holds without a number in the file.
+_EFFECTS = {"by-scope": "exit or stop", "by-decision": "exit or stop"}
+_WHEN = {
+    "consent-withdrawn": "for the study, or for treatment only",
+    "pregnancy": "the subject's; a partner's is an alert only",
+    "investigator-decision": "the investigator decides so",
+}
+
+
 def _criterion(criterion: Criterion) -> Sequence[str]:
     guardian = f" (by a guardian: {criterion.guardian_decode})" if criterion.guardian_decode else ""
     return (
         assumed(criterion.criterion, criterion.source),
-        criterion.effect,
+        _EFFECTS.get(criterion.effect, criterion.effect),
         criterion.decode + guardian,
-        ", ".join(conditions(criterion)),
+        _WHEN.get(criterion.criterion) or ", ".join(conditions(criterion)),
     )
 
 

@@ -33,6 +33,14 @@ def test_everything_that_the_synopsis_does_not_say_is_marked(itp: Itp) -> None:
     assert out.count("†") == len(_assumptions())
 
 
+def test_the_effect_of_every_criterion_is_said_in_words(itp: Itp) -> None:
+    out = itp("protocol", "show").out
+    rows = _rows(out.partition("Withdrawal criteria")[2].partition("Limits at enrolment")[0])
+    assert rows["consent-withdrawn†"].startswith("consent-withdrawn† exit or stop ")
+    assert rows["pregnancy†"].startswith("pregnancy† stop-treatment PREGNANCY the subject's; ")
+    assert "by-" not in " ".join(rows.values())
+
+
 def _assumptions() -> list[str]:
     """Each marked statement: the rows that assume, four notes of the program's own, and the legend."""
     text = BUILT_IN.read_text(encoding="utf-8")
