@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ from tasks.schema import (
 )
 from tasks.store import Store
 from tasks.watch import failing_channels
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +118,19 @@ def all_cards(store: Store) -> list[Card]:
 
 
 def fresh_cards(store: Store, protocol: Protocol, now: datetime) -> list[Card]:
-    """Every subject's card as of `now`, made anew where it is behind; nothing is written."""
-    found = {each["code"]: each for each in all_cards(store)}
-    behind = {
-        *stale(store, now, 1_000_000),
-        *(code for code, each in found.items() if not is_of_this_form(each)),
-    }
-    made = {code: card(story(store, protocol, code, now)) for code in sorted(behind)}
-    found |= made
+    """Every subject's card as of `now`, made anew where it is behind; nothing is written.
+
+    A subject that cannot be decided about (its protocol version is not installed, say) is named in the log
+    and stays as it was shown last: the others are not kept waiting.
+    """
+    kept = all_cards(store)
+    found = {each["code"]: each for each in kept if is_of_this_form(each)}
+    behind = {each["code"] for each in kept} - found.keys() | set(stale(store, now, 1_000_000))
+    for code in sorted(behind):
+        try:
+            found[code] = card(story(store, protocol, code, now))
+        except ItpError as problem:
+            _log.error("%s is shown as it was: %s", code, problem)
     return [found[code] for code in sorted(found)]
 
 

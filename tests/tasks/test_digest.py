@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from itp_events.protocol_file import load_protocol
 from tasks import digest
 from tasks.queries import notices_of
 from tests.support import Receiver
-from tests.support.study import INFUSIONS, Study
+from tests.support.study import INFUSIONS, Study, altered
 from tests.tasks.desk import Desk
 
 # Tuesday 3 February 2026 at the site (Asia/Shanghai); 08:30 there is 00:30 UTC.
@@ -79,6 +81,19 @@ def test_an_investigator_hears_only_what_waits_for_them(desk: Desk, study: Study
     (investigator,) = [each for each in notices_of(desk.store, None) if each.audience == "investigator"]
     assert [row["about"] for row in investigator.facts["waiting"]] == ["rescue-medication"]
     assert investigator.facts["today"] == investigator.facts["week"] == []
+
+
+def test_a_subject_that_cannot_be_decided_about_keeps_nobody_elses_digest(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.protocol = altered(lambda data: data.update(version="9"))
+    desk.take(Study(code="ITP-001", protocol=desk.protocol).enrol("2026-02-03", at="2026-02-03 08:00"))
+    desk.protocol = load_protocol()
+    other = Study(code="ITP-002")
+    other._stated = 10
+    desk.take(other.enrol("2026-02-03", at="2026-02-03 08:00"))
+    assert post(desk, HALF_PAST_EIGHT) == ["digest/01/2026-02-03/coordinator"]
+    assert "ITP-001 is shown as it was: protocol version '9' is not installed" in caplog.text
 
 
 def test_a_hold_is_told_of_infusions_and_not_of_follow_up(desk: Desk, study: Study) -> None:
