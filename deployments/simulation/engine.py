@@ -18,6 +18,7 @@ from deployments.simulation.behaviour import Behaviour
 from deployments.simulation.draws import Draws
 from deployments.simulation.enrolling import enrol, enrolment_at
 from deployments.simulation.mishaps import mishaps
+from deployments.simulation.one_file import overtaken
 from deployments.simulation.record import Notice, Record, notice_of
 from deployments.simulation.scene import Act, Life, Scene
 from deployments.simulation.summing import close
@@ -88,13 +89,21 @@ class Study:
 
 
 def follow(study: Study, number: int, watch: Watch | None = None) -> Record:
-    """Subject `number` (from 0) from enrolment to the end of its journey."""
-    return _Course(study, number, watch).run()
+    """Subject `number` (from 0) from enrolment to the end of its journey.
+
+    What a late record overtakes is left unsaid, so that one file can hold the course; who watches sees it.
+    """
+    unsaid: frozenset[str] = frozenset()
+    record = _Course(study, number, watch, unsaid).run()
+    while not watch and (more := overtaken(study.protocol, record) - unsaid):
+        unsaid |= more
+        record = _Course(study, number, watch, unsaid).run()
+    return record
 
 
 class _Course:
-    def __init__(self, study: Study, number: int, watch: Watch | None) -> None:
-        self.study, self.watch = study, watch
+    def __init__(self, study: Study, number: int, watch: Watch | None, unsaid: frozenset[str]) -> None:
+        self.study, self.watch, self.unsaid = study, watch, unsaid
         self.life = study.life(number)
         self.record = Record(self.life.code)
         self.log: list[Event] = []
@@ -141,7 +150,8 @@ class _Course:
         while self.agenda and self.agenda[0][0] <= now:
             heapq.heappop(self.agenda)[2].do(scene)
         self._plan(*scene.plans)
-        return self._let_in(scene.said, now) if scene.said else ()
+        said = [event for event in scene.said if event.id not in self.unsaid]
+        return self._let_in(said, now) if said else ()
 
     def _let_in(self, said: list[Event], now: datetime) -> tuple[Event, ...]:
         judgement = judge(self.study.protocol, self.log, said, now)

@@ -9,13 +9,17 @@ import pytest
 
 from deployments.simulation.behaviour import Outage
 from deployments.simulation.behaviour_file import NAMES
-from deployments.simulation.engine import HORIZON, follow
+from deployments.simulation.engine import HORIZON, Step, follow
 from deployments.simulation.files import events_jsonl, notices_csv
+from deployments.simulation.one_file import overtaken
+from deployments.simulation.record import Notice
 from deployments.simulation.study_run import simulate
 from deployments.simulation.summary import summary
+from itp_events.decisions import Decision
 from itp_events.events import Booked, Event
 from itp_events.intake import judge
 from itp_events.plan import plan
+from itp_events.protocol import Protocol
 from itp_events.protocol_file import BUILT_IN, load_protocol
 from tests.deployments.simulation.runs import numbers, run, study
 
@@ -130,7 +134,7 @@ def test_around_long_holidays_more_visits_are_late() -> None:
     assert late("holiday-season") > late("typical")
 
 
-@pytest.mark.parametrize("scenario", ["perfect", "typical", "holiday-season", "outage"])
+@pytest.mark.parametrize("scenario", NAMES)
 def test_a_plan_of_the_whole_file_accepts_every_event(scenario: str) -> None:
     protocol = load_protocol()
     for record in run(scenario).records:
@@ -140,6 +144,24 @@ def test_a_plan_of_the_whole_file_accepts_every_event(scenario: str) -> None:
         verdicts = judge(protocol, [], record.facts, later).verdicts
         assert [str(verdict.error) for verdict in verdicts if verdict.error] == []
         assert plan(protocol, record.facts, later).decision.state == record.state
+
+
+def test_what_a_late_record_overtakes_is_left_unsaid_so_that_one_file_holds_the_course() -> None:
+    unreliable, number = study("unreliable"), 15
+    watched = follow(unreliable, number, Blind())
+    said = {event.id for event in follow(unreliable, number).facts}
+    assert overtaken(unreliable.protocol, watched) == {"SIM-0016/rescue-2"}
+    assert {event.id for event in watched.facts} - said == {"SIM-0016/rescue-2"}
+
+
+class Blind:
+    """Looks on and sees nothing."""
+
+    def step(self, protocol: Protocol, step: Step) -> None:
+        """Nothing to say."""
+
+    def hand_over(self, notice: Notice, decision: Decision) -> None:
+        """Nothing to say."""
 
 
 def test_events_recorded_one_by_one_in_the_order_of_the_file_are_all_accepted() -> None:
