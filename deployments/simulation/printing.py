@@ -94,7 +94,12 @@ def print_comparison(out: Console, found: dict[str, Any]) -> None:
     out.print(f"The same {found['subjects']} subjects under {found['old']} and {found['new']}.")
     heading(out, "In all")
     rows = [
-        (row["what"], f"{row['old']:g}", f"{row['new']:g}", f"{row['difference']:+g}")
+        (
+            row["what"],
+            f"{row['old']:g}",
+            f"{row['new']:g}",
+            f"{row['difference']:+g}" if row["difference"] else "0",
+        )
         for row in found["totals"]
     ]
     out.print(table(("what", "old", "new", "difference"), rows))
