@@ -74,4 +74,5 @@ def apply_deployments() -> None:
             deployment.apply()
     except (httpx.HTTPError, DeploymentApplyError, ValueError) as problem:
         # The second is what Prefect's client makes of most failures; what is no Prefect gives the last.
-        raise PrefectSilent(f"the deployments could not be applied: {problem}") from problem
+        first_line = str(problem).partition("\n")[0]
+        raise PrefectSilent(f"the deployments could not be applied: {first_line}") from problem

@@ -14,11 +14,10 @@ from deployments.cli.reading import Events, Malformed, Stated, read_events
 from deployments.cli.tables import coloured, console, plain, print_json
 from deployments.settings import load_settings
 from deployments.study import open_study
-from flows.door import record_and_show, show
+from flows.door import follow_up, show
 from flows.runtime import Runtime
 from itp_events.document import instant
 from itp_events.errors import NotEligible, Refused
-from itp_events.events import Event
 from tasks.advance import Answer
 
 
@@ -39,37 +38,43 @@ def command(events: str, as_json: bool) -> None:
       sh examples/today.sh examples/enrol.json | itp record -
     """
     read = read_events(events)
-    answers = _recorded(read.stated)
+    if not _recorded(read, as_json=as_json):
+        raise click.exceptions.Exit(BAD_INPUT)
+
+
+def _recorded(read: Events, *, as_json: bool) -> bool:
+    """Record, answer, and then hand over, which may take half a minute; whether all was recorded."""
+    if not read.stated:
+        return _answer(read, [], as_json=as_json)
+    study = open_study(load_settings())
+    try:
+        answers = study.record([each.event for each in read.stated], study.clock.now())
+        all_recorded = _answer(read, answers, as_json=as_json)
+        _follow_up(study, answers)
+    finally:
+        study.store.close()
+    return all_recorded
+
+
+def _answer(read: Events, answers: Sequence[Answer], *, as_json: bool) -> bool:
     if as_json:
         print_json(_document(read, answers))
     else:
         _print(read.stated, answers)
+    sys.stdout.flush()
     problems = [str(each) for each in read.malformed] + _refusals(read.stated, answers)
     for problem in problems:
         say(problem)
-    if problems:
-        raise click.exceptions.Exit(BAD_INPUT)
+    return not problems
 
 
-def _recorded(stated: Sequence[Stated]) -> list[Answer]:
-    if not stated:
-        return []
-    study = open_study(load_settings())
-    try:
-        return _let_in(study, [each.event for each in stated])
-    finally:
-        study.store.close()
-
-
-def _let_in(study: Runtime, events: Sequence[Event]) -> list[Answer]:
+def _follow_up(study: Runtime, answers: Sequence[Answer]) -> None:
     if study.channels.configured:
         # The answers own the standard output: who has no channel is told beside it.
-        study = replace(study, channels=replace(study.channels, out=sys.stderr))
-        return record_and_show(study, events, study.clock.now())
-    # Without any channel notices are printed by the service, where somebody looks for them.
-    answers = study.record(events, study.clock.now())
-    show(study, list({each.advanced.code: each.advanced for each in answers if each.advanced}.values()))
-    return answers
+        follow_up(replace(study, channels=replace(study.channels, out=sys.stderr)), answers)
+    else:
+        # Without any channel notices are printed by the service, where somebody looks for them.
+        show(study, list({each.advanced.code: each.advanced for each in answers if each.advanced}.values()))
 
 
 def _refusals(stated: Sequence[Stated], answers: Sequence[Answer]) -> list[str]:

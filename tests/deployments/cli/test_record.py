@@ -1,12 +1,16 @@
 """`itp record`: each event is recorded, known already, or refused by itself, and the exit code says which."""
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
-from tests.deployments.cli.conftest import At, Itp, Write, raws
+from tests.deployments.cli.conftest import PROGRAM, At, Itp, Write, raws
 from tests.support.receiver import Receiver
 from tests.support.study import Study
 
 NOW = "2026-01-20T09:00:00+08:00"
+NOBODY = "http://127.0.0.1:9/api"
 
 
 def _log(itp: Itp, code: str, settings: dict[str, str]) -> list[str]:
@@ -146,10 +150,30 @@ def test_with_a_channel_what_is_due_leaves_at_once(
     assert len(receiver.at("coordinator")) == 1
 
 
+def test_the_answer_does_not_wait_for_the_provider(
+    lines: Write, at: At, tmp_path: Path, receiver: Receiver
+) -> None:
+    study = Study()
+    study.enrol("2026-01-05")
+    config = tmp_path / "apprise.txt"
+    config.write_text(f"coordinator={receiver.apprise_url('coordinator?rto=60')}\n")
+    settings = at("2026-01-05T12:00:00+08:00") | {"ITP_APPRISE_CONFIG": str(config)}
+    environment = os.environ | {"ITP_DATA_DIR": str(tmp_path / "data"), "PREFECT_API_URL": NOBODY} | settings
+    receiver.hang()
+    command: list[Path | str] = [PROGRAM, "record", lines(*raws(study))]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline().startswith("recorded  ITP-001")
+        receiver.wait_for(1)
+        assert program.poll() is None, "the notice is still on its way"
+        receiver.succeed()
+    assert program.returncode == 0
+
+
 def test_the_installed_program_answers_the_same(program: Itp, lines: Write, at: At) -> None:
     study = Study()
     study.enrol("2026-01-05")
-    settings = at(NOW) | {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    settings = at(NOW) | {"PREFECT_API_URL": NOBODY}
     file = lines(*raws(study), "garbage")
     said = program("record", file, **settings)
     assert said.code == 2
