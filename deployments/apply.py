@@ -16,7 +16,7 @@ from flows.daily_digest import DAILY_DIGEST, daily_digest
 from flows.flow_runs import JOURNEY, RECORD_EVENT, Deployment, FlowRuns, PrefectSilent
 from flows.forms import FORMS
 from flows.publish import STUDY_BOARD
-from flows.record_event import INVESTIGATORS_ONLY, record_event
+from flows.record_event import record_event
 from flows.study_board import study_board
 from flows.subject_journey import subject_journey
 from itp_events.events import FACT_TYPES
@@ -40,12 +40,13 @@ PAYLOAD = {
 
 TRIGGER = "itp: record events posted to Prefect"
 
-# Every kind of event of the study, posted to Prefect's events API, runs `record-event`.
+# Every kind of event of the study, posted to Prefect's events API, runs `record-event`. A decision too: its
+# run says why it is refused, where nothing would be seen of it otherwise.
 TRIGGERS: dict[str, list[DeploymentTriggerTypes | TriggerTypes]] = {
     RECORD_EVENT: [
         DeploymentEventTrigger(
             name=TRIGGER,
-            expect=set(FACT_TYPES) - {INVESTIGATORS_ONLY},
+            expect=set(FACT_TYPES),
             parameters={"event": PAYLOAD},
         )
     ]

@@ -24,8 +24,6 @@ from itp_events.errors import ItpError, Refused
 from itp_events.events import Event, parse_event
 from tasks.store import Store
 
-INVESTIGATORS_ONLY = "itp.withdrawal.decided"
-
 
 @flow(name=RECORD_EVENT, persist_result=False, retries=0)
 async def record_event(event: dict[str, Any]) -> State:

@@ -61,6 +61,9 @@ def test_a_refusal_is_shown_in_the_run_with_the_door_s_own_sentence(running: Ser
     [answer] = running.record(again)
     assert name == "Refused"
     assert message == str(answer.error)
+    decision = {"by": "inv-01", "decision": "continue", "reason": "r", "on": again["data"]["on"]}
+    post(running, again | {"id": "d-1", "type": "itp.withdrawal.decided", "data": decision})
+    assert "only an investigator" in ended(running, "ITP-202", 2)[1][1]
 
 
 def test_an_event_that_cannot_be_read_is_refused_with_the_field(running: Service) -> None:

@@ -38,7 +38,7 @@ def test_no_form_decides() -> None:
     assert not any("decision" in parameter_schema(form).properties for form in FORMS)
 
 
-def test_every_type_but_decisions_enters_as_an_event_posted_to_prefect() -> None:
+def test_every_type_enters_as_an_event_posted_to_prefect_and_a_decision_to_be_refused_visibly() -> None:
     (trigger,) = TRIGGERS[RECORD_EVENT]
     assert isinstance(trigger, DeploymentEventTrigger)
-    assert trigger.expect == set(FACT_TYPES) - {"itp.withdrawal.decided"}
+    assert trigger.expect == set(FACT_TYPES)
