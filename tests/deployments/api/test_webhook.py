@@ -45,7 +45,8 @@ def test_a_signature_of_another_secret_or_sender_does_not_fit(door: Door) -> Non
     assert send(door, stated(door), name="nobody", secret="").status_code == 401
 
 
-@pytest.mark.parametrize("age", [301, -301])
+# A stamp ahead of the clock comes nearer while the request is made: it has half a minute to spare.
+@pytest.mark.parametrize("age", [301, -330])
 def test_a_request_is_good_for_five_minutes(door: Door, age: float) -> None:
     assert send(door, stated(door), age=age).status_code == 401
 
