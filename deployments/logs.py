@@ -23,11 +23,21 @@ class LeavingIsNoError(logging.Filter):
         return True
 
 
+class OneLine(logging.Formatter):
+    """One line for each message, whatever somebody put into a request: nobody forges lines of the log."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """The line, with what is not printable written as an escape; a traceback follows as it is."""
+        written = (each if each.isprintable() else ascii(each)[1:-1] for each in record.message)
+        record.message = "".join(written)
+        return super().formatMessage(record)
+
+
 def set_up_logs(directory: Path) -> None:
     """Our own lines to the standard error, Prefect's to `prefect.log` in the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     ours = logging.StreamHandler(sys.stderr)
-    ours.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    ours.setFormatter(OneLine("%(asctime)s %(message)s", "%H:%M:%S"))
     for room in ROOMS:
         logger = logging.getLogger(room)
         logger.setLevel(logging.INFO)
