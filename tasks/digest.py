@@ -12,7 +12,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from itp_events.document import instant
 from itp_events.protocol import Protocol
 from tasks.board.cards import Card, VisitLine
 from tasks.board.reading import fresh_cards
@@ -95,7 +94,7 @@ def _row(
 
 def content(cards: Sequence[Card], audience: str, today: date) -> Content:
     """What the digest says to an audience of a site, from its subjects' cards; dates as YYYY-MM-DD."""
-    waiting = list(_waiting(cards))
+    waiting = _waiting(cards)
     if audience == "investigator":
         overdue = [row for row in _overdue(cards, today) if row["rung"] in ESCALATED]
         return {"today": [], "week": [], "overdue": overdue, "waiting": waiting}
@@ -140,27 +139,22 @@ def _overdue(cards: Sequence[Card], today: date) -> Iterator[dict[str, Any]]:
         }
 
 
-def _waiting(cards: Sequence[Card]) -> Iterator[dict[str, Any]]:
-    """What waits for the investigator: reports with their deadline, decisions, dispositions."""
-    for card in cards:
-        for clock in card["clocks"]:
-            yield {"subject": card["code"], "what": "report", "about": clock["what"], "by": clock["deadline"]}
-        for flag in card["flags"]:
-            yield {
-                "subject": card["code"],
-                "what": "flag",
-                "about": flag["criterion"],
-                "since": flag["since"],
-            }
-        if card["disposition"]:
-            yield {
-                "subject": card["code"],
-                "what": "disposition",
-                "about": "",
-                "since": card["visits"][-1]["closes"],
-            }
+def _waiting(cards: Sequence[Card]) -> list[dict[str, Any]]:
+    """What waits for the investigator: reports by their deadline, then decisions by how long they wait."""
+    return [
+        *sorted((row for card in cards for row in _reports(card)), key=lambda row: row["by"]),
+        *sorted((row for card in cards for row in _decisions(card)), key=lambda row: row["since"]),
+    ]
 
 
-def at(protocol: Protocol, site: str, day: date) -> str:
-    """When a site's digest of a date is due, in UTC."""
-    return instant(protocol.site(site).at(day, AT))
+def _reports(card: Card) -> Iterator[dict[str, Any]]:
+    for clock in card["clocks"]:
+        yield {"subject": card["code"], "what": "report", "about": clock["what"], "by": clock["deadline"]}
+
+
+def _decisions(card: Card) -> Iterator[dict[str, Any]]:
+    for flag in card["flags"]:
+        yield {"subject": card["code"], "what": "flag", "about": flag["criterion"], "since": flag["since"]}
+    if card["disposition"]:
+        since = card["visits"][-1]["closes"]
+        yield {"subject": card["code"], "what": "disposition", "about": "", "since": since}

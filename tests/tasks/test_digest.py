@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +95,20 @@ def test_a_subject_that_cannot_be_decided_about_keeps_nobody_elses_digest(
     desk.take(other.enrol("2026-02-03", at="2026-02-03 08:00"))
     assert post(desk, HALF_PAST_EIGHT) == ["digest/01/2026-02-03/coordinator"]
     assert "ITP-001 is shown as it was: protocol version '9' is not installed" in caplog.text
+
+
+def test_reports_come_before_decisions_and_the_most_urgent_first() -> None:
+    def waits(code: str, since: str, *deadlines: str) -> dict[str, Any]:
+        clocks = [{"what": "AE-1", "deadline": at} for at in deadlines]
+        flags = [{"criterion": "adverse-event", "since": since}]
+        return {"code": code, "clocks": clocks, "flags": flags, "disposition": False, "visits": []}
+
+    cards = [waits("ITP-001", "2026-02-02"), waits("ITP-002", "2026-02-03", "2026-02-04T01:00:00Z")]
+    cards += [waits("ITP-003", "2026-01-30", "2026-02-03T01:00:00Z")]
+    found = digest.content(cards, "investigator", TUESDAY.date())["waiting"]
+    order = ["ITP-003", "ITP-002", "ITP-003", "ITP-001", "ITP-002"]
+    assert [row["subject"] for row in found] == order
+    assert [row["what"] for row in found] == ["report", "report", "flag", "flag", "flag"]
 
 
 def test_a_hold_is_told_of_infusions_and_not_of_follow_up(desk: Desk, study: Study) -> None:
