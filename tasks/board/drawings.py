@@ -43,7 +43,7 @@ NOTICES = {"reminder": ("|", BLUE), "escalation": ("^", ORANGE), "alert": ("x", 
 AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab")
 WINDOWS_INCHES, PLATELETS_INCHES = 3.9, 1.75
 # For the title and the legend above, for the dates below, and for the dates and a legend in between.
-HEAD_INCHES, DATES_INCHES, GAP_INCHES = 1.05, 0.35, 0.7
+HEAD_INCHES, DATES_INCHES, GAP_INCHES = 1.2, 0.35, 0.7
 
 
 def timeline(story: Story) -> Figure:

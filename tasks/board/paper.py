@@ -62,7 +62,7 @@ def legend(axes: Axes) -> None:
             list(found),
             loc="lower left",
             bbox_to_anchor=(0, 1.0),
-            ncols=5,
+            ncols=4,
             fontsize=9,
             frameon=False,
         )
