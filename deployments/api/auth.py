@@ -21,6 +21,7 @@ from deployments.api.parts import Given, Parts
 from deployments.api.problems import Problem
 from deployments.api.tokens import Role, includes
 from deployments.origin import is_loopback, names_this_machine
+from itp_events.errors import BadInput
 
 LOCAL_ROLE: Role = "recorder"
 
@@ -35,9 +36,14 @@ async def asks(request: Request, parts: Given) -> Role:
         Problem: 401 without a known token, 403 for what no token would permit.
     """
     same_origin(request, parts)
-    if not parts.tokens.configured:
-        return _local(request)
-    role = parts.tokens.role_of(_bearer(request) or _password(request) or "")
+    try:
+        if not parts.tokens.configured:
+            return _local(request)
+        role = parts.tokens.role_of(_bearer(request) or _password(request) or "")
+    except (BadInput, OSError) as error:
+        log.error("nobody is let in: the tokens cannot be read: %s", error)
+        said = "the tokens cannot be read; the service's log says more"
+        raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "tokens", said) from error
     if role is None:
         raise refuse(
             request, HTTPStatus.UNAUTHORIZED, "token", "send a known token: Authorization: Bearer ..."

@@ -81,6 +81,7 @@ class Tokens:
     file: Path | None = None
     _stamp: int | None = field(default=None, init=False)
     _entries: list[Entry] = field(default_factory=list, init=False)
+    _needed: bool = field(default=False, init=False)
 
     @classmethod
     def from_setting(cls, value: str | None, data_dir: Path) -> Tokens:
@@ -90,7 +91,7 @@ class Tokens:
             BadInput: an entry that cannot be read, or a file that is not there.
         """
         tokens = cls(file=data_dir / FILE) if value is None else cls._named(value)
-        tokens.entries()
+        tokens._needed = bool(tokens.entries())
         return tokens
 
     @classmethod
@@ -103,8 +104,12 @@ class Tokens:
 
     @property
     def configured(self) -> bool:
-        """Whether any token counts; without one only this machine is served."""
-        return bool(self.entries())
+        """Whether any token counts, or has since the process began; without one only this machine is served.
+
+        Taking the last token away, or losing the file, lets nobody in who needed one before.
+        """
+        self._needed = self._needed or bool(self.entries())
+        return self._needed
 
     def role_of(self, token: str) -> Role | None:
         """The role of a token; None for one that is not known."""

@@ -111,6 +111,17 @@ def test_only_the_hash_of_a_token_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "tokens").stat().st_mode & 0o077 == 0
 
 
+def test_losing_the_tokens_lets_nobody_in(door: Door) -> None:
+    reader = door.token("reader")
+    assert door.get("/subjects", headers=reader).status_code == 200
+    file = door.settings.data_dir / "tokens"
+    file.write_text("reader:nonsense\n")
+    assert door.get("/subjects", headers=reader).status_code == 500
+    file.unlink()
+    assert door.get("/subjects").status_code == 401
+    assert door.get("/subjects", headers=door.token("reader")).status_code == 200
+
+
 def test_tokens_may_stand_in_the_setting_itself(tmp_path: Path) -> None:
     (reader, one), (investigator, other) = new_token("reader"), new_token("investigator")
     with served(tmp_path, api_tokens=f"{one},{other}") as door:
