@@ -47,7 +47,7 @@ def _totals(old: Run, new: Run) -> Iterator[dict[str, Any]]:
     first, second = summary(old), summary(new)
     weekly = [numbers["messages_per_week"] for numbers in (first, second)]
     for audience in dict.fromkeys([*weekly[0], *weekly[1]]):
-        for name, words in (("median", "middle week"), ("busiest", "busiest week"), ("total", "in all")):
+        for name, words in (("mean", "a week"), ("busiest", "busiest week"), ("total", "in all")):
             values = [each.get(audience, {}).get(name, 0) for each in weekly]
             yield _total(f"messages to {audience}, {words}", *values)
     for outcome in ("in_window", "out_of_window", "missed", "cancelled"):
@@ -59,7 +59,7 @@ def _totals(old: Run, new: Run) -> Iterator[dict[str, Any]]:
 
 
 def _total(what: str, old: float, new: float) -> dict[str, Any]:
-    return {"what": what, "old": old, "new": new, "difference": new - old}
+    return {"what": what, "old": old, "new": new, "difference": round(new - old, 1)}
 
 
 def _windows(old: Record, new: Record) -> Iterator[dict[str, Any]]:

@@ -105,10 +105,13 @@ def print_comparison(out: Console, found: dict[str, Any]) -> None:
     out.print(table(("what", "old", "new", "difference"), rows))
     for name in ("windows", "outcomes"):
         _rows(out, name, found[name])
-    heading(out, "Notices")
+    heading(
+        out, f"Notices that differ: {found['notices_only_old']} go away, {found['notices_only_new']} are new"
+    )
     steps = [
         (row["step"], row["audience"], str(row["only_old"]), str(row["only_new"]), str(row["both"]))
         for row in found["notices"]
+        if row["only_old"] or row["only_new"]
     ]
     out.print(table(("step", "audience", "only old", "only new", "both"), steps))
 

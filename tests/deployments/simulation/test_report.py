@@ -78,3 +78,5 @@ def test_a_comparison_names_the_windows_that_moved_for_the_same_subjects(amended
     assert len(rows) == 1 + sum(len(found[name]) for name in ("windows", "outcomes", "only_old", "only_new"))
     page = report(new, summary(new), found)
     assert "Two protocols, the same subjects" in page
+    for step in {row["step"] for row in found["notices"] if row["only_old"] or row["only_new"]}:
+        assert f"<tr><td>{step}</td>" in page[page.index("<th>only old</th>") :]
