@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -35,17 +38,44 @@ def demonstrate(data_dir: Path, days_per_second: float, seconds: float, out: Con
     """
     began = time.monotonic()
     service = DemoService(data_dir, begins(load_protocol()), days_per_second * 86400)
-    out.print(f"Starting the service; everything is kept in {data_dir} ...", soft_wrap=True)
-    service.start()
+    _introduce(data_dir, days_per_second, out)
+    with _ended_like_ctrl_c():
+        try:
+            service.start()
+            told = story(load_protocol())
+            _until_ready(service, began)
+            with (data_dir / "told.log").open("w", encoding="utf-8") as log:
+                _tell(service, told, log, out, (began, seconds))
+        except KeyboardInterrupt:
+            out.print("Stopping ...")
+        finally:
+            # A second Ctrl-C must not leave the service behind.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            service.stop()
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """A terminal that is closed, or a kill, ends the demonstration in order too, its service first."""
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.signal(each, signal.default_int_handler) for each in ends}
     try:
-        told = story(load_protocol())
-        _until_ready(service, began)
-        with (data_dir / "told.log").open("w", encoding="utf-8") as log:
-            _tell(service, told, log, out, (began, seconds))
-    except KeyboardInterrupt:
-        out.print("Stopping ...")
+        yield
     finally:
-        service.stop()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _introduce(data_dir: Path, days_per_second: float, out: Console) -> None:
+    out.print(
+        f"A dozen simulated subjects, {_pace(days_per_second)}: each line tells of one subject's new phase. "
+        f"Ctrl-C stops it.\nStarting the service; everything is kept in {data_dir} ...",
+        soft_wrap=True,
+    )
+
+
+def _pace(days_per_second: float) -> str:
+    return "a day a second" if days_per_second == 1 else f"{days_per_second:g} days a second"
 
 
 def _until_ready(service: DemoService, began: float) -> None:

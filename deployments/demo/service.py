@@ -28,10 +28,7 @@ class DemoService:
     _process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        if self.data_dir.exists() and any(self.data_dir.iterdir()):
-            what = "a demonstration" if (self.data_dir / MARK).exists() else "something else"
-            raise BadInput(f"{self.data_dir} holds {what} already; name an empty or a new directory")
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_empty(self.data_dir)
         self._environment = {
             "ITP_DATA_DIR": str(self.data_dir.absolute()),
             "ITP_DATABASE_URL": f"sqlite:///{self.data_dir.absolute() / 'study.db'}",
@@ -89,6 +86,17 @@ class DemoService:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _make_empty(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        held = any(data_dir.iterdir())
+    except OSError as error:
+        raise BadInput(f"cannot use {data_dir}: {error.strerror}", "--data-dir") from error
+    if held:
+        what = "a demonstration" if (data_dir / MARK).exists() else "something else"
+        raise BadInput(f"{data_dir} holds {what} already; name an empty or a new directory")
 
 
 def port_near(wanted: int) -> int:

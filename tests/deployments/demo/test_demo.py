@@ -1,15 +1,20 @@
 """The demonstration keeps to a folder of its own, and its dozen subjects have different fates."""
 
+import io
 import json
+import os
+import signal
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from deployments.cli import cli
 from deployments.clock import MARK
+from deployments.demo.run import demonstrate
 from deployments.demo.service import DemoService
 from deployments.demo.story import Story, begins, story
 from itp_events.decisions import decide
@@ -72,6 +77,31 @@ def test_it_takes_no_folder_that_holds_something(tmp_path: Path, name: str) -> N
     done = CliRunner().invoke(cli, ["demo", "--data-dir", str(tmp_path)])
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_made_is_refused_in_one_line() -> None:
+    done = CliRunner().invoke(cli, ["demo", "--data-dir", "/proc/nowhere/demo"])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("--data-dir: cannot use /proc/nowhere/demo")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_however_it_is_ended_its_service_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: signal.Signals
+) -> None:
+    def asked(service: DemoService) -> bool:
+        os.kill(os.getpid(), end)
+        return False
+
+    stopped: list[DemoService] = []
+    monkeypatch.setattr(DemoService, "start", lambda _: None)
+    monkeypatch.setattr(DemoService, "is_ready", property(asked))
+    monkeypatch.setattr(DemoService, "stop", lambda service: stopped.append(service))
+    before = signal.getsignal(end)
+    demonstrate(tmp_path, 1.0, 60.0, Console(file=io.StringIO()))
+    assert len(stopped) == 1
+    assert signal.getsignal(end) is before
 
 
 def test_it_reads_none_of_the_users_own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
