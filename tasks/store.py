@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import RLock
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -38,6 +39,8 @@ class Store:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self._writer = engine.execution_options(**{_WRITES: True})
+        # SQLite's writers poll for their turn, and some never get it: those of this process stand in line.
+        self._turn: AbstractContextManager[object] = RLock() if engine.name == "sqlite" else nullcontext()
 
     @classmethod
     def open(cls, url: str) -> Store:
@@ -72,7 +75,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction that writes: on SQLite it holds the write lock from its beginning."""
-        with self._writer.begin() as connection:
+        with self._turn, self._writer.begin() as connection:
             yield connection
 
     def write(self, step: Callable[[sa.Connection], Result]) -> Result:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -10,11 +11,12 @@ from alembic.script import ScriptDirectory
 
 from itp_events.errors import BadInput, ItpError
 from tasks import queries
+from tasks import store as store_module
 from tasks.schema import REVISION, metadata
 from tasks.store import Store
 from tests.support import free_port
 from tests.support.study import Study
-from tests.tasks.desk import Desk
+from tests.tasks.desk import ENROLLED_AT, Desk
 
 OPEN = "import sys; from tasks.store import Store; Store.open(sys.argv[1]).close()"
 
@@ -77,3 +79,16 @@ def test_a_step_that_fails_leaves_nothing_behind(desk: Desk, study: Study) -> No
     with pytest.raises(ZeroDivisionError):
         desk.store.write(half)
     assert [row.state for row in queries.all_subjects(desk.store)] == ["INF1 window open"]
+
+
+def test_writers_of_one_process_stand_in_line_instead_of_polling(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A writer that had to poll would be told at once that the database is locked.
+    monkeypatch.setattr(store_module, "_BUSY_MS", 0)
+    store = Store.open(sqlite_url)
+    with ThreadPoolExecutor(8) as pool, store.writing():
+        waiting = [pool.submit(queries.note_repair, store, "mended", ENROLLED_AT) for _ in range(8)]
+        assert not any(each.done() for each in waiting)
+    assert [each.result() for each in waiting] == [None] * 8
+    store.close()
