@@ -119,7 +119,8 @@ class Publisher:
         store = self.study.store
         began = time.monotonic()
         if self._cards is None:
-            self._cards = {each["code"]: each for each in reading.all_cards(store)}
+            kept = reading.all_cards(store)
+            self._cards = {each["code"]: each for each in kept if reading.is_of_this_form(each)}
         cards = [self._cards[code] for code in sorted(self._cards)]
         board = reading.study_board(store, self.study.protocol, cards, now)
         page = study_page(reading.drawn(board, self._lanes_of(board), self._journeys()))

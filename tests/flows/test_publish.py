@@ -17,6 +17,7 @@ from itp_events.protocol_file import load_protocol
 from tasks.board import links, reading
 from tasks.channels import Channels
 from tasks.queries import remember_flow_run
+from tasks.schema import cards
 from tasks.store import Store
 from tests.support.prefect_server import PrefectServer
 from tests.support.study import Study
@@ -130,6 +131,20 @@ def test_the_log_of_a_subjects_flow_run_leads_to_its_plan(showing: Publisher) ->
     ui = showing.study.prefect_api.removesuffix("/api")
     assert [each for each in lines if f"{ui}/artifacts/artifact/{plan}" in each] == lines[:1]
     assert len(lines) == 2
+
+
+def test_the_board_is_made_although_one_card_is_of_an_older_version(showing: Publisher) -> None:
+    enrol(showing, "ITP-781", "ITP-782")
+    showing.begin(None)
+    showing.publish()
+    with showing.study.store.writing() as connection:
+        older = cards.update().where(cards.c.subject == "ITP-781")
+        connection.execute(older.values(body={"code": "ITP-781", "visits": []}))
+    showing.begin(None)
+    showing.show_board(NOW)
+    board = shown(showing, links.BOARD)["data"]
+    assert "ITP-782" in board
+    assert "ITP-781" not in board
 
 
 def test_a_prefect_that_was_emptied_is_told_the_story_again(showing: Publisher) -> None:
