@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.processes import cpu_seconds
 from bench.stage import Stage
 from bench.waiting import settle, wait_until
+from tasks.board.reading import stale
 
 QUIET_SHARE = 0.15
 QUIET_SECONDS = 5.0
@@ -18,7 +19,9 @@ def share_of_a_core(stage: Stage, runner_pid: int, seconds: float) -> float:
 
 
 def wait_until_quiet(stage: Stage, runner_pid: int) -> None:
-    """Let what the start brings end: runs created, pages shown."""
+    """Let what the start brings end: runs created, pages shown. A busy machine only looks quiet meanwhile."""
+    study = stage.study
+    wait_until(lambda: not stale(study.store, study.clock.now(), 1), "every subject's page to be shown", 1800)
     wait_until(
         lambda: share_of_a_core(stage, runner_pid, QUIET_SECONDS) < QUIET_SHARE, "the service to rest", 900
     )
