@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import TypeVar
@@ -28,6 +28,8 @@ Kind = TypeVar("Kind", bound=Data)
 
 # These state something for a future date: it does not say when they happened.
 _AHEAD = (Booked, Acknowledged)
+# What other visits hang on.
+_ANCHORS = (Enrolled, Completed, Missed)
 _OF_FACTS = ("_by_type", "completed", "declared_missed", "booked")
 
 
@@ -46,6 +48,7 @@ class Subject:
     ledger: Ledger
     handed: frozenset[str]
     corrected: bool = False
+    known: Mapping[EventKey, datetime] = field(default_factory=dict)
 
     def decided(self, decisions: Iterable[Event], handed: Collection[str]) -> Subject:
         """The subject once the service has decided more: what fold() gives for the log with `decisions`."""
@@ -53,6 +56,10 @@ class Subject:
         # What follows from the facts alone stays as it is: it need not be looked up again at every wake.
         later.__dict__.update({name: self.__dict__[name] for name in _OF_FACTS if name in self.__dict__})
         return later
+
+    def known_since(self, event: Event) -> datetime:
+        """Since when what an event says of a date is known: its report, or that of what it restates."""
+        return self.known.get(event.key, event.time)
 
     @property
     def enrolled(self) -> Enrolled:
@@ -136,6 +143,7 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
     site = protocol.site(as_data(enrolment, Enrolled).site)
     ordered = sorted(facts, key=lambda event: (happened(site, event), event.time, event.key))
     corrected = any(isinstance(event.data, Enrolled) and event.key != enrolment.key for event in history)
+    known = _known_since(site, [event for event in history if not event.own])
     return Subject(
         enrolment.subject,
         protocol,
@@ -145,6 +153,29 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
         ledger,
         frozenset(handed),
         corrected,
+        known,
+    )
+
+
+def _known_since(site: Site, facts: Sequence[Event]) -> dict[EventKey, datetime]:
+    """Since when the dates of restated anchors are known: a void restated on its day changed none."""
+    voids = {voided_key(event): event.time for event in facts if isinstance(event.data, Voided)}
+    anchors = [event for event in facts if voids and isinstance(event.data, _ANCHORS)]
+    known: dict[EventKey, datetime] = {}
+    for event in sorted(anchors, key=lambda each: each.time):
+        day = site.date_of(event.time)
+        before = [
+            known.get(old.key, old.time)
+            for old in anchors
+            if old.key in voids and site.date_of(voids[old.key]) >= day and _says_the_same(old, event)
+        ]
+        known[event.key] = min([event.time, *before])
+    return known
+
+
+def _says_the_same(one: Event, other: Event) -> bool:
+    return all(
+        getattr(one.data, name, None) == getattr(other.data, name, None) for name in ("type", "visit", "on")
     )
 
 

@@ -150,7 +150,8 @@ def _plan(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) 
 def _anchor(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) -> Anchor:
     if visit.anchor == ENROLMENT:
         enrolment = given.subject.enrolment
-        return Anchor(ENROLMENT, given.subject.enrolled.on, "actual", enrolment.time)
+        known_at = given.subject.known_since(enrolment)
+        return Anchor(ENROLMENT, given.subject.enrolled.on, "actual", known_at)
     if visit.anchor == END_OF_TREATMENT:
         return _end_of_treatment(before, given)
     return _hanging_on(before[visit.anchor])
@@ -181,10 +182,10 @@ def _with_outcome(
     done = subject.completed.get(planned.code)
     if done:
         on = as_data(done, Completed).on
-        return _ended(planned, "completed", done.time, event=done, on=on)
+        return _ended(planned, "completed", subject.known_since(done), event=done, on=on)
     declared = subject.declared_missed.get(planned.code)
     if declared and not _cancelled_before(planned, declared, given.stop):
-        return _ended(planned, "missed", declared.time, event=declared)
+        return _ended(planned, "missed", subject.known_since(declared), event=declared)
     if planned.firm:
         planned = _ended(planned, None, None, climb=_ladder(planned, given))
     missed_at = planned.climb.missed_at if planned.climb else None

@@ -6,6 +6,7 @@ import pytest
 
 from itp_events.events import Missed, Voided
 from tests.itp_events.journey import Journey
+from tests.support.study import Study
 
 # INF3 of `overdue()`: window 25 to 31 Jan 2026, a Saturday. Rungs on 2, 3 and 6 Feb; missed on 20 Feb.
 
@@ -84,6 +85,38 @@ def test_a_late_completion_of_the_anchor_starts_the_ladder_on_the_day_it_is_reco
     study.done("INF2", "2026-01-13", at="2026-02-01")  # INF3: 27 Jan, closed on the 30th
     study.until("2026-02-12")
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-04", "2026-02-09"]
+
+
+@pytest.mark.parametrize("kind", ["itp.visit.completed", "itp.subject.enrolled"])
+def test_a_correction_that_leaves_the_date_of_the_anchor_puts_no_rung_and_no_miss_off(kind: str) -> None:
+    """INF2 hangs on INF1: 11 to 13 Jan. INF1 on the enrolment: 5 to 12 Jan."""
+    service = Journey().treated(*["2026-01-05"] * (kind == "itp.visit.completed"))
+    wrong = next(event for event in service.log if event.type == kind)
+    service.until("2026-01-15 12:00")
+    data = {**wrong.to_json()["data"], "weight_kg": 58.0}
+    on = data.pop("on")
+    visit = "INF2" if kind == "itp.visit.completed" else "INF1"
+    before = service.plan("2026-01-15 12:00").steps("forecast", visit)
+    again = service.event(kind, on, "2026-01-15 12:05", **data)
+    service.record(service.void(wrong, "2026-01-15 12:05"), again, now="2026-01-15 12:05")
+    assert service.plan("2026-01-15 12:05").steps("forecast", visit) == before
+    service.until("2026-01-20")
+    assert [step for _, step, _ in service.sent("rung", visit)] == ["rung-1", "rung-2", "rung-3"]
+
+
+def test_an_anchor_restated_on_a_later_day_or_for_another_date_is_resolved_by_that() -> None:
+    study = Study()
+    study.enrol("2026-01-05")
+    study.done("INF1", "2026-01-05")
+    wrong = study.log[-1]
+    study.voided(wrong, "2026-01-15")
+    study.done("INF1", "2026-01-05", at="2026-01-20")
+    assert study.plan("2026-01-20 12:00").steps("forecast", "INF2")[0][2] == "2026-01-21T01:00:00Z"
+    study.record(
+        study.void(study.log[-1], "2026-01-22"),
+        study.event("itp.visit.completed", "2026-01-06", "2026-01-22", visit="INF1"),
+    )
+    assert study.plan("2026-01-22 12:00").steps("forecast", "INF2")[0][2] == "2026-01-23T01:00:00Z"
 
 
 # Acknowledgement
