@@ -64,6 +64,8 @@ def _duty(seen: View, planned: PlannedVisit, rule: Reminder) -> Duty:
 
 def _silent_until(seen: View, planned: PlannedVisit) -> datetime | None:
     """When the service counted a visit's anchor as missed: before that instant no reminder could come due."""
+    if planned.anchor.basis != "planned":
+        return None
     anchor = next((each for each in seen.visits if each.code == planned.anchor.code), None)
     return anchor.known_at if anchor and anchor.missed_by_service else None
 
