@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from itp_events.decisions import Decision
 from itp_events.document import instant
-from itp_events.events import AdverseEvent
+from itp_events.events import AdverseEvent, Died
 from itp_events.view import View
 from itp_events.windows import PlannedVisit, acknowledged
 from itp_events.withdrawal import Flag
@@ -18,7 +18,7 @@ from tasks.queries import AttemptRow, NoticeRow
 
 Card = dict[str, Any]
 # What a card holds, counted up whenever that changes: an older one that is still kept is made anew.
-FORM = 2
+FORM = 3
 # A notice that one of its recipients did not get in so many sends is shown as undelivered.
 FAILURES_SHOWN = 3
 
@@ -101,6 +101,7 @@ def card(story: Story) -> Card:
             for flag in seen.open_flags
         ],
         "disposition": seen.awaiting_disposition,
+        "death": died.isoformat() if (died := unexplained_death(story)) else None,
         "clocks": list(_clocks(story)),
         "undelivered": [_undelivered(story, each) for each in story.notices if _is_undelivered(story, each)],
         "progress": progress(story),
@@ -154,6 +155,14 @@ def _visit(story: Story, planned: PlannedVisit) -> VisitLine:
 def flagged_on(seen: View, flag: Flag) -> date:
     """Since when a flag waits: the site's date on which its reason was reported, not of its happening."""
     return seen.subject.site.date_of(flag.at)
+
+
+def unexplained_death(story: Story) -> date | None:
+    """The site's date since when the serious adverse event of a death is waited for; None when it is not."""
+    deaths = {event.key for event in story.seen.subject.of(Died)}
+    asked = (each.due for each in story.decision.duties if each.step == "sae" and each.event in deaths)
+    since = min(asked, default=None)
+    return story.seen.subject.site.date_of(since) if since else None
 
 
 def is_held(seen: View, planned: PlannedVisit) -> bool:

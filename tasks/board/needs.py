@@ -26,12 +26,17 @@ def investigator(board: Board) -> str:
         for card in board.cards
         if card["disposition"]
     ]
-    found = sorted(flags + last, key=lambda row: (row[0], row[1], row[3]))
+    deaths = [
+        (card["death"], card["code"], card, "report the serious adverse event that led to the death")
+        for card in board.cards
+        if card["death"]
+    ]
+    found = sorted(flags + last + deaths, key=lambda row: (row[0], row[1], row[3]))
     lines = [
         (board.subject(card), *board.site(card), what, on_day(board, since), ago(age(board, since)))
         for since, _, card, what in found[:ROWS_SHOWN]
     ]
-    columns = ("Subject", *board.site_column, "To decide", "Since", "Waits")
+    columns = ("Subject", *board.site_column, "What", "Since", "Waits")
     return rows(board, columns, lines, len(found), "waiting for the investigator")
 
 

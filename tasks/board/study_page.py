@@ -53,6 +53,7 @@ def _tally(board: Board) -> str:
     counts = {
         "safety report": sum(len(card["clocks"]) for card in board.cards),
         "decision": sum(len(card["flags"]) + card["disposition"] for card in board.cards),
+        "unexplained death": sum(bool(card["death"]) for card in board.cards),
         "overdue visit": sum(1 for _ in board.visits("overdue")),
         "undelivered notice": sum(len(card["undelivered"]) for card in board.cards),
         "failing channel": len(board.alerts),

@@ -11,7 +11,7 @@ from itp_events.protocol import Site
 from itp_events.response import responses
 from itp_events.windows import PlannedVisit
 from tasks.board import links
-from tasks.board.cards import Story, flagged_on, is_held
+from tasks.board.cards import Story, flagged_on, is_held, unexplained_death
 from tasks.board.markdown import counted, document, link, plain, table
 from tasks.board.sent import at_site, sent
 from tasks.board.words import ago, criterion, on, step
@@ -115,6 +115,8 @@ def _decisions(story: Story) -> Iterator[str]:
             f"**investigator**: may the subject go on? Withdrawal criterion “{criterion(flag.criterion)}”, "
             f"flagged {on(flagged_on(seen, flag))} (waits {waits})"
         )
+    if since := unexplained_death(story):
+        yield f"**investigator**: report the serious adverse event that led to the death (asked {on(since)})"
     if seen.awaiting_disposition:
         yield f"**investigator**: choose a disposition, since {seen.visits[-1].code} will not be done"
 

@@ -217,6 +217,19 @@ def test_a_flag_waits_since_its_reason_was_reported_however_long_ago_that_happen
     assert held["message"] == "since 3 Feb 2026; the investigator must decide"
 
 
+def test_a_death_without_its_adverse_event_waits_for_the_investigator_after_exit_too(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol("2026-01-30", at="2026-01-30 08:00"), study.died("2026-02-02"))
+    assert (
+        "| ITP-001 | report the serious adverse event that led to the death | Mon 2 Feb | 1 day |"
+        in study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    )
+    assert "nobody else: Withdrawn: DEATH" in page(desk)
+    desk.take(study.adverse_event("2026-02-02", at="2026-02-03 09:00", serious=True, related=False))
+    assert "led to the death" not in page(desk)
+
+
 def test_somebody_who_takes_care_of_an_overdue_visit_is_shown_until_their_day(
     desk: Desk, study: Study
 ) -> None:

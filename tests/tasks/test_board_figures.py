@@ -116,7 +116,10 @@ def test_what_is_ahead_is_what_plans_have_booked_or_targeted(page: str, plans: l
 
 def test_decisions_and_safety_clocks_are_those_of_the_plans(page: str, plans: list[PlanDocument]) -> None:
     flags = [plan["subject"] for plan in plans for flag in plan["flags"] if not flag["decision"]]
-    assert [row[0] for row in lines(page, "Investigator: decisions that wait")] == flags
+    waiting = lines(page, "Investigator: decisions that wait")
+    assert [row[0] for row in waiting if "may the subject go on?" in row[1]] == flags
+    dead = [plan["subject"] for plan in plans if plan["exit"] and plan["exit"]["decode"] == "DEATH"]
+    assert [row[0] for row in waiting if "led to the death" in row[1]] == dead
     clocks = [
         plan["subject"]
         for plan in plans
