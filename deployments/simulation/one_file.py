@@ -7,17 +7,17 @@ judged after it in a file, and may be refused there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
 
 from deployments.simulation.record import Record
-from itp_events.events import AdverseEvent, Event
+from itp_events.events import AdverseEvent, ContactAttempted, Event, SaeSubmitted, Unscheduled
 from itp_events.intake import judge
 from itp_events.protocol import Protocol, Site
 from itp_events.subject import happened
 
 # As if the file were recorded when nothing of the course is still to come.
 _LATER = timedelta(days=1000)
+_END_NOTHING = (AdverseEvent, ContactAttempted, SaeSubmitted, Unscheduled)
 
 
 def overtaken(protocol: Protocol, record: Record) -> frozenset[str]:
@@ -30,10 +30,16 @@ def overtaken(protocol: Protocol, record: Record) -> frozenset[str]:
 
 
 def _out_of_order(site: Site, facts: Sequence[Event]) -> bool:
-    """Whether their dates give another order than their reports: adverse events aside, which end nothing."""
-    places = [_place(site, event) for event in facts if not isinstance(event.data, AdverseEvent)]
-    return any(later < earlier for earlier, later in pairwise(places))
+    """Whether a record that came late goes, by its date, before what was stated without knowing it."""
+    places = [(happened(site, event), event.time) for event in facts]
+    return any(
+        places[late] < places[early] and _concerns(facts[late], facts[early])
+        for late in range(len(facts))
+        if not isinstance(facts[late].data, _END_NOTHING)
+        for early in range(late)
+    )
 
 
-def _place(site: Site, event: Event) -> tuple[object, datetime]:
-    return happened(site, event), event.time
+def _concerns(late: Event, early: Event) -> bool:
+    """Who booked or acknowledged a visit that was recorded late is in order in a file too."""
+    return getattr(late.data, "visit", None) != getattr(early.data, "visit", "none")
