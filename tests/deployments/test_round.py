@@ -100,15 +100,15 @@ def test_while_prefect_is_gone_the_reminder_leaves_on_time(service: Service, how
     assert waiting_run(service, "ITP-001") == run
 
 
-def test_a_door_works_while_prefect_is_gone(service: Service) -> None:
-    [server] = children(service.pid)
+def test_a_door_works_while_prefect_is_gone(running: Service) -> None:
+    [server] = children(running.pid)
     os.kill(server, signal.SIGSTOP)
     try:
-        service.enrol("ITP-001")
-        assert service.told("ITP-001")
+        running.enrol("ITP-107")
+        assert running.told("ITP-107")
     finally:
         os.kill(server, signal.SIGCONT)
-    assert waiting_run(service, "ITP-001")
+    assert waiting_run(running, "ITP-107")
 
 
 def test_prefect_s_database_deleted_every_live_subject_has_its_run_back(
