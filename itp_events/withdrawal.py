@@ -129,8 +129,10 @@ def _missed_infusions(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
             row = []
             continue
         row.append(planned)
+        enough = row[-(criterion.in_a_row or 1) :]
         if len(row) >= (criterion.in_a_row or 1):
-            at = max(each.known_at for each in row if each.known_at)
+            # Of these alone: an earlier miss that becomes known later undoes no flag raised without it.
+            at = max(each.known_at for each in enough if each.known_at)
             event = planned.event.key if planned.event else missed_key(known.subject, planned)
             yield Trigger(criterion.criterion, at, known.subject.site.date_of(at), event)
 

@@ -172,6 +172,20 @@ def test_two_infusions_missed_with_one_given_between_raise_no_flag() -> None:
     assert flagged(study) == []
 
 
+def test_an_earlier_miss_that_becomes_known_later_leaves_the_flag_raised_without_it() -> None:
+    study = Journey().treated("2026-01-05", "2026-01-12")
+    wrong = study.folded().completed["INF2"]
+    study.missed("INF3", at="2026-01-30")
+    study.missed("INF4", at="2026-02-13")
+    study.decided("continue", "2026-02-14")
+    study.record(
+        study.void(wrong, "2026-02-15"),
+        study.event("itp.visit.missed", None, "2026-02-15", visit="INF2", reason="another subject's"),
+    )
+    raised = [(flag["since"][:10], flag["decision"]) for flag in study.plan("2026-02-16")["flags"]]
+    assert raised == [("2026-02-13", "continue"), ("2026-02-15", None)]
+
+
 def test_the_services_own_misses_count_for_two_in_a_row() -> None:
     study = Journey().treated("2026-01-05")
     study.until("2026-02-22 09:00")
