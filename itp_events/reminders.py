@@ -34,11 +34,13 @@ def rungs(seen: View) -> Iterator[Duty]:
 def _of_visit(seen: View, planned: PlannedVisit) -> Iterator[Duty]:
     rules = seen.protocol.reminders[planned.visit.epoch]
     found = [_duty(seen, planned, rule) for rule in rules if _applies(rule, planned)]
+    known = _silent_until(seen, planned)
     for audience in dict.fromkeys(duty.audience for duty in found):  # in the protocol's order
         # sorted() is stable: of two that are due at once, the later rule of the protocol is the newer.
         row = sorted((duty for duty in found if duty.audience == audience), key=lambda duty: duty.due)
         for duty, newer in zip(row, [*row[1:], None], strict=True):
-            yield _until(duty, newer.due) if newer else duty
+            useful = _until(duty, newer.due) if newer else duty
+            yield useful._replace(due=max(duty.due, known)) if known else useful
 
 
 def _until(duty: Duty, instant: datetime) -> Duty:
@@ -58,7 +60,6 @@ def _duty(seen: View, planned: PlannedVisit, rule: Reminder) -> Duty:
     day = planned.target if of_window else planned.day
     key = visit_key(seen.subject.code, planned.code, rule.step, rule.audience, day)
     due = seen.subject.site.at(_on(seen, planned, rule), seen.protocol.notices_at)
-    due = max(due, _silent_until(seen, planned) or due)
     return Duty(key, "reminder", rule.step, rule.audience, due, _end(seen, planned, rule), planned)
 
 

@@ -416,6 +416,14 @@ def test_a_reminder_comes_when_silence_resolves_its_anchor_also_for_a_day_that_i
     assert silent.plan("2026-03-18 09:00").steps("notices", "FU-M1") == [rows[0]]
 
 
+def test_a_no_show_beyond_the_window_is_forecast_for_when_silence_resolves_its_anchor() -> None:
+    """INF1 (window to 12 Jan) is missed on 1 Feb; INF2 hangs on 5 Jan, was booked late, and nobody came."""
+    silent = enrolled()
+    silent.booked("INF2", "2026-01-20", at="2026-01-06")
+    steps = silent.plan("2026-01-21").steps("forecast", "INF2")
+    assert ("no-show", "coordinator", "2026-02-01T01:00:00Z") in steps
+
+
 def test_a_forecast_names_the_visit_of_each_notice() -> None:
     rows = treated().plan("2026-03-01")["forecast"]
     visits = [row["visit"] for row in rows if row["kind"] == "reminder"]
