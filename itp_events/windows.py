@@ -212,7 +212,8 @@ def _cancelled_or_missed(
     # A stop after the last infusion cuts nothing short, follow-up neither.
     cut_short = any(each.outcome == "cancelled" for each in before.values())
     for ending in (given.stop, given.exit):
-        if ending is None or (missed_at and missed_at <= given.now and site.date_of(missed_at) <= ending.on):
+        # A miss of the ending's own day counts only if it came before anybody knew of the ending.
+        if ending is None or (missed_at and missed_at <= ending.at and site.date_of(missed_at) <= ending.on):
             continue
         closed = planned.firm and planned.closes < ending.on
         if ending is given.stop and (planned.visit.epoch == "treatment" or (closed and cut_short)):

@@ -31,6 +31,12 @@ def test_what_must_always_hold_does(scenario: str) -> None:
     assert found.checks > found.steps > 100
 
 
+@pytest.mark.parametrize("seed", [1034, 1163])
+def test_an_ending_stated_on_the_morning_of_an_automatic_miss_is_not_followed_by_it(seed: int) -> None:
+    found = check([study("unreliable", seed)], subjects=1)
+    assert [str(violation) for violation in found.violations] == []
+
+
 class Seen(Exception):
     """Raised at the first violation, to stop there."""
 
