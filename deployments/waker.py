@@ -72,7 +72,16 @@ class Waker:
     async def _is_in_order(self, code: str, run: UUID, left: State) -> bool:
         if left.type == StateType.SCHEDULED:
             await asyncio.to_thread(self._show_change, code, run, left.state_details.scheduled_time)
-        return left.type in (StateType.SCHEDULED, StateType.COMPLETED)
+        elif left.type == StateType.CRASHED:
+            # It was ended for taking too long: what is due is done beside it, and then it waits again.
+            await self.directly(code)
+            await asyncio.to_thread(self._put_back, code, run)
+        return left.type in (StateType.SCHEDULED, StateType.COMPLETED, StateType.CRASHED)
+
+    def _put_back(self, code: str, run: UUID) -> None:
+        row = subject(self._study.store, code)
+        if row is not None:
+            self._link.runs.force(run, waiting(row, self._clock))
 
     def _show_change(self, code: str, run: UUID, shown: datetime | None) -> None:
         """Show the wait anew when an event was recorded while the flow run was leaving."""
