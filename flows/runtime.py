@@ -12,7 +12,7 @@ from itp_events.events import Event
 from itp_events.protocol import Protocol
 from tasks import advance as advancing
 from tasks import notify
-from tasks.advance import Advanced, Answer
+from tasks.advance import Advanced, Answer, Settled
 from tasks.notify import Channels, Moment, Office
 from tasks.store import Store
 
@@ -59,11 +59,14 @@ class Runtime:
         now = self.clock.now()
         return notify.waiting(self.store, now, self.clock.wall(now))
 
-    def hand_over(self, code: str | None) -> None:
-        """Hand over what is due now, of one subject; None stands for the service's own notices."""
+    def hand_over(self, code: str | None, known: Settled | None = None) -> None:
+        """Hand over what is due now, of one subject; None stands for the service's own notices.
+
+        `known` is what has just been decided about the subject in this process, if anything was.
+        """
         now = self.clock.now()
         office = Office(self.store, self.protocol, self.channels)
-        notify.hand_over_one(office, code, Moment(now, self.clock.wall(now)))
+        notify.hand_over_one(office, code, Moment(now, self.clock.wall(now)), known)
 
 
 _open: Callable[[], Runtime] | None = None

@@ -7,15 +7,15 @@ subject's row first, so of any two that meet the second decides on what the firs
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
 
 from itp_events.decisions import Decision, decide
 from itp_events.errors import ItpError, NotEligible, Refused
-from itp_events.events import Enrolled, Event, EventKey
+from itp_events.events import Enrolled, Event, EventKey, NoticeIssued
 from itp_events.intake import Verdict, judge
 from itp_events.protocol import Protocol
 from itp_events.subject import Subject, fold
@@ -23,6 +23,19 @@ from tasks import log, outbox
 from tasks.queries import SubjectRow, subject_in
 from tasks.schema import subjects
 from tasks.store import Store
+
+# A decision younger than this is not taken anew where nothing was recorded since.
+_FRESH = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A subject as it was decided about, the instant that counted for it, and where its log then ended."""
+
+    subject: Subject
+    decision: Decision
+    at: datetime
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +50,7 @@ class Advanced:
     tags: tuple[str, ...]
     exited: bool
     due_notices: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A subject as it was decided about, and the instant that counted for it."""
-
-    subject: Subject
-    decision: Decision
-    at: datetime
+    settled: Settled | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,27 @@ def advance_in(connection: sa.Connection, protocol: Protocol, code: str, now: da
     return _standing(connection, settle_in(connection, protocol, code, now))
 
 
-def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Settled:
-    """`advance_in` for whoever does not ask where the subject stands then."""
+def settle_in(
+    connection: sa.Connection, protocol: Protocol, code: str, now: datetime, known: Settled | None = None
+) -> Settled:
+    """`advance_in` for whoever does not ask where the subject stands then.
+
+    `known` is what this process decided last: it is not decided again when it still holds.
+    """
     row = subject_in(connection, code, lock=True)
     if row is None:
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
+    now = _not_before(row, now)
+    if known is not None and _still_holds(known, row, now):
+        return known
     history = log.history(connection, code)
     handed = outbox.handed(connection, code)
-    return _settle(connection, protocol, row.seq, fold(protocol, history, handed), _not_before(row, now))
+    return _settle(connection, protocol, row, fold(protocol, history, handed), now)
+
+
+def _still_holds(known: Settled, row: SubjectRow, now: datetime) -> bool:
+    """Whether nothing has been recorded about the subject since, and hardly any time has passed."""
+    return (known.seq, known.at) == (row.seq, row.advanced_at) and now - known.at < _FRESH
 
 
 def _not_before(row: SubjectRow | None, now: datetime) -> datetime:
@@ -144,12 +162,12 @@ def _take_in(
     if not accepted:
         return None
     subject = fold(protocol, [*history, *accepted], handed)
-    seq = row.seq if row else _enrol(connection, subject, now)
-    seq = log.append(connection, subject.code, seq, accepted, now)
-    return _standing(connection, _settle(connection, protocol, seq, subject, now))
+    if row is None:
+        _enrol(connection, subject, now)
+    return _standing(connection, _settle(connection, protocol, row, subject, now, accepted))
 
 
-def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> int:
+def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> None:
     row = {
         "code": subject.code,
         "site": subject.enrolled.site,
@@ -164,18 +182,28 @@ def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> int:
         "advanced_at": now,
     }
     connection.execute(subjects.insert(), row)
-    return 0
 
 
 def _settle(
-    connection: sa.Connection, protocol: Protocol, seq: int, subject: Subject, now: datetime
+    connection: sa.Connection,
+    protocol: Protocol,
+    row: SubjectRow | None,
+    subject: Subject,
+    now: datetime,
+    stated: Sequence[Event] = (),
 ) -> Settled:
-    """Record what is due for a subject whose log ends at `seq`."""
+    """Record what people stated and what is due for a subject, of whom the database holds `row`."""
     decision = decide(protocol, subject, now)
-    seq = log.append(connection, subject.code, seq, decision.events, now)
+    before = row.seq if row else 0
+    seq = log.append(connection, subject.code, before, [*stated, *decision.events], now)
     outbox.post(connection, decision.events, now)
-    _save(connection, subject, seq, decision, now)
-    return Settled(subject, decision, now)
+    if row is None or seq != before or _shown(row) != _shown(decision):
+        _save(connection, subject, seq, decision, now)
+    return Settled(subject, decision, now, seq)
+
+
+def _shown(of: SubjectRow | Decision) -> tuple[object, ...]:
+    return of.state, of.message, of.status, tuple(of.tags), of.wake_at, of.exited
 
 
 def _standing(connection: sa.Connection, settled: Settled) -> Advanced:
@@ -188,8 +216,13 @@ def _standing(connection: sa.Connection, settled: Settled) -> Advanced:
         wake_at=decision.wake_at,
         tags=tuple(decision.tags),
         exited=decision.exited,
-        due_notices=outbox.waits(connection, code),
+        due_notices=_issues(decision) or outbox.waits(connection, code),
+        settled=settled,
     )
+
+
+def _issues(decision: Decision) -> bool:
+    return any(isinstance(event.data, NoticeIssued) for event in decision.events)
 
 
 def _save(connection: sa.Connection, subject: Subject, seq: int, decision: Decision, now: datetime) -> None:

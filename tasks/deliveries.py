@@ -9,7 +9,7 @@ leases and back-off follow; `now` is the study's, which differs from it only und
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -103,17 +103,25 @@ def make(
     told: Mapping[str, Sequence[Recipient]],
     before: Sequence[DeliveryRow],
     wall: datetime,
-) -> None:
-    """One delivery of each notice for each recipient told; one `before` is taken up again."""
+) -> list[DeliveryRow]:
+    """One delivery of each notice for each recipient told, taken up again where there is one `before`."""
     wanted = {(key, each.id): each for key, recipients in told.items() for each in recipients}
-    again = [row.id for row in before if (row.notice, row.recipient) in wanted]
+    again = [row for row in before if wanted.pop((row.notice, row.recipient), None)]
+    values = {"status": "pending", "next_at": wall}
     if again:
-        values = {"status": "pending", "next_at": wall}
-        connection.execute(deliveries.update().where(deliveries.c.id.in_(again)).values(values))
-    for row in before:
-        wanted.pop((row.notice, row.recipient), None)
-    if wanted:
-        connection.execute(deliveries.insert(), [_new(key, each, wall) for (key, _), each in wanted.items()])
+        connection.execute(
+            deliveries.update().where(deliveries.c.id.in_([row.id for row in again])).values(values)
+        )
+    made = [_new(key, each, wall) for (key, _), each in wanted.items()]
+    found = [replace(row, status="pending", next_at=wall) for row in again]
+    return [*found, *_insert(connection, made)]
+
+
+def _insert(connection: sa.Connection, made: Sequence[dict[str, object]]) -> list[DeliveryRow]:
+    if not made:
+        return []
+    rows = connection.execute(deliveries.insert().returning(deliveries), made)
+    return sorted((DeliveryRow(**row._mapping) for row in rows), key=lambda row: row.id)
 
 
 def _new(key: str, recipient: Recipient, wall: datetime) -> dict[str, object]:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from itp_events.protocol import Protocol, Site
 from tasks import deliveries, outages
-from tasks.advance import settle_in
+from tasks.advance import Settled, settle_in
 from tasks.channels import Channels, Recipient, problems
 from tasks.deliveries import DeliveryRow
 from tasks.links import facts_with_link
@@ -131,10 +131,15 @@ def waiting(store: Store, now: datetime, wall: datetime) -> list[str | None]:
         return deliveries.waiting(connection, now, wall)
 
 
-def hand_over_one(office: Office, code: str | None, start: Moment) -> list[Handed]:
-    """Hand over what is due of one subject, or with None the service's own notices: alerts and digests."""
+def hand_over_one(
+    office: Office, code: str | None, start: Moment, known: Settled | None = None
+) -> list[Handed]:
+    """Hand over what is due of one subject, or with None the service's own notices: alerts and digests.
+
+    `known` is what this process has just decided about the subject, if it has.
+    """
     at = start.later()
-    claims = claim(office, code, at)
+    claims = claim(office, code, at, known)
     handed, found_dead = [], False
     for ended in all_at_once(claims, lambda each: _send(each, office.channels, at.began)):
         taken, outcome = ended.item, ended.outcome
@@ -151,20 +156,22 @@ def _send(taken: Claim, channels: Channels, claimed: float) -> Outcome:
     return send(taken.recipient, taken.message, channels.out)
 
 
-def claim(office: Office, code: str | None, at: Moment) -> list[Claim]:
+def claim(office: Office, code: str | None, at: Moment, known: Settled | None = None) -> list[Claim]:
     """Check a subject's waiting notices again, withdraw the pointless and take the others under a lease.
 
     None as the code claims the service's own alerts. One transaction, without network calls.
     """
-    return office.store.write(lambda connection: _claim(connection, office, code, at))
+    return office.store.write(lambda connection: _claim(connection, office, code, at, known))
 
 
-def _claim(connection: sa.Connection, office: Office, code: str | None, at: Moment) -> list[Claim]:
+def _claim(
+    connection: sa.Connection, office: Office, code: str | None, at: Moment, known: Settled | None
+) -> list[Claim]:
     site_code, site = "default", office.protocol.site("default")
     if code is not None:
-        settled = settle_in(connection, office.protocol, code, at.now)
+        settled = settle_in(connection, office.protocol, code, at.now, known)
         site_code, site = settled.subject.enrolled.site, settled.subject.site
-        at = replace(at, now=settled.at)
+        at = replace(at, now=max(at.now, settled.at))
     deliveries.end_leases(connection, code, at.now, at.wall)
     notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
     pending = _pending(connection, office.channels, notices, site_code, at) if notices else []
@@ -194,10 +201,10 @@ def _pending(
         deliveries.give_up(connection, delivery)
     served = {row.notice for row in rows if row.status != "gone" and row.id not in lost}
     told = {each.key: _recipients(channels, each, site_code) for each in notices if each.key not in served}
-    deliveries.make(connection, told, [row for row in rows if row.notice in told], at.wall)
+    made = deliveries.make(connection, told, [row for row in rows if row.notice in told], at.wall)
     for key in served if lost else ():
         deliveries.settle(connection, key, at.now)
-    current = rows if served.issuperset(keys) else deliveries.of_notices(connection, keys)
+    current = [*(row for row in rows if row.notice in served), *made]
     return [row for row in current if row.status == "pending" and channels.find(row.recipient)]
 
 

@@ -45,7 +45,7 @@ class Follower:
         moved = {answer.advanced.code: answer.advanced for answer in answers if answer.advanced}
         for standing in moved.values():
             if standing.due_notices:
-                begun = self._senders.submit(self._hand_over, standing.code)
+                begun = self._senders.submit(self._hand_over, standing)
                 self._begun.add(begun)
                 begun.add_done_callback(self._begun.discard)
         if moved:
@@ -63,11 +63,13 @@ class Follower:
         self._shower.join(SHOW_SECONDS + 1)
         return not left
 
-    def _hand_over(self, code: str) -> None:
+    def _hand_over(self, standing: Advanced) -> None:
         try:
-            self._study.hand_over(code)
+            self._study.hand_over(standing.code, standing.settled)
         except Exception:
-            log.exception("The notices of %s could not be handed over; the service tries again.", code)
+            log.exception(
+                "The notices of %s could not be handed over; the service tries again.", standing.code
+            )
 
     def _show_all(self) -> None:
         runs = FlowRuns(self._study.prefect_api, SHOW_SECONDS)

@@ -10,7 +10,7 @@ from itp_events.events import Event
 from itp_events.protocol import Protocol
 from itp_events.protocol_file import load_protocol
 from tasks import queries
-from tasks.advance import Advanced, Answer, advance, record
+from tasks.advance import Advanced, Answer, Settled, advance, record
 from tasks.channels import Channels
 from tasks.notify import Claim, Handed, Moment, Office, claim, hand_over
 from tasks.queries import AttemptRow, NoticeRow
@@ -52,10 +52,10 @@ class Desk:
         """Hand over what is due of one subject, or with None of all."""
         return hand_over(self.store, self.protocol, self.channels, now, subject=subject)
 
-    def claim(self, now: datetime, subject: str = "ITP-001") -> list[Claim]:
+    def claim(self, now: datetime, subject: str = "ITP-001", known: Settled | None = None) -> list[Claim]:
         """The first step of a hand-over alone, as if its process died right after."""
         office = Office(self.store, self.protocol, self.channels)
-        return claim(office, subject, Moment(now, now))
+        return claim(office, subject, Moment(now, now), known)
 
     def notices(self, code: str | None = "ITP-001") -> list[NoticeRow]:
         """The subject's notices in the outbox."""
