@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -24,17 +25,25 @@ def database(around: Surroundings) -> Iterator[Finding]:
         yield Finding("database", "ok", f"{file} begins with the first event or start")
         return
     try:
-        engine = _engine(around.settings.database)
-        with engine.connect() as connection:
+        with _connected(around.settings.database) as connection:
             yield _revision(connection)
             yield from _waiting(connection, around)
             yield from _at_work(connection, around)
-        engine.dispose()
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         said = str(getattr(error, "orig", error)).strip().partition("\n")[0]
         yield Finding(
             "database", "fail", f"does not answer: {said}", "see ITP_DATABASE_URL; is its server up?"
         )
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[sa.Connection]:
+    engine = _engine(address)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def _engine(address: str) -> sa.Engine:

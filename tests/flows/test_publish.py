@@ -199,13 +199,13 @@ def test_what_happened_is_told_once_with_the_subject_as_resource(showing: Publis
     site = showing.study.protocol.site("01")
     subject = Study(code="ITP-731")
     subject._stated = 700
-    today = site.date_of(clock.at).isoformat()
-    consent = (site.date_of(clock.at) - timedelta(days=1)).isoformat()
     at = clock.at - timedelta(minutes=5)
+    today = site.date_of(at).isoformat()
+    consent = (site.date_of(at) - timedelta(days=1)).isoformat()
     showing.study.record([subject.enrol(today, at=at, consent_on=consent)], clock.at)
     showing.begin(None)
     showing.publish()
-    showing.study.record([subject.medication("rescue", today, at=at + timedelta(minutes=1))], clock.at)
+    showing.study.record([subject.medication("rescue", today, at=at + timedelta(seconds=1))], clock.at)
     showing.publish()
     expected = {"itp.recorded.subject.enrolled", "itp.recorded.medication.changed", "itp.withdrawal.flagged"}
     wait_until(lambda: set(_told(showing, "ITP-731")) >= expected, "the story", every=0.5)
