@@ -2,10 +2,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from itp_events.decisions import Decision, decide
 from itp_events.errors import BadInput
 from itp_events.events import NoticeClosed
 from itp_events.protocol_file import load_protocol
@@ -437,13 +439,21 @@ def test_a_claim_right_after_the_door_decides_nothing_anew(
     assert TODAY in claimed.notice
 
 
-def test_a_claim_decides_anew_once_something_was_recorded_since(desk: Desk, study: Study) -> None:
+def test_a_claim_decides_anew_once_something_was_recorded_since(
+    desk: Desk, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [answer] = desk.take(study.enrol())
     desk.take(study.withdrew("2026-01-05", at=ENROLLED_AT))
     assert answer.advanced
-    claimed = desk.claim(ENROLLED_AT, known=answer.advanced.settled)
-    assert claimed
-    assert [each.notice for each in claimed if TODAY in each.notice] == []
+    decided: list[Decision] = []
+
+    def watched(*given: Any) -> Decision:
+        decided.append(decide(*given))
+        return decided[-1]
+
+    monkeypatch.setattr(advance, "decide", watched)
+    assert desk.claim(ENROLLED_AT, known=answer.advanced.settled)
+    assert len(decided) == 1
 
 
 def test_a_claim_decides_anew_when_time_has_passed_since(desk: Desk, study: Study) -> None:
