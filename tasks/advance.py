@@ -19,7 +19,8 @@ from itp_events.events import Enrolled, Event, EventKey, NoticeIssued
 from itp_events.intake import Verdict, judge
 from itp_events.protocol import Protocol
 from itp_events.subject import Subject, fold
-from tasks import log, outbox
+from tasks import log, outbox, past
+from tasks.past import Past
 from tasks.queries import SubjectRow, subject_in
 from tasks.schema import subjects
 from tasks.store import Store
@@ -89,9 +90,8 @@ def settle_in(
     now = _not_before(row, now)
     if known is not None and _still_holds(known, row, now):
         return known
-    history = log.history(connection, code)
-    handed = outbox.handed(connection, code)
-    return _settle(connection, protocol, row, fold(protocol, history, handed), now)
+    so_far = past.read(connection, code)
+    return _settle(connection, protocol, row, fold(protocol, so_far.history, so_far.handed), now)
 
 
 def _still_holds(known: Settled, row: SubjectRow, now: datetime) -> bool:
@@ -129,22 +129,23 @@ def _record_in(
 ) -> list[Answer]:
     row = subject_in(connection, code, lock=True)
     now = _not_before(row, now)
-    before = _answered_before(connection, code, batch)
+    so_far = past.read(connection, code, {event.key for event in batch})
+    before = _answered_before(connection, so_far, batch)
     fresh = [event for event in batch if event.key not in before]
-    history = log.history(connection, code) if row else []
-    handed = outbox.handed(connection, code) if row else frozenset()
-    judgement = judge(protocol, history, fresh, now)
-    advanced = _take_in(connection, protocol, row, history, handed, judgement.accepted, now)
+    judgement = judge(protocol, so_far.history, fresh, now)
+    advanced = _take_in(connection, protocol, row, so_far, judgement.accepted, now)
     verdicts = iter(judgement.verdicts)
     answers = [before.get(event.key) or _answer(next(verdicts), advanced) for event in batch]
     log.keep_refusals(connection, _new_refusals(judgement.verdicts), now)
     return [replace(answer, event=event) for answer, event in zip(answers, batch, strict=True)]
 
 
-def _answered_before(connection: sa.Connection, code: str, batch: Sequence[Event]) -> dict[EventKey, Answer]:
+def _answered_before(
+    connection: sa.Connection, so_far: Past, batch: Sequence[Event]
+) -> dict[EventKey, Answer]:
     """Events that another subject's log or the screening log has answered: they are not judged again."""
     of_key = {event.key: event for event in batch}
-    known = {key: Answer(of_key[key], "known") for key in log.known_elsewhere(connection, code, of_key)}
+    known = {key: Answer(of_key[key], "known") for key in so_far.elsewhere}
     enrolling = [key for key, event in of_key.items() if isinstance(event.data, Enrolled)]
     refusals = log.refused_enrolments(connection, enrolling) if enrolling else {}
     return known | {key: Answer(of_key[key], "refused", error) for key, error in refusals.items()}
@@ -154,14 +155,13 @@ def _take_in(
     connection: sa.Connection,
     protocol: Protocol,
     row: SubjectRow | None,
-    history: Sequence[Event],
-    handed: frozenset[str],
+    so_far: Past,
     accepted: Sequence[Event],
     now: datetime,
 ) -> Advanced | None:
     if not accepted:
         return None
-    subject = fold(protocol, [*history, *accepted], handed)
+    subject = fold(protocol, [*so_far.history, *accepted], so_far.handed)
     if row is None:
         _enrol(connection, subject, now)
     return _standing(connection, _settle(connection, protocol, row, subject, now, accepted))

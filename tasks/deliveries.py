@@ -143,30 +143,75 @@ def give_up(connection: sa.Connection, delivery: int) -> None:
     )
 
 
-def begin(connection: sa.Connection, taken: Sequence[DeliveryRow], now: datetime, wall: datetime) -> None:
-    """Take deliveries under a lease; each attempt's number is one more than the sends so far."""
-    begun = [
-        {"delivery": row.id, "number": row.attempts + 1, "repeated": row.repeated, "began_at": now}
-        for row in taken
-    ]
-    if begun:
+def begin_first(
+    connection: sa.Connection, told: Mapping[str, Sequence[Recipient]], now: datetime, wall: datetime
+) -> list[DeliveryRow]:
+    """Make the first deliveries of notices and take them under a lease at once."""
+    taken = {"status": "sending", "attempts": 1, "next_at": wall + LEASE}
+    begun = _insert(connection, [_new(key, each, wall) | taken for key in told for each in told[key]])
+    _attempt(connection, begun, now)
+    return begun
+
+
+def begin(
+    connection: sa.Connection, taken: Sequence[DeliveryRow], now: datetime, wall: datetime
+) -> list[DeliveryRow]:
+    """Take deliveries under a lease; the attempt of each has the number of its sends, this one included."""
+    if taken:
         connection.execute(
             deliveries.update()
             .where(deliveries.c.id.in_([row.id for row in taken]))
             .values(status="sending", attempts=deliveries.c.attempts + 1, next_at=wall + LEASE)
         )
-        connection.execute(attempts.insert(), begun)
+    begun = [replace(row, status="sending", attempts=row.attempts + 1, next_at=wall + LEASE) for row in taken]
+    _attempt(connection, begun, now)
+    return begun
 
 
-def say(connection: sa.Connection, texts: Mapping[str, tuple[str, str]], now: datetime) -> None:
-    """Keep what notices say (title and body, by key), and that their hand-over has begun."""
-    begun = sa.func.coalesce(notices.c.handed_at, sa.literal(now, notices.c.handed_at.type))
-    rows = [{"about": key, "says": title, "tells": body} for key, (title, body) in texts.items()]
-    values = {"title": sa.bindparam("says"), "body": sa.bindparam("tells"), "handed_at": begun}
+def _attempt(connection: sa.Connection, begun: Sequence[DeliveryRow], now: datetime) -> None:
+    rows = [
+        {"delivery": row.id, "number": row.attempts, "repeated": row.repeated, "began_at": now}
+        for row in begun
+    ]
     if rows:
-        connection.execute(
-            notices.update().where(notices.c.key == sa.bindparam("about")).values(values), rows
-        )
+        connection.execute(attempts.insert(), rows)
+
+
+_SAY = (
+    notices.update()
+    .where(notices.c.key == sa.bindparam("about"))
+    .values(
+        title=sa.bindparam("says"),
+        body=sa.bindparam("tells"),
+        handed_at=sa.func.coalesce(
+            notices.c.handed_at, sa.bindparam("begun", type_=notices.c.handed_at.type)
+        ),
+    )
+)
+_SAY_FIRST = _SAY.where(
+    notices.c.status == "queued",
+    notices.c.handed_at.is_(None),
+    notices.c.due <= sa.bindparam("begun"),
+    sa.or_(notices.c.until.is_(None), notices.c.until > sa.bindparam("begun")),
+)
+Texts = Mapping[str, tuple[str, str]]
+
+
+def say(connection: sa.Connection, texts: Texts, now: datetime) -> None:
+    """Keep what notices say (title and body, by key), and that their hand-over has begun."""
+    if texts:
+        connection.execute(_SAY, _said(texts, now))
+
+
+def say_first(connection: sa.Connection, texts: Texts, now: datetime) -> bool:
+    """`say` of notices none of which has begun to be handed over; False when one has, or is not due."""
+    return not texts or connection.execute(_SAY_FIRST, _said(texts, now)).rowcount == len(texts)
+
+
+def _said(texts: Texts, now: datetime) -> list[dict[str, object]]:
+    return [
+        {"about": key, "says": title, "tells": body, "begun": now} for key, (title, body) in texts.items()
+    ]
 
 
 def end_attempt(

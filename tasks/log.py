@@ -52,12 +52,6 @@ def _row(event: Event, code: str, number: int, now: datetime) -> dict[str, objec
     }
 
 
-def known_elsewhere(connection: sa.Connection, code: str, keys: Collection[EventKey]) -> set[EventKey]:
-    """Those of the keys that stand in the log of another subject."""
-    query = sa.select(events.c.source, events.c.id).where(_among(events, keys), events.c.subject != code)
-    return {(row.source, row.id) for row in connection.execute(query)}
-
-
 def refused_enrolments(connection: sa.Connection, keys: Collection[EventKey]) -> dict[EventKey, NotEligible]:
     """The refusals that the screening log keeps for these keys, as they were answered the first time."""
     query = sa.select(screening_log).where(_among(screening_log, keys))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -36,12 +37,13 @@ def post(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> 
 
 
 def _queue(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:
-    rows = [_row(event.subject, event.data, now) for event in decided if isinstance(event.data, NoticeIssued)]
+    rows = [row(event.subject, event.data, now) for event in decided if isinstance(event.data, NoticeIssued)]
     if rows:
         connection.execute(notices.insert(), rows)
 
 
-def _row(subject: str, issued: NoticeIssued, now: datetime) -> dict[str, object]:
+def row(subject: str, issued: NoticeIssued, now: datetime) -> dict[str, Any]:
+    """A notice as it is queued at `now`."""
     return {
         "key": issued.notice,
         "subject": subject,

@@ -63,11 +63,11 @@ class NoticeRow:
     facts: dict[str, Any]
     queued_at: datetime
     status: str
-    reason: str | None
-    handed_at: datetime | None
-    settled_at: datetime | None
-    title: str | None
-    body: str | None
+    reason: str | None = None
+    handed_at: datetime | None = None
+    settled_at: datetime | None = None
+    title: str | None = None
+    body: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
