@@ -225,23 +225,24 @@ def _issues(decision: Decision) -> bool:
     return any(isinstance(event.data, NoticeIssued) for event in decision.events)
 
 
+_SAVE = subjects.update().where(subjects.c.code == sa.bindparam("about"))
+
+
 def _save(connection: sa.Connection, subject: Subject, seq: int, decision: Decision, now: datetime) -> None:
-    connection.execute(
-        subjects.update()
-        .where(subjects.c.code == subject.code)
-        .values(
-            seq=seq,
-            site=subject.enrolled.site,
-            protocol_version=subject.protocol.version,
-            state=decision.state,
-            message=decision.message,
-            status=decision.status,
-            tags=list(decision.tags),
-            wake_at=decision.wake_at,
-            exited=decision.exited,
-            advanced_at=now,
-        )
-    )
+    row = {
+        "about": subject.code,
+        "site": subject.enrolled.site,
+        "protocol_version": subject.protocol.version,
+        "seq": seq,
+        "state": decision.state,
+        "message": decision.message,
+        "status": decision.status,
+        "tags": list(decision.tags),
+        "wake_at": decision.wake_at,
+        "exited": decision.exited,
+        "advanced_at": now,
+    }
+    connection.execute(_SAVE, row)
 
 
 def _answer(verdict: Verdict, advanced: Advanced | None) -> Answer:

@@ -117,10 +117,13 @@ def make(
     return [*found, *_insert(connection, made)]
 
 
+_MAKE = deliveries.insert().returning(deliveries)
+
+
 def _insert(connection: sa.Connection, made: Sequence[dict[str, object]]) -> list[DeliveryRow]:
     if not made:
         return []
-    rows = connection.execute(deliveries.insert().returning(deliveries), made)
+    rows = connection.execute(_MAKE, made)
     return sorted((DeliveryRow(**row._mapping) for row in rows), key=lambda row: row.id)
 
 
@@ -168,13 +171,16 @@ def begin(
     return begun
 
 
+_ATTEMPT = attempts.insert()
+
+
 def _attempt(connection: sa.Connection, begun: Sequence[DeliveryRow], now: datetime) -> None:
     rows = [
         {"delivery": row.id, "number": row.attempts, "repeated": row.repeated, "began_at": now}
         for row in begun
     ]
     if rows:
-        connection.execute(attempts.insert(), rows)
+        connection.execute(_ATTEMPT, rows)
 
 
 _SAY = (
@@ -214,48 +220,49 @@ def _said(texts: Texts, now: datetime) -> list[dict[str, object]]:
     ]
 
 
+_END = attempts.update().where(
+    attempts.c.delivery == sa.bindparam("of"),
+    attempts.c.number == sa.bindparam("nth"),
+    attempts.c.outcome.is_(None),
+)
+_DELIVERY = deliveries.update().where(deliveries.c.id == sa.bindparam("which"))
+_LOCK = sa.select(notices.c.key).where(notices.c.key == sa.bindparam("about")).with_for_update()
+_SETTLE = notices.update().where(
+    notices.c.key == sa.bindparam("about"),
+    notices.c.status == "queued",
+    ~sa.exists().where(deliveries.c.notice == sa.bindparam("about"), deliveries.c.status.in_(_OPEN)),
+)
+
+
 def end_attempt(
     connection: sa.Connection, delivery: int, number: int, outcome: Outcome, now: datetime
 ) -> bool:
     """Record what became of a send; False when its outcome has been recorded before."""
-    ended = connection.execute(
-        attempts.update()
-        .where(attempts.c.delivery == delivery, attempts.c.number == number, attempts.c.outcome.is_(None))
-        .values(outcome=outcome.kind, error=outcome.error, ended_at=now)
-    )
-    return ended.rowcount == 1
+    ended = {"outcome": outcome.kind, "error": outcome.error, "ended_at": now}
+    return connection.execute(_END, {"of": delivery, "nth": number} | ended).rowcount == 1
 
 
 def put_back(connection: sa.Connection, delivery: int, outcome: Outcome, next_at: datetime) -> None:
     """Make a delivery that did not succeed pending again, to be tried from `next_at` on."""
-    values: dict[str, object] = {"status": "pending", "next_at": next_at}
+    values: dict[str, object] = {"which": delivery, "status": "pending", "next_at": next_at}
     if outcome.kind == "unknown":
         values["repeated"] = True
-    connection.execute(deliveries.update().where(deliveries.c.id == delivery).values(values))
+    connection.execute(_DELIVERY, values)
 
 
 def finish(connection: sa.Connection, delivery: int, now: datetime) -> None:
     """A recipient has the message."""
-    connection.execute(
-        deliveries.update()
-        .where(deliveries.c.id == delivery)
-        .values(status="sent", sent_at=now, next_at=None)
-    )
+    connection.execute(_DELIVERY, {"which": delivery, "status": "sent", "sent_at": now, "next_at": None})
 
 
 def lock_notice(connection: sa.Connection, key: str) -> None:
     """Let no other transaction judge meanwhile whether this notice is delivered."""
-    connection.execute(sa.select(notices.c.key).where(notices.c.key == key).with_for_update())
+    connection.execute(_LOCK, {"about": key})
 
 
 def settle(connection: sa.Connection, key: str, now: datetime) -> None:
     """Count a notice as delivered once no delivery of it is open."""
-    still_open = sa.exists().where(deliveries.c.notice == key, deliveries.c.status.in_(_OPEN))
-    connection.execute(
-        notices.update()
-        .where(notices.c.key == key, notices.c.status == "queued", ~still_open)
-        .values(status="delivered", settled_at=now)
-    )
+    connection.execute(_SETTLE, {"about": key, "status": "delivered", "settled_at": now})
 
 
 def run_out(connection: sa.Connection, key: str, now: datetime) -> None:

@@ -27,6 +27,9 @@ def read(body: str) -> Event:
     return parse_event(json.loads(body))
 
 
+_APPEND = events.insert()
+
+
 def append(connection: sa.Connection, code: str, seq: int, new: Sequence[Event], now: datetime) -> int:
     """Append events after sequence number `seq` and return the number of the last.
 
@@ -35,7 +38,7 @@ def append(connection: sa.Connection, code: str, seq: int, new: Sequence[Event],
     """
     rows = [_row(event, code, number, now) for number, event in enumerate(new, seq + 1)]
     if rows:
-        connection.execute(events.insert(), rows)
+        connection.execute(_APPEND, rows)
     return seq + len(rows)
 
 

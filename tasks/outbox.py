@@ -17,6 +17,8 @@ from itp_events.events import (
 )
 from tasks.schema import notices
 
+_QUEUE = notices.insert()
+
 
 def post(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:
     """Bring the outbox in line with decisions that have just been appended to the log.
@@ -39,7 +41,7 @@ def post(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> 
 def _queue(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:
     rows = [row(event.subject, event.data, now) for event in decided if isinstance(event.data, NoticeIssued)]
     if rows:
-        connection.execute(notices.insert(), rows)
+        connection.execute(_QUEUE, rows)
 
 
 def row(subject: str, issued: NoticeIssued, now: datetime) -> dict[str, Any]:

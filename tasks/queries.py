@@ -104,6 +104,11 @@ class Repair:
     at: datetime
 
 
+# Built once: SQLAlchemy takes longer to build these than the database to answer.
+_SUBJECT = sa.select(subjects).where(subjects.c.code == sa.bindparam("about"))
+_LOCKED = _SUBJECT.with_for_update()
+
+
 def subject(store: Store, code: str) -> SubjectRow | None:
     """One subject, or None when nobody of that code is enrolled."""
     with store.reading() as connection:
@@ -112,8 +117,7 @@ def subject(store: Store, code: str) -> SubjectRow | None:
 
 def subject_in(connection: sa.Connection, code: str, *, lock: bool = False) -> SubjectRow | None:
     """One subject, within a transaction; with `lock`, until its end nobody else decides about it."""
-    query = sa.select(subjects).where(subjects.c.code == code)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    row = connection.execute(_LOCKED if lock else _SUBJECT, {"about": code}).one_or_none()
     return None if row is None else SubjectRow(**row._mapping)
 
 
