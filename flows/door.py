@@ -39,7 +39,7 @@ def follow_up(study: Runtime, answers: Iterable[Answer]) -> None:
     moved = {answer.advanced.code: answer.advanced for answer in answers if answer.advanced}
     for standing in moved.values():
         if standing.due_notices:
-            study.hand_over(standing.code, standing.settled)
+            study.hand_over(standing.code)
     show(study, list(moved.values()))
 
 

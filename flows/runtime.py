@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Protocol as Interface
 
 from flows.refusals import Refusals
@@ -12,8 +13,10 @@ from itp_events.events import Event
 from itp_events.protocol import Protocol
 from tasks import advance as advancing
 from tasks import notify
-from tasks.advance import Advanced, Answer, Settled
-from tasks.notify import Channels, Moment, Office
+from tasks.advance import Advanced, Answer
+from tasks.channels import Channels
+from tasks.claim import Claim, Moment
+from tasks.claims import Office, claim_at_once
 from tasks.store import Store
 
 
@@ -48,9 +51,15 @@ class Runtime:
         """Decide what is due for a subject at `now`, and keep it."""
         return advancing.advance(self.store, self.protocol, code, now)
 
-    def record(self, events: Sequence[Event], now: datetime) -> list[Answer]:
-        """Let events in, each accepted or refused by itself."""
-        answers = advancing.record(self.store, self.protocol, events, now)
+    def record(self, events: Sequence[Event], now: datetime, *, at_once: bool = False) -> list[Answer]:
+        """Let events in, each accepted or refused by itself.
+
+        With `at_once` what they make due is claimed in the same transaction, where it can be: whoever asks
+        for it passes the answers' claims to `hand_over` within moments.
+        """
+        moment = Moment(now, self.clock.wall(now))
+        claiming = partial(claim_at_once, self._office, moment) if at_once else None
+        answers = advancing.record(self.store, self.protocol, events, now, claiming)
         self.refusals.note(answers)
         return answers
 
@@ -59,14 +68,20 @@ class Runtime:
         now = self.clock.now()
         return notify.waiting(self.store, now, self.clock.wall(now))
 
-    def hand_over(self, code: str | None, known: Settled | None = None) -> None:
+    def hand_over(self, code: str | None, claims: Sequence[Claim] = ()) -> None:
         """Hand over what is due now, of one subject; None stands for the service's own notices.
 
-        `known` is what has just been decided about the subject in this process, if anything was.
+        `claims` are sent instead when something of the subject has been claimed already.
         """
-        now = self.clock.now()
-        office = Office(self.store, self.protocol, self.channels)
-        notify.hand_over_one(office, code, Moment(now, self.clock.wall(now)), known)
+        if claims:
+            notify.hand_over_claimed(self._office, code, claims)
+        else:
+            now = self.clock.now()
+            notify.hand_over_one(self._office, code, Moment(now, self.clock.wall(now)))
+
+    @property
+    def _office(self) -> Office:
+        return Office(self.store, self.protocol, self.channels)
 
 
 _open: Callable[[], Runtime] | None = None

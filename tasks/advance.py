@@ -6,9 +6,9 @@ subject's row first, so of any two that meet the second decides on what the firs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 import sqlalchemy as sa
@@ -20,28 +20,32 @@ from itp_events.intake import Verdict, judge
 from itp_events.protocol import Protocol
 from itp_events.subject import Subject, fold
 from tasks import log, outbox, past
+from tasks.claim import Claim
 from tasks.past import Past
 from tasks.queries import SubjectRow, subject_in
 from tasks.schema import subjects
 from tasks.store import Store
 
-# A decision younger than this is not taken anew where nothing was recorded since.
-_FRESH = timedelta(seconds=1)
-
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A subject as it was decided about, the instant that counted for it, and where its log then ended."""
+    """A subject as it was decided about, and the instant that counted for it."""
 
     subject: Subject
     decision: Decision
     at: datetime
-    seq: int
+
+
+AtOnce = Callable[[sa.Connection, Settled], Sequence[Claim]]
+"""Claims what has just been decided, in the transaction that decides it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """Where a subject stands after a transaction; `due_notices`: something waits to be handed over."""
+    """Where a subject stands after a transaction; `due_notices`: something waits to be handed over.
+
+    `claims` is what the transaction has claimed already: whoever began it must send that.
+    """
 
     code: str
     state: str
@@ -51,7 +55,7 @@ class Advanced:
     tags: tuple[str, ...]
     exited: bool
     due_notices: bool
-    settled: Settled | None = field(default=None, compare=False, repr=False)
+    claims: Sequence[Claim] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +81,14 @@ def advance_in(connection: sa.Connection, protocol: Protocol, code: str, now: da
     return _standing(connection, settle_in(connection, protocol, code, now))
 
 
-def settle_in(
-    connection: sa.Connection, protocol: Protocol, code: str, now: datetime, known: Settled | None = None
-) -> Settled:
-    """`advance_in` for whoever does not ask where the subject stands then.
-
-    `known` is what this process decided last: it is not decided again when it still holds.
-    """
+def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Settled:
+    """`advance_in` for whoever does not ask where the subject stands then."""
     row = subject_in(connection, code, lock=True)
     if row is None:
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
     now = _not_before(row, now)
-    if known is not None and _still_holds(known, row, now):
-        return known
     so_far = past.read(connection, code)
     return _settle(connection, protocol, row, fold(protocol, so_far.history, so_far.handed), now)
-
-
-def _still_holds(known: Settled, row: SubjectRow, now: datetime) -> bool:
-    """Whether nothing has been recorded about the subject since, and hardly any time has passed."""
-    return (known.seq, known.at) == (row.seq, row.advanced_at) and now - known.at < _FRESH
 
 
 def _not_before(row: SubjectRow | None, now: datetime) -> datetime:
@@ -104,28 +96,47 @@ def _not_before(row: SubjectRow | None, now: datetime) -> datetime:
     return now if row is None else max(now, row.advanced_at)
 
 
-def record(store: Store, protocol: Protocol, batch: Sequence[Event], now: datetime) -> list[Answer]:
+def record(
+    store: Store,
+    protocol: Protocol,
+    batch: Sequence[Event],
+    now: datetime,
+    at_once: AtOnce | None = None,
+) -> list[Answer]:
     """Take in events: judge, append and advance, one transaction for each subject in the batch.
 
-    Each event is accepted or refused by itself; the answers are in the order of the batch.
+    Each event is accepted or refused by itself; the answers are in the order of the batch. `at_once` claims
+    what they make due when all are about one subject: of several, the first would wait for the last.
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
         by_subject.setdefault(event.subject, []).append(place)
     answers: dict[int, Answer] = {}
+    at_once = at_once if len(by_subject) == 1 else None
     for code, places in by_subject.items():
-        answers |= zip(places, _record(store, protocol, code, [batch[at] for at in places], now), strict=True)
+        stated = [batch[at] for at in places]
+        answers |= zip(places, _record(store, protocol, code, stated, now, at_once), strict=True)
     return [answers[place] for place in range(len(batch))]
 
 
 def _record(
-    store: Store, protocol: Protocol, code: str, batch: Sequence[Event], now: datetime
+    store: Store,
+    protocol: Protocol,
+    code: str,
+    batch: Sequence[Event],
+    now: datetime,
+    at_once: AtOnce | None,
 ) -> list[Answer]:
-    return store.write(lambda connection: _record_in(connection, protocol, code, batch, now))
+    return store.write(lambda connection: _record_in(connection, protocol, code, batch, now, at_once))
 
 
 def _record_in(
-    connection: sa.Connection, protocol: Protocol, code: str, batch: Sequence[Event], now: datetime
+    connection: sa.Connection,
+    protocol: Protocol,
+    code: str,
+    batch: Sequence[Event],
+    now: datetime,
+    at_once: AtOnce | None,
 ) -> list[Answer]:
     row = subject_in(connection, code, lock=True)
     now = _not_before(row, now)
@@ -133,7 +144,9 @@ def _record_in(
     before = _answered_before(connection, so_far, batch)
     fresh = [event for event in batch if event.key not in before]
     judgement = judge(protocol, so_far.history, fresh, now)
-    advanced = _take_in(connection, protocol, row, so_far, judgement.accepted, now)
+    settled = _take_in(connection, protocol, row, so_far, judgement.accepted, now)
+    claims = at_once(connection, settled) if settled and at_once else ()
+    advanced = _standing(connection, settled, claims) if settled else None
     verdicts = iter(judgement.verdicts)
     answers = [before.get(event.key) or _answer(next(verdicts), advanced) for event in batch]
     log.keep_refusals(connection, _new_refusals(judgement.verdicts), now)
@@ -158,13 +171,13 @@ def _take_in(
     so_far: Past,
     accepted: Sequence[Event],
     now: datetime,
-) -> Advanced | None:
+) -> Settled | None:
     if not accepted:
         return None
     subject = fold(protocol, [*so_far.history, *accepted], so_far.handed)
     if row is None:
         _enrol(connection, subject, now)
-    return _standing(connection, _settle(connection, protocol, row, subject, now, accepted))
+    return _settle(connection, protocol, row, subject, now, accepted)
 
 
 def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> None:
@@ -199,14 +212,14 @@ def _settle(
     outbox.post(connection, decision.events, now)
     if row is None or seq != before or _shown(row) != _shown(decision):
         _save(connection, subject, seq, decision, now)
-    return Settled(subject, decision, now, seq)
+    return Settled(subject, decision, now)
 
 
 def _shown(of: SubjectRow | Decision) -> tuple[object, ...]:
     return of.state, of.message, of.status, tuple(of.tags), of.wake_at, of.exited
 
 
-def _standing(connection: sa.Connection, settled: Settled) -> Advanced:
+def _standing(connection: sa.Connection, settled: Settled, claims: Sequence[Claim] = ()) -> Advanced:
     code, decision = settled.subject.code, settled.decision
     return Advanced(
         code=code,
@@ -217,7 +230,7 @@ def _standing(connection: sa.Connection, settled: Settled) -> Advanced:
         tags=tuple(decision.tags),
         exited=decision.exited,
         due_notices=_issues(decision) or outbox.waits(connection, code),
-        settled=settled,
+        claims=claims,
     )
 
 

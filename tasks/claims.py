@@ -6,18 +6,19 @@ end the leases that ran out, take what is due. Nobody else sends what is claimed
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from itp_events.events import NoticeIssued, NoticeReopened
+from itp_events.events import NoticeClosed, NoticeIssued, NoticeReopened, NoticeWithdrawn
 from itp_events.protocol import Protocol, Site
 from tasks import deliveries, outages, outbox
 from tasks.advance import Settled, settle_in
 from tasks.channels import Channels, Recipient
+from tasks.claim import Claim, Moment
 from tasks.deliveries import DeliveryRow
 from tasks.links import facts_with_link
 from tasks.queries import NoticeRow
@@ -25,17 +26,7 @@ from tasks.render import Occasion, marked_repeated, render
 from tasks.sending import Message
 from tasks.store import Store
 
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A delivery that this process has taken, and that nobody else sends until its lease ends."""
-
-    delivery: int
-    attempt: int
-    notice: str
-    recipient: Recipient
-    message: Message
-    repeated: bool
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +38,20 @@ class Office:
     channels: Channels
 
 
-@dataclass(frozen=True)
-class Moment:
-    """The instant at which a hand-over began, in the study's time and in the machine's."""
-
-    now: datetime
-    wall: datetime
-    began: float = field(default_factory=time.monotonic)
-
-    def later(self) -> Moment:
-        """The same two clocks, read again."""
-        passed = time.monotonic() - self.began
-        return Moment(self.now + timedelta(seconds=passed), self.wall + timedelta(seconds=passed))
-
-
-def claim(office: Office, code: str | None, at: Moment, known: Settled | None = None) -> list[Claim]:
+def claim(office: Office, code: str | None, at: Moment) -> list[Claim]:
     """Check a subject's waiting notices again, withdraw the pointless and take the others under a lease.
 
     None as the code claims the service's own alerts. One transaction, without network calls.
     """
-    return office.store.write(lambda connection: _claim(connection, office, code, at, known))
+    return office.store.write(lambda connection: _claim(connection, office, code, at))
 
 
-def _claim(
-    connection: sa.Connection, office: Office, code: str | None, at: Moment, known: Settled | None
-) -> list[Claim]:
+def _claim(connection: sa.Connection, office: Office, code: str | None, at: Moment) -> list[Claim]:
     site_code, site = "default", office.protocol.site("default")
     if code is not None:
-        settled = settle_in(connection, office.protocol, code, at.now, known)
+        settled = settle_in(connection, office.protocol, code, at.now)
         site_code, site = settled.subject.enrolled.site, settled.subject.site
         at = replace(at, now=max(at.now, settled.at))
-        if settled is known and (claims := _claim_first(connection, office, settled, at)) is not None:
-            return claims
     deliveries.end_leases(connection, code, at.now, at.wall)
     notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
     pending = _pending(connection, office.channels, notices, site_code, at) if notices else []
@@ -86,23 +59,28 @@ def _claim(
     return _take(connection, office, notices, site, ready, at)
 
 
-def _claim_first(
-    connection: sa.Connection, office: Office, settled: Settled, at: Moment
-) -> list[Claim] | None:
-    """What has just been decided: there can be no delivery of it yet, so that nothing need be looked up.
+def claim_at_once(office: Office, at: Moment, connection: sa.Connection, settled: Settled) -> Sequence[Claim]:
+    """Take what has just been decided about a subject, in the transaction that decides it.
 
-    None when there is more to look at: a notice that is due again, or whose hand-over somebody has begun.
+    There can be no delivery of it yet, so that nothing need be looked up. Nothing is taken, and `claim` is
+    left to do it, where there is more to look at: a notice that is due again, or one that cannot be put into
+    words.
     """
-    subject, notices = settled.subject, _issued(settled)
+    at, subject = replace(at, now=settled.at), settled.subject
+    notices = [] if _reopens(settled) else _issued(settled)
+    if not notices:
+        return ()
     told = {each.key: _recipients(office.channels, each, subject.enrolled.site) for each in notices}
-    if _reopens(settled) or not notices or not all(told.values()):
-        return None
     sites = _sites(office, notices, subject.site)
-    texts = {each.key: _text(office.channels, each, sites[each.key], at.now) for each in notices}
-    if not deliveries.say_first(connection, texts, at.now):
-        return None
+    try:
+        texts = {each.key: _text(office.channels, each, sites[each.key], at.now) for each in notices}
+    except Exception:
+        # What was stated is a fact all the same: whoever claims the notice next says what is wrong with it.
+        log.exception("The notices of %s cannot be put into words.", subject.code)
+        return ()
+    deliveries.say(connection, texts, at.now)
     begun = deliveries.begin_first(connection, told, at.now, at.wall)
-    return _claims(office, notices, sites, texts, begun)
+    return _claims(office, notices, sites, texts, begun, at)
 
 
 def _reopens(settled: Settled) -> bool:
@@ -110,11 +88,20 @@ def _reopens(settled: Settled) -> bool:
 
 
 def _issued(settled: Settled) -> list[NoticeRow]:
-    return [
+    """The notices that were decided upon for the first time, and are of use; in the order of `queued`."""
+    decided = settled.decision.events
+    stopped = {each.data.notice for each in decided if isinstance(each.data, NoticeWithdrawn | NoticeClosed)}
+    issued = [
         NoticeRow(**outbox.row(event.subject, event.data, settled.at))
-        for event in settled.decision.events
+        for event in decided
         if isinstance(event.data, NoticeIssued)
     ]
+    useful = [each for each in issued if each.key not in stopped and _is_useful(each, settled.at)]
+    return sorted(useful, key=lambda each: (each.due, each.key))
+
+
+def _is_useful(notice: NoticeRow, now: datetime) -> bool:
+    return notice.due <= now and (notice.until is None or notice.until > now)
 
 
 def _useful(connection: sa.Connection, notices: Sequence[NoticeRow], now: datetime) -> list[NoticeRow]:
@@ -168,7 +155,8 @@ def _take(
         if each.key in going
     }
     deliveries.say(connection, texts, at.now)
-    return _claims(office, notices, sites, texts, deliveries.begin(connection, ready, at.now, at.wall))
+    begun = deliveries.begin(connection, ready, at.now, at.wall)
+    return _claims(office, notices, sites, texts, begun, at)
 
 
 def _sites(office: Office, notices: Sequence[NoticeRow], site: Site) -> dict[str, Site]:
@@ -185,10 +173,11 @@ def _claims(
     sites: Mapping[str, Site],
     texts: Mapping[str, tuple[str, str]],
     begun: Sequence[DeliveryRow],
+    at: Moment,
 ) -> list[Claim]:
     by_key = {notice.key: notice for notice in notices}
     return [
-        _claimed(office.channels, row, by_key[row.notice], texts[row.notice], sites[row.notice].language)
+        _claimed(office.channels, row, by_key[row.notice], texts[row.notice], sites[row.notice].language, at)
         for row in begun
     ]
 
@@ -200,10 +189,10 @@ def _text(channels: Channels, notice: NoticeRow, site: Site, now: datetime) -> t
 
 
 def _claimed(
-    channels: Channels, row: DeliveryRow, notice: NoticeRow, text: tuple[str, str], language: str
+    channels: Channels, row: DeliveryRow, notice: NoticeRow, text: tuple[str, str], language: str, at: Moment
 ) -> Claim:
     recipient = channels.find(row.recipient)
     assert recipient is not None
     text = marked_repeated(*text, language) if row.repeated else text
     message = Message(*text, urgent=notice.kind != "reminder")
-    return Claim(row.id, row.attempts, notice.key, recipient, message, row.repeated)
+    return Claim(row.id, row.attempts, notice.key, recipient, message, row.repeated, at)

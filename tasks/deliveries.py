@@ -194,30 +194,15 @@ _SAY = (
         ),
     )
 )
-_SAY_FIRST = _SAY.where(
-    notices.c.status == "queued",
-    notices.c.handed_at.is_(None),
-    notices.c.due <= sa.bindparam("begun"),
-    sa.or_(notices.c.until.is_(None), notices.c.until > sa.bindparam("begun")),
-)
-Texts = Mapping[str, tuple[str, str]]
 
 
-def say(connection: sa.Connection, texts: Texts, now: datetime) -> None:
+def say(connection: sa.Connection, texts: Mapping[str, tuple[str, str]], now: datetime) -> None:
     """Keep what notices say (title and body, by key), and that their hand-over has begun."""
     if texts:
-        connection.execute(_SAY, _said(texts, now))
-
-
-def say_first(connection: sa.Connection, texts: Texts, now: datetime) -> bool:
-    """`say` of notices none of which has begun to be handed over; False when one has, or is not due."""
-    return not texts or connection.execute(_SAY_FIRST, _said(texts, now)).rowcount == len(texts)
-
-
-def _said(texts: Texts, now: datetime) -> list[dict[str, object]]:
-    return [
-        {"about": key, "says": title, "tells": body, "begun": now} for key, (title, body) in texts.items()
-    ]
+        rows = [
+            {"about": key, "says": title, "tells": body, "begun": now} for key, (title, body) in texts.items()
+        ]
+        connection.execute(_SAY, rows)
 
 
 _END = attempts.update().where(

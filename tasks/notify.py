@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +18,9 @@ import sqlalchemy as sa
 
 from itp_events.protocol import Protocol
 from tasks import deliveries, outages
-from tasks.advance import Settled
 from tasks.channels import Channels, problems
-from tasks.claims import Claim, Moment, Office, claim
+from tasks.claim import Claim, Moment
+from tasks.claims import Office, claim
 from tasks.sending import BOUND, Outcome, all_at_once, send
 from tasks.store import NO_ANSWER, Store, first_line
 
@@ -31,6 +32,7 @@ __all__ = [
     "Office",
     "claim",
     "hand_over",
+    "hand_over_claimed",
     "hand_over_one",
     "problems",
     "waiting",
@@ -90,38 +92,37 @@ def waiting(store: Store, now: datetime, wall: datetime) -> list[str | None]:
         return deliveries.waiting(connection, now, wall)
 
 
-def hand_over_one(
-    office: Office, code: str | None, start: Moment, known: Settled | None = None
-) -> list[Handed]:
-    """Hand over what is due of one subject, or with None the service's own notices: alerts and digests.
+def hand_over_one(office: Office, code: str | None, start: Moment) -> list[Handed]:
+    """Hand over what is due of one subject, or with None the service's own notices: alerts and digests."""
+    return hand_over_claimed(office, code, claim(office, code, start.later()))
 
-    `known` is what this process has just decided about the subject, if it has.
-    """
-    at = start.later()
-    claims = claim(office, code, at, known)
-    handed, found_dead = [], False
-    for ended in all_at_once(claims, lambda each: _send(each, office.channels, at.began)):
+
+def hand_over_claimed(office: Office, code: str | None, claims: Sequence[Claim]) -> list[Handed]:
+    """Send what has been claimed of one subject, or with None of the service's own notices."""
+    handed, dead = [], None
+    for ended in all_at_once(claims, lambda each: _send(each, office.channels)):
         taken, outcome = ended.item, ended.outcome
-        found_dead = _record(office.store, taken, outcome, at.later()) or found_dead
+        if _record(office.store, taken, outcome):
+            dead = taken
         handed.append(Handed(taken.notice, taken.recipient.label, outcome, taken.repeated))
-    if found_dead and code is not None:
-        handed += hand_over_one(office, None, start)
+    if dead is not None and code is not None:
+        handed += hand_over_one(office, None, dead.at)
     return handed
 
 
-def _send(taken: Claim, channels: Channels, claimed: float) -> Outcome:
-    if time.monotonic() - claimed > _BEGIN_WITHIN:
+def _send(taken: Claim, channels: Channels) -> Outcome:
+    if time.monotonic() - taken.at.began > _BEGIN_WITHIN:
         return Outcome("failed", "not begun: this process stood still for too long after the claim")
     return send(taken.recipient, taken.message, channels.out)
 
 
-def _record(store: Store, taken: Claim, outcome: Outcome, at: Moment) -> bool:
+def _record(store: Store, taken: Claim, outcome: Outcome) -> bool:
     """Record what became of a send; True when its channel has just been found dead.
 
     While the database does not answer it is tried again: an outcome that is known and not recorded would be
     taken for unknown, and the message repeated.
     """
-    began = time.monotonic()
+    began, at = time.monotonic(), taken.at.later()
     while True:
         try:
             return store.write(lambda connection: _record_in(connection, taken, outcome, at))

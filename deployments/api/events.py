@@ -71,7 +71,7 @@ def take_in(
     """Record what is well-formed and permitted to the role; one result for each, in their order."""
     read = [_read(parts, each, role, source) for each in stated]
     events = [each for each in read if isinstance(each, Event)]
-    answers = parts.study.record(events, parts.study.clock.now()) if events else []
+    answers = _record(parts, events) if events else []
     _note_unread(parts, stated, read)
     parts.follower.follow(answers)
     recorded = iter(answers)
@@ -79,6 +79,10 @@ def take_in(
         _result(parts, next(recorded)) if isinstance(each, Event) else _malformed(each, value)
         for each, value in zip(read, stated, strict=True)
     ]
+
+
+def _record(parts: Parts, events: Sequence[Event]) -> list[Answer]:
+    return parts.study.record(events, parts.study.clock.now(), at_once=parts.follower.is_free)
 
 
 def _read(parts: Parts, value: object, role: Role, source: str | None) -> Event | ItpError:

@@ -40,6 +40,11 @@ class Follower:
         self._shower = threading.Thread(target=self._show_all, name="show", daemon=True)
         self._shower.start()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether what is claimed now is sent at once; half of the places are kept for others' claims."""
+        return len(self._begun) < SENDERS // 2
+
     def follow(self, answers: Iterable[Answer]) -> None:
         """Begin what follows these answers, and return at once."""
         moved = {answer.advanced.code: answer.advanced for answer in answers if answer.advanced}
@@ -65,7 +70,7 @@ class Follower:
 
     def _hand_over(self, standing: Advanced) -> None:
         try:
-            self._study.hand_over(standing.code, standing.settled)
+            self._study.hand_over(standing.code, standing.claims)
         except Exception:
             log.exception(
                 "The notices of %s could not be handed over; the service tries again.", standing.code

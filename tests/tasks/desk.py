@@ -4,14 +4,16 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from itp_events.events import Event
 from itp_events.protocol import Protocol
 from itp_events.protocol_file import load_protocol
 from tasks import queries
-from tasks.advance import Advanced, Answer, Settled, advance, record
+from tasks.advance import Advanced, Answer, advance, record
 from tasks.channels import Channels
+from tasks.claims import claim_at_once
 from tasks.notify import Claim, Handed, Moment, Office, claim, hand_over
 from tasks.queries import AttemptRow, NoticeRow
 from tasks.store import Store
@@ -39,10 +41,11 @@ class Desk:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         self.channels = Channels.from_config(path, self.out)
 
-    def take(self, *events: Event, now: datetime | None = None) -> list[Answer]:
+    def take(self, *events: Event, now: datetime | None = None, at_once: bool = False) -> list[Answer]:
         """Record events, by default at the instant at which the last of them was reported."""
         at = now or max(event.time for event in events)
-        return record(self.store, self.protocol, events, at)
+        claiming = partial(claim_at_once, self.office, Moment(at, at)) if at_once else None
+        return record(self.store, self.protocol, events, at, claiming)
 
     def wake(self, code: str, now: datetime) -> Advanced:
         """Let time come in."""
@@ -52,10 +55,14 @@ class Desk:
         """Hand over what is due of one subject, or with None of all."""
         return hand_over(self.store, self.protocol, self.channels, now, subject=subject)
 
-    def claim(self, now: datetime, subject: str = "ITP-001", known: Settled | None = None) -> list[Claim]:
+    def claim(self, now: datetime, subject: str = "ITP-001") -> list[Claim]:
         """The first step of a hand-over alone, as if its process died right after."""
-        office = Office(self.store, self.protocol, self.channels)
-        return claim(office, subject, Moment(now, now), known)
+        return claim(self.office, subject, Moment(now, now))
+
+    @property
+    def office(self) -> Office:
+        """What every hand-over needs."""
+        return Office(self.store, self.protocol, self.channels)
 
     def notices(self, code: str | None = "ITP-001") -> list[NoticeRow]:
         """The subject's notices in the outbox."""

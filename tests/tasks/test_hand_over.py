@@ -2,16 +2,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from itp_events.decisions import Decision, decide
 from itp_events.errors import BadInput
 from itp_events.events import NoticeClosed
 from itp_events.protocol_file import load_protocol
-from tasks import advance, deliveries, queries
+from tasks import deliveries, queries
 from tasks.notify import hand_over
 from tasks.render import marked_repeated
 from tests.support import Receiver, wait_until
@@ -424,40 +422,3 @@ def test_a_claim_asks_the_database_no_more_often_for_many_recipients(
         assert len(desk.claim(later(ENROLLED_AT, seconds=number + 1))) == 2 * addresses
         counts.append(len(asked))
     assert counts[0] == counts[1]
-
-
-# Decided once for the door and the claim that follows it
-
-
-def test_a_claim_right_after_the_door_decides_nothing_anew(
-    desk: Desk, study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [answer] = desk.take(study.enrol())
-    assert answer.advanced
-    monkeypatch.setattr(advance, "decide", lambda *_: pytest.fail("decided twice"))
-    [claimed] = desk.claim(ENROLLED_AT, known=answer.advanced.settled)
-    assert TODAY in claimed.notice
-
-
-def test_a_claim_decides_anew_once_something_was_recorded_since(
-    desk: Desk, study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [answer] = desk.take(study.enrol())
-    desk.take(study.withdrew("2026-01-05", at=ENROLLED_AT))
-    assert answer.advanced
-    decided: list[Decision] = []
-
-    def watched(*given: Any) -> Decision:
-        decided.append(decide(*given))
-        return decided[-1]
-
-    monkeypatch.setattr(advance, "decide", watched)
-    assert desk.claim(ENROLLED_AT, known=answer.advanced.settled)
-    assert len(decided) == 1
-
-
-def test_a_claim_decides_anew_when_time_has_passed_since(desk: Desk, study: Study) -> None:
-    [answer] = desk.take(study.enrol())
-    assert answer.advanced
-    claimed = desk.claim(later(ENROLLED_AT, days=8), known=answer.advanced.settled)
-    assert ["rung-1" in each.notice for each in claimed] == [True]
