@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from itp_events.decisions import Decision, decide
 from itp_events.errors import ItpError, NotEligible, Refused
-from itp_events.events import Enrolled, Event, EventKey, NoticeIssued
+from itp_events.events import Enrolled, Event, EventKey
 from itp_events.intake import Verdict, judge
 from itp_events.protocol import Protocol
 from itp_events.subject import Subject, fold
@@ -29,11 +29,15 @@ from tasks.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A subject as it was decided about, and the instant that counted for it."""
+    """A subject as it was decided about, and the instant that counted for it.
+
+    `waiting`: the keys of its notices that wait for their hand-over now.
+    """
 
     subject: Subject
     decision: Decision
     at: datetime
+    waiting: frozenset[str]
 
 
 AtOnce = Callable[[sa.Connection, Settled], Sequence[Claim]]
@@ -78,7 +82,7 @@ def advance(store: Store, protocol: Protocol, code: str, now: datetime) -> Advan
 
 def advance_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Advanced:
     """`advance` within the caller's writing transaction, which holds the subject's lock until its end."""
-    return _standing(connection, settle_in(connection, protocol, code, now))
+    return _standing(settle_in(connection, protocol, code, now))
 
 
 def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Settled:
@@ -88,7 +92,8 @@ def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: dat
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
     now = _not_before(row, now)
     so_far = past.read(connection, code)
-    return _settle(connection, protocol, row, fold(protocol, so_far.history, so_far.handed), now)
+    subject = fold(protocol, so_far.history, so_far.handed)
+    return _settle(connection, row, subject, so_far.waiting, now)
 
 
 def _not_before(row: SubjectRow | None, now: datetime) -> datetime:
@@ -146,7 +151,7 @@ def _record_in(
     judgement = judge(protocol, so_far.history, fresh, now)
     settled = _take_in(connection, protocol, row, so_far, judgement.accepted, now)
     claims = at_once(connection, settled) if settled and at_once else ()
-    advanced = _standing(connection, settled, claims) if settled else None
+    advanced = _standing(settled, claims) if settled else None
     verdicts = iter(judgement.verdicts)
     answers = [before.get(event.key) or _answer(next(verdicts), advanced) for event in batch]
     log.keep_refusals(connection, _new_refusals(judgement.verdicts), now)
@@ -177,7 +182,7 @@ def _take_in(
     subject = fold(protocol, [*so_far.history, *accepted], so_far.handed)
     if row is None:
         _enrol(connection, subject, now)
-    return _settle(connection, protocol, row, subject, now, accepted)
+    return _settle(connection, row, subject, so_far.waiting, now, accepted)
 
 
 def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> None:
@@ -199,43 +204,39 @@ def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> None:
 
 def _settle(
     connection: sa.Connection,
-    protocol: Protocol,
     row: SubjectRow | None,
     subject: Subject,
+    waiting: frozenset[str],
     now: datetime,
     stated: Sequence[Event] = (),
 ) -> Settled:
     """Record what people stated and what is due for a subject, of whom the database holds `row`."""
-    decision = decide(protocol, subject, now)
+    decision = decide(subject.protocol, subject, now)
     before = row.seq if row else 0
     seq = log.append(connection, subject.code, before, [*stated, *decision.events], now)
     outbox.post(connection, decision.events, now)
     if row is None or seq != before or _shown(row) != _shown(decision):
         _save(connection, subject, seq, decision, now)
-    return Settled(subject, decision, now)
+    return Settled(subject, decision, now, outbox.waiting_after(waiting, decision.events))
 
 
 def _shown(of: SubjectRow | Decision) -> tuple[object, ...]:
     return of.state, of.message, of.status, tuple(of.tags), of.wake_at, of.exited
 
 
-def _standing(connection: sa.Connection, settled: Settled, claims: Sequence[Claim] = ()) -> Advanced:
-    code, decision = settled.subject.code, settled.decision
+def _standing(settled: Settled, claims: Sequence[Claim] = ()) -> Advanced:
+    decision = settled.decision
     return Advanced(
-        code=code,
+        code=settled.subject.code,
         state=decision.state,
         message=decision.message,
         status=decision.status,
         wake_at=decision.wake_at,
         tags=tuple(decision.tags),
         exited=decision.exited,
-        due_notices=_issues(decision) or outbox.waits(connection, code),
+        due_notices=bool(settled.waiting),
         claims=claims,
     )
-
-
-def _issues(decision: Decision) -> bool:
-    return any(isinstance(event.data, NoticeIssued) for event in decision.events)
 
 
 _SAVE = subjects.update().where(subjects.c.code == sa.bindparam("about"))

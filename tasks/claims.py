@@ -13,7 +13,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from itp_events.events import NoticeClosed, NoticeIssued, NoticeReopened, NoticeWithdrawn
+from itp_events.events import NoticeIssued, NoticeReopened
 from itp_events.protocol import Protocol, Site
 from tasks import deliveries, outages, outbox
 from tasks.advance import Settled, settle_in
@@ -89,14 +89,12 @@ def _reopens(settled: Settled) -> bool:
 
 def _issued(settled: Settled) -> list[NoticeRow]:
     """The notices that were decided upon for the first time, and are of use; in the order of `queued`."""
-    decided = settled.decision.events
-    stopped = {each.data.notice for each in decided if isinstance(each.data, NoticeWithdrawn | NoticeClosed)}
     issued = [
         NoticeRow(**outbox.row(event.subject, event.data, settled.at))
-        for event in decided
-        if isinstance(event.data, NoticeIssued)
+        for event in settled.decision.events
+        if isinstance(event.data, NoticeIssued) and event.data.notice in settled.waiting
     ]
-    useful = [each for each in issued if each.key not in stopped and _is_useful(each, settled.at)]
+    useful = [each for each in issued if _is_useful(each, settled.at)]
     return sorted(useful, key=lambda each: (each.due, each.key))
 
 

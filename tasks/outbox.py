@@ -78,15 +78,21 @@ def _withdraw(connection: sa.Connection, key: str, reason: str, now: datetime) -
     )
 
 
+def waiting_after(before: frozenset[str], decided: Iterable[Event]) -> frozenset[str]:
+    """The keys of a subject's notices that wait for their hand-over once `decided` is recorded."""
+    waiting = set(before)
+    for event in decided:
+        match event.data:
+            case NoticeIssued() | NoticeReopened():
+                waiting.add(event.data.notice)
+            case NoticeWithdrawn() | NoticeClosed():
+                waiting.discard(event.data.notice)
+            case _:
+                pass  # the other decisions send nothing
+    return frozenset(waiting)
+
+
 def handed(connection: sa.Connection, code: str) -> frozenset[str]:
     """The keys of the subject's notices whose hand-over has begun at least once."""
     query = sa.select(notices.c.key).where(notices.c.subject == code, notices.c.handed_at.is_not(None))
     return frozenset(connection.scalars(query))
-
-
-def waits(connection: sa.Connection, code: str) -> bool:
-    """Whether a notice of the subject is queued and its hand-over has not begun."""
-    fresh = sa.exists().where(
-        notices.c.subject == code, notices.c.status == "queued", notices.c.handed_at.is_(None)
-    )
-    return bool(connection.scalar(sa.select(fresh)))

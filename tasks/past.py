@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,48 +15,60 @@ from tasks.schema import events, notices
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A subject's whole log in sequence order, and the keys of its notices whose hand-over has begun.
+    """A subject's whole log in sequence order, and the keys of its notices that matter to what comes next.
 
-    `elsewhere`: those of the events asked about that stand in the log of another subject.
+    `handed`: their hand-over has begun. `waiting`: they are queued and it has not. `elsewhere`: those of the
+    events asked about that stand in the log of another subject.
     """
 
     history: list[Event]
     handed: frozenset[str]
+    waiting: frozenset[str]
     elsewhere: frozenset[EventKey]
 
 
-_NONE = sa.null()
 _CODE = sa.bindparam("code", type_=sa.Text)
-_LOG = sa.select(events.c.seq, events.c.body, _NONE.label("source"), _NONE.label("id")).where(
-    events.c.subject == _CODE
-)
-_HANDED = sa.select(_NONE, _NONE, _NONE, notices.c.key).where(
+_NONE = sa.null()
+
+
+def _lines(
+    what: str,
+    seq: sa.ColumnElement[Any] = _NONE,
+    body: sa.ColumnElement[Any] = _NONE,
+    source: sa.ColumnElement[Any] = _NONE,
+    key: sa.ColumnElement[Any] = _NONE,
+) -> sa.Select[Any]:
+    columns = {"what": sa.literal_column(f"'{what}'"), "seq": seq, "body": body, "source": source, "id": key}
+    return sa.select(*(column.label(name) for name, column in columns.items()))
+
+
+_HISTORY = _lines("event", seq=events.c.seq, body=events.c.body).where(events.c.subject == _CODE)
+_HANDED = _lines("handed", key=notices.c.key).where(
     notices.c.subject == _CODE, notices.c.handed_at.is_not(None)
 )
+_WAITING = _lines("waiting", key=notices.c.key).where(
+    notices.c.subject == _CODE, notices.c.status == "queued", notices.c.handed_at.is_(None)
+)
 # The sources and the ids apart, so that both databases use their index: what it finds besides is left out.
-_ELSEWHERE = sa.select(_NONE, _NONE, events.c.source, events.c.id).where(
+_ELSEWHERE = _lines("elsewhere", source=events.c.source, key=events.c.id).where(
     events.c.source.in_(sa.bindparam("sources", expanding=True)),
     events.c.id.in_(sa.bindparam("ids", expanding=True)),
     events.c.subject != _CODE,
 )
-_PAST = sa.union_all(_LOG, _HANDED).order_by("seq")
-_PAST_AND_ELSEWHERE = sa.union_all(_LOG, _HANDED, _ELSEWHERE).order_by("seq")
+_OF_THE_SUBJECT = sa.union_all(_HISTORY, _HANDED, _WAITING).order_by("seq")
+_AND_OF_OTHERS = sa.union_all(_HISTORY, _HANDED, _WAITING, _ELSEWHERE).order_by("seq")
 
 
 def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()) -> Past:
     """What is known about a subject, enrolled or not, and about events that are `stated` of it."""
-    asked = {"code": code}
+    asked: dict[str, object] = {"code": code}
     if stated:
-        sources, ids = ({key[part] for key in stated} for part in (0, 1))
-        found = connection.execute(
-            _PAST_AND_ELSEWHERE, asked | {"sources": list(sources), "ids": list(ids)}
-        ).all()
-    else:
-        found = connection.execute(_PAST, asked).all()
+        asked |= {"sources": list({key[0] for key in stated}), "ids": list({key[1] for key in stated})}
+    found = connection.execute(_AND_OF_OTHERS if stated else _OF_THE_SUBJECT, asked).all()
+    others = {(line.source, line.id) for line in found if line.what == "elsewhere"}
     return Past(
-        history=[log.read(row.body) for row in found if row.body is not None],
-        handed=frozenset(row.id for row in found if row.body is None and row.source is None),
-        elsewhere=frozenset(
-            (row.source, row.id) for row in found if row.source is not None and (row.source, row.id) in stated
-        ),
+        history=[log.read(line.body) for line in found if line.what == "event"],
+        handed=frozenset(line.id for line in found if line.what == "handed"),
+        waiting=frozenset(line.id for line in found if line.what == "waiting"),
+        elsewhere=frozenset(key for key in stated if key in others),
     )

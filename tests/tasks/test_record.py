@@ -251,3 +251,24 @@ def test_repairs_are_listed_the_newest_first(desk: Desk) -> None:
         queries.note_repair(desk.store, what, later(ENROLLED_AT, hours=hour), "ITP-001")
     assert [repair.what for repair in queries.latest_repairs(desk.store)] == ["second", "first"]
     assert len(queries.latest_repairs(desk.store, limit=1)) == 1
+
+
+def test_a_door_knows_whether_anything_waits_to_be_handed_over(desk: Desk, study: Study) -> None:
+    booked = [study.enrol(), study.booked("INF1", "2026-01-12", at=later(ENROLLED_AT, minutes=1))][1]
+    voided = study.void(booked, later(ENROLLED_AT, minutes=2))
+    again = study.booked("INF1", "2026-01-12", at=later(ENROLLED_AT, minutes=3))
+    waits = []
+    for stated in (study.log[0], booked, voided, again):
+        [answer] = desk.take(stated)
+        assert answer.advanced
+        waits.append(answer.advanced.due_notices)
+        queued = [each for each in desk.notices() if each.status == "queued"]
+        assert answer.advanced.due_notices == bool(queued)
+    assert waits == [True, False, True, False]
+
+
+def test_a_door_knows_of_what_an_earlier_event_left_waiting(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    [answer] = desk.take(study.contact("2026-01-05", reached=True, at=later(ENROLLED_AT, minutes=1)))
+    assert answer.advanced
+    assert answer.advanced.due_notices
