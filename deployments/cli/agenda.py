@@ -29,6 +29,7 @@ from itp_events.explain import day
 from itp_events.subject import fold
 from itp_events.view import View
 from itp_events.windows import PlannedVisit
+from tasks.board.cards import flagged_on
 from tasks.queries import history, live_subjects
 
 _DAY = timedelta(days=1)
@@ -98,7 +99,9 @@ def _waiting(decision: Decision) -> Iterator[Waiting]:
     for event in _unsubmitted(decision):
         yield _since(seen, None, zone.date_of(event.time), "report to submit: " + stated(event))
     for flag in seen.open_flags:
-        yield _since(seen, None, flag.on, f"flag: {flag.criterion}, the investigator must decide")
+        # As on the board: the decision is asked for since the report, however long ago its reason happened.
+        since = flagged_on(seen, flag)
+        yield _since(seen, None, since, f"flag: {flag.criterion}, the investigator must decide")
     for planned in seen.visits:
         if planned.status(seen.today) == "overdue":
             yield _since(seen, planned.code, planned.closes + _DAY, "overdue: nothing recorded")

@@ -235,6 +235,19 @@ def test_agenda_puts_what_waits_for_somebody_first(itp: Itp, lines: Write, at: A
     assert "overdue: nothing recorded, 1 day" in _words(said.out)
 
 
+def test_agenda_dates_a_flag_by_its_report_as_the_board_does(
+    itp: Itp, lines: Write, at: At, enrolled: Study
+) -> None:
+    rescue = enrolled.raw("itp.medication.changed", "2026-01-06", kind="rescue", drug="x", detail="y")
+    rescue["time"] = "2026-01-09T09:00:00+08:00"
+    _record(itp, lines, at, "2026-01-09T09:00:00+08:00", rescue)
+    settings = at("2026-01-11T09:00:00+08:00")
+    (flag,) = itp("agenda", "--json", **settings).json["waiting"]
+    assert (flag["since"], flag["days"]) == ("2026-01-09", 2)
+    (card,) = itp("board", "--json", **settings).json
+    assert card["flags"] == [{"criterion": "rescue-medication", "since": flag["since"]}]
+
+
 def test_agenda_proposes_no_infusion_while_on_hold(itp: Itp, lines: Write, at: At, enrolled: Study) -> None:
     rescue = enrolled.raw("itp.medication.changed", "2026-01-08", kind="rescue", drug="x", detail="y")
     _record(itp, lines, at, "2026-01-09T09:00:00+08:00", rescue)
