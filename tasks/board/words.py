@@ -15,7 +15,8 @@ _STEPS = {
     "stand-down": "cells not needed as planned",
     "out-of-window": "done outside its window",
     "booking-out-of-window": "booked outside its window",
-    "infusion-on-hold": "infusion given while on hold",
+    # Recorded, not given: the report counts, and the day may lie before the hold or the stop.
+    "infusion-on-hold": "infusion recorded while on hold or after a stop",
     "flag": "withdrawal criterion met",
     "disposition": "disposition to be chosen",
     "exit": "left the study",

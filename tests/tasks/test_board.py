@@ -265,6 +265,18 @@ def test_a_step_is_written_in_words(name: str, words: str) -> None:
     assert step(name) == words
 
 
+@pytest.mark.parametrize("given", ["2026-02-02", "2026-02-03"])
+@pytest.mark.parametrize("why", ["hold", "stop"])
+def test_an_unwanted_infusion_is_called_recorded_on_hold_or_after_a_stop(
+    desk: Desk, study: Study, why: str, given: str
+) -> None:
+    desk.take(study.enrol("2026-01-26"), study.done("INF1", "2026-01-26"))
+    stated = study.medication("rescue", "2026-02-02") if why == "hold" else study.pregnant("2026-02-02")
+    desk.take(stated, study.done("INF2", given, at="2026-02-03 09:00"))
+    found = section(page(desk), "Sent, to whom, and whether it arrived")
+    assert "| INF2 | infusion recorded while on hold or after a stop | investigator |" in found
+
+
 # Kept up to date cheaply
 
 
