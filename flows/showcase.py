@@ -13,6 +13,7 @@ import httpx
 
 from flows.flow_runs import Deployment, FlowRuns, PrefectSilent
 from tasks.board.happenings import Happening
+from tasks.board.links import subject_alone
 
 # The server refuses a request with more events than this, and larger ones than half a megabyte serve nobody.
 EVENTS_AT_ONCE = 50
@@ -87,6 +88,11 @@ def _event(code: str, run: str | None, happening: Happening, at: datetime) -> di
 
 
 def _related(code: str, run: str | None) -> Iterable[dict[str, str]]:
+    yield {
+        "prefect.resource.id": subject_alone(code),
+        "prefect.resource.role": "subject",
+        "prefect.resource.name": code,
+    }
     if run:
         yield {
             "prefect.resource.id": f"prefect.flow-run.{run}",

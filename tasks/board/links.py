@@ -89,7 +89,16 @@ def flow_run(run: str) -> str:
     return f"/runs/flow-run/{run}"
 
 
+def subject_alone(code: str) -> str:
+    """The id of a resource to which all events of one subject are related.
+
+    Prefect's event feed takes the resource that it is asked for as a prefix: `itp.subject.ITP-1` begins
+    ITP-10's too. No code has a slash, so that no such id begins another.
+    """
+    return f"itp.subject.{code}/"
+
+
 def happened(code: str | None = None) -> str:
     """The event feed of the past week, for which Prefect keeps events: the study's, or one subject's."""
-    query = {"resource": f"itp.subject.{code}"} if code else {"events": "itp.*"}
+    query = {"resource": subject_alone(code)} if code else {"events": "itp.*"}
     return f"/events?{urlencode(query | {'type': 'span', 'seconds': -7 * 86400})}"

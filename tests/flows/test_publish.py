@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -193,23 +194,51 @@ def _queries(showing: Publisher, change: Event) -> int:
 
 
 def test_what_happened_is_told_once_with_the_subject_as_resource(showing: Publisher) -> None:
-    clock = showing.study.clock
-    assert isinstance(clock, Standing)
-    clock.at = datetime.now(UTC)  # noqa: TID251 - Prefect takes no news of another year
-    site = showing.study.protocol.site("01")
-    subject = Study(code="ITP-731")
-    subject._stated = 700
-    at = clock.at - timedelta(minutes=5)
-    today = site.date_of(at).isoformat()
-    consent = (site.date_of(at) - timedelta(days=1)).isoformat()
-    showing.study.record([subject.enrol(today, at=at, consent_on=consent)], clock.at)
+    subject = enrol_today(showing, "ITP-731")
     showing.begin(None)
     showing.publish()
-    showing.study.record([subject.medication("rescue", today, at=at + timedelta(seconds=1))], clock.at)
+    now = showing.study.clock.now()
+    today, at = f"{showing.study.protocol.site('01').date_of(now)}", now - timedelta(minutes=4)
+    showing.study.record([subject.medication("rescue", today, at=at)], now)
     showing.publish()
     expected = {"itp.recorded.subject.enrolled", "itp.recorded.medication.changed", "itp.withdrawal.flagged"}
     wait_until(lambda: set(_told(showing, "ITP-731")) >= expected, "the story", every=0.5)
     assert _told(showing, "ITP-731").count("itp.withdrawal.flagged") == 1
+
+
+def test_the_link_to_what_happened_leads_to_one_subject_and_to_none_whose_code_begins_alike(
+    showing: Publisher,
+) -> None:
+    codes = ("ITP-74", "ITP-741", "ITP-74.1")
+    for code in codes:
+        enrol_today(showing, code)
+    showing.begin(None)
+    showing.publish()
+    for code in codes:
+        wait_until(lambda code=code: _told(showing, code), "the enrolment", every=0.5)  # type: ignore[misc]
+        assert _fed(showing, links.happened(code)) == {f"itp.subject.{code}"}
+
+
+def enrol_today(showing: Publisher, code: str) -> Study:
+    """Enrol a subject five minutes ago in the world's time: Prefect takes no news of another year."""
+    clock = showing.study.clock
+    assert isinstance(clock, Standing)
+    clock.at = datetime.now(UTC)  # noqa: TID251 - Prefect's server knows no other time
+    site = showing.study.protocol.site("01")
+    told = Study(code=code)
+    told._stated = int.from_bytes(code.encode()) % 10**9  # ids of the subject's own
+    at = clock.at - timedelta(minutes=5)
+    consent = site.date_of(at) - timedelta(days=1)
+    showing.study.record([told.enrol(f"{site.date_of(at)}", at=at, consent_on=f"{consent}")], clock.at)
+    return told
+
+
+def _fed(showing: Publisher, link: str) -> set[str]:
+    """The resources of the events that Prefect's event feed shows under a link: either UI asks like this."""
+    asked = parse_qs(urlsplit(link).query)["resource"]
+    query = {"filter": {"any_resource": {"id_prefix": asked}}}
+    found = showing.prefect._call("POST", "/events/filter", query)["events"]
+    return {each["resource"]["prefect.resource.id"] for each in found}
 
 
 def _told(showing: Publisher, code: str) -> list[str]:
