@@ -23,10 +23,10 @@ from deployments.api.schemas import ABSENT, ASKING
 from deployments.api.subjects import Code, found
 from itp_events.events import Booked, Event
 from itp_events.explain import reason
-from itp_events.subject import as_data, fold
+from itp_events.subject import as_data
 from itp_events.view import view
 from itp_events.windows import PlannedVisit
-from tasks.queries import SubjectRow, all_subjects, history
+from tasks.facts import Stated, stated_lately, stated_of
 
 MEDIA_TYPE = "text/calendar"
 PAST = timedelta(days=30)
@@ -50,6 +50,10 @@ class Span:
     title: str
     status: Status
 
+    def touches(self, first: date, last: date) -> bool:
+        """Whether any of its days is one from `first` to `last`, both included."""
+        return self.first <= last and self.last >= first
+
 
 @router.get(
     "/subjects/{code}/calendar.ics",
@@ -59,8 +63,10 @@ class Span:
 )
 def subject_calendar(code: Code, parts: Given) -> Response:
     """Every visit of the plan."""
-    row = found(parts, code)
-    return _calendar(code, _entries(parts, row, parts.study.clock.now()))
+    found(parts, code)
+    now = parts.study.clock.now()
+    told = stated_of(parts.study.store, code)
+    return _calendar(code, (_entry(one, *each) for one in told for each in _planned(parts, one, now)))
 
 
 @router.get(
@@ -79,14 +85,14 @@ def agenda(
     """
     now = parts.study.clock.now()
     first, last = (now - PAST).date(), (now + timedelta(days=days)).date()
-    rows = all_subjects(parts.study.store)
-    shown = (row for row in rows if not row.exited or row.advanced_at > now - PAST)
-    entries = (entry for row in shown for entry in _entries(parts, row, now) if _touches(entry, first, last))
+    entries = (
+        _entry(one, planned, span)
+        for one in stated_lately(parts.study.store, now - PAST)
+        for planned, span in _planned(parts, one, now)
+        # Asked of the span: making the entry is what costs.
+        if span.touches(first, last)
+    )
     return _calendar("Visits", entries)
-
-
-def _touches(entry: Entry, first: date, last: date) -> bool:
-    return bool(entry.start <= last and entry.end > first)
 
 
 def _calendar(name: str, entries: Iterable[Entry]) -> Response:
@@ -100,13 +106,13 @@ def _calendar(name: str, entries: Iterable[Entry]) -> Response:
     return Response(calendar.to_ical(), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-cache"})
 
 
-def _entries(parts: Parts, row: SubjectRow, now: datetime) -> Iterator[Entry]:
-    facts = history(parts.study.store, row.code)
-    seen = view(parts.study.protocol, fold(parts.study.protocol, facts), now)
+def _planned(parts: Parts, one: Stated, now: datetime) -> Iterator[tuple[PlannedVisit, Span]]:
+    protocol = parts.study.protocol
+    seen = view(protocol, one.folded(protocol), now)
     for planned in seen.visits:
         held = seen.on_hold and planned.visit.epoch == "treatment" and planned.outcome is None
-        for span in _spans(planned, _once_booked(facts, planned), held=held):
-            yield _entry(row, planned, span)
+        for span in _spans(planned, _once_booked(one.facts, planned), held=held):
+            yield planned, span
 
 
 def _spans(planned: PlannedVisit, once: date | None, *, held: bool) -> Iterator[Span]:
@@ -132,12 +138,12 @@ def _once_booked(facts: Iterable[Event], planned: PlannedVisit) -> date | None:
     return next((data.on for data in reversed(list(bookings)) if data.visit == planned.code), None)
 
 
-def _entry(row: SubjectRow, planned: PlannedVisit, span: Span) -> Entry:
+def _entry(one: Stated, planned: PlannedVisit, span: Span) -> Entry:
     entry = Entry()
-    entry.add("uid", f"{row.code}-{planned.code}-{span.part}@nct06813157")
-    entry.add("dtstamp", row.advanced_at)
-    entry.add("sequence", row.seq)
-    entry.add("summary", f"{row.code} {span.title}")
+    entry.add("uid", f"{one.code}-{planned.code}-{span.part}@nct06813157")
+    entry.add("dtstamp", one.advanced_at)
+    entry.add("sequence", one.seq)
+    entry.add("summary", f"{one.code} {span.title}")
     entry.add("description", f"{planned.visit.label}: {reason(planned)}")
     entry.add("dtstart", span.first)
     entry.add("dtend", span.last + timedelta(days=1))
