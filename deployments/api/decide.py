@@ -11,18 +11,22 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
-from deployments.api.auth import investigator
+from deployments.api.auth import investigator, same_origin
 from deployments.api.events import take_in
 from deployments.api.pages import page, read_form, refusal
 from deployments.api.parts import Given, Parts
+from deployments.api.problems import Problem
 from deployments.api.subjects import Code
 from deployments.api.words import DECIDE
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Decode, EventKey, WithdrawalDecided
 from itp_events.protocol import Site
+from itp_events.withdrawal import COMPLETED
 from tasks.queries import history, subject
+from tasks.wording import filters
 
 SOURCE = "decision-page"
+_ENTERED = ("criterion", "decision", "decode", "on", "reason", "by")
 
 router = APIRouter(include_in_schema=False)
 
@@ -31,31 +35,64 @@ router = APIRouter(include_in_schema=False)
 def ask(code: Code, parts: Given, criterion: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
     """Ask for the decision."""
     site = _site(parts, code)
-    words = DECIDE[site.language]
-    return page(
-        "decide",
-        words["title"],
-        language=site.language,
-        w=words,
-        subject=code,
-        id=uuid.uuid4().hex,
-        criteria=list(parts.study.protocol.criteria),
-        criterion=criterion,
-        decodes=get_args(Decode),
-        today=site.date_of(parts.study.clock.now()),
-    )
+    title, facts = DECIDE[site.language]["title"], _facts(parts, site, code, {"criterion": criterion})
+    return _ours(page("decide", title, language=site.language, refused=False, **facts))
 
 
 @router.post("/decide/{code}", response_class=HTMLResponse)
 async def decide(code: Code, request: Request, parts: Given) -> HTMLResponse:
-    """Record the decision of whoever gives an investigator's token; sent twice it counts once."""
-    language = (await run_in_threadpool(_site, parts, code)).language
+    """Record the decision of whoever gives an investigator's token; sent twice it counts once.
+
+    Who is refused gets the form again with what they entered, except for the token.
+    """
+    site = await run_in_threadpool(_site, parts, code)
+    try:
+        same_origin(request, parts)
+    except Problem as error:
+        # No form here: another site would have filled it in.
+        return refusal(error, DECIDE[site.language]["refused"], site.language)
+    form: dict[str, str] = {}
     try:
         form = await read_form(request)
         investigator(request, parts, form.pop("token", ""))
         return await run_in_threadpool(_decide, parts, code, form)
     except ItpError as error:
-        return refusal(error, DECIDE[language]["refused"], language)
+        return _again(parts, site, code, form, error)
+
+
+def _again(parts: Parts, site: Site, code: str, form: dict[str, str], error: ItpError) -> HTMLResponse:
+    words, rule = DECIDE[site.language], getattr(error, "rule", None)
+    # The same id, so that a form counts once however often it was refused; not one that is another event's.
+    facts = _facts(parts, site, code, form if rule != "form" else form | {"id": ""})
+    said = words.get(f"refused-{rule}")
+    return _ours(refusal(error, words["refused"], site.language, said, "decide", **facts))
+
+
+def _facts(parts: Parts, site: Site, code: str, entered: dict[str, str]) -> dict[str, Any]:
+    """What the form shows: the protocol's rules and what was entered, nothing of the subject."""
+    protocol = parts.study.protocol
+    criteria = {
+        each.criterion: each.decode for each in protocol.withdrawal if each.effect in ("flag", "by-decision")
+    }
+    usual = list(dict.fromkeys(criteria.values()))
+    rare = [each for each in get_args(Decode) if each not in (*usual, COMPLETED)]
+    return {
+        "w": DECIDE[site.language],
+        "subject": code,
+        "id": entered.get("id") or uuid.uuid4().hex,
+        "criteria": criteria,
+        "decodes": {"usual": usual, "rare": rare},
+        "last": protocol.visits[-1].code,
+        "today": site.date_of(parts.study.clock.now()),
+        "entered": dict.fromkeys(_ENTERED, "") | entered,
+        "in_words": filters(site.language, site.zone),
+    }
+
+
+def _ours(answer: HTMLResponse) -> HTMLResponse:
+    """The page with a form that names its origin: under `no-referrer` a browser sends `null` instead."""
+    answer.headers["Referrer-Policy"] = "same-origin"
+    return answer
 
 
 def _decide(parts: Parts, code: str, form: dict[str, str]) -> HTMLResponse:
@@ -63,8 +100,7 @@ def _decide(parts: Parts, code: str, form: dict[str, str]) -> HTMLResponse:
     words, event = DECIDE[language], _event(code, parts.study.clock.now(), form)
     result = take_in(parts, [event], "investigator")[0]
     if result["status"] >= HTTPStatus.BAD_REQUEST:
-        status = HTTPStatus(result["status"])
-        return page("said", words["refused"], status, language, said=result["detail"], refused=True)
+        raise Problem(HTTPStatus(result["status"]), "decision", result["detail"])
     # A form that was sent before, perhaps with something else in it, changes nothing, and says so.
     title, word = ("done", "said") if result["status"] == HTTPStatus.CREATED else ("known", "again")
     decision = _decision(parts, code, (event["source"], event["id"]))
@@ -77,7 +113,7 @@ def _decision(parts: Parts, code: str, key: EventKey) -> str:
     for each in history(parts.study.store, code):
         if each.key == key and isinstance(each.data, WithdrawalDecided):
             return each.data.decision
-    raise Refused("form", "this form's id belongs to another event; open the link in the message again")
+    raise Refused("form", "this form's id belongs to another event; it has a new one now, send it again")
 
 
 def _site(parts: Parts, code: str) -> Site:
@@ -88,10 +124,10 @@ def _site(parts: Parts, code: str) -> Site:
 def _event(code: str, now: datetime, form: dict[str, str]) -> dict[str, Any]:
     return {
         "specversion": "1.0",
-        "id": form.pop("id", "") or uuid.uuid4().hex,
+        "id": form.get("id") or uuid.uuid4().hex,
         "source": SOURCE,
         "type": WithdrawalDecided.type,
         "subject": code,
         "time": now.isoformat(),
-        "data": form,
+        "data": {name: value for name, value in form.items() if name != "id"},
     }

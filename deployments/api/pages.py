@@ -37,10 +37,20 @@ def page(
     return HTMLResponse(text, status, headers=_HEADERS)
 
 
-def refusal(error: ItpError, title: str, language: str = "en", said: str | None = None) -> HTMLResponse:
-    """The page that says why not: the sentence that every other door gives, unless `said` is given."""
+def refusal(
+    error: ItpError,
+    title: str,
+    language: str = "en",
+    said: str | None = None,
+    name: str = "said",
+    **facts: Any,
+) -> HTMLResponse:
+    """The page that says why not: the sentence that every other door gives, unless `said` is given.
+
+    `name` is another template than the one that says nothing else.
+    """
     status = getattr(error, "status", None) or _status(error)
-    answer = page("said", title, status, language, said=said or str(error), refused=True)
+    answer = page(name, title, status, language, said=said or str(error), refused=True, **facts)
     answer.headers.update(getattr(error, "headers", None) or {})
     return answer
 

@@ -101,6 +101,8 @@ def test_pages_speak_the_language_of_the_site(tmp_path: Path) -> None:
         assert "此链接已过期" in door.get(path(door, expires=door.now - timedelta(minutes=1))).text
         assert "此链接无效" in door.get("/acknowledge/x").text
         assert '<html lang="zh-CN">' in door.get("/decide/ITP-007").text
+        assert "使用补救治疗（rescue-medication）" in door.get("/decide/ITP-007").text
+        assert "此令牌无效" in decided(door, "guess").text
 
 
 def test_a_refusal_is_the_sentence_of_every_other_door(overdue: Door) -> None:
@@ -157,9 +159,9 @@ def decisions(door: Door) -> int:
 
 def test_the_decision_page_asks_for_an_investigators_token(overdue: Door) -> None:
     recorder, investigator = overdue.token("recorder"), overdue.token("investigator")
-    page = overdue.get("/decide/ITP-007?criterion=death")
+    page = overdue.get("/decide/ITP-007?criterion=adverse-event")
     assert page.status_code == 200
-    assert '<option value="death" selected>' in page.text
+    assert '<option value="adverse-event" selected>' in page.text
     assert decide(overdue, "guess") == 401
     assert decide(overdue, recorder["Authorization"].removeprefix("Bearer ")) == 403
     assert decisions(overdue) == 0
@@ -175,6 +177,127 @@ def test_a_form_that_is_sent_again_with_another_decision_says_which_one_stands(o
     assert "Nothing has changed" in again
     assert "what it said then stands: stop-treatment" in again
     assert decisions(overdue) == 1
+
+
+def investigators_token(door: Door) -> str:
+    return door.token("investigator")["Authorization"].removeprefix("Bearer ")
+
+
+def options(page: str, name: str) -> list[str]:
+    """The values that a field of a page's form offers, in their order."""
+    choice = re.search(rf'<select id="{name}".*?</select>', page, re.DOTALL)
+    return re.findall(r'<option value="([^"]*)"', choice[0]) if choice else []
+
+
+def test_the_decision_page_offers_what_an_investigator_may_decide_on(overdue: Door) -> None:
+    page = overdue.get("/decide/ITP-007?criterion=death").text
+    offered = options(page, "criterion")
+    assert (offered[0], offered[-1]) == ("", "investigator-decision")
+    assert not {"death", "pregnancy", "consent-withdrawn"} & set(offered), "their own events answer these"
+    assert '<option value="" selected>' in page
+
+
+def test_the_decision_page_offers_the_criteria_s_dispositions_first_and_never_completed(
+    overdue: Door,
+) -> None:
+    offered = options(overdue.get("/decide/ITP-007").text, "decode")
+    assert offered[:2] == ["", "ADVERSE EVENT"]
+    assert offered.index("PHYSICIAN DECISION") < offered.index("DEATH")
+    assert "COMPLETED" not in offered, "it goes with complete, by itself"
+
+
+def test_the_decision_page_says_when_each_decision_may_be_chosen(overdue: Door) -> None:
+    page = overdue.get("/decide/ITP-007").text
+    assert re.findall(r'type="radio" name="decision" value="([^"]*)"', page) == [
+        "continue",
+        "stop-treatment",
+        "withdraw",
+        "complete",
+    ]
+    assert "Only after the last visit, FU-M12, was missed or cancelled." in page
+    assert " checked" not in page
+
+
+def test_the_decision_page_shows_the_same_whatever_waits_for_the_subject(overdue: Door) -> None:
+    def shown(code: str) -> str:
+        text = overdue.get(f"/decide/{code}").text
+        return re.sub(r'name="id" value="[^"]*"', "", text).replace(code, "CODE")
+
+    overdue.enrol("ITP-008")
+    data = {"drug": "romiplostim", "kind": "rescue", "on": f"{overdue.now:%Y-%m-%d}", "detail": "once"}
+    assert overdue.post(event("medication.changed", "ITP-007", overdue.now, data)).status_code == 201
+    assert shown("ITP-007") == shown("ITP-008") == shown("ITP-999")
+
+
+def test_a_refused_decision_shows_the_form_again_with_what_was_entered(overdue: Door) -> None:
+    token = investigators_token(overdue)
+    page = decided(overdue, token, "continue", criterion="rescue-medication", decode="LACK OF EFFICACY")
+    assert page.status_code == 409
+    assert "no flag for rescue-medication waits for a decision" in page.text
+    assert '<option value="rescue-medication" selected>' in page.text
+    assert '<option value="LACK OF EFFICACY" selected>' in page.text
+    assert 'value="continue" required checked' in page.text
+    assert f'value="{overdue.now:%Y-%m-%d}"' in page.text
+    assert ">her wish</textarea>" in page.text
+    assert 'value="inv-01"' in page.text
+    assert token not in page.text
+    assert decisions(overdue) == 0
+
+
+def test_the_form_shown_again_keeps_its_id_and_counts_once(overdue: Door) -> None:
+    token = investigators_token(overdue)
+    assert 'name="id" value="once"' in decided(overdue, token, "complete").text
+    for _ in range(2):
+        assert decided(overdue, token, "withdraw").status_code == 200
+    assert decisions(overdue) == 1
+
+
+def test_an_id_of_another_event_is_not_offered_again(overdue: Door) -> None:
+    overdue.enrol("ITP-008")
+    token = investigators_token(overdue)
+    on = {"on": f"{overdue.now:%Y-%m-%d}", "token": token, "by": "inv-01", "reason": "x", "id": "once"}
+    assert overdue.client.post("/decide/ITP-008", data=on | {"decision": "withdraw"}).status_code == 200
+    page = decided(overdue, token)
+    assert page.status_code == 409
+    assert 'name="id" value="once"' not in page.text
+
+
+def test_a_wrong_token_keeps_the_form_and_says_nothing_of_the_subject(overdue: Door) -> None:
+    overdue.token("investigator")
+    page = decided(overdue, "guess", "continue", criterion="rescue-medication")
+    assert (page.status_code, page.headers["www-authenticate"]) == (401, 'Bearer realm="itp"')
+    assert "this token is not known" in page.text
+    assert ">her wish</textarea>" in page.text
+    assert "guess" not in page.text
+    assert "no flag" not in page.text
+
+
+def test_what_is_shown_again_is_shown_as_text(overdue: Door) -> None:
+    page = decided(overdue, "guess", '"><script>alert(1)</script>', criterion='"><script>')
+    assert "<script>" not in page.text
+    asked = {"reason": "</textarea><script>", "by": '"><script>', "id": '"><script>', "on": '"><script>'}
+    assert "<script>" not in overdue.client.post("/decide/ITP-007", data=asked).text
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null"])
+def test_a_page_of_another_site_can_neither_send_a_decision_nor_fill_in_the_form(
+    overdue: Door, origin: str
+) -> None:
+    token = investigators_token(overdue)
+    form = {"token": token, "decision": "withdraw", "reason": "x", "by": "y", "on": f"{overdue.now:%Y-%m-%d}"}
+    page = overdue.client.post("/decide/ITP-007", data=form, headers={"Origin": origin})
+    assert page.status_code == 403
+    assert "<form" not in page.text
+    assert decisions(overdue) == 0
+
+
+def test_a_browser_names_the_decision_page_s_origin_to_this_service_alone(overdue: Door) -> None:
+    token, origin = investigators_token(overdue), str(overdue.client.base_url).rstrip("/")
+    for page in (overdue.get("/decide/ITP-007"), decided(overdue, "guess")):
+        assert page.headers["referrer-policy"] == "same-origin"
+    form = {"token": token, "decision": "withdraw", "reason": "x", "by": "y", "on": f"{overdue.now:%Y-%m-%d}"}
+    page = overdue.client.post("/decide/ITP-007", data=form, headers={"Origin": origin})
+    assert page.status_code == 200
 
 
 def test_an_investigator_may_name_the_disposition(overdue: Door) -> None:
