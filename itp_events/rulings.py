@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itp_events.errors import BadEvent, Refused
 from itp_events.events import AdverseEvent, Died, Event, Pregnancy, SaeSubmitted, WithdrawalDecided
+from itp_events.explain import day
 from itp_events.situation import Situation
 from itp_events.subject import as_data
 from itp_events.withdrawal import COMPLETED, INVESTIGATOR, LOST
@@ -24,7 +25,10 @@ def decision(situation: Situation, event: Event) -> None:
         raise Refused("decision", "treatment has ended already; there is nothing to stop")
     elif (data.decision == "continue" or data.criterion) and not _answers(situation, event):
         about = f" for {data.criterion}" if data.criterion else ""
-        raise Refused("decision", f"no flag{about} waits for a decision at {event.time.isoformat()}")
+        at = event.time.astimezone(situation.seen.subject.site.zone)
+        raise Refused(
+            "decision", f"no flag{about} waits for a decision on {day(at.date())} at {at:%H:%M} ({at.tzinfo})"
+        )
 
 
 def _decode_fits(data: WithdrawalDecided) -> None:

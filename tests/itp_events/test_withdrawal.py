@@ -532,7 +532,8 @@ def test_withdraw_after_a_missed_fu_m12_may_say_that_the_subject_is_lost() -> No
     """The criterion needs no flag there; to go on with a subject whose study is over is refused."""
     study = Journey().at_last_visit()
     study.missed("FU-M12", at="2027-03-03")
-    with pytest.raises(Refused, match="no flag for lost-to-follow-up waits"):
+    said = r"no flag for lost-to-follow-up waits for a decision on 4 Mar 2027 at \d\d:\d\d \(Asia/Shanghai\)"
+    with pytest.raises(Refused, match=said):
         study.decided("continue", "2027-03-04", criterion="lost-to-follow-up")
     study.decided("withdraw", "2027-03-04", criterion="lost-to-follow-up")
     assert exit_of(study) == ("LOST TO FOLLOW-UP", "lost-to-follow-up")
