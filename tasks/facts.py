@@ -22,7 +22,8 @@ from tasks import log
 from tasks.schema import events, subjects
 from tasks.store import Store
 
-# Two spans instead of an inequality: for these, both databases use the index of sources and ids.
+# Two spans instead of an inequality: for these SQLite uses the index of sources and ids, and PostgreSQL may
+# where it expects few of them. The same rows: a source is never null.
 BY_PEOPLE = sa.or_(events.c.source < OWN_SOURCE, events.c.source > OWN_SOURCE)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from itp_events.events import OWN_SOURCE
+from tasks.facts import BY_PEOPLE
 from tasks.schema import events, heartbeats, leftovers, notices, outages, subjects
 from tasks.store import Store
 
@@ -37,7 +37,7 @@ def figures(store: Store, now: datetime) -> Figures:
         late = sa.select(sa.func.min(subjects.c.wake_at)).where(subjects.c.wake_at <= now)
         escalated = sa.cast(subjects.c.tags, sa.Text).like('%"escalated"%')
         return Figures(
-            accepted=_counts(connection, events.c.type, events.c.source != OWN_SOURCE),
+            accepted=_counts(connection, events.c.type, BY_PEOPLE),
             notices=_counts(connection, notices.c.status, sa.true()),
             subjects=_counts(connection, subjects.c.status, sa.true()),
             escalated=_count(connection, subjects, escalated),

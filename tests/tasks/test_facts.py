@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
 from itp_events.subject import fold
 from itp_events.view import View, view
 from tasks import queries
-from tasks.facts import stated_lately, stated_of
+from tasks.facts import BY_PEOPLE, stated_lately, stated_of
+from tasks.schema import events
 from tests.support.study import Study, altered
 from tests.tasks.desk import Desk
 
@@ -68,6 +71,16 @@ def test_a_subject_is_folded_by_the_version_to_which_its_enrolment_pinned_it(
 def test_who_ended_long_ago_is_left_out_and_who_goes_on_is_not(desk: Desk) -> None:
     several(desk)
     assert [one.code for one in stated_lately(desk.store, NOW)] == ["ITP-001", "ITP-002", "ITP-010"]
+
+
+def test_sqlite_finds_what_people_stated_by_an_index(sqlite_url: str) -> None:
+    desk = Desk.open(sqlite_url)
+    query = sa.select(events.c.type, sa.func.count()).where(BY_PEOPLE).group_by(events.c.type)
+    asked = query.compile(desk.store.engine, compile_kwargs={"literal_binds": True})
+    with desk.store.reading() as connection:
+        plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}")]
+    desk.store.close()
+    assert not [line for line in plan if line.startswith("SCAN")]
 
 
 def test_of_nobody_nothing_is_stated(desk: Desk) -> None:
