@@ -73,7 +73,6 @@ def take_in(
     events = [each for each in read if isinstance(each, Event)]
     answers = _record(parts, events) if events else []
     _note_unread(parts, stated, read)
-    parts.follower.follow(answers)
     recorded = iter(answers)
     return [
         _result(parts, next(recorded)) if isinstance(each, Event) else _malformed(each, value)
@@ -82,7 +81,10 @@ def take_in(
 
 
 def _record(parts: Parts, events: Sequence[Event]) -> list[Answer]:
-    return parts.study.record(events, parts.study.clock.now(), at_once=parts.follower.is_free)
+    with parts.follower.place() as is_kept:
+        answers = parts.study.record(events, parts.study.clock.now(), at_once=is_kept)
+        parts.follower.follow(answers)
+    return answers
 
 
 def _read(parts: Parts, value: object, role: Role, source: str | None) -> Event | ItpError:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 from flows.door import show_one
 from flows.flow_runs import FlowRuns, PrefectSilent
@@ -18,6 +20,8 @@ from tasks.advance import Advanced, Answer
 
 # A send may take half a minute, in which its thread only waits: an alert that follows must not.
 SENDERS = 32
+# So many more send what a door has claimed, which must not wait: it could be pointless when its turn comes.
+PLACES = 16
 # Prefect takes tens of milliseconds to show a wait: it is told when the doors have been quiet for a moment,
 # so that a burst of events is recorded first.
 QUIET_SECONDS = 0.2
@@ -34,37 +38,59 @@ class Follower:
         self._study = study
         self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
         self._begun: set[Future[None]] = set()
+        self._claim_senders = ThreadPoolExecutor(PLACES, "claimed")
+        self._leaving: set[Future[None]] = set()
+        self._promised = 0
+        self._places = threading.Condition()
         self._waits: dict[str, Advanced] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._shower = threading.Thread(target=self._show_all, name="show", daemon=True)
         self._shower.start()
 
-    @property
-    def is_free(self) -> bool:
-        """Whether what is claimed now is sent at once; half of the places are kept for others' claims."""
-        return len(self._begun) < SENDERS // 2
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """Whether a sender is kept ready, so that what is claimed and followed within leaves at once."""
+        with self._places:
+            kept = not self._closed and self._promised + len(self._leaving) < PLACES
+            self._promised += kept
+        try:
+            yield kept
+        finally:
+            with self._places:
+                self._promised -= kept
+                self._places.notify_all()
 
     def follow(self, answers: Iterable[Answer]) -> None:
         """Begin what follows these answers, and return at once."""
         moved = {answer.advanced.code: answer.advanced for answer in answers if answer.advanced}
         for standing in moved.values():
-            if standing.due_notices:
-                begun = self._senders.submit(self._hand_over, standing)
-                self._begun.add(begun)
-                begun.add_done_callback(self._begun.discard)
+            if standing.claims:
+                self._begin(standing, self._claim_senders, self._leaving)
+            elif standing.due_notices:
+                self._begin(standing, self._senders, self._begun)
         if moved:
             with self._changed:
                 self._waits |= moved
                 self._changed.notify()
+
+    def _begin(self, standing: Advanced, senders: ThreadPoolExecutor, begun: set[Future[None]]) -> None:
+        future = senders.submit(self._hand_over, standing)
+        begun.add(future)
+        future.add_done_callback(begun.discard)
 
     def close(self) -> bool:
         """Let the hand-overs begun end, for 10 s at most, and show nothing more; whether they did."""
         with self._changed:
             self._closed = True
             self._changed.notify()
+        ends = time.monotonic() + DRAIN_SECONDS
+        # What has not begun stays in the outbox; of what is claimed nothing may be left behind.
         self._senders.shutdown(wait=False, cancel_futures=True)
-        _, left = wait(list(self._begun), DRAIN_SECONDS)
+        with self._places:
+            self._places.wait_for(lambda: not self._promised, DRAIN_SECONDS)
+        self._claim_senders.shutdown(wait=False)
+        _, left = wait([*self._begun, *self._leaving], max(0.0, ends - time.monotonic()))
         self._shower.join(SHOW_SECONDS + 1)
         return not left
 
