@@ -1,7 +1,7 @@
 """What an event makes due is claimed in the door's own transaction, just as a claim after it would."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,11 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from itp_events.events import Event
+from itp_events.intake import Judgement
 from tasks import claims
 from tasks.claim import Claim, Moment
 from tasks.notify import hand_over_claimed
 from tasks.queries import NoticeRow
 from tasks.store import Store
+from tests.itp_events.journey import Journey
 from tests.support import Receiver
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
@@ -64,6 +66,96 @@ def _said(claimed: Sequence[Claim]) -> list[Claim]:
 
 def _open(notices: Sequence[NoticeRow]) -> list[NoticeRow]:
     return [each for each in notices if each.status == "queued"]
+
+
+class Stating(Journey):
+    """A subject of whom each batch that is stated is kept, to be given to desks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[tuple[Event, ...]] = []
+
+    def judge(self, *events: Event, now: object = None) -> Judgement:
+        """Keep the batch, and go on as ever."""
+        self.batches.append(events)
+        return super().judge(*events, now=now)
+
+
+def _care(study: Stating) -> None:
+    study.treated("2026-01-05", "2026-01-12")
+    study.booked("INF3", "2026-01-30", at="2026-01-15")
+    study.medication("rescue", "2026-01-20")
+    study.done("INF3", "2026-02-05", cells_given=7.0e9)
+    study.adverse_event("2026-02-06", serious=True, ae="AE-1")
+    for at in ("2026-02-07 08:00", "2026-02-07 12:00"):
+        study.contact("2026-02-07", reached=True, at=at)
+    study.pregnant("2026-02-08")
+    study.withdrew("2026-02-10")
+
+
+def _orders(study: Stating) -> None:
+    study.treated("2026-01-05", "2026-01-14")
+    study.contact("2026-01-24", reached=True)
+    study.booked("INF3", "2026-01-30", at="2026-01-25")
+
+
+def _ladder(study: Stating) -> None:
+    study.enrol()
+    for on in ("2026-01-08", "2026-01-13", "2026-01-16", "2026-01-20"):
+        study.contact(on, reached=False)
+
+
+def _correction(study: Stating) -> None:
+    enrolled = study.enrol(screening={"age_years": 17}, consent_by="guardian", assent_on="2025-12-20")
+    data = enrolled.to_json()["data"]
+    data["screening"] |= {"ast_x_uln": 3.4}
+    on = data.pop("on")
+    corrected = study.event("itp.subject.enrolled", on, "2026-01-06", **data)
+    study.record(study.void(enrolled, "2026-01-06"), corrected)
+
+
+def _last_visit(study: Stating) -> None:
+    study.at_last_visit()
+    study.missed("FU-M12", at="2027-03-03 15:00")
+
+
+LIVES: dict[str, tuple[Callable[[Stating], None], set[str]]] = {
+    "care": (
+        _care,
+        {"booking-out-of-window", "flag", "out-of-window", "infusion-on-hold", "dose-deviation"}
+        | {"sae", "sae-20h", "sae-24h", "treatment-stopped", "exit", "decision"},
+    ),
+    "orders": (_orders, {"T-3d", "stand-down"}),
+    "ladder": (_ladder, {"T", "rung"}),
+    "correction": (_correction, {"majority", "eligibility"}),
+    "last visit": (_last_visit, {"disposition"}),
+}
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_each_kind_of_notice_says_and_weighs_what_it_would_in_a_claim_after_the_door(
+    desk: Desk, told: Receiver, sqlite_url: str, life: str
+) -> None:
+    plain, study = Desk(Store.open(sqlite_url + ".plain"), channels=desk.channels), Stating()
+    live, kinds = LIVES[life]
+    live(study)
+    found = {claimed.notice for claimed in _told_alike(desk, plain, study)}
+    steps = {each.step for each in desk.notices() if each.key in found}
+    assert kinds <= {step if step in kinds else step.split("-")[0] for step in steps}
+    plain.store.close()
+
+
+def _told_alike(desk: Desk, plain: Desk, study: Stating) -> Iterator[Claim]:
+    for batch in study.batches:
+        at = max(event.time for event in batch)
+        at_once = taken(desk, *batch)
+        plain.take(*batch)
+        # Where something is due again, all is left to the claim.
+        claimed, after = at_once or desk.claim(at), plain.claim(at)
+        assert _said(claimed) == _said(after)
+        yield from at_once
+        for each, sent in ((desk, claimed), (plain, after)):
+            hand_over_claimed(each.office, study.code, sent)
 
 
 def test_nothing_is_looked_up_for_it(desk: Desk, study: Study, told: Receiver) -> None:
