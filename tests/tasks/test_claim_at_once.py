@@ -4,14 +4,19 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from itp_events.events import Event
 from itp_events.intake import Judgement
-from tasks import claims
+from tasks import claims, log
+from tasks.advance import record
 from tasks.claim import Claim, Moment
+from tasks.claims import claim, claim_at_once
 from tasks.notify import hand_over_claimed
 from tasks.queries import NoticeRow
 from tasks.store import Store
@@ -238,3 +243,48 @@ def test_a_notice_that_is_due_again_is_left_to_the_claim(desk: Desk, study: Stud
     assert taken(desk, study.void(first, at)) == ()
     assert {notice.key for notice in desk.notices() if notice.status == "queued"} == set(withdrawn)
     assert {each.notice for each in desk.claim(at)} == set(withdrawn)
+
+
+def test_what_a_lost_race_had_claimed_is_not_sent(
+    desk: Desk, study: Study, told: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction is run again from its beginning, and only what the last one took counts."""
+    tries: list[int] = []
+    keep = log.keep_refusals
+
+    def lose_the_first(*given: Any) -> None:
+        keep(*given)
+        tries.append(len(tries))
+        if len(tries) == 1:
+            raise sa.exc.IntegrityError("another was first", None, Exception())
+
+    monkeypatch.setattr(log, "keep_refusals", lose_the_first)
+    claimed = taken(desk, study.enrol())
+    assert len(tries) == 2
+    hand_over_claimed(desk.office, study.code, claimed)
+    assert len(told.requests) == 1
+    assert outcomes(desk.attempts()) == ["sent"]
+
+
+def test_its_lease_follows_the_machines_clock(desk: Desk, study: Study, told: Receiver) -> None:
+    """A demonstration's days pass in seconds: they end no lease."""
+    wall = later(ENROLLED_AT, hours=500)
+    claiming = partial(claim_at_once, desk.office, Moment(ENROLLED_AT, wall))
+    [answer] = record(desk.store, desk.protocol, [study.enrol()], ENROLLED_AT, claiming)
+    assert answer.advanced
+    assert len(answer.advanced.claims) == 1
+    soon, over = later(wall, seconds=59), later(wall, seconds=61)
+    hours_later = later(ENROLLED_AT, hours=1)
+    assert claim(desk.office, study.code, Moment(hours_later, soon)) == []
+    assert [each.repeated for each in claim(desk.office, study.code, Moment(hours_later, over))] == [True]
+
+
+def test_whom_it_tells_when_the_channels_change_before_it_is_taken_over(
+    desk: Desk, study: Study, told: Receiver, tmp_path: Path
+) -> None:
+    """Whoever has gone from the configuration is given up, and who is there now is told in their place."""
+    assert taken(desk, study.enrol())
+    desk.configure(tmp_path / "apprise.txt", f"coordinator={told.apprise_url('successor')}")
+    desk.hand_over(later(ENROLLED_AT, seconds=61), subject=None)
+    assert [request.path.strip("/") for request in told.requests] == ["successor"]
+    assert [each.status for each in desk.notices()] == ["delivered"]
