@@ -107,8 +107,8 @@ def _calendar(name: str, entries: Iterable[Entry]) -> Response:
 
 
 def _planned(parts: Parts, one: Stated, now: datetime) -> Iterator[tuple[PlannedVisit, Span]]:
-    protocol = parts.study.protocol
-    seen = view(protocol, one.folded(protocol), now)
+    subject = one.folded(parts.study.protocol)
+    seen = view(subject.protocol, subject, now)
     for planned in seen.visits:
         held = seen.on_hold and planned.visit.epoch == "treatment" and planned.outcome is None
         for span in _spans(planned, _once_booked(one.facts, planned), held=held):

@@ -1,6 +1,7 @@
 """What is read: subjects, plans, calendars, health, metrics."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,9 +12,10 @@ from sqlalchemy.exc import OperationalError
 from flows.record_event import recorded
 from itp_events.document import document
 from itp_events.plan import plan
+from itp_events.protocol_file import BUILT_IN
 from tasks.queries import history
 from tasks.watch import ROUND, beat
-from tests.support.api import Door, done, event
+from tests.support.api import Door, done, event, served
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
 
@@ -120,6 +122,28 @@ def test_visits_that_no_longer_take_place_are_cancelled(door: Door) -> None:
     for path in ("/subjects/ITP-001/calendar.ics", "/agenda.ics"):
         entries = Entries(door.get(path))
         assert {entry.status.value for entry in entries.values()} == {"CANCELLED"}
+
+
+def test_calendars_follow_the_version_to_which_a_subject_is_pinned(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    first = BUILT_IN.read_text(encoding="utf-8")
+    later = first.replace('version: "1"', 'version: "2"').replace("target: P2W", "target: P3W")
+    for folder, files in ((before, {"1": first}), (after, {"1": first, "2": later})):
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    with served(tmp_path / "data", protocol=before) as door:
+        door.enrol()
+        dates = _windows(door)
+    with served(tmp_path / "data", protocol=after) as door:
+        door.enrol("ITP-002")
+        assert _windows(door) == dates
+        assert _windows(door, "ITP-002") != dates
+
+
+def _windows(door: Door, code: str = "ITP-001") -> list[object]:
+    entries = Entries(door.get(f"/subjects/{code}/calendar.ics"))
+    return [entry.dtstart.value for entry in entries.values()]
 
 
 def test_the_agenda_holds_every_subjects_visits_near_today(door: Door) -> None:
