@@ -50,10 +50,11 @@ fmt: $(STAMP) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## measure what wakes, doors and the board cost, beside Prefect's own way of running flows
+bench: $(STAMP) ## measure what wakes, doors, the board and commands cost, beside Prefect's own way of running flows
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.doors
 	$(BIN)/python -m bench.board
+	$(BIN)/python -m bench.commands
 
 lock: ## choose the versions anew (needs uv); UPGRADE=--upgrade moves them all
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --quiet $(UPGRADE) \
