@@ -51,7 +51,7 @@ def _claim(connection: sa.Connection, office: Office, code: str | None, at: Mome
     if code is not None:
         settled = settle_in(connection, office.protocol, code, at.now)
         site_code, site = settled.subject.enrolled.site, settled.subject.site
-        at = replace(at, now=max(at.now, settled.at))
+        at = replace(at, now=settled.at)
     deliveries.end_leases(connection, code, at.now, at.wall)
     notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
     pending = _pending(connection, office.channels, notices, site_code, at) if notices else []
@@ -104,9 +104,9 @@ def _is_useful(notice: NoticeRow, now: datetime) -> bool:
 
 def _useful(connection: sa.Connection, notices: Sequence[NoticeRow], now: datetime) -> list[NoticeRow]:
     for notice in notices:
-        if notice.until and notice.until <= now:
+        if not _is_useful(notice, now):
             deliveries.run_out(connection, notice.key, now)
-    return [notice for notice in notices if not (notice.until and notice.until <= now)]
+    return [notice for notice in notices if _is_useful(notice, now)]
 
 
 def _pending(

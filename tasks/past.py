@@ -70,5 +70,5 @@ def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()
         history=[log.read(line.body) for line in found if line.what == "event"],
         handed=frozenset(line.id for line in found if line.what == "handed"),
         waiting=frozenset(line.id for line in found if line.what == "waiting"),
-        elsewhere=frozenset(key for key in stated if key in others),
+        elsewhere=frozenset(others.intersection(stated)),
     )
