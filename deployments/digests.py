@@ -9,7 +9,7 @@ from datetime import date
 from deployments.link import PrefectLink
 from deployments.runner import Runner
 from flows.daily_digest import DAILY_DIGEST, daily_digest, send_digest
-from flows.flow_runs import PrefectSilent, scheduled
+from flows.flow_runs import PrefectProblem, scheduled
 from flows.runtime import Runtime
 from tasks import digest
 
@@ -48,5 +48,5 @@ class Digests:
                 self._link.runs.create_named, deployment, name, {"site": site}, scheduled(world)
             )
             await self._runner.run(daily_digest, run, world)
-        except PrefectSilent as reason:
+        except PrefectProblem as reason:
             log.info("The digest of site %s goes out without a flow run: %s", site, reason)

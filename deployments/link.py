@@ -7,7 +7,7 @@ import logging
 
 from deployments.apply import apply_deployments, known_deployments
 from deployments.server import is_ready
-from flows.flow_runs import Deployment, FlowRuns, PrefectSilent
+from flows.flow_runs import Deployment, FlowRuns, PrefectProblem, PrefectSilent
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,13 @@ class PrefectLink:
     def answers(self) -> bool:
         """Whether Prefect answered last time and holds the deployments."""
         return bool(self.deployments)
+
+    def note(self, problem: PrefectProblem) -> None:
+        """Go on without a Prefect that does not answer; one that refused a single request is still there."""
+        if isinstance(problem, PrefectSilent):
+            self.lost(problem)
+        else:
+            log.warning("Left as it is, and looked at again by the next repair: %s", problem)
 
     def lost(self, reason: PrefectSilent) -> None:
         """Go on without Prefect until it is found again; each reason is said once."""

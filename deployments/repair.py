@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from flows.door import start_journey
-from flows.flow_runs import Deployment, FlowRun, FlowRuns
+from flows.flow_runs import Deployment, FlowRun, FlowRuns, PrefectRefused
 from flows.runtime import Runtime
 from flows.shown import waiting
 from tasks.queries import SubjectRow, all_subjects, note_repair, remember_flow_run, subject
@@ -54,7 +54,15 @@ class Repair:
         rows = sorted(all_subjects(self.study.store), key=lambda row: row.wake_at is None)
         found = self.runs.find([row.code for row in rows])
         pairs = ((row, found.get(row.code)) for row in rows)
-        return sum(self._mend(row, run) for row, run in pairs if run is None or run.id not in busy)
+        return sum(self._try(row, run) for row, run in pairs if run is None or run.id not in busy)
+
+    def _try(self, row: SubjectRow, run: FlowRun | None) -> bool:
+        try:
+            return self._mend(row, run)
+        except PrefectRefused as reason:
+            # A run that was deleted under our hands, as an example: the others are mended all the same.
+            log.warning("%s: its flow run could not be put back, trying again later: %s", row.code, reason)
+            return False
 
     def _mend(self, row: SubjectRow, run: FlowRun | None) -> bool:
         # Both may have moved on since they were read with all the others: a claimed run is left alone.

@@ -23,7 +23,7 @@ from deployments.repair import Repair
 from deployments.rest import Rest
 from deployments.runner import Runner, shared_clients
 from deployments.waker import Waker
-from flows.flow_runs import DUE_AT_ONCE, JOURNEY, FlowRun, PrefectSilent
+from flows.flow_runs import DUE_AT_ONCE, JOURNEY, FlowRun, PrefectProblem
 from flows.publish import AT_ONCE as AT_ONCE_SHOWN
 from flows.publish import STUDY_BOARD, publisher
 from flows.runtime import Runtime
@@ -102,8 +102,8 @@ class Round:
             began = loop.time()
             try:
                 await step()
-            except PrefectSilent as reason:
-                self.link.lost(reason)
+            except PrefectProblem as reason:
+                self.link.note(reason)
             except NO_ANSWER as problem:
                 self._complain(problem)
             except Exception:
@@ -190,8 +190,8 @@ class Round:
     async def _run_other(self, run: FlowRun, flow: Flow[..., Any]) -> None:
         try:
             await self._runner.run(flow, run, self._clock.wall(self._clock.now()))
-        except PrefectSilent as reason:
-            self.link.lost(reason)
+        except PrefectProblem as reason:
+            self.link.note(reason)
         except Exception:
             log.exception("The flow run %s could not be executed.", run.name)
 
@@ -215,7 +215,7 @@ class Round:
             while self.link.answers and not self._stop.is_set():
                 if await asyncio.to_thread(self._publisher.publish) < AT_ONCE_SHOWN:
                     return
-        except PrefectSilent as reason:
+        except PrefectProblem as reason:
             log.info("Prefect's UI shows the study later: %s", reason)
         except NO_ANSWER:
             raise

@@ -15,10 +15,10 @@ from prefect import Flow
 from prefect.client.schemas.objects import FlowRun as EngineRun
 from prefect.client.schemas.objects import State, StateDetails, StateType
 from prefect.context import AsyncClientContext, SyncClientContext
-from prefect.exceptions import Abort, Pause
+from prefect.exceptions import Abort, ObjectNotFound, Pause
 from prefect.flow_engine import run_flow_async
 
-from flows.flow_runs import FlowRun, FlowRuns, PrefectSilent, pending
+from flows.flow_runs import FlowRun, FlowRuns, PrefectRefused, PrefectSilent, pending, problem_of
 
 WAKE_SECONDS = 60.0
 AT_A_TIME = 4
@@ -66,7 +66,7 @@ class Runner:
         Returns the state in which the run was left, or None when Prefect did not give it to us.
 
         Raises:
-            PrefectSilent: Prefect stopped answering; what the flow did until then is done.
+            PrefectProblem: Prefect stopped answering, or refused; what the flow did until then is done.
         """
         if run.id in self._executing:
             return None
@@ -92,6 +92,10 @@ async def _execute(flow: Flow[..., Any], run: EngineRun) -> State | None:
     except TimeoutError:
         log.error("The run %s took more than %g s and was ended.", run.name, WAKE_SECONDS)
         return State(type=StateType.CRASHED)
+    except ObjectNotFound as problem:
+        raise PrefectRefused(f"the run {run.name} was deleted while it was executed") from problem
+    except httpx.HTTPStatusError as problem:
+        raise problem_of(problem.response) from problem
     except httpx.HTTPError as problem:
         raise PrefectSilent(f"Prefect stopped answering in the run {run.name}: {problem}") from problem
 

@@ -12,7 +12,7 @@ from deployments.hand_overs import HandOvers
 from deployments.lateness import WAKE_LATENESS
 from deployments.link import PrefectLink
 from deployments.runner import Runner
-from flows.flow_runs import JOURNEY, PrefectSilent
+from flows.flow_runs import JOURNEY, PrefectProblem
 from flows.runtime import Runtime
 from flows.shown import waiting
 from flows.subject_journey import subject_journey
@@ -43,11 +43,15 @@ class Waker:
         if row.wake_at is not None:
             WAKE_LATENESS.observe(max(-self._clock.seconds_until(row.wake_at), 0.0))
         patience = 0.0 if self._runner.is_full else PATIENCE_SECONDS
-        run = asyncio.ensure_future(self._by_flow_run(row))
-        await asyncio.wait({run}, timeout=patience)
-        if not run.done():
-            await self.directly(row.code)
-        if not await run:
+        run = asyncio.create_task(self._by_flow_run(row))
+        try:
+            await asyncio.wait({run}, timeout=patience)
+            if not run.done():
+                await self.directly(row.code)
+        finally:
+            # The subject is held until its flow run has ended, also when the direct way fails beside it.
+            in_order = await run
+        if not in_order:
             await self.directly(row.code)
 
     async def directly(self, code: str) -> None:
@@ -65,8 +69,8 @@ class Waker:
         try:
             left = await self._runner.run(subject_journey, run, self._clock.wall(self._clock.now()))
             return left is not None and await self._is_in_order(row.code, run.id, left)
-        except PrefectSilent as reason:
-            self._link.lost(reason)
+        except PrefectProblem as reason:
+            self._link.note(reason)
             return False
 
     async def _is_in_order(self, code: str, run: UUID, left: State) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from flows.flow_runs import JOURNEY, FlowRuns, PrefectSilent
+from flows.flow_runs import JOURNEY, FlowRuns, PrefectRefused, PrefectSilent
 from flows.runtime import Runtime
 from flows.shown import Standing, waiting
 from itp_events.events import Event
@@ -51,11 +51,18 @@ def show(study: Runtime, moved: Sequence[Advanced], seconds: float = SHOW_SECOND
         for standing in moved:
             if time.monotonic() > deadline:
                 raise PrefectSilent("there was more to show than a second allows")
-            show_one(study, runs, standing)
+            _show_if_taken(study, runs, standing)
     except PrefectSilent as reason:
         log.info("Prefect's UI shows the new wait later: %s", reason)
     finally:
         runs.close()
+
+
+def _show_if_taken(study: Runtime, runs: FlowRuns, standing: Advanced) -> None:
+    try:
+        show_one(study, runs, standing)
+    except PrefectRefused as reason:
+        log.warning("The new wait of %s could not be shown; the repair will: %s", standing.code, reason)
 
 
 def show_one(study: Runtime, runs: FlowRuns, standing: Standing) -> None:

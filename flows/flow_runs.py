@@ -24,12 +24,22 @@ PAGE = 200
 DUE_AT_ONCE = 50
 # Prefect's server asks with these to be called again in a moment.
 BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE})
+# With these it says that no call of ours would be answered: its password is another one, or it is too busy.
+UNAVAILABLE = BUSY | {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.REQUEST_TIMEOUT}
 
 State = dict[str, Any]
 
 
-class PrefectSilent(ItpError):
+class PrefectProblem(ItpError):
+    """Prefect did not do what it was asked."""
+
+
+class PrefectSilent(PrefectProblem):
     """Prefect's server does not answer, or answers that it cannot now."""
+
+
+class PrefectRefused(PrefectProblem):
+    """Prefect answers, and refuses this one request: any other may go well."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ def pending(at: datetime) -> State:
 
 
 class FlowRuns:
-    """Prefect's API, as far as it concerns flow runs; every call may raise PrefectSilent."""
+    """Prefect's API, as far as it concerns flow runs; every call may raise PrefectProblem."""
 
     def __init__(self, api: str, seconds: float = 2.0) -> None:
         secret = os.environ.get("PREFECT_API_AUTH_STRING")
@@ -154,9 +164,7 @@ class FlowRuns:
         if absent_is_none and answer.status_code == httpx.codes.NOT_FOUND:
             return None
         if answer.is_error:
-            raise PrefectSilent(
-                f"Prefect answers {answer.status_code} to {method} {path}: {answer.text[:200]}"
-            )
+            raise problem_of(answer)
         return _json(answer) if answer.content else None
 
     def _patiently(self, method: str, path: str, body: Any) -> httpx.Response:
@@ -172,6 +180,14 @@ class FlowRuns:
             return self._http.request(method, path, json=body)
         except httpx.TransportError as problem:
             raise PrefectSilent(f"Prefect does not answer at {self._http.base_url}: {problem!r}") from problem
+
+
+def problem_of(answer: httpx.Response) -> PrefectProblem:
+    """The error that an answer of Prefect stands for: it cannot answer now, or it refuses this request."""
+    asked = answer.request
+    said = f"Prefect answers {answer.status_code} to {asked.method} {asked.url.path}: {answer.text[:200]}"
+    refused = answer.is_client_error and answer.status_code not in UNAVAILABLE
+    return PrefectRefused(said) if refused else PrefectSilent(said)
 
 
 def _json(answer: httpx.Response) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from flows.flow_runs import JOURNEY, Deployment, PrefectSilent
+from flows.flow_runs import JOURNEY, Deployment, PrefectRefused, PrefectSilent
 from flows.runtime import Runtime
 from flows.showcase import Showcase, refresh_on_trouble
 from tasks.board import links, reading
@@ -95,6 +95,9 @@ class Publisher:
         except PrefectSilent:
             self._resting[code] = time.monotonic() + SILENT_SECONDS
             raise
+        except PrefectRefused as reason:
+            self._resting[code] = time.monotonic() + REST_SECONDS
+            log.warning("%s cannot be shown, trying again in %g s: %s", code, REST_SECONDS, reason)
         except Exception:
             # What cannot be shown of one subject must stop neither the others nor the service.
             self._resting[code] = time.monotonic() + REST_SECONDS

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import httpx
 
-from flows.flow_runs import Deployment, FlowRuns, PrefectSilent
+from flows.flow_runs import Deployment, FlowRuns, problem_of
 from tasks.board.happenings import Happening
 from tasks.board.links import subject_alone
 
@@ -20,7 +20,7 @@ EVENTS_AT_ONCE = 50
 
 
 class Showcase(FlowRuns):
-    """Prefect's API, as far as it concerns what is only looked at; every call may raise PrefectSilent."""
+    """Prefect's API, as far as it concerns what is only looked at; every call may raise PrefectProblem."""
 
     def update_artifact(self, artifact: str, data: Any, description: str) -> bool:
         """Show new data in an artifact; False when Prefect has it no more."""
@@ -29,7 +29,7 @@ class Showcase(FlowRuns):
         if answer.status_code == httpx.codes.NOT_FOUND:
             return False
         if answer.is_error:
-            raise PrefectSilent(f"Prefect answers {answer.status_code} to PATCH {path}: {answer.text[:200]}")
+            raise problem_of(answer)
         return True
 
     def create_artifact(self, key: str, kind: str, data: Any, description: str, run: str | None) -> str:

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 from flows.door import show_one
-from flows.flow_runs import FlowRuns, PrefectSilent
+from flows.flow_runs import FlowRuns, PrefectRefused, PrefectSilent
 from flows.runtime import Runtime
 from tasks.advance import Advanced, Answer
 
@@ -23,8 +23,9 @@ SENDERS = 32
 # So many more send what a door has claimed, which must not wait: it could be pointless when its turn comes.
 PLACES = 16
 # Prefect takes tens of milliseconds to show a wait: it is told when the doors have been quiet for a moment,
-# so that a burst of events is recorded first.
+# so that a burst of events is recorded first. Where events keep coming it waits no longer than a second.
 QUIET_SECONDS = 0.2
+LONGEST_SECONDS = 1.0
 SHOW_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
 
@@ -42,7 +43,8 @@ class Follower:
         self._leaving: set[Future[None]] = set()
         self._promised = 0
         self._places = threading.Condition()
-        self._waits: dict[str, Advanced] = {}
+        # Each subject's newest wait, and since when it has not been shown; the oldest comes first.
+        self._waits: dict[str, tuple[float, Advanced]] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._shower = threading.Thread(target=self._show_all, name="show", daemon=True)
@@ -71,11 +73,17 @@ class Follower:
                 self._begin(standing, self._senders, self._begun)
         if moved:
             with self._changed:
-                self._waits |= moved
+                for code, standing in moved.items():
+                    since, _ = self._waits.get(code, (time.monotonic(), standing))
+                    self._waits[code] = since, standing
                 self._changed.notify()
 
     def _begin(self, standing: Advanced, senders: ThreadPoolExecutor, begun: set[Future[None]]) -> None:
-        future = senders.submit(self._hand_over, standing)
+        try:
+            future = senders.submit(self._hand_over, standing)
+        except RuntimeError:
+            # The door has closed meanwhile: what was recorded stands, and waits in the outbox.
+            return
         begun.add(future)
         future.add_done_callback(begun.discard)
 
@@ -109,16 +117,24 @@ class Follower:
                 show_one(self._study, runs, standing)
             except PrefectSilent as reason:
                 self._forget(reason)
+            except PrefectRefused as reason:
+                log.warning(
+                    "The new wait of %s could not be shown; the repair will: %s", standing.code, reason
+                )
             except Exception:
                 log.exception("The new wait of %s could not be shown; the repair will.", standing.code)
         runs.close()
 
     def _next(self) -> Advanced | None:
         with self._changed:
-            while not self._closed and (not self._waits or self._changed.wait(QUIET_SECONDS)):
-                if not self._waits:
-                    self._changed.wait()
-            return None if self._closed else self._waits.pop(next(iter(self._waits)))
+            self._changed.wait_for(lambda: self._closed or self._waits)
+            while not self._closed and self._changed.wait(self._patience()):
+                continue
+            return None if self._closed else self._waits.pop(next(iter(self._waits)))[1]
+
+    def _patience(self) -> float:
+        since, _ = next(iter(self._waits.values()))
+        return max(0.0, min(QUIET_SECONDS, since + LONGEST_SECONDS - time.monotonic()))
 
     def _forget(self, reason: PrefectSilent) -> None:
         with self._changed:

@@ -19,7 +19,7 @@ from deployments.cli.database_check import database
 from deployments.cli.finding import Finding, Level, Surroundings
 from deployments.clock import MARK
 from deployments.server import auth_environment, is_taken
-from flows.flow_runs import JOURNEY, FlowRuns, PrefectSilent
+from flows.flow_runs import JOURNEY, FlowRuns, PrefectProblem
 from itp_events.errors import ItpError
 from itp_events.protocol import Site
 from itp_events.protocol_file import load_protocol
@@ -165,7 +165,7 @@ def _prefect(api: str, *, serves: bool) -> Finding:
     runs = FlowRuns(api)
     try:
         journeys = runs.deployment(JOURNEY)
-    except PrefectSilent as reason:
+    except PrefectProblem as reason:
         mend = "timers run without it; see logs/prefect-server.log in the data directory, or PREFECT_API_URL"
         return Finding("Prefect", "fail", str(reason), mend)
     finally:

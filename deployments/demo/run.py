@@ -19,7 +19,7 @@ from deployments.demo.service import DemoService
 from deployments.demo.story import Story, begins, story
 from deployments.study import open_study
 from flows.door import record_and_show
-from flows.flow_runs import JOURNEY, FlowRuns, PrefectSilent
+from flows.flow_runs import JOURNEY, FlowRuns, PrefectProblem
 from flows.runtime import Runtime
 from itp_events.errors import ItpError
 from itp_events.events import Event
@@ -113,7 +113,7 @@ def _journeys(service: DemoService) -> str | None:
     runs = FlowRuns(service.settings.prefect_api)
     try:
         found = runs.deployment(JOURNEY)
-    except PrefectSilent:
+    except PrefectProblem:
         return None
     finally:
         runs.close()

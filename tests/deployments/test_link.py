@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from uuid import uuid4
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -10,15 +11,16 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from deployments.apply import apply_deployments
 from deployments.link import PrefectLink
 from deployments.server import proxy_environment
-from flows.flow_runs import JOURNEY, FlowRuns, PrefectSilent
+from flows.flow_runs import JOURNEY, Deployment, FlowRuns, PrefectRefused, PrefectSilent
 
 
 class _Page(BaseHTTPRequestHandler):
-    """Answers everything with a page, as the login of a network does."""
+    """Answers everything with a page, as the login of a network does; a path of digits, with that status."""
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        self.send_response(200)
+        status = self.path.rpartition("/")[2]
+        self.send_response(int(status) if status.isdecimal() else 200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
         self.wfile.write(b"<html>Please log in</html>")
@@ -43,6 +45,43 @@ def test_what_is_no_prefect_is_told_from_a_prefect_without_deployments(page: str
     with pytest.raises(PrefectSilent, match="is not Prefect's API"):
         runs.deployment(JOURNEY)
     runs.close()
+
+
+@pytest.mark.parametrize("status", [404, 405, 409, 413, 422])
+def test_a_refused_request_is_no_silence_and_prefect_is_used_on(
+    page: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = PrefectLink(page)
+    link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
+    with pytest.raises(PrefectRefused, match=f"answers {status} to PATCH") as refused:
+        Asking(page).ask(status)
+    link.note(refused.value)
+    assert link.answers
+    assert f"answers {status}" in caplog.text
+
+
+@pytest.mark.parametrize("status", [401, 403, 408, 429, 500, 502, 503])
+def test_an_answer_that_every_request_would_get_is_silence(page: str, status: int) -> None:
+    link = PrefectLink(page)
+    link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
+    with pytest.raises(PrefectSilent, match=f"answers {status} to PATCH") as silent:
+        Asking(page).ask(status)
+    link.note(silent.value)
+    assert not link.answers
+
+
+class Asking(FlowRuns):
+    """Asks what is no Prefect, with little patience."""
+
+    def __init__(self, api: str) -> None:
+        super().__init__(api, 0.2)
+
+    def ask(self, status: int) -> None:
+        """Ask for an answer of a status."""
+        try:
+            self._call("PATCH", f"/{status}", {})
+        finally:
+            self.close()
 
 
 def test_deployments_that_cannot_be_applied_are_a_prefect_that_does_not_answer(page: str) -> None:

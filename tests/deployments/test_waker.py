@@ -4,10 +4,14 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from deployments import runner
+from deployments.clock import Clock
 from deployments.hand_overs import HandOvers
 from deployments.link import PrefectLink
 from deployments.runner import Runner, shared_clients
@@ -15,8 +19,11 @@ from deployments.waker import Waker
 from flows import runtime
 from flows.flow_runs import JOURNEY, Deployment, FlowRuns
 from flows.runtime import Runtime
+from itp_events.protocol_file import load_protocol
 from tasks.advance import Advanced
-from tasks.queries import subject
+from tasks.channels import Channels
+from tasks.queries import SubjectRow, subject
+from tasks.store import Store
 from tests.deployments.test_repair import code, flow_run, is_put_back, journeys, runs, study
 
 __all__ = ["code", "journeys", "runs", "study"]
@@ -62,3 +69,53 @@ def test_a_wake_that_takes_too_long_is_ended_and_its_run_waits_again_at_once(
         runtime.use(lambda: pytest.fail("no study is open"))
     assert is_put_back(study, runs, code)
     assert flow_run(runs, code).since != before
+
+
+class Pending(Runner):
+    """Stands for a flow run that ends when the test lets it."""
+
+    def __init__(self, let_go: asyncio.Event) -> None:
+        self.let_go, self.ended = let_go, False
+
+    @property
+    def is_full(self) -> bool:
+        return True
+
+    async def run(self, *_: object) -> None:
+        """Wait until the test lets go; Prefect did not give it to us."""
+        await self.let_go.wait()
+        self.ended = True
+
+
+class Unreachable(Runtime):
+    """A study whose database does not answer."""
+
+    def advance(self, code: str, now: datetime) -> Advanced:
+        """Fail as a database does that is gone."""
+        raise OperationalError("advance", {}, OSError("gone"))
+
+
+def test_a_subject_is_held_until_its_flow_run_ends_also_when_the_direct_way_fails(tmp_path: Path) -> None:
+    """Let go earlier, it would be woken once more beside a flow run that nobody looks after."""
+    store = Store.open(f"sqlite:///{tmp_path / 'study.db'}")
+    study = Unreachable(store, load_protocol(), Channels.from_config(None), Clock(), "http://127.0.0.1:9/api")
+
+    async def wake() -> bool:
+        runner = Pending(asyncio.Event())
+        link = PrefectLink(study.prefect_api)
+        link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
+        waking = asyncio.create_task(Waker(study, link, runner, HandOvers(study)).wake(_row()))
+        done, _ = await asyncio.wait({waking}, timeout=0.2)
+        runner.let_go.set()
+        with pytest.raises(OperationalError):
+            await waking
+        link.runs.close()
+        return not done and runner.ended
+
+    assert asyncio.run(wake())
+    store.close()
+
+
+def _row() -> SubjectRow:
+    now = Clock().now()
+    return SubjectRow("ITP-001", "01", "1", 1, "s", "m", "on", (), now, False, str(uuid4()), now, now)

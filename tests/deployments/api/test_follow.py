@@ -240,3 +240,26 @@ def stands(study: Runtime, attempt: AttemptRow) -> bool:
     """Whether it is the one that got through of an alert that nobody corrected."""
     of = {each.key: each for each in notices_of(study.store, "ITP-001")}[attempt.notice]
     return of.step == "sae" and of.status == "delivered" and attempt.outcome == "sent"
+
+
+def test_a_wait_is_shown_within_moments_although_events_keep_coming(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(follow, "show_one", lambda _study, _runs, standing: shown.append(standing.code))
+    answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now)
+
+    def is_shown_under_events() -> bool:
+        door.parts.follower.follow(answers)
+        return bool(shown)
+
+    wait_until(is_shown_under_events, "the wait to be shown", timeout=follow.LONGEST_SECONDS + 10)
+    assert shown[0] == "ITP-001"
+
+
+def test_what_is_recorded_while_a_door_closes_stays_in_the_outbox(door: Door, receiver: Receiver) -> None:
+    door.parts.follower.close()
+    answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now)
+    door.parts.follower.follow(answers)
+    sweep(door.study)
+    assert outcomes(door.study) == {"sent": 1}
