@@ -87,10 +87,11 @@ def _itp(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
 
 
 def _maintenance(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
-    regimen, limit = enrolled.screening.maintenance, rules.maintenance_weeks
-    if regimen and not limit.holds(regimen.stable_weeks):
-        weeks = _number(regimen.stable_weeks)
-        yield Unmet("maintenance", {"drug": regimen.drug, "weeks": weeks, "limit": str(limit)})
+    limit = rules.maintenance_weeks
+    for regimen in enrolled.screening.regimens:
+        if not limit.holds(regimen.stable_weeks):
+            weeks = _number(regimen.stable_weeks)
+            yield Unmet("maintenance", {"drug": regimen.drug, "weeks": weeks, "limit": str(limit)})
 
 
 def _liver_and_kidney(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:

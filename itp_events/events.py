@@ -19,8 +19,11 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    PlainValidator,
     StrictBool,
+    Tag,
     ValidationError,
     WithJsonSchema,
 )
@@ -35,6 +38,7 @@ EventKey = tuple[str, str]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+_MOST_BLEEDING = 4  # the WHO bleeding scale: 0 none, 4 debilitating or fatal
 # Beyond these years arithmetic with windows and time zones leaves the calendar.
 _YEARS = "(19|20|21)[0-9]{2}"
 
@@ -67,6 +71,13 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _bleeding(value: object) -> bool | int:
+    value = _whole(value)
+    if isinstance(value, bool) or (isinstance(value, int) and 0 <= value <= _MOST_BLEEDING):
+        return value
+    raise ValueError("must be true, false or a grade of the WHO scale, 0 to 4")
+
+
 def _legible(value: str) -> str:
     # Neither can be stored as text: NUL by PostgreSQL, half a surrogate pair by anybody.
     if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
@@ -87,6 +98,11 @@ Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, le=400, strict=True, allow_inf_nan=False)]
 Years = Annotated[int, Field(ge=0, le=130, strict=True), BeforeValidator(_whole)]
 Grade = Annotated[int, Field(ge=1, le=5, strict=True), BeforeValidator(_whole)]
+Bleeding = Annotated[
+    bool | int,
+    PlainValidator(_bleeding),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 4}]}),
+]
 
 
 class Data(BaseModel):
@@ -123,6 +139,18 @@ class Maintenance(BaseModel):
     stable_weeks: Amount
 
 
+def _regimens_shape(value: object) -> str:
+    return _LIST if isinstance(value, list | tuple) else _SINGLE
+
+
+# Names of the two shapes; what is wrong is named by its path without them.
+_SINGLE, _LIST = "<one>", "<list>"
+Regimens = Annotated[
+    Annotated[Maintenance, Tag(_SINGLE)] | Annotated[tuple[Maintenance, ...], Tag(_LIST)],
+    Discriminator(_regimens_shape),
+]
+
+
 class Screening(BaseModel):
     """Findings of screening and baseline; `_x_uln` values are multiples of the upper limit of normal."""
 
@@ -131,7 +159,7 @@ class Screening(BaseModel):
     sex: Literal["female", "male"]
     itp_months: Amount
     failed: FailedTreatments
-    maintenance: Maintenance | None = None
+    maintenance: Regimens | None = None
     alt_x_uln: Amount
     ast_x_uln: Amount
     bilirubin_x_uln: Amount
@@ -141,6 +169,13 @@ class Screening(BaseModel):
     pregnancy_test: Literal["negative", "positive", "not-done"] | None = None
     breastfeeding: StrictBool | None = None
     contraception: StrictBool | None = None
+
+    @property
+    def regimens(self) -> tuple[Maintenance, ...]:
+        """The maintenance regimens: none, the one that was stated, or the list."""
+        if self.maintenance is None:
+            return ()
+        return self.maintenance if isinstance(self.maintenance, tuple) else (self.maintenance,)
 
 
 class Enrolled(Data):
@@ -167,14 +202,19 @@ class Booked(Data):
 
 
 class Completed(Data):
-    """A visit took place. Platelets in 10^9/L, weight in kg, cells as an absolute number."""
+    """A visit took place. Platelets in 10^9/L, weight in kg, cells as an absolute number.
+
+    Bleeding is a grade of the WHO scale, 0 to 4, or only whether there was any. `confirmed` says that a date
+    that looks too early is right.
+    """
 
     type = "itp.visit.completed"
     visit: Word
     on: LocalDate
+    confirmed: StrictBool = False
     weight_kg: Weight | None = None
     platelets: Amount | None = None
-    bleeding: StrictBool | None = None
+    bleeding: Bleeding | None = None
     cells_given: Amount | None = None
 
 
@@ -202,8 +242,12 @@ class Voided(Data):
     reason: Text
 
 
+Outcome = Literal["recovered", "recovering", "not-recovered", "sequelae", "fatal", "unknown"]
+_DEATH_GRADE = 5  # CTCAE: grade 5 is death related to the adverse event
+
+
 class AdverseEvent(Data):
-    """An adverse event; grade by CTCAE, 1 to 5."""
+    """An adverse event; grade by CTCAE, 1 to 5. The site became aware of it at the instant `aware_at`."""
 
     type = "itp.adverse-event.reported"
     ae: Word
@@ -212,6 +256,13 @@ class AdverseEvent(Data):
     serious: StrictBool
     related: StrictBool
     on: LocalDate
+    aware_at: Instant | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the subject died of it: grade 5, or the outcome `fatal`."""
+        return self.grade == _DEATH_GRADE or self.outcome == "fatal"
 
 
 class SaeSubmitted(Data):
@@ -228,6 +279,7 @@ class Pregnancy(Data):
     type = "itp.pregnancy.reported"
     on: LocalDate
     partner: StrictBool = False
+    aware_at: Instant | None = None
 
 
 class MedicationChanged(Data):
@@ -263,6 +315,7 @@ Decode = Literal[
     "DEATH",
     "LACK OF EFFICACY",
     "LOST TO FOLLOW-UP",
+    "OTHER",
     "PHYSICIAN DECISION",
     "PREGNANCY",
     "PROTOCOL DEVIATION",
@@ -284,10 +337,12 @@ class WithdrawalDecided(Data):
 
 
 class Died(Data):
-    """The subject died."""
+    """The subject died; `ae` names the adverse event that led to it, if that is known."""
 
     type = "itp.subject.died"
     on: LocalDate
+    aware_at: Instant | None = None
+    ae: Word | None = None
 
 
 class Acknowledged(Data):
@@ -296,6 +351,25 @@ class Acknowledged(Data):
     type = "itp.escalation.acknowledged"
     visit: Word
     until: LocalDate | None = None
+
+
+class DeviationAssessed(Data):
+    """The investigator's assessment of a deviation: whether it is important, its cause, and what was done."""
+
+    type = "itp.deviation.assessed"
+    deviation: Text
+    important: StrictBool
+    cause: Text | None = None
+    action: Text | None = None
+
+
+class ConsentGiven(Data):
+    """A consent given during the study: anew, a child's assent, or in one's own name on coming of age."""
+
+    type = "itp.consent.given"
+    kind: Literal["consent", "assent", "majority"]
+    version: Word
+    on: LocalDate
 
 
 class ProtocolAssigned(Data):
@@ -398,6 +472,8 @@ FACTS: tuple[type[Data], ...] = (
     WithdrawalDecided,
     Died,
     Acknowledged,
+    DeviationAssessed,
+    ConsentGiven,
     ProtocolAssigned,
 )
 DECISIONS: tuple[type[Data], ...] = (
@@ -515,7 +591,7 @@ def _bad_event(error: ValidationError, prefix: str) -> BadEvent:
 
 
 def _path(location: tuple[int | str, ...], prefix: str) -> str:
-    return prefix + ".".join(str(part) for part in location)
+    return prefix + ".".join(str(part) for part in location if part not in (_SINGLE, _LIST))
 
 
 _PLAIN = {"timezone_aware": "must carry its offset from UTC, as +08:00 or Z"}

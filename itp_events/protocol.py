@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import pendulum
@@ -233,7 +233,11 @@ AlertName = Literal[
     "stand-down",
     "disposition",
     "majority",
+    "assent",
+    "death-unrecorded",
 ]
+
+DeviationCategory = Literal["window", "missed", "dose", "on-hold", "eligibility", "safety-report", "consent"]
 
 
 class Criterion(_Rule):
@@ -292,7 +296,32 @@ class Eligibility(_Rule):
     creatinine_clearance_ml_min: Limit
     consent_of_age: Limit
     assent_years: Limit
+    assent_notice_years: Limit
     majority_notice_years: Limit
+
+
+class ResponseRule(_Rule):
+    """The criteria of response; platelets in 10^9/L (IWG, Blood 2009;113:2386)."""
+
+    complete_from: Annotated[float, Field(gt=0)]
+    response_from: Annotated[float, Field(gt=0)]
+    times_baseline: Annotated[float, Field(gt=0)]
+    confirmed_after_days: Days
+    not_within_weeks_of_rescue: Annotated[int, Field(ge=0, le=520)]
+    sustained_at: tuple[str, ...]
+    source: Literal["synopsis", "assumption", "IWG 2009"]
+
+
+class DeviationRule(_Rule):
+    """When a deviation of one category is important.
+
+    `beyond_days`: only from more days outside the window on; `epochs`: only of visits of these epochs.
+    """
+
+    important: bool
+    beyond_days: Annotated[int, Field(ge=0, le=366)] | None = None
+    epochs: tuple[Epoch, ...] | None = None
+    source: Source
 
 
 class Protocol(_Rule):
@@ -310,6 +339,8 @@ class Protocol(_Rule):
     alerts: Mapping[AlertName, Alert]
     withdrawal: tuple[Criterion, ...]
     eligibility: Eligibility
+    response: ResponseRule
+    deviations: Mapping[DeviationCategory, DeviationRule]
     _versions: dict[str, Protocol] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -319,8 +350,10 @@ class Protocol(_Rule):
             _check_anchor(visit, self.visits)
         if "default" not in self.sites:
             raise ValueError("sites: a `default` site is required")
-        if missing := set(AlertName.__args__) - set(self.alerts):  # type: ignore[attr-defined]
+        if missing := set(get_args(AlertName)) - set(self.alerts):
             raise ValueError(f"alerts: {', '.join(sorted(missing))} missing")
+        if missing := set(get_args(DeviationCategory)) - set(self.deviations):
+            raise ValueError(f"deviations: {', '.join(sorted(missing))} missing")
         return self
 
     def beside(self, others: Iterable[Protocol]) -> Protocol:

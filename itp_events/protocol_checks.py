@@ -50,6 +50,7 @@ _BOUNDS = {
     "creatinine_clearance_ml_min": ("more_than",),
     "consent_of_age": ("at_least",),
     "assent_years": ("at_least",),
+    "assent_notice_years": ("at_least",),
     "majority_notice_years": ("at_least",),
 }
 
@@ -142,7 +143,7 @@ def _alerts(protocol: Protocol) -> Iterator[Finding]:
     hours = protocol.alerts["sae"].clock_hours
     if not hours or list(hours) != sorted(set(hours)):
         yield ("alerts", "sae"), "clock_hours must name at least one hour, in rising order, as [20, 24]"
-    for repeated in ("decision", "disposition"):
+    for repeated in ("decision", "disposition", "death-unrecorded"):
         if protocol.alerts[repeated].every_working_days is None:
             yield (
                 ("alerts", repeated),
@@ -160,10 +161,17 @@ def _eligibility(protocol: Protocol) -> Iterator[Finding]:
             yield ("eligibility", name), "at_least is more than at_most"
 
 
+def _response(protocol: Protocol) -> Iterator[Finding]:
+    for place, code in enumerate(protocol.response.sustained_at):
+        if code not in protocol.by_code:
+            yield ("response", "sustained_at", place), f"the protocol has no visit {code!r}"
+
+
 _CHECKS: tuple[Callable[[Protocol], Iterator[Finding]], ...] = (
     _reminders,
     _ladder,
     _alerts,
     _criteria,
     _eligibility,
+    _response,
 )

@@ -45,7 +45,7 @@ def _responses(seen: View) -> Iterator[Response]:
             yield Response(planned.code, planned.on, data.platelets, *found)
 
 
-def grade(platelets: float | None, bleeding: bool | None, baseline: float | None) -> tuple[Grade, str]:
+def grade(platelets: float | None, bleeding: bool | int | None, baseline: float | None) -> tuple[Grade, str]:
     """The grade that a count, bleeding and the count at baseline give, with the reason in words."""
     if bleeding:
         # Any of the three is enough for no response, whatever else is known.

@@ -37,6 +37,7 @@ _NAMES = {
     "creatinine_clearance_ml_min": "creatinine clearance, ml/min",
     "consent_of_age": "consents alone from, years",
     "assent_years": "assent from, years",
+    "assent_notice_years": "reminded of assent from, years",
     "majority_notice_years": "reminded of coming of age from, years",
 }
 

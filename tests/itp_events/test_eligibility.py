@@ -195,14 +195,14 @@ def test_fertile_men_need_contraception_and_no_pregnancy_test() -> None:
         (18, "subject", None, None),
         (17, "guardian", "2025-12-20", None),
         (17, "subject", "2025-12-20", "consent by the subject at 17 years, must be by a guardian under 18"),
-        (17, "guardian", None, "assent_on is missing, needed from 7 years of age"),
-        (7, "guardian", "2025-12-20", None),
-        (7, "guardian", None, "assent_on is missing, needed from 7 years of age"),
-        (6, "guardian", None, None),
-        (6, "subject", None, "consent by the subject at 6 years, must be by a guardian under 18"),
+        (17, "guardian", None, "assent_on is missing, needed from 8 years of age"),
+        (8, "guardian", "2025-12-20", None),
+        (8, "guardian", None, "assent_on is missing, needed from 8 years of age"),
+        (7, "guardian", None, None),
+        (7, "subject", None, "consent by the subject at 7 years, must be by a guardian under 18"),
     ],
 )
-def test_minors_need_a_guardians_consent_and_from_seven_their_own_assent(
+def test_minors_need_a_guardians_consent_and_from_eight_their_own_assent(
     age: int, by: str, assent: str | None, said: str | None
 ) -> None:
     found = problems({**CHILD, "age_years": age}, consent_by=by, assent_on=assent)

@@ -48,6 +48,13 @@ ONE_OF_EACH: dict[str, Json] = {
     },
     "itp.subject.died": {"on": "2026-01-12"},
     "itp.escalation.acknowledged": {"visit": "INF2", "until": "2026-01-20"},
+    "itp.deviation.assessed": {
+        "deviation": "missed/INF2",
+        "important": True,
+        "cause": "snow",
+        "action": "none",
+    },
+    "itp.consent.given": {"kind": "assent", "version": "2", "on": "2026-01-12"},
     "itp.protocol.assigned": {"version": "2", "reason": "amendment"},
 }
 
@@ -119,6 +126,27 @@ def test_an_unknown_field_is_refused_by_name(kind: str) -> None:
     assert (refusal.field, refusal.problem) == ("data.wieght_kg", "unknown field")
 
 
+@pytest.mark.parametrize("bleeding", [True, False, 0, 1, 4])
+def test_bleeding_is_a_who_grade_or_whether_there_was_any(bleeding: object) -> None:
+    data = parse_event(changed(COMPLETED, "data.bleeding", bleeding)).to_json()["data"]
+    assert (data["bleeding"], type(data["bleeding"])) == (bleeding, type(bleeding))
+
+
+def test_one_maintenance_regimen_or_several_are_kept_as_they_were_stated() -> None:
+    one, other = {"drug": "danazol", "stable_weeks": 6.0}, {"drug": "prednisone", "stable_weeks": 4.0}
+    for stated in (one, [one, other], []):
+        event = parse_event(changed(of_type("itp.subject.enrolled"), "data.screening.maintenance", stated))
+        assert event.to_json()["data"]["screening"]["maintenance"] == stated
+
+
+def test_a_wrong_regimen_is_named_by_its_path() -> None:
+    enrolment = of_type("itp.subject.enrolled")
+    wrong = {"drug": "danazol", "stable_weeks": -1}
+    path = "data.screening.maintenance"
+    assert refused(changed(enrolment, path, wrong)).field == f"{path}.stable_weeks"
+    assert refused(changed(enrolment, path, [wrong])).field == f"{path}.0.stable_weeks"
+
+
 def test_an_unknown_field_of_the_envelope_or_deep_inside_is_refused_by_name() -> None:
     assert refused({**COMPLETED, "traceparent": "x"}).field == "traceparent"
     enrolment = changed(of_type("itp.subject.enrolled"), "data.screening.failed.spleen", True)
@@ -173,7 +201,7 @@ def test_null_means_absent() -> None:
         ("data.platelets", float("nan")),
         ("data.platelets", float("inf")),
         ("data.bleeding", "no"),
-        ("data.bleeding", 0),
+        ("data.bleeding", 5),
         ("data.weight_kg", 0),
         ("data.weight_kg", 4000),
     ],
