@@ -6,11 +6,16 @@ import logging
 import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 # Prefect writes some lines at every wake, for years.
 LOG_BYTES = 10_000_000
 LOGS_KEPT = 3
-ROOMS = ("deployments", "flows", "tasks", "itp_events")
+# uvicorn's lines are about requests to the API, as our own are.
+ROOMS = ("deployments", "flows", "tasks", "itp_events", "uvicorn")
+# An address alone may have 64,000 characters.
+LONGEST = 500
+TRACE_HEAD, TRACE_TAIL = 10, 30
 
 
 class LeavingIsNoError(logging.Filter):
@@ -24,13 +29,36 @@ class LeavingIsNoError(logging.Filter):
 
 
 class OneLine(logging.Formatter):
-    """One line for each message, whatever somebody put into a request: nobody forges lines of the log."""
+    """One line for each message, whatever somebody put into a request: nobody forges lines of the log.
+
+    A traceback follows with each of its lines marked, for it ends in what may be somebody's own text.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, with the traceback as it is written here, not as another handler has written it."""
+        record.exc_text = None
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = None
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        """The line, with what is not printable written as an escape; a traceback follows as it is."""
-        written = (each if each.isprintable() else ascii(each)[1:-1] for each in record.message)
-        record.message = "".join(written)
+        """The line, with what is not printable written as an escape, and cut where it is too long."""
+        record.message = _bounded(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        """The traceback's first and last lines."""
+        lines = super().formatException(ei).splitlines()
+        if len(lines) > TRACE_HEAD + TRACE_TAIL:
+            left_out = f"... {len(lines) - TRACE_HEAD - TRACE_TAIL} lines ..."
+            lines = [*lines[:TRACE_HEAD], left_out, *lines[-TRACE_TAIL:]]
+        return "\n".join(f"  | {_bounded(line)}" for line in lines)
+
+
+def _bounded(text: str) -> str:
+    cut = f"{text[:LONGEST]}... ({len(text)} characters)" if len(text) > LONGEST else text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
 
 
 def set_up_logs(directory: Path) -> None:
@@ -50,7 +78,7 @@ def _redirect_prefect(path: Path) -> None:
     import prefect.main  # noqa: F401 - sets up Prefect's logging, which is changed here
 
     theirs = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8")
-    theirs.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    theirs.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().handlers = [theirs]
     logging.getLogger("prefect").handlers = []
     logging.getLogger("prefect.flow_runs").addFilter(LeavingIsNoError())

@@ -29,19 +29,20 @@ def is_loopback(host: str) -> bool:
 
 def names_this_machine(host: str) -> bool:
     """Whether a Host header names this machine; a name of another's that leads here is a trick."""
-    return is_loopback(_parts(f"//{host}").hostname or "")
+    return is_loopback(split_address(f"//{host}").hostname or "")
 
 
 def is_foreign(origin: str, host: str) -> bool:
     """Whether an Origin header is another site's than the one that the Host header names."""
-    theirs, ours = _parts(origin), _parts(f"//{host}")
+    theirs, ours = split_address(origin), split_address(f"//{host}")
     if theirs.netloc == host:
         return False
     local = is_loopback(theirs.hostname or "") and is_loopback(ours.hostname or "")
     return not (local and _port(theirs) == _port(ours))
 
 
-def _parts(address: str) -> SplitResult:
+def split_address(address: str) -> SplitResult:
+    """The parts of an address that somebody sent; all empty when it is none."""
     try:
         return urlsplit(address)
     except ValueError:

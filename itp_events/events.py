@@ -586,12 +586,18 @@ def _bad_event(error: ValidationError, prefix: str) -> BadEvent:
     first, *more = error.errors(include_url=False)
     problem = _PLAIN.get(first["type"]) or plainly(first["type"], first["msg"])
     if more:
-        problem += f" (and {len(more)} more: {', '.join(_path(other['loc'], prefix) for other in more)})"
+        named = [_path(other["loc"], prefix) for other in more[:_NAMED]]
+        named += ["..."] * (len(more) > _NAMED)
+        problem += f" (and {len(more)} more: {', '.join(named)})"
     return BadEvent(problem, _path(first["loc"], prefix))
 
 
 def _path(location: tuple[int | str, ...], prefix: str) -> str:
-    return prefix + ".".join(str(part) for part in location if part not in (_SINGLE, _LIST))
+    path = prefix + ".".join(str(part) for part in location if part not in (_SINGLE, _LIST))
+    return path[:_LONGEST_PATH]
 
 
+# A refusal is a line for people, also when 100,000 fields are unknown or a name fills the body.
+_NAMED = 20
+_LONGEST_PATH = 200
 _PLAIN = {"timezone_aware": "must carry its offset from UTC, as +08:00 or Z"}

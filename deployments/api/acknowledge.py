@@ -33,7 +33,7 @@ SOURCE = "acknowledge-link"
 router = APIRouter(include_in_schema=False)
 
 
-@router.api_route("/acknowledge/{signed}", methods=["GET", "HEAD"], response_class=HTMLResponse)
+@router.get("/acknowledge/{signed}", response_class=HTMLResponse)
 def ask(signed: str, parts: Given) -> HTMLResponse:
     """Say what would be acknowledged, and until when; acknowledges nothing."""
     try:

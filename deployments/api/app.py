@@ -18,6 +18,7 @@ from deployments.api import (
     subjects,
     webhook,
 )
+from deployments.api.gate import Gate
 from deployments.api.parts import Parts
 from deployments.api.problems import handle_problems
 from deployments.api.redcap import door as redcap
@@ -30,7 +31,15 @@ subject's site."""
 
 def create_app(parts: Parts) -> FastAPI:
     """The application over an open study."""
-    app = FastAPI(title="ITP visits", version="1", description=ABOUT, redoc_url=None, docs_url=None)
+    app = FastAPI(
+        title="ITP visits",
+        version="1",
+        description=ABOUT,
+        redoc_url=None,
+        docs_url=None,
+        # A redirect would repeat the Host header, which anybody may have set to anything.
+        redirect_slashes=False,
+    )
     app.state.parts = parts
     for door in (
         events,
@@ -46,6 +55,7 @@ def create_app(parts: Parts) -> FastAPI:
     ):
         app.include_router(door.router)
     handle_problems(app)
+    app.add_middleware(Gate)
     _describe(app)
     return app
 

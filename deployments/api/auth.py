@@ -8,19 +8,17 @@ origin could make a browser send are refused.
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
 from deployments.api.parts import Given, Parts
 from deployments.api.problems import Problem
 from deployments.api.tokens import Role, includes
-from deployments.origin import is_loopback, names_this_machine
+from deployments.origin import is_loopback, names_this_machine, split_address
 from itp_events.errors import BadInput
 
 LOCAL_ROLE: Role = "recorder"
@@ -101,8 +99,8 @@ def same_origin(request: Request, parts: Parts) -> None:
         Problem: 403 for a request of another origin.
     """
     origin = request.headers.get("origin")
-    ours = {request.headers.get("host"), urlsplit(parts.links.base).netloc}
-    if origin and (origin == "null" or urlsplit(origin).netloc not in ours):
+    ours = {request.headers.get("host"), split_address(parts.links.base).netloc} - {""}
+    if origin and split_address(origin).netloc not in ours:
         said = "a page of another site may not ask this service"
         raise refuse(request, HTTPStatus.FORBIDDEN, "origin", said)
 
@@ -119,7 +117,8 @@ def _password(request: Request) -> str | None:
         return None
     try:
         return base64.b64decode(pair).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
+        # Not base64, not ASCII, or not UTF-8 underneath: no password in any case.
         return None
 
 

@@ -31,7 +31,7 @@ _ENTERED = ("criterion", "decision", "decode", "on", "reason", "by")
 router = APIRouter(include_in_schema=False)
 
 
-@router.api_route("/decide/{code}", methods=["GET", "HEAD"], response_class=HTMLResponse)
+@router.get("/decide/{code}", response_class=HTMLResponse)
 def ask(code: Code, parts: Given, criterion: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
     """Ask for the decision."""
     site = _site(parts, code)

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from deployments.api import problems
 from deployments.api.auth import Recorder
-from deployments.api.body import read_json
+from deployments.api.body import parse_json, read_json_text
 from deployments.api.parts import Given, Parts
 from deployments.api.problems import Problem
 from deployments.api.schemas import EVENTS_BODY, EVENTS_RESPONSES
@@ -46,11 +46,12 @@ async def record_events(request: Request, parts: Given, role: Recorder) -> JSONR
     the status that all its events share, else 207. Of a void and its restatement in one array both are
     recorded or neither.
     """
-    return await run_in_threadpool(answer_to, parts, await read_json(request), role)
+    return await run_in_threadpool(answer_to, parts, await read_json_text(request), role)
 
 
-def answer_to(parts: Parts, stated: Any, role: Role, source: str | None = None) -> JSONResponse:
+def answer_to(parts: Parts, body: bytes, role: Role, source: str | None = None) -> JSONResponse:
     """Record one event or an array of them, given as JSON; all of one source, when it is given."""
+    stated = parse_json(body)
     if not isinstance(stated, list):
         return _one(take_in(parts, [stated], role, source)[0])
     return _several(take_in(parts, _bounded(stated), role, source))

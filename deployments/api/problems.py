@@ -96,9 +96,3 @@ def handle_problems(app: FastAPI) -> None:
 
     for silence in NO_ANSWER:
         app.add_exception_handler(silence, _no_database)
-
-    @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        said = "the service failed; what was recorded before stays, and its log says more"
-        return answer(document(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", said))
