@@ -35,7 +35,7 @@ class Gate:
             await refusal(scope, receive, send)
             return
         # The server itself sends no body in answer to HEAD.
-        asked = scope | {"method": "GET"} if scope["method"] == "HEAD" else scope
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         answered = False
 
         async def sending(message: Message) -> None:
