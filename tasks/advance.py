@@ -132,7 +132,9 @@ def _record(
     now: datetime,
     at_once: AtOnce | None,
 ) -> list[Answer]:
-    return store.write(lambda connection: _record_in(connection, protocol, code, batch, now, at_once))
+    return store.write(
+        lambda connection: _record_in(connection, protocol, code, batch, now, at_once), about=code
+    )
 
 
 def _record_in(

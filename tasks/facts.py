@@ -65,7 +65,7 @@ def stated_lately(store: Store, since: datetime) -> list[Stated]:
 
 
 def _read(store: Store, query: sa.Select[Any]) -> list[Stated]:
-    with store.reading() as connection:
+    with store.reading(long=True) as connection:
         lines = connection.execute(query)
         return [_stated(list(of_one)) for _, of_one in groupby(lines, attrgetter("code"))]
 

@@ -139,7 +139,7 @@ def due_subjects(store: Store, now: datetime, limit: int) -> list[SubjectRow]:
 
 
 def _subjects(store: Store, query: sa.Select[Any]) -> list[SubjectRow]:
-    with store.reading() as connection:
+    with store.reading(long=True) as connection:
         return [SubjectRow(**row._mapping) for row in connection.execute(query)]
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from threading import RLock
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -20,15 +19,19 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from itp_events.errors import BadInput, ItpError
+from tasks import postgresql, sqlite
 from tasks.migrate import migrate
+from tasks.sqlite import StudyFile
+from tasks.turns import Turns
 
 Result = TypeVar("Result")
 
 # What a database raises that is down, locked, full, or being moved: worth trying again.
 NO_ANSWER = (OperationalError, InterfaceError, InternalError, NoConnectionFree)
 
-_BUSY_MS = 30_000
-_WRITES = "itp_writes"
+# Connections of the doors, side by side; the round has a pool of its own (`Store.apart`).
+_POOL, _OVERFLOW = 8, 24
+_POOL_SECONDS = 4.0
 _TRIES = 4
 _DEADLOCK = "40P01"
 
@@ -36,11 +39,12 @@ _DEADLOCK = "40P01"
 class Store:
     """An open database. Its methods may be called from several threads, its files by several processes."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, file: StudyFile | None = None) -> None:
+        """`file` is SQLite's; a database server has none."""
         self.engine = engine
-        self._writer = engine.execution_options(**{_WRITES: True})
-        # SQLite's writers poll for their turn, and some never get it: those of this process stand in line.
-        self._turn: AbstractContextManager[object] = RLock() if engine.name == "sqlite" else nullcontext()
+        self._file = file
+        self._turns = Turns()
+        self._writer = sqlite.writing(engine)
 
     @classmethod
     def open(cls, url: str) -> Store:
@@ -49,9 +53,9 @@ class Store:
         `sqlite:///path/to/study.db` or `postgresql://user@host/database`. Raises BadInput for a URL that is
         neither, and ItpError when the database cannot be reached or is newer than this program.
         """
-        store = cls(_engine(url))
+        store = cls(*_engine(url))
         try:
-            migrate(store.reading, store.writing)
+            migrate(store.reading, store.migrating)
         except DBAPIError as error:
             store.close()
             raise ItpError(
@@ -66,23 +70,64 @@ class Store:
         """Close every connection."""
         self.engine.dispose()
 
+    def apart(self, size: int) -> Store:
+        """The same database through a pool of its own: who waits for the other pool keeps nobody here.
+
+        It holds up to `size` connections, and twice as many for a while; with 0 one for each transaction.
+        """
+        url, pool = self.engine.url, _pool(size, size)
+        if self._file is None:
+            return Store(postgresql.open_engine(url, **pool))
+        return Store(self._file.open_engine(url, **pool), self._file)
+
     @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads; it never waits for writers."""
-        with self.engine.begin() as connection:
+    def reading(self, *, long: bool = False) -> Iterator[sa.Connection]:
+        """A transaction that only reads; it never waits for writers.
+
+        Its statements are ended after some seconds on PostgreSQL; `long` allows a minute, for what is asked
+        about a whole study.
+        """
+        with self.engine.begin() as connection, self._patiently(connection, long):
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that writes: on SQLite it holds the write lock from its beginning."""
-        with self._turn, self._writer.begin() as connection:
-            yield connection
+    def writing(self, *, long: bool = False) -> Iterator[sa.Connection]:
+        """A transaction that writes: on SQLite it holds the write lock from its beginning.
 
-    def write(self, step: Callable[[sa.Connection], Result]) -> Result:
+        Raises OperationalError when the database went away meanwhile, on SQLite also when its file did.
+        """
+        if self._file is None:
+            with self.engine.begin() as connection, self._patiently(connection, long):
+                yield connection
+            return
+        with self._file.writers_turn(), self._writer.connect() as connection:
+            with connection.begin():
+                yield connection
+            self._file.confirm(connection)
+
+    @contextmanager
+    def migrating(self) -> Iterator[sa.Connection]:
+        """A transaction that writes, and may take its time."""
+        with self.writing() as connection:
+            if self._file is not None:
+                yield connection
+                return
+            with postgresql.without_limits(connection):
+                yield connection
+
+    def _patiently(self, connection: sa.Connection, long: bool) -> AbstractContextManager[None]:
+        return postgresql.patiently(connection) if long and self._file is None else nullcontext()
+
+    def write(self, step: Callable[[sa.Connection], Result], *, about: str | None = None) -> Result:
         """Run `step` in one writing transaction and return its result once it is committed.
 
         When another transaction won a race for the same row, the step is run again on what that one left.
+        With the code of the subject whose row it locks (`about`), only a few wait for that row side by side.
         """
+        with self._turns.of(about) if about and self._file is None else nullcontext():
+            return self._write(step)
+
+    def _write(self, step: Callable[[sa.Connection], Result]) -> Result:
         for _ in range(_TRIES - 1):
             try:
                 with self.writing() as connection:
@@ -103,7 +148,7 @@ def first_line(error: Exception) -> str:
     return str(getattr(error, "orig", error)).strip().partition("\n")[0]
 
 
-def _engine(url: str) -> sa.Engine:
+def _engine(url: str) -> tuple[sa.Engine, StudyFile | None]:
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:
@@ -114,43 +159,24 @@ def _engine(url: str) -> sa.Engine:
     if backend == "sqlite":
         return _sqlite(parsed)
     if backend == "postgresql":
-        return _postgresql(parsed)
+        return postgresql.open_engine(parsed, **_pool(_POOL, _OVERFLOW)), None
     raise BadInput(f"{backend} is not supported; use sqlite or postgresql", "ITP_DATABASE_URL")
 
 
-def _postgresql(url: sa.URL) -> sa.Engine:
-    return sa.create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        isolation_level="READ COMMITTED",
-        pool_size=8,
-        max_overflow=24,
-        pool_pre_ping=True,
-        json_serializer=_json,
-    )
-
-
-def _sqlite(url: sa.URL) -> sa.Engine:
+def _sqlite(url: sa.URL) -> tuple[sa.Engine, StudyFile]:
     if not url.database or url.database == ":memory:":
         raise BadInput("the study needs a file, as sqlite:///study.db", "ITP_DATABASE_URL")
-    Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, pool_size=8, max_overflow=24, json_serializer=_json)
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    path = Path(url.database).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = StudyFile(path)
+    return file.open_engine(url, **_pool(_POOL, _OVERFLOW)), file
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # The driver's own transactions begin too late and with the wrong lock: ours are begun by hand.
-    connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _pool(size: int, overflow: int) -> dict[str, Any]:
+    options: dict[str, Any] = {"json_serializer": _json}
+    if size == 0:
+        return options | {"poolclass": sa.NullPool}
+    return options | {"pool_size": size, "max_overflow": overflow, "pool_timeout": _POOL_SECONDS}
 
 
 def _json(value: Any) -> str:

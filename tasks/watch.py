@@ -30,7 +30,7 @@ class Figures:
 
 def figures(store: Store, now: datetime) -> Figures:
     """The study's numbers at `now`."""
-    with store.reading() as connection:
+    with store.reading(long=True) as connection:
         waiting = sa.select(sa.func.min(notices.c.due)).where(
             notices.c.status == "queued", notices.c.due <= now
         )

@@ -84,7 +84,7 @@ def stale(store: Store, now: datetime, limit: int) -> list[str]:
         .order_by(subjects.c.advanced_at.desc())
         .limit(limit)
     )
-    with store.reading() as connection:
+    with store.reading(long=True) as connection:
         return list(connection.scalars(query))
 
 
@@ -113,7 +113,7 @@ def kept(store: Store, code: str) -> Kept | None:
 
 def all_cards(store: Store) -> list[Card]:
     """Every card, in order of the subjects' codes."""
-    with store.reading() as connection:
+    with store.reading(long=True) as connection:
         return list(connection.scalars(sa.select(cards.c.body).order_by(cards.c.subject)))
 
 
@@ -179,7 +179,7 @@ def remember_artifact(store: Store, key: str, found: str) -> None:
 def forget_shown(store: Store) -> None:
     """Prefect was emptied: every page is behind, none has been made, and nothing has been told."""
     never = {"advanced_at": datetime.min.replace(tzinfo=UTC), "shown_tags": [], "told_seq": 0, "told": []}
-    with store.writing() as connection:
+    with store.writing(long=True) as connection:
         connection.execute(shown_artifacts.delete())
         connection.execute(cards.update().values(**never))
 

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 from itp_events.errors import BadInput, ItpError
 from tasks import queries
-from tasks import store as store_module
+from tasks import sqlite
 from tasks.schema import REVISION, metadata
 from tasks.store import Store
 from tests.support import free_port
@@ -85,7 +85,7 @@ def test_writers_of_one_process_stand_in_line_instead_of_polling(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A writer that had to poll would be told at once that the database is locked.
-    monkeypatch.setattr(store_module, "_BUSY_MS", 0)
+    monkeypatch.setattr(sqlite, "BUSY_MS", 0)
     store = Store.open(sqlite_url)
     with ThreadPoolExecutor(8) as pool, store.writing():
         waiting = [pool.submit(queries.note_repair, store, "mended", ENROLLED_AT) for _ in range(8)]

@@ -1,0 +1,118 @@
+"""Connections to PostgreSQL that end instead of waiting for ever: on a lock, a statement, a silent server.
+
+What is given up raises OperationalError, as every other silence of the database does, and is tried again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.abc import PQGen
+
+RV = TypeVar("RV")
+
+# A door or a timer that waits is tried again within these bounds, so that 10 s after a fault all goes on.
+CONNECT_SECONDS = 4
+LOCK_SECONDS = 2.0
+STATEMENT_SECONDS = 5.0
+# A statement over the whole study may take longer than one about a subject.
+LONG_STATEMENT_SECONDS = 60.0
+# Longer than a transaction that decides about many events; a process that stands still in one holds a row.
+IDLE_SECONDS = 30.0
+# What the server should have ended itself is ended here: it says nothing any more.
+_GRACE_SECONDS = 1.0
+
+# A host that vanished says nothing: the kernel asks it, and gives up what it does not confirm.
+_TCP = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8000,
+}
+_LIMITS = (
+    f"SET lock_timeout = '{LOCK_SECONDS:g}s'; "
+    f"SET statement_timeout = '{STATEMENT_SECONDS:g}s'; "
+    f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS:g}s'"
+)
+_LONG = sa.text(f"SET LOCAL statement_timeout = '{LONG_STATEMENT_SECONDS:g}s'")
+_NO_LIMITS = sa.text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """A connection that is closed when the server has not answered for `patience` seconds.
+
+    The server's own limits end what it is busy with. This one ends what it cannot know of: a connection that
+    nobody answers on any more, while the network takes every byte.
+    """
+
+    patience: float | None = STATEMENT_SECONDS + _GRACE_SECONDS
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Wait for the server's answer, as every statement does.
+
+        Raises psycopg.OperationalError when there was none in time.
+        """
+        began, bound = time.monotonic(), self.patience if timeout is None else timeout
+        try:
+            return super().wait(gen, interval, bound)
+        except psycopg.OperationalError as problem:
+            if bound is None or time.monotonic() - began < bound:
+                raise
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"the server did not answer for {bound:g} s") from problem
+
+
+def open_engine(url: sa.URL, **options: Any) -> sa.Engine:
+    """An engine of bounded connections; `options` are SQLAlchemy's."""
+    engine = sa.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        connect_args={"fallback_application_name": "itp", "connect_timeout": CONNECT_SECONDS, **_TCP},
+        **options,
+    )
+    sa.event.listen(engine, "do_connect", _connect)
+    sa.event.listen(engine, "connect", _set_limits)
+    return engine
+
+
+def _connect(_dialect: object, _record: object, given: list[Any], named: dict[str, Any]) -> BoundedConnection:
+    return BoundedConnection.connect(*given, **named)
+
+
+def _set_limits(connection: BoundedConnection, _record: object) -> None:
+    before, connection.autocommit = connection.autocommit, True
+    connection.execute(_LIMITS)
+    connection.autocommit = before
+
+
+@contextmanager
+def patiently(connection: sa.Connection) -> Iterator[None]:
+    """Let the statements of a transaction take as long as those over a whole study may."""
+    with _bounded_by(connection, LONG_STATEMENT_SECONDS + _GRACE_SECONDS):
+        connection.execute(_LONG)
+        yield
+
+
+@contextmanager
+def without_limits(connection: sa.Connection) -> Iterator[None]:
+    """Let the statements of a transaction take their time: a migration rewrites tables."""
+    with _bounded_by(connection, None):
+        connection.execute(_NO_LIMITS)
+        yield
+
+
+@contextmanager
+def _bounded_by(connection: sa.Connection, seconds: float | None) -> Iterator[None]:
+    driver = cast("BoundedConnection", connection.connection.dbapi_connection)
+    before, driver.patience = driver.patience, seconds
+    try:
+        yield
+    finally:
+        driver.patience = before
