@@ -12,6 +12,7 @@ from flows.daily_digest import DAILY_DIGEST, daily_digest, send_digest
 from flows.flow_runs import PrefectProblem, scheduled
 from flows.runtime import Runtime
 from tasks import digest
+from tasks.store import NO_ANSWER
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +29,22 @@ class Digests:
         """Send the digests whose time has come."""
         for site, day in await self._due():
             await self._by_flow_run(site, day)
-        for site, _ in await self._due():
-            await asyncio.to_thread(send_digest, self._study, site)
+        for site, day in await self._due():
+            await self._directly(site, day)
 
     async def _due(self) -> list[tuple[str, date]]:
         return await asyncio.to_thread(
             digest.due, self._study.store, self._study.protocol, self._study.clock.now()
         )
+
+    async def _directly(self, site: str, day: date) -> None:
+        try:
+            await asyncio.to_thread(send_digest, self._study, site)
+        except NO_ANSWER:
+            raise
+        except Exception:
+            # The other sites have their digests all the same.
+            log.exception("The digest of site %s for %s could not be made; it is tried again.", site, day)
 
     async def _by_flow_run(self, site: str, day: date) -> None:
         deployment = self._link.deployments.get(DAILY_DIGEST)

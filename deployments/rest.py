@@ -29,6 +29,14 @@ class Rest:
         self._failures[code] = (failures, time.monotonic() + seconds)
         return seconds
 
+    def unanswered(self, code: str) -> float:
+        """Note that the database did not answer, or somebody kept the row: that may be over at any moment.
+
+        The rest stays short, so that the subject is woken within seconds after that.
+        """
+        self._failures[code] = (0, time.monotonic() + FIRST_SECONDS)
+        return FIRST_SECONDS
+
     def succeeded(self, code: str) -> None:
         """Forget the subject's failures."""
         self._failures.pop(code, None)

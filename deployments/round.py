@@ -18,6 +18,7 @@ from prefect import Flow
 from deployments.apply import FLOWS
 from deployments.digests import Digests
 from deployments.hand_overs import HandOvers
+from deployments.heartbeat import Heartbeat
 from deployments.link import PrefectLink
 from deployments.repair import Repair
 from deployments.rest import Rest
@@ -66,6 +67,7 @@ class Round:
         self._repairing = asyncio.Lock()
         self._stop = asyncio.Event()
         self._complained_at = float("-inf")
+        self._heartbeat = Heartbeat("waking", "sending")
 
     def stop(self) -> None:
         """Claim nothing more; `go` ends when what has begun has ended, after 10 s at most."""
@@ -88,8 +90,8 @@ class Round:
 
     def _steps(self) -> Iterable[tuple[float, Callable[[], Awaitable[None]]]]:
         yield FIND_SECONDS, self._find_prefect
-        yield BEAT_SECONDS, self._wake_due
-        yield BEAT_SECONDS, self._hand_overs.sweep
+        yield BEAT_SECONDS, self._heartbeat.of("waking", self._wake_due)
+        yield BEAT_SECONDS, self._heartbeat.of("sending", self._hand_overs.sweep)
         yield ASK_SECONDS, self._run_others
         yield self._repair_seconds, self._repair
         yield SHOW_SECONDS, self._publish
@@ -139,7 +141,7 @@ class Round:
                 await self._waker.wake(row)
             self._rest.succeeded(row.code)
         except NO_ANSWER as problem:
-            seconds = self._rest.failed(row.code)
+            seconds = self._rest.unanswered(row.code)
             log.error(
                 "%s could not be woken; trying again in %g s: %s", row.code, seconds, first_line(problem)
             )
@@ -158,6 +160,9 @@ class Round:
         return not self._stop.is_set()
 
     async def _beat(self) -> None:
+        if still := self._heartbeat.standing_still():
+            log.error("No sign of life of the round is given: %s stands still.", " and ".join(still))
+            return
         wall = self._clock.wall(self._clock.now())
         await asyncio.to_thread(beat, self._study.store, ROUND, wall)
 

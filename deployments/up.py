@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from deployments.ending import leave
@@ -26,6 +27,7 @@ from flows.runtime import Runtime, use
 READY_SECONDS = 30.0
 WATCH_SECONDS = 0.2
 RESTART_SECONDS = 3.0
+TIMERS_POOL = 8
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +42,14 @@ def main(settings: Settings) -> int:
     data_dir = settings.data_dir.absolute()
     with sole_service(data_dir):
         study = open_study(settings)
-        use(lambda: study)
+        # Timers and flows wait for no connection that the doors use up.
+        timers = replace(study, store=study.store.apart(TIMERS_POOL))
+        use(lambda: timers)
         os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
         os.environ.update(proxy_environment(os.environ))
         with _prefect(settings, data_dir) as server:
-            drained = _serve(settings, study, server, asked)
+            drained = _serve(settings, study, timers, server, asked)
+        timers.store.close()
         study.store.close()
     if not drained:
         leave()
@@ -74,7 +79,13 @@ def _prefect(settings: Settings, data_dir: Path) -> Iterator[PrefectServer | Non
         server.stop()
 
 
-def _serve(settings: Settings, study: Runtime, server: PrefectServer | None, asked: threading.Event) -> bool:
+def _serve(
+    settings: Settings,
+    study: Runtime,
+    timers: Runtime,
+    server: PrefectServer | None,
+    asked: threading.Event,
+) -> bool:
     # Prefect is loaded here, after the environment is set and while its server starts.
     from deployments.api.serve import Api
     from deployments.logs import set_up_logs
@@ -82,7 +93,7 @@ def _serve(settings: Settings, study: Runtime, server: PrefectServer | None, ask
 
     set_up_logs(settings.data_dir.absolute() / "logs")
     api = Api(settings, study)
-    service = RoundThread(study, settings.repair_seconds)
+    service = RoundThread(timers, settings.repair_seconds)
     service.start()
     api.start()
     told = _Told(settings, study)

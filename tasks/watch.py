@@ -71,6 +71,14 @@ def last_beat(store: Store, part: str) -> datetime | None:
     return at
 
 
+def overdue(store: Store, before: datetime) -> tuple[int, datetime | None]:
+    """How many subjects should have been woken `before` an instant and were not, and the first such time."""
+    query = sa.select(sa.func.count(), sa.func.min(subjects.c.wake_at)).where(subjects.c.wake_at <= before)
+    with store.reading() as connection:
+        count, first = connection.execute(query).one()
+    return count, first
+
+
 def failing_channels(store: Store) -> list[tuple[str, datetime, int]]:
     """The recipients that fail at present: masked address, since when, failures in a row."""
     query = sa.select(outages.c.label, outages.c.since, outages.c.failures).order_by(outages.c.since)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from threading import BoundedSemaphore
 from typing import Literal
 
 from fastapi import APIRouter
@@ -13,13 +15,18 @@ from sqlalchemy.exc import DBAPIError
 
 from deployments.api.parts import Given, Parts
 from deployments.server import is_ready
-from tasks.store import NO_ANSWER
-from tasks.watch import ROUND, failing_channels, last_beat
+from tasks.store import NO_ANSWER, first_line
+from tasks.watch import ROUND, failing_channels, last_beat, overdue
 
 # Some beats of the round may be missed while the machine is busy.
 BEAT_WITHIN = timedelta(seconds=30)
+# A subject whose time came so long ago is one that cannot be woken.
+LATE = timedelta(minutes=1)
+# Nobody is asked for a token here: who asks again and again must not use up the database's connections.
+_AT_A_TIME = BoundedSemaphore(2)
 
 router = APIRouter(tags=["watching"])
+log = logging.getLogger(__name__)
 
 Word = Literal["ok", "degraded", "down"]
 
@@ -49,7 +56,8 @@ class Health(BaseModel):
 )
 def healthz(parts: Given) -> JSONResponse:
     """Reminders go out without Prefect, so its silence is no reason for 503."""
-    checks = _checks(parts)
+    with _AT_A_TIME:
+        checks = _checks(parts)
     worst: Word = max((check.status for check in checks.values()), key=("ok", "degraded", "down").index)
     status = HTTPStatus.SERVICE_UNAVAILABLE if worst == "down" else HTTPStatus.OK
     return JSONResponse(Health(status=worst, **checks).model_dump(), status)
@@ -59,10 +67,12 @@ def _checks(parts: Parts) -> dict[str, Check]:
     clock = parts.study.clock
     prefect = _prefect(parts)
     try:
-        runner = _runner(last_beat(parts.study.store, ROUND), clock.wall(clock.now()))
+        runner = _runner(last_beat(parts.watching, ROUND), clock.wall(clock.now()))
+        runner = _late(parts) if runner.status == "ok" else runner
         channels = _channels(parts)
-    except (DBAPIError, *NO_ANSWER):
-        silent = Check(status="down", said="the study's database does not answer")
+    except (DBAPIError, *NO_ANSWER) as problem:
+        log.error("The study's database does not answer: %s", first_line(problem))
+        silent = Check(status="down", said="the study's database does not answer; the service's log says why")
         unknown = Check(status="degraded", said="not known without the database")
         return {"database": silent, "runner": unknown, "prefect": prefect, "channels": unknown}
     database = Check(status="ok", said="answers")
@@ -79,6 +89,15 @@ def _runner(beat: datetime | None, wall: datetime) -> Check:
     return Check(status="ok", said="the round is at work")
 
 
+def _late(parts: Parts) -> Check:
+    """The round is at work; whether it could wake everybody, too."""
+    count, since = overdue(parts.watching, parts.study.clock.now() - LATE)
+    if since is None:
+        return Check(status="ok", said="the round is at work")
+    said = f"subjects that could not be woken: {count}, since {since:%Y-%m-%d %H:%M}Z"
+    return Check(status="degraded", said=f"{said}; the service's log says why")
+
+
 def _prefect(parts: Parts) -> Check:
     if is_ready(parts.study.prefect_api):
         return Check(status="ok", said="answers")
@@ -87,7 +106,7 @@ def _prefect(parts: Parts) -> Check:
 
 def _channels(parts: Parts) -> Check:
     """How many fail, not which: nobody is asked for a token here, and addresses are people's."""
-    failing = [since for _, since, _ in failing_channels(parts.study.store)]
+    failing = [since for _, since, _ in failing_channels(parts.watching)]
     if failing:
         since = f"{min(failing):%Y-%m-%d %H:%M}Z"
         said = f"recipients that fail: {len(failing)}, since {since}; the board names them"

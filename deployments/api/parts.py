@@ -12,6 +12,7 @@ from deployments.api.redcap.project import Project
 from deployments.api.tokens import Tokens
 from flows.runtime import Runtime
 from tasks.links import Links
+from tasks.store import Store
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Parts:
     links: Links
     redcap: Project | None
     webhook_secrets: dict[str, str]
+    # Asked by those who watch: it says whether the database answers, however busy the doors' pool is.
+    watching: Store
 
 
 async def _parts(request: Request) -> Parts:

@@ -35,7 +35,8 @@ class Api:
         assert study.channels.links is not None, "a study is opened with the links of its notices"
         redcap, secrets = Project.from_settings(settings), read_secrets(settings.webhook_secrets)
         self._follower = Follower(study)
-        self.parts = Parts(study, tokens, self._follower, study.channels.links, redcap, secrets)
+        watching = study.store.apart(0)
+        self.parts = Parts(study, tokens, self._follower, study.channels.links, redcap, secrets, watching)
         self._again = FetchAgain(self.parts, redcap) if redcap is not None else None
         self._server = ApiServer(create_app(self.parts), settings.api_host, settings.api_port)
 

@@ -10,8 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from itp_events.errors import BadInput, ItpError
-from tasks import queries
-from tasks import sqlite
+from tasks import queries, sqlite
 from tasks.schema import REVISION, metadata
 from tasks.store import Store
 from tests.support import free_port

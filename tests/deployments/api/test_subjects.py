@@ -191,7 +191,7 @@ def failing(door: Door) -> str:
 def test_while_the_database_is_silent_who_asks_is_told_to_ask_again(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def silent(*_: object) -> object:
+    def silent(*_: object, **__: object) -> object:
         raise OperationalError("SELECT 1", {}, OSError("gone"))
 
     monkeypatch.setattr(type(door.study.store), "reading", silent)
