@@ -24,3 +24,9 @@ def test_a_success_ends_the_rest_and_forgets_the_failures() -> None:
     rest.succeeded("ITP-001")
     assert rest.is_over("ITP-001")
     assert rest.failed("ITP-001") == FIRST_SECONDS
+
+
+def test_after_a_silence_of_the_database_the_rest_stays_short() -> None:
+    rest = Rest()
+    assert {rest.unanswered("ITP-001") for _ in range(9)} == {FIRST_SECONDS}
+    assert not rest.is_over("ITP-001")
