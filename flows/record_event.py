@@ -59,6 +59,7 @@ def _parse(store: Store, event: dict[str, Any]) -> Event:
     if needs_investigator(store, stated):
         raise Refused(
             "role",
-            "only an investigator may decide, and Prefect cannot tell who asks: use the link in the message",
+            "only an investigator may decide or assess, and Prefect cannot tell who asks: use the link in "
+            "the message, or an investigator's token",
         )
     return stated

@@ -489,6 +489,8 @@ DECISIONS: tuple[type[Data], ...] = (
     TreatmentStopped,
     Exited,
 )
+# Only an investigator states these, or takes one back.
+INVESTIGATORS: tuple[type[Data], ...] = (WithdrawalDecided, DeviationAssessed)
 _CATALOGUE: dict[bool, dict[str, type[Data]]] = {
     False: {data.type: data for data in FACTS},
     True: {data.type: data for data in DECISIONS},

@@ -21,7 +21,7 @@ from deployments.api.tokens import Role, includes
 from flows.authority import needs_investigator
 from itp_events.document import instant
 from itp_events.errors import BadEvent, ItpError
-from itp_events.events import Event, WithdrawalDecided, parse_event
+from itp_events.events import INVESTIGATORS, Event, parse_event
 from tasks.advance import Answer
 from tasks.queries import subject
 
@@ -94,7 +94,7 @@ def _read(parts: Parts, value: object, role: Role, source: str | None) -> Event 
     except ItpError as error:
         return error
     if not includes(role, "investigator") and needs_investigator(parts.study.store, event):
-        what = f"state {event.type}" if isinstance(event.data, WithdrawalDecided) else "void a decision"
+        what = f"state {event.type}" if isinstance(event.data, INVESTIGATORS) else "take that back"
         return _forbidden(event, "role", f"only an investigator may {what}; this request has the role {role}")
     if source is not None and event.source != source:
         return _forbidden(event, "source", f"this sender states events of the source {source!r} only")

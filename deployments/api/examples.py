@@ -69,6 +69,13 @@ _DANAZOL = {
     "detail": "200 mg a day, was 400 mg",
 }
 _DECISION = {"by": "inv-01", "criterion": "maintenance-changed", "decision": "continue", "on": "2026-01-16"}
+_ASSESSMENT = {
+    "by": "inv-01",
+    "deviation": "ITP-007/INF3/missed",
+    "important": True,
+    "cause": "the subject was travelling",
+    "action": "the next dates are agreed three weeks ahead",
+}
 
 EXAMPLES: tuple[Json, ...] = (
     ENROLLED,
@@ -86,5 +93,7 @@ EXAMPLES: tuple[Json, ...] = (
     _stated("withdrawal.decided", "2026-01-16", reason="the dose is stable again", **_DECISION),
     _stated("subject.died", "2026-04-01", on="2026-04-01"),
     _stated("escalation.acknowledged", "2026-01-22", visit="INF3", until="2026-01-26"),
+    _stated("deviation.assessed", "2026-02-03", **_ASSESSMENT),
+    _stated("consent.given", "2026-03-10", kind="consent", version="2.0", on="2026-03-10"),
     _stated("protocol.assigned", "2026-05-04", version="2", reason="amendment 1 is in force"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -13,6 +13,7 @@ from itp_events.explain import offset, sides
 from itp_events.protocol import (
     END_OF_TREATMENT,
     Criterion,
+    DeviationRule,
     Epoch,
     Limit,
     Protocol,
@@ -47,7 +48,7 @@ def print_protocol(protocol: Protocol) -> None:
     out = console()
     out.print(Text(f"{protocol.id} version {protocol.version}", style="bold"))
     out.print(protocol.title)
-    for print_part in (_visits, _dose_and_sites, _reminders, _ladder, _alerts, _withdrawal, _eligibility):
+    for print_part in _PARTS:
         print_part(out, protocol)
     out.print()
     out.print(LEGEND)
@@ -174,3 +175,50 @@ def _eligibility(out: Console, protocol: Protocol) -> None:
     limits: Iterable[tuple[str, Limit]] = iter(protocol.eligibility)
     rows = ((_NAMES.get(name, name), assumed(str(limit), limit.source)) for name, limit in limits)
     out.print(table(("Value", "Limit"), rows))
+
+
+def _response(out: Console, protocol: Protocol) -> None:
+    rule = protocol.response
+    heading(out, f"Response of platelets, 10^9/L ({rule.source})")
+    fold = f"{rule.times_baseline:g} x the count at baseline"
+    apart = f"a second such count at least {counted(rule.confirmed_after_days, 'day')} apart"
+    rows = (
+        ("complete response", f"{rule.complete_from:g} or more, no bleeding"),
+        ("response", f"{rule.response_from:g} or more and at least {fold}, no bleeding"),
+        ("confirmed by", apart),
+        ("not evaluable", f"within {counted(rule.not_within_weeks_of_rescue, 'week')} of rescue medication"),
+        ("sustained at", f"{', '.join(rule.sustained_at)}, without other ITP treatment"),
+    )
+    out.print(table(("What", "When"), ((name, assumed(said, rule.source)) for name, said in rows)))
+
+
+def _deviations(out: Console, protocol: Protocol) -> None:
+    heading(out, "Deviations: important until the investigator assesses them otherwise")
+    rows = (
+        (assumed(category, rule.source), _importance(rule)) for category, rule in protocol.deviations.items()
+    )
+    out.print(table(("Category", "Important"), rows))
+
+
+def _importance(rule: DeviationRule) -> str:
+    if not rule.important:
+        return "no"
+    limits = []
+    if rule.beyond_days is not None:
+        limits.append(f"more than {counted(rule.beyond_days, 'day')} outside the window")
+    if rule.epochs is not None:
+        limits.append(f"visits of {' and '.join(rule.epochs)}")
+    return ", ".join(limits) or "always"
+
+
+_PARTS: tuple[Callable[[Console, Protocol], None], ...] = (
+    _visits,
+    _dose_and_sites,
+    _reminders,
+    _ladder,
+    _alerts,
+    _withdrawal,
+    _eligibility,
+    _response,
+    _deviations,
+)

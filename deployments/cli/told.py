@@ -12,9 +12,11 @@ from itp_events.events import (
     AdverseEvent,
     Booked,
     Completed,
+    ConsentGiven,
     ConsentWithdrawn,
     ContactAttempted,
     Data,
+    DeviationAssessed,
     Died,
     Enrolled,
     Event,
@@ -125,20 +127,44 @@ def _completed(data: Any) -> str:
     }
     found = [text.format(value) for text, value in results.items() if value is not None]
     if data.bleeding is not None:
-        found.append("bleeding" if data.bleeding else "no bleeding")
+        found.append(bleeding(data.bleeding))
     return f"{data.visit} done on {day(data.on)}" + (f" ({', '.join(found)})" if found else "")
+
+
+def bleeding(found: bool | int) -> str:
+    """What was found of bleeding, with its WHO grade where that was stated."""
+    if not found:
+        return "no bleeding"
+    return "bleeding" if found is True else f"bleeding of WHO grade {found}"
 
 
 def _adverse_event(data: Any) -> str:
     serious = "serious" if data.serious else "not serious"
     related = "related" if data.related else "not related"
-    return f"adverse event {data.ae} on {day(data.on)}: {data.term}, grade {data.grade}, {serious}, {related}"
+    outcome = f", outcome {data.outcome}" if data.outcome else ""
+    return (
+        f"adverse event {data.ae} on {day(data.on)}: {data.term}, grade {data.grade}, "
+        f"{serious}, {related}{outcome}"
+    )
 
 
 def _decision(data: Any) -> str:
     about = f" on {data.criterion}" if data.criterion else ""
     decode = f" ({data.decode})" if data.decode else ""
     return f"the investigator decided {data.decision}{about} on {day(data.on)}{decode}: {data.reason}"
+
+
+def _assessed(data: Any) -> str:
+    important = "important" if data.important else "not important"
+    more = [f"{name} {text}" for name, text in (("cause:", data.cause), ("action:", data.action)) if text]
+    return f"deviation {data.deviation} assessed as {'; '.join([important, *more])}"
+
+
+_CONSENTS = {"consent": "consent", "assent": "assent of the child", "majority": "consent in one's own name"}
+
+
+def _consent(data: Any) -> str:
+    return f"{_CONSENTS[data.kind]} given on {day(data.on)}, version {data.version}"
 
 
 def _acknowledged(data: Any) -> str:
@@ -166,6 +192,8 @@ _WORDS: dict[type[Data], Callable[[Any], str]] = {
     WithdrawalDecided: _decision,
     Died: lambda data: f"died on {day(data.on)}",
     Acknowledged: _acknowledged,
+    DeviationAssessed: _assessed,
+    ConsentGiven: _consent,
     ProtocolAssigned: lambda data: f"protocol version {data.version}: {data.reason}",
     NoticeIssued: lambda data: f"{data.step} to {data.audience}",
 }

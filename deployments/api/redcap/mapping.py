@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from itp_events.errors import BadInput
-from itp_events.events import FACT_TYPES, WithdrawalDecided
+from itp_events.events import FACT_TYPES, INVESTIGATORS
 
 SETTING = "ITP_REDCAP_MAPPING"
 Kind = Literal["text", "number", "integer", "yes-no", "date"]
@@ -68,9 +68,13 @@ def load_mapping(path: Path) -> Mapping:
     return mapping
 
 
+# REDCap knows no investigators: what they alone may state cannot come from there.
+_OPEN = set(FACT_TYPES) - {data.type for data in INVESTIGATORS}
+
+
 def _check(mapping: Mapping, path: Path) -> None:
     for name, instrument in mapping.instruments.items():
-        if instrument.event not in FACT_TYPES or instrument.event == WithdrawalDecided.type:
+        if instrument.event not in _OPEN:
             raise BadInput(f"{path}: {name}: REDCap cannot state {instrument.event!r}", SETTING)
 
 

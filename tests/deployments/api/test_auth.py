@@ -65,6 +65,16 @@ def test_only_an_investigator_decides(door: Door) -> None:
     assert door.post(stated, headers=investigator).status_code == 201
 
 
+def test_only_an_investigator_assesses_a_deviation(door: Door) -> None:
+    door.enrol()
+    stated = event("deviation.assessed", "ITP-001", door.now, {"deviation": "none", "important": False})
+    refused = door.post(stated, headers=door.token("recorder"))
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:itp:problem:role")
+    assert "may state itp.deviation.assessed" in refused.json()["detail"]
+    # Whether there is such a deviation is the study's order, which an investigator hears of.
+    assert door.post(stated, headers=door.token("investigator")).status_code != 403
+
+
 def test_only_an_investigator_takes_a_decision_back(door: Door) -> None:
     door.enrol()
     recorder, investigator = door.token("recorder"), door.token("investigator")
