@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from deployments.rest import Rest
 from flows.runtime import Runtime
+from tasks.left_behind import LeftBehind
 from tasks.store import NO_ANSWER, first_line
 
-# A send may take half a minute, in which its thread only waits.
-SENDERS = 32
+# A send may take half a minute, in which its thread only waits: providers that hang keep no other waiting.
+SENDERS = 64
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class HandOvers:
         self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
         self._begun: dict[asyncio.Task[None], str | None] = {}
         self._rest = Rest()
+        self._left_behind = LeftBehind(study.instance)
         self._closed = False
 
     @property
@@ -44,10 +46,13 @@ class HandOvers:
 
     async def sweep(self) -> None:
         """Begin what nobody has begun here: what failed before, and what a sender that died left."""
-        waiting = await asyncio.to_thread(self._study.waiting)
-        for code in set(waiting).difference(self._begun.values()):
+        for code in set(await asyncio.to_thread(self._waiting)).difference(self._begun.values()):
             if self._rest.is_over(code or ""):
                 self.begin(code)
+
+    def _waiting(self) -> list[str | None]:
+        self._left_behind.free(self._study.store, self._study.moment())
+        return self._study.waiting()
 
     async def _hand_over(self, code: str | None) -> None:
         loop = asyncio.get_running_loop()

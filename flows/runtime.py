@@ -17,6 +17,7 @@ from tasks.advance import Advanced, Answer
 from tasks.channels import Channels
 from tasks.claim import Claim, Moment
 from tasks.claims import Office, claim_at_once
+from tasks.instance import Instance
 from tasks.store import Store
 
 
@@ -46,6 +47,7 @@ class Runtime:
     clock: Clock
     prefect_api: str
     refusals: Refusals = field(default_factory=Refusals, kw_only=True, compare=False)
+    instance: Instance = field(default_factory=Instance, kw_only=True, compare=False)
 
     def advance(self, code: str, now: datetime) -> Advanced:
         """Decide what is due for a subject at `now`, and keep it."""
@@ -65,8 +67,13 @@ class Runtime:
 
     def waiting(self) -> list[str | None]:
         """The subjects with something to hand over now; None stands for the service's own notices."""
+        at = self.moment()
+        return notify.waiting(self.store, at.now, at.wall, watched=self.instance.watches)
+
+    def moment(self) -> Moment:
+        """The present instant, by both clocks."""
         now = self.clock.now()
-        return notify.waiting(self.store, now, self.clock.wall(now))
+        return Moment(now, self.clock.wall(now))
 
     def hand_over(self, code: str | None, claims: Sequence[Claim] = ()) -> None:
         """Hand over what is due now, of one subject; None stands for the service's own notices.
@@ -76,12 +83,11 @@ class Runtime:
         if claims:
             notify.hand_over_claimed(self._office, code, claims)
         else:
-            now = self.clock.now()
-            notify.hand_over_one(self._office, code, Moment(now, self.clock.wall(now)))
+            notify.hand_over_one(self._office, code, self.moment())
 
     @property
     def _office(self) -> Office:
-        return Office(self.store, self.protocol, self.channels)
+        return Office(self.store, self.protocol, self.channels, self.instance)
 
 
 _open: Callable[[], Runtime] | None = None

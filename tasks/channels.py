@@ -8,7 +8,8 @@ console: the service prints the notice.
 
 Apprise is kept to sending: its retries, its "optional" (a failure reported as success), its priorities
 among tags, its emojis and escapes are off. This service does its own retrying, since it must know what
-became of each attempt.
+became of each attempt. Redirects are not followed: a POST becomes a GET on the way, which carries no message
+and is answered all the same.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyBase
 
 from itp_events.errors import BadInput
 from itp_events.protocol import Audience
+from tasks.evidence import speaks
 from tasks.links import Links
 
 AUDIENCES: tuple[str, ...] = get_args(Audience)
 SETTING = "ITP_APPRISE_CONFIG"
 _ALWAYS = "always"
+# How long a provider may take for its answer, in seconds, where its URL does not say so (`rto`, `cto`). Less
+# than the longest send; with much less, what a slow provider has taken would be sent again.
+ANSWER_SECONDS = 25.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,9 @@ def problems(path: Path | None) -> list[str]:
 def _load(path: Path) -> tuple[list[NotifyBase], list[str]]:
     if not path.is_file():
         raise BadInput(f"{path} is not a file; name an Apprise configuration file, or unset it", SETTING)
-    asset = AppriseAsset(app_id="ITP visits", app_desc="Visits of trial subjects", async_mode=False)
+    asset = AppriseAsset(
+        app_id="ITP visits", app_desc="Visits of trial subjects", async_mode=False, http_redirects=False
+    )
     with _complaints() as complaints:
         config = AppriseConfig(asset=asset, recursion=1)
         config.add(str(path.absolute()), asset=asset)
@@ -146,6 +153,7 @@ def _keep_to_sending(server: NotifyBase) -> None:
     server.retry = 0
     server.optional = False
     server.interpret_emojis = False
+    server.redirects = False
 
 
 def _split(server: NotifyBase) -> list[NotifyBase]:
@@ -166,7 +174,19 @@ def _only(server: NotifyBase, target: Collection[object]) -> NotifyBase:
 
 def _recipient(server: NotifyBase) -> Recipient:
     fingerprint = hashlib.sha256(_url(server, privacy=False).encode()).hexdigest()[:16]
-    return Recipient(fingerprint, _label(server), frozenset(str(tag) for tag in server.tags), server)
+    label, tags = _label(server), frozenset(str(tag) for tag in server.tags)
+    # After the fingerprint: what waits for this recipient must find it again whatever is set here.
+    _be_patient(server)
+    return Recipient(fingerprint, label, tags, server)
+
+
+def _be_patient(server: NotifyBase) -> None:
+    kind = type(server)
+    if server.socket_read_timeout == kind.socket_read_timeout:
+        server.socket_read_timeout = ANSWER_SECONDS
+    # Mail has one time limit, for connecting and for every answer.
+    if speaks(server, "smtplib") and server.socket_connect_timeout == kind.socket_connect_timeout:
+        server.socket_connect_timeout = ANSWER_SECONDS
 
 
 def _label(server: NotifyBase) -> str:

@@ -26,7 +26,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery taken `at` a moment by this process: nobody else sends it until its lease ends."""
+    """A delivery taken `at` a moment by this process: nobody else sends it while this one lives."""
 
     delivery: int
     attempt: int

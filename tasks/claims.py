@@ -1,14 +1,14 @@
 """The claim: a subject's waiting notices checked once more, and what is due taken under a lease.
 
 One transaction: lock the subject's row, advance the subject (which withdraws whatever has become pointless),
-end the leases that ran out, take what is due. Nobody else sends what is claimed until its lease ends.
+end the leases that ran out, take what is due. Nobody else sends what is claimed while this process lives.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from tasks.advance import Settled, settle_in
 from tasks.channels import Channels, Recipient
 from tasks.claim import Claim, Moment
 from tasks.deliveries import DeliveryRow
+from tasks.instance import Instance
 from tasks.links import facts_with_link
 from tasks.queries import NoticeRow
 from tasks.render import Occasion, marked_repeated, render
@@ -36,6 +37,7 @@ class Office:
     store: Store
     protocol: Protocol
     channels: Channels
+    instance: Instance = field(default_factory=Instance)
 
 
 def claim(office: Office, code: str | None, at: Moment) -> list[Claim]:
@@ -52,7 +54,7 @@ def _claim(connection: sa.Connection, office: Office, code: str | None, at: Mome
         settled = settle_in(connection, office.protocol, code, at.now)
         site_code, site = settled.subject.enrolled.site, settled.subject.site
         at = replace(at, now=settled.at)
-    deliveries.end_leases(connection, code, at.now, at.wall)
+    deliveries.end_leases(connection, code, at, watched=office.instance.watches)
     notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
     pending = _pending(connection, office.channels, notices, site_code, at) if notices else []
     ready = [row for row in pending if row.next_at and row.next_at <= at.wall]
@@ -79,7 +81,7 @@ def claim_at_once(office: Office, at: Moment, connection: sa.Connection, settled
         log.exception("The notices of %s cannot be put into words.", subject.code)
         return ()
     deliveries.say(connection, texts, at.now)
-    begun = deliveries.begin_first(connection, told, at.now, at.wall)
+    begun = deliveries.begin_first(connection, told, office.instance.id, at)
     return _claims(office, notices, sites, texts, begun, at)
 
 
@@ -153,7 +155,7 @@ def _take(
         if each.key in going
     }
     deliveries.say(connection, texts, at.now)
-    begun = deliveries.begin(connection, ready, at.now, at.wall)
+    begun = deliveries.begin(connection, ready, office.instance.id, at)
     return _claims(office, notices, sites, texts, begun, at)
 
 
@@ -174,6 +176,8 @@ def _claims(
     at: Moment,
 ) -> list[Claim]:
     by_key = {notice.key: notice for notice in notices}
+    for row in begun:
+        office.instance.take(row.id, row.attempts)
     return [
         _claimed(office.channels, row, by_key[row.notice], texts[row.notice], sites[row.notice].language, at)
         for row in begun

@@ -1,9 +1,10 @@
 """The rows of hand-over: one delivery per notice and recipient, one attempt per send.
 
-A delivery is pending, then `sending` under a lease, then sent, or pending again. A lease that has run
-out means that its sender died: the outcome is recorded as unknown before anybody takes the delivery
-over, and what is sent from then on is marked as possibly repeated. `wall` is the machine's time, which
-leases and back-off follow; `now` is the study's, which differs from it only under a fast clock.
+A delivery is pending, then `sending`, then sent, or pending again. While it is sending it belongs to the
+process that claimed it, its `holder`, as long as that gives signs of life; the lease is for processes that do
+not watch each other. When its sender died the outcome is recorded as unknown before anybody takes the
+delivery over, and what is sent from then on is marked as possibly repeated. `wall` is the machine's time,
+which leases and back-off follow; `now` is the study's, which only under a fast clock is another.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from tasks.channels import Recipient
+from tasks.claim import Moment
 from tasks.queries import NoticeRow
-from tasks.schema import attempts, deliveries, notices
-from tasks.sending import Outcome
+from tasks.schema import attempts, deliveries, notices, senders
+from tasks.sending import Kind, Outcome
 
 LEASE = timedelta(seconds=60)
 _FIRST_WAIT = timedelta(seconds=30)
 _LONGEST_WAIT = timedelta(minutes=15)
+# Each repetition of what may have arrived may be one more copy.
+_LONGEST_WAIT_IN_DOUBT = timedelta(hours=4)
 _OPEN = ("pending", "sending")
+SENDER_ENDED = "the sender ended before the outcome was known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +43,38 @@ class DeliveryRow:
     repeated: bool
     next_at: datetime | None
     sent_at: datetime | None
+    holder: str | None = None
 
 
-def back_off(attempt: int) -> timedelta:
-    """How long to wait after a send that failed, the first one counted as 1."""
-    doublings = min(attempt - 1, 10)
-    return min(_FIRST_WAIT * (1 << doublings), _LONGEST_WAIT)
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """A send whose outcome is not known yet; `sign` is its holder's last sign of life."""
+
+    delivery: int
+    attempt: int
+    notice: str
+    holder: str | None
+    lease: datetime
+    sign: datetime | None
 
 
-def waiting(connection: sa.Connection, now: datetime, wall: datetime) -> list[str | None]:
-    """The subjects with something to hand over; None stands for the service's own alerts."""
+def back_off(attempt: int, doubts: int = 0) -> timedelta:
+    """How long to wait after a send that failed, the first one counted as 1.
+
+    With `doubts`, after one whose outcome is unknown, of so many.
+    """
+    if doubts:
+        return min(_FIRST_WAIT * (1 << min(doubts - 1, 10)), _LONGEST_WAIT_IN_DOUBT)
+    return min(_FIRST_WAIT * (1 << min(attempt - 1, 10)), _LONGEST_WAIT)
+
+
+def waiting(
+    connection: sa.Connection, now: datetime, wall: datetime, *, watched: bool = False
+) -> list[str | None]:
+    """The subjects with something to hand over; None stands for the service's own alerts.
+
+    With `watched` no lease of a known holder counts: somebody watches who holds what.
+    """
     fresh = sa.select(notices.c.subject).where(
         notices.c.status == "queued", notices.c.handed_at.is_(None), notices.c.due <= now
     )
@@ -57,24 +84,48 @@ def waiting(connection: sa.Connection, now: datetime, wall: datetime) -> list[st
         .where(
             deliveries.c.status.in_(_OPEN),
             deliveries.c.next_at <= wall,
-            sa.or_(notices.c.status == "queued", deliveries.c.status == "sending"),
+            sa.or_(notices.c.status == "queued", _leased(watched)),
         )
     )
     return list(connection.scalars(sa.union(fresh, again)))
 
 
-def end_leases(connection: sa.Connection, subject: str | None, now: datetime, wall: datetime) -> None:
+def _leased(watched: bool) -> sa.ColumnElement[bool]:
+    sending = deliveries.c.status == "sending"
+    return sa.and_(sending, deliveries.c.holder.is_(None)) if watched else sending
+
+
+def held(connection: sa.Connection) -> list[HeldRow]:
+    """Every send whose outcome is not known yet."""
+    rows = connection.execute(_HELD)
+    return [HeldRow(*row) for row in rows]
+
+
+_HELD = (
+    sa.select(
+        deliveries.c.id,
+        deliveries.c.attempts,
+        deliveries.c.notice,
+        deliveries.c.holder,
+        deliveries.c.next_at,
+        senders.c.at,
+    )
+    .select_from(deliveries.outerjoin(senders, senders.c.id == deliveries.c.holder))
+    .where(deliveries.c.status == "sending")
+    .order_by(deliveries.c.id)
+)
+
+
+def end_leases(connection: sa.Connection, subject: str | None, at: Moment, *, watched: bool = False) -> None:
     """Record as unknown the outcome of every send whose lease has run out."""
     mine = sa.select(notices.c.key).where(_about(subject)).scalar_subquery()
     run_out = connection.execute(
-        sa.select(deliveries.c.id, deliveries.c.attempts).where(
-            deliveries.c.notice.in_(mine), deliveries.c.status == "sending", deliveries.c.next_at <= wall
+        sa.select(deliveries.c.id, deliveries.c.attempts, deliveries.c.notice).where(
+            deliveries.c.notice.in_(mine), _leased(watched), deliveries.c.next_at <= at.wall
         )
     ).all()
-    for delivery in run_out:
-        died = Outcome("unknown", "the sender ended before the outcome was known")
-        if end_attempt(connection, delivery.id, delivery.attempts, died, now):
-            put_back(connection, delivery.id, died, wall)
+    for row in run_out:
+        end(connection, row.id, row.attempts, row.notice, Outcome("unknown", SENDER_ENDED), at)
 
 
 def _about(subject: str | None) -> sa.ColumnElement[bool]:
@@ -136,6 +187,7 @@ def _new(key: str, recipient: Recipient, wall: datetime) -> dict[str, object]:
         "attempts": 0,
         "repeated": False,
         "next_at": wall,
+        "holder": None,
     }
 
 
@@ -147,27 +199,31 @@ def give_up(connection: sa.Connection, delivery: int) -> None:
 
 
 def begin_first(
-    connection: sa.Connection, told: Mapping[str, Sequence[Recipient]], now: datetime, wall: datetime
+    connection: sa.Connection, told: Mapping[str, Sequence[Recipient]], holder: str, at: Moment
 ) -> list[DeliveryRow]:
-    """Make the first deliveries of notices and take them under a lease at once."""
-    taken = {"status": "sending", "attempts": 1, "next_at": wall + LEASE}
-    begun = _insert(connection, [_new(key, each, wall) | taken for key in told for each in told[key]])
-    _attempt(connection, begun, now)
+    """Make the first deliveries of notices, taken by `holder` at once."""
+    taken = {"status": "sending", "attempts": 1, "next_at": at.wall + LEASE, "holder": holder}
+    begun = _insert(connection, [_new(key, each, at.wall) | taken for key in told for each in told[key]])
+    _attempt(connection, begun, at.now)
     return begun
 
 
 def begin(
-    connection: sa.Connection, taken: Sequence[DeliveryRow], now: datetime, wall: datetime
+    connection: sa.Connection, taken: Sequence[DeliveryRow], holder: str, at: Moment
 ) -> list[DeliveryRow]:
-    """Take deliveries under a lease; the attempt of each has the number of its sends, this one included."""
+    """Let `holder` take deliveries; the attempt of each has the number of its sends, this one included."""
+    lease = at.wall + LEASE
     if taken:
         connection.execute(
             deliveries.update()
             .where(deliveries.c.id.in_([row.id for row in taken]))
-            .values(status="sending", attempts=deliveries.c.attempts + 1, next_at=wall + LEASE)
+            .values(status="sending", attempts=deliveries.c.attempts + 1, next_at=lease, holder=holder)
         )
-    begun = [replace(row, status="sending", attempts=row.attempts + 1, next_at=wall + LEASE) for row in taken]
-    _attempt(connection, begun, now)
+    begun = [
+        replace(row, status="sending", attempts=row.attempts + 1, next_at=lease, holder=holder)
+        for row in taken
+    ]
+    _attempt(connection, begun, at.now)
     return begun
 
 
@@ -210,6 +266,16 @@ _END = attempts.update().where(
     attempts.c.number == sa.bindparam("nth"),
     attempts.c.outcome.is_(None),
 )
+_CORRECT = attempts.update().where(
+    attempts.c.delivery == sa.bindparam("of"),
+    attempts.c.number == sa.bindparam("nth"),
+    attempts.c.outcome == "unknown",
+)
+_OUTCOMES = (
+    sa.select(sa.func.count())
+    .select_from(attempts)
+    .where(attempts.c.delivery == sa.bindparam("of"), attempts.c.outcome == sa.bindparam("what"))
+)
 _DELIVERY = deliveries.update().where(deliveries.c.id == sa.bindparam("which"))
 _LOCK = sa.select(notices.c.key).where(notices.c.key == sa.bindparam("about")).with_for_update()
 _SETTLE = notices.update().where(
@@ -219,25 +285,62 @@ _SETTLE = notices.update().where(
 )
 
 
-def end_attempt(
-    connection: sa.Connection, delivery: int, number: int, outcome: Outcome, now: datetime
+def end(
+    connection: sa.Connection, delivery: int, number: int, notice: str, outcome: Outcome, at: Moment
 ) -> bool:
-    """Record what became of a send; False when its outcome has been recorded before."""
-    ended = {"outcome": outcome.kind, "error": outcome.error, "ended_at": now}
-    return connection.execute(_END, {"of": delivery, "nth": number} | ended).rowcount == 1
+    """Record what became of a send, and what follows for its delivery and its notice.
+
+    False when the send has ended already, by the word of somebody who took its sender for dead: then what is
+    known after all stands in the place of "unknown", and nothing is sent again that has arrived.
+    """
+    ended = {"outcome": outcome.kind, "error": outcome.error, "ended_at": at.now}
+    attempt = {"of": delivery, "nth": number}
+    if connection.execute(_END, attempt | ended).rowcount == 1:
+        if outcome.kind == "sent" or _has_arrived(connection, delivery):
+            _finish(connection, delivery, notice, at.now)
+        else:
+            _put_back(connection, delivery, number, outcome, at.wall)
+        return True
+    if outcome.kind != "unknown" and connection.execute(_CORRECT, attempt | ended).rowcount == 1:
+        _correct(connection, delivery, notice, outcome, at.now)
+    return False
 
 
-def put_back(connection: sa.Connection, delivery: int, outcome: Outcome, next_at: datetime) -> None:
-    """Make a delivery that did not succeed pending again, to be tried from `next_at` on."""
-    values: dict[str, object] = {"which": delivery, "status": "pending", "next_at": next_at}
+def _has_arrived(connection: sa.Connection, delivery: int) -> bool:
+    return _count(connection, delivery, "sent") > 0
+
+
+def _count(connection: sa.Connection, delivery: int, outcome: Kind) -> int:
+    return connection.scalar(_OUTCOMES, {"of": delivery, "what": outcome}) or 0
+
+
+def _put_back(
+    connection: sa.Connection, delivery: int, number: int, outcome: Outcome, wall: datetime
+) -> None:
+    """Make a delivery that did not succeed pending again."""
+    values: dict[str, object] = {"which": delivery, "status": "pending", "holder": None, "next_at": wall}
     if outcome.kind == "unknown":
         values["repeated"] = True
+    if outcome.error != SENDER_ENDED and outcome.tried:
+        doubts = _count(connection, delivery, "unknown") if outcome.kind == "unknown" else 0
+        values["next_at"] = wall + back_off(number, doubts)
     connection.execute(_DELIVERY, values)
 
 
-def finish(connection: sa.Connection, delivery: int, now: datetime) -> None:
+def _finish(connection: sa.Connection, delivery: int, notice: str, now: datetime) -> None:
     """A recipient has the message."""
-    connection.execute(_DELIVERY, {"which": delivery, "status": "sent", "sent_at": now, "next_at": None})
+    sent = {"status": "sent", "sent_at": now, "next_at": None, "holder": None}
+    connection.execute(_DELIVERY, {"which": delivery} | sent)
+    settle(connection, notice, now)
+
+
+def _correct(connection: sa.Connection, delivery: int, notice: str, outcome: Outcome, now: datetime) -> None:
+    """Draw what follows from an outcome that came late; what is being sent again is left to its sender."""
+    status = connection.scalar(sa.select(deliveries.c.status).where(deliveries.c.id == delivery))
+    if status == "pending" and outcome.kind == "sent":
+        _finish(connection, delivery, notice, now)
+    elif status == "pending" and not _count(connection, delivery, "unknown"):
+        connection.execute(_DELIVERY, {"which": delivery, "repeated": False})
 
 
 def lock_notice(connection: sa.Connection, key: str) -> None:

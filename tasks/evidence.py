@@ -26,6 +26,8 @@ _HTTP_HEAD = re.compile(rb"[A-Z]+ [/h*]")
 _STATUS = re.compile(r"error=(\d{3})\b")
 # These say that the answer of the server behind a gateway was lost.
 _GATEWAY = frozenset({502, 504})
+# These name another address and do not say whether the message was taken first, as a web form's answer does.
+_SEEN_OTHER = frozenset({300, 302, 303})
 _here = threading.local()
 
 
@@ -49,9 +51,9 @@ class Trace:
 
     def refusal(self, server: NotifyBase) -> str | None:
         """Why the provider surely did not accept the message; None when it may have."""
-        if self.status and self.requests == 1 and self.status not in _GATEWAY:
-            return f"the provider answered {self.status}"
-        if not self.handing_over and _speaks_observably(server):
+        if self.status and self.requests == 1 and self.status not in _GATEWAY | _SEEN_OTHER:
+            return self._answer()
+        if not self.handing_over and speaks(server, "requests", "smtplib"):
             return "the provider could not be reached"
         return None
 
@@ -59,7 +61,15 @@ class Trace:
         """What is known when it is not known whether the provider accepted the message."""
         if self.status in _GATEWAY:
             return f"a gateway answered {self.status}: the provider may have accepted it"
+        if self.status:
+            return f"{self._answer()}; it may have accepted the message"
         return "no clear answer: the provider may have accepted it"
+
+    def _answer(self) -> str:
+        said = f"the provider answered {self.status}"
+        if self.status and self.status < 400:
+            return f"{said}: it has moved; write its new address into the Apprise configuration"
+        return said
 
 
 @contextmanager
@@ -94,11 +104,11 @@ class _StatusHandler(logging.Handler):
         """Note the status, if the line has one."""
         trace = getattr(_here, "trace", None)
         found = _STATUS.search(record.getMessage()) if trace else None
-        if trace and found and 400 <= int(found[1]) <= 599:
+        if trace and found and 300 <= int(found[1]) <= 599:
             trace.status = int(found[1])
 
 
-def _speaks_observably(server: NotifyBase) -> bool:
-    """Whether the plugin uses HTTP or SMTP through the libraries whose audit events are seen here."""
+def speaks(server: NotifyBase, *libraries: str) -> bool:
+    """Whether the plugin sends through one of these; what `requests` and `smtplib` do is seen here."""
     modules = [sys.modules[each.__module__] for each in type(server).__mro__]
-    return any(hasattr(module, name) for module in modules for name in ("requests", "smtplib"))
+    return any(hasattr(module, name) for module in modules for name in libraries)

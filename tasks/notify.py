@@ -1,15 +1,15 @@
 """Hand-over: each notice to each of its recipients at least once, and repeated only if it must be.
 
-Claim (`tasks.claims`), send, record. The send happens outside every transaction. Its outcome is recorded in a
-third step. A process killed between the steps leaves a lease behind; whoever finds it run out records
-"unknown", sends again and marks the message as possibly repeated.
+Claim (`tasks.claims`), send, record. The send happens outside every transaction. Its outcome is recorded in
+a third step. A process killed between the steps leaves its claim behind; `tasks.left_behind` finds that,
+records "unknown" and frees the delivery, which is sent again and marked as possibly repeated.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ from tasks import deliveries, outages
 from tasks.channels import Channels, problems
 from tasks.claim import Claim, Moment
 from tasks.claims import Office, claim
-from tasks.sending import BOUND, Outcome, all_at_once, send
+from tasks.sending import Outcome, Sent, all_at_once, send
 from tasks.store import NO_ANSWER, Store, first_line
 
 __all__ = [
@@ -40,10 +40,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _SUBJECTS_AT_ONCE = 8
-# A claim that is older than this, in seconds, is not begun: its lease could end before the send does.
-_BEGIN_WITHIN = deliveries.LEASE.total_seconds() - BOUND - 10
-# How long an outcome is kept for a database that does not answer, and how often it is offered; seconds.
-_RECORD_WITHIN = 600.0
+# How often an outcome is offered to a database that does not answer, in seconds.
 _RECORD_AGAIN = 1.0
 
 
@@ -86,10 +83,13 @@ def hand_over(
     return [handed for each in done for handed in each.result()]
 
 
-def waiting(store: Store, now: datetime, wall: datetime) -> list[str | None]:
-    """The subjects with something to hand over; None stands for the service's own notices."""
+def waiting(store: Store, now: datetime, wall: datetime, *, watched: bool = False) -> list[str | None]:
+    """The subjects with something to hand over; None stands for the service's own notices.
+
+    With `watched` what others hold is left to `tasks.left_behind`, however long they have held it.
+    """
     with store.reading() as connection:
-        return deliveries.waiting(connection, now, wall)
+        return deliveries.waiting(connection, now, wall, watched=watched)
 
 
 def hand_over_one(office: Office, code: str | None, start: Moment) -> list[Handed]:
@@ -99,52 +99,68 @@ def hand_over_one(office: Office, code: str | None, start: Moment) -> list[Hande
 
 def hand_over_claimed(office: Office, code: str | None, claims: Sequence[Claim]) -> list[Handed]:
     """Send what has been claimed of one subject, or with None of the service's own notices."""
-    handed, dead = [], None
-    for ended in all_at_once(claims, lambda each: _send(each, office.channels)):
+    handed: list[Handed] = []
+    dead: Claim | None = None
+    failures: list[Exception] = []
+    for ended in _sends(office, claims):
         taken, outcome = ended.item, ended.outcome
-        if _record(office.store, taken, outcome):
-            dead = taken
+        try:
+            if _record(office, taken, outcome):
+                dead = taken
+        except Exception as error:  # noqa: BLE001 - raised once the others' outcomes are recorded too
+            failures.append(error)
         handed.append(Handed(taken.notice, taken.recipient.label, outcome, taken.repeated))
+    if failures:
+        raise failures[0]
     if dead is not None and code is not None:
         handed += hand_over_one(office, None, dead.at)
     return handed
 
 
-def _send(taken: Claim, channels: Channels) -> Outcome:
-    if time.monotonic() - taken.at.began > _BEGIN_WITHIN:
-        return Outcome("failed", "not begun: this process stood still for too long after the claim")
-    return send(taken.recipient, taken.message, channels.out)
+def _sends(office: Office, claims: Sequence[Claim]) -> Iterator[Sent[Claim]]:
+    def sign() -> None:
+        office.instance.give_sign(office.store, claims[0].at.later().wall)
+
+    def late(taken: Claim, outcome: Outcome) -> None:
+        _record(office, taken, outcome)
+
+    return all_at_once(claims, lambda each: _send(office, each), meanwhile=sign, late=late)
 
 
-def _record(store: Store, taken: Claim, outcome: Outcome) -> bool:
+def _send(office: Office, taken: Claim) -> Outcome:
+    if not office.instance.begin(taken.delivery, taken.attempt):
+        return Outcome(
+            "failed", "not begun: this process stood still for too long after the claim", tried=False
+        )
+    return send(taken.recipient, taken.message, office.channels.out)
+
+
+def _record(office: Office, taken: Claim, outcome: Outcome) -> bool:
     """Record what became of a send; True when its channel has just been found dead.
 
     While the database does not answer it is tried again: an outcome that is known and not recorded would be
     taken for unknown, and the message repeated.
     """
-    began, at = time.monotonic(), taken.at.later()
-    while True:
-        try:
-            return store.write(lambda connection: _record_in(connection, taken, outcome, at))
-        except NO_ANSWER as problem:
-            if time.monotonic() - began > _RECORD_WITHIN:
-                raise
-            _log.warning(
-                "%s: %s; the database does not take it: %s", taken.notice, outcome.kind, first_line(problem)
-            )
-            time.sleep(_RECORD_AGAIN)  # noqa: TID251 - nothing tells when the database answers again
+    at = taken.at.later()
+    try:
+        while True:
+            try:
+                return office.store.write(lambda connection: _record_in(connection, taken, outcome, at))
+            except NO_ANSWER as problem:
+                said = first_line(problem)
+                _log.warning("%s: %s; the database does not take it: %s", taken.notice, outcome.kind, said)
+                time.sleep(_RECORD_AGAIN)  # noqa: TID251 - nothing tells when the database answers again
+    finally:
+        office.instance.let_go(taken.delivery, taken.attempt)
 
 
 def _record_in(connection: sa.Connection, taken: Claim, outcome: Outcome, at: Moment) -> bool:
     deliveries.lock_notice(connection, taken.notice)
-    if not deliveries.end_attempt(connection, taken.delivery, taken.attempt, outcome, at.now):
-        _log.warning("%s: attempt %s ended (%s) after its lease", taken.notice, taken.attempt, outcome.kind)
+    if not deliveries.end(connection, taken.delivery, taken.attempt, taken.notice, outcome, at):
+        _log.warning(
+            "%s: attempt %s ended (%s) after it had been given up", taken.notice, taken.attempt, outcome.kind
+        )
         return False
-    if outcome.kind == "sent":
-        deliveries.finish(connection, taken.delivery, at.now)
-        deliveries.settle(connection, taken.notice, at.now)
-    else:
-        next_at = at.wall + deliveries.back_off(taken.attempt)
-        deliveries.put_back(connection, taken.delivery, outcome, next_at)
+    if outcome.kind != "sent":
         _log.warning("%s to %s: %s, %s", taken.notice, taken.recipient.label, outcome.kind, outcome.error)
-    return outages.note(connection, taken.recipient, outcome, at.now, at.wall)
+    return outcome.tried and outages.note(connection, taken.recipient, outcome, at.now, at.wall)

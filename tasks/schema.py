@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0003"
+REVISION = "0004"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -114,7 +114,8 @@ notices = sa.Table(
 )
 
 # One row per notice and recipient. `recipient` is a fingerprint of its Apprise URL, `label` the URL
-# with its secrets masked; `next_at` is the next attempt, or the end of the lease while it is sending.
+# with its secrets masked; `next_at` is the next attempt, or the end of the lease while it is sending;
+# `holder` is the process that is sending it.
 deliveries = sa.Table(
     "deliveries",
     metadata,
@@ -127,6 +128,7 @@ deliveries = sa.Table(
     sa.Column("repeated", sa.Boolean, nullable=False),
     sa.Column("next_at", Instant),
     sa.Column("sent_at", Instant),
+    sa.Column("holder", sa.Text),
     sa.UniqueConstraint("notice", "recipient"),
     sa.Index("deliveries_status_next_at_ix", "status", "next_at"),
     sa.CheckConstraint("status IN ('pending', 'sending', 'sent', 'gone')", name="deliveries_status_ck"),
@@ -144,6 +146,30 @@ attempts = sa.Table(
     sa.Column("outcome", sa.Text),
     sa.Column("error", sa.Text),
     sa.CheckConstraint("outcome IN ('sent', 'failed', 'unknown')", name="attempts_outcome_ck"),
+)
+
+# Processes that hand over: the last sign of life that each gave while it waited for a provider.
+senders = sa.Table(
+    "senders",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+)
+
+# Whose notices the study sends: a fingerprint of the recipients that one configuration names. One row; its
+# `holder` is the service that runs with it, at `place`, and gives a sign of life `at` times.
+recipients = sa.Table(
+    "recipients",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
+    sa.Column("holder", sa.Text),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("at", Instant, nullable=False),
 )
 
 # Recipients that fail at present; the row goes when one gets through again.

@@ -17,6 +17,7 @@ from tasks.evidence import traced
 
 # No send takes longer, in seconds; the lease of a delivery is longer than this by far.
 BOUND = 30.0
+_MEANWHILE = 1.0
 
 Kind = Literal["sent", "failed", "unknown"]
 Item = TypeVar("Item")
@@ -33,10 +34,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`failed`: surely not accepted. `unknown`: perhaps accepted, so a repetition must say so."""
+    """`failed`: surely not accepted. `unknown`: perhaps accepted, so a repetition must say so.
+
+    Where nothing was `tried`, the failure says nothing of the provider.
+    """
 
     kind: Kind
     error: str | None = None
+    tried: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,40 +89,72 @@ def _through_apprise(server: NotifyBase, message: Message) -> Outcome:
 
 
 def all_at_once(
-    items: Iterable[Item], step: Callable[[Item], Outcome], bound: float = BOUND
+    items: Iterable[Item],
+    step: Callable[[Item], Outcome],
+    bound: float = BOUND,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+    late: Callable[[Item, Outcome], None] = lambda _item, _outcome: None,
 ) -> Iterator[Sent[Item]]:
     """Run `step` on every item in a thread of its own, and yield each outcome as it comes.
 
-    After `bound` seconds what has not ended is unknown: its thread is left to itself, since a send
-    cannot be recalled.
+    `meanwhile` is called every second while there is one to wait for. After `bound` seconds what has not
+    ended is unknown: its thread is left to itself, since a send cannot be recalled; when it ends after all,
+    `late` is given its outcome, in that thread.
     """
     began = time.monotonic()
-    done: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
+    sends = _Sends(step, late)
     waiting = dict(enumerate(items))
     for number, item in waiting.items():
-        threading.Thread(target=_run, args=(number, item, step, done), daemon=True).start()
+        threading.Thread(target=sends.run, args=(number, item), daemon=True).start()
     while waiting:
-        try:
-            number, outcome = done.get(timeout=max(0.0, began + bound - time.monotonic()))
-        except queue.Empty:
+        left = began + bound - time.monotonic()
+        ended = sends.next(min(left, _MEANWHILE)) if left > 0 else sends.next_or_none()
+        if ended is not None:
+            number, outcome = ended
+            yield Sent(waiting.pop(number), outcome, time.monotonic() - began)
+        elif left > 0:
+            meanwhile()
+        else:
             break
-        yield Sent(waiting.pop(number), outcome, time.monotonic() - began)
     for item in waiting.values():
-        late = Outcome("unknown", f"no answer within {bound:g} s: the provider may have accepted it")
-        yield Sent(item, late, time.monotonic() - began)
+        slow = Outcome("unknown", f"no answer within {bound:g} s: the provider may have accepted it")
+        yield Sent(item, slow, time.monotonic() - began)
 
 
-def _run(
-    number: int,
-    item: Item,
-    step: Callable[[Item], Outcome],
-    done: queue.SimpleQueue[tuple[int, Outcome]],
-) -> None:
-    outcome = Outcome("unknown", "the sender broke off: see the service's log")
-    try:
-        outcome = step(item)
-    except Exception:
-        # Whatever went wrong, the delivery gets an outcome and is tried again.
-        logging.getLogger(__name__).exception("a send broke off")
-    finally:
-        done.put((number, outcome))
+class _Sends(Generic[Item]):
+    """Sends side by side; what ends after nobody waits any more is late."""
+
+    def __init__(self, step: Callable[[Item], Outcome], late: Callable[[Item, Outcome], None]) -> None:
+        self._step = step
+        self._late = late
+        self._done: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._over = False
+
+    def run(self, number: int, item: Item) -> None:
+        outcome = Outcome("unknown", "the sender broke off: see the service's log")
+        try:
+            outcome = self._step(item)
+        except Exception:
+            # Whatever went wrong, the delivery gets an outcome and is tried again.
+            logging.getLogger(__name__).exception("a send broke off")
+        finally:
+            with self._lock:
+                over = self._over
+                if not over:
+                    self._done.put((number, outcome))
+            if over:
+                self._late(item, outcome)
+
+    def next(self, seconds: float) -> tuple[int, Outcome] | None:
+        try:
+            return self._done.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def next_or_none(self) -> tuple[int, Outcome] | None:
+        """What has ended by now; once there is none, everything that still runs is late."""
+        with self._lock:
+            self._over = self._done.empty()
+        return None if self._over else self._done.get()

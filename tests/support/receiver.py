@@ -127,6 +127,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", "/moved")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        """Answer what a client makes of a redirect: a page, which has taken no message."""
+        self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -14,8 +14,10 @@ from tasks import queries
 from tasks.advance import Advanced, Answer, advance, record
 from tasks.channels import Channels
 from tasks.claims import claim_at_once
-from tasks.notify import Claim, Handed, Moment, Office, claim, hand_over
+from tasks.instance import Instance
+from tasks.notify import Claim, Handed, Moment, Office, _record, claim, hand_over
 from tasks.queries import AttemptRow, NoticeRow
+from tasks.sending import Outcome
 from tasks.store import Store
 
 ENROLLED_AT = datetime(2026, 1, 5, 3, tzinfo=UTC)
@@ -29,6 +31,7 @@ class Desk:
     protocol: Protocol = field(default_factory=load_protocol)
     out: io.StringIO = field(default_factory=io.StringIO)
     channels: Channels = field(default_factory=Channels)
+    instance: Instance = field(default_factory=Instance)
 
     @classmethod
     def open(cls, url: str) -> "Desk":
@@ -59,10 +62,14 @@ class Desk:
         """The first step of a hand-over alone, as if its process died right after."""
         return claim(self.office, subject, Moment(now, now))
 
+    def end(self, taken: Claim, outcome: Outcome) -> None:
+        """The last step of a hand-over alone."""
+        _record(self.office, taken, outcome)
+
     @property
     def office(self) -> Office:
         """What every hand-over needs."""
-        return Office(self.store, self.protocol, self.channels)
+        return Office(self.store, self.protocol, self.channels, self.instance)
 
     def notices(self, code: str | None = "ITP-001") -> list[NoticeRow]:
         """The subject's notices in the outbox."""

@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from itp_events.errors import BadInput
 from itp_events.events import NoticeClosed
 from itp_events.protocol_file import load_protocol
-from tasks import deliveries, queries
-from tasks.notify import hand_over
+from tasks import deliveries, instance, queries
+from tasks.notify import hand_over, hand_over_claimed
 from tasks.render import marked_repeated
+from tasks.sending import Outcome
+from tasks.watch import failing_channels
 from tests.support import Receiver, wait_until
 from tests.support.study import Study, altered
 from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
@@ -260,7 +262,7 @@ def test_a_lease_that_ran_out_is_recorded_as_unknown_before_it_is_taken_over(
     assert "[possibly repeated]" in told.requests[0].body["title"]
 
 
-def test_an_outcome_that_comes_after_its_lease_changes_nothing(
+def test_an_outcome_that_comes_after_its_send_was_given_up_is_kept_and_disturbs_no_other(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
     desk.take(study.enrol())
@@ -271,7 +273,92 @@ def test_an_outcome_that_comes_after_its_lease_changes_nothing(
     desk.claim(later(ENROLLED_AT, seconds=90))
     told.succeed()
     slow.join()
-    assert [(row.number, row.outcome) for row in desk.attempts()] == [(1, "unknown"), (2, None)]
+    assert [(row.number, row.outcome) for row in desk.attempts()] == [(1, "sent"), (2, None)]
+
+
+def test_what_arrived_by_a_send_that_was_given_up_is_not_sent_again(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    [given_up] = desk.claim(ENROLLED_AT)
+    [again] = desk.claim(later(ENROLLED_AT, seconds=90))
+    desk.end(given_up, Outcome("sent"))
+    desk.end(again, Outcome("failed", "the provider answered 503"))
+    assert desk.notice(TODAY).status == "delivered"
+    desk.hand_over(later(ENROLLED_AT, hours=1))
+    assert told.requests == []
+
+
+def test_a_message_that_arrived_while_its_outcome_counted_as_unknown_is_not_sent_again(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    [taken] = desk.claim(ENROLLED_AT)
+    desk.end(taken, Outcome("unknown", "no answer"))
+    desk.end(taken, Outcome("sent"))
+    assert outcomes(desk.attempts()) == ["sent"]
+    desk.hand_over(later(ENROLLED_AT, hours=1))
+    assert (desk.notice(TODAY).status, told.requests) == ("delivered", [])
+
+
+def test_a_message_that_surely_did_not_arrive_after_all_is_sent_again_without_a_mark(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    [taken] = desk.claim(ENROLLED_AT)
+    desk.end(taken, Outcome("unknown", "no answer"))
+    desk.end(taken, Outcome("failed", "the provider answered 503"))
+    desk.hand_over(later(ENROLLED_AT, hours=1))
+    assert "repeated" not in told.requests[0].body["title"]
+
+
+def test_what_may_have_arrived_is_repeated_ever_more_rarely() -> None:
+    waits = [deliveries.back_off(20, doubts) / timedelta(minutes=1) for doubts in (1, 2, 5, 9, 10, 1000)]
+    assert waits == [0.5, 1, 8, 128, 240, 240]
+
+
+def test_a_send_that_was_not_begun_is_no_fault_of_its_provider_and_is_tried_at_once(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    [taken] = desk.claim(ENROLLED_AT)
+    desk.end(taken, Outcome("failed", "not begun", tried=False))
+    assert failing_channels(desk.store) == []
+    desk.hand_over(later(ENROLLED_AT, seconds=1))
+    assert [request.body["title"][:7] for request in told.requests] == ["ITP-001"]
+
+
+def test_a_send_is_not_begun_when_its_process_gave_no_sign_of_life_since_the_claim(
+    desk: Desk, study: Study, told: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.take(study.enrol())
+    taken = desk.claim(ENROLLED_AT)
+    monkeypatch.setattr(instance, "SIGN_WITHIN", 0.0)
+    [handed] = hand_over_claimed(desk.office, "ITP-001", taken)
+    assert (handed.outcome.kind, handed.outcome.tried) == ("failed", False)
+    assert told.requests == []
+
+
+def test_one_outcome_that_cannot_be_recorded_loses_no_other(
+    desk: Desk, study: Study, told: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = later(ENROLLED_AT, hours=1)
+    desk.take(study.enrol())
+    desk.hand_over(ENROLLED_AT)
+    desk.take(study.adverse_event("2026-01-05", at=at, serious=True))
+    lock = deliveries.lock_notice
+    broken: list[str] = []
+
+    def fail_once(connection: sa.Connection, key: str) -> None:
+        if not broken:
+            broken.append(key)
+            raise ZeroDivisionError
+        lock(connection, key)
+
+    monkeypatch.setattr(deliveries, "lock_notice", fail_once)
+    with pytest.raises(ZeroDivisionError):
+        desk.hand_over(at)
+    assert sorted(map(str, outcomes(desk.attempts()))) == ["None", "sent", "sent"]
 
 
 def test_a_hand_over_already_begun_is_not_recalled(desk: Desk, study: Study, told: Receiver) -> None:

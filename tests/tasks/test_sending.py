@@ -1,15 +1,17 @@
 """What a failed send proves decides whether its repetition is marked: in doubt it is."""
 
+import hashlib
 import io
+import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from apprise import NotifyBase
+from apprise import Apprise, NotifyBase
 
 from tasks.channels import Channels, Recipient
-from tasks.sending import Message, Outcome, all_at_once, send
+from tasks.sending import BOUND, Message, Outcome, all_at_once, send
 from tests.support import Receiver, free_port
 from tests.tasks.mail_server import mail_server
 
@@ -50,6 +52,42 @@ def test_a_provider_that_answers_with_an_error_did_not_accept(
     receiver.fail(status)
     outcome = sent(tmp_path, receiver.apprise_url("x"))
     assert outcome == Outcome("failed", f"the provider answered {status}")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(301, "failed"), (302, "unknown"), (303, "unknown"), (308, "failed")]
+)
+def test_a_provider_that_has_moved_has_got_nothing_and_the_answer_of_its_new_place_counts_for_nothing(
+    receiver: Receiver, tmp_path: Path, status: int, kind: str
+) -> None:
+    receiver.fail(status)
+    outcome = sent(tmp_path, receiver.apprise_url("x") + "?redirect=yes")
+    assert outcome.kind == kind
+    assert str(outcome.error).startswith(
+        f"the provider answered {status}: it has moved; write its new address into the Apprise configuration"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "seconds"),
+    [("json://127.0.0.1/x", 25), ("json://127.0.0.1/x?rto=7", 7), ("mailto://u:p@example.org", 25)],
+)
+def test_a_provider_may_take_nearly_as_long_as_a_send_unless_its_url_says_otherwise(
+    tmp_path: Path, url: str, seconds: float
+) -> None:
+    server = recipient(tmp_path, url).server
+    assert server
+    connecting, answering = server.request_timeout
+    assert answering == seconds < BOUND
+    if url.startswith("mailto"):
+        assert connecting == seconds, "mail has this limit alone"
+
+
+def test_patience_with_a_provider_does_not_make_it_another_recipient(tmp_path: Path) -> None:
+    found = recipient(tmp_path, "json://127.0.0.1/x")
+    fresh = Apprise.instantiate("json://127.0.0.1/x")
+    assert isinstance(fresh, NotifyBase)
+    assert found.id == hashlib.sha256(str(fresh.url(privacy=False)).encode()).hexdigest()[:16]  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("status", [502, 504])
@@ -149,6 +187,33 @@ def test_sends_are_bounded_in_time_and_do_not_wait_for_each_other() -> None:
     assert 0.3 <= found["slow"].seconds < 5
     never.set()
     assert ended.wait(5)
+
+
+def test_what_a_send_came_to_after_its_time_is_told_all_the_same() -> None:
+    answer, late = threading.Event(), queue.SimpleQueue[tuple[str, Outcome]]()
+
+    def step(_: str) -> Outcome:
+        answer.wait()
+        return Outcome("sent")
+
+    def tell(item: str, outcome: Outcome) -> None:
+        late.put((item, outcome))
+
+    [found] = all_at_once(["slow"], step, bound=0.1, late=tell)
+    assert found.outcome.kind == "unknown"
+    answer.set()
+    assert late.get(timeout=5) == ("slow", Outcome("sent"))
+
+
+def test_who_waits_for_a_send_is_called_every_second() -> None:
+    answer = threading.Event()
+
+    def step(_: str) -> Outcome:
+        answer.wait()
+        return Outcome("sent")
+
+    [found] = all_at_once(["x"], step, meanwhile=answer.set)
+    assert found.outcome == Outcome("sent")
 
 
 def test_a_send_that_breaks_off_is_unknown_and_logged(caplog: pytest.LogCaptureFixture) -> None:
