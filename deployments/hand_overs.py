@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from deployments.rest import Rest
@@ -13,6 +14,9 @@ from tasks.store import NO_ANSWER, first_line
 
 # A send may take half a minute, in which its thread only waits: providers that hang keep no other waiting.
 SENDERS = 64
+# What waits though a hand-over of its subject began so many seconds ago has come due since; so many at most.
+CLAIMING_SECONDS = 3.0
+AT_ONCE = 3
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +27,7 @@ class HandOvers:
     def __init__(self, study: Runtime) -> None:
         self._study = study
         self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
-        self._begun: dict[asyncio.Task[None], str | None] = {}
+        self._begun: dict[asyncio.Task[None], tuple[str | None, float]] = {}
         self._rest = Rest()
         self._left_behind = LeftBehind(study.instance)
         self._closed = False
@@ -41,14 +45,19 @@ class HandOvers:
         """Hand over what is due of one subject, beside whatever of it is on its way."""
         if not self._closed:
             task = asyncio.create_task(self._hand_over(code))
-            self._begun[task] = code
+            self._begun[task] = code, time.monotonic()
             task.add_done_callback(self._begun.pop)
 
     async def sweep(self) -> None:
         """Begin what nobody has begun here: what failed before, and what a sender that died left."""
-        for code in set(await asyncio.to_thread(self._waiting)).difference(self._begun.values()):
-            if self._rest.is_over(code or ""):
+        for code in await asyncio.to_thread(self._waiting):
+            if not self._is_busy_with(code) and self._rest.is_over(code or ""):
                 self.begin(code)
+
+    def _is_busy_with(self, code: str | None) -> bool:
+        """Whether a hand-over of the subject may still claim what waits; one that sends keeps no other."""
+        begun = [at for whose, at in self._begun.values() if whose == code]
+        return len(begun) >= AT_ONCE or any(time.monotonic() - at < CLAIMING_SECONDS for at in begun)
 
     def _waiting(self) -> list[str | None]:
         self._left_behind.free(self._study.store, self._study.moment())
