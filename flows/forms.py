@@ -26,6 +26,7 @@ Subject = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Stated = Annotated[str, Field(min_length=1)]
 Amount = Annotated[float, Field(ge=0)]
 Weight = Annotated[float, Field(gt=0, le=400)]
+Bleeding = Annotated[int, Field(ge=0, le=4, strict=True)] | bool
 # Every visit of the schedule: a form offers choices, and Prefect reads them when the program is loaded.
 Visit = Literal[
     "INF1",
@@ -152,7 +153,7 @@ async def complete(
     on: date,
     weight_kg: Weight | None = None,
     platelets: Amount | None = None,
-    bleeding: bool | None = None,
+    bleeding: Bleeding | None = None,
     cells_given: Amount | None = None,
 ) -> State:
     """Record that a visit took place.
@@ -164,7 +165,7 @@ async def complete(
         on: The day of the visit, a date at the site.
         weight_kg: Body weight in kg.
         platelets: Platelets, 10^9/L.
-        bleeding: Whether the subject bled.
+        bleeding: The grade of bleeding by the WHO scale, 0 (none) to 4, or only whether the subject bled.
         cells_given: Cells given, as an absolute number.
     """
     stated = dict(locals())

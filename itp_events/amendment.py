@@ -12,6 +12,7 @@ from itp_events.explain import day
 from itp_events.notices import notice
 from itp_events.plan import Plan, plan
 from itp_events.protocol import Protocol
+from itp_events.response import WORDS, course, responses
 from itp_events.view import View
 from itp_events.windows import Outcome, PlannedVisit
 
@@ -36,7 +37,7 @@ class VisitChange:
 
 @dataclass(frozen=True, slots=True)
 class StandingChange:
-    """What differs in where the subject stands: its state, a flag, a disposition, the dose to prepare."""
+    """What differs in where the subject stands: its state, a flag, a disposition, a response, the dose."""
 
     what: str
     old: str | None
@@ -147,6 +148,12 @@ def _stands(seen: View) -> dict[str, str]:
         found[f"flag {flag.criterion}"] = "decided" if flag.decision else "waits for a decision"
     for each in seen.dispositions:
         found[f"disposition of {each.epoch}"] = f"{each.decode} on {day(each.on)}"
+    for response in responses(seen):
+        if response.on:
+            confirmed = ", confirmed" if response.confirmed else ""
+            found[f"response at {response.visit}"] = WORDS[response.grade] + confirmed
+    for sustained in course(seen).sustained:
+        found[f"sustained response at {sustained.visit}"] = sustained.answer
     if not seen.treatment_ended:
         found["dose"] = _dose(seen)
     return found

@@ -8,6 +8,7 @@ from typing import Any
 from itp_events.events import NoticeIssued
 from itp_events.ledger import stable
 from itp_events.plan import Plan
+from itp_events.response import Response, responses
 from itp_events.view import View
 from itp_events.windows import Ending, PlannedVisit
 from itp_events.withdrawal import Flag
@@ -25,7 +26,10 @@ def document(plan: Plan) -> dict[str, Any]:
         "state": seen.state,
         "wake_at": instant(decision.wake_at) if decision.wake_at else None,
         "exit": _exit(seen.exit),
-        "visits": [_visit(seen, planned) for planned in seen.visits],
+        "visits": [
+            _visit(seen, planned, response)
+            for planned, response in zip(seen.visits, responses(seen), strict=True)
+        ],
         "dispositions": [
             {"epoch": each.epoch, "on": each.on.isoformat(), "decode": each.decode, "term": each.term}
             for each in seen.dispositions
@@ -47,7 +51,7 @@ def _exit(end: Ending | None) -> dict[str, Any] | None:
     return {"on": end.on.isoformat(), "decode": end.decode, "term": end.term, "criterion": end.criterion}
 
 
-def _visit(seen: View, planned: PlannedVisit) -> dict[str, Any]:
+def _visit(seen: View, planned: PlannedVisit, response: Response) -> dict[str, Any]:
     rule, anchor = planned.visit, planned.anchor
     return {
         "code": planned.code,
@@ -63,6 +67,8 @@ def _visit(seen: View, planned: PlannedVisit) -> dict[str, Any]:
         "on": _day(planned.on),
         "deviation_days": planned.deviation_days,
         "suggested": _day(seen.suggested(planned)),
+        "bleeding": response.bleeding,
+        "response": {"grade": response.grade, "confirmed": response.confirmed, "why": response.why},
     }
 
 

@@ -70,6 +70,15 @@ def sides(rule: Visit) -> str:
     return f"-{before}/+{_count(after, 'day')}" if before else f"+{_count(after, 'day')}"
 
 
+def bleeding(found: bool | int | None) -> str:
+    """What was found of bleeding, with its WHO grade where that was stated; empty where nothing was."""
+    if found is None:
+        return ""
+    if not found:
+        return "no bleeding"
+    return "bleeding" if found is True else f"bleeding of WHO grade {found}"
+
+
 def missed(planned: PlannedVisit) -> str:
     """Why a visit counts as missed: in the words of who declared it, else why the service counts it so."""
     if planned.event is not None:

@@ -126,7 +126,14 @@ def _print_json(planned: Sequence[_Planned]) -> None:
 
 
 def _print(planned: Sequence[_Planned]) -> None:
-    from deployments.cli.schedule import print_due, print_flags, print_head, print_next, print_visits
+    from deployments.cli.schedule import (
+        print_due,
+        print_flags,
+        print_head,
+        print_next,
+        print_responses,
+        print_visits,
+    )
     from deployments.cli.tables import console
 
     out = console()
@@ -136,6 +143,7 @@ def _print(planned: Sequence[_Planned]) -> None:
             print_head(out, seen)
             print_visits(out, seen)
             print_flags(out, seen)
+            print_responses(out, seen)
             print_due(out, seen.subject.site, each.plan.notices)
             print_next(out, seen.subject.site, each.plan.forecast)
         left_out = list(_left_out(each))

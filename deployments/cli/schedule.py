@@ -20,8 +20,9 @@ from deployments.cli.tables import (
 )
 from deployments.cli.told import because, identified, stated
 from itp_events.events import NoticeIssued
-from itp_events.explain import basis, day, sides
+from itp_events.explain import basis, bleeding, day, sides
 from itp_events.protocol import Site
+from itp_events.response import WORDS, course, responses
 from itp_events.view import View
 from itp_events.windows import PlannedVisit
 from itp_events.withdrawal import Flag
@@ -131,6 +132,29 @@ def _flag(seen: View, flag: Flag) -> str:
     if flag.decision is None:
         return f"{since}; waits for the investigator's decision"
     return f"{since}; {stated(flag.decision)} ({identified(flag.decision)})"
+
+
+def print_responses(out: Console, seen: View) -> None:
+    """The platelets counted and the response they show; nothing where none were counted."""
+    found = [each for each in responses(seen) if each.on]
+    if not any(each.platelets is not None or each.bleeding is not None for each in found):
+        return
+    heading(out, f"Platelets and response ({seen.protocol.response.source})")
+    baseline = seen.subject.enrolled.baseline_platelets
+    out.print(f"Baseline: {baseline:g} x 10^9/L" if baseline is not None else "Baseline: not recorded")
+    columns = ("Visit", "Platelets", "Response", "Why")
+    rows = (
+        (
+            each.visit,
+            "" if each.platelets is None else f"{each.platelets:g}",
+            WORDS[each.grade],
+            "; ".join(filter(None, (each.why, bleeding(each.bleeding) if each.bleeding else ""))),
+        )
+        for each in found
+    )
+    out.print(table(columns, rows, columns[:3]))
+    for line in course(seen).in_words():
+        out.print(Text(line))
 
 
 def print_due(out: Console, site: Site, due: Sequence[NoticeIssued]) -> None:

@@ -11,7 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from deployments.cli.opening import OpenStudy, open_to_read
-from deployments.cli.schedule import print_flags, print_head, print_next, print_visits, why
+from deployments.cli.schedule import (
+    print_flags,
+    print_head,
+    print_next,
+    print_responses,
+    print_visits,
+    why,
+)
 from deployments.cli.tables import at_site, bullets, coloured, console, counted, heading, print_json, table
 from deployments.cli.told import decided, named, stated
 from itp_events.document import document, instant
@@ -26,6 +33,7 @@ from itp_events.events import (
 )
 from itp_events.plan import Plan, plan
 from itp_events.protocol import Protocol, Site
+from itp_events.response import Course, course
 from itp_events.subject import standing
 from tasks.queries import (
     AttemptRow,
@@ -101,6 +109,7 @@ def _print(shown: _Shown) -> None:
     print_head(out, seen)
     print_visits(out, seen)
     print_flags(out, seen)
+    print_responses(out, seen)
     heading(out, "Recorded")
     out.print(_recorded(shown))
     _print_decisions(out, shown)
@@ -174,6 +183,7 @@ def _document(shown: _Shown) -> dict[str, Any]:
     seen = shown.plan.decision.seen
     found = document(shown.plan)
     found["message"] = shown.plan.decision.message
+    found["response"] = _response(course(seen))
     found["why"] = {planned.code: why(seen, planned) for planned in seen.visits}
     found["log"] = [_line(line) for line in shown.log]
     found["decisions"] = [
@@ -182,6 +192,25 @@ def _document(shown: _Shown) -> dict[str, Any]:
     ]
     found["sent"] = [_sent(shown, notice) for notice in shown.notices]
     return found
+
+
+def _response(found: Course) -> dict[str, Any]:
+    """The confirmed responses over time, and where a sustained one is asked for."""
+    return {
+        "first_infusion": found.first_infusion.isoformat() if found.first_infusion else None,
+        "spells": [
+            {
+                "grade": each.grade,
+                "since": each.since.isoformat(),
+                "visit": each.visit,
+                "days": each.days,
+                "until": each.until.isoformat() if each.until else None,
+                "ended": each.ended or None,
+            }
+            for each in found.spells
+        ],
+        "sustained": [{"visit": each.visit, "held": each.held, "why": each.why} for each in found.sustained],
+    }
 
 
 def _line(line: LogLine) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from itp_events.events import (
     Voided,
     WithdrawalDecided,
 )
-from itp_events.explain import day
+from itp_events.explain import bleeding, day
 from itp_events.protocol import Criterion, Protocol
 
 
@@ -129,13 +129,6 @@ def _completed(data: Any) -> str:
     if data.bleeding is not None:
         found.append(bleeding(data.bleeding))
     return f"{data.visit} done on {day(data.on)}" + (f" ({', '.join(found)})" if found else "")
-
-
-def bleeding(found: bool | int) -> str:
-    """What was found of bleeding, with its WHO grade where that was stated."""
-    if not found:
-        return "no bleeding"
-    return "bleeding" if found is True else f"bleeding of WHO grade {found}"
 
 
 def _adverse_event(data: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itp_events.response import COMPLETE_FROM, RESPONSE_FROM, responses
+from itp_events.response import WORDS, Grade, responses
 from tasks.board.cards import Story
 from tasks.board.paper import (
     BLUE,
@@ -41,6 +41,13 @@ WINDOWS = {
 # Shapes as well as colours: a print in grey tells them apart.
 NOTICES = {"reminder": ("|", BLUE), "escalation": ("^", ORANGE), "alert": ("x", RED)}
 AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab")
+GRADES: dict[Grade, tuple[str, str]] = {
+    "complete": (GREEN, "o"),
+    "response": (BLUE, "s"),
+    "none": (RED, "v"),
+    "not-evaluable": (GREY, "d"),
+}
+CONFIRMABLE = ("complete", "response")
 WINDOWS_INCHES, PLATELETS_INCHES = 3.9, 1.75
 # For the title and the legend above, for the dates below, and for the dates and a legend in between.
 HEAD_INCHES, DATES_INCHES, GAP_INCHES = 1.2, 0.35, 0.7
@@ -139,18 +146,24 @@ def _notices(axes: Axes, story: Story, below: int) -> None:
 
 
 def _platelets(axes: Axes, story: Story) -> None:
-    colours = {"complete response": GREEN, "response": BLUE, "no response": RED, "not evaluable": GREY}
-    shapes = {"complete response": "o", "response": "s", "no response": "v", "not evaluable": "d"}
-    counts = [(each, each.platelets) for each in responses(story.seen) if each.platelets is not None]
-    axes.plot([place(r.on) + 0.5 for r, _ in counts], [n for _, n in counts], color=GREY, lw=1, zorder=2)
-    for grade, colour in colours.items():
-        mine = [(place(each.on) + 0.5, number) for each, number in counts if each.grade == grade]
-        if mine:
-            scatter(axes, mine, c=colour, marker=shapes[grade], s=36, zorder=3, label=grade)
-    for level, word in ((RESPONSE_FROM, "response from"), (COMPLETE_FROM, "complete response from")):
+    found = [(each.on, each.platelets, each) for each in responses(story.seen)]
+    counts = sorted(
+        (place(on) + 0.5, number, each) for on, number, each in found if on and number is not None
+    )
+    axes.plot([x for x, _, _ in counts], [number for _, number, _ in counts], color=GREY, lw=1, zorder=2)
+    for grade, (colour, shape) in GRADES.items():
+        for confirmed in (True, False):
+            mine = [(x, n) for x, n, each in counts if (each.grade, each.confirmed) == (grade, confirmed)]
+            if mine:
+                # What is not confirmed by a second count is hollow.
+                fill = colour if confirmed or grade not in CONFIRMABLE else "white"
+                word = WORDS[grade] + (" (not confirmed)" if fill == "white" else "")
+                scatter(axes, mine, c=fill, marker=shape, s=36, zorder=3, label=word, edgecolors=colour)
+    rule = story.seen.protocol.response
+    for level, word in ((rule.response_from, "response"), (rule.complete_from, "complete response")):
         axes.axhline(level, color="black", lw=0.8, ls=":")
         axes.annotate(
-            f"{word} {level} ",
+            f"{word} from {level:g} ",
             (1, level),
             xycoords=("axes fraction", "data"),
             ha="right",
@@ -160,7 +173,7 @@ def _platelets(axes: Axes, story: Story) -> None:
     axes.set_ylabel("platelets, 10⁹/L")
     axes.margins(y=0.12)
     # The line of a complete response is always in sight.
-    axes.set_ylim(0, max(115.0, 1.12 * max(number for _, number in counts)))
+    axes.set_ylim(0, max(1.15 * rule.complete_from, 1.12 * max(number for _, number, _ in counts)))
     mark_today(axes, story.seen.today, labelled=False)
     tidy(axes)
     legend(axes)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import date
 
 from itp_events.duties import Duty
-from itp_events.explain import day, days, offset
+from itp_events.explain import bleeding, day, days, offset
 from itp_events.protocol import Site
-from itp_events.response import responses
+from itp_events.response import WORDS, Response, course, responses
 from itp_events.windows import PlannedVisit
 from tasks.board import links
 from tasks.board.cards import Story, flagged_on, is_held, unexplained_death
@@ -207,17 +207,23 @@ def _duty(site: Site, duty: Duty) -> tuple[str, ...]:
 def _responses(story: Story) -> str:
     baseline = story.seen.subject.enrolled.baseline_platelets
     found = f"Baseline: {baseline:g} x 10^9/L." if baseline is not None else "Baseline: not recorded."
-    rows = [
-        (
-            each.visit,
-            day(each.on),
-            "" if each.platelets is None else f"{each.platelets:g}",
-            each.grade,
-            each.why,
-        )
-        for each in responses(story.seen)
-    ]
-    return f"{found}\n\n{table(('Visit', 'Date', 'Platelets', 'Response', 'Why'), rows)}" if rows else ""
+    rows = [_response(each, each.on) for each in responses(story.seen) if each.on]
+    if not rows:
+        return ""
+    columns = ("Visit", "Date", "Platelets", "Bleeding", "Response", "Why")
+    said = "\n".join(f"- {line}" for line in course(story.seen).in_words())
+    return "\n\n".join(filter(None, (found, table(columns, rows), said)))
+
+
+def _response(found: Response, on: date) -> tuple[str, ...]:
+    return (
+        found.visit,
+        day(on),
+        "" if found.platelets is None else f"{found.platelets:g}",
+        bleeding(found.bleeding),
+        WORDS[found.grade],
+        found.why,
+    )
 
 
 def _flags(story: Story) -> str:

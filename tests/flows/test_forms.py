@@ -5,12 +5,13 @@ import typing
 import pytest
 from prefect import Flow
 from prefect.events import DeploymentEventTrigger
+from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import parameter_schema
 
 from deployments import entry
 from deployments.apply import FLOWS, TRIGGERS
 from flows.flow_runs import RECORD_EVENT
-from flows.forms import FORMS, Visit
+from flows.forms import FORMS, Visit, complete
 from itp_events.events import FACT_TYPES
 from itp_events.protocol_file import load_protocol
 
@@ -42,3 +43,17 @@ def test_every_type_enters_as_an_event_posted_to_prefect_and_a_decision_to_be_re
     (trigger,) = TRIGGERS[RECORD_EVENT]
     assert isinstance(trigger, DeploymentEventTrigger)
     assert trigger.expect == set(FACT_TYPES)
+
+
+VISITED = {"subject": "ITP-001", "by": "crc-01", "visit": "INF2", "on": "2026-01-12"}
+
+
+@pytest.mark.parametrize("bleeding", [True, False, 0, 1, 4])
+def test_a_form_takes_bleeding_as_a_who_grade_or_whether_there_was_any(bleeding: bool | int) -> None:
+    found = complete.validate_parameters(VISITED | {"bleeding": bleeding})["bleeding"]
+    assert (found, type(found)) == (bleeding, type(bleeding))
+
+
+def test_a_form_refuses_a_grade_of_bleeding_that_the_scale_does_not_have() -> None:
+    with pytest.raises(ParameterTypeError):
+        complete.validate_parameters(VISITED | {"bleeding": 5})

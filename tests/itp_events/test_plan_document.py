@@ -108,6 +108,14 @@ VISIT = {
     "on": or_null(is_date),
     "deviation_days": or_null(lambda value: type(value) is int),
     "suggested": or_null(is_date),
+    "bleeding": lambda value: value in (None, False, True, 0, 1, 2, 3, 4),
+    "response": row_of(
+        {
+            "grade": one_of("complete", "response", "none", "not-evaluable"),
+            "confirmed": lambda value: type(value) is bool,
+            "why": is_text,
+        }
+    ),
 }
 PLAN = {
     "subject": is_text,

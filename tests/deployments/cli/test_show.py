@@ -43,6 +43,26 @@ def test_show_json_is_the_plan_with_reasons_log_decisions_and_what_was_sent(
     assert shown["decisions"][0]["what"] == "protocol version 1: current at enrolment"
 
 
+def test_show_grades_the_platelets_and_says_what_confirms_a_response(
+    itp: Itp, lines: Write, at: At, enrolled: Study
+) -> None:
+    counts = [
+        enrolled.raw("itp.visit.completed", on, visit=visit, platelets=120, bleeding=0)
+        for visit, on in (("INF2", "2026-01-13"), ("INF3", "2026-01-27"))
+    ]
+    _record(itp, lines, at, "2026-01-27T12:00:00+08:00", *counts)
+    settings = at("2026-01-27T12:01:00+08:00")
+    said = itp("show", "ITP-001", **settings)
+    text = _words(said.out)
+    assert "complete response" in text
+    assert "100 or more, no bleeding; confirmed by INF3" in text
+    assert "complete response 7 days after the first infusion, from 13 Jan 2026 (INF2); it stands" in text
+    assert max(map(len, said.out.splitlines())) <= 80
+    [complete, response] = itp("show", "ITP-001", "--json", **settings).json["response"]["spells"]
+    assert (complete["grade"], response["grade"]) == ("complete", "response")
+    assert (complete["visit"], complete["days"], complete["until"]) == ("INF2", 7, None)
+
+
 def test_show_marks_what_was_voided(itp: Itp, lines: Write, at: At, enrolled: Study) -> None:
     void = enrolled.void(enrolled.log[1], "2026-01-08").to_json()
     _record(itp, lines, at, "2026-01-09T09:00:00+08:00", void)

@@ -3,7 +3,7 @@
 import pytest
 
 from deployments.api.examples import EXAMPLES
-from deployments.cli.told import bleeding, stated
+from deployments.cli.told import stated
 from itp_events.events import parse_event
 
 
@@ -12,17 +12,3 @@ def test_every_type_of_event_has_a_sentence(example: dict[str, object]) -> None:
     sentence = stated(parse_event(example))
     assert sentence
     assert "None" not in sentence
-
-
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        (False, "no bleeding"),
-        (0, "no bleeding"),
-        (True, "bleeding"),
-        (1, "bleeding of WHO grade 1"),
-        (4, "bleeding of WHO grade 4"),
-    ],
-)
-def test_bleeding_is_said_with_its_grade_where_that_is_known(found: bool | int, said: str) -> None:
-    assert bleeding(found) == said
