@@ -9,7 +9,7 @@ from itp_events.dose import deviates
 from itp_events.duties import Duty, event_key, visit_key
 from itp_events.eligibility import unmet
 from itp_events.events import AdverseEvent, Died, Event, EventKey, Pregnancy, SaeSubmitted
-from itp_events.ledger import Issue, stable
+from itp_events.ledger import Issue, bounded, stable
 from itp_events.protocol import AlertName
 from itp_events.subject import as_data
 from itp_events.view import View
@@ -174,7 +174,9 @@ def _stand_down(seen: View) -> Iterator[Duty]:
         if planned is None or planned.on or key not in handed or not issue.notice.facts.get("dose"):
             continue
         for audience in seen.protocol.alerts["stand-down"].audiences:
-            duty = f"{seen.subject.code}/{planned.code}/stand-down/{audience}/{key.rsplit('/', 1)[1]}"
+            duty = bounded(
+                f"{seen.subject.code}/{planned.code}/stand-down/{audience}/{key.rsplit('/', 1)[1]}"
+            )
             before = seen.subject.ledger.issues.get(duty)
             if _overtaken(seen, planned, key) or _told_and_past(seen, issue, before):
                 due = before.notice.due if before else seen.now

@@ -27,7 +27,7 @@ from itp_events.events import (
     Voided,
 )
 from itp_events.explain import day, days, missed
-from itp_events.ledger import again, named
+from itp_events.ledger import again, bounded, marked, named
 from itp_events.notices import own, told
 from itp_events.protocol import Protocol
 from itp_events.reminders import reminders, rungs
@@ -90,7 +90,7 @@ def _decisions(seen: View) -> Iterator[Event]:
         if entry.stands and standing.get(key) != entry.event.data:
             reference = Reference(source=OWN_SOURCE, id=entry.event.id)
             why = "the facts it stood on no longer hold"
-            yield own(seen, f"{entry.event.id}~void", Voided(by=SERVICE, event=reference, reason=why))
+            yield own(seen, marked(entry.event.id, "void"), Voided(by=SERVICE, event=reference, reason=why))
     for key, data in standing.items():
         before = recorded.get(key)
         if before is None or not before.stands or before.event.data != data:
@@ -104,13 +104,13 @@ def _standing(seen: View) -> Iterator[tuple[str, Data]]:
             data = Missed(by=SERVICE, visit=planned.code, reason=missed(planned))
             yield missed_key(subject, planned)[1], data
     for flag in seen.flags:
-        key = f"{subject.code}/flagged/{flag.criterion}/{named(flag.event)}"
+        key = bounded(f"{subject.code}/flagged/{flag.criterion}/{named(flag.event)}")
         because = _reference(flag.event)
         yield key, Flagged(by=SERVICE, criterion=flag.criterion, on=flag.on, because=because)
     if seen.stopped:
-        yield f"{subject.code}/stopped/{named(seen.stopped.event.key)}", _stopped(seen.stopped)
+        yield bounded(f"{subject.code}/stopped/{named(seen.stopped.event.key)}"), _stopped(seen.stopped)
     if seen.exit:
-        yield f"{subject.code}/exited/{named(seen.exit.event.key)}", _exited(seen.exit)
+        yield bounded(f"{subject.code}/exited/{named(seen.exit.event.key)}"), _exited(seen.exit)
 
 
 def _reference(key: EventKey) -> Reference:

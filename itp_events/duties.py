@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Literal, NamedTuple
 
 from itp_events.events import EventKey
-from itp_events.ledger import named
+from itp_events.ledger import bounded, named
 from itp_events.windows import PlannedVisit
 
 Kind = Literal["reminder", "escalation", "alert"]
@@ -37,9 +37,9 @@ class Duty(NamedTuple):
 
 def visit_key(subject: str, visit: str, step: str, audience: str, day: date) -> str:
     """The stable key of a duty about a visit and the date it counts from."""
-    return f"{subject}/{visit}/{step}/{audience}/{day}"
+    return bounded(f"{subject}/{visit}/{step}/{audience}/{day}")
 
 
 def event_key(subject: str, step: str, audience: str, event: EventKey, visit: str | None = None) -> str:
     """The stable key of a duty about an event."""
-    return "/".join(part for part in (subject, visit, step, audience, named(event)) if part)
+    return bounded("/".join(part for part in (subject, visit, step, audience, named(event)) if part))

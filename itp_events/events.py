@@ -25,8 +25,10 @@ from pydantic import (
     StrictBool,
     Tag,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
 )
+from pydantic_core import PydanticKnownError
 
 from itp_events.errors import BadEvent
 from itp_events.plain import plainly
@@ -85,14 +87,29 @@ def _legible(value: str) -> str:
     return value
 
 
+_AT_A_DOOR = {"at a door": True}
+
+
+def _at_most(length: int) -> AfterValidator:
+    """A limit to the length of text that doors set: what the log holds is read whatever its length."""
+
+    def check(value: str, info: ValidationInfo) -> str:
+        if info.context and len(value) > length:
+            raise PydanticKnownError("string_too_long", {"max_length": length})
+        return value
+
+    return AfterValidator(check)
+
+
 LocalDate = Annotated[
     date,
     BeforeValidator(_iso_date),
     WithJsonSchema({"type": "string", "format": "date", "pattern": f"^{_YEARS}-"}),
 ]
 Instant = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
-Text = Annotated[str, Field(min_length=1, max_length=500, strict=True), AfterValidator(_legible)]
-Word = Annotated[str, Field(min_length=1, max_length=200, strict=True), AfterValidator(_legible)]
+_Stated = Annotated[str, Field(min_length=1, strict=True), AfterValidator(_legible)]
+Text = Annotated[_Stated, Field(json_schema_extra={"maxLength": 500}), _at_most(500)]
+Word = Annotated[_Stated, Field(json_schema_extra={"maxLength": 200}), _at_most(200)]
 SubjectCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, le=400, strict=True, allow_inf_nan=False)]
@@ -541,7 +558,7 @@ class Event:
         return Reference(source=self.source, id=self.id)
 
     def to_json(self) -> dict[str, Any]:
-        """The CloudEvent as JSON types; `parse_event` reads it back to an equal event."""
+        """The CloudEvent as JSON types; `parse_recorded` reads it back to an equal event."""
         return {
             "specversion": "1.0",
             "id": self.id,
@@ -558,14 +575,26 @@ def parse_event(value: object) -> Event:
 
     Raises BadEvent, which names the first field that is wrong and how many more are.
     """
+    return _parsed(value, _AT_A_DOOR)
+
+
+def parse_recorded(value: object) -> Event:
+    """The event that a line of the log holds. The limits of the doors do not apply to what was let in.
+
+    Raises BadEvent for what no version of the catalogue has written.
+    """
+    return _parsed(value, None)
+
+
+def _parsed(value: object, context: dict[str, Any] | None) -> Event:
     if not isinstance(value, Mapping):
         raise BadEvent("an event must be a JSON object")
-    envelope = _checked(_Envelope, _without_nulls(value), "")
+    envelope = _checked(_Envelope, _without_nulls(value), "", context)
     catalogue = _CATALOGUE[envelope.source == OWN_SOURCE]
     if envelope.type not in catalogue:
         whose = " of the source 'itp', which is the service's own" if envelope.source == OWN_SOURCE else ""
         raise BadEvent(f"unknown event type {envelope.type!r}{whose}", "type")
-    data = _checked(catalogue[envelope.type], envelope.data, "data.")
+    data = _checked(catalogue[envelope.type], envelope.data, "data.", context)
     return Event(envelope.id, envelope.source, envelope.subject, envelope.time, data)
 
 
@@ -577,9 +606,9 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def _checked(model: type[_Model], value: Any, prefix: str) -> _Model:
+def _checked(model: type[_Model], value: Any, prefix: str, context: dict[str, Any] | None) -> _Model:
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context=context)
     except ValidationError as error:
         raise _bad_event(error, prefix) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -90,16 +91,47 @@ class Ledger:
         self.issues[stable(row)] = Issue(issue.row, issue.notice, issue.at, status, issue.touched + 1)
 
 
+# An own id fits the field that takes other ids, whatever it is made of; a count of repetitions and a mark
+# ("~void") come on top. What is cut is named by its hash.
+LONGEST_KEY = 200
+_HEAD = 120
+# What the service puts behind a key to name another decision about it: no key may end like that by itself.
+_LIKE_A_MARK = re.compile(r"~(?=(?:void|superseded|[0-9]+)$)")
+
+
 def stable(row: str) -> str:
     """The stable key of an outbox row or decision: its own key without the count of repetitions."""
-    return re.sub(r"#\d+$", "", row) if "#" in row else row
+    return bounded(row.partition("#")[0])
 
 
 def again(row: str) -> str:
     """The key under which a duty that was fulfilled or contradicted is issued anew."""
-    key = stable(row)
-    count = int(row.removeprefix(key + "#")) if row != key else 1
-    return f"{key}#{count + 1}"
+    count = int(row.partition("#")[2] or 1)
+    return f"{stable(row)}#{count + 1}"
+
+
+def marked(row: str, mark: str | int) -> str:
+    """The id of a decision about an outbox row or an earlier decision: its key, bounded, and the mark."""
+    key, count, number = row.partition("#")
+    return f"{bounded(key)}{count}{number}~{mark}"
+
+
+@lru_cache(maxsize=4096)
+def bounded(key: str) -> str:
+    """The key itself when it is at most 200 characters long, else its beginning and its hash.
+
+    A last part that is short, such as a date, stays. So that a key of a log that was written before keys were
+    bounded means what it meant, the same is done with what is read.
+    """
+    if "~" in key:
+        key = _LIKE_A_MARK.sub("%7E", key)
+    if len(key) <= LONGEST_KEY:
+        return key
+    head, _, last = key.rpartition("/")
+    # No event's name looks like this: those hold a colon.
+    digest = f"sha256-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    kept = [last] if len(last) < len(digest) else []
+    return "/".join([head[:_HEAD], digest, *kept])
 
 
 @lru_cache(maxsize=4096)

@@ -18,7 +18,7 @@ from itp_events.events import (
 )
 from itp_events.explain import day
 from itp_events.facts import facts
-from itp_events.ledger import Issue, again
+from itp_events.ledger import Issue, again, marked
 from itp_events.view import View
 
 # The fact that says how many cells an order before this one asked for.
@@ -40,7 +40,7 @@ def told(seen: View, duties: Iterable[Duty]) -> Iterator[Event]:
             yield from _standing(seen, duty, issue)
         elif issue is None and _overdue_reminder(seen, duty):
             data = NoticeSuperseded(by=SERVICE, notice=key, step=duty.step)
-            yield own(seen, f"{key}~superseded", data)
+            yield own(seen, marked(key, "superseded"), data)
 
 
 def _standing(seen: View, duty: Duty, issue: Issue | None) -> Iterator[Event]:
@@ -133,7 +133,7 @@ def _ended(seen: View, valid: dict[str, Duty]) -> Iterator[Event]:
 
 
 def _touch(seen: View, issue: Issue, data: Data) -> Event:
-    return own(seen, f"{issue.row}~{issue.touched}", data)
+    return own(seen, marked(issue.row, issue.touched), data)
 
 
 def _why_ended(seen: View, issue: Issue, duty: Duty | None) -> str:

@@ -25,6 +25,7 @@ from itp_events.events import (
     Unscheduled,
     WithdrawalDecided,
 )
+from itp_events.ledger import bounded
 from itp_events.protocol import Criterion, Protocol
 from itp_events.subject import Subject, as_data
 from itp_events.windows import Ending, PlannedVisit
@@ -139,7 +140,7 @@ def _missed_infusions(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
 
 def missed_key(subject: Subject, planned: PlannedVisit) -> EventKey:
     """The identity of the service's own statement that a visit was missed."""
-    return OWN_SOURCE, f"{subject.code}/{planned.code}/missed/{planned.target}"
+    return OWN_SOURCE, bounded(f"{subject.code}/{planned.code}/missed/{planned.target}")
 
 
 class _Span(NamedTuple):

@@ -10,7 +10,7 @@ from functools import lru_cache
 import sqlalchemy as sa
 
 from itp_events.errors import NotEligible
-from itp_events.events import Enrolled, Event, EventKey, parse_event
+from itp_events.events import Enrolled, Event, EventKey, parse_recorded
 from tasks.schema import events, screening_log
 
 
@@ -24,7 +24,7 @@ def history(connection: sa.Connection, code: str) -> list[Event]:
 @lru_cache(maxsize=20_000)
 def read(body: str) -> Event:
     """The event that a line of the log holds."""
-    return parse_event(json.loads(body))
+    return parse_recorded(json.loads(body))
 
 
 _APPEND = events.insert()

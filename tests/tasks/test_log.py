@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -7,8 +8,10 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tasks import log, queries
-from tasks.schema import Instant
+from itp_events.events import NoticeIssued
+from itp_events.ledger import LONGEST_KEY
+from tasks import log, outbox, queries
+from tasks.schema import Instant, notices, subjects
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
@@ -74,6 +77,54 @@ def test_events_are_read_back_as_they_were_recorded(desk: Desk, study: Study) ->
     lines = queries.log_lines(desk.store, "ITP-001")
     assert [line.event for line in lines if not line.event.own] == events
     assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+
+
+# Two subjects whose serious adverse event has a long source and id. The service wrote these lines while it put
+# both into its own ids as they are, and could not read them again.
+LONG_IDS = Path(__file__).with_name("log_with_long_ids.jsonl")
+SAE_AT = datetime(2026, 1, 6, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def bricked(desk: Desk) -> Desk:
+    """A study with such subjects, whose alerts were handed over right away."""
+    lines = [log.read(line) for line in LONG_IDS.read_text(encoding="utf-8").splitlines()]
+    for code in ("ITP-001", "ITP-002"):
+        events = [event for event in lines if event.subject == code]
+        desk.take(events[0])
+        seq = len(queries.log_lines(desk.store, code))
+        later = events[seq:]
+        with desk.store.writing() as connection:
+            seq = log.append(connection, code, seq, later, SAE_AT)
+            outbox.post(connection, later, SAE_AT)
+            alerts = sa.and_(notices.c.subject == code, notices.c.kind == "alert")
+            connection.execute(notices.update().where(alerts).values(handed_at=SAE_AT, status="delivered"))
+            connection.execute(subjects.update().where(subjects.c.code == code).values(seq=seq))
+    return desk
+
+
+@pytest.mark.parametrize("code", ["ITP-001", "ITP-002"])
+def test_a_log_with_ids_longer_than_any_today_is_read_and_its_clocks_go_on(bricked: Desk, code: str) -> None:
+    before = {notice.key for notice in bricked.notices(code)}
+    bricked.wake(code, SAE_AT + timedelta(hours=21))
+    new = [notice for notice in bricked.notices(code) if notice.key not in before]
+    assert sorted((each.step, each.audience) for each in new if each.kind == "alert") == [
+        ("sae-20h", "investigator"),
+        ("sae-20h", "sponsor"),
+    ]
+    assert all(len(notice.key) <= LONGEST_KEY for notice in new)
+
+
+@pytest.mark.parametrize("code", ["ITP-001", "ITP-002"])
+def test_what_such_a_log_decided_is_taken_back_with_its_facts(bricked: Desk, code: str) -> None:
+    study = Study(code=code)
+    [sae] = [each for each in queries.history(bricked.store, code) if each.type.endswith("reported")]
+    assert bricked.wake(code, SAE_AT).state == "On hold: adverse-event"
+    [answer] = bricked.take(study.void(sae, "2026-01-07", event_id=f"void-{code}"))
+    assert (answer.status, answer.error) == ("recorded", None)
+    assert bricked.wake(code, SAE_AT + timedelta(days=2)).state == "INF1 window open"
+    told = [each.data for each in queries.history(bricked.store, code) if isinstance(each.data, NoticeIssued)]
+    assert len([each for each in told if each.step == "sae"]) == 2
 
 
 YEARS = datetime(1990, 1, 1), datetime(2090, 1, 1)  # noqa: DTZ001 - hypothesis adds the zones
