@@ -43,13 +43,14 @@ def any_data() -> st.SearchStrategy[tuple[str, Json]]:
 def _value(schema: Json, defs: Json, name: str) -> st.SearchStrategy[Any]:
     if "$ref" in schema:
         return _value(defs[schema["$ref"].rsplit("/", 1)[1]], defs, name)
-    if "anyOf" in schema:
-        return st.one_of(*(_value(each, defs, name) for each in schema["anyOf"]))
+    if one_of := schema.get("anyOf") or schema.get("oneOf"):
+        return st.one_of(*(_value(each, defs, name) for each in one_of))
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if "const" in schema:
         return st.just(schema["const"])
-    return _OF_TYPE[schema["type"]](schema, defs, name)
+    of_type: st.SearchStrategy[Any] = _OF_TYPE[schema["type"]](schema, defs, name)
+    return of_type
 
 
 def _object(schema: Json, defs: Json, name: str) -> st.SearchStrategy[Json]:
