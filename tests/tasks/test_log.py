@@ -79,8 +79,8 @@ def test_events_are_read_back_as_they_were_recorded(desk: Desk, study: Study) ->
     assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
 
 
-# Two subjects whose serious adverse event has a long source and id. The service wrote these lines while it put
-# both into its own ids as they are, and could not read them again.
+# Two subjects whose serious adverse event has a long source and id. The service wrote these lines while it
+# put both into its own ids as they are, and could not read them again.
 LONG_IDS = Path(__file__).with_name("log_with_long_ids.jsonl")
 SAE_AT = datetime(2026, 1, 6, 3, tzinfo=UTC)
 
