@@ -80,7 +80,7 @@ sbom: $(DEV) ## list what the service is made of, in build/sbom: a CycloneDX doc
 	@$(BIN)/python -m pip --python $(SBOM)/environment $(INSTALL) -r requirements.lock
 	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	  --output-file $(SBOM)/itp-visits.cdx.json $(SBOM)/environment
-	@$(BIN)/pip-licenses --python $(SBOM)/environment/bin/python --with-urls --format=markdown > $(SBOM)/licences.md
+	@$(BIN)/python .ci/licences.py $(SBOM)/itp-visits.cdx.json > $(SBOM)/licences.md
 	@rm -rf $(SBOM)/environment
 	@ls $(SBOM)/*
 

@@ -11,27 +11,62 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("itp_events", "tasks", "flows", "deployments")
-LOCK = (ROOT / "requirements.lock").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+# What the service runs on, what its tests need besides, and what installs and builds.
+RUN, TESTS, BUILD = ((ROOT / f"requirements{which}.lock").read_text() for which in ("", "-dev", "-build"))
 
 
-def _declared() -> list[str]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+def _declared(wanted: list[str]) -> list[str]:
     return [re.split(r"[\[<>=]", requirement)[0].lower() for requirement in wanted]
 
 
-def test_the_lock_names_no_address() -> None:
-    assert "://" not in LOCK
-    assert "index-url" not in LOCK
-    assert "find-links" not in LOCK
+def _locked(lock: str) -> dict[str, set[str]]:
+    """The versions of each package in a lock; several where they differ by Python version."""
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==([^\s;]+)", lock, re.MULTILINE):
+        found.setdefault(name, set()).add(version)
+    return found
 
 
-@pytest.mark.parametrize("name", _declared())
-def test_every_declared_requirement_is_locked_with_a_hash(name: str) -> None:
+NEEDED = _declared(PROJECT["project"]["dependencies"])
+FOR_TESTS = _declared(PROJECT["project"]["optional-dependencies"]["dev"])
+FOR_BUILDS = _declared(PROJECT["dependency-groups"]["build"])
+
+
+@pytest.mark.parametrize("lock", [RUN, TESTS, BUILD])
+def test_a_lock_names_no_address(lock: str) -> None:
+    assert "://" not in lock
+    assert "index-url" not in lock
+    assert "find-links" not in lock
+
+
+@pytest.mark.parametrize(
+    ("name", "lock"),
+    [(name, RUN) for name in NEEDED]
+    + [(name, TESTS) for name in (*NEEDED, *FOR_TESTS)]
+    + [(name, BUILD) for name in FOR_BUILDS],
+)
+def test_every_declared_requirement_is_locked_with_a_hash(name: str, lock: str) -> None:
     entry = re.search(
-        rf"^{re.escape(name)}(\[[a-z]+\])?==\S+( ; [^\\]*)? ?\\\n    --hash=sha256:", LOCK, re.MULTILINE
+        rf"^{re.escape(name)}(\[[a-z]+\])?==\S+( ; [^\\]*)? ?\\\n    --hash=sha256:", lock, re.MULTILINE
     )
-    assert entry, f"{name} is not in requirements.lock: run make lock"
+    assert entry, f"{name} is not locked: run make lock"
+
+
+def test_the_service_is_locked_without_the_tools_of_its_tests() -> None:
+    assert _locked(RUN).keys() & set(FOR_TESTS) == set()
+
+
+def test_tests_and_builds_use_the_versions_that_the_service_runs_on() -> None:
+    for other in (TESTS, BUILD):
+        both = _locked(RUN).keys() & _locked(other).keys()
+        assert {name: _locked(other)[name] for name in both} == {name: _locked(RUN)[name] for name in both}
+
+
+def test_what_builds_is_exactly_what_is_locked() -> None:
+    [backend] = PROJECT["build-system"]["requires"]
+    name, _, version = backend.partition("==")
+    assert _locked(BUILD)[name] == {version}
 
 
 def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:

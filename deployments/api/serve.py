@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deployments.api.app import create_app
+from deployments.api.connection import raise_descriptor_limit
 from deployments.api.follow import Follower
 from deployments.api.parts import Parts
 from deployments.api.redcap.again import FetchAgain
@@ -33,6 +34,7 @@ class Api:
                 "ITP_API_HOST",
             )
         assert study.channels.links is not None, "a study is opened with the links of its notices"
+        raise_descriptor_limit()
         redcap, secrets = Project.from_settings(settings), read_secrets(settings.webhook_secrets)
         self._follower = Follower(study)
         watching = study.store.apart(0)

@@ -9,9 +9,11 @@ import threading
 import uvicorn
 from fastapi import FastAPI
 
+from deployments.api.connection import KEPT_SECONDS, Connection, places
 from itp_events.errors import ItpError
 
 DRAIN_SECONDS = 5
+BACKLOG = 128
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,14 @@ class ApiServer(threading.Thread):
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=Connection,
+                ws="none",
+                # All in the queue are accepted at once, and take a descriptor before they are counted.
+                backlog=min(BACKLOG, places()),
+                timeout_keep_alive=KEPT_SECONDS,
                 access_log=False,
+                # What uvicorn says goes where the service's own lines go.
+                log_config=None,
                 log_level="warning",
                 lifespan="off",
                 server_header=False,

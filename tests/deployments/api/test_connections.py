@@ -1,0 +1,273 @@
+"""Silent, slow and too many connections: they lose their places, and nobody else loses an answer."""
+
+import json
+import resource
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deployments.api import connection
+from deployments.api.connection import raise_descriptor_limit
+from deployments.api.server import ApiServer
+from tests.support.api import Door, served
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+
+HEAD = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n"
+BODY = b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all times be short, but for the one that a test sets itself."""
+    monkeypatch.setitem(connection._LIMITS, "head", 0.3)
+    monkeypatch.setitem(connection._LIMITS, "body", 0.6)
+    monkeypatch.setattr(connection, "PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "UNREAD_SECONDS", 0.3)
+
+
+def connect(door: Door, said: bytes = b"") -> socket.socket:
+    """A connection on which something has been said."""
+    made = socket.create_connection(("127.0.0.1", door.settings.api_port), timeout=20)
+    made.sendall(said)
+    return made
+
+
+def everything(client: socket.socket) -> bytes:
+    """What comes until the connection is closed."""
+    found = b""
+    with suppress(ConnectionResetError):
+        while part := client.recv(65536):
+            found += part
+    return found
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("said", [HEAD, HEAD[:3], BODY])
+def test_who_does_not_finish_a_request_is_told_and_loses_the_connection(door: Door, said: bytes) -> None:
+    with connect(door, said) as client:
+        answer = everything(client)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["type"] == "urn:itp:problem:too-slow"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_says_nothing_loses_the_connection(door: Door) -> None:
+    with connect(door) as client:
+        assert everything(client) == b""
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("said", [HEAD, BODY])
+def test_who_drips_a_request_does_not_keep_the_connection_by_it(door: Door, said: bytes) -> None:
+    with connect(door, said) as client, suppress(ConnectionError):
+        client.settimeout(0.05)
+        for _ in range(200):
+            with suppress(TimeoutError):
+                assert client.recv(12) == b"HTTP/1.1 408"
+                return
+            client.sendall(b"x")
+    pytest.fail("a drip a twentieth of a second kept the connection for ten seconds")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_kept_connection_waits_longer_than_a_request_may_take(door: Door) -> None:
+    with connect(door, HEAD + b"\r\n") as kept, connect(door, HEAD + b"\r\n") as begun:
+        for client in (kept, begun):
+            one_answer(client)
+        begun.sendall(HEAD)
+        assert everything(begun).startswith(b"HTTP/1.1 408 ")
+        kept.sendall(HEAD + b"\r\n")
+        assert one_answer(kept) == 200
+
+
+def one_answer(client: socket.socket) -> int:
+    """The status of one answer, which is read to its end."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += client.recv(65536)
+    head, _, body = found.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(body) < length:
+        body += client.recv(65536)
+    return int(head.split()[1])
+
+
+def test_a_connection_is_kept_longer_than_clients_and_proxies_keep_it(door: Door) -> None:
+    server = ApiServer(lambda: None, "127.0.0.1", free_port())  # type: ignore[arg-type]
+    assert server._server.config.timeout_keep_alive > 60
+    server._socket.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_does_not_read_the_answers_loses_the_connection(door: Door) -> None:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(20)
+        client.connect(("127.0.0.1", door.settings.api_port))
+
+        def ask() -> bool:
+            with suppress(TimeoutError):
+                client.sendall((HEAD + b"\r\n") * 20)
+            return False
+
+        client.settimeout(0.2)
+        with pytest.raises(ConnectionError):
+            wait_until(ask, "the connection to be closed", timeout=20)
+
+
+def test_silent_connections_make_room_for_those_who_ask(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MOST", 8)
+    door.enrol()
+    with ExitStack() as all_of_them:
+        for _ in range(40):
+            all_of_them.enter_context(connect(door, HEAD))
+        # Over the connection that was there before, and over new ones.
+        assert door.get("/subjects").status_code == 200
+        with connect(door, HEAD + b"\r\n") as another:
+            assert one_answer(another) == 200
+
+
+@dataclass
+class SlowDoor:
+    """A door whose /subjects answers once `goes_on` is set."""
+
+    door: Door
+    goes_on: threading.Event = field(default_factory=threading.Event)
+    asked: list[socket.socket] = field(default_factory=list)
+    begun: int = 0
+
+    def subjects(self, _: object) -> list[object]:
+        """No subjects, late."""
+        self.begun += 1
+        assert self.goes_on.wait(20)
+        return []
+
+    def ask(self, count: int) -> None:
+        """Ask so many times, and return when each request is being answered."""
+        self.asked = [
+            connect(self.door, b"GET /subjects HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(count)
+        ]
+        wait_until(lambda: self.begun == count, "the requests to be read")
+
+    def answers(self) -> list[int]:
+        """The statuses of the answers, which are let go."""
+        self.goes_on.set()
+        return [one_answer(client) for client in self.asked]
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDoor]:
+    with served(tmp_path) as door:
+        slow = SlowDoor(door)
+        monkeypatch.setattr("deployments.api.subjects.all_subjects", slow.subjects)
+        yield slow
+        slow.goes_on.set()
+        for client in slow.asked:
+            client.close()
+
+
+def test_a_request_that_is_being_answered_is_never_cut_off(
+    slow: SlowDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow.ask(4)
+    monkeypatch.setattr(connection, "MOST", 6)
+    with ExitStack() as idle:
+        for _ in range(30):
+            idle.enter_context(connect(slow.door))
+        with connect(slow.door, HEAD + b"\r\n") as another:
+            assert one_answer(another) == 200
+        assert slow.answers() == [200] * 4
+
+
+def test_when_every_place_has_a_request_the_next_is_told_to_come_again(
+    slow: SlowDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow.ask(3)
+    slow.door.client.close()
+    monkeypatch.setattr(connection, "MOST", 3)
+    with connect(slow.door) as another:
+        assert everything(another).startswith(b"HTTP/1.1 503 ")
+    assert slow.answers() == [200] * 3
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_in_whatever_pieces_requests_come_each_is_answered_in_its_turn(
+    door: Door, data: st.DataObject
+) -> None:
+    kinds = {
+        HEAD + b"\r\n": 200,
+        b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n": 404,
+        b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}": 422,
+        b"POST /events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"1\r\n[\r\n1\r\n]\r\n0\r\n\r\n": 422,
+    }
+    asked = data.draw(st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=5))
+    whole = b"".join(asked)
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=12)))
+    with connect(door) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for begins, ends in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+            client.sendall(whole[begins:ends])
+        assert statuses(client, len(asked)) == [kinds[each] for each in asked]
+
+
+def statuses(client: socket.socket, count: int) -> list[int]:
+    """The statuses of so many answers, one behind the other."""
+    found: list[int] = []
+    rest = b""
+    while len(found) < count:
+        head, complete, body = rest.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+        if complete and len(body) >= length:
+            found.append(int(head.split()[1]))
+            rest = body[length:]
+        else:
+            rest += client.recv(65536)
+    return found
+
+
+def test_what_is_no_http_is_answered_with_a_problem(door: Door) -> None:
+    for said in (b"\x16\x03\x01\x02\r\n\r\n", BODY[:-1].replace(b"100", b"+2"), HEAD + b"X: a\x00b\r\n\r\n"):
+        with connect(door, said) as client:
+            answer = everything(client)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["type"] == "urn:itp:problem:not-http"
+
+
+def test_a_request_for_a_websocket_is_answered_as_any_other(door: Door) -> None:
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    with connect(door, HEAD + upgrade + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n") as client:
+        assert one_answer(client) == 200
+
+
+def test_half_of_the_descriptors_are_left_to_senders_and_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    for soft, places in ((96, 48), (1024, 512), (65_536, 512), (resource.RLIM_INFINITY, 512)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, soft))
+        assert connection.places() == places
+
+
+def test_the_limit_of_descriptors_is_raised_and_never_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
+    unlimited = resource.RLIM_INFINITY
+    cases = {
+        (1024, 4096): 4096,
+        (1024, 1_000_000): connection.DESCRIPTORS,
+        (1024, unlimited): connection.DESCRIPTORS,
+        (500_000, 1_000_000): None,
+        (unlimited, unlimited): None,
+        (1024, 1024): None,
+    }
+    for limits, expected in cases.items():
+        made: list[int] = []
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
+        monkeypatch.setattr(resource, "setrlimit", lambda _, wanted, made=made: made.append(wanted[0]))
+        raise_descriptor_limit()
+        assert made == ([] if expected is None else [expected])
