@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
@@ -21,14 +23,29 @@ class Form(NamedTuple):
     instance: str
 
 
+@dataclass(frozen=True)
+class Raw:
+    """An answer as it goes over the wire; with `drips` a byte of it at a time."""
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    drips: bool = False
+
+
 @dataclass
 class RedcapStandIn:
-    """One project: `save` is what a coordinator does, `forms` holds what was saved of each record."""
+    """One project: `save` is what a coordinator does, `forms` holds what was saved of each record.
+
+    `raw` is answered instead of what the project holds; nothing is answered before `holds` is set.
+    """
 
     forms: dict[str, dict[Form, dict[str, str]]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
     down: bool = False
     answers: object = None
+    raw: Raw | None = None
+    holds: threading.Event | None = None
 
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -99,13 +116,26 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one request to the API."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        status, answer = self.server.redcap.answer(dict(parse_qsl(body)))
-        said = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
-        self.send_header("Content-Length", str(len(said)))
+        redcap = self.server.redcap
+        status, answer = redcap.answer(dict(parse_qsl(body)))
+        raw = redcap.raw or Raw(json.dumps(answer).encode(), status)
+        if redcap.holds is not None:
+            redcap.holds.wait(30)
+        with suppress(OSError):
+            self._send(raw)
+
+    def _send(self, raw: Raw) -> None:
+        self.send_response(raw.status)
+        for name, value in {"Content-Type": "application/json; charset=utf-8", **raw.headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(raw.body)))
         self.end_headers()
-        self.wfile.write(said)
+        if not raw.drips:
+            self.wfile.write(raw.body)
+            return
+        for byte in raw.body:
+            self.wfile.write(bytes([byte]))
+            threading.Event().wait(0.1)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -1,4 +1,4 @@
-"""Fetches again what REDCap did not give when its trigger came: REDCap itself calls only once."""
+"""Fetches what was not fetched when its trigger came: REDCap itself calls only once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 from deployments.api.parts import Parts
 from deployments.api.redcap.client import Trigger
-from deployments.api.redcap.form import DOOR, take_form
+from deployments.api.redcap.form import DOOR, WAITING, being_fetched, take_form
 from deployments.api.redcap.project import Project
 from tasks.leftovers import open_leftovers
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class FetchAgain(threading.Thread):
-    """Every minute, until `stop`, tries the forms that could not be fetched."""
+    """Every minute, until `stop`, tries the forms that could not be fetched; at once those that only wait."""
 
     def __init__(self, parts: Parts, project: Project) -> None:
         super().__init__(name="redcap", daemon=True)
@@ -26,7 +26,11 @@ class FetchAgain(threading.Thread):
 
     def run(self) -> None:
         """Try again and again; called by `start`."""
-        while not self._asked.wait(EVERY_SECONDS):
+        while True:
+            self._project.waiting.wait(EVERY_SECONDS)
+            self._project.waiting.clear()
+            if self._asked.is_set():
+                return
             try:
                 fetch_again(self._parts, self._project)
             except Exception:
@@ -35,16 +39,19 @@ class FetchAgain(threading.Thread):
     def stop(self) -> None:
         """Try nothing more."""
         self._asked.set()
+        self._project.waiting.set()
 
 
 def fetch_again(parts: Parts, project: Project) -> None:
     """Try each form that could not be fetched, oldest first."""
     for trigger in _unfetched(parts):
-        take_form(parts, project, trigger)
+        if not being_fetched(trigger):
+            take_form(parts, project, trigger)
 
 
 def _unfetched(parts: Parts) -> list[Trigger]:
     """What is left of a form is the trigger itself only while the form could not be fetched."""
     names = Trigger.__dataclass_fields__.keys()
-    left = [each.body for each in open_leftovers(parts.study.store) if each.door == DOOR]
-    return [Trigger(**body) for body in left if isinstance(body, dict) and body.keys() == names]
+    left = [each.body for each in open_leftovers(parts.study.store) if each.door in (DOOR, WAITING)]
+    found = [Trigger(**body) for body in left if isinstance(body, dict) and body.keys() == names]
+    return list(dict.fromkeys(found))

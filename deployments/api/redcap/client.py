@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
-from itp_events.errors import ItpError
+from deployments.api.body import parse_json
+from itp_events.errors import BadEvent, ItpError
 
+# For the whole answer, however slowly it comes.
 SECONDS = 20.0
+# One form of one record, in all its events.
+MOST_BYTES = 1024 * 1024
+# What a database or a terminal could not take.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class RedcapSilent(ItpError):
@@ -66,18 +75,57 @@ class Redcap:
 
     def _ask(self, asked: dict[str, str]) -> list[dict[str, str]]:
         try:
-            answer = httpx.post(self.url, data=asked, timeout=SECONDS)
+            status, answer = asyncio.run(asyncio.wait_for(_post(self.url, asked), SECONDS))
+        except TimeoutError as error:
+            raise RedcapSilent(f"REDCap does not answer within {SECONDS:g} s") from error
         except httpx.HTTPError as error:
             raise RedcapSilent(f"REDCap does not answer: {type(error).__name__}") from error
-        if answer.is_error:
-            raise RedcapSilent(f"REDCap answers {answer.status_code}: {answer.text[:200]}")
+        # A server may repeat what it was sent, and what it answers is kept and shown.
+        answer = answer.replace(self.token.encode(), b"[the token]")
+        if status != httpx.codes.OK:
+            raise RedcapSilent(f"REDCap answers {status}: {_shown(answer)}".rstrip(": "))
         try:
-            found = answer.json()
-        except ValueError as error:
-            raise RedcapSilent("REDCap's answer is no JSON; see ITP_REDCAP_URL") from error
-        if not (isinstance(found, list) and all(isinstance(row, dict) for row in found)):
-            raise RedcapSilent("REDCap's answer holds no records; see ITP_REDCAP_URL")
-        return found
+            found = parse_json(answer)
+        except BadEvent as error:
+            raise RedcapSilent(f"REDCap's answer cannot be read ({error}); see ITP_REDCAP_URL") from error
+        return _rows(found)
+
+
+async def _post(url: str, asked: dict[str, str]) -> tuple[int, bytes]:
+    """The status and the body of an answer that is neither too long nor compressed."""
+    # A few compressed bytes can become any number of others.
+    headers = {"Accept-Encoding": "identity"}
+    async with (
+        httpx.AsyncClient(timeout=SECONDS) as client,
+        client.stream("POST", url, data=asked, headers=headers) as answer,
+    ):
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            raise RedcapSilent("REDCap's answer is compressed, though it was asked not to be")
+        found = bytearray()
+        async for part in answer.aiter_raw():
+            found += part
+            if len(found) > MOST_BYTES:
+                raise RedcapSilent(f"REDCap's answer is longer than {MOST_BYTES} bytes")
+        return answer.status_code, bytes(found)
+
+
+def _shown(answer: bytes) -> str:
+    return _plain(" ".join(answer[:1000].decode(errors="replace").split()))[:200]
+
+
+def _rows(found: Any) -> list[dict[str, str]]:
+    if not (isinstance(found, list) and all(isinstance(row, dict) for row in found)):
+        raise RedcapSilent("REDCap's answer holds no records; see ITP_REDCAP_URL")
+    if any(isinstance(value, dict | list) for row in found for value in row.values()):
+        raise RedcapSilent("REDCap's answer holds records of another kind than flat ones; see ITP_REDCAP_URL")
+    return [
+        {_plain(name): "" if value is None else _plain(str(value)) for name, value in row.items()}
+        for row in found
+    ]
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub("\ufffd", text)
 
 
 def _of(trigger: Trigger, rows: list[dict[str, str]]) -> dict[str, str]:

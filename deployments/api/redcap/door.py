@@ -19,9 +19,13 @@ from deployments.api.pages import read_form
 from deployments.api.parts import Given, Parts
 from deployments.api.problems import Problem
 from deployments.api.redcap.client import Trigger
-from deployments.api.redcap.form import take_form
+from deployments.api.redcap.form import receive
 from deployments.api.redcap.project import Project
 from itp_events.errors import BadInput
+
+_FIELDS = ("project_id", "record", "instrument", "redcap_event_name", "redcap_repeat_instance")
+# REDCap's own limit of a record's name.
+LONGEST = 100
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,7 +41,7 @@ async def trigger(
     same_origin(request, parts)
     _permit(request, parts, project, key)
     said = _trigger(await read_form(request))
-    return JSONResponse(await run_in_threadpool(take_form, parts, project, said))
+    return JSONResponse(await run_in_threadpool(receive, parts, project, said))
 
 
 def _permit(request: Request, parts: Parts, project: Project, key: str) -> None:
@@ -52,6 +56,10 @@ def _trigger(form: dict[str, str]) -> Trigger:
     missing = [name for name in ("project_id", "record", "instrument") if not form.get(name)]
     if missing:
         raise BadInput("this is no Data Entry Trigger of REDCap: a field is missing", missing[0])
+    for name in _FIELDS:
+        value = form.get(name, "")
+        if len(value) > LONGEST or not value.isprintable():
+            raise BadInput("this is no Data Entry Trigger of REDCap: no name there is like this", name)
     return Trigger(
         form["project_id"],
         form["record"],

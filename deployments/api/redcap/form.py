@@ -6,8 +6,12 @@ that was changed voids what it stated before (of another subject, when the code 
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -21,21 +25,71 @@ from itp_events.events import Event, parse_event
 from itp_events.subject import standing
 from tasks.leftovers import keep
 from tasks.queries import history, recorded
+from tasks.store import NO_ANSWER
 
 DOOR = "redcap"
+# REDCap calls only once: a trigger is written down here before the form is fetched, until it was taken.
+WAITING = "redcap-waiting"
 COMPLETE = "2"
+# More fields without a place than this are one thing that is left, not one each.
+MOST_FIELDS = 50
+# An event's id must hold the form's name, a count and what is appended to it.
+LONGEST_NAME = 120
 
 # A form that is saved twice in a moment is fetched and recorded once after the other, so that the newer look
 # at it counts. Forms that share a lock only wait for each other.
 _TURNS = tuple(threading.Lock() for _ in range(32))
+_being_fetched: Counter[Trigger] = Counter()
+
+log = logging.getLogger(__name__)
+
+
+def receive(parts: Parts, project: Project, said: Trigger) -> dict[str, Any]:
+    """Write a trigger down, then take its form; later, when REDCap is busy with as many as it may be."""
+    keep(
+        parts.study.store, WAITING, str(said), [("waits to be fetched", vars(said))], parts.study.clock.now()
+    )
+    if not project.fetchers.acquire(blocking=False):
+        project.waiting.set()
+        return {"form": str(said), "results": [], "left": ["waits to be fetched: REDCap is slow at present"]}
+    try:
+        return take_form(parts, project, said)
+    finally:
+        project.fetchers.release()
 
 
 def take_form(parts: Parts, project: Project, said: Trigger) -> dict[str, Any]:
     """Fetch a form and record what it states; what cannot be mapped or recorded is kept and shown."""
-    with _TURNS[hash(said) % len(_TURNS)]:
-        results, left = _taken(parts, project, said)
-        keep(parts.study.store, DOOR, str(said), left, parts.study.clock.now())
+    with _turn(said):
+        try:
+            results, left = _taken(parts, project, said)
+        except NO_ANSWER:
+            # Nothing can be kept now; the trigger is written down already, where it came through the door.
+            raise
+        except Exception:
+            log.exception("The form %s could not be taken; it is kept and tried again.", said)
+            results, left = [], [("the service failed at this form; its log says more", vars(said))]
+        now = parts.study.clock.now()
+        keep(parts.study.store, DOOR, str(said), left, now)
+        keep(parts.study.store, WAITING, str(said), [], now)
     return {"form": str(said), "results": results, "left": [problem for problem, _ in left]}
+
+
+def being_fetched(said: Trigger) -> bool:
+    """Whether this process fetches the form just now, or will in a moment."""
+    return said in _being_fetched
+
+
+@contextmanager
+def _turn(said: Trigger) -> Iterator[None]:
+    _being_fetched[said] += 1
+    try:
+        with _TURNS[hash(said) % len(_TURNS)]:
+            yield
+    finally:
+        _being_fetched[said] -= 1
+        if not _being_fetched[said]:
+            del _being_fetched[said]
 
 
 _Taken = tuple[list[dict[str, Any]], list[tuple[str, Any]]]
@@ -51,15 +105,18 @@ def _taken(parts: Parts, project: Project, said: Trigger) -> _Taken:
         return [], [("the mapping does not know this instrument", record)]
     if not _is_complete(mapping, said, record):
         return [], []
-    left = [
-        (f"{field}: no place in the mapping", {field: value})
-        for field, value in unmapped(mapping, said.instrument, record).items()
-    ]
+    left = _without_place(unmapped(mapping, said.instrument, record))
     try:
         results = _record(parts, mapping, said, record)
     except BadInput as error:
         return [], [*left, (str(error), record)]
     return results, left + [(result["detail"], record) for result in results if "detail" in result]
+
+
+def _without_place(fields: dict[str, str]) -> list[tuple[str, Any]]:
+    if len(fields) > MOST_FIELDS:
+        return [(f"{len(fields)} fields: no place in the mapping", fields)]
+    return [(f"{field}: no place in the mapping", {field: value}) for field, value in fields.items()]
 
 
 def _is_complete(mapping: Mapping, said: Trigger, record: dict[str, str]) -> bool:
@@ -72,7 +129,7 @@ def _record(parts: Parts, mapping: Mapping, said: Trigger, record: dict[str, str
     mine = _stated_before(parts, mapping.source, said)
     stated = {
         "specversion": "1.0",
-        "id": f"{said}#{len(mine) + 1}",
+        "id": f"{_name(said)}#{len(mine) + 1}",
         "source": mapping.source,
         "type": instrument.event,
         "subject": str(record.get(mapping.subject) or "").strip(),
@@ -86,11 +143,19 @@ def _record(parts: Parts, mapping: Mapping, said: Trigger, record: dict[str, str
     return take_in(parts, [*(_void(each, stated) for each in before), stated], "recorder")
 
 
+def _name(said: Trigger) -> str:
+    """The form's name in the ids of its events: of a long one the beginning, and what tells it apart."""
+    name = str(said)
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 17]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
 def _stated_before(parts: Parts, source: str, said: Trigger) -> list[Event]:
     """What the form stated so far, of whichever subject, in order."""
     found: list[Event] = []
     for number in count(1):
-        event = recorded(parts.study.store, (source, f"{said}#{number}"))
+        event = recorded(parts.study.store, (source, f"{_name(said)}#{number}"))
         if event is None:
             break
         found.append(event)

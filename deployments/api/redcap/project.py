@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event, Semaphore
 
 from deployments.api.redcap.client import Redcap
 from deployments.api.redcap.mapping import Mapping, load_mapping
 from deployments.settings import Settings
 from itp_events.errors import BadInput
 
+# Each holds a thread of the doors' for as long as REDCap takes: a REDCap that is slow may not take them all.
+FETCHERS = 8
+
 
 @dataclass(frozen=True)
 class Project:
-    """A REDCap project, how its forms become events, and the key that its trigger's address carries."""
+    """A REDCap project, how its forms become events, and the key that its trigger's address carries.
+
+    `fetchers`: how many more forms the door may fetch now. `waiting`: a form waits to be fetched by another.
+    """
 
     redcap: Redcap
     mapping: Mapping
     key: str
+    fetchers: Semaphore = field(default_factory=lambda: Semaphore(FETCHERS), compare=False)
+    waiting: Event = field(default_factory=Event, compare=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Project | None:

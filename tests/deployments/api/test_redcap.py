@@ -1,5 +1,7 @@
 """REDCap as a door: the trigger names a form, the form is fetched, mapped and recorded."""
 
+import gzip
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -8,14 +10,19 @@ from typing import Any
 
 import pytest
 
+from deployments.api.redcap import client
 from deployments.api.redcap.again import fetch_again
+from deployments.api.redcap.client import MOST_BYTES, Trigger
+from deployments.api.redcap.form import receive
 from deployments.api.redcap.mapping import load_mapping
+from deployments.api.redcap.project import FETCHERS
 from itp_events.errors import BadInput
 from itp_events.subject import standing
 from tasks.leftovers import open_leftovers
 from tasks.queries import history
 from tests.support.api import Door, served
-from tests.support.redcap import TOKEN, Form, RedcapStandIn
+from tests.support.redcap import TOKEN, Form, Raw, RedcapStandIn
+from tests.support.waiting import wait_until
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "redcap.yaml"
 ENROLMENT = {
@@ -241,3 +248,126 @@ def test_a_wrong_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(BadInput, match=r"mapping\.yaml"):
         load_mapping(path)
+
+
+ODD_ANSWERS = {
+    "deep": Raw(b"[" * 200_000 + b"]" * 200_000),
+    "half a character": Raw(b'[{"record_id": "7", "sex": "\\ud800"}]'),
+    "a field twice": Raw(b'[{"record_id": "7", "record_id": "8"}]'),
+    "no number": Raw(b'[{"record_id": NaN}]'),
+    "a number without end": Raw(b'[{"record_id": ' + b"9" * 5000 + b"}]"),
+    "not flat": Raw(b'[{"record_id": {"a": 1}, "sex": [1]}]'),
+    "no text": Raw(b"\xff\xfe"),
+    "nothing": Raw(b""),
+    "too long": Raw(b'[{"record_id": "' + b"x" * MOST_BYTES + b'"}]'),
+    "compressed": Raw(gzip.compress(b"[" + b" " * 10_000_000 + b"]"), headers={"Content-Encoding": "gzip"}),
+    "elsewhere": Raw(b"", 302, {"Location": "http://127.0.0.1:9/"}),
+    "the token": Raw(f"bad token\x1b[31m: {TOKEN}".encode(), 403),
+    "the token as a record": Raw(f'{{"token": "{TOKEN}"}}'.encode()),
+}
+
+
+@pytest.mark.parametrize("raw", ODD_ANSWERS.values(), ids=ODD_ANSWERS)
+def test_whatever_redcap_answers_the_form_is_asked_for_again(
+    door: Door, redcap: RedcapStandIn, raw: Raw
+) -> None:
+    redcap.raw = raw
+    [problem] = enrolled(door, redcap)["left"]
+    assert problem.startswith("REDCap")
+    assert problem.isprintable()
+    shown = door.get("/leftovers")
+    assert TOKEN not in shown.text
+    assert len(shown.content) < 2000
+    redcap.raw = None
+    again(door)
+    assert len(facts(door)) == 1
+    assert open_leftovers(door.study.store) == []
+
+
+def test_a_fault_of_our_own_loses_no_form(
+    door: Door, redcap: RedcapStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("deployments.api.redcap.form.read_data", lambda *_: 1 / 0)
+        assert enrolled(door, redcap)["left"] == ["the service failed at this form; its log says more"]
+    again(door)
+    assert len(facts(door)) == 1
+    assert open_leftovers(door.study.store) == []
+
+
+def test_a_service_that_ends_while_it_fetches_has_written_the_trigger_down(
+    door: Door, redcap: RedcapStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    project = door.parts.redcap
+    assert project is not None
+    said = Trigger("42", "7", "enrolment", "screening_arm_1", "")
+    with monkeypatch.context() as ending:
+        ending.setattr("deployments.api.redcap.form.take_form", ends)
+        with pytest.raises(KeyboardInterrupt):
+            receive(door.parts, project, said)
+    on = f"{door.now - timedelta(days=3):%Y-%m-%d}"
+    redcap.save("7", "screening_arm_1", "enrolment", **ENROLMENT, enrol_date=on, consent_date=on)
+    again(door)
+    assert len(facts(door)) == 1
+    assert open_leftovers(door.study.store) == []
+
+
+def test_an_answer_that_drips_is_given_up(
+    door: Door, redcap: RedcapStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "SECONDS", 0.5)
+    redcap.raw = Raw(b" " * 300, drips=True)
+    assert enrolled(door, redcap)["left"] == ["REDCap does not answer within 0.5 s"]
+
+
+def test_a_slow_redcap_stops_no_other_door_and_loses_no_form(door: Door, redcap: RedcapStandIn) -> None:
+    on = f"{door.now - timedelta(days=3):%Y-%m-%d}"
+    forms = [
+        redcap.save(
+            f"{number}",
+            "screening_arm_1",
+            "enrolment",
+            **(ENROLMENT | {"subject_code": f"ITP-{number:03}", "enrol_date": on, "consent_date": on}),
+        )
+        for number in range(60)
+    ]
+    redcap.holds = threading.Event()
+    with ThreadPoolExecutor(len(forms)) as pool:
+        answers = [pool.submit(triggered, door, form) for form in forms]
+        later = len(forms) - FETCHERS
+        wait_until(lambda: sum(answer.done() for answer in answers) == later, "most of them to be put off")
+        assert door.get("/subjects", timeout=5).json() == []
+        redcap.holds.set()
+        assert sum(bool(answer.result()["results"]) for answer in answers) == FETCHERS
+    wait_until(lambda: open_leftovers(door.study.store) == [], "the others to be fetched")
+    assert len(door.get("/subjects").json()) == len(forms)
+
+
+@pytest.mark.parametrize("record", ["r" * 101, "7\x1b]0;x\x07", "7\x00"])
+def test_what_redcap_would_not_call_a_record_is_no_trigger(
+    door: Door, redcap: RedcapStandIn, record: str
+) -> None:
+    form = {"project_id": "42", "record": record, "instrument": "visit"}
+    answer = door.client.post("/redcap", params={"key": "k" * 20}, data=form)
+    assert (answer.status_code, answer.json()["field"]) == (422, "record")
+    assert open_leftovers(door.study.store) == []
+    assert redcap.asked == []
+
+
+def test_the_longest_names_in_redcap_make_ids_that_can_be_recorded(door: Door, redcap: RedcapStandIn) -> None:
+    on = f"{door.now - timedelta(days=3):%Y-%m-%d}"
+    fields = ENROLMENT | {"enrol_date": on, "consent_date": on}
+    for record, platelets in (("r" * 99 + "1", "10"), ("r" * 99 + "2", "20"), ("r" * 99 + "1", "30")):
+        coded = fields | {"subject_code": f"ITP-{record[-1]}", "plt": platelets}
+        answer = triggered(door, redcap.save(record, "e" * 100, "enrolment", **coded))
+        assert {result["status"] for result in answer["results"]} <= {200, 201}, answer
+
+
+def test_a_record_with_many_fields_without_a_place_leaves_one_thing(
+    door: Door, redcap: RedcapStandIn
+) -> None:
+    answer = enrolled(door, redcap, **{f"field_{number}": "1" for number in range(1000)})
+    assert answer["left"] == ["1000 fields: no place in the mapping"]
