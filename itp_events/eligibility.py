@@ -6,19 +6,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from itp_events.events import Enrolled, Screening
+from itp_events.marks import marked
 from itp_events.protocol import Eligibility, Limit, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """A criterion not met: its name here, and the values and limits that its sentence needs, as text."""
+    """A criterion not met: its name here, and the values and limits that its sentence needs, as text.
+
+    `assumed`: the limit, or how the synopsis is read there, is an assumption.
+    """
 
     rule: str
     values: dict[str, str]
+    assumed: bool = False
 
     def __str__(self) -> str:
-        """The sentence, as `AST 3.4 x ULN, limit 3`."""
-        return _SENTENCES[self.rule].format(**self.values)
+        """The sentence, as `bilirubin 1.6 x ULN, limit 1.5`; marked when it rests on an assumption."""
+        return marked(_SENTENCES[self.rule].format(**self.values), self.assumed)
 
 
 def unmet(protocol: Protocol, enrolled: Enrolled) -> tuple[Unmet, ...]:
@@ -59,26 +64,29 @@ def _consent(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
     if enrolled.consent_on > enrolled.on:
         yield Unmet("consent-late", {"given": str(enrolled.consent_on), "on": on})
     if minor and enrolled.consent_by != "guardian":
-        yield Unmet("consent-by", {"age": str(age), "of_age": _number(rules.consent_of_age.at_least)})
+        of_age = rules.consent_of_age
+        yield Unmet("consent-by", {"age": str(age), "of_age": _number(of_age.at_least)}, of_age.assumed)
     if not minor or not rules.assent_years.holds(age):
         return
     if enrolled.assent_on is None:
-        yield Unmet("assent-missing", {"years": _number(rules.assent_years.at_least)})
+        years = rules.assent_years
+        yield Unmet("assent-missing", {"years": _number(years.at_least)}, years.assumed)
     elif enrolled.assent_on > enrolled.on:
-        yield Unmet("assent-late", {"given": str(enrolled.assent_on), "on": on})
+        yield Unmet("assent-late", {"given": str(enrolled.assent_on), "on": on}, rules.assent_years.assumed)
 
 
 def _age(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
     age, limit = enrolled.screening.age_years, rules.age_years
     if not limit.holds(age):
         bounds = {"low": _number(limit.at_least), "high": _number(limit.at_most)}
-        yield Unmet("age", {"age": str(age)} | bounds)
+        yield Unmet("age", {"age": str(age)} | bounds, limit.assumed)
 
 
 def _itp(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
     screening = enrolled.screening
     if not rules.itp_months.holds(screening.itp_months):
-        yield Unmet("itp-months", {"months": _number(screening.itp_months), "limit": str(rules.itp_months)})
+        months = {"months": _number(screening.itp_months), "limit": str(rules.itp_months)}
+        yield Unmet("itp-months", months, rules.itp_months.assumed)
     failed = screening.failed
     if not failed.splenectomy and not (failed.first_line and failed.second_line and failed.rituximab):
         names = (("first-line drugs", failed.first_line), ("second-line drugs", failed.second_line))
@@ -87,11 +95,14 @@ def _itp(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
 
 
 def _maintenance(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
-    limit = rules.maintenance_weeks
-    for regimen in enrolled.screening.regimens:
+    limit, regimens = rules.maintenance_weeks, enrolled.screening.regimens
+    # How the synopsis is read counts only for who has several regimens.
+    assumed = limit.source == "assumption" or (limit.assumed and len(regimens) > 1)
+    for regimen in regimens:
         if not limit.holds(regimen.stable_weeks):
             weeks = _number(regimen.stable_weeks)
-            yield Unmet("maintenance", {"drug": regimen.drug, "weeks": weeks, "limit": str(limit)})
+            values = {"drug": regimen.drug, "weeks": weeks, "limit": str(limit)}
+            yield Unmet("maintenance", values, assumed)
 
 
 def _liver_and_kidney(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
@@ -103,7 +114,7 @@ def _liver_and_kidney(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]
     ):
         if not limit.holds(value):
             said = {"name": name, "value": _number(value), "limit": _number(limit.at_most)}
-            yield Unmet("liver", said)
+            yield Unmet("liver", said, limit.assumed)
     yield from _kidney(rules, screening)
 
 
@@ -116,7 +127,8 @@ def _kidney(rules: Eligibility, screening: Screening) -> Iterator[Unmet]:
     rule = "kidney" if creatinine is not None else "clearance"
     if clearance is None:
         rule = "creatinine" if creatinine is not None else "kidney-missing"
-    yield Unmet(rule, values)
+    assumed = rules.creatinine_x_uln.assumed or rules.creatinine_clearance_ml_min.assumed
+    yield Unmet(rule, values, assumed)
 
 
 def _holds(limit: Limit, value: float | None) -> bool:

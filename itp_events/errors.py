@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itp_events.marks import with_legend
+
 
 class ItpError(Exception):
     """Anything that this service refuses or cannot do."""
@@ -42,4 +44,5 @@ class NotEligible(Refused):
 
     def __init__(self, subject: str, unmet: tuple[str, ...]) -> None:
         self.unmet = unmet
-        super().__init__("eligibility", f"{subject} does not meet the inclusion criteria: {'; '.join(unmet)}")
+        said = with_legend(f"{subject} does not meet the inclusion criteria: {'; '.join(unmet)}")
+        super().__init__("eligibility", said)

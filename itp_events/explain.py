@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
+from itp_events.assumptions import target_assumed, window_assumed
 from itp_events.events import Missed
-from itp_events.protocol import ENROLMENT, Span, Visit
+from itp_events.marks import marked
+from itp_events.protocol import ENROLMENT, Reading, Span, Visit
 from itp_events.subject import as_data
 from itp_events.windows import PlannedVisit
 
 _UNITS = ((7, "week"), (1, "day"))
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+# How the synopsis is read, in words that follow what is read so.
+READINGS: dict[Reading, str] = {
+    "calendar-months": "counted in calendar months",
+    "days-after": "counted in days after",
+    "each-holds": "each must hold",
+}
 
 
 @lru_cache(maxsize=4096)
@@ -44,12 +54,17 @@ def _count(number: int, unit: str) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
-def reason(planned: PlannedVisit) -> str:
-    """Why a visit's window lies where it lies, in one sentence, with the sources of the rules."""
+def reason(planned: PlannedVisit, visits: Sequence[PlannedVisit]) -> str:
+    """Why a visit's window lies where it lies, in one sentence, with the sources of the rules.
+
+    Dates that rest on an assumption are marked; `visits` is the subject's whole plan.
+    """
     rule = planned.visit
-    target = f"target {day(planned.target)} ({rule.source.target})"
-    window = f"window {days(planned.opens, planned.closes)} ({rule.source.window})"
-    return f"{target}, {window}: {basis(planned)}"
+    read = f", {READINGS[rule.reading]}" if rule.reading else ""
+    on = marked(day(planned.target), target_assumed(planned, visits))
+    span_of = marked(days(planned.opens, planned.closes), window_assumed(planned, visits))
+    source = "agreed" if planned.agreed else f"{rule.source.target}{read}"
+    return f"target {on} ({source}), window {span_of} ({rule.source.window}): {basis(planned)}"
 
 
 def basis(planned: PlannedVisit) -> str:
@@ -99,3 +114,11 @@ def _anchor(planned: PlannedVisit) -> str:
         "projected": f"{name}, still open: projected from its target {day(anchor.on)}",
     }
     return words[anchor.basis]
+
+
+def power_of_ten(value: float) -> str:
+    """A large number as people write it, as `1.23 × 10⁸`, with at most four digits."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.3e}".split("e")
+    return f"{float(mantissa):g} × 10{str(int(exponent)).translate(_RAISED)}"

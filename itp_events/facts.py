@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
+from itp_events.assumed_facts import assumed_in
 from itp_events.dose import Weighing, planned_cells, weighings, weight_change
 from itp_events.duties import Duty
 from itp_events.eligibility import unmet
@@ -18,6 +19,7 @@ from itp_events.events import (
     Pregnancy,
 )
 from itp_events.explain import reason
+from itp_events.marks import MARK
 from itp_events.protocol import Reminder
 from itp_events.subject import as_data
 from itp_events.view import View
@@ -36,6 +38,7 @@ def facts(seen: View, duty: Duty) -> dict[str, Any]:
     if _prepares(seen, duty):
         found["dose"] = _dose(seen, weighings(seen.subject)[-1]) | _changed(seen)
     found |= _of_step(seen, duty)
+    found["assumed"] = sorted(assumed_in(seen, duty, found)) or None
     return {key: _json(value) for key, value in found.items() if value is not None}
 
 
@@ -57,10 +60,11 @@ def _of_visit(seen: View, planned: PlannedVisit) -> dict[str, Any]:
         "anchor_label": rule.label if rule else anchor.code,
         "anchor_on": anchor.on,
         "anchor_basis": anchor.basis,
-        "reason": reason(planned),
+        "reason": reason(planned, seen.visits),
         "offset": planned.visit.target.text,
         "agreed": planned.agreed or None,
         "target_source": planned.visit.source.target,
+        "reading": planned.visit.reading,
         "window_source": planned.visit.source.window,
         "on": planned.on,
         "deviation_days": planned.deviation_days
@@ -173,7 +177,7 @@ def _unmet(seen: View) -> dict[str, Any]:
     found = unmet(seen.protocol, seen.subject.enrolled)
     return {
         "unmet": [str(each) for each in found],
-        "shortfalls": [{"rule": each.rule, **each.values} for each in found],
+        "shortfalls": [{"rule": each.rule, "mark": MARK * each.assumed, **each.values} for each in found],
     }
 
 

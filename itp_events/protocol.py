@@ -32,6 +32,8 @@ ENROLMENT = "enrolment"
 END_OF_TREATMENT = "end-of-treatment"
 
 Source = Literal["synopsis", "assumption"]
+# How words of the synopsis are read that can be read in more than one way. A reading is an assumption.
+Reading = Literal["calendar-months", "days-after", "each-holds"]
 Epoch = Literal["treatment", "follow-up"]
 Audience = Literal["coordinator", "investigator", "sponsor", "cell-lab", "ops"]
 
@@ -168,6 +170,12 @@ class Visit(_Rule):
     before: WindowSide
     after: WindowSide
     source: VisitSource
+    reading: Reading | None = None
+
+    @property
+    def target_assumed(self) -> bool:
+        """Whether the site must confirm where the target lies, or how the synopsis is read there."""
+        return self.source.target == "assumption" or self.reading is not None
 
     def opens(self, target: date) -> date:
         """The window's first day (site-local) for a target date."""
@@ -270,6 +278,12 @@ class Limit(_Rule):
     at_most: float | None = None
     more_than: float | None = None
     source: Source
+    reading: Reading | None = None
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the site must confirm the limit, or how the synopsis is read there."""
+        return self.source == "assumption" or self.reading is not None
 
     def holds(self, value: float) -> bool:
         """Whether the value is within the limit."""

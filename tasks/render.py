@@ -28,13 +28,15 @@ FACTS = frozenset(
         *("visit_label", "target", "opens", "closes", "t", "booked", "on", "deviation_days"),
         # why they lie there
         *("anchor_code", "anchor_label", "anchor_on", "anchor_basis", "reason"),
-        *("offset", "agreed", "target_source", "window_source"),
+        *("offset", "agreed", "target_source", "window_source", "reading"),
+        # which of them rest on an assumption
+        "assumed",
         # reminders, ladder and what is repeated
-        *("link", "day", "attempt", "outcome", "dose", "replaces", "given", "planned", "dose_for"),
+        *("link", "day", "attempt", "dose", "replaces", "given", "planned", "dose_for"),
         *("old_date", "new_date", "because", "treatment_ended"),
         # safety, withdrawal, eligibility
-        *("ae", "term", "grade", "hours", "deadline", "criterion", "decode", "unmet", "shortfalls"),
-        "age_years",
+        *("ae", "term", "grade", "outcome", "hours", "deadline", "follow_up", "death"),
+        *("criterion", "decode", "unmet", "shortfalls", "age_years", "from_years"),
         # the service's own alert about a channel
         *("channel", "since", "failures", "error"),
         # the daily digest of a site

@@ -53,6 +53,7 @@ _DECODES_ZH = {
     "LOST TO FOLLOW-UP": "失访",
     "PHYSICIAN DECISION": "研究者决定",
     "PREGNANCY": "妊娠",
+    "OTHER": "其他",
     "PROTOCOL DEVIATION": "方案偏离",
     "PROTOCOL-SPECIFIED WITHDRAWAL CRITERION MET": "符合方案规定的退出标准",
     "WITHDRAWAL BY SUBJECT": "受试者退出",

@@ -23,6 +23,7 @@ from deployments.api.schemas import ABSENT, ASKING
 from deployments.api.subjects import Code, found
 from itp_events.events import Booked, Event
 from itp_events.explain import reason
+from itp_events.marks import with_legend
 from itp_events.subject import as_data
 from itp_events.view import view
 from itp_events.windows import PlannedVisit
@@ -42,13 +43,17 @@ Status = Literal["CONFIRMED", "TENTATIVE", "CANCELLED"]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Whole local days of the site, both ends included; `part` tells the spans of one visit apart."""
+    """Whole local days of the site, both ends included; `part` tells the spans of one visit apart.
+
+    `why`: what the visit's dates hang on, in one sentence.
+    """
 
     part: str
     first: date
     last: date
     title: str
     status: Status
+    why: str
 
     def touches(self, first: date, last: date) -> bool:
         """Whether any of its days is one from `first` to `last`, both included."""
@@ -111,17 +116,18 @@ def _planned(parts: Parts, one: Stated, now: datetime) -> Iterator[tuple[Planned
     seen = view(subject.protocol, subject, now)
     for planned in seen.visits:
         held = seen.on_hold and planned.visit.epoch == "treatment" and planned.outcome is None
-        for span in _spans(planned, _once_booked(one.facts, planned), held=held):
+        why = with_legend(f"{planned.visit.label}: {reason(planned, seen.visits)}")
+        for span in _spans(planned, _once_booked(one.facts, planned), why, held=held):
             yield planned, span
 
 
-def _spans(planned: PlannedVisit, once: date | None, *, held: bool) -> Iterator[Span]:
+def _spans(planned: PlannedVisit, once: date | None, why: str, *, held: bool) -> Iterator[Span]:
     code, outcome = planned.code, planned.outcome
     said = ", on hold" if held else f", {outcome}" if outcome else ""
 
     def span(part: str, first: date, last: date, word: str, gone: bool) -> Span:
         status: Status = "CANCELLED" if gone else "TENTATIVE" if held else "CONFIRMED"
-        return Span(part, first, last, f"{code} {word}", status)
+        return Span(part, first, last, f"{code} {word}", status, why)
 
     yield span("window", planned.opens, planned.closes, f"window{said}", outcome == "cancelled")
     yield span("target", planned.target, planned.target, "target", outcome is not None)
@@ -144,7 +150,7 @@ def _entry(one: Stated, planned: PlannedVisit, span: Span) -> Entry:
     entry.add("dtstamp", one.advanced_at)
     entry.add("sequence", one.seq)
     entry.add("summary", f"{one.code} {span.title}")
-    entry.add("description", f"{planned.visit.label}: {reason(planned)}")
+    entry.add("description", span.why)
     entry.add("dtstart", span.first)
     entry.add("dtend", span.last + timedelta(days=1))
     entry.add("status", span.status)

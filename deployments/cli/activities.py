@@ -9,7 +9,8 @@ from rich.text import Text
 
 from deployments.cli.tables import LEGEND, assumed, console, counted, heading, table
 from deployments.cli.told import conditions
-from itp_events.explain import offset, sides
+from itp_events.explain import offset, power_of_ten, sides
+from itp_events.marks import marked
 from itp_events.protocol import (
     END_OF_TREATMENT,
     Criterion,
@@ -17,6 +18,7 @@ from itp_events.protocol import (
     Epoch,
     Limit,
     Protocol,
+    Reading,
     Reminder,
     Visit,
 )
@@ -27,6 +29,13 @@ _END_OF_TREATMENT = (
     "The end of treatment is the last infusion's date, or its target when it was missed; when treatment is "
     "stopped, the last infusion given. A visit that was missed counts with its target."
 )
+_READ_AS: dict[Reading, str] = {
+    "calendar-months": "A month is a calendar month after the end of treatment, never 30 days; where it is "
+    "too short for the date, its last day.",
+    "days-after": "D14 is 14 days after the end of treatment, which is day 0.",
+    "each-holds": "ALT and AST must each be within the limit, and each of several regimens stable "
+    "for that long.",
+}
 _NAMES = {
     "age_years": "age, years",
     "itp_months": "ITP, months",
@@ -62,14 +71,17 @@ def _visits(out: Console, protocol: Protocol) -> None:
         rows += [_visit(visit) for visit in protocol.visits if visit.epoch == epoch]
     out.print(table(("Visit", "Label", "Target", "Window"), rows))
     out.print(assumed(_END_OF_TREATMENT, "assumption"))
+    readings = dict.fromkeys(visit.reading for visit in protocol.visits if visit.reading)
+    for reading in readings:
+        out.print(assumed(_READ_AS[reading], "assumption"))
 
 
 def _visit(visit: Visit) -> Sequence[str]:
-    anchor = "the end of treatment" if visit.anchor == END_OF_TREATMENT else visit.anchor
+    anchor = "end of treatment" if visit.anchor == END_OF_TREATMENT else visit.anchor
     return (
         f"  {visit.code}",
         visit.label,
-        assumed(f"{offset(visit)} {anchor}", visit.source.target),
+        marked(f"{offset(visit)} {anchor}", visit.target_assumed),
         assumed(sides(visit), visit.source.window),
     )
 
@@ -77,8 +89,7 @@ def _visit(visit: Visit) -> Sequence[str]:
 def _dose_and_sites(out: Console, protocol: Protocol) -> None:
     dose = protocol.dose
     heading(out, "Dose and sites")
-    mantissa, exponent = f"{dose.cells_per_kg:e}".split("e")
-    cells = f"{float(mantissa):g} x 10^{int(exponent)} cells per kg of body weight at each infusion"
+    cells = f"{power_of_ten(dose.cells_per_kg)} cells per kg of body weight at each infusion"
     out.print(assumed(cells, dose.source))
     limits = (
         f"pointed out: cells given that differ by more than {dose.deviation:.0%}, "
@@ -173,13 +184,15 @@ def _criterion(criterion: Criterion) -> Sequence[str]:
 def _eligibility(out: Console, protocol: Protocol) -> None:
     heading(out, "Limits at enrolment")
     limits: Iterable[tuple[str, Limit]] = iter(protocol.eligibility)
-    rows = ((_NAMES.get(name, name), assumed(str(limit), limit.source)) for name, limit in limits)
+    rows = ((_NAMES.get(name, name), marked(str(limit), limit.assumed)) for name, limit in limits)
     out.print(table(("Value", "Limit"), rows))
+    if any(limit.reading == "each-holds" for _, limit in protocol.eligibility):
+        out.print(assumed(_READ_AS["each-holds"], "assumption"))
 
 
 def _response(out: Console, protocol: Protocol) -> None:
     rule = protocol.response
-    heading(out, f"Response of platelets, 10^9/L ({rule.source})")
+    heading(out, f"Response of platelets, 10⁹/L ({rule.source})")
     fold = f"{rule.times_baseline:g} x the count at baseline"
     apart = f"a second such count at least {counted(rule.confirmed_after_days, 'day')} apart"
     rows = (

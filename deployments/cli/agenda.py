@@ -23,6 +23,7 @@ from deployments.cli.tables import (
     table,
 )
 from deployments.cli.told import stated
+from itp_events.assumptions import target_assumed, window_assumed
 from itp_events.decisions import Decision, decide
 from itp_events.events import Event
 from itp_events.explain import day
@@ -127,7 +128,7 @@ def _items(seen: View, days: int) -> Iterator[Item]:
         held = seen.on_hold and planned.visit.epoch == "treatment"
         if planned.outcome or held or seen.exit:
             continue
-        for on, what, source in _dates(planned):
+        for on, what, source in _dates(seen, planned):
             if seen.today <= on <= last:
                 yield Item(
                     on,
@@ -140,14 +141,15 @@ def _items(seen: View, days: int) -> Iterator[Item]:
                 )
 
 
-def _dates(planned: PlannedVisit) -> Iterator[tuple[date, str, str]]:
-    source = planned.visit.source
-    yield planned.opens, "window opens", source.window
+def _dates(seen: View, planned: PlannedVisit) -> Iterator[tuple[date, str, str]]:
+    window = "assumption" if window_assumed(planned, seen.visits) else planned.visit.source.window
+    target = "assumption" if target_assumed(planned, seen.visits) else planned.visit.source.target
+    yield planned.opens, "window opens", window
     if planned.booked:
         yield planned.booked, "booked", ""
     else:
-        yield planned.target, "target", source.target
-    yield planned.closes, "last day of the window", source.window
+        yield planned.target, "target", target
+    yield planned.closes, "last day of the window", window
 
 
 def _json(entry: Waiting | Item) -> dict[str, Any]:

@@ -144,8 +144,8 @@ def _print(planned: Sequence[_Planned]) -> None:
             print_visits(out, seen)
             print_flags(out, seen)
             print_responses(out, seen)
-            print_due(out, seen.subject.site, each.plan.notices)
-            print_next(out, seen.subject.site, each.plan.forecast)
+            print_due(out, seen, each.plan.notices)
+            print_next(out, seen, each.plan.forecast)
         left_out = list(_left_out(each))
         for line in left_out:
             out.print(line)

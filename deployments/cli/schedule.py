@@ -16,12 +16,15 @@ from deployments.cli.tables import (
     counted,
     dated,
     heading,
+    sourced,
     table,
 )
 from deployments.cli.told import because, identified, stated
+from itp_events.assumptions import notice_assumed, target_assumed, window_assumed
 from itp_events.events import NoticeIssued
-from itp_events.explain import basis, bleeding, day, sides
-from itp_events.protocol import Site
+from itp_events.explain import READINGS, basis, bleeding, day, sides
+from itp_events.marks import marked
+from itp_events.protocol import Protocol
 from itp_events.response import WORDS, course, responses
 from itp_events.view import View
 from itp_events.windows import PlannedVisit
@@ -54,7 +57,9 @@ def print_visits(out: Console, seen: View) -> None:
 def why(seen: View, planned: PlannedVisit) -> str:
     """What a visit's dates hang on and what became of it, each rule marked where it is assumed."""
     rule = planned.visit
-    target = assumed(basis(planned), rule.source.target)
+    read = READINGS[rule.reading] if rule.reading else ""
+    hangs_on = ", ".join(filter(None, (basis(planned), read)))
+    target = marked(hangs_on, target_assumed(planned, seen.visits))
     window = assumed(f"window {sides(rule)}", rule.source.window)
     return "; ".join(filter(None, (f"{rule.label}: {target}", window, _became(seen, planned))))
 
@@ -93,12 +98,12 @@ def _proposed(seen: View, planned: PlannedVisit) -> str:
 
 
 def _row(seen: View, planned: PlannedVisit) -> Sequence[str | Text]:
-    source = planned.visit.source
+    window = window_assumed(planned, seen.visits)
     return (
         planned.code,
-        dated(planned.opens, source.window),
-        dated(planned.closes, source.window),
-        dated(planned.target, source.target),
+        dated(planned.opens, window),
+        dated(planned.closes, window),
+        dated(planned.target, target_assumed(planned, seen.visits)),
         dated(planned.booked),
         dated(planned.on),
         coloured(planned.status(seen.today), _deviation(planned)),
@@ -126,7 +131,7 @@ def print_flags(out: Console, seen: View) -> None:
 
 
 def _flag(seen: View, flag: Flag) -> str:
-    source = seen.protocol.criteria[flag.criterion].source
+    source = sourced(seen.protocol.criteria[flag.criterion].source)
     known = {event.key: event for event in seen.subject.facts}
     since = f"since {at_site(seen.subject.site, flag.at)}, reason: {because(flag.event, known)} [{source}]"
     if flag.decision is None:
@@ -141,7 +146,7 @@ def print_responses(out: Console, seen: View) -> None:
         return
     heading(out, f"Platelets and response ({seen.protocol.response.source})")
     baseline = seen.subject.enrolled.baseline_platelets
-    out.print(f"Baseline: {baseline:g} x 10^9/L" if baseline is not None else "Baseline: not recorded")
+    out.print(f"Baseline: {baseline:g} × 10⁹/L" if baseline is not None else "Baseline: not recorded")
     columns = ("Visit", "Platelets", "Response", "Why")
     rows = (
         (
@@ -157,24 +162,32 @@ def print_responses(out: Console, seen: View) -> None:
         out.print(Text(line))
 
 
-def print_due(out: Console, site: Site, due: Sequence[NoticeIssued]) -> None:
+def print_due(out: Console, seen: View, due: Sequence[NoticeIssued]) -> None:
     """The notices that are due now."""
     heading(out, "Due now")
-    out.print(_notices(site, due) if due else "nothing")
+    out.print(_notices(seen, due) if due else "nothing")
 
 
-def print_next(out: Console, site: Site, ahead: Sequence[NoticeIssued]) -> None:
+def print_next(out: Console, seen: View, ahead: Sequence[NoticeIssued]) -> None:
     """The notices that come next if nothing else is recorded."""
     heading(out, "Next, if nothing else is recorded")
-    out.print(_notices(site, ahead[:NOTICES_SHOWN]) if ahead else "nothing")
+    out.print(_notices(seen, ahead[:NOTICES_SHOWN]) if ahead else "nothing")
     if len(ahead) > NOTICES_SHOWN:
-        out.print(f"and {len(ahead) - NOTICES_SHOWN} more until {day(site.date_of(ahead[-1].due))}")
+        last = seen.subject.site.date_of(ahead[-1].due)
+        out.print(f"and {len(ahead) - NOTICES_SHOWN} more until {day(last)}")
 
 
-def _notices(site: Site, notices: Iterable[NoticeIssued]) -> object:
+def _notices(seen: View, notices: Iterable[NoticeIssued]) -> object:
     columns = ("When (site)", "Visit", "What", "To")
     rows = (
-        (at_site(site, each.due), each.visit or "", f"{each.kind} {each.step}", each.audience)
+        (at_site(seen.subject.site, each.due), each.visit or "", _what(seen.protocol, each), each.audience)
         for each in notices
     )
     return table(columns, rows, columns)
+
+
+def _what(protocol: Protocol, notice: NoticeIssued) -> str:
+    """What a notice is, marked where the rule by which it is sent is an assumption."""
+    visit = protocol.by_code.get(notice.visit or "")
+    rests = notice_assumed(protocol, notice.kind, notice.step, visit.epoch if visit else None)
+    return marked(f"{notice.kind} {notice.step}", rests)

@@ -115,7 +115,7 @@ def _print(shown: _Shown) -> None:
     _print_decisions(out, shown)
     heading(out, "Notices")
     out.print(_notices(shown) if shown.notices else "none yet")
-    print_next(out, shown.site, shown.plan.forecast)
+    print_next(out, seen, shown.plan.forecast)
 
 
 def _recorded(shown: _Shown) -> object:

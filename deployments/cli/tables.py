@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from itp_events import marks
 from itp_events.explain import day
 from itp_events.protocol import Site
 
-ASSUMED = "†"
-LEGEND = f"{ASSUMED} assumption, to be confirmed by the site; the rest is the sponsor's synopsis"
+LEGEND = f"{marks.LEGEND}; the rest is the sponsor's synopsis"
 NARROWEST = 80
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _COLOURS = {
@@ -89,12 +89,17 @@ def coloured(word: str, more: str = "") -> Text:
 
 def assumed(text: str, source: str) -> str:
     """Text marked where its source is an assumption."""
-    return text + ASSUMED if source == "assumption" else text
+    return marks.marked(text, source == "assumption")
 
 
-def dated(value: date | None, source: str = "") -> str:
-    """A date, marked where it is assumed; empty for none."""
-    return assumed(day(value), source) if value else ""
+def sourced(source: str) -> str:
+    """A rule's source by its name, marked where it is an assumption."""
+    return assumed(source, source)
+
+
+def dated(value: date | None, assumed: bool = False) -> str:
+    """A date, marked where it rests on an assumption; empty for none."""
+    return marks.marked(day(value), assumed) if value else ""
 
 
 def at_site(site: Site, instant: datetime) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from deployments.cli.tables import sourced
 from itp_events.events import (
     OWN_SOURCE,
     Acknowledged,
@@ -72,7 +73,7 @@ def decided(protocol: Protocol, event: Event, known: Mapping[EventKey, Event]) -
     if isinstance(data, Missed):
         ladder = protocol.ladder
         rule = "at exit" if data.reason == "exit" else f"automatic on day {ladder.missed_on_day}"
-        return f"{data.visit} counts as missed: {data.reason} [{rule}, {ladder.source}]"
+        return f"{data.visit} counts as missed: {data.reason} [{rule}, {sourced(ladder.source)}]"
     if isinstance(data, Flagged):
         rule = _rule(protocol, data.criterion, data.because, known)
         return f"flag {data.criterion} raised on {day(data.on)}, {rule}"
@@ -91,7 +92,7 @@ def _rule(
     found = protocol.criteria.get(criterion or "")
     words = ", ".join(conditions(found)) if found else ""
     met = f" ({words})" if words else ""
-    rule = f" [criterion {found.criterion}{met}, {found.source}]" if found else ""
+    rule = f" [criterion {found.criterion}{met}, {sourced(found.source)}]" if found else ""
     return f"reason: {because((reference.source, reference.id), known)}{rule}"
 
 

@@ -109,7 +109,7 @@ def test_a_correction_that_makes_an_enrolled_subject_fail_a_criterion_alerts() -
     study.record(study.void(study.log[0], "2026-01-14"), corrected)
     assert study.audiences("eligibility") == CARE
     [(_, notice), _] = study.notices("eligibility")
-    assert notice.facts["unmet"] == ["AST 3.4 x ULN, limit 3"]
+    assert notice.facts["unmet"] == ["AST 3.4 x ULN, limit 3†"]
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ def test_who_meets_all_criteria_is_enrolled() -> None:
         ("itp_months", 3.1, None),
         ("alt_x_uln", 2.9, None),
         ("alt_x_uln", 3, None),
-        ("alt_x_uln", 3.01, "ALT 3.01 x ULN, limit 3"),
+        ("alt_x_uln", 3.01, "ALT 3.01 x ULN, limit 3†"),
         ("ast_x_uln", 3, None),
-        ("ast_x_uln", 3.4, "AST 3.4 x ULN, limit 3"),
+        ("ast_x_uln", 3.4, "AST 3.4 x ULN, limit 3†"),
         ("bilirubin_x_uln", 1.4, None),
         ("bilirubin_x_uln", 1.5, None),
         ("bilirubin_x_uln", 1.6, "bilirubin 1.6 x ULN, limit 1.5"),
@@ -65,15 +65,15 @@ def test_limits_are_inclusive_as_written(finding: str, value: float, said: str |
 
 
 def test_both_alt_and_ast_must_be_within_their_limits() -> None:
-    assert problems({"alt_x_uln": 3.5, "ast_x_uln": 1}) == ("ALT 3.5 x ULN, limit 3",)
-    assert problems({"alt_x_uln": 1, "ast_x_uln": 3.5}) == ("AST 3.5 x ULN, limit 3",)
+    assert problems({"alt_x_uln": 3.5, "ast_x_uln": 1}) == ("ALT 3.5 x ULN, limit 3†",)
+    assert problems({"alt_x_uln": 1, "ast_x_uln": 3.5}) == ("AST 3.5 x ULN, limit 3†",)
 
 
 def test_a_refusal_names_every_criterion_not_met() -> None:
     found = problems({"alt_x_uln": 3.4, "itp_months": 3, "bilirubin_x_uln": 2, "breastfeeding": True})
     assert found == (
         "ITP for 3 months, must be more than 3 months",
-        "ALT 3.4 x ULN, limit 3",
+        "ALT 3.4 x ULN, limit 3†",
         "bilirubin 2 x ULN, limit 1.5",
         "breast-feeding, must not be",
     )
@@ -84,7 +84,7 @@ def test_a_refusal_is_one_line_that_names_the_subject() -> None:
         Study(code="ITP-009").enrol("2026-01-05", screening={"alt_x_uln": 3.4, "itp_months": 3})
     message = str(caught.value)
     assert "ITP-009" in message
-    assert "ALT 3.4 x ULN, limit 3" in message
+    assert "ALT 3.4 x ULN, limit 3†" in message
     assert "\n" not in message
 
 
@@ -194,12 +194,12 @@ def test_fertile_men_need_contraception_and_no_pregnancy_test() -> None:
     [
         (18, "subject", None, None),
         (17, "guardian", "2025-12-20", None),
-        (17, "subject", "2025-12-20", "consent by the subject at 17 years, must be by a guardian under 18"),
-        (17, "guardian", None, "assent_on is missing, needed from 8 years of age"),
+        (17, "subject", "2025-12-20", "consent by the subject at 17 years, must be by a guardian under 18†"),
+        (17, "guardian", None, "assent_on is missing, needed from 8 years of age†"),
         (8, "guardian", "2025-12-20", None),
-        (8, "guardian", None, "assent_on is missing, needed from 8 years of age"),
+        (8, "guardian", None, "assent_on is missing, needed from 8 years of age†"),
         (7, "guardian", None, None),
-        (7, "subject", None, "consent by the subject at 7 years, must be by a guardian under 18"),
+        (7, "subject", None, "consent by the subject at 7 years, must be by a guardian under 18†"),
     ],
 )
 def test_minors_need_a_guardians_consent_and_from_eight_their_own_assent(
@@ -235,9 +235,9 @@ def test_a_limit_changed_in_the_protocol_file_is_another_limit() -> None:
     stricter = altered(lambda data: data["eligibility"]["alt_x_uln"].update({"at_most": 2.5}))
     enrolled = Study().enrolment("2026-01-05", screening={**ELIGIBLE, "alt_x_uln": 2.6})
     assert isinstance(enrolled.data, Enrolled)
-    assert [str(each) for each in unmet(stricter, enrolled.data)] == ["ALT 2.6 x ULN, limit 2.5"]
+    assert [str(each) for each in unmet(stricter, enrolled.data)] == ["ALT 2.6 x ULN, limit 2.5†"]
     assert unmet(Study().protocol, enrolled.data) == ()
 
 
 def test_a_value_just_beyond_its_limit_is_not_rounded_to_it() -> None:
-    assert problems({"ast_x_uln": 3.0000001}) == ("AST 3.0000001 x ULN, limit 3",)
+    assert problems({"ast_x_uln": 3.0000001}) == ("AST 3.0000001 x ULN, limit 3†",)

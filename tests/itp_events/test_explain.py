@@ -1,5 +1,6 @@
 """Every date is explained in words: what it hangs on, by which rule, from which source."""
 
+import re
 from datetime import date
 
 import pytest
@@ -12,7 +13,7 @@ from tests.support.study import INFUSIONS, Study, altered
 
 def explained(study: Study, visit: str, at: str) -> str:
     seen = view(study.protocol, study.folded(), study.instant(at))
-    return reason(next(planned for planned in seen.visits if planned.code == visit))
+    return reason(next(planned for planned in seen.visits if planned.code == visit), seen.visits)
 
 
 @pytest.fixture
@@ -46,8 +47,8 @@ def test_a_missed_anchor_says_that_its_target_counts(study: Study) -> None:
 
 def test_an_assumption_never_looks_like_a_fact(study: Study) -> None:
     found = explained(study, "FU-M1", "2026-01-06")
-    assert "target 23 Mar 2026 (synopsis)" in found
-    assert "window 16 to 30 Mar 2026 (assumption)" in found
+    assert "target 23 Mar 2026† (synopsis, counted in calendar months)" in found
+    assert "window 16 to 30 Mar 2026† (assumption)" in found
     assert "1 month after INF5" in found
 
 
@@ -55,7 +56,7 @@ def test_infusion_1_is_explained_by_the_enrolment() -> None:
     study = Study()
     study.enrol("2026-01-05")
     assert explained(study, "INF1", "2026-01-06") == (
-        "target 5 Jan 2026 (assumption), window 5 to 12 Jan 2026 (assumption): "
+        "target 5 Jan 2026† (assumption), window 5 to 12 Jan 2026† (assumption): "
         "on the day of enrolment on 5 Jan 2026"
     )
 
@@ -64,7 +65,7 @@ def test_a_first_infusion_agreed_at_enrolment_is_explained_as_that() -> None:
     study = Study()
     study.enrol("2026-01-05", first_infusion_on="2026-01-09")
     found = explained(study, "INF1", "2026-01-06")
-    assert found.startswith("target 9 Jan 2026")
+    assert found.startswith("target 9 Jan 2026 (agreed), window 5 to 12 Jan 2026† (assumption)")
     assert "on the day of enrolment" not in found
     assert found.endswith("planned for 9 Jan 2026 at enrolment on 5 Jan 2026")
 
@@ -89,8 +90,21 @@ def test_every_visit_of_every_phase_has_an_explanation_that_names_both_sources(s
     study.on_target(*INFUSIONS[1:])
     for visit in study.protocol.visits:
         found = explained(study, visit.code, "2026-03-01")
-        assert f"({visit.source.target})" in found
+        assert re.search(rf"target [^(]+ \({visit.source.target}[,)]", found)
         assert f"({visit.source.window})" in found
+
+
+def test_what_hangs_on_a_missed_visit_rests_on_an_assumption_and_all_that_is_counted_from_it(
+    study: Study,
+) -> None:
+    study.missed("INF2", "2026-01-14")
+    for visit in ("INF3", "INF4", "INF5"):
+        assert re.match(
+            r"target [^(]+† \(synopsis\), window [^(]+† \(synopsis\)", explained(study, visit, "2026-01-15")
+        )
+    study.done("INF3", "2026-01-26")
+    assert "†" in explained(study, "INF3", "2026-01-27")
+    assert "†" not in explained(study, "INF4", "2026-01-27")
 
 
 # Words

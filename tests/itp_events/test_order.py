@@ -393,7 +393,7 @@ def test_an_enrolment_that_fails_a_criterion_is_refused() -> None:
     with pytest.raises(NotEligible) as caught:
         Study().enrol("2026-01-05", screening={"alt_x_uln": 3.1})
     assert caught.value.rule == "eligibility"
-    assert caught.value.unmet == ("ALT 3.1 x ULN, limit 3",)
+    assert caught.value.unmet == ("ALT 3.1 x ULN, limit 3†",)
 
 
 def test_a_corrected_enrolment_that_fails_a_criterion_is_accepted(study: Study) -> None:

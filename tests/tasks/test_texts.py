@@ -48,6 +48,8 @@ FULL: dict[str, Any] = {
     "agreed": True,
     "target_source": "synopsis",
     "window_source": "assumption",
+    "reading": "calendar-months",
+    "assumed": ["age", "clock", "criterion", "ladder", "target", "window"],
     "day": 3,
     "dose": {
         "cells": 6.15e9,
@@ -86,6 +88,9 @@ FULL: dict[str, Any] = {
     "given": 5e9,
     "planned": 6.15e9,
     "age_years": 16,
+    "from_years": 18,
+    "follow_up": True,
+    "death": True,
     "channel": "json://127.0.0.1/x",
     "since": "2026-01-27T01:30:00+00:00",
     "failures": 4,

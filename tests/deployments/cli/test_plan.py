@@ -203,7 +203,7 @@ def test_assumptions_are_marked_and_the_synopsis_is_not(itp: Itp, lines: Write, 
     rows = _rows(said)
     assert "†" in rows["INF1"]
     assert "†" not in rows["INF2"]
-    assert rows["FU-M12"].count("†") == 2
+    assert rows["FU-M12"].count("†") == 3
     assert "† assumption, to be confirmed by the site" in said.out
 
 

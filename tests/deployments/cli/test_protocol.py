@@ -1,5 +1,6 @@
 """`itp protocol show` and `itp protocol check`."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def test_the_schedule_of_activities_names_every_visit_with_anchor_and_window(itp
     assert said.code == 0
     assert rows["INF2"] == "INF2 Infusion 2 1 week after INF1 -1/+1 day"
     assert rows["INF3"] == "INF3 Infusion 3 2 weeks after INF2 -3/+3 days"
-    assert rows["FU-M12"] == "FU-M12 Follow-up month 12 12 months after the end of treatment -7/+7 days†"
+    assert rows["FU-M12"] == "FU-M12 Follow-up month 12 12 months after end of treatment† -7/+7 days†"
     assert [code for code in load_protocol().by_code if code not in rows] == []
 
 
@@ -42,13 +43,15 @@ def test_the_effect_of_every_criterion_is_said_in_words(itp: Itp) -> None:
 
 
 def _assumptions() -> list[str]:
-    """Each marked statement: the rows that assume, four notes of the program's own, and the legend."""
+    """Each marked statement: the rows that assume, the notes of the program's own, and the legend."""
     text = BUILT_IN.read_text(encoding="utf-8")
     in_rows = (
         text.count("source: assumption") + text.count("target: assumption") + text.count("window: assumption")
     )
+    readings = text.count("reading: ")
+    kinds = len(set(re.findall(r"reading: ([\w-]+)", text)))
     # The ladder's own source marks two lines.
-    return ["†"] * (in_rows + 4)
+    return ["†"] * (in_rows + 4 + readings + kinds)
 
 
 def test_it_fits_80_columns(itp: Itp) -> None:

@@ -83,7 +83,7 @@ def test_a_refused_enrolment_names_every_criterion_and_enrols_nobody(itp: Itp, l
     said = itp("record", lines(raw), "--json", **at(NOW))
     assert said.code == 2
     assert said.json[0]["rule"] == "eligibility"
-    assert said.json[0]["unmet"] == ["age 76 years, must be 4 to 75", "AST 3.4 x ULN, limit 3"]
+    assert said.json[0]["unmet"] == ["age 76 years, must be 4 to 75", "AST 3.4 x ULN, limit 3†"]
     assert itp("subjects", "--json", **at(NOW)).json == []
 
 

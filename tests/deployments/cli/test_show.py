@@ -80,7 +80,7 @@ def test_show_explains_a_decision_by_its_event_and_its_rule(
     settings = at("2026-01-09T09:01:00+08:00")
     because = (
         f"reason: rescue drug x changed on 8 Jan 2026: y (site: {rescue['id']}) "
-        "[criterion rescue-medication, assumption]"
+        "[criterion rescue-medication, assumption†]"
     )
     decisions = itp("show", "ITP-001", "--json", **settings).json["decisions"]
     assert decisions[-1]["what"] == f"flag rescue-medication raised on 8 Jan 2026, {because}"
@@ -97,7 +97,7 @@ def test_show_explains_a_decision_by_its_event_and_its_rule(
     assert "the investigator decided withdraw on 9 Jan 2026: no use" in text
     assert (
         "participation ended on 9 Jan 2026: LACK OF EFFICACY, no use; reason: the investigator decided "
-        f"withdraw on 9 Jan 2026: no use (site: {decision['id']}) [criterion rescue-medication, assumption]"
+        f"withdraw on 9 Jan 2026: no use (site: {decision['id']}) [criterion rescue-medication, assumption†]"
     ) in text
 
 
@@ -138,7 +138,7 @@ def test_show_names_what_time_alone_brought_about_in_words(
     assert flags == [
         "flag lost-to-follow-up raised on 12 Feb 2026, reason: contact on 12 Feb 2026: not reached "
         f"(site: {tried[-1]['id']}) [criterion lost-to-follow-up (3 contacts in vain on different days, "
-        "14 days after a window closed), assumption]"
+        "14 days after a window closed), assumption†]"
     ]
 
 
