@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+from itp_events.deviations import Deviation, deviations
 from itp_events.events import NoticeIssued
 from itp_events.ledger import stable
 from itp_events.plan import Plan
@@ -35,6 +36,7 @@ def document(plan: Plan) -> dict[str, Any]:
             for each in seen.dispositions
         ],
         "flags": [_flag(flag) for flag in seen.flags],
+        "deviations": [deviation(each) for each in deviations(seen)],
         "notices": [_row(notice) for notice in plan.notices],
         "forecast": [_row(notice) for notice in plan.forecast],
     }
@@ -79,6 +81,32 @@ def _day(value: date | None) -> str | None:
 def _flag(flag: Flag) -> dict[str, Any]:
     decision = getattr(flag.decision.data, "decision", None) if flag.decision else None
     return {"criterion": flag.criterion, "since": instant(flag.at), "decision": decision}
+
+
+def deviation(found: Deviation) -> dict[str, Any]:
+    """A deviation as JSON types, with the investigator's assessment (None while there is none)."""
+    return {
+        "id": found.id,
+        "category": found.category,
+        "visit": found.visit,
+        "on": found.on.isoformat(),
+        "important": found.important,
+        "assessed": _assessment(found),
+    }
+
+
+def _assessment(found: Deviation) -> dict[str, Any] | None:
+    said = found.assessment
+    if said is None or found.assessed is None:
+        return None
+    at = instant(found.assessed.time)
+    return {
+        "important": said.important,
+        "cause": said.cause,
+        "action": said.action,
+        "by": said.by,
+        "at": at,
+    }
 
 
 def _row(notice: NoticeIssued) -> dict[str, Any]:

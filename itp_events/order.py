@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
+from itp_events.assessments import assessment
 from itp_events.eligibility import unmet
 from itp_events.errors import BadInput, NotEligible, Refused
 from itp_events.events import (
@@ -16,6 +17,7 @@ from itp_events.events import (
     AdverseEvent,
     Booked,
     Completed,
+    DeviationAssessed,
     Died,
     Enrolled,
     Event,
@@ -208,6 +210,7 @@ _RULES: tuple[tuple[type | tuple[type, ...], Callable[[Situation, Event], None]]
     (WithdrawalDecided, decision),
     (SaeSubmitted, submission),
     (Pregnancy, pregnancy),
+    (DeviationAssessed, assessment),
     (Voided, _void),
     (ProtocolAssigned, _assignment),
 )

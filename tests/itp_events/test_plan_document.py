@@ -132,6 +132,28 @@ PLAN = {
     "dispositions": rows_of(
         {"epoch": one_of("treatment", "follow-up"), "on": is_date, "decode": DECODE, "term": is_text}
     ),
+    "deviations": rows_of(
+        {
+            "id": is_text,
+            "category": one_of(
+                "window", "missed", "dose", "on-hold", "eligibility", "safety-report", "consent"
+            ),
+            "visit": or_null(one_of(*INFUSIONS, *FOLLOW_UP)),
+            "on": is_date,
+            "important": lambda value: type(value) is bool,
+            "assessed": or_null(
+                row_of(
+                    {
+                        "important": lambda value: type(value) is bool,
+                        "cause": or_null(is_text),
+                        "action": or_null(is_text),
+                        "by": is_text,
+                        "at": is_instant,
+                    }
+                )
+            ),
+        }
+    ),
     "flags": rows_of(
         {
             "criterion": CRITERION,

@@ -181,6 +181,11 @@ class Study:
         """The subject died."""
         return self.state("itp.subject.died", on, at)
 
+    def assessed(self, deviation: str, *, at: object, important: bool = False, **data: Any) -> Event:
+        """The investigator assesses a deviation."""
+        stated = {"by": "inv-01", "deviation": deviation, "important": important, **data}
+        return self.state("itp.deviation.assessed", None, at, **stated)
+
     def acknowledged(self, visit: str, at: object, until: str | None = None) -> Event:
         """Somebody takes care of an overdue visit."""
         return self.state("itp.escalation.acknowledged", None, at, visit=visit, until=until)
