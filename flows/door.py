@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from flows.authority import AT_THE_MACHINE, Speaker
 from flows.flow_runs import JOURNEY, FlowRuns, PrefectRefused, PrefectSilent
 from flows.runtime import Runtime
 from flows.shown import Standing, waiting
@@ -24,12 +25,14 @@ SHOW_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
-def record_and_show(study: Runtime, events: Sequence[Event], now: datetime) -> list[Answer]:
-    """Let events in, hand over what they make due, and show the new waits.
+def record_and_show(
+    study: Runtime, events: Sequence[Event], now: datetime, speaker: Speaker = AT_THE_MACHINE
+) -> list[Answer]:
+    """Let in what `speaker` may state, hand over what it makes due, and show the new waits.
 
     The answers are in the order of the events; each event is recorded, known already, or refused by itself.
     """
-    answers = study.record(events, now)
+    answers = study.record(events, now, speaker=speaker)
     follow_up(study, answers)
     return answers
 

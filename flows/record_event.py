@@ -16,13 +16,16 @@ from prefect import State, flow
 from prefect.client.schemas.objects import StateType
 from prefect.states import Completed
 
-from flows.authority import needs_investigator
+from flows.authority import Speaker
 from flows.door import record_and_show
 from flows.flow_runs import RECORD_EVENT
 from flows.runtime import current
-from itp_events.errors import ItpError, Refused
-from itp_events.events import Event, parse_event
-from tasks.store import Store
+from itp_events.errors import ItpError
+from itp_events.events import parse_event
+
+IN_PREFECT = Speaker(
+    said="Prefect cannot tell who asks: use the link in the message, or an investigator's token"
+)
 
 
 @flow(name=RECORD_EVENT, persist_result=False, retries=0)
@@ -35,11 +38,11 @@ def recorded(event: dict[str, Any]) -> State:
     """Record a CloudEvent given as JSON; the state that a run shows of the answer."""
     study = current()
     try:
-        stated = _parse(study.store, event)
+        stated = parse_event(event)
     except ItpError as error:
         study.refusals.unread(event.get("type"), error)
         return refused(error)
-    answer = record_and_show(study, [stated], study.clock.now())[0]
+    answer = record_and_show(study, [stated], study.clock.now(), IN_PREFECT)[0]
     if answer.error is not None:
         return refused(answer.error)
     return Completed(name=answer.status.capitalize(), message=f"{stated.type} of {stated.subject}")
@@ -52,14 +55,3 @@ def refused(error: ItpError) -> State:
     nobody takes it for a failure of the software, which is named Failed.
     """
     return State(type=StateType.FAILED, name="Refused", message=str(error))
-
-
-def _parse(store: Store, event: dict[str, Any]) -> Event:
-    stated = parse_event(event)
-    if needs_investigator(store, stated):
-        raise Refused(
-            "role",
-            "only an investigator may decide or assess, and Prefect cannot tell who asks: use the link in "
-            "the message, or an investigator's token",
-        )
-    return stated

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol as Interface
 
+from flows.authority import AT_THE_MACHINE, Speaker
 from flows.refusals import Refusals
 from itp_events.events import Event
 from itp_events.protocol import Protocol
@@ -53,15 +54,22 @@ class Runtime:
         """Decide what is due for a subject at `now`, and keep it."""
         return advancing.advance(self.store, self.protocol, code, now)
 
-    def record(self, events: Sequence[Event], now: datetime, *, at_once: bool = False) -> list[Answer]:
-        """Let events in, each accepted or refused by itself.
+    def record(
+        self,
+        events: Sequence[Event],
+        now: datetime,
+        *,
+        speaker: Speaker = AT_THE_MACHINE,
+        at_once: bool = False,
+    ) -> list[Answer]:
+        """Let in what `speaker` may state, each event accepted or refused by itself.
 
         With `at_once` what they make due is claimed in the same transaction, where it can be: whoever asks
         for it passes the answers' claims to `hand_over` within moments.
         """
         moment = Moment(now, self.clock.wall(now))
         claiming = partial(claim_at_once, self._office, moment) if at_once else None
-        answers = advancing.record(self.store, self.protocol, events, now, claiming)
+        answers = advancing.record(self.store, self.protocol, events, now, claiming, speaker.barred)
         self.refusals.note(answers)
         return answers
 

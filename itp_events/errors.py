@@ -39,6 +39,10 @@ class Refused(ItpError):
         super().__init__(message)
 
 
+class Forbidden(Refused):
+    """An event that its sender may not state; another might."""
+
+
 class NotEligible(Refused):
     """An enrolment that fails inclusion criteria; `unmet` holds one sentence for each."""
 

@@ -6,13 +6,14 @@ position. A void and its restatement in one batch are judged together: both or n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Literal
 
 from itp_events.errors import ItpError, Refused
-from itp_events.events import Completed, Data, Enrolled, Event, Missed, Voided
+from itp_events.events import Completed, Data, Enrolled, Event, EventKey, Missed, Voided
 from itp_events.order import permit
 from itp_events.protocol import Protocol, Site
 from itp_events.situation import Situation
@@ -39,20 +40,40 @@ class Judgement:
     accepted: tuple[Event, ...]
 
 
-def judge(protocol: Protocol, history: Sequence[Event], batch: Sequence[Event], now: datetime) -> Judgement:
-    """Judge a batch of one subject's events against its log at `now`, an aware instant."""
+def judge(
+    protocol: Protocol,
+    history: Sequence[Event],
+    batch: Sequence[Event],
+    now: datetime,
+    barred: Mapping[EventKey, ItpError] = MappingProxyType({}),
+) -> Judgement:
+    """Judge a batch of one subject's events against its log at `now`, an aware instant.
+
+    What is `barred` is refused with the error given, and so is what it would be recorded together with.
+    """
     log = list(history)
     found: dict[int, Verdict] = {}
     for unit in _units(protocol, log, batch):
-        verdicts = _judge_unit(protocol, log, [batch[position] for position in unit], now)
+        verdicts = _judge_unit(protocol, log, [batch[position] for position in unit], now, barred)
         found |= dict(zip(unit, verdicts, strict=True))
     accepted = tuple(log[len(history) :])
     return Judgement(tuple(found[position] for position in range(len(batch))), accepted)
 
 
-def _judge_unit(protocol: Protocol, log: list[Event], unit: list[Event], now: datetime) -> list[Verdict]:
+def _judge_unit(
+    protocol: Protocol,
+    log: list[Event],
+    unit: list[Event],
+    now: datetime,
+    barred: Mapping[EventKey, ItpError],
+) -> list[Verdict]:
     trial = list(log)
-    verdicts = [_judge_one(protocol, trial, event, now) for event in unit]
+    verdicts = [
+        Verdict(event, "refused", barred[event.key])
+        if event.key in barred
+        else _judge_one(protocol, trial, event, now)
+        for event in unit
+    ]
     refused = _first_refused(verdicts)
     if refused is None and _loses_enrolment(log, trial):
         verdicts = [_without_enrolment(verdict) for verdict in verdicts]

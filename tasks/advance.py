@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from itp_events.decisions import Decision, decide
 from itp_events.errors import ItpError, NotEligible, Refused
-from itp_events.events import Enrolled, Event, EventKey
+from itp_events.events import Enrolled, Event, EventKey, Voided
 from itp_events.intake import Verdict, judge
 from itp_events.protocol import Protocol
 from itp_events.subject import Subject, fold
@@ -72,6 +72,14 @@ class Answer:
     advanced: Advanced | None = None
 
 
+# Why who states an event may not, or None: of the event, and of what it voids if that is known.
+Bars = Callable[[Event, Event | None], ItpError | None]
+
+
+def nobody_barred(event: Event, target: Event | None) -> None:
+    """Bar nobody from anything."""
+
+
 def advance(store: Store, protocol: Protocol, code: str, now: datetime) -> Advanced:
     """Decide what is due for a subject at `now` and record it, in one transaction.
 
@@ -107,11 +115,13 @@ def record(
     batch: Sequence[Event],
     now: datetime,
     at_once: AtOnce | None = None,
+    bars: Bars = nobody_barred,
 ) -> list[Answer]:
     """Take in events: judge, append and advance, one transaction for each subject in the batch.
 
     Each event is accepted or refused by itself; the answers are in the order of the batch. `at_once` claims
-    what they make due when all are about one subject: of several, the first would wait for the last.
+    what they make due when all are about one subject: of several, the first would wait for the last. `bars`
+    says why who states an event may not, judged by the log as it stands when the event is recorded.
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
@@ -120,7 +130,7 @@ def record(
     at_once = at_once if len(by_subject) == 1 else None
     for code, places in by_subject.items():
         stated = [batch[at] for at in places]
-        answers |= zip(places, _record(store, protocol, code, stated, now, at_once), strict=True)
+        answers |= zip(places, _record(store, protocol, code, stated, now, at_once, bars), strict=True)
     return [answers[place] for place in range(len(batch))]
 
 
@@ -131,9 +141,10 @@ def _record(
     batch: Sequence[Event],
     now: datetime,
     at_once: AtOnce | None,
+    bars: Bars,
 ) -> list[Answer]:
     return store.write(
-        lambda connection: _record_in(connection, protocol, code, batch, now, at_once), about=code
+        lambda connection: _record_in(connection, protocol, code, batch, now, at_once, bars), about=code
     )
 
 
@@ -144,13 +155,15 @@ def _record_in(
     batch: Sequence[Event],
     now: datetime,
     at_once: AtOnce | None,
+    bars: Bars,
 ) -> list[Answer]:
     row = subject_in(connection, code, lock=True)
     now = _not_before(row, now)
     so_far = past.read(connection, code, {event.key for event in batch})
-    before = _answered_before(connection, so_far, batch)
+    barred = _barred(bars, so_far, batch)
+    before = _answered_before(connection, so_far, [event for event in batch if event.key not in barred])
     fresh = [event for event in batch if event.key not in before]
-    judgement = judge(protocol, so_far.history, fresh, now)
+    judgement = judge(protocol, so_far.history, fresh, now, barred)
     settled = _take_in(connection, protocol, row, so_far, judgement.accepted, now)
     claims = at_once(connection, settled) if settled and at_once else ()
     advanced = _standing(settled, claims) if settled else None
@@ -160,12 +173,24 @@ def _record_in(
     return [replace(answer, event=event) for answer, event in zip(answers, batch, strict=True)]
 
 
+def _barred(bars: Bars, so_far: Past, batch: Sequence[Event]) -> dict[EventKey, ItpError]:
+    """What may not be stated, by the log as it is now; of several under one id all when one may not."""
+    logged = {event.key: event for event in (*batch, *so_far.history)}
+    barred: dict[EventKey, ItpError] = {}
+    for event in batch:
+        target = (event.data.event.source, event.data.event.id) if isinstance(event.data, Voided) else None
+        error = bars(event, logged.get(target) if target else None)
+        if error is not None:
+            barred.setdefault(event.key, error)
+    return barred
+
+
 def _answered_before(
     connection: sa.Connection, so_far: Past, batch: Sequence[Event]
 ) -> dict[EventKey, Answer]:
     """Events that another subject's log or the screening log has answered: they are not judged again."""
     of_key = {event.key: event for event in batch}
-    known = {key: Answer(of_key[key], "known") for key in so_far.elsewhere}
+    known = {key: Answer(of_key[key], "known") for key in so_far.elsewhere if key in of_key}
     enrolling = [key for key, event in of_key.items() if isinstance(event.data, Enrolled)]
     refusals = log.refused_enrolments(connection, enrolling) if enrolling else {}
     return known | {key: Answer(of_key[key], "refused", error) for key, error in refusals.items()}

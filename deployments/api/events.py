@@ -18,10 +18,10 @@ from deployments.api.parts import Given, Parts
 from deployments.api.problems import Problem
 from deployments.api.schemas import EVENTS_BODY, EVENTS_RESPONSES
 from deployments.api.tokens import Role, includes
-from flows.authority import needs_investigator
+from flows.authority import Speaker
 from itp_events.document import instant
-from itp_events.errors import BadEvent, ItpError
-from itp_events.events import INVESTIGATORS, Event, parse_event
+from itp_events.errors import BadEvent, Forbidden, ItpError
+from itp_events.events import Event, parse_event
 from tasks.advance import Answer
 from tasks.queries import subject
 
@@ -70,9 +70,9 @@ def take_in(
     parts: Parts, stated: Sequence[object], role: Role, source: str | None = None
 ) -> list[dict[str, Any]]:
     """Record what is well-formed and permitted to the role; one result for each, in their order."""
-    read = [_read(parts, each, role, source) for each in stated]
+    read = [_read(each) for each in stated]
     events = [each for each in read if isinstance(each, Event)]
-    answers = _record(parts, events) if events else []
+    answers = _record(parts, events, _speaker(role, source)) if events else []
     _note_unread(parts, stated, read)
     recorded = iter(answers)
     return [
@@ -81,29 +81,23 @@ def take_in(
     ]
 
 
-def _record(parts: Parts, events: Sequence[Event]) -> list[Answer]:
+def _speaker(role: Role, source: str | None) -> Speaker:
+    return Speaker(includes(role, "investigator"), source, f"this request has the role {role}")
+
+
+def _record(parts: Parts, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
     with parts.follower.place() as is_kept:
-        answers = parts.study.record(events, parts.study.clock.now(), at_once=is_kept)
+        now = parts.study.clock.now()
+        answers = parts.study.record(events, now, speaker=speaker, at_once=is_kept)
         parts.follower.follow(answers)
     return answers
 
 
-def _read(parts: Parts, value: object, role: Role, source: str | None) -> Event | ItpError:
+def _read(value: object) -> Event | ItpError:
     try:
-        event = parse_event(value)
+        return parse_event(value)
     except ItpError as error:
         return error
-    if not includes(role, "investigator") and needs_investigator(parts.study.store, event):
-        what = f"state {event.type}" if isinstance(event.data, INVESTIGATORS) else "take that back"
-        return _forbidden(event, "role", f"only an investigator may {what}; this request has the role {role}")
-    if source is not None and event.source != source:
-        return _forbidden(event, "source", f"this sender states events of the source {source!r} only")
-    return event
-
-
-def _forbidden(event: Event, rule: str, said: str) -> Problem:
-    log.warning("403 event (source %r, id %r) of %s: %s", event.source, event.id, event.subject, said)
-    return Problem(HTTPStatus.FORBIDDEN, rule, said)
 
 
 def _note_unread(parts: Parts, stated: Iterable[object], read: Iterable[Event | ItpError]) -> None:
@@ -121,6 +115,8 @@ def _malformed(error: ItpError, value: object) -> dict[str, Any]:
 
 def _result(parts: Parts, answer: Answer) -> dict[str, Any]:
     named = {"source": answer.event.source, "id": answer.event.id}
+    if isinstance(answer.error, Forbidden):
+        log.warning("403 event %r of %s: %s", answer.event.key, answer.event.subject, answer.error)
     if answer.error is not None:
         return problems.of_error(answer.error) | named
     status = HTTPStatus.CREATED if answer.status == "recorded" else HTTPStatus.OK

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from itp_events.errors import BadInput, ItpError, NotEligible, Refused
+from itp_events.errors import BadInput, Forbidden, ItpError, NotEligible, Refused
 from tasks.store import NO_ANSWER, first_line
 
 MEDIA_TYPE = "application/problem+json"
@@ -46,13 +46,14 @@ def document(status: HTTPStatus, rule: str, detail: str, **more: Any) -> dict[st
 
 
 def of_error(error: ItpError) -> dict[str, Any]:
-    """The problem details of what the study refuses (409), cannot read (422), or of a Problem."""
+    """The problem details of a refusal (409; 403 to this sender), of malformed input (422), or a Problem."""
     if isinstance(error, Problem):
         return document(error.status, error.rule, str(error))
     if isinstance(error, NotEligible):
         return document(HTTPStatus.CONFLICT, error.rule, str(error), unmet=list(error.unmet))
     if isinstance(error, Refused):
-        return document(HTTPStatus.CONFLICT, error.rule, str(error))
+        status = HTTPStatus.FORBIDDEN if isinstance(error, Forbidden) else HTTPStatus.CONFLICT
+        return document(status, error.rule, str(error))
     if isinstance(error, BadInput):
         field = {"field": error.field} if error.field else {}
         return document(HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", str(error), **field)

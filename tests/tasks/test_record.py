@@ -1,18 +1,20 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from itp_events.errors import NotEligible, Refused
+from flows.authority import Speaker
+from itp_events.errors import Forbidden, NotEligible, Refused
 from itp_events.events import Event, NoticeIssued
 from tasks import outbox, queries
-from tasks.advance import Answer
+from tasks.advance import Answer, Settled, record
 from tests.support import wait_until
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
@@ -55,6 +57,57 @@ def waiting_for_a_lock(desk: Desk) -> int:
     waiting = sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {locked}")
     with desk.store.reading() as connection:
         return int(connection.scalar(waiting) or 0)
+
+
+def test_a_decision_that_arrives_meanwhile_is_not_taken_back_by_a_recorder(
+    postgresql_url: str, study: Study
+) -> None:
+    desk = Desk.open(postgresql_url)
+    desk.take(study.enrol())
+    decision = study.event(
+        "itp.withdrawal.decided", "2026-01-05", None, decision="withdraw", reason="asked for by the subject"
+    )
+    void = study.void(decision, "2026-01-05")
+    with ThreadPoolExecutor(1) as pool:
+        recorder: list[Future[list[Answer]]] = []
+
+        def before_the_commit(_: sa.Connection, __: Settled) -> tuple[()]:
+            take = partial(record, desk.store, desk.protocol, [void], void.time, bars=Speaker().barred)
+            recorder.append(pool.submit(take))
+            wait_until(lambda: waiting_for_a_lock(desk) == 1, "the recorder to wait for the row")
+            return ()
+
+        record(desk.store, desk.protocol, [decision], decision.time, before_the_commit)
+        [answer] = recorder[0].result()
+    assert isinstance(answer.error, Forbidden), answer
+    assert "only an investigator may take that back" in str(answer.error)
+    desk.store.close()
+
+
+def test_of_several_events_under_one_id_all_are_barred_when_one_is(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    contact = study.event("itp.contact.attempted", "2026-01-05", None, event_id="one", reached=True)
+    decision = study.event(
+        "itp.withdrawal.decided", "2026-01-05", None, event_id="one", decision="withdraw", reason="r"
+    )
+    for batch in ([decision, contact], [contact, decision]):
+        answers = record(desk.store, desk.protocol, batch, contact.time, bars=Speaker().barred)
+        assert all(isinstance(answer.error, Forbidden) for answer in answers), answers
+
+
+def test_what_restates_an_event_falls_with_the_void_that_its_sender_may_not_state(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol())
+    found: dict[str, Any] = {"term": "fever", "grade": 3, "serious": True, "related": False}
+    kind = "itp.adverse-event.reported"
+    desk.take(stated := study.event(kind, "2026-01-05", None, source="edc", ae="AE-1", **found))
+    void = study.void(stated, "2026-01-06", source="castor")
+    anew = study.event(kind, "2026-01-05", "2026-01-06", source="castor", ae="AE-1", **found)
+    castor = Speaker(source="castor")
+    answers = record(desk.store, desk.protocol, [void, anew], anew.time, bars=castor.barred)
+    assert [answer.status for answer in answers] == ["refused", "refused"]
+    assert "of the source 'castor' only" in str(answers[0].error)
 
 
 def enrolment(code: str) -> Event:

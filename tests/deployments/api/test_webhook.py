@@ -67,6 +67,19 @@ def test_a_sender_states_events_of_its_own_source_and_no_decisions(door: Door) -
     assert send(door, decision | {"source": "castor"}).status_code == 403
 
 
+def test_a_sender_takes_back_only_what_its_own_source_stated(door: Door) -> None:
+    assert send(door, stated(door)).status_code == 201
+    contact = event("contact.attempted", "ITP-001", door.now, {"on": f"{door.now:%Y-%m-%d}", "reached": True})
+    for source, expected in (("test", 403), ("castor", 201)):
+        theirs = contact | {"source": source, "id": f"of {source}"}
+        assert door.post(theirs).status_code == 201
+        data = {"event": {"source": source, "id": theirs["id"]}, "reason": "mistaken"}
+        void = event("event.voided", "ITP-001", door.now, data) | {"source": "castor"}
+        answer = send(door, void)
+        assert answer.status_code == expected, answer.text
+    assert "source 'castor' only" in send(door, void | {"source": "test"}).json()["detail"]
+
+
 @pytest.mark.parametrize("setting", ["castor", "castor:short", ":" + "x" * 20])
 def test_secrets_that_cannot_be_read_stop_the_service(setting: str) -> None:
     with pytest.raises(BadInput, match="entry 1"):
