@@ -1,6 +1,7 @@
 """The whole record of a study as files: every fact, every decision, every notice, and the visits in SDTM.
 
-Each subject is written as it stood when it was read; the service may run meanwhile.
+Each subject is written as it stood when it was read; the service may run meanwhile. A subject that cannot be
+read is named in `unreadable.csv`; the lines of its log are there as they are stored.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from itp_events.protocol import Protocol
 from itp_events.subject import fold
 from itp_events.view import view
 from tasks import queries
-from tasks.queries import AttemptRow, LogLine, NoticeRow, ScreeningRow
+from tasks.log import read_line
+from tasks.queries import AttemptRow, NoticeRow, ScreeningRow, StoredLine
 from tasks.store import Store
+from tasks.unreadable import Unreadable, passing_over
 
 Progress = Callable[[int], None]
 
@@ -35,6 +38,7 @@ TABLES: Mapping[str, Sequence[str]] = {
     "notices.csv": [field.name for field in fields(NoticeRow)],
     "attempts.csv": [field.name for field in fields(AttemptRow)],
     "screening.csv": [field.name for field in fields(ScreeningRow)],
+    "unreadable.csv": ["subject", "why"],
 }
 
 
@@ -95,21 +99,26 @@ def _write(
 ) -> dict[str, int]:
     with ExitStack() as stack:
         files = _Files(folder, stack)
+        unreadable: dict[str, str] = {}
         for number, subject in enumerate(queries.all_subjects(store), 1):
-            log = queries.log_lines(store, subject.code)
-            files.lines("log.jsonl", (_line(subject.code, line) for line in log))
-            files.lines("events.jsonl", (line.event.to_json() for line in log if not line.event.own))
-            _visits(protocol, log, now, files)
+            stored = queries.stored_lines(store, subject.code)
+            files.lines("log.jsonl", (_line(subject.code, line) for line in stored))
+            with passing_over(subject.code, unreadable):
+                _facts(protocol, subject.code, stored, now, files)
             _notices(store, subject.code, files)
             if progress:
                 progress(number)
         _notices(store, None, files)
         files.rows("screening.csv", map(_record, queries.screening_refusals(store)))
+        files.rows("unreadable.csv", ({"subject": code, "why": why} for code, why in unreadable.items()))
     return files.written
 
 
-def _visits(protocol: Protocol, log: Sequence[LogLine], now: datetime, files: _Files) -> None:
-    subject = fold(protocol, [line.event for line in log])
+def _facts(protocol: Protocol, code: str, stored: Sequence[StoredLine], now: datetime, files: _Files) -> None:
+    """What people stated, also when no visits follow from it; raises Unreadable."""
+    events = [read_line(code, line.seq, line.body) for line in stored]
+    files.lines("events.jsonl", (event.to_json() for event in events if not event.own))
+    subject = fold(protocol, events)
     seen = view(subject.protocol, subject, now)
     files.rows("sv.csv", sdtm.visits(seen))
     files.rows("ds.csv", sdtm.dispositions(seen))
@@ -120,9 +129,14 @@ def _notices(store: Store, code: str | None, files: _Files) -> None:
     files.rows("attempts.csv", map(_record, queries.attempts_of(store, code)))
 
 
-def _line(code: str, line: LogLine) -> dict[str, Any]:
-    where = {"subject": code, "seq": line.seq, "recorded_at": instant(line.recorded_at)}
-    return where | {"event": line.event.to_json()}
+def _line(code: str, line: StoredLine) -> dict[str, Any]:
+    """A line of the log; one that is damaged as the text that it is."""
+    at = line.recorded_at and instant(line.recorded_at)
+    where = {"subject": code, "seq": line.seq, "recorded_at": at}
+    try:
+        return where | {"event": read_line(code, line.seq, line.body).to_json()}
+    except Unreadable as problem:
+        return where | {"damaged": line.body, "why": problem.why}
 
 
 def _record(row: NoticeRow | AttemptRow | ScreeningRow) -> dict[str, Any]:

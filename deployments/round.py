@@ -30,6 +30,8 @@ from flows.publish import STUDY_BOARD, publisher
 from flows.runtime import Runtime
 from tasks.queries import SubjectRow, due_subjects
 from tasks.store import NO_ANSWER, first_line
+from tasks.troubles import Troubles
+from tasks.unreadable import Unreadable
 from tasks.watch import ROUND, beat
 
 BEAT_SECONDS = 1.0
@@ -59,6 +61,7 @@ class Round:
         self._hand_overs = HandOvers(study)
         self._waker = Waker(study, self.link, self._runner, self._hand_overs)
         self._rest = Rest()
+        self._troubles = Troubles(study.store)
         self._publisher = publisher(study)
         self._introduced = False
         self._digests = Digests(study, self.link, self._runner)
@@ -140,17 +143,30 @@ class Round:
             if await self._time_comes(row):
                 await self._waker.wake(row)
             self._rest.succeeded(row.code)
+            await asyncio.to_thread(self._troubles.settle, row.code)
         except NO_ANSWER as problem:
             seconds = self._rest.unanswered(row.code)
             log.error(
                 "%s could not be woken; trying again in %g s: %s", row.code, seconds, first_line(problem)
             )
-        except Exception:
+        except Unreadable as problem:
+            seconds = self._rest.failed(row.code)
+            log.error("%s; trying again in %g s.", problem, seconds)
+            await self._trouble(row.code, str(problem))
+        except Exception as problem:
             # One subject's failure must not keep the others waiting; it is tried again, and repaired.
             seconds = self._rest.failed(row.code)
             log.exception("%s could not be woken; trying again in %g s.", row.code, seconds)
+            await self._trouble(row.code, f"{row.code} could not be woken: {problem!r}")
         finally:
             del self._held[row.code]
+
+    async def _trouble(self, about: str, what: str) -> None:
+        """Let the board and /healthz say what a person must mend."""
+        try:
+            await asyncio.to_thread(self._troubles.note, about, what, self._clock.now())
+        except NO_ANSWER as problem:
+            self._complain(problem)
 
     async def _time_comes(self, row: SubjectRow) -> bool:
         """Wait for the subject's time; False when the round is stopped before."""

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 
-from itp_events.errors import ItpError, Refused
+from itp_events.errors import ItpError
 from itp_events.events import FACT_TYPES
 from tasks.advance import Answer
 
@@ -22,8 +22,7 @@ class Refusals:
         """Count what was refused of these."""
         for answer in answers:
             if answer.error is not None:
-                rule = answer.error.rule if isinstance(answer.error, Refused) else "malformed"
-                self.one(answer.event.type, rule)
+                self.one(answer.event.type, getattr(answer.error, "rule", "malformed"))
 
     def unread(self, kind: object, error: ItpError) -> None:
         """Count an event that was refused before it was judged."""

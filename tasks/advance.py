@@ -14,7 +14,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from itp_events.decisions import Decision, decide
-from itp_events.errors import ItpError, NotEligible, Refused
+from itp_events.errors import BadInput, ItpError, NotEligible, Refused
 from itp_events.events import Enrolled, Event, EventKey, Voided
 from itp_events.intake import Verdict, judge
 from itp_events.protocol import Protocol
@@ -25,6 +25,7 @@ from tasks.past import Past
 from tasks.queries import SubjectRow, subject_in
 from tasks.schema import subjects
 from tasks.store import Store
+from tasks.unreadable import Unreadable, folded, naming
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: dat
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
     now = _not_before(row, now)
     so_far = past.read(connection, code)
-    subject = fold(protocol, so_far.history, so_far.handed)
+    subject = folded(protocol, code, so_far.history, so_far.handed)
     return _settle(connection, row, subject, so_far.waiting, now)
 
 
@@ -119,9 +120,10 @@ def record(
 ) -> list[Answer]:
     """Take in events: judge, append and advance, one transaction for each subject in the batch.
 
-    Each event is accepted or refused by itself; the answers are in the order of the batch. `at_once` claims
-    what they make due when all are about one subject: of several, the first would wait for the last. `bars`
-    says why who states an event may not, judged by the log as it stands when the event is recorded.
+    Each event is accepted or refused by itself; the answers are in the order of the batch. Events of a
+    subject whose log cannot be read are refused with Unreadable. `at_once` claims what they make due when all
+    are about one subject: of several, the first would wait for the last. `bars` says why who states an event
+    may not, judged by the log as it stands when the event is recorded.
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
@@ -130,7 +132,12 @@ def record(
     at_once = at_once if len(by_subject) == 1 else None
     for code, places in by_subject.items():
         stated = [batch[at] for at in places]
-        answers |= zip(places, _record(store, protocol, code, stated, now, at_once, bars), strict=True)
+        try:
+            with naming(code):
+                found = _record(store, protocol, code, stated, now, at_once, bars)
+        except Unreadable as problem:
+            found = [Answer(event, "refused", problem) for event in stated]
+        answers |= zip(places, found, strict=True)
     return [answers[place] for place in range(len(batch))]
 
 
@@ -164,6 +171,9 @@ def _record_in(
     before = _answered_before(connection, so_far, [event for event in batch if event.key not in barred])
     fresh = [event for event in batch if event.key not in before]
     judgement = judge(protocol, so_far.history, fresh, now, barred)
+    if so_far.history and any(isinstance(each.error, BadInput) for each in judgement.verdicts):
+        # Whether it is the event that cannot be read, or the log that it is judged against.
+        folded(protocol, code, so_far.history)
     settled = _take_in(connection, protocol, row, so_far, judgement.accepted, now)
     claims = at_once(connection, settled) if settled and at_once else ()
     advanced = _standing(settled, claims) if settled else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -21,13 +22,14 @@ from itp_events.subject import Subject, fold
 from tasks import log
 from tasks.schema import events, subjects
 from tasks.store import Store
+from tasks.unreadable import naming
 
 # Two spans instead of an inequality: for these SQLite uses the index of sources and ids, and PostgreSQL may
 # where it expects few of them. The same rows: a source is never null.
 BY_PEOPLE = sa.or_(events.c.source < OWN_SOURCE, events.c.source > OWN_SOURCE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stated:
     """What people stated of a subject, in sequence order, and where the subject stood when it was read."""
 
@@ -35,18 +37,29 @@ class Stated:
     seq: int
     protocol_version: str
     advanced_at: datetime
-    facts: list[Event]
+    lines: Sequence[tuple[int, str]]
+
+    @cached_property
+    def facts(self) -> list[Event]:
+        """The events; raises Unreadable, so that who reads many subjects can go on with the others."""
+        return [log.read_line(self.code, seq, body) for seq, body in self.lines]
 
     def folded(self, protocol: Protocol) -> Subject:
-        """The subject that the facts give, without the service's ledger; raises what fold() raises."""
+        """The subject that the facts give, without the service's ledger; raises Unreadable."""
         # The version to which an enrolment pins is the service's own event: the subject's row repeats it.
-        return fold(protocol.of_version(self.protocol_version), self.facts)
+        with naming(self.code):
+            return fold(protocol.of_version(self.protocol_version), self.facts)
 
 
 # In one statement, so that the rows and the facts are of the same moment.
 _STATED = (
     sa.select(
-        subjects.c.code, subjects.c.seq, subjects.c.protocol_version, subjects.c.advanced_at, events.c.body
+        subjects.c.code,
+        subjects.c.seq,
+        subjects.c.protocol_version,
+        subjects.c.advanced_at,
+        events.c.seq.label("line"),
+        events.c.body,
     )
     .select_from(subjects.join(events, events.c.subject == subjects.c.code))
     .where(BY_PEOPLE)
@@ -72,5 +85,5 @@ def _read(store: Store, query: sa.Select[Any]) -> list[Stated]:
 
 def _stated(lines: Sequence[sa.Row[Any]]) -> Stated:
     first = lines[0]
-    facts = [log.read(line.body) for line in lines]
-    return Stated(first.code, first.seq, first.protocol_version, first.advanced_at, facts)
+    stored = [(line.line, line.body) for line in lines]
+    return Stated(first.code, first.seq, first.protocol_version, first.advanced_at, stored)

@@ -9,15 +9,29 @@ from functools import lru_cache
 
 import sqlalchemy as sa
 
-from itp_events.errors import NotEligible
+from itp_events.errors import ItpError, NotEligible
 from itp_events.events import Enrolled, Event, EventKey, parse_recorded
 from tasks.schema import events, screening_log
+from tasks.unreadable import Unreadable
 
 
 def history(connection: sa.Connection, code: str) -> list[Event]:
     """The subject's whole log in sequence order, the service's own decisions included."""
-    query = sa.select(events.c.body).where(events.c.subject == code).order_by(events.c.seq)
-    return [read(body) for body in connection.scalars(query)]
+    query = sa.select(events.c.seq, events.c.body).where(events.c.subject == code).order_by(events.c.seq)
+    # All of them first: one that cannot be read would leave a reading open, behind which SQLite cannot write.
+    lines = connection.execute(query).all()
+    return [read_line(code, line.seq, line.body) for line in lines]
+
+
+def read_line(code: str, seq: int, body: str) -> Event:
+    """The event that a line of a subject's log holds.
+
+    Raises Unreadable, which names the line.
+    """
+    try:
+        return read(body)
+    except (ItpError, ValueError, TypeError, AttributeError) as problem:
+        raise Unreadable(code, f"line {seq} of its log is damaged: {problem}") from problem
 
 
 # A line of the log never changes, so what it says need not be checked again on every wake.

@@ -67,7 +67,7 @@ def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()
     found = connection.execute(_AND_OF_OTHERS if stated else _OF_THE_SUBJECT, asked).all()
     others = {(line.source, line.id) for line in found if line.what == "elsewhere"}
     return Past(
-        history=[log.read(line.body) for line in found if line.what == "event"],
+        history=[log.read_line(code, line.seq, line.body) for line in found if line.what == "event"],
         handed=frozenset(line.id for line in found if line.what == "handed"),
         waiting=frozenset(line.id for line in found if line.what == "waiting"),
         elsewhere=frozenset(others.intersection(stated)),

@@ -49,6 +49,15 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredLine:
+    """One line of the log as it is stored; its instant is None when that is damaged."""
+
+    seq: int
+    recorded_at: datetime | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeRow:
     """A notice of the outbox; status is queued, delivered or withdrawn (with `reason`)."""
 
@@ -118,7 +127,7 @@ def subject(store: Store, code: str) -> SubjectRow | None:
 def subject_in(connection: sa.Connection, code: str, *, lock: bool = False) -> SubjectRow | None:
     """One subject, within a transaction; with `lock`, until its end nobody else decides about it."""
     row = connection.execute(_LOCKED if lock else _SUBJECT, {"about": code}).one_or_none()
-    return None if row is None else SubjectRow(**row._mapping)
+    return None if row is None else _subject_row(row)
 
 
 def all_subjects(store: Store) -> list[SubjectRow]:
@@ -140,7 +149,12 @@ def due_subjects(store: Store, now: datetime, limit: int) -> list[SubjectRow]:
 
 def _subjects(store: Store, query: sa.Select[Any]) -> list[SubjectRow]:
     with store.reading(long=True) as connection:
-        return [SubjectRow(**row._mapping) for row in connection.execute(query)]
+        return [_subject_row(row) for row in connection.execute(query)]
+
+
+def _subject_row(row: sa.Row[Any]) -> SubjectRow:
+    # Tags are shown, and nothing more: a row in which they are damaged is as good as any other.
+    return SubjectRow(**{**row._mapping, "tags": row.tags or ()})
 
 
 def next_wake(store: Store) -> datetime | None:
@@ -167,9 +181,16 @@ def log_lines(store: Store, code: str) -> list[LogLine]:
     columns = (events.c.seq, events.c.recorded_at, events.c.body)
     query = sa.select(*columns).where(events.c.subject == code).order_by(events.c.seq)
     with store.reading() as connection:
-        return [
-            LogLine(line.seq, line.recorded_at, log.read(line.body)) for line in connection.execute(query)
-        ]
+        lines = connection.execute(query).all()
+    return [LogLine(line.seq, line.recorded_at, log.read_line(code, line.seq, line.body)) for line in lines]
+
+
+def stored_lines(store: Store, code: str) -> list[StoredLine]:
+    """The lines of a subject's log as they are stored, also those that cannot be read."""
+    columns = (events.c.seq, events.c.recorded_at, events.c.body)
+    query = sa.select(*columns).where(events.c.subject == code).order_by(events.c.seq)
+    with store.reading() as connection:
+        return [StoredLine(**line._mapping) for line in connection.execute(query)]
 
 
 def recorded(store: Store, key: EventKey) -> Event | None:

@@ -7,13 +7,16 @@ tables; this module is what queries are written against, and a test holds the tw
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+log = logging.getLogger(__name__)
+
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0004"
+REVISION = "0005"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -31,8 +34,12 @@ class Instant(sa.types.TypeDecorator[datetime]):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
-        """The instant, in UTC."""
-        return None if value is None else datetime.fromisoformat(value)
+        """The instant, in UTC; None for a damaged one, so that the rows beside it are read all the same."""
+        try:
+            return None if value is None else datetime.fromisoformat(value)
+        except ValueError:
+            log.error("%r is no instant: that row of the study's database is damaged.", value)
+            return None
 
 
 metadata = sa.MetaData(
@@ -191,6 +198,15 @@ repairs = sa.Table(
     sa.Column("subject", sa.Text),
     sa.Column("what", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False, index=True),
+)
+
+# What stands in the service's way until somebody mends it; `about` is a subject's code or a part's name.
+troubles = sa.Table(
+    "troubles",
+    metadata,
+    sa.Column("about", sa.Text, primary_key=True),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
 )
 
 # When each part of the service was last at work, in the machine's time.

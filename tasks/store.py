@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -25,6 +26,8 @@ from tasks.sqlite import StudyFile
 from tasks.turns import Turns
 
 Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
 
 # What a database raises that is down, locked, full, or being moved: worth trying again.
 NO_ANSWER = (OperationalError, InterfaceError, InternalError, NoConnectionFree)
@@ -173,10 +176,19 @@ def _sqlite(url: sa.URL) -> tuple[sa.Engine, StudyFile]:
 
 
 def _pool(size: int, overflow: int) -> dict[str, Any]:
-    options: dict[str, Any] = {"json_serializer": _json}
+    options: dict[str, Any] = {"json_serializer": _json, "json_deserializer": _read_json}
     if size == 0:
         return options | {"poolclass": sa.NullPool}
     return options | {"pool_size": size, "max_overflow": overflow, "pool_timeout": _POOL_SECONDS}
+
+
+def _read_json(text: str | bytes) -> Any:
+    """What a column holds; None for a damaged one, so that the rows beside it are read all the same."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        log.error("%.40r is no JSON: that row of the study's database is damaged.", text)
+        return None
 
 
 def _json(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tasks.facts import BY_PEOPLE
-from tasks.schema import events, heartbeats, leftovers, notices, outages, subjects
+from tasks.schema import events, heartbeats, leftovers, notices, outages, subjects, troubles
 from tasks.store import Store
 
 ROUND = "round"
@@ -26,6 +26,7 @@ class Figures:
     oldest_waiting: datetime | None
     oldest_wake: datetime | None
     leftovers: int
+    troubles: int
 
 
 def figures(store: Store, now: datetime) -> Figures:
@@ -44,6 +45,7 @@ def figures(store: Store, now: datetime) -> Figures:
             oldest_waiting=connection.scalar(waiting),
             oldest_wake=connection.scalar(late),
             leftovers=_count(connection, leftovers, leftovers.c.settled_at.is_(None)),
+            troubles=_count(connection, troubles, sa.true()),
         )
 
 

@@ -7,7 +7,7 @@ subject is on hold: none is proposed then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
@@ -28,6 +28,7 @@ from itp_events.subject import as_data
 from itp_events.view import view
 from itp_events.windows import PlannedVisit
 from tasks.facts import Stated, stated_lately, stated_of
+from tasks.unreadable import passing_over
 
 MEDIA_TYPE = "text/calendar"
 PAST = timedelta(days=30)
@@ -90,22 +91,28 @@ def agenda(
     """
     now = parts.study.clock.now()
     first, last = (now - PAST).date(), (now + timedelta(days=days)).date()
-    entries = (
-        _entry(one, planned, span)
-        for one in stated_lately(parts.study.store, now - PAST)
-        for planned, span in _planned(parts, one, now)
-        # Asked of the span: making the entry is what costs.
-        if span.touches(first, last)
-    )
-    return _calendar("Visits", entries)
+    entries: list[Entry] = []
+    unreadable: dict[str, str] = {}
+    for one in stated_lately(parts.study.store, now - PAST):
+        with passing_over(one.code, unreadable):
+            entries += [
+                _entry(one, planned, span)
+                for planned, span in _planned(parts, one, now)
+                # Asked of the span: making the entry is what costs.
+                if span.touches(first, last)
+            ]
+    return _calendar("Visits", entries, unreadable)
 
 
-def _calendar(name: str, entries: Iterable[Entry]) -> Response:
+def _calendar(name: str, entries: Iterable[Entry], unreadable: Mapping[str, str] | None = None) -> Response:
     calendar = Calendar()
     calendar.add("prodid", "-//itp-visits//NCT06813157//EN")
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
     calendar.add("x-wr-calname", f"NCT06813157 {name}")
+    if unreadable:
+        missing = (f"{code} cannot be read: {why}" for code, why in unreadable.items())
+        calendar.add("x-wr-caldesc", "; ".join(missing))
     for entry in entries:
         calendar.add_component(entry)
     return Response(calendar.to_ical(), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-cache"})

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from deployments.api.parts import Given, Parts
 from deployments.server import is_ready
 from tasks.store import NO_ANSWER, first_line
+from tasks.troubles import standing
 from tasks.watch import ROUND, failing_channels, last_beat, overdue
 
 # Some beats of the round may be missed while the machine is busy.
@@ -46,6 +47,7 @@ class Health(BaseModel):
     runner: Check
     prefect: Check
     channels: Check
+    study: Check
 
 
 @router.get(
@@ -69,14 +71,16 @@ def _checks(parts: Parts) -> dict[str, Check]:
     try:
         runner = _runner(last_beat(parts.watching, ROUND), clock.wall(clock.now()))
         runner = _late(parts) if runner.status == "ok" else runner
-        channels = _channels(parts)
+        channels, study = _channels(parts), _study(parts)
     except (DBAPIError, *NO_ANSWER) as problem:
         log.error("The study's database does not answer: %s", first_line(problem))
         silent = Check(status="down", said="the study's database does not answer; the service's log says why")
         unknown = Check(status="degraded", said="not known without the database")
-        return {"database": silent, "runner": unknown, "prefect": prefect, "channels": unknown}
+        found = {"database": silent, "runner": unknown, "prefect": prefect, "channels": unknown}
+        return found | {"study": unknown}
     database = Check(status="ok", said="answers")
-    return {"database": database, "runner": runner, "prefect": prefect, "channels": channels}
+    found = {"database": database, "runner": runner, "prefect": prefect, "channels": channels}
+    return found | {"study": study}
 
 
 def _runner(beat: datetime | None, wall: datetime) -> Check:
@@ -96,6 +100,14 @@ def _late(parts: Parts) -> Check:
         return Check(status="ok", said="the round is at work")
     said = f"subjects that could not be woken: {count}, since {since:%Y-%m-%d %H:%M}Z"
     return Check(status="degraded", said=f"{said}; the service's log says why")
+
+
+def _study(parts: Parts) -> Check:
+    """How much stands in the way, not of whom: the board and `itp doctor` name it."""
+    count = len(standing(parts.watching))
+    if not count:
+        return Check(status="ok", said="nothing stands in its way")
+    return Check(status="degraded", said=f"somebody must mend: {count}; the board and itp doctor say what")
 
 
 def _prefect(parts: Parts) -> Check:

@@ -82,6 +82,7 @@ def _singles(found: Figures, now: datetime) -> Iterator[Metric]:
         "How late the wake is that is overdue longest.",
         _age(found.oldest_wake, now),
     )
+    yield GaugeMetricFamily("itp_troubles", "What stands in the way until somebody mends it.", found.troubles)
     yield GaugeMetricFamily(
         "itp_leftovers", "Things received that could not be mapped to events.", found.leftovers
     )

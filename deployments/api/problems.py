@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from itp_events.errors import BadInput, Forbidden, ItpError, NotEligible, Refused
 from tasks.store import NO_ANSWER, first_line
+from tasks.unreadable import Unreadable
 
 MEDIA_TYPE = "application/problem+json"
 _WAYS = {
@@ -54,6 +55,9 @@ def of_error(error: ItpError) -> dict[str, Any]:
     if isinstance(error, Refused):
         status = HTTPStatus.FORBIDDEN if isinstance(error, Forbidden) else HTTPStatus.CONFLICT
         return document(status, error.rule, str(error))
+    if isinstance(error, Unreadable):
+        said = f"{error}; nothing of this request is lost if it is sent again once that is mended"
+        return document(HTTPStatus.SERVICE_UNAVAILABLE, error.rule, said)
     if isinstance(error, BadInput):
         field = {"field": error.field} if error.field else {}
         return document(HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", str(error), **field)

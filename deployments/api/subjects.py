@@ -16,6 +16,7 @@ from deployments.api.schemas import ABSENT, ASKING
 from itp_events.document import document
 from itp_events.plan import plan
 from tasks.queries import SubjectRow, all_subjects, history, subject
+from tasks.unreadable import naming
 
 Code = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["ITP-007"])]
 
@@ -80,5 +81,6 @@ def one_subject(code: Code, parts: Given) -> Standing:
 def subject_plan(code: Code, parts: Given) -> dict[str, Any]:
     """Every visit with its window and what it hangs on, and the notices to come: as `itp plan --json`."""
     found(parts, code)
-    facts = history(parts.study.store, code)
-    return document(plan(parts.study.protocol, facts, parts.study.clock.now()))
+    with naming(code):
+        facts = history(parts.study.store, code)
+        return document(plan(parts.study.protocol, facts, parts.study.clock.now()))

@@ -32,6 +32,7 @@ from itp_events.view import View
 from itp_events.windows import PlannedVisit
 from tasks.board.cards import flagged_on
 from tasks.queries import history, live_subjects
+from tasks.unreadable import passing_over
 
 _DAY = timedelta(days=1)
 
@@ -77,21 +78,27 @@ def command(days: int, as_json: bool) -> None:
       itp agenda --days 14 --json
     """
     with open_to_read() as study:
-        found = list(_decisions(study))
+        unreadable: dict[str, str] = {}
+        found = list(_decisions(study, unreadable))
     waiting = sorted((each for one in found for each in _waiting(one)), key=attrgetter("since", "subject"))
     items = sorted(
         (each for one in found for each in _items(one.seen, days)), key=attrgetter("on", "subject")
     )
     if as_json:
-        print_json({"waiting": [_json(each) for each in waiting], "agenda": [_json(each) for each in items]})
+        agenda = {"waiting": [_json(each) for each in waiting], "agenda": [_json(each) for each in items]}
+        print_json(agenda | {"unreadable": unreadable})
     else:
         _print(waiting, items, days)
+        for code, why in unreadable.items():
+            click.echo(f"{code} cannot be read: {why}", err=True)
 
 
-def _decisions(study: OpenStudy) -> Iterator[Decision]:
+def _decisions(study: OpenStudy, unreadable: dict[str, str]) -> Iterator[Decision]:
+    """What holds for each subject; who cannot be read is named with the reason, and left out."""
     for row in live_subjects(study.store):
-        folded = fold(study.protocol, history(study.store, row.code))
-        yield decide(study.protocol, folded, study.now)
+        with passing_over(row.code, unreadable):
+            folded = fold(study.protocol, history(study.store, row.code))
+            yield decide(study.protocol, folded, study.now)
 
 
 def _waiting(decision: Decision) -> Iterator[Waiting]:

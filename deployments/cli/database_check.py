@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from deployments.cli.finding import Finding, Surroundings
 from deployments.cli.opening import sqlite_file
 from deployments.cli.tables import counted
-from tasks.schema import REVISION, heartbeats, notices, outages, subjects
+from tasks.schema import REVISION, heartbeats, notices, outages, subjects, troubles
 from tasks.watch import ROUND
 
 # The round gives a sign of life every 10 s.
@@ -29,6 +29,7 @@ def database(around: Surroundings) -> Iterator[Finding]:
             yield _revision(connection)
             yield from _waiting(connection, around)
             yield from _at_work(connection, around)
+            yield from _troubles(connection)
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         said = str(getattr(error, "orig", error)).strip().partition("\n")[0]
         yield Finding(
@@ -85,6 +86,15 @@ def _at_work(connection: sa.Connection, around: Surroundings) -> Iterator[Findin
         said = f"{row.label} fails since {row.since:%Y-%m-%d %H:%M} UTC, {counted(row.failures, 'attempt')}"
         mend = "mend its line in ITP_APPRISE_CONFIG, or its provider; what waits is sent again"
         yield Finding("notices", "warn", said, mend)
+
+
+def _troubles(connection: sa.Connection) -> Iterator[Finding]:
+    """What the service met and cannot mend by itself."""
+    if not sa.inspect(connection).has_table("troubles"):
+        return
+    for row in connection.execute(sa.select(troubles).order_by(troubles.c.since)):
+        said = f"{row.what} (since {row.since:%Y-%m-%d %H:%M} UTC)"
+        yield Finding(row.about, "fail", said, "the service tries again, and this goes when it succeeds")
 
 
 def _waiting(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:

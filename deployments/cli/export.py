@@ -8,7 +8,7 @@ import click
 
 from deployments.cli.opening import open_to_read
 from deployments.cli.progress import progress_bar
-from deployments.cli.tables import console, print_json, table
+from deployments.cli.tables import console, counted, print_json, table
 
 
 @click.command("export", short_help="The study's whole record as files.")
@@ -20,7 +20,8 @@ def command(folder: Path, as_json: bool) -> None:
     events.jsonl holds what people stated, and `itp plan` accepts it; log.jsonl also holds what the service
     decided, each line with its place in the subject's log and the instant of recording. sv.csv and ds.csv are
     the visits and dispositions in SDTM; notices.csv and attempts.csv say what was sent to whom and what
-    became of it; screening.csv lists the refused enrolments. The service may run meanwhile.
+    became of it; screening.csv lists the refused enrolments. unreadable.csv names the subjects that could not
+    be read, and why. The service may run meanwhile.
 
     \b
     Examples:
@@ -35,5 +36,8 @@ def command(folder: Path, as_json: bool) -> None:
     if as_json:
         print_json(written)
         return
+    if written["unreadable.csv"]:
+        said = f"{counted(written['unreadable.csv'], 'subject')} could not be read: see unreadable.csv"
+        click.echo(said, err=True)
     rows = [(f"{folder / name}", f"{count:,}") for name, count in written.items()]
     console().print(table(("File", "Lines"), rows))

@@ -179,6 +179,14 @@ def _agreed(board: Board, visit: VisitLine) -> str:
     return "booked" if visit["booked"] else "not booked yet"
 
 
+def troubles(board: Board) -> str:
+    """What stands in the service's way until somebody mends it, the oldest first."""
+    lines = [
+        (plain(each.about), at(board, each.since), plain(each.what)) for each in board.troubles[:ROWS_SHOWN]
+    ]
+    return rows(board, ("About", "Since", "What"), lines, len(board.troubles))
+
+
 def undelivered(board: Board) -> str:
     """The channels that fail, and the notices that somebody did not get in several sends."""
     channels = [

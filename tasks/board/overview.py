@@ -13,6 +13,7 @@ from tasks.board.cards import Card, VisitLine
 from tasks.board.markdown import link, plain, table
 from tasks.board.words import on
 from tasks.queries import Repair
+from tasks.troubles import Trouble
 
 # A list longer than this ends with a count; the work lists show everybody.
 ROWS_SHOWN = 40
@@ -29,6 +30,7 @@ class Board:
     repairs: Sequence[Repair]
     refused: int
     alerts: Sequence[tuple[str, int]]
+    troubles: Sequence[Trouble] = ()
     drawing: str | None = None
     journeys: str | None = None
 

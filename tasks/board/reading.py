@@ -19,7 +19,7 @@ from tasks import log, outbox
 from tasks.board.cards import FORM, Card, Story, card
 from tasks.board.figures import REPAIRS_READ
 from tasks.board.overview import Board
-from tasks.queries import attempts_of, latest_repairs, notices_of, subject_in
+from tasks.queries import all_subjects, attempts_of, latest_repairs, notices_of, subject_in
 from tasks.schema import (
     attempts,
     cards,
@@ -31,6 +31,8 @@ from tasks.schema import (
     subjects,
 )
 from tasks.store import Store
+from tasks.troubles import standing
+from tasks.unreadable import naming, passing_over
 from tasks.watch import failing_channels
 
 _log = logging.getLogger(__name__)
@@ -60,7 +62,8 @@ def story(store: Store, protocol: Protocol, code: str, now: datetime) -> Story:
             raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
         history = log.history(connection, code)
         handed = outbox.handed(connection, code)
-    decision = decide(protocol, fold(protocol, history, handed), max(now, row.advanced_at))
+    with naming(code):
+        decision = decide(protocol, fold(protocol, history, handed), max(now, row.advanced_at))
     return Story(decision, notices_of(store, code), attempts_of(store, code), row.seq, row.advanced_at)
 
 
@@ -75,7 +78,7 @@ def stale(store: Store, now: datetime, limit: int) -> list[str]:
         cards.c.seq != subjects.c.seq,
         cards.c.advanced_at != subjects.c.advanced_at,
         sa.and_(subjects.c.wake_at <= now, cards.c.made_at < subjects.c.wake_at),
-        sa.and_(cards.c.open, _moved_on()),
+        sa.and_(cards.c.open, _moved_on()) if store.engine.name != "sqlite" else _moved_on_or_damaged(),
     )
     query = (
         sa.select(subjects.c.code)
@@ -86,6 +89,12 @@ def stale(store: Store, now: datetime, limit: int) -> list[str]:
     )
     with store.reading(long=True) as connection:
         return list(connection.scalars(query))
+
+
+def _moved_on_or_damaged() -> sa.ColumnElement[bool]:
+    # SQLite keeps any text as JSON, and the whole query fails when it looks into one that is none.
+    valid = sa.func.json_valid(sa.type_coerce(cards.c.body, sa.Text))
+    return sa.case((valid == 0, sa.true()), else_=sa.and_(cards.c.open, _moved_on()))
 
 
 def _moved_on() -> sa.ColumnElement[bool]:
@@ -114,7 +123,8 @@ def kept(store: Store, code: str) -> Kept | None:
 def all_cards(store: Store) -> list[Card]:
     """Every card, in order of the subjects' codes."""
     with store.reading(long=True) as connection:
-        return list(connection.scalars(sa.select(cards.c.body).order_by(cards.c.subject)))
+        found = connection.scalars(sa.select(cards.c.body).order_by(cards.c.subject))
+        return [body for body in found if body]
 
 
 def fresh_cards(store: Store, protocol: Protocol, now: datetime) -> list[Card]:
@@ -123,14 +133,12 @@ def fresh_cards(store: Store, protocol: Protocol, now: datetime) -> list[Card]:
     A subject that cannot be decided about (its protocol version is not installed, say) is named in the log
     and stays as it was shown last: the others are not kept waiting.
     """
-    kept = all_cards(store)
+    kept, unreadable = all_cards(store), dict[str, str]()
     found = {each["code"]: each for each in kept if is_of_this_form(each)}
-    behind = {each["code"] for each in kept} - found.keys() | set(stale(store, now, 1_000_000))
+    behind = {row.code for row in all_subjects(store)} - found.keys() | set(stale(store, now, 1_000_000))
     for code in sorted(behind):
-        try:
+        with passing_over(code, unreadable):
             found[code] = card(story(store, protocol, code, now))
-        except ItpError as problem:
-            _log.error("%s is shown as it was: %s", code, problem)
     return [found[code] for code in sorted(found)]
 
 
@@ -201,12 +209,13 @@ def drawn(board: Board, drawing: str | None, journeys: str | None) -> Board:
 def log_after(store: Store, code: str, seq: int) -> list[tuple[Event, datetime]]:
     """What stands in a subject's log after a place, with the instants of recording."""
     query = (
-        sa.select(events.c.body, events.c.recorded_at)
+        sa.select(events.c.seq, events.c.body, events.c.recorded_at)
         .where(events.c.subject == code, events.c.seq > seq)
         .order_by(events.c.seq)
     )
     with store.reading() as connection:
-        return [(log.read(row.body), row.recorded_at) for row in connection.execute(query)]
+        rows = connection.execute(query).all()
+    return [(log.read_line(code, row.seq, row.body), row.recorded_at) for row in rows]
 
 
 def _upsert(
@@ -229,4 +238,5 @@ def study_board(store: Store, protocol: Protocol, cards: Sequence[Card], now: da
         latest_repairs(store, REPAIRS_READ),
         refused,
         [(label, failures) for label, _, failures in failing_channels(store)],
+        standing(store),
     )

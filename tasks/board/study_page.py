@@ -8,7 +8,7 @@ from __future__ import annotations
 from tasks.board import links
 from tasks.board.figures import adherence, phases, repairs
 from tasks.board.markdown import counted, document, link
-from tasks.board.needs import AHEAD_DAYS, ahead, clocks, investigator, overdue, today, undelivered
+from tasks.board.needs import AHEAD_DAYS, ahead, clocks, investigator, overdue, today, troubles, undelivered
 from tasks.board.overview import Board
 from tasks.board.words import on
 
@@ -24,6 +24,7 @@ def study_page(board: Board) -> str:
                 link(each.name, each.address(board.today, board.journeys)) for each in links.WORK_LISTS
             )
             + f" · {link('what happened', links.happened())}",
+            _section("Operations: what somebody must mend", troubles(board)),
             _section("Investigator: safety reports to submit", clocks(board)),
             _section("Investigator: decisions that wait", investigator(board)),
             _section("Coordinator: overdue visits", overdue(board)),
@@ -57,6 +58,7 @@ def _tally(board: Board) -> str:
         "overdue visit": sum(1 for _ in board.visits("overdue")),
         "undelivered notice": sum(len(card["undelivered"]) for card in board.cards),
         "failing channel": len(board.alerts),
+        "trouble": len(board.troubles),
     }
     found = [f"**{counted(number, what)}**" for what, number in counts.items() if number]
     return ", ".join(found) or "nothing is late, nothing waits"

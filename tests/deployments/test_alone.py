@@ -13,6 +13,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from deployments import rest
 from deployments import round as turning
 from deployments.api import follow
 from deployments.clock import Clock
@@ -22,10 +23,12 @@ from itp_events.events import parse_event
 from itp_events.protocol_file import load_protocol
 from tasks.advance import record
 from tasks.channels import Channels
-from tasks.queries import attempts_of
+from tasks.queries import attempts_of, stored_lines
 from tasks.schema import notices
 from tasks.store import Store
+from tasks.troubles import standing
 from tests.deployments.conftest import MONDAY
+from tests.support.damage import damage_log
 from tests.support.receiver import Receiver
 from tests.support.service import SITE, enrolment
 from tests.support.study import altered
@@ -133,8 +136,26 @@ def test_those_who_cannot_be_woken_leave_room_for_those_due_after_them(
         connection.execute(notices.update().values(status="delivered"))
 
     def look() -> None:
-        wait_until(lambda: "ITP-001 could not be woken" in caplog.text, "the failure to be logged")
+        wait_until(lambda: "ITP-001 cannot be read" in caplog.text, "the failure to be logged")
         wait_until(lambda: "ITP-002" in told(receiver), "the notice about the other subject")
+
+    while_going(alone, look)
+
+
+def test_what_keeps_a_subject_from_being_woken_stands_as_a_trouble_until_it_is_mended(
+    alone: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "FIRST_SECONDS", 0.1)
+    enrol(alone, "ITP-001", "ITP-002")
+    [first, *_] = stored_lines(alone.store, "ITP-001")
+    damage_log(alone.store, "ITP-001", 1, "not json")
+
+    def look() -> None:
+        [trouble] = wait_until(lambda: standing(alone.store), "the trouble to be noted")
+        assert trouble.about == "ITP-001"
+        assert "line 1 of its log is damaged" in trouble.what
+        damage_log(alone.store, "ITP-001", 1, first.body)
+        wait_until(lambda: not standing(alone.store), "the trouble to be over")
 
     while_going(alone, look)
 

@@ -94,7 +94,7 @@ def test_a_subject_that_cannot_be_decided_about_keeps_nobody_elses_digest(
     other._stated = 10
     desk.take(other.enrol("2026-02-03", at="2026-02-03 08:00"))
     assert post(desk, HALF_PAST_EIGHT) == ["digest/01/2026-02-03/coordinator"]
-    assert "ITP-001 is shown as it was: protocol version '9' is not installed" in caplog.text
+    assert "ITP-001 cannot be read: protocol version '9' is not installed" in caplog.text
 
 
 def test_reports_come_before_decisions_and_the_most_urgent_first() -> None:

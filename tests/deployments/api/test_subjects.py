@@ -169,6 +169,7 @@ def test_health_tells_what_works_and_what_does_not(door: Door) -> None:
         "runner": "ok",
         "prefect": "degraded",
         "channels": "ok",
+        "study": "ok",
     }
 
     beat(door.study.store, ROUND, door.now - timedelta(minutes=5))

@@ -1,0 +1,19 @@
+"""What stands in the service's way until somebody mends it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "troubles",
+        sa.Column("about", sa.Text, nullable=False),
+        sa.Column("what", sa.Text, nullable=False),
+        sa.Column("since", sa.String(27), nullable=False),
+        sa.PrimaryKeyConstraint("about", name="troubles_pk"),
+    )
