@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from deployments.rest import Rest
 from flows.runtime import Runtime
 from tasks.left_behind import LeftBehind
+from tasks.recipients import Keeper, differs
 from tasks.store import NO_ANSWER, first_line
 
 # A send may take half a minute, in which its thread only waits: providers that hang keep no other waiting.
@@ -30,6 +31,7 @@ class HandOvers:
         self._begun: dict[asyncio.Task[None], tuple[str | None, float]] = {}
         self._rest = Rest()
         self._left_behind = LeftBehind(study.instance)
+        self._keeper = Keeper(study.channels, study.place, study.instance.id)
         self._closed = False
 
     @property
@@ -60,8 +62,13 @@ class HandOvers:
         return len(begun) >= AT_ONCE or any(time.monotonic() - at < CLAIMING_SECONDS for at in begun)
 
     def _waiting(self) -> list[str | None]:
-        self._left_behind.free(self._study.store, self._study.moment())
-        return self._study.waiting()
+        at = self._study.moment()
+        self._left_behind.free(self._study.store, at)
+        if self._keeper.keep(self._study.store, at):
+            return self._study.waiting()
+        if said := differs(self._study.store, self._study.channels):
+            self._study.instance.warn(said)
+        return []
 
     async def _hand_over(self, code: str | None) -> None:
         loop = asyncio.get_running_loop()

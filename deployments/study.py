@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -31,7 +32,13 @@ def open_study(settings: Settings) -> Runtime:
     links = Links(settings.base_url, signing_key(settings.secret_key, settings.data_dir))
     channels = replace(Channels.from_config(settings.apprise_config), links=links)
     store = Store.open(settings.database)
-    return Runtime(store, protocol, channels, study_clock(settings, store), settings.prefect_api)
+    clock = study_clock(settings, store)
+    return Runtime(store, protocol, channels, clock, settings.prefect_api, place=place(settings))
+
+
+def place(settings: Settings) -> str:
+    """The machine and the data directory, as one name for people."""
+    return f"{socket.gethostname()}:{settings.data_dir.absolute()}"
 
 
 def study_clock(settings: Settings, store: Store) -> Clock:

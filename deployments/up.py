@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from deployments.server import PrefectServer, ServerDidNotStart, prefect_environ
 from deployments.settings import Settings
 from deployments.study import open_study
 from flows.runtime import Runtime, use
+from tasks.recipients import let_go
+from tasks.store import NO_ANSWER
 
 READY_SECONDS = 30.0
 WATCH_SECONDS = 0.2
@@ -49,6 +51,8 @@ def main(settings: Settings) -> int:
         os.environ.update(proxy_environment(os.environ))
         with _prefect(settings, data_dir) as server:
             drained = _serve(settings, study, timers, server, asked)
+        with suppress(*NO_ANSWER):
+            let_go(study.store, study.instance.id)
         timers.store.close()
         study.store.close()
     if not drained:

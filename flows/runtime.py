@@ -49,6 +49,8 @@ class Runtime:
     prefect_api: str
     refusals: Refusals = field(default_factory=Refusals, kw_only=True, compare=False)
     instance: Instance = field(default_factory=Instance, kw_only=True, compare=False)
+    # The machine and the data directory, for people.
+    place: str = field(default="here", kw_only=True)
 
     def advance(self, code: str, now: datetime) -> Advanced:
         """Decide what is due for a subject at `now`, and keep it."""

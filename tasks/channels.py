@@ -21,6 +21,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO, cast, get_args
 
@@ -80,6 +81,12 @@ class Channels:
         servers, problems = _load(path)
         recipients, refused = _recipients(servers)
         return cls(recipients, [*problems, *refused, *_untold(recipients)], out)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for two configurations that tell the same addresses of the same things."""
+        told = sorted((each.id, sorted(each.tags)) for each in self.configured)
+        return hashlib.sha256(repr(told).encode()).hexdigest()
 
     def of(self, audience: str, site: str | None = None) -> list[Recipient]:
         """Who is told when `audience` is, at a site; the console when nobody is configured."""

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from itp_events.events import NoticeIssued, NoticeReopened
 from itp_events.protocol import Protocol, Site
-from tasks import deliveries, outages, outbox
+from tasks import deliveries, outages, outbox, recipients
 from tasks.advance import Settled, settle_in
 from tasks.channels import Channels, Recipient
 from tasks.claim import Claim, Moment
@@ -49,6 +49,8 @@ def claim(office: Office, code: str | None, at: Moment) -> list[Claim]:
 
 
 def _claim(connection: sa.Connection, office: Office, code: str | None, at: Moment) -> list[Claim]:
+    if not _may_tell(connection, office):
+        return []
     site_code, site = "default", office.protocol.site("default")
     if code is not None:
         settled = settle_in(connection, office.protocol, code, at.now)
@@ -61,6 +63,16 @@ def _claim(connection: sa.Connection, office: Office, code: str | None, at: Mome
     return _take(connection, office, notices, site, ready, at)
 
 
+def _may_tell(connection: sa.Connection, office: Office) -> bool:
+    """Whether this process has the study's recipients; else it claims nothing, and says so."""
+    if recipients.agree(connection, office.channels):
+        return True
+    found = recipients.standing_in(connection)
+    if found is not None:
+        office.instance.warn(recipients.difference(office.channels, found))
+    return False
+
+
 def claim_at_once(office: Office, at: Moment, connection: sa.Connection, settled: Settled) -> Sequence[Claim]:
     """Take what has just been decided about a subject, in the transaction that decides it.
 
@@ -70,7 +82,7 @@ def claim_at_once(office: Office, at: Moment, connection: sa.Connection, settled
     """
     at, subject = replace(at, now=settled.at), settled.subject
     notices = [] if _reopens(settled) else _issued(settled)
-    if not notices:
+    if not notices or not _may_tell(connection, office):
         return ()
     told = {each.key: _recipients(office.channels, each, subject.enrolled.site) for each in notices}
     sites = _sites(office, notices, subject.site)

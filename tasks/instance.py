@@ -6,6 +6,7 @@ provider. `tasks.left_behind` frees what a process held that gives none any more
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -26,6 +27,9 @@ SIGN_WITHIN = 3.0
 CLAIM_WITHIN = 20.0
 # How long the signs of processes that ended are kept.
 _KEPT = timedelta(days=1)
+_WARN_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -42,7 +46,7 @@ class Instance:
         # Whether this process frees what others left behind, so that no lease needs to.
         self.watches = False
         self._held: dict[tuple[int, int], _Held] = {}
-        self._asked = self._signed = float("-inf")
+        self._asked = self._signed = self._warned = float("-inf")
         self._lock = threading.Lock()
 
     def take(self, delivery: int, attempt: int) -> None:
@@ -85,6 +89,15 @@ class Instance:
             return
         with self._lock:
             self._signed = max(self._signed, began)
+
+    def warn(self, said: str) -> None:
+        """Say what keeps this process from handing over, at most once a minute."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._warned < _WARN_SECONDS:
+                return
+            self._warned = now
+        _log.error("%s", said)
 
     def _sign(self, connection: sa.Connection, wall: datetime) -> None:
         mine = senders.update().where(senders.c.id == self.id).values(at=wall)

@@ -21,6 +21,7 @@ from tasks import deliveries, outages
 from tasks.channels import Channels, problems
 from tasks.claim import Claim, Moment
 from tasks.claims import Office, claim
+from tasks.instance import Instance
 from tasks.sending import Outcome, Sent, all_at_once, send
 from tasks.store import NO_ANSWER, Store, first_line
 
@@ -62,15 +63,17 @@ def hand_over(
     *,
     subject: str | None = None,
     wall: datetime | None = None,
+    instance: Instance | None = None,
 ) -> list[Handed]:
     """Hand over what is due: of one subject, or of all and the service's own alerts too.
 
-    `now` is the study's time, `wall` the machine's when the two differ: leases and back-off follow it.
+    `now` is the study's time, `wall` the machine's when the two differ: leases and back-off follow it. The
+    `instance` is this process as others see it, by default one for this hand-over alone.
     Returns when every send has ended or has taken its 30 seconds; several subjects go side by side. When
     one of them cannot be decided about (its protocol version is not installed, say) the others are served
     all the same, and its error is raised at the end.
     """
-    office = Office(store, protocol, channels)
+    office = Office(store, protocol, channels, instance or Instance())
     start = Moment(now, wall or now)
     if subject is not None:
         return hand_over_one(office, subject, start)

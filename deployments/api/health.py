@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from deployments.api.parts import Given, Parts
 from deployments.server import is_ready
+from tasks.recipients import differs
 from tasks.store import NO_ANSWER, first_line
 from tasks.troubles import standing
 from tasks.watch import ROUND, failing_channels, last_beat, overdue
@@ -118,6 +119,10 @@ def _prefect(parts: Parts) -> Check:
 
 def _channels(parts: Parts) -> Check:
     """How many fail, not which: nobody is asked for a token here, and addresses are people's."""
+    if differs(parts.watching, parts.study.channels):
+        # What this process does not send the service does, unless it is the service.
+        said = "nothing is handed over from here: its recipients are not the study's; see itp recipients"
+        return Check(status="down" if parts.study.instance.watches else "degraded", said=said)
     failing = [since for _, since, _ in failing_channels(parts.watching)]
     if failing:
         since = f"{min(failing):%Y-%m-%d %H:%M}Z"

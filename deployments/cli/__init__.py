@@ -31,6 +31,7 @@ COMMANDS = {
     "leftovers": ("leftovers", "What was received and could not be mapped to events."),
     "simulate": ("simulate", "A study in virtual time: what would we receive?"),
     "demo": ("demo", "A year in minutes: the real service with a fast clock."),
+    "recipients": ("recipients", "Whose recipients the study's notices go to."),
     "doctor": ("doctor", "Is everything it needs in place? Says how to mend it."),
 }
 

@@ -11,6 +11,9 @@ import sqlalchemy as sa
 from deployments.cli.finding import Finding, Surroundings
 from deployments.cli.opening import sqlite_file
 from deployments.cli.tables import counted
+from itp_events.errors import BadInput
+from tasks import recipients
+from tasks.channels import Channels
 from tasks.schema import REVISION, heartbeats, notices, outages, subjects, troubles
 from tasks.watch import ROUND
 
@@ -30,6 +33,7 @@ def database(around: Surroundings) -> Iterator[Finding]:
             yield from _waiting(connection, around)
             yield from _at_work(connection, around)
             yield from _troubles(connection)
+            yield from _recipients(connection, around)
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         said = str(getattr(error, "orig", error)).strip().partition("\n")[0]
         yield Finding(
@@ -95,6 +99,20 @@ def _troubles(connection: sa.Connection) -> Iterator[Finding]:
     for row in connection.execute(sa.select(troubles).order_by(troubles.c.since)):
         said = f"{row.what} (since {row.since:%Y-%m-%d %H:%M} UTC)"
         yield Finding(row.about, "fail", said, "the service tries again, and this goes when it succeeds")
+
+
+def _recipients(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
+    """Whether the study's notices go to the recipients that are configured here."""
+    if not sa.inspect(connection).has_table("recipients"):
+        return
+    found = recipients.standing_in(connection)
+    try:
+        channels = Channels.from_config(around.settings.apprise_config)
+    except BadInput:
+        return  # said where the channels are looked at
+    if found is not None and found.fingerprint != channels.fingerprint:
+        said, _, mend = recipients.difference(channels, found).rpartition("; ")
+        yield Finding("notices", "warn", said, mend)
 
 
 def _waiting(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:

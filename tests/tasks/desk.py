@@ -56,7 +56,8 @@ class Desk:
 
     def hand_over(self, now: datetime, subject: str | None = "ITP-001") -> list[Handed]:
         """Hand over what is due of one subject, or with None of all."""
-        return hand_over(self.store, self.protocol, self.channels, now, subject=subject)
+        parts = self.store, self.protocol, self.channels
+        return hand_over(*parts, now, subject=subject, instance=self.instance)
 
     def claim(self, now: datetime, subject: str = "ITP-001") -> list[Claim]:
         """The first step of a hand-over alone, as if its process died right after."""

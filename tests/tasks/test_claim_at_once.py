@@ -163,7 +163,9 @@ def _told_alike(desk: Desk, plain: Desk, study: Stating) -> Iterator[Claim]:
             hand_over_claimed(each.office, study.code, sent)
 
 
-def test_nothing_is_looked_up_for_it(desk: Desk, study: Study, told: Receiver) -> None:
+def test_nothing_is_looked_up_for_it_but_whose_recipients_stand(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
     stated = study.adverse_event("2026-01-05", at=LATER, serious=True)
@@ -175,6 +177,7 @@ def test_nothing_is_looked_up_for_it(desk: Desk, study: Study, told: Receiver) -
     assert [word for word in asked if word != "BEGIN"] == [
         *("SELECT", "SELECT"),  # the subject, and what is known
         *("INSERT", "INSERT", "UPDATE"),  # events, notices, where the subject stands
+        "SELECT",  # whose recipients stand
         *("UPDATE", "INSERT", "INSERT"),  # what the notices say, deliveries, attempts
     ]
 

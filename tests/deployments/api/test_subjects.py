@@ -13,7 +13,9 @@ from flows.record_event import recorded
 from itp_events.document import document
 from itp_events.plan import plan
 from itp_events.protocol_file import BUILT_IN
+from tasks.channels import Channels
 from tasks.queries import history
+from tasks.recipients import take
 from tasks.watch import ROUND, beat
 from tests.support.api import Door, done, event, served
 from tests.support.receiver import Receiver
@@ -182,6 +184,15 @@ def test_health_says_that_a_recipient_fails_and_not_which(door: Door, receiver: 
     said = wait_until(lambda: failing(door), "the outage to be noticed", timeout=30)
     assert "recipients that fail: 1" in said
     assert "127.0.0.1" not in said
+
+
+@pytest.mark.parametrize(("is_service", "word"), [(True, "down"), (False, "degraded")])
+def test_health_says_that_nothing_is_handed_over_from_here(door: Door, is_service: bool, word: str) -> None:
+    take(door.study.store, Channels(), "ward:/data", door.now)
+    door.study.instance.watches = is_service
+    check = door.get("/healthz").json()["channels"]
+    assert (check["status"], "ward" in check["said"]) == (word, False)
+    assert check["said"].endswith("its recipients are not the study's; see itp recipients")
 
 
 def failing(door: Door) -> str:

@@ -12,6 +12,8 @@ from deployments.cli import checks
 from deployments.clock import Clock
 from deployments.lock import sole_service
 from itp_events.protocol_file import BUILT_IN
+from tasks import recipients
+from tasks.channels import Channels
 from tasks.schema import outages
 from tasks.store import Store
 from tasks.watch import ROUND, beat
@@ -170,6 +172,21 @@ def test_a_service_that_gives_no_sign_of_life_is_found(doctor: Itp, tmp_path: Pa
     with sole_service(tmp_path / "data"):
         said = doctor("--json")
     assert [each["level"] for each in _found(said, "service")] == ["ok"]
+
+
+def test_recipients_that_are_not_the_study_s_are_found_and_how_to_mend_them(
+    doctor: Itp, tmp_path: Path, enrolled: Study
+) -> None:
+    config = tmp_path / "apprise.txt"
+    config.write_text("coordinator=json://127.0.0.1:9/x\n")
+    store = Store.open(f"sqlite:///{tmp_path / 'data' / 'study.db'}")
+    recipients.take(store, Channels.from_config(config), "ward:/data", Clock().now())
+    store.close()
+    [found, _] = _found(doctor("--json"), "notices")
+    assert found["said"].startswith("nothing is handed over from here: the study's notices go to 1 ")
+    assert found["mend"].endswith("or print all notices from now on: itp recipients --take")
+    same = _found(doctor("--json", ITP_APPRISE_CONFIG=str(config)), "notices")
+    assert not any("handed over" in each["said"] for each in same)
 
 
 def test_a_recipient_that_fails_at_present_is_named(doctor: Itp, tmp_path: Path, enrolled: Study) -> None:
