@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from itp_events.deviations import deviations
 from itp_events.dose import planned_cells, weighings
 from itp_events.events import Event, NoticeIssued, ProtocolAssigned
 from itp_events.explain import day
@@ -37,7 +38,7 @@ class VisitChange:
 
 @dataclass(frozen=True, slots=True)
 class StandingChange:
-    """What differs in where the subject stands: its state, a flag, a disposition, a response, the dose."""
+    """What differs in where the subject stands: its state, a flag, a deviation, a response, the dose."""
 
     what: str
     old: str | None
@@ -148,6 +149,9 @@ def _stands(seen: View) -> dict[str, str]:
         found[f"flag {flag.criterion}"] = "decided" if flag.decision else "waits for a decision"
     for each in seen.dispositions:
         found[f"disposition of {each.epoch}"] = f"{each.decode} on {day(each.on)}"
+    for deviation in deviations(seen):
+        important = "important" if deviation.important else "not important"
+        found[f"deviation {deviation.id}"] = important
     for response in responses(seen):
         if response.on:
             confirmed = ", confirmed" if response.confirmed else ""

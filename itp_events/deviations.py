@@ -22,6 +22,15 @@ from itp_events.subject import as_data
 from itp_events.view import View
 from itp_events.windows import PlannedVisit
 
+WORDS: dict[DeviationCategory, str] = {
+    "window": "visit outside its window",
+    "missed": "visit missed or skipped",
+    "dose": "dose off by more than the limit",
+    "on-hold": "infusion on hold or after a stop",
+    "eligibility": "criterion of enrolment not met",
+    "safety-report": "safety report late or missing",
+    "consent": "procedure without consent",
+}
 # Criteria of enrolment that are about consent, and listed as such.
 _ABOUT_CONSENT = ("consent-late", "consent-by", "assent-missing", "assent-late")
 
@@ -216,11 +225,7 @@ def _assent(seen: View) -> date | None:
 def _first_procedure(seen: View) -> date:
     """The first date of which the facts show that something was done with the subject."""
     visits = [*seen.subject.of(Completed), *seen.subject.of(Unscheduled)]
-    return (
-        min(seen.subject.enrolled.on, *map(seen.subject.happened, visits))
-        if visits
-        else (seen.subject.enrolled.on)
-    )
+    return min([seen.subject.enrolled.on, *map(seen.subject.happened, visits)])
 
 
 _CATEGORIES: tuple[Callable[[View], Iterator[_Found]], ...] = (

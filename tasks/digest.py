@@ -140,10 +140,11 @@ def _overdue(cards: Sequence[Card], today: date) -> Iterator[dict[str, Any]]:
 
 
 def _waiting(cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """What waits for the investigator: reports by their deadline, then decisions by how long they wait."""
+    """What waits for the investigator: reports by their deadline, then decisions and deviations by age."""
     return [
         *sorted((row for card in cards for row in _reports(card)), key=lambda row: row["by"]),
         *sorted((row for card in cards for row in _decisions(card)), key=lambda row: row["since"]),
+        *sorted((row for card in cards for row in _unassessed(card)), key=lambda row: row["since"]),
     ]
 
 
@@ -158,3 +159,15 @@ def _decisions(card: Card) -> Iterator[dict[str, Any]]:
     if card["disposition"]:
         since = card["visits"][-1]["closes"]
         yield {"subject": card["code"], "what": "disposition", "about": "", "since": since}
+
+
+def _unassessed(card: Card) -> Iterator[dict[str, Any]]:
+    for each in card["deviations"]:
+        yield {
+            "subject": card["code"],
+            "what": "deviation",
+            "about": each["category"],
+            "visit": each["visit"],
+            "id": each["id"],
+            "since": each["since"],
+        }

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from itp_events.deviations import WORDS
 from tasks.wording_criteria import unmet_zh
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -58,6 +59,15 @@ _DECODES_ZH = {
     "PROTOCOL-SPECIFIED WITHDRAWAL CRITERION MET": "符合方案规定的退出标准",
     "WITHDRAWAL BY SUBJECT": "受试者退出",
     "WITHDRAWAL BY PARENT/GUARDIAN": "父母或监护人退出",
+}
+_CATEGORIES_ZH = {
+    "window": "访视超出时间窗",
+    "missed": "访视未进行或被跳过",
+    "dose": "输注剂量偏差超出限度",
+    "on-hold": "在暂停期间或终止治疗后输注",
+    "eligibility": "不符合入选标准",
+    "safety-report": "安全性报告迟报或漏报",
+    "consent": "操作前未取得知情同意",
 }
 _BECAUSE = {
     "exit": "the subject's participation ended",
@@ -196,6 +206,7 @@ _ENGLISH: dict[str, Filter] = {
     "day": _day,
     "deviation": _deviation,
     "criterion": lambda value: str(_CRITERIA.get(value, (value or "not given").replace("-", " "))),
+    "category": lambda value: str(WORDS.get(value, value)),
     "because": lambda value: str(_BECAUSE.get(value, value)),
     "decode": str,
     "term": str,
@@ -206,6 +217,7 @@ _CHINESE: dict[str, Filter] = {
     "day": _day_zh,
     "deviation": _deviation_zh,
     "criterion": lambda value: str(_CRITERIA_ZH.get(value, value or "未注明")),
+    "category": lambda value: str(_CATEGORIES_ZH.get(value, value)),
     "because": lambda value: str(_BECAUSE_ZH.get(value, value)),
     "decode": lambda value: (
         f"{_DECODES_ZH.get(value, '')}（{value}）" if value in _DECODES_ZH else str(value)

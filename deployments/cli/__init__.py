@@ -22,6 +22,7 @@ COMMANDS = {
     "subjects": ("subjects", "All subjects, where they stand and when each comes up next."),
     "agenda": ("agenda", "What is overdue, and what the next days bring."),
     "screening": ("screening", "The screening log: who was refused at enrolment, and why."),
+    "deviations": ("deviations", "What deviated from the protocol, how important, and how it was assessed."),
     "board": ("board", "Who needs what today: the study's board, or a drawing of every subject's lane."),
     "timeline": ("timeline", "One subject's windows, visits, notices and platelets as a drawing."),
     "export": ("export", "The study's whole record as files: facts, decisions, notices, visits in SDTM."),

@@ -127,6 +127,7 @@ def _print_json(planned: Sequence[_Planned]) -> None:
 
 def _print(planned: Sequence[_Planned]) -> None:
     from deployments.cli.schedule import (
+        print_deviations,
         print_due,
         print_flags,
         print_head,
@@ -143,6 +144,7 @@ def _print(planned: Sequence[_Planned]) -> None:
             print_head(out, seen)
             print_visits(out, seen)
             print_flags(out, seen)
+            print_deviations(out, seen)
             print_responses(out, seen)
             print_due(out, seen, each.plan.notices)
             print_next(out, seen, each.plan.forecast)

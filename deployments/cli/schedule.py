@@ -21,6 +21,7 @@ from deployments.cli.tables import (
 )
 from deployments.cli.told import because, identified, stated
 from itp_events.assumptions import notice_assumed, target_assumed, window_assumed
+from itp_events.deviations import Deviation, deviations
 from itp_events.events import NoticeIssued
 from itp_events.explain import READINGS, basis, bleeding, day, sides
 from itp_events.marks import marked
@@ -160,6 +161,25 @@ def print_responses(out: Console, seen: View) -> None:
     out.print(table(columns, rows, columns[:3]))
     for line in course(seen).in_words():
         out.print(Text(line))
+
+
+def print_deviations(out: Console, seen: View) -> None:
+    """What deviated from the protocol, with its importance; nothing where nothing did."""
+    found = deviations(seen)
+    if found:
+        heading(out, "Deviations")
+        columns = ("Since", "Deviation", "Important")
+        rows = ((day(each.on), f"{each.id}\n{each.term}", importance(seen.protocol, each)) for each in found)
+        out.print(table(columns, rows, columns[:1]))
+
+
+def importance(protocol: Protocol, found: Deviation) -> str:
+    """Whether a deviation is important, and who says so: the investigator, or a rule of the protocol."""
+    said, word = found.assessment, "yes" if found.important else "no"
+    if said is None:
+        return assumed(word, protocol.deviations[found.category].source)
+    more = [f"{name}: {text}" for name, text in (("cause", said.cause), ("action", said.action)) if text]
+    return "; ".join([f"{word}, assessed by {said.by}", *more])
 
 
 def print_due(out: Console, seen: View, due: Sequence[NoticeIssued]) -> None:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from deployments.cli.opening import OpenStudy, open_to_read
 from deployments.cli.schedule import (
+    print_deviations,
     print_flags,
     print_head,
     print_next,
@@ -109,6 +110,7 @@ def _print(shown: _Shown) -> None:
     print_head(out, seen)
     print_visits(out, seen)
     print_flags(out, seen)
+    print_deviations(out, seen)
     print_responses(out, seen)
     heading(out, "Recorded")
     out.print(_recorded(shown))

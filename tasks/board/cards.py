@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any, TypedDict
 
 from itp_events.decisions import Decision
+from itp_events.deviations import deviations
 from itp_events.document import instant
 from itp_events.events import AdverseEvent, Died
 from itp_events.view import View
@@ -18,7 +19,7 @@ from tasks.queries import AttemptRow, NoticeRow
 
 Card = dict[str, Any]
 # What a card holds, counted up whenever that changes: an older one that is still kept is made anew.
-FORM = 3
+FORM = 4
 # A notice that one of its recipients did not get in so many sends is shown as undelivered.
 FAILURES_SHOWN = 3
 
@@ -99,6 +100,11 @@ def card(story: Story) -> Card:
         "flags": [
             {"criterion": flag.criterion, "since": flagged_on(seen, flag).isoformat()}
             for flag in seen.open_flags
+        ],
+        "deviations": [
+            {"id": each.id, "category": each.category, "visit": each.visit, "since": each.on.isoformat()}
+            for each in deviations(seen)
+            if each.waits
         ],
         "disposition": seen.awaiting_disposition,
         "death": died.isoformat() if (died := unexplained_death(story)) else None,

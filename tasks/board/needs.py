@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
+from itp_events.deviations import WORDS
 from itp_events.explain import days
 from tasks.board.cards import Card, VisitLine
 from tasks.board.markdown import counted, plain
@@ -55,6 +56,31 @@ def clocks(board: Board) -> str:
         for deadline, _, card, what in found[:ROWS_SHOWN]
     ]
     return rows(board, ("Subject", *board.site_column, "Event", "Submit by"), lines, len(found))
+
+
+def deviations(board: Board) -> str:
+    """The important deviations that the investigator has not assessed, the oldest first."""
+    found = sorted(
+        (
+            (each["since"], card["code"], each["id"], card, each)
+            for card in board.cards
+            for each in card["deviations"]
+        ),
+        key=lambda row: row[:3],
+    )
+    lines = [
+        (
+            board.subject(card),
+            *board.site(card),
+            each["visit"] or "",
+            WORDS[each["category"]],
+            on_day(board, since),
+            plain(named),
+        )
+        for since, _, named, card, each in found[:ROWS_SHOWN]
+    ]
+    columns = ("Subject", *board.site_column, "Visit", "Deviation", "Since", "To name in the assessment")
+    return rows(board, columns, lines, len(found))
 
 
 def _event(what: str) -> str:

@@ -8,7 +8,17 @@ from __future__ import annotations
 from tasks.board import links
 from tasks.board.figures import adherence, phases, repairs
 from tasks.board.markdown import counted, document, link
-from tasks.board.needs import AHEAD_DAYS, ahead, clocks, investigator, overdue, today, troubles, undelivered
+from tasks.board.needs import (
+    AHEAD_DAYS,
+    ahead,
+    clocks,
+    deviations,
+    investigator,
+    overdue,
+    today,
+    troubles,
+    undelivered,
+)
 from tasks.board.overview import Board
 from tasks.board.words import on
 
@@ -27,6 +37,7 @@ def study_page(board: Board) -> str:
             _section("Operations: what somebody must mend", troubles(board)),
             _section("Investigator: safety reports to submit", clocks(board)),
             _section("Investigator: decisions that wait", investigator(board)),
+            _section("Investigator: important deviations to assess", deviations(board)),
             _section("Coordinator: overdue visits", overdue(board)),
             _section("Coordinator: visits today", today(board) or "No visit is waited for today."),
             _section(f"Coordinator: the next {AHEAD_DAYS} days", ahead(board)),
@@ -54,6 +65,7 @@ def _tally(board: Board) -> str:
     counts = {
         "safety report": sum(len(card["clocks"]) for card in board.cards),
         "decision": sum(len(card["flags"]) + card["disposition"] for card in board.cards),
+        "unassessed deviation": sum(len(card["deviations"]) for card in board.cards),
         "unexplained death": sum(bool(card["death"]) for card in board.cards),
         "overdue visit": sum(1 for _ in board.visits("overdue")),
         "undelivered notice": sum(len(card["undelivered"]) for card in board.cards),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+from itp_events.deviations import Deviation, deviations
 from itp_events.duties import Duty
 from itp_events.explain import bleeding, day, days, offset
 from itp_events.protocol import Site
@@ -44,6 +45,7 @@ def subject_page(
             _section("What comes next by itself", _next(story)),
             _section("Platelets and response (IWG)", _responses(story)),
             _section("Flags", _flags(story)),
+            _section("Deviations", _deviations(story)),
             _section("Sent, to whom, and whether it arrived", sent(story)),
         ]
     )
@@ -77,7 +79,7 @@ def _section(title: str, body: str) -> str:
 def waiting(story: Story) -> Iterator[str]:
     """What waits for whom, the most urgent first; never empty."""
     seen = story.seen
-    lines = [*_clocks(story), *_decisions(story), *_overdue(story)]
+    lines = [*_clocks(story), *_decisions(story), *_overdue(story), *_unassessed(story)]
     if seen.exit:
         lines.append(f"{'nobody else' if lines else 'nobody'}: {plain(seen.state)} on {on(seen.exit.on)}")
     lines += [_coming(story, planned) for planned in seen.visits if _is_next(story, planned)]
@@ -128,6 +130,13 @@ def _clocks(story: Story) -> Iterator[str]:
         late = "; that time has **PASSED**" if deadline <= story.seen.now else ""
         by = at_site(story.seen.subject.site, deadline)
         yield f"**investigator**: submit the safety report by {by}{late}"
+
+
+def _unassessed(story: Story) -> Iterator[str]:
+    waiting = [each for each in deviations(story.seen) if each.waits]
+    if waiting:
+        named = ", ".join(plain(each.id) for each in waiting)
+        yield f"**investigator**: assess {counted(len(waiting), 'important deviation')}: {named}"
 
 
 def _coming(story: Story, planned: PlannedVisit) -> str:
@@ -235,3 +244,21 @@ def _flags(story: Story) -> str:
         )
         rows.append((criterion(flag.criterion), on(flagged_on(story.seen, flag)), answer))
     return table(("Criterion", "Since", "Decision"), rows)
+
+
+def _deviations(story: Story) -> str:
+    rows = [
+        (day(each.on), plain(each.term), _importance(each), plain(each.id)) for each in deviations(story.seen)
+    ]
+    return table(("Since", "What", "Important", "Id"), rows)
+
+
+def _importance(found: Deviation) -> str:
+    """Whether a deviation is important, and what the investigator said of it."""
+    said, word = found.assessment, "yes" if found.important else "no"
+    if said is None:
+        return f"**{word}, to be assessed**" if found.waits else word
+    more = [
+        f"{name}: {plain(text)}" for name, text in (("cause", said.cause), ("action", said.action)) if text
+    ]
+    return "; ".join([f"{word}, assessed by {plain(said.by)}", *more])

@@ -90,7 +90,31 @@ def test_a_subjects_page_says_that_the_visit_will_count_as_missed_by_itself(desk
     assert "| INF3 | counts as missed |" in section(page(desk), "What comes next by itself")
 
 
+def test_a_subjects_page_lists_its_deviations_and_asks_for_the_assessment(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    desk.take(study.missed("INF3", "2026-02-03"))
+    missed = "**investigator**: assess 1 important deviation: ITP-001/INF3/missed"
+    assert missed in section(page(desk), "Who must do what")
+    found = section(page(desk), "Deviations")
+    late = "INF2 done on 14 Jan 2026, 1 day after its window, 11 to 13 Jan 2026"
+    assert f"| 14 Jan 2026 | {late} | no | ITP-001/INF2/window/2026-01-14/+1d |" in found
+    assert "INF3 missed: travelling | **yes, to be assessed** |" in found
+    desk.take(study.assessed("ITP-001/INF3/missed", at="2026-02-03 12:00", cause="fever"))
+    assert missed not in page(desk)
+    assert "no, assessed by inv-01; cause: fever" in section(page(desk), "Deviations")
+
+
 # The board
+
+
+def test_the_board_lists_the_important_deviations_that_nobody_assessed(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    desk.take(study.missed("INF3", "2026-02-03"))
+    story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
+    board = study_page(board_of([card(story)]))
+    found = section(board, "Investigator: important deviations to assess")
+    assert "| ITP-001 | INF3 | visit missed or skipped | Sat 31 Jan | ITP-001/INF3/missed |" in found
+    assert "**1 unassessed deviation**" in board
 
 
 def test_the_board_lists_the_overdue_the_longest_first_with_a_link_to_the_plan(

@@ -8,6 +8,7 @@ import pytest
 
 from itp_events.protocol_file import load_protocol
 from tasks import digest
+from tasks.board import reading
 from tasks.queries import notices_of
 from tests.support import Receiver
 from tests.support.study import INFUSIONS, Study, altered
@@ -84,6 +85,26 @@ def test_an_investigator_hears_only_what_waits_for_them(desk: Desk, study: Study
     assert investigator.facts["today"] == investigator.facts["week"] == []
 
 
+def test_an_investigator_hears_which_important_deviations_are_to_be_assessed(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol("2026-01-05"))
+    desk.take(study.missed("INF1", "2026-01-14"))
+    desk.wake("ITP-001", HALF_PAST_EIGHT)
+
+    def waiting() -> list[dict[str, Any]]:
+        found = digest.content(
+            reading.fresh_cards(desk.store, desk.protocol, HALF_PAST_EIGHT), "investigator", TUESDAY.date()
+        )
+        return [row for row in found["waiting"] if row["what"] == "deviation"]
+
+    assert [(row["subject"], row["id"], row["since"]) for row in waiting()] == [
+        ("ITP-001", "ITP-001/INF1/missed", "2026-01-12")
+    ]
+    desk.take(study.assessed("ITP-001/INF1/missed", at="2026-02-03 08:00"))
+    assert waiting() == []
+
+
 def test_a_subject_that_cannot_be_decided_about_keeps_nobody_elses_digest(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -101,7 +122,14 @@ def test_reports_come_before_decisions_and_the_most_urgent_first() -> None:
     def waits(code: str, since: str, *deadlines: str) -> dict[str, Any]:
         clocks = [{"what": "AE-1", "deadline": at} for at in deadlines]
         flags = [{"criterion": "adverse-event", "since": since}]
-        return {"code": code, "clocks": clocks, "flags": flags, "disposition": False, "visits": []}
+        return {
+            "code": code,
+            "clocks": clocks,
+            "flags": flags,
+            "disposition": False,
+            "deviations": [],
+            "visits": [],
+        }
 
     cards = [waits("ITP-001", "2026-02-02"), waits("ITP-002", "2026-02-03", "2026-02-04T01:00:00Z")]
     cards += [waits("ITP-003", "2026-01-30", "2026-02-03T01:00:00Z")]

@@ -111,6 +111,14 @@ FULL: dict[str, Any] = {
     "waiting": [
         {"subject": "ITP-007", "what": "report", "about": "AE-1", "by": "2026-01-27T01:30:00+00:00"},
         {"subject": "ITP-007", "what": "flag", "about": "adverse-event", "since": "2026-01-26"},
+        {
+            "subject": "ITP-007",
+            "what": "deviation",
+            "about": "missed",
+            "visit": "INF3",
+            "id": "ITP-007/INF3/missed",
+            "since": "2026-01-29",
+        },
         {"subject": "ITP-007", "what": "disposition", "about": "", "since": "2026-01-26"},
     ],
     "link": "http://127.0.0.1:8300/acknowledge/x",

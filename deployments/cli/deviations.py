@@ -1,0 +1,98 @@
+"""`itp deviations`: what deviated from the protocol, how important it is, and what the investigator said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.text import Text
+
+from deployments.cli.opening import OpenStudy, open_to_read
+from deployments.cli.schedule import importance
+from deployments.cli.tables import console, counted, print_json, table
+from itp_events.deviations import Deviation, deviations
+from itp_events.document import deviation
+from itp_events.errors import ItpError
+from itp_events.explain import day
+from itp_events.protocol import Protocol
+from itp_events.subject import fold
+from itp_events.view import view
+from tasks.queries import all_subjects, history
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A deviation of one subject, who is seen at a site and follows a version of the protocol."""
+
+    subject: str
+    site: str
+    protocol: Protocol
+    found: Deviation
+
+
+@click.command("deviations", short_help="What deviated from the protocol, and its assessment.")
+@click.option("--important", is_flag=True, help="Only the important ones.")
+@click.option("--unassessed", is_flag=True, help="Only those that the investigator has not assessed.")
+@click.option("--subject", "code", metavar="CODE", help="Only those of one subject.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array, one object for each deviation.")
+def command(important: bool, unassessed: bool, code: str | None, as_json: bool) -> None:
+    """List the deviations from the protocol, the oldest first. They are derived, nobody enters them.
+
+    A deviation is important by a rule of the protocol file until the investigator assesses it: record an
+    itp.deviation.assessed that names its id.
+
+    \b
+    Examples:
+      itp deviations
+      itp deviations --important --unassessed
+      itp deviations --subject ITP-007 --json
+    """
+    with open_to_read() as study:
+        found = sorted(_lines(study, code), key=lambda each: (each.found.on, each.subject, each.found.id))
+    shown = [
+        each
+        for each in found
+        if (each.found.important or not important) and not (unassessed and each.found.assessed)
+    ]
+    if as_json:
+        print_json([_document(each) for each in shown])
+    else:
+        _print(shown, len(found))
+
+
+def _lines(study: OpenStudy, code: str | None) -> Iterator[_Line]:
+    rows = [row for row in all_subjects(study.store) if code in (None, row.code)]
+    if code and not rows:
+        raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
+    for row in rows:
+        subject = fold(study.protocol, history(study.store, row.code))
+        seen = view(subject.protocol, subject, study.now)
+        for each in deviations(seen):
+            yield _Line(row.code, row.site, seen.protocol, each)
+
+
+def _document(line: _Line) -> dict[str, Any]:
+    where = {"subject": line.subject, "site": line.site}
+    return where | deviation(line.found) | {"term": line.found.term}
+
+
+def _print(shown: Sequence[_Line], known: int) -> None:
+    out = console()
+    if not shown:
+        out.print("No deviation is known." if not known else f"None of {counted(known, 'deviation')}.")
+        return
+    columns = ("Since", "Deviation", "Important")
+    out.print(table(columns, map(_row, shown), columns[:1]))
+    important = sum(each.found.important for each in shown)
+    waiting = sum(each.found.waits for each in shown)
+    out.print(
+        f"{counted(len(shown), 'deviation')}, {important} important, "
+        f"{waiting} of these to be assessed by the investigator"
+    )
+
+
+def _row(line: _Line) -> Sequence[str | Text]:
+    found = line.found
+    return day(found.on), f"{found.id}\n{line.subject}: {found.term}", importance(line.protocol, found)
