@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from deployments.cli.opening import OpenStudy, open_to_read
-from deployments.cli.schedule import importance
+from deployments.cli.schedule import deviated, importance
 from deployments.cli.tables import console, counted, print_json, table
 from itp_events.deviations import Deviation, deviations
 from itp_events.document import deviation
@@ -20,6 +20,7 @@ from itp_events.protocol import Protocol
 from itp_events.subject import fold
 from itp_events.view import view
 from tasks.queries import all_subjects, history
+from tasks.unreadable import passing_over
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,11 @@ def command(important: bool, unassessed: bool, code: str | None, as_json: bool) 
       itp deviations --important --unassessed
       itp deviations --subject ITP-007 --json
     """
+    unreadable: dict[str, str] = {}
     with open_to_read() as study:
-        found = sorted(_lines(study, code), key=lambda each: (each.found.on, each.subject, each.found.id))
+        found = sorted(
+            _lines(study, code, unreadable), key=lambda each: (each.found.on, each.subject, each.found.id)
+        )
     shown = [
         each
         for each in found
@@ -60,17 +64,20 @@ def command(important: bool, unassessed: bool, code: str | None, as_json: bool) 
         print_json([_document(each) for each in shown])
     else:
         _print(shown, len(found))
+    for subject, why in unreadable.items():
+        click.echo(f"{subject} cannot be read: {why}", err=True)
 
 
-def _lines(study: OpenStudy, code: str | None) -> Iterator[_Line]:
+def _lines(study: OpenStudy, code: str | None, unreadable: dict[str, str]) -> Iterator[_Line]:
+    """The deviations of each subject; who cannot be read is named with the reason, and left out."""
     rows = [row for row in all_subjects(study.store) if code in (None, row.code)]
     if code and not rows:
         raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
     for row in rows:
-        subject = fold(study.protocol, history(study.store, row.code))
-        seen = view(subject.protocol, subject, study.now)
-        for each in deviations(seen):
-            yield _Line(row.code, row.site, seen.protocol, each)
+        with passing_over(row.code, unreadable):
+            subject = fold(study.protocol, history(study.store, row.code))
+            seen = view(subject.protocol, subject, study.now)
+            yield from [_Line(row.code, row.site, seen.protocol, each) for each in deviations(seen)]
 
 
 def _document(line: _Line) -> dict[str, Any]:
@@ -95,4 +102,4 @@ def _print(shown: Sequence[_Line], known: int) -> None:
 
 def _row(line: _Line) -> Sequence[str | Text]:
     found = line.found
-    return day(found.on), f"{found.id}\n{line.subject}: {found.term}", importance(line.protocol, found)
+    return day(found.on), deviated(found), importance(line.protocol, found)

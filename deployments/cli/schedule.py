@@ -169,17 +169,23 @@ def print_deviations(out: Console, seen: View) -> None:
     if found:
         heading(out, "Deviations")
         columns = ("Since", "Deviation", "Important")
-        rows = ((day(each.on), f"{each.id}\n{each.term}", importance(seen.protocol, each)) for each in found)
+        rows = ((day(each.on), deviated(each), importance(seen.protocol, each)) for each in found)
         out.print(table(columns, rows, columns[:1]))
 
 
-def importance(protocol: Protocol, found: Deviation) -> str:
-    """Whether a deviation is important, and who says so: the investigator, or a rule of the protocol."""
-    said, word = found.assessment, "yes" if found.important else "no"
+def deviated(found: Deviation) -> str:
+    """A deviation's id, what it was, and what the investigator said of it, each on a line of its own."""
+    said = found.assessment
     if said is None:
-        return assumed(word, protocol.deviations[found.category].source)
+        return f"{found.id}\n{found.term}"
     more = [f"{name}: {text}" for name, text in (("cause", said.cause), ("action", said.action)) if text]
-    return "; ".join([f"{word}, assessed by {said.by}", *more])
+    return "\n".join([found.id, found.term, "; ".join([f"assessed by {said.by}", *more])])
+
+
+def importance(protocol: Protocol, found: Deviation) -> str:
+    """Whether a deviation is important; marked where that is a rule's assumption and not an assessment."""
+    word = "yes" if found.important else "no"
+    return word if found.assessed else assumed(word, protocol.deviations[found.category].source)
 
 
 def print_due(out: Console, seen: View, due: Sequence[NoticeIssued]) -> None:

@@ -19,9 +19,14 @@ def recorded(itp: Itp, lines: Write, at: At, enrolled: Study) -> dict[str, str]:
 
 
 def assess(itp: Itp, lines: Write, enrolled: Study, settings: dict[str, str], named: str) -> Said:
-    given = {"important": False, "cause": "infection"}
     raw = enrolled.raw(
-        "itp.deviation.assessed", None, "2026-02-10 08:00", by="inv-01", deviation=named, **given
+        "itp.deviation.assessed",
+        None,
+        "2026-02-10 08:00",
+        by="inv-01",
+        deviation=named,
+        important=False,
+        cause="infection",
     )
     return itp("record", lines(raw), **settings)
 
@@ -66,7 +71,7 @@ def test_show_lists_them_too(itp: Itp, lines: Write, at: At, enrolled: Study) ->
     assert assess(itp, lines, enrolled, settings, MISSED).code == 0
     out = itp("show", "ITP-001", **settings).out
     assert LATE in out
-    assert "no, assessed by" in out
+    assert "assessed by inv-01; cause: infection" in out
     assert max(map(len, out.splitlines())) <= 80
 
 
