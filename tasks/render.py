@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, select_autoescape
 
-from tasks.wording import filters, visit_name, why
+from itp_events.marks import MARK
+from tasks.wording import LEGENDS, filters, visit_name, why
 
 # Every key that `facts` of itp.notice.issued, or of the service's own alerts, may hold.
 FACTS = frozenset(
@@ -46,6 +47,8 @@ FACTS = frozenset(
 DOSE = frozenset(
     {"cells", "cells_per_kg", "weight_kg", "weight_on", "weight_source", "weight_change", "source"}
 )
+# CTCAE's grade of an adverse event that led to death.
+_DEATH = 5
 _TEXTS = Path(__file__).parent / "texts"
 LANGUAGES = tuple(sorted(path.name for path in _TEXTS.iterdir() if path.is_dir()))
 _REPEATED = {"en": "[possibly repeated] ", "zh-CN": "【可能重复】"}
@@ -81,7 +84,7 @@ def render(occasion: Occasion, language: str, zone: ZoneInfo) -> tuple[str, str]
         facts = json.dumps(dict(occasion.facts), ensure_ascii=False, indent=1)
         return f"{occasion.subject}: {occasion.step} {occasion.visit or ''}".rstrip(), facts
     title, _, body = text.strip().partition("\n")
-    return title.strip(), _tidy(body)
+    return title.strip(), _tidy(f"{body}\n{LEGENDS[language] if MARK in text else ''}")
 
 
 def marked_repeated(title: str, body: str, language: str) -> tuple[str, str]:
@@ -98,7 +101,12 @@ def _context(occasion: Occasion, language: str) -> dict[str, Any]:
     facts = dict.fromkeys(FACTS) | {key: value for key, value in occasion.facts.items() if key in FACTS}
     if facts["dose"]:
         facts["dose"] = dict.fromkeys(DOSE) | facts["dose"]
+    assumed = frozenset(facts["assumed"] or ())
     return facts | {
+        "mark": lambda name: MARK * (name in assumed),
+        "t_mark": MARK * ("target" in assumed and not facts["booked"]),
+        "row_mark": lambda row, name="it": MARK * (name in row.get("assumed", ())),
+        "fatal": facts["grade"] == _DEATH or facts["outcome"] == "fatal",
         "step": occasion.step,
         "audience": occasion.audience,
         "subject": occasion.subject,

@@ -9,6 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from itp_events.deviations import WORDS
+from itp_events.explain import power_of_ten
+from itp_events.marks import LEGEND, MARK, marked
 from tasks.wording_criteria import unmet_zh
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -45,6 +47,7 @@ _TERMS_ZH = {
     "Consent withdrawn for treatment": "撤回接受治疗的知情同意",
     "No infusion was given and none is left": "未进行任何输注，且无剩余输注",
 }
+_COUNTED_ZH = (re.compile(r"(\d+) of (\d+) infusions given"), "计划输注 {1} 次，完成 {0} 次")
 # DSDECOD stays beside its Chinese name: it is what the records hold.
 _DECODES_ZH = {
     "COMPLETED": "完成",
@@ -57,8 +60,8 @@ _DECODES_ZH = {
     "OTHER": "其他",
     "PROTOCOL DEVIATION": "方案偏离",
     "PROTOCOL-SPECIFIED WITHDRAWAL CRITERION MET": "符合方案规定的退出标准",
-    "WITHDRAWAL BY SUBJECT": "受试者退出",
-    "WITHDRAWAL BY PARENT/GUARDIAN": "父母或监护人退出",
+    "WITHDRAWAL BY SUBJECT": "受试者撤回同意",
+    "WITHDRAWAL BY PARENT/GUARDIAN": "监护人撤回同意",
 }
 _CATEGORIES_ZH = {
     "window": "访视超出时间窗",
@@ -76,6 +79,7 @@ _BECAUSE = {
     "on-hold": "treatment is on hold until the investigator decides",
     "moved": "the date changed",
     "open": "the infusion before it is open again",
+    "fatal": "a fatal adverse event is recorded, and no death yet",
 }
 _BECAUSE_ZH = {
     "exit": "受试者已结束研究",
@@ -84,8 +88,20 @@ _BECAUSE_ZH = {
     "on-hold": "治疗暂停，等待研究者决定",
     "moved": "日期已变更",
     "open": "前一次输注的记录已作废",
+    "fatal": "已录入致死性不良事件，尚无死亡记录",
 }
 _SOURCES_ZH = {"synopsis": "方案摘要", "assumption": "待中心确认"}
+_READINGS_ZH = {"calendar-months": "按日历月计", "days-after": "按其后天数计"}
+_AUDIENCES_ZH = {
+    "coordinator": "协调员",
+    "investigator": "研究者",
+    "sponsor": "申办者",
+    "cell-lab": "细胞实验室",
+    "ops": "运维",
+}
+# What the mark of an assumption means, below every text that bears one.
+LEGENDS = {"en": f"{LEGEND}.", "zh-CN": f"{MARK} 为假定，须由中心确认。"}
+_CHINA = ("Asia/Shanghai", "Asia/Chongqing", "Asia/Chungking", "Asia/Harbin", "PRC")
 _UNITS_ZH = {"D": "天", "W": "周", "M": "个月"}
 
 Filter = Callable[..., str]
@@ -151,7 +167,15 @@ def _sources_zh(facts: Mapping[str, Any]) -> str:
     target, window = facts.get("target_source"), facts.get("window_source")
     if not target or not window:
         return ""
-    return f"（目标日期：{_SOURCES_ZH.get(target, target)}；时间窗：{_SOURCES_ZH.get(window, window)}）"
+    assumed = facts.get("assumed") or ()
+    read = _READINGS_ZH.get(facts.get("reading") or "")
+    said = "入组时商定" if facts.get("agreed") else "，".join(filter(None, (_source_zh(target), read)))
+    on = marked(said, "target" in assumed)
+    return f"（目标日期：{on}；时间窗：{marked(_source_zh(window), 'window' in assumed)}）"
+
+
+def _source_zh(source: str) -> str:
+    return _SOURCES_ZH.get(source, source)
 
 
 def _day(value: str) -> str:
@@ -165,32 +189,46 @@ def _day_zh(value: str) -> str:
 
 
 def _instant_en(local: datetime) -> str:
-    return f"{_day(local.date().isoformat())}, {local:%H:%M} ({local.tzinfo})"
+    name = "Beijing time" if str(local.tzinfo) in _CHINA else str(local.tzinfo)
+    return f"{_day(local.date().isoformat())}, {local:%H:%M} ({name})"
 
 
 def _instant_zh(local: datetime) -> str:
-    return f"{_day_zh(local.date().isoformat())}{local:%H:%M}（{local.tzinfo}）"
+    name = "北京时间" if str(local.tzinfo) in _CHINA else f"当地时间（{local.tzinfo}）"
+    return f"{name}{_day_zh(local.date().isoformat())}{local:%H:%M}"
 
 
 def _cells(value: float | None) -> str:
-    if value is None:
-        return "?"
-    if value == 0:
-        return "0"
-    mantissa, exponent = f"{value:.3e}".split("e")
-    return f"{float(mantissa):g} x 10^{int(exponent)}"
+    return "?" if value is None else power_of_ten(value)
+
+
+def _cells_zh(value: float | None) -> str:
+    return _cells(value).replace(" ", "")
 
 
 def _kg(value: float | None) -> str:
     return "?" if value is None else f"{value:g}"
 
 
-def _percent(value: float) -> str:
-    return f"{value:+.0%}"
+def _change(value: float) -> str:
+    return f"{'risen' if value > 0 else 'fallen'} by {abs(value):.0%}"
+
+
+def _change_zh(value: float) -> str:
+    return f"{'增加' if value > 0 else '下降'} {abs(value):.0%}"
+
+
+def _difference(value: float) -> str:
+    return f"{abs(value):.0%} {'more' if value > 0 else 'less'} than planned"
+
+
+def _difference_zh(value: float) -> str:
+    return f"比计划{'多' if value > 0 else '少'} {abs(value):.0%}"
 
 
 def _deviation(days: int) -> str:
-    return f"{abs(days)} day{'s' if abs(days) != 1 else ''} {'late' if days > 0 else 'early'}"
+    side = "after the window's last day" if days > 0 else "before the window's first day"
+    return f"{abs(days)} day{'s' if abs(days) != 1 else ''} {side}"
 
 
 def _deviation_zh(days: int) -> str:
@@ -201,8 +239,22 @@ def _event_name_zh(value: str) -> str:
     return "入组" if value == "enrolment" else visit_name("zh-CN", value, None)
 
 
-_COMMON: dict[str, Filter] = {"cells": _cells, "kg": _kg, "percent": _percent}
+def _term_zh(value: str) -> str:
+    pattern, words = _COUNTED_ZH
+    found = pattern.fullmatch(value)
+    return words.format(*found.groups()) if found else str(_TERMS_ZH.get(value, value))
+
+
+def _sourced(source: str) -> str:
+    return marked(source, source == "assumption")
+
+
+_COMMON: dict[str, Filter] = {"kg": _kg, "years": _kg}
 _ENGLISH: dict[str, Filter] = {
+    "cells": _cells,
+    "change": _change,
+    "difference": _difference,
+    "audience": str,
     "day": _day,
     "deviation": _deviation,
     "criterion": lambda value: str(_CRITERIA.get(value, (value or "not given").replace("-", " "))),
@@ -210,10 +262,14 @@ _ENGLISH: dict[str, Filter] = {
     "because": lambda value: str(_BECAUSE.get(value, value)),
     "decode": str,
     "term": str,
-    "source": str,
+    "source": _sourced,
     "event_name": str,
 }
 _CHINESE: dict[str, Filter] = {
+    "cells": _cells_zh,
+    "change": _change_zh,
+    "difference": _difference_zh,
+    "audience": lambda value: str(_AUDIENCES_ZH.get(value, value)),
     "day": _day_zh,
     "deviation": _deviation_zh,
     "criterion": lambda value: str(_CRITERIA_ZH.get(value, value or "未注明")),
@@ -222,8 +278,8 @@ _CHINESE: dict[str, Filter] = {
     "decode": lambda value: (
         f"{_DECODES_ZH.get(value, '')}（{value}）" if value in _DECODES_ZH else str(value)
     ),
-    "term": lambda value: str(_TERMS_ZH.get(value, value)),
-    "source": lambda value: str(_SOURCES_ZH.get(value, value)),
+    "term": _term_zh,
+    "source": lambda value: marked(_source_zh(value), value == "assumption"),
     "event_name": _event_name_zh,
     "unmet": unmet_zh,
 }

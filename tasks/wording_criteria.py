@@ -42,7 +42,8 @@ _BOUNDS = {"at least": "不低于", "at most": "不高于", "more than": "大于
 def unmet_zh(shortfall: Mapping[str, str]) -> str:
     """The sentence of one criterion not met."""
     words = {name: _said(value) for name, value in shortfall.items() if name != "drug"}
-    return _SENTENCES[shortfall["rule"]].format(**{"drug": shortfall.get("drug", ""), **words})
+    sentence = _SENTENCES[shortfall["rule"]].format(**{"drug": shortfall.get("drug", ""), **words})
+    return sentence + shortfall.get("mark", "")
 
 
 def _said(value: str) -> str:

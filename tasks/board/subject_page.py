@@ -215,7 +215,7 @@ def _duty(site: Site, duty: Duty) -> tuple[str, ...]:
 
 def _responses(story: Story) -> str:
     baseline = story.seen.subject.enrolled.baseline_platelets
-    found = f"Baseline: {baseline:g} x 10^9/L." if baseline is not None else "Baseline: not recorded."
+    found = f"Baseline: {baseline:g} × 10⁹/L." if baseline is not None else "Baseline: not recorded."
     rows = [_response(each, each.on) for each in responses(story.seen) if each.on]
     if not rows:
         return ""

@@ -79,7 +79,7 @@ def test_a_subjects_page_says_what_was_sent_to_whom_and_whether_it_arrived(desk:
 def test_a_subjects_page_grades_the_platelets_of_each_visit(desk: Desk, study: Study) -> None:
     overdue(desk, study)
     found = section(page(desk), "Platelets and response (IWG)")
-    assert "Baseline: 11 x 10^9/L." in found
+    assert "Baseline: 11 × 10⁹/L." in found
     assert "| INF1 | 5 Jan 2026 | 12 | bleeding | no response | bleeding |" in found
     assert "| INF2 | 14 Jan 2026 | 35 | no bleeding | response |" in found
     assert "not confirmed by a second count at least 7 days apart" in found

@@ -209,9 +209,9 @@ def test_an_order_of_cells_that_failed_is_not_tried_again_with_a_dose_that_no_lo
     told.succeed()
     desk.hand_over(study.instant("2026-01-09 11:00"))
     said = [str(request.body["message"]) for request in told.at("cell-lab")]
-    assert ["6.15 x 10^9 cells, that is" in each for each in said] == [True, False]
-    assert "Dose: 5.5 x 10^9 cells" in said[1]
-    assert "replaces an earlier order for 6.15 x 10^9 cells" in said[1]
+    assert ["6.15 × 10⁹ cells, that is" in each for each in said] == [True, False]
+    assert "Dose: 5.5 × 10⁹ cells" in said[1]
+    assert "replaces an earlier order for 6.15 × 10⁹ cells" in said[1]
 
 
 def test_a_notice_that_never_got_through_ends_when_it_is_no_longer_of_use(

@@ -23,10 +23,10 @@ STEPS = [
     *("T-14d", "T-7d", "T-3d", "T-1d", "T", "last-day", "no-show", "rung-1", "rung-2", "rung-3"),
     *("sae", "sae-20h", "sae-24h", "out-of-window", "infusion-on-hold", "booking-out-of-window"),
     *("eligibility", "dose-deviation", "flag", "decision-1", "decision-12", "treatment-stopped", "exit"),
-    *("stand-down", "disposition", "majority", "channel-dead", "digest"),
+    *("stand-down", "disposition", "majority", "assent", "death-unrecorded", "channel-dead", "digest"),
 ]
-AUDIENCES = ("coordinator", "cell-lab")
-CONTEXT = {"step", "audience", "subject", "visit", "visit_name", "why"}
+AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab")
+CONTEXT = {"step", "audience", "subject", "visit", "visit_name", "why", "mark", "t_mark", "row_mark", "fatal"}
 
 DATES = {
     "en": ("Fri 23 Jan 2026", "Thu 29 Jan 2026", "INF2, done on 12 Jan 2026"),
@@ -89,8 +89,8 @@ FULL: dict[str, Any] = {
     "planned": 6.15e9,
     "age_years": 16,
     "from_years": 18,
-    "follow_up": True,
-    "death": True,
+    "follow_up": False,
+    "death": False,
     "channel": "json://127.0.0.1/x",
     "since": "2026-01-27T01:30:00+00:00",
     "failures": 4,
@@ -199,16 +199,16 @@ def test_a_text_about_a_visit_says_its_window_and_why_it_lies_there(step: str, l
 
 def test_the_cell_lab_is_told_the_dose_with_its_weight_and_sources() -> None:
     found = text("T-3d", audience="cell-lab", **FULL)
-    assert "6.15 x 10^9 cells, that is 1 x 10^8 per kg (synopsis) for 61.5 kg" in found
+    assert "6.15 × 10⁹ cells, that is 1 × 10⁸ per kg (synopsis) for 61.5 kg" in found
     assert "weighed on Mon 12 Jan 2026 (INF2)" in found
-    assert "changed by -12%" in found
-    assert "replaces an earlier order for 5.5 x 10^9 cells" in found
+    assert "has fallen by 12%" in found
+    assert "replaces an earlier order for 5.5 × 10⁹ cells" in found
     assert "Dose" not in text("T-3d", audience="coordinator", **FULL)
 
 
 def test_the_limit_of_a_safety_report_is_in_the_sites_time() -> None:
-    assert "Tue 27 Jan 2026, 09:30 (Asia/Shanghai)" in text("sae", **FULL)
-    assert "2026年1月27日（周二）09:30（Asia/Shanghai）" in text("sae", "zh-CN", **FULL)
+    assert "Tue 27 Jan 2026, 09:30 (Beijing time)†" in text("sae", **FULL)
+    assert "北京时间2026年1月27日（周二）09:30†" in text("sae", "zh-CN", **FULL)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_safety_alert_says_what_it_is_about(facts: dict[str, Any], title: str)
 @pytest.mark.parametrize("step", ["sae", "sae-20h", "sae-24h", "decision-3"])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_sponsor_is_asked_to_ask_the_site_and_not_to_do_its_work(step: str, language: str) -> None:
-    asks = {"en": r"ask (for it|the site|the investigator)", "zh-CN": "催报|请研究者"}[language]
+    asks = {"en": r"ask (for it|the site|the investigator)", "zh-CN": "催报|请研究者|请中心"}[language]
     assert re.search(asks, text(step, language, "sponsor", **FULL))
     assert not re.search(asks, text(step, language, "investigator", **FULL))
 
@@ -263,7 +263,7 @@ def test_no_text_asks_for_something_by_a_date_that_is_past(language: str) -> Non
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("because", ["exit", "stopped", "missed", "on-hold", "moved", "open"])
+@pytest.mark.parametrize("because", ["exit", "stopped", "missed", "on-hold", "moved", "open", "fatal"])
 def test_who_stands_down_is_told_why(because: str, language: str) -> None:
     found = text("stand-down", language, because=because)
     assert not re.search(rf"[:：] ?{because}[.。]", found)
@@ -277,7 +277,7 @@ def test_a_disposition_has_its_chinese_name_beside_its_code(decode: str) -> None
 
 def test_a_chinese_text_marks_an_assumption_and_says_how_far_a_date_lies_from_what_it_hangs_on() -> None:
     found = text("T-7d", "zh-CN", **FULL | {"agreed": False})
-    assert "2026年1月12日（周一）起2周（目标日期：方案摘要；时间窗：待中心确认）" in found
+    assert "2026年1月12日（周一）起2周（目标日期：方案摘要，按日历月计†；时间窗：待中心确认†）" in found
 
 
 def test_a_chinese_text_says_that_a_date_was_agreed_at_enrolment() -> None:
@@ -343,8 +343,8 @@ def test_what_the_service_itself_says_is_chinese_in_a_chinese_text() -> None:
 
 def test_the_deviation_of_a_dose_says_by_how_much_and_for_which_weight() -> None:
     found = text("dose-deviation", **FULL)
-    assert "given 5 x 10^9 cells, planned 6.15 x 10^9 (-19%)" in found
-    assert "1 x 10^8 cells per kg (synopsis) for 61.5 kg, weighed on Mon 5 Jan 2026 (INF1)" in found
+    assert "given 5 × 10⁹ cells, planned 6.15 × 10⁹ (19% less than planned)" in found
+    assert "1 × 10⁸ cells per kg (synopsis) for 61.5 kg, weighed on Mon 5 Jan 2026 (INF1)" in found
     assert "given 0 cells" in text("dose-deviation", given=0, planned=6.15e9)
 
 
@@ -363,8 +363,8 @@ def test_an_english_sentence_is_not_printed_in_a_chinese_text() -> None:
 
 
 def test_a_deviation_says_its_direction() -> None:
-    assert "2 days late" in text("out-of-window", deviation_days=2)
-    assert "1 day early" in text("out-of-window", deviation_days=-1)
+    assert "2 days after the window's last day" in text("out-of-window", deviation_days=2)
+    assert "1 day before the window's first day" in text("out-of-window", deviation_days=-1)
     assert "早1天" in text("out-of-window", "zh-CN", deviation_days=-1)
 
 
@@ -383,7 +383,7 @@ def test_the_site_chooses_the_language(desk: Desk, study: Study, told: Receiver)
     desk.protocol = protocol_in("Asia/Shanghai", language="zh-CN")
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
-    assert told.requests[0].body["title"] == "ITP-001：第1次输注（INF1）到期，目标日期2026年1月5日（周一）"
+    assert told.requests[0].body["title"] == "ITP-001：第1次输注（INF1）应进行，目标日期2026年1月5日（周一）†"
 
 
 def test_every_fact_that_the_core_gives_is_one_that_texts_may_name() -> None:
@@ -412,3 +412,158 @@ def test_every_fact_that_the_core_gives_is_one_that_texts_may_name() -> None:
 def test_the_built_in_visits_have_chinese_names() -> None:
     for visit in load_protocol().visits:
         assert visit_name("zh-CN", visit.code, visit.label).startswith("第")
+
+
+# Words that readers of Chinese have for other things, and where they may stand.
+ELSEWHERE = {
+    "到期": (),
+    "上报": ("sae", "sae-20h", "sae-24h", "digest"),
+    "去向": (),
+    "处置": (),
+    "终止原因": (),
+    "准备细胞": (),
+}
+
+
+@pytest.mark.parametrize("word", ELSEWHERE)
+def test_a_chinese_word_says_one_thing_only(word: str) -> None:
+    found = {path.stem for path in (TEXTS / "zh-CN").iterdir() if word in path.read_text(encoding="utf-8")}
+    assert found <= set(ELSEWHERE[word])
+
+
+def test_an_escalation_names_to_whom() -> None:
+    assert "已逐级通知至研究者" in text("digest", "zh-CN", **FULL)
+    assert "escalated to the investigator" in text("digest", **FULL)
+
+
+def test_how_an_epoch_ended_is_called_the_same_everywhere_in_chinese() -> None:
+    for step in ("exit", "treatment-stopped", "disposition"):
+        assert "结束原因" in text(step, "zh-CN", decode="LACK OF EFFICACY")
+    facts = {"what": "disposition", "subject": "ITP-007", "about": "", "since": "2026-01-26"}
+    assert "结束原因" in text("digest", "zh-CN", waiting=[facts])
+    assert "监护人撤回同意（WITHDRAWAL BY PARENT/GUARDIAN）" in text(
+        "exit", "zh-CN", decode="WITHDRAWAL BY PARENT/GUARDIAN"
+    )
+
+
+@pytest.mark.parametrize(
+    ("new_date", "title"),
+    [
+        (None, "ITP-007：请停止细胞制备：第3次输注（INF3）（原定2026年1月26日（周一））取消"),
+        (
+            "2026-02-02",
+            "ITP-007：请停止细胞制备：第3次输注（INF3）（原定2026年1月26日（周一））改期至2026年2月2日（周一）",
+        ),
+    ],
+)
+def test_who_prepares_cells_is_told_to_stop_and_whether_it_is_off_or_moved(
+    new_date: str | None, title: str
+) -> None:
+    found = text("stand-down", "zh-CN", "cell-lab", old_date="2026-01-26", new_date=new_date)
+    assert found.splitlines()[0] == title
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_dead_channel_is_told_with_what_the_provider_answered(language: str) -> None:
+    assert "503 Service Unavailable" in text("channel-dead", language, error="503 Service Unavailable")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("step", STEPS)
+def test_what_the_mark_means_stands_below_a_text_that_bears_it_and_nowhere_else(
+    step: str, language: str
+) -> None:
+    legend = {"en": "† assumption, to be confirmed by the site.", "zh-CN": "† 为假定，须由中心确认。"}[
+        language
+    ]
+    marked = text(step, language, **FULL)
+    assert marked.endswith(f"\n{legend}") == (marked.count("†") > 1)
+    assert "†" not in text(step, language, **FULL | {"assumed": [], "reason": None, "anchor_on": None})
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("step", "date"),
+    [("T-7d", "target"), ("T", "target"), ("last-day", "window"), ("out-of-window", "window")],
+)
+def test_a_date_in_a_title_is_marked_too(step: str, date: str, language: str) -> None:
+    facts = FULL | {"booked": False, "assumed": [date]}
+    assert "†" in text(step, language, **facts).splitlines()[0]
+    assert "†" not in text(step, language, **facts | {"assumed": []}).splitlines()[0]
+
+
+def test_a_booked_date_is_a_fact_whatever_its_target_rests_on() -> None:
+    assert "†" not in text("T-1d", **FULL | {"assumed": ["target"]}).splitlines()[0]
+
+
+# The safety chain
+
+FATAL = {"ae": "AE-1", "term": "Bleeding", "grade": 5, "on": "2026-01-06"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "title"),
+    [
+        (FATAL, "URGENT ITP-007: fatal adverse event reported"),
+        (FATAL | {"grade": 4, "outcome": "fatal"}, "URGENT ITP-007: fatal adverse event reported"),
+        (FATAL | {"grade": 4}, "URGENT ITP-007: serious adverse event reported"),
+        (FATAL | {"follow_up": True}, "URGENT ITP-007: adverse event worse, follow-up report owed"),
+        ({"death": True}, "URGENT ITP-007: death reported, the adverse event that led to it is not recorded"),
+    ],
+)
+def test_a_safety_alert_says_what_is_owed(facts: dict[str, Any], title: str) -> None:
+    assert text("sae", audience="investigator", **facts).splitlines()[0] == title
+
+
+@pytest.mark.parametrize("step", ["sae", "sae-20h", "sae-24h"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_worse_event_asks_for_a_follow_up_report(step: str, language: str) -> None:
+    word = {"en": "follow-up report", "zh-CN": "随访报告"}[language]
+    assert word in text(step, language, "investigator", **FATAL, follow_up=True)
+    assert word not in text(step, language, "investigator", **FATAL)
+
+
+@pytest.mark.parametrize("step", ["sae", "sae-20h", "sae-24h"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_death_asks_for_the_event_that_led_to_it_until_its_report_is_submitted(
+    step: str, language: str
+) -> None:
+    asks = {"en": "adverse event that led to", "zh-CN": "录入导致死亡的不良事件"}[language]
+    assert asks in text(step, language, "investigator", death=True, ae="death-1", on="2026-01-06")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_unrecorded_death_is_asked_for_with_the_event_that_says_so(language: str) -> None:
+    found = text("death-unrecorded", language, "investigator", **FATAL, attempt=3)
+    assert "AE-1" in found
+    assert "Bleeding" in found
+    asks = {
+        "en": "if the subject has died, record the death; if not, correct",
+        "zh-CN": "请录入死亡；如未死亡，请更正",
+    }
+    assert asks[language] in found
+    assert re.search("reminder 3|第 3 次提醒", found)
+
+
+@pytest.mark.parametrize(("step", "age", "years"), [("assent", 7, 8), ("majority", 17, 18)])
+def test_who_reaches_an_age_during_the_study_is_told_of_with_that_age(
+    step: str, age: int, years: int
+) -> None:
+    facts = {"age_years": age, "from_years": years, "assumed": ["age"]}
+    assert f"aged {age} with a guardian's consent and may turn {years}†" in text(step, **facts)
+    assert f"入组时 {age} 岁，可能在末次访视前年满 {years} 岁†" in text(step, "zh-CN", **facts)
+
+
+def test_how_many_infusions_were_given_is_said_in_chinese() -> None:
+    found = text("exit", "zh-CN", decode="OTHER", term="4 of 5 infusions given")
+    assert "结束原因：其他（OTHER）。\n说明：计划输注 5 次，完成 4 次" in found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_ending_says_its_disposition_its_criterion_and_its_reason_once(language: str) -> None:
+    facts = {"decode": "PREGNANCY", "criterion": "pregnancy", "term": "Pregnancy", "on": "2026-01-06"}
+    found = text("treatment-stopped", language, **facts)
+    assert found.lower().count("pregnancy") == 1
+    told = text("exit", language, decode="LACK OF EFFICACY", criterion="rescue-medication", term="no use")
+    assert "no use" in told
+    assert re.search("rescue medication taken|使用补救治疗", told)
