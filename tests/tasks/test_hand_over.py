@@ -28,7 +28,7 @@ def test_a_notice_goes_to_its_audience_and_its_outcome_is_recorded(
     desk.hand_over(ENROLLED_AT)
     [request] = told.requests
     assert request.path == "/coordinator"
-    assert request.body["title"] == "ITP-001: Infusion 1 (INF1) is due, target Mon 5 Jan 2026"
+    assert request.body["title"] == "ITP-001: Infusion 1 (INF1) is due, target Mon 5 Jan 2026†"
     assert outcomes(desk.attempts()) == ["sent"]
     assert desk.notice(TODAY).status == "delivered"
 
@@ -433,7 +433,7 @@ def test_without_a_configuration_notices_are_printed_and_kept(desk: Desk, study:
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
     printed = desk.out.getvalue()
-    assert printed.count("ITP-001: Infusion 1 (INF1) is due, target Mon 5 Jan 2026\n\n") == 1
+    assert printed.count("ITP-001: Infusion 1 (INF1) is due, target Mon 5 Jan 2026†\n\n") == 1
     row = desk.notice(TODAY)
     assert row.status == "delivered"
     assert row.body

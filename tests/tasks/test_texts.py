@@ -498,7 +498,7 @@ def test_a_booked_date_is_a_fact_whatever_its_target_rests_on() -> None:
 
 # The safety chain
 
-FATAL = {"ae": "AE-1", "term": "Bleeding", "grade": 5, "on": "2026-01-06"}
+FATAL: dict[str, Any] = {"ae": "AE-1", "term": "Bleeding", "grade": 5, "on": "2026-01-06"}
 
 
 @pytest.mark.parametrize(
