@@ -549,7 +549,7 @@ def test_an_unrecorded_death_is_asked_for_with_the_event_that_says_so(language: 
 def test_who_reaches_an_age_during_the_study_is_told_of_with_that_age(
     step: str, age: int, years: int
 ) -> None:
-    facts = {"age_years": age, "from_years": years, "assumed": ["age"]}
+    facts: dict[str, Any] = {"age_years": age, "from_years": years, "assumed": ["age"]}
     assert f"aged {age} with a guardian's consent and may turn {years}†" in text(step, **facts)
     assert f"入组时 {age} 岁，可能在末次访视前年满 {years} 岁†" in text(step, "zh-CN", **facts)
 
