@@ -1,19 +1,24 @@
 """Bearer tokens with a role. Only their SHA-256 is kept: a token has 256 random bits, so no salt is needed.
 
-One token per line, `role:sha256`; what follows a `#` is a note. ITP_API_TOKENS names such a file, or holds
-such entries itself, separated by commas. Without it the file `tokens` in the data directory is read.
+One token per line, `role:sha256`; what follows a `#` is a note, whatever it holds. ITP_API_TOKENS names such
+a file, or holds such entries itself, separated by commas. Without it the file `tokens` in the data directory
+is read.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
+import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import BinaryIO, Literal, get_args
 
+from deployments.data_dir import writable
 from itp_events.errors import BadInput
 
 Role = Literal["reader", "recorder", "investigator"]
@@ -53,15 +58,19 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def read_entries(text: str, place: str) -> list[Entry]:
-    """The entries of a file or of the setting.
+def read_entries(lines: Iterable[str], place: str) -> list[Entry]:
+    """The entries of a file's lines or of the setting's parts.
 
     Raises:
         BadInput: a line that is no entry, by its number; the line itself is not repeated.
     """
-    lines = enumerate(text.replace(",", "\n").splitlines(), 1)
-    stated = ((number, line.partition("#")[0].strip()) for number, line in lines)
+    stated = ((number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1))
     return [_entry(line, f"{place}, entry {number}") for number, line in stated if line]
+
+
+def one_line(note: str) -> str:
+    """A note that cannot be taken for another entry: on one line, without control characters."""
+    return "".join(letter if letter.isprintable() else " " for letter in " ".join(note.split()))
 
 
 def _entry(line: str, place: str) -> Entry:
@@ -79,7 +88,7 @@ class Tokens:
 
     inline: str | None = None
     file: Path | None = None
-    _stamp: int | None = field(default=None, init=False)
+    _stamp: tuple[int, ...] | None = field(default=None, init=False)
     _entries: list[Entry] = field(default_factory=list, init=False)
     _needed: bool = field(default=False, init=False)
 
@@ -118,13 +127,16 @@ class Tokens:
         return found[0] if found else None
 
     def entries(self) -> list[Entry]:
-        """What counts now."""
+        """What counts now.
+
+        Raises:
+            BadInput: an entry that cannot be read, or a file that anybody may write to.
+        """
         if self.file is None:
-            return read_entries(self.inline or "", SETTING)
-        stamp = self.file.stat().st_mtime_ns if self.file.exists() else None
+            return read_entries((self.inline or "").replace(",", "\n").splitlines(), SETTING)
+        stamp = _stamp(self.file)
         if stamp != self._stamp:
-            text = self.file.read_text(encoding="utf-8") if stamp else ""
-            self._entries, self._stamp = read_entries(text, str(self.file)), stamp
+            self._entries, self._stamp = (_read(self.file) if stamp else []), stamp
         return self._entries
 
     def add(self, entry: Entry, note: str) -> Path:
@@ -135,8 +147,35 @@ class Tokens:
         """
         if self.file is None:
             raise BadInput(f"the tokens stand in the setting itself: add {entry} to it", SETTING)
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with open(handle, "a", encoding="utf-8") as lines:
-            lines.write(f"{entry}  # {note}\n")
+        writable(self.file.parent)
+        handle = os.open(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        with open(handle, "r+b", buffering=0) as lines:
+            # Two that begin together write one after the other, and each sees what the other left.
+            fcntl.flock(lines, fcntl.LOCK_EX)
+            lines.write(f"{_line_break(lines)}{entry}  # {one_line(note)}\n".encode())
         return self.file
+
+
+def _line_break(lines: BinaryIO) -> str:
+    """What ends a last line that an editor left without its end."""
+    size = lines.seek(0, os.SEEK_END)
+    if not size:
+        return ""
+    lines.seek(size - 1)
+    return "" if lines.read(1) == b"\n" else "\n"
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    """What changes when the file does, also when it keeps its time as copies do; None without a file."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode
+
+
+def _read(file: Path) -> list[Entry]:
+    if file.stat().st_mode & stat.S_IWOTH:
+        raise BadInput(f"anybody on this machine may write to it: chmod 600 {file}", str(file))
+    # An entry is ASCII; a note may be in whatever an editor writes.
+    return read_entries(file.read_text(encoding="utf-8-sig", errors="replace").split("\n"), str(file))

@@ -39,6 +39,6 @@ def new(role: Role, note: str) -> None:
     tokens = Tokens.from_setting(settings.api_tokens, settings.data_dir)
     token, entry = new_token(role)
     made = f"{Clock().now():%Y-%m-%d}"
-    place = tokens.add(entry, f"{made} {' '.join(note.split())}".strip())
+    place = tokens.add(entry, f"{made} {note}")
     say(f"Its hash is kept in {place}; the token itself is shown only now:")
     click.echo(token)
