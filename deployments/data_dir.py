@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from itp_events.errors import ItpError
+
+
+def keep_private() -> None:
+    """Let what this process and its children make be their owner's alone, whatever the user's umask is."""
+    os.umask(stat.S_IRWXG | stat.S_IRWXO)
+
+
+def open_to_others(path: Path) -> str | None:
+    """What others on this machine may do in a directory, and how to mend it; None when nothing."""
+    mode = path.stat().st_mode if path.is_dir() else 0
+    may = "write to" if mode & (stat.S_IWOTH | stat.S_IWGRP) else "read" if mode & stat.S_IRWXO else None
+    return f"others on this machine may {may} the data directory {path}: chmod 700 {path}" if may else None
 
 
 def writable(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """The flows as a worker of Prefect's own runs them: each process opens the study that the settings name."""
 
+from deployments.data_dir import keep_private
 from deployments.settings import load_settings
 from deployments.study import open_study
 from flows.daily_digest import daily_digest
@@ -31,4 +32,5 @@ __all__ = [
     "subject_journey",
 ]
 
+keep_private()
 use(lambda: open_study(load_settings()))

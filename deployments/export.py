@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -50,6 +51,8 @@ def export(
     The folder is there once it is complete, and readable by its owner alone. Raises BadInput when it holds
     something already, or cannot be made.
     """
+    if folder.is_symlink():
+        raise BadInput(f"{folder} is a symbolic link; name the folder itself, new or empty", "DIR")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise BadInput(f"{folder} is there already; name a new or empty folder", "DIR")
     try:
@@ -77,8 +80,12 @@ class _Files:
             )
             for name in self.written
         }
+        # All in quotes: a carriage return alone would end a line otherwise.
+        self._tables = {
+            name: csv.writer(self._open[name], lineterminator="\n", quoting=csv.QUOTE_ALL) for name in TABLES
+        }
         for name, columns in TABLES.items():
-            csv.writer(self._open[name], lineterminator="\n").writerow(columns)
+            self._tables[name].writerow(columns)
 
     def lines(self, name: str, documents: Iterable[Mapping[str, Any]]) -> None:
         """Append JSON documents, one a line."""
@@ -88,9 +95,8 @@ class _Files:
 
     def rows(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Append records to a table."""
-        writer = csv.writer(self._open[name], lineterminator="\n")
         for record in records:
-            writer.writerow([_cell(record[column]) for column in TABLES[name]])
+            self._tables[name].writerow([_cell(record[column]) for column in TABLES[name]])
             self.written[name] += 1
 
 
@@ -153,9 +159,22 @@ def _cell(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, bool):
         return "Y" if value else "N"
-    return str(value) if isinstance(value, int | float) else json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, int | float) else _harmless_json(value)
+
+
+# What a spreadsheet takes for the beginning of a formula, the full-width forms too: at the beginning of a
+# cell, and after what ends a cell or a line where another separator is usual, whatever the quotes say.
+_BREAKS = "\t\r\n\v\f\x85\u2028\u2029"
+_FORMULA = re.compile(rf"(^|[;{_BREAKS}])(\s*)([=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def _harmless(text: str) -> str:
-    # A spreadsheet would take it for a formula, and run it.
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """Text that no spreadsheet runs: an apostrophe stands before what looks like a formula."""
+    text = _FORMULA.sub(r"\1\2'\3", text)
+    return f"'{text}" if text.startswith(tuple(_BREAKS)) else text
+
+
+def _harmless_json(value: Any) -> str:
+    """JSON that reads back as it was: what looks like a formula in it is escaped as JSON does."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _FORMULA.sub(lambda found: f"{found[1]}{found[2]}\\u{ord(found[3]):04x}", text)

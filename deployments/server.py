@@ -74,6 +74,25 @@ def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dic
     }
 
 
+# What any program needs to run, and what Prefect itself reads.
+_KEPT = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TZDIR", "TMPDIR", "TERM"),
+        *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        *("NO_PROXY", "no_proxy", "DO_NOT_TRACK"),
+    }
+)
+_KEPT_PREFIXES = ("LC_", "PYTHON", "PREFECT_", "COVERAGE_")
+
+
+def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What Prefect's server may know of an environment: nothing of the study's settings and secrets."""
+    # What the URL of a PostgreSQL database leaves out stands in variables of this kind.
+    of_database = ("PG",) if "postgres" in environ.get(DATABASE, "") else ()
+    prefixes = (*_KEPT_PREFIXES, *of_database)
+    return {name: value for name, value in environ.items() if name in _KEPT or name.startswith(prefixes)}
+
+
 @dataclass
 class PrefectServer:
     """A child process; `home` is Prefect's own directory, `log` what it prints."""
@@ -108,7 +127,7 @@ class PrefectServer:
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "deployments.prefect_child", str(self.port)],
-                env=dict(self.environ)
+                env=child_environment(self.environ)
                 | prefect_environment(self.home, self.api)
                 | server_environment(self.home, self.port, self.environ),
                 stdin=subprocess.PIPE,

@@ -7,13 +7,16 @@ a Prefect server that runs elsewhere, and without it the service runs its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from itp_events.errors import BadInput
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,12 @@ def load_settings(environ: Mapping[str, str] = os.environ, dotenv: Path = Path("
     return Settings(**settings, prefect_api_url=values.get("PREFECT_API_URL") or None)  # type: ignore[arg-type]
 
 
+# What these raise is shown: they do not repeat the value, which may be a secret that went astray.
 def _existing(value: str) -> Path:
     path = Path(value).expanduser()
-    if not path.exists():
-        raise ValueError("no such file")
+    # Unlike Path.exists, this knows that there is no file whose name is too long for one.
+    if not os.path.exists(path):
+        raise ValueError(f"there is no such file, seen from {Path.cwd()}")
     return path
 
 
@@ -84,9 +89,9 @@ def _address(value: str) -> str:
 
 
 def _instant(value: str) -> datetime:
-    instant = datetime.fromisoformat(value)
-    if instant.tzinfo is None:
-        raise ValueError("an instant needs its offset, as 2026-01-05T09:00:00+08:00")
+    instant = _parsed(datetime.fromisoformat, value)
+    if instant is None or instant.tzinfo is None:
+        raise ValueError("write an instant with its offset, as 2026-01-05T09:00:00+08:00")
     return instant
 
 
@@ -97,17 +102,23 @@ def _port(value: str) -> int:
 
 
 def _positive(value: str) -> float:
-    number = float(value)
-    if not 0 < number < float("inf"):
+    number = _parsed(float, value)
+    if number is None or not 0 < number < float("inf"):
         raise ValueError("it must be a number greater than 0")
     return number
+
+
+def _parsed(parse: Callable[[str], _Value], value: str) -> _Value | None:
+    try:
+        return parse(value)
+    except ValueError:
+        return None
 
 
 def _user_and_password(value: str) -> str:
     user, _, password = value.partition(":")
     if not (user and password):
-        # A value that may be a secret is not repeated.
-        raise BadInput("write it as user:password", "ITP_PREFECT_AUTH")
+        raise ValueError("write it as user:password")
     return value
 
 
@@ -138,7 +149,7 @@ def _read(name: str, value: str) -> object:
     try:
         return _READERS[name](value)  # type: ignore[operator]
     except ValueError as problem:
-        raise BadInput(f"{value!r} cannot be used: {problem}", f"ITP_{name.upper()}") from problem
+        raise BadInput(f"its value cannot be used: {problem}", f"ITP_{name.upper()}") from problem
 
 
 def _text(path: Path) -> str:

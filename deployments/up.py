@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from deployments.data_dir import open_to_others
 from deployments.ending import leave
 from deployments.lock import sole_service
 from deployments.server import PrefectServer, ServerDidNotStart, prefect_environment, proxy_environment
@@ -128,7 +129,10 @@ class _Told:
         self._ui = settings.prefect_api.removesuffix("/api")
         self._began = time.monotonic()
         self._ready = self._announced = False
-        _say(f"Starting; timers run already. Data in {settings.data_dir.absolute()}")
+        data_dir = settings.data_dir.absolute()
+        _say(f"Starting; timers run already. Data in {data_dir}")
+        if problem := open_to_others(data_dir):
+            _say(f"Warning: {problem}")
 
     def look(self, *, prefect_answers: bool) -> None:
         """Say what is new: once that it is ready, and after half a minute what to do meanwhile."""

@@ -107,8 +107,9 @@ class Tokens:
     def _named(cls, value: str) -> Tokens:
         if value.partition(":")[0] in ROLES:
             return cls(inline=value)
-        if not Path(value).expanduser().is_file():
-            raise BadInput(f"{value} is neither a file nor a list of role:sha256", SETTING)
+        if not os.path.isfile(Path(value).expanduser()):
+            # The value is not repeated: it may be a token itself.
+            raise BadInput("it names no file and is no list of role:sha256", SETTING)
         return cls(file=Path(value).expanduser())
 
     @property

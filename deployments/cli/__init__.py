@@ -12,6 +12,7 @@ from importlib import import_module
 import click
 
 from deployments.cli.ending import ended
+from deployments.data_dir import keep_private
 
 # Name, module under deployments.cli, what it is for: so that `itp --help` loads none of them.
 COMMANDS = {
@@ -76,6 +77,7 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run `itp` with the arguments of the command line; the program's entry point."""
+    keep_private()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a dagger shows a question mark instead of nothing at all.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]

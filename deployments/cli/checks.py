@@ -18,6 +18,7 @@ from pathlib import Path
 from deployments.cli.database_check import database
 from deployments.cli.finding import Finding, Level, Surroundings
 from deployments.clock import MARK
+from deployments.data_dir import open_to_others
 from deployments.server import auth_environment, is_taken
 from flows.flow_runs import JOURNEY, FlowRuns, PrefectProblem
 from itp_events.errors import ItpError
@@ -115,8 +116,12 @@ def _data_directory(around: Surroundings) -> Iterator[Finding]:
     if free < _ENOUGH_MB:
         yield Finding("data directory", "warn", f"{path}: {free} MB free", "make room on its disk")
         return
-    said = f"{path}, {free} MB free" if there == path else f"{path} is made at the first start"
-    yield Finding("data directory", "ok", said)
+    if problem := open_to_others(path):
+        what, _, mend = problem.partition(": ")
+        yield Finding("data directory", "warn", what, mend)
+    else:
+        said = f"{path}, {free} MB free" if there == path else f"{path} is made at the first start"
+        yield Finding("data directory", "ok", said)
     if (path / MARK).exists():
         mend = "set ITP_DATA_DIR to another directory for a real study"
         yield Finding("clock", "warn", "the data directory holds a demonstration with a fast clock", mend)

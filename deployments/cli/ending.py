@@ -48,8 +48,10 @@ def _database_silence(error: Exception) -> str | None:
 
 
 def say(line: str) -> None:
-    """One line on the standard error."""
-    click.echo(line, err=True)
+    """One line on the standard error; what somebody else wrote makes no second one of it."""
+    click.echo(
+        "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line), err=True
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
 import click
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +21,10 @@ from itp_events.protocol import Site
 
 LEGEND = f"{marks.LEGEND}; the rest is the sponsor's synopsis"
 NARROWEST = 80
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Commands to a terminal, and what makes a line read in another order or end before its end.
+_INVISIBLE = "\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+_CONTROLS = re.compile(f"[\x00-\x08\x0b-\x1f{_INVISIBLE}]")
+_UNESCAPED = re.compile(f"[{_INVISIBLE}]")
 _COLOURS = {
     "open": "green",
     "overdue": "bold red",
@@ -36,9 +40,21 @@ _COLOURS = {
 }
 
 
+class SafeConsole(Console):
+    """A console on which text that others wrote gives no command, whichever way it got there."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, stderr=stderr)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """What is shown of a renderable, without what a terminal would take for a command."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain(segment.text), segment.style)
+
+
 def console() -> Console:
     """The standard output; colours only on a terminal, none where NO_COLOR is set."""
-    found = Console(markup=False, highlight=False, emoji=False)
+    found = SafeConsole()
     # Narrower than this the dates of a plan do not fit: the terminal itself breaks the lines then.
     found.width = max(found.width, NARROWEST)
     return found
@@ -46,7 +62,8 @@ def console() -> Console:
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
     """One JSON document on the standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=indent))
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    click.echo(_UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def heading(out: Console, text: str) -> None:
@@ -78,7 +95,7 @@ def bullets(out: Console, rows: Iterable[tuple[str, str]]) -> None:
 
 
 def plain(text: str) -> str:
-    """Text that others wrote, without what a terminal would take for a command."""
+    """Text that others wrote, without what a terminal would take for a command or shows in another order."""
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

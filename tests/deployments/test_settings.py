@@ -1,9 +1,14 @@
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from deployments.settings import load_settings
-from itp_events.errors import BadInput
+from deployments.api.tokens import Tokens
+from deployments.api.webhook import read_secrets
+from deployments.secret import signing_key
+from deployments.settings import Settings, load_settings
+from itp_events.errors import BadInput, ItpError
+from tasks.store import Store
 
 NOWHERE = Path("/nonexistent/.env")
 
@@ -62,3 +67,39 @@ def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read as UTF-8 text") as refused:
         load_settings({}, dotenv)
     assert str(dotenv) in str(refused.value)
+
+
+SECRET = "u:SECRETPW@host"
+
+
+@pytest.mark.parametrize(
+    "name", sorted({field.name for field in fields(Settings)} - {"prefect_api_url", "data_dir"})
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        SECRET,
+        f"mailto://{SECRET}",
+        f"ftp://{SECRET}",
+        f"mysql://{SECRET}/x",
+        "SECRETPW",
+        f"SECRETPW:{10**400}",
+    ],
+)
+def test_no_message_repeats_what_a_setting_holds(name: str, value: str, tmp_path: Path) -> None:
+    settings = {"ITP_DATA_DIR": str(tmp_path)} | {f"ITP_{name.upper()}": value}
+    assert "SECRETPW" not in said_of(settings, opens=name == "database_url")
+
+
+def said_of(settings: dict[str, str], *, opens: bool) -> str:
+    """What is said of settings that cannot be used."""
+    try:
+        chosen = load_settings(settings, NOWHERE)
+        Tokens.from_setting(chosen.api_tokens, chosen.data_dir)
+        read_secrets(chosen.webhook_secrets)
+        signing_key(chosen.secret_key, chosen.data_dir)
+        if opens:
+            Store.open(chosen.database).close()
+    except (ItpError, OSError) as error:
+        return str(error)
+    return ""

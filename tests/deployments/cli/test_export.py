@@ -2,8 +2,12 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
+import pytest
+
+from deployments.export import _cell
 from itp_events.events import parse_event
 from tests.deployments.cli.conftest import At, Itp, Write, raws
 from tests.support.study import Study
@@ -78,6 +82,49 @@ def test_a_text_that_a_spreadsheet_would_run_stays_a_text(
     itp("record", lines(visit), **at(NOW))
     itp("export", "out", **at(NOW))
     assert [row["SVUPDES"] for row in rows(tmp_path / "out" / "sv.csv")] == ["", "'=HYPERLINK()"]
+
+
+HARMFUL = ("=1+1", "+1", "-1+1", "@SUM(A1)", "＝1+1", "＋1", "－1", "＠A", "\t=1", "\r=1", "\n=1+1", " =1")
+BREAKS = (";", "\n", "\r", "\r\n", "\t", "; ", "\u2028")
+
+
+@pytest.mark.parametrize("text", [*HARMFUL, *(f"a{stop}{each}" for stop in BREAKS for each in HARMFUL[:2])])
+def test_no_cell_runs_in_a_spreadsheet_whatever_its_separator(text: str) -> None:
+    for value in (text, {"term": text}):
+        cell = _cell(value)
+        # A cell, and what stands behind each separator: some programs split there, whatever is in quotes.
+        parts = re.split(r"[;,\t\r\n\u2028]", cell)
+        assert not any(part.strip().startswith(tuple("=+-@＝＋－＠")) for part in parts), repr(cell)
+    assert json.loads(_cell({"term": text})) == {"term": text}
+
+
+@pytest.mark.parametrize(
+    "text", ["grade 3; serious", "a = b", "x-y", "1-2", "mail@example.org", "（＝）", "", "a;b"]
+)
+def test_what_no_spreadsheet_runs_is_exported_as_it_is(text: str) -> None:
+    assert _cell(text) == text
+
+
+def test_a_carriage_return_alone_ends_no_line_of_a_table(
+    itp: Itp, lines: Write, at: At, enrolled: Study, tmp_path: Path
+) -> None:
+    visit = enrolled.raw("itp.visit.unscheduled", "2026-01-06", reason="one\rtwo", event_id="x")
+    itp("record", lines(visit), **at(NOW))
+    itp("export", "out", **at(NOW))
+    assert [row["SVUPDES"] for row in rows(tmp_path / "out" / "sv.csv")] == ["", "one\rtwo"]
+
+
+@pytest.mark.parametrize("target", ["there", "nowhere"])
+def test_an_export_does_not_go_through_a_symbolic_link(
+    itp: Itp, at: At, enrolled: Study, tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / target)
+    said = itp("export", "out", **at(NOW))
+    assert said.code == 2
+    assert said.problems == ["DIR: out is a symbolic link; name the folder itself, new or empty"]
+    assert not any((tmp_path / "there").iterdir())
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_an_export_never_mixes_with_what_is_there(itp: Itp, at: At, enrolled: Study, tmp_path: Path) -> None:
