@@ -1,4 +1,4 @@
-"""The whole record of a study as files: every fact, every decision, every notice, and the visits in SDTM.
+"""The whole record of a study as files: facts, decisions, notices, visits and deviations in SDTM.
 
 Each subject is written as it stood when it was read; the service may run meanwhile. A subject that cannot be
 read is named in `unreadable.csv`; the lines of its log are there as they are stored.
@@ -10,7 +10,7 @@ import csv
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from datetime import date, datetime
@@ -22,8 +22,9 @@ from itp_events import sdtm
 from itp_events.document import instant
 from itp_events.errors import BadInput
 from itp_events.protocol import Protocol
+from itp_events.response import course, responses
 from itp_events.subject import fold
-from itp_events.view import view
+from itp_events.view import View, view
 from tasks import queries
 from tasks.log import read_line
 from tasks.queries import AttemptRow, NoticeRow, ScreeningRow, StoredLine
@@ -32,10 +33,16 @@ from tasks.unreadable import Unreadable, passing_over
 
 Progress = Callable[[int], None]
 
+RESPONSE = ("subject", "visit", "on", "platelets", "bleeding", "grade", "confirmed", "why")
+COURSE = ("subject", "what", "visit", "since", "days_from_first_infusion", "until", "held", "why")
 LINES = ("events.jsonl", "log.jsonl")
 TABLES: Mapping[str, Sequence[str]] = {
     "sv.csv": sdtm.SV,
     "ds.csv": sdtm.DS,
+    "dv.csv": sdtm.DV,
+    "suppdv.csv": sdtm.SUPPDV,
+    "response.csv": RESPONSE,
+    "response_course.csv": COURSE,
     "notices.csv": [field.name for field in fields(NoticeRow)],
     "attempts.csv": [field.name for field in fields(AttemptRow)],
     "screening.csv": [field.name for field in fields(ScreeningRow)],
@@ -128,6 +135,34 @@ def _facts(protocol: Protocol, code: str, stored: Sequence[StoredLine], now: dat
     seen = view(subject.protocol, subject, now)
     files.rows("sv.csv", sdtm.visits(seen))
     files.rows("ds.csv", sdtm.dispositions(seen))
+    files.rows("dv.csv", sdtm.deviation_records(seen))
+    files.rows("suppdv.csv", sdtm.deviation_qualifiers(seen))
+    files.rows("response.csv", _responses(seen))
+    files.rows("response_course.csv", _course(seen))
+
+
+def _responses(seen: View) -> Iterator[dict[str, Any]]:
+    """The response at each visit done. It is derived: not SDTM, which holds what was observed."""
+    for each in responses(seen):
+        if each.on:
+            yield {"subject": seen.subject.code} | {name: getattr(each, name) for name in RESPONSE[1:]}
+
+
+def _course(seen: View) -> Iterator[dict[str, Any]]:
+    """Each confirmed response with its time, and each visit at which a sustained one is asked for."""
+    found = course(seen)
+    empty = dict.fromkeys(COURSE) | {"subject": seen.subject.code}
+    for spell in found.spells:
+        yield empty | {
+            "what": spell.grade,
+            "visit": spell.visit,
+            "since": spell.since,
+            "days_from_first_infusion": spell.days,
+            "until": spell.until,
+            "why": spell.ended,
+        }
+    for each in found.sustained:
+        yield empty | {"what": "sustained", "visit": each.visit, "held": each.held, "why": each.why}
 
 
 def _notices(store: Store, code: str | None, files: _Files) -> None:

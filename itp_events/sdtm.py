@@ -1,9 +1,11 @@
-"""A subject's visits and dispositions as SDTM records: the domains SV and DS, by SDTMIG 3.4.
+"""A subject's visits, dispositions and deviations as SDTM records: SV, DS and DV, by SDTMIG 3.4.
 
 A planned visit that took place or was missed has a record (SVPRESP = Y, SVOCCUR = Y or N with SVREASOC); a
 visit that was cancelled or still lies ahead has none. An unscheduled visit has neither SVPRESP nor SVOCCUR,
-and SVUPDES says what it was for. DS holds one disposition event for each epoch that ended. Dates are local
-dates of the site; every value is text, and what is not known is empty.
+and SVUPDES says what it was for. DS holds one disposition event for each epoch that ended. DV holds one
+record for each deviation; DVSPID is the id that the service gives it. How important it is, and what the
+investigator stated of it, has no variable in DV and stands in SUPPDV. Dates are local dates of the site;
+every value is text, and what is not known is empty.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+from itp_events.deviations import Deviation, deviations
 from itp_events.events import Event, Unscheduled
 from itp_events.explain import missed
+from itp_events.protocol import DeviationCategory
 from itp_events.subject import as_data
 from itp_events.view import View
 from itp_events.windows import PlannedVisit
@@ -32,6 +36,42 @@ SV = (
     "SVUPDES",
 )
 DS = ("STUDYID", "DOMAIN", "USUBJID", "DSSEQ", "DSTERM", "DSDECOD", "DSCAT", "EPOCH", "DSSTDTC")
+DV = (
+    "STUDYID",
+    "DOMAIN",
+    "USUBJID",
+    "DVSEQ",
+    "DVSPID",
+    "DVTERM",
+    "DVDECOD",
+    "DVCAT",
+    "VISITNUM",
+    "VISIT",
+    "EPOCH",
+    "DVSTDTC",
+)
+SUPPDV = (
+    "STUDYID",
+    "RDOMAIN",
+    "USUBJID",
+    "IDVAR",
+    "IDVARVAL",
+    "QNAM",
+    "QLABEL",
+    "QVAL",
+    "QORIG",
+    "QEVAL",
+)
+# DVDECOD and DVCAT have no codelist of their own in the controlled terminology: these are the sponsor's.
+_DECODED: dict[DeviationCategory, tuple[str, str]] = {
+    "window": ("VISIT OUT OF WINDOW", "VISIT SCHEDULE"),
+    "missed": ("VISIT NOT DONE", "VISIT SCHEDULE"),
+    "dose": ("TREATMENT DEVIATION: DOSE", "STUDY TREATMENT"),
+    "on-hold": ("TREATMENT DEVIATION: GIVEN ON HOLD OR AFTER STOP", "STUDY TREATMENT"),
+    "eligibility": ("SELECTION CRITERIA NOT MET", "ELIGIBILITY"),
+    "safety-report": ("SAFETY REPORT LATE OR MISSING", "SAFETY REPORTING"),
+    "consent": ("PROCEDURE WITHOUT CONSENT", "INFORMED CONSENT"),
+}
 
 Record = dict[str, str]
 
@@ -56,6 +96,64 @@ def dispositions(seen: View) -> list[Record]:
         }
         for number, each in enumerate(seen.dispositions, 1)
     ]
+
+
+def deviation_records(seen: View) -> list[Record]:
+    """The subject's DV records, the oldest first."""
+    numbers = {planned.code: str(number) for number, planned in enumerate(seen.visits, 1)}
+    return [
+        {
+            **_identity(seen, "DV"),
+            "DVSEQ": str(number),
+            "DVSPID": each.id,
+            "DVTERM": each.term,
+            "DVDECOD": _DECODED[each.category][0],
+            "DVCAT": _DECODED[each.category][1],
+            "VISITNUM": numbers.get(each.visit or "", ""),
+            "VISIT": each.visit or "",
+            "EPOCH": _epoch_of(seen, each).upper(),
+            "DVSTDTC": each.on.isoformat(),
+        }
+        for number, each in enumerate(deviations(seen), 1)
+    ]
+
+
+def deviation_qualifiers(seen: View) -> list[Record]:
+    """The SUPPDV records that belong to the DV records: importance, cause and action of each deviation."""
+    return [
+        {
+            "STUDYID": seen.protocol.id,
+            "RDOMAIN": "DV",
+            "USUBJID": seen.subject.code,
+            "IDVAR": "DVSEQ",
+            "IDVARVAL": str(number),
+            "QNAM": name,
+            "QLABEL": label,
+            "QVAL": value,
+            # By the rule of the protocol file, or as the investigator stated it.
+            "QORIG": "CRF" if each.assessed else "DERIVED",
+            "QEVAL": "INVESTIGATOR" if each.assessed else "SPONSOR",
+        }
+        for number, each in enumerate(deviations(seen), 1)
+        for name, label, value in _qualifiers(each)
+    ]
+
+
+def _qualifiers(found: Deviation) -> Iterator[tuple[str, str, str]]:
+    yield "DVIMP", "Important Protocol Deviation", "Y" if found.important else "N"
+    said = found.assessment
+    if said and said.cause:
+        yield "DVCAUSE", "Cause of Deviation", said.cause
+    if said and said.action:
+        yield "DVACTION", "Action Taken for Deviation", said.action
+
+
+def _epoch_of(seen: View, found: Deviation) -> str:
+    """The epoch of a deviation: its visit's, else that of its date; screening ends with the enrolment."""
+    if found.visit:
+        return seen.protocol.by_code[found.visit].epoch
+    at_enrolment = found.category in ("eligibility", "consent") and found.on <= seen.subject.enrolled.on
+    return "screening" if at_enrolment else _epoch_on(seen, found.on)
 
 
 def _identity(seen: View, domain: str) -> Record:

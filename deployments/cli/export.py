@@ -17,11 +17,14 @@ from deployments.cli.tables import console, counted, print_json, table
 def command(folder: Path, as_json: bool) -> None:
     """Write the study's whole record into DIR, a new or empty folder.
 
-    events.jsonl holds what people stated, and `itp plan` accepts it; log.jsonl also holds what the service
-    decided, each line with its place in the subject's log and the instant of recording. sv.csv and ds.csv are
-    the visits and dispositions in SDTM; notices.csv and attempts.csv say what was sent to whom and what
-    became of it; screening.csv lists the refused enrolments. unreadable.csv names the subjects that could not
-    be read, and why. The service may run meanwhile.
+    events.jsonl holds what people stated, and `itp plan` accepts it; log.jsonl also holds what the
+    service decided, each line with its place in the subject's log and the instant of recording.
+    sv.csv, ds.csv and dv.csv are the visits, dispositions and deviations in SDTM, suppdv.csv how
+    important a deviation is. response.csv grades the platelets of each visit, response_course.csv
+    says when a response was confirmed, lost and sustained. notices.csv and attempts.csv say what
+    was sent to whom and what became of it; screening.csv lists the refused enrolments.
+    unreadable.csv names the subjects that could not be read, and why. The service may run
+    meanwhile.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The SDTM records of a subject's visits (SV) and dispositions (DS)."""
+"""The SDTM records of a subject's visits (SV), dispositions (DS) and deviations (DV, SUPPDV)."""
 
 from itp_events import sdtm
 from itp_events.view import View, view
@@ -104,3 +104,59 @@ def test_a_disposition_keeps_the_investigator_s_own_words() -> None:
     [record] = sdtm.dispositions(seen(study, "2026-01-09"))
     assert (record["DSCAT"], record["DSSEQ"]) == ("DISPOSITION EVENT", "1")
     assert "moves abroad" in record["DSTERM"]
+
+
+def test_a_deviation_has_a_record_with_its_id_its_visit_and_its_epoch() -> None:
+    study = Study()
+    study.enrol("2026-01-05")
+    study.done("INF1", "2026-01-15")
+    [record] = sdtm.deviation_records(seen(study, "2026-01-16"))
+    assert record == {
+        "STUDYID": "NCT06813157",
+        "DOMAIN": "DV",
+        "USUBJID": "ITP-001",
+        "DVSEQ": "1",
+        "DVSPID": "ITP-001/INF1/window/2026-01-15/+3d",
+        "DVTERM": "INF1 done on 15 Jan 2026, 3 days after its window, 5 to 12 Jan 2026",
+        "DVDECOD": "VISIT OUT OF WINDOW",
+        "DVCAT": "VISIT SCHEDULE",
+        "VISITNUM": "1",
+        "VISIT": "INF1",
+        "EPOCH": "TREATMENT",
+        "DVSTDTC": "2026-01-15",
+    }
+    assert tuple(record) == sdtm.DV
+
+
+def test_a_criterion_found_unmet_later_belongs_to_screening() -> None:
+    study = Study()
+    enrolment = study.enrol("2026-01-05")
+    data = enrolment.to_json()["data"] | {"consent_on": "2026-01-06"}
+    data["screening"]["itp_months"] = 2
+    on = data.pop("on")
+    again = study.event(enrolment.type, on, "2026-01-06", **data)
+    study.record(study.void(enrolment, "2026-01-06"), again)
+    records = sdtm.deviation_records(seen(study, "2026-01-07"))
+    assert [(row["DVDECOD"], row["EPOCH"], row["VISIT"]) for row in records] == [
+        ("PROCEDURE WITHOUT CONSENT", "SCREENING", ""),
+        ("SELECTION CRITERIA NOT MET", "SCREENING", ""),
+    ]
+
+
+def test_how_important_a_deviation_is_stands_in_the_supplemental_qualifiers() -> None:
+    study = Study()
+    study.enrol("2026-01-05")
+    study.missed("INF1", "2026-01-14")
+
+    def qualifiers(at: str) -> list[tuple[str, ...]]:
+        found = sdtm.deviation_qualifiers(seen(study, at))
+        assert all(tuple(each) == sdtm.SUPPDV for each in found)
+        return [tuple(each[name] for name in ("IDVARVAL", "QNAM", "QVAL", "QEVAL")) for each in found]
+
+    assert qualifiers("2026-01-15") == [("1", "DVIMP", "Y", "SPONSOR")]
+    study.assessed("ITP-001/INF1/missed", at="2026-01-15", cause="fever", action="none")
+    assert qualifiers("2026-01-16") == [
+        ("1", "DVIMP", "N", "INVESTIGATOR"),
+        ("1", "DVCAUSE", "fever", "INVESTIGATOR"),
+        ("1", "DVACTION", "none", "INVESTIGATOR"),
+    ]

@@ -75,6 +75,31 @@ def test_visits_dispositions_and_refused_enrolments_have_tables_of_their_own(
     assert "age" in screening["unmet"]
 
 
+def test_deviations_and_responses_have_tables_of_their_own(
+    itp: Itp, lines: Write, at: At, enrolled: Study, tmp_path: Path
+) -> None:
+    counts = [
+        enrolled.raw("itp.visit.completed", on, visit=visit, platelets=120, bleeding=0)
+        for visit, on in (("INF2", "2026-01-16"), ("INF3", "2026-01-30"))
+    ]
+    later = at("2026-01-31T10:00:00+08:00")
+    assert itp("record", lines(*counts), **later).code == 0
+    assert itp("export", "out", **later).code == 0
+    [deviation] = rows(tmp_path / "out" / "dv.csv")
+    assert (deviation["DVSPID"], deviation["VISIT"]) == ("ITP-001/INF2/window/2026-01-16/+2d", "INF2")
+    [qualifier] = rows(tmp_path / "out" / "suppdv.csv")
+    assert (qualifier["QNAM"], qualifier["QVAL"]) == ("DVIMP", "N")
+    found = [
+        (row["visit"], row["grade"], row["confirmed"]) for row in rows(tmp_path / "out" / "response.csv")
+    ]
+    assert found == [("INF1", "not-evaluable", "N"), ("INF2", "complete", "Y"), ("INF3", "complete", "Y")]
+    spells = rows(tmp_path / "out" / "response_course.csv")
+    assert [(row["what"], row["days_from_first_infusion"]) for row in spells] == [
+        ("complete", "10"),
+        ("response", "10"),
+    ]
+
+
 def test_a_text_that_a_spreadsheet_would_run_stays_a_text(
     itp: Itp, lines: Write, at: At, enrolled: Study, tmp_path: Path
 ) -> None:
