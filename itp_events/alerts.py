@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
+from typing import Literal
 
+from itp_events.corrections import dosed, same_death, severity, whose
 from itp_events.dose import deviates
 from itp_events.duties import Duty, event_key, visit_key
 from itp_events.eligibility import unmet
-from itp_events.events import AdverseEvent, Died, Event, EventKey, Pregnancy, SaeSubmitted
+from itp_events.events import AdverseEvent, ConsentGiven, Data, Enrolled, Event, Pregnancy
+from itp_events.ladder import Hold
 from itp_events.ledger import Issue, bounded, stable
 from itp_events.protocol import AlertName
+from itp_events.safety import Clock, clocks
 from itp_events.subject import as_data
-from itp_events.view import View
-from itp_events.windows import PlannedVisit
+from itp_events.view import DEATH_UNRECORDED, View
+from itp_events.windows import Ending, PlannedVisit
 from itp_events.withdrawal import Flag
 
 
@@ -29,85 +33,164 @@ def repeats(seen: View, since: datetime | None = None) -> Iterator[Duty]:
     for flag in seen.open_flags:
         yield from _undecided(seen, flag, since)
     yield from _disposition(seen, since)
+    yield from _death_unrecorded(seen, since)
 
 
 def _about(
-    seen: View, name: AlertName, event: EventKey, due: datetime, planned: PlannedVisit | None = None
+    seen: View,
+    name: AlertName,
+    origin: Event,
+    fact: Event,
+    *,
+    due: datetime | None = None,
+    planned: PlannedVisit | None = None,
 ) -> Iterator[Duty]:
+    """To each audience of an alert, about what began with the report `origin` and `fact` states today."""
     for audience in seen.protocol.alerts[name].audiences:
         visit = planned.code if planned else None
-        key = event_key(seen.subject.code, name, audience, event, visit)
-        yield Duty(key, "alert", name, audience, due, planned=planned, event=event)
+        key = event_key(seen.subject.code, name, audience, origin.key, visit)
+        at = due or origin.time
+        yield Duty(key, "alert", name, audience, at, planned=planned, event=origin.key, fact=fact)
 
 
 def _safety(seen: View) -> Iterator[Duty]:
-    clocked: set[str] = set()
-    # In the order of the reports: of two about the same event the first one starts the clock.
-    for event in sorted(seen.subject.of(AdverseEvent), key=lambda each: (each.time, each.key)):
-        ae = as_data(event, AdverseEvent)
-        if ae.serious:
-            yield from _about(seen, "sae", event.key, event.time)
-            if ae.ae not in clocked:
-                yield from _clock(seen, event, ae.ae)
-            clocked.add(ae.ae)
-    for event in seen.subject.of(Pregnancy):
-        yield from _about(seen, "sae", event.key, event.time)
-        yield from _clock(seen, event, event.id)
-    if not clocked:
-        for event in seen.subject.of(Died):
-            yield from _about(seen, "sae", event.key, event.time)
+    subject = seen.subject
+    for event in sorted(subject.of(AdverseEvent), key=lambda each: (each.time, each.key)):
+        if as_data(event, AdverseEvent).serious:
+            yield from _about(seen, "sae", subject.origin(event, severity), event)
+    for event in subject.of(Pregnancy):
+        yield from _about(seen, "sae", subject.origin(event, whose), event)
+    for clock in clocks(seen.protocol, subject):
+        if clock.death:
+            yield from _about(seen, "sae", subject.origin(clock.fact, same_death), clock.fact)
+        if clock.submitted is None:
+            yield from _clock(seen, clock)
 
 
-def _clock(seen: View, event: Event, reported_as: str) -> Iterator[Duty]:
-    submitted = (as_data(each, SaeSubmitted).ae for each in seen.subject.of(SaeSubmitted))
-    if reported_as in submitted:
-        return
+def _clock(seen: View, clock: Clock) -> Iterator[Duty]:
     rule = seen.protocol.alerts["sae"]
-    dues = [event.time + timedelta(hours=hours) for hours in rule.clock_hours]
-    for hours, due, until in zip(rule.clock_hours, dues, [*dues[1:], None], strict=True):
+    untils = [*clock.dues[1:], None]
+    for hours, due, until in zip(clock.hours, clock.dues, untils, strict=True):
         for audience in rule.audiences:
             step = f"sae-{hours}h"
-            key = event_key(seen.subject.code, step, audience, event.key)
-            yield Duty(key, "alert", step, audience, due, until, event=event.key, number=hours)
+            key = event_key(seen.subject.code, step, audience, clock.event)
+            yield Duty(
+                key, "alert", step, audience, due, until, event=clock.event, fact=clock.fact, number=hours
+            )
+
+
+def _death_unrecorded(seen: View, since: datetime | None) -> Iterator[Duty]:
+    fatal = seen.unrecorded_death
+    if fatal is None:
+        return
+    rule = seen.protocol.alerts["death-unrecorded"]
+    for number, (due, until) in enumerate(_repeats(seen, fatal.since, rule.every_working_days or 1), 1):
+        if since and until <= since:
+            continue
+        for audience in rule.audiences:
+            day = seen.subject.site.date_of(due)
+            key = bounded(f"{seen.subject.code}/{DEATH_UNRECORDED}/{audience}/{day}")
+            yield Duty(
+                key,
+                "alert",
+                DEATH_UNRECORDED,
+                audience,
+                due,
+                until,
+                event=fatal.event,
+                fact=fatal.fact,
+                number=number,
+            )
 
 
 def _visits(seen: View) -> Iterator[Duty]:
+    subject = seen.subject
     for planned in seen.visits:
-        if planned.event and planned.deviation_days:
-            yield from _about(seen, "out-of-window", planned.event.key, planned.event.time, planned)
-        if planned.event and _unwanted(seen, planned):
-            yield from _about(seen, "infusion-on-hold", planned.event.key, planned.event.time, planned)
-        if planned.event and deviates(seen, planned):
-            yield from _about(seen, "dose-deviation", planned.event.key, planned.event.time, planned)
-        booking = seen.subject.booked.get(planned.code)
-        if booking and planned.outcome is None and planned.firm and planned.outside(planned.day):
-            # Before the anchor was known there was no window to lie outside of.
-            due = max(booking.time, planned.anchor.known_at or booking.time)
-            yield from _about(seen, "booking-out-of-window", booking.key, due, planned)
+        done = planned.event if planned.on else None
+        if done and planned.deviation_days:
+            yield from _about(seen, "out-of-window", subject.origin(done), done, planned=planned)
+        if done and (due := unwanted_since(seen, planned)):
+            origin = subject.origin(done)
+            yield from _about(seen, "infusion-on-hold", origin, done, due=due, planned=planned)
+        if done and deviates(seen, planned):
+            yield from _about(seen, "dose-deviation", subject.origin(done, dosed), done, planned=planned)
+        yield from _booking(seen, planned)
 
 
-def _unwanted(seen: View, planned: PlannedVisit) -> bool:
+def _booking(seen: View, planned: PlannedVisit) -> Iterator[Duty]:
+    booking = seen.subject.booked.get(planned.code)
+    if booking and planned.outcome is None and planned.firm and planned.outside(planned.day):
+        origin = seen.subject.origin(booking)
+        # Before the anchor was known there was no window to lie outside of.
+        due = max(origin.time, planned.anchor.known_at or origin.time)
+        yield from _about(seen, "booking-out-of-window", origin, booking, due=due, planned=planned)
+
+
+def unwanted_since(seen: View, planned: PlannedVisit) -> datetime | None:
+    """The instant since which an infusion is known to have been given on hold or after a stop; None if not.
+
+    What began before the infusion's day counts; of what began or ended on that day, what was known when the
+    infusion was recorded.
+    """
     if planned.event is None or planned.on is None or planned.visit.epoch != "treatment":
+        return None
+    recorded = seen.subject.known_since(planned.event)
+    if any(_held_on(seen, hold, planned.on, recorded) for hold in seen.holds):
+        return recorded
+    stop = seen.stop
+    if stop and (stop.on < planned.on or (stop.on == planned.on and stop.at <= recorded)):
+        return max(recorded, stop.at)
+    return None
+
+
+def _held_on(seen: View, hold: Hold, on: date, recorded: datetime) -> bool:
+    began = seen.subject.site.date_of(hold.at)
+    ended = seen.subject.site.date_of(hold.until) if hold.until else None
+    if began > on or (ended is not None and ended < on):
         return False
-    at = planned.event.time
-    held = any(flag.at < at and (flag.decision is None or at < flag.decision.time) for flag in seen.flags)
-    return held or (seen.stop is not None and seen.stop.at < at)
+    if began == on or ended == on:
+        return hold.during(recorded)
+    return True
 
 
 def _enrolment(seen: View) -> Iterator[Duty]:
-    enrolment, data = seen.subject.enrolment, seen.subject.enrolled
+    subject, data = seen.subject, seen.subject.enrolled
+    enrolment = subject.enrolment
+
+    def failed(stated: Data) -> object:
+        return isinstance(stated, Enrolled) and tuple(str(each) for each in unmet(seen.protocol, stated))
+
     # Who met the criteria of the day of enrolment stays eligible when an amendment sets others.
-    if seen.subject.corrected and unmet(seen.protocol, data):
-        yield from _about(seen, "eligibility", enrolment.key, enrolment.time)
-    rules = seen.protocol.eligibility
-    age = data.screening.age_years
-    if rules.majority_notice_years.holds(age) and not rules.consent_of_age.holds(age):
-        yield from _about(seen, "majority", enrolment.key, enrolment.time)
+    if subject.corrected and unmet(seen.protocol, data):
+        yield from _about(seen, "eligibility", subject.origin(enrolment, failed), enrolment)
+    for step in open_consents(seen):
+        yield from _about(seen, step, subject.origin(enrolment, _age), enrolment)
+
+
+def open_consents(seen: View) -> Iterator[Literal["assent", "majority"]]:
+    """The consents that may fall due by age before the study ends, and are not given yet."""
+    rules, age = seen.protocol.eligibility, seen.subject.enrolled.screening.age_years
+    given = {as_data(event, ConsentGiven).kind for event in seen.subject.of(ConsentGiven)}
+    if rules.assent_notice_years.holds(age) and not rules.assent_years.holds(age) and "assent" not in given:
+        yield "assent"
+    if (
+        rules.majority_notice_years.holds(age)
+        and not rules.consent_of_age.holds(age)
+        and "majority" not in given
+    ):
+        yield "majority"
+
+
+def _age(data: Data) -> object:
+    assert isinstance(data, Enrolled)
+    return data.screening.age_years
 
 
 def _flags(seen: View) -> Iterator[Duty]:
     for flag in seen.flags:
-        yield from _about(seen, "flag", flag.event, flag.at)
+        for audience in seen.protocol.alerts["flag"].audiences:
+            key = event_key(seen.subject.code, "flag", audience, flag.event)
+            yield Duty(key, "alert", "flag", audience, flag.at, event=flag.event, fact=flag.fact)
 
 
 def _undecided(seen: View, flag: Flag, since: datetime | None) -> Iterator[Duty]:
@@ -119,7 +202,9 @@ def _undecided(seen: View, flag: Flag, since: datetime | None) -> Iterator[Duty]
         audiences = [*rule.audiences, *(who for who, first in rule.later.items() if number >= first)]
         for audience in audiences:
             key = event_key(seen.subject.code, step, audience, flag.event)
-            yield Duty(key, "alert", step, audience, due, until, event=flag.event, number=number)
+            yield Duty(
+                key, "alert", step, audience, due, until, event=flag.event, fact=flag.fact, number=number
+            )
 
 
 def _disposition(seen: View, since: datetime | None) -> Iterator[Duty]:
@@ -160,10 +245,16 @@ def _repeats(seen: View, since: datetime, every: int) -> Iterator[tuple[datetime
 
 def _endings(seen: View) -> Iterator[Duty]:
     # A stop that leaves nobody to follow up is the exit: what is told is the exit alone.
-    if seen.stopped and not (seen.exit and seen.exit.event.key == seen.stopped.event.key):
-        yield from _about(seen, "treatment-stopped", seen.stopped.event.key, seen.stopped.at)
+    if seen.stopped and not (seen.exit and seen.exit.origin == seen.stopped.origin):
+        yield from _ending(seen, "treatment-stopped", seen.stopped)
     if seen.exit:
-        yield from _about(seen, "exit", seen.exit.event.key, seen.exit.at)
+        yield from _ending(seen, "exit", seen.exit)
+
+
+def _ending(seen: View, name: AlertName, end: Ending) -> Iterator[Duty]:
+    for audience in seen.protocol.alerts[name].audiences:
+        key = event_key(seen.subject.code, name, audience, end.origin)
+        yield Duty(key, "alert", name, audience, end.at, event=end.origin, fact=end.event)
 
 
 def _stand_down(seen: View) -> Iterator[Duty]:

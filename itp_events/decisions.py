@@ -108,9 +108,9 @@ def _standing(seen: View) -> Iterator[tuple[str, Data]]:
         because = _reference(flag.event)
         yield key, Flagged(by=SERVICE, criterion=flag.criterion, on=flag.on, because=because)
     if seen.stopped:
-        yield bounded(f"{subject.code}/stopped/{named(seen.stopped.event.key)}"), _stopped(seen.stopped)
+        yield bounded(f"{subject.code}/stopped/{named(seen.stopped.origin)}"), _stopped(seen.stopped)
     if seen.exit:
-        yield bounded(f"{subject.code}/exited/{named(seen.exit.event.key)}"), _exited(seen.exit)
+        yield bounded(f"{subject.code}/exited/{named(seen.exit.origin)}"), _exited(seen.exit)
 
 
 def _reference(key: EventKey) -> Reference:
@@ -124,7 +124,7 @@ def _stopped(end: Ending) -> TreatmentStopped:
         on=end.on,
         decode=end.decode,
         term=end.term,
-        because=end.event.reference,
+        because=_reference(end.origin),
     )
 
 
@@ -135,7 +135,7 @@ def _exited(end: Ending) -> Exited:
         on=end.on,
         decode=end.decode,
         term=end.term,
-        because=end.event.reference,
+        because=_reference(end.origin),
     )
 
 
@@ -167,6 +167,9 @@ def _edges(seen: View) -> Iterator[datetime]:
 def _message(seen: View) -> str:
     if seen.exit:
         return f"on {day(seen.exit.on)}: {seen.exit.term}"
+    if seen.unrecorded_death:
+        since = day(seen.subject.site.date_of(seen.unrecorded_death.since))
+        return f"since {since}; a fatal adverse event stands and no death is recorded"
     if seen.open_flags:
         flag = seen.open_flags[0]
         return f"since {day(seen.subject.site.date_of(flag.at))}; the investigator must decide"

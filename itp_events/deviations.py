@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-from itp_events.alerts import _unwanted
+from itp_events.alerts import unwanted_since
 from itp_events.dose import deviates, planned_cells, weighings
 from itp_events.eligibility import unmet
 from itp_events.events import Completed, DeviationAssessed, Event, Unscheduled
@@ -185,7 +185,7 @@ def _cells(value: float) -> str:
 
 def _on_hold(seen: View) -> Iterator[_Found]:
     for planned in seen.visits:
-        if planned.on is not None and _unwanted(seen, planned):
+        if planned.on is not None and unwanted_since(seen, planned) is not None:
             term = f"{planned.code} given on {day(planned.on)} while on hold or after treatment was stopped"
             yield _Found("on-hold", planned.on, term, (planned.on.isoformat(),), planned)
 

@@ -1,4 +1,8 @@
-"""The dose: cells per kg of the protocol times the weight known last; what was given compared with it."""
+"""The dose: cells per kg of the protocol times a weight; what was given compared with it.
+
+Cells are ordered for the weight known last. What was given is compared with the dose for the weight taken at
+that infusion, else for the weight known last before it.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +40,14 @@ def weighings(subject: Subject, before: Event | None = None) -> list[Weighing]:
     return found
 
 
+def weighing_at(subject: Subject, infusion: Event) -> Weighing:
+    """The weight that counts for what was given: the one taken at that infusion, else the last before it."""
+    data = as_data(infusion, Completed)
+    if data.weight_kg:
+        return Weighing(data.weight_kg, data.on, data.visit)
+    return weighings(subject, infusion)[-1]
+
+
 def planned_cells(seen: View, weighing: Weighing) -> float:
     """How many cells the protocol gives for a weight."""
     return float(_decimal(seen.protocol.dose.cells_per_kg) * _decimal(weighing.kg))
@@ -49,7 +61,7 @@ def deviates(seen: View, planned: PlannedVisit) -> bool:
     given = as_data(event, Completed).cells_given
     if given is None:
         return False
-    dose = planned_cells(seen, weighings(seen.subject, event)[-1])
+    dose = planned_cells(seen, weighing_at(seen.subject, event))
     return _differs(given, dose, seen.protocol.dose.deviation)
 
 

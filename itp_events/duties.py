@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Literal, NamedTuple
 
-from itp_events.events import EventKey
+from itp_events.events import Event, EventKey
 from itp_events.ledger import bounded, named
 from itp_events.windows import PlannedVisit
 
@@ -13,7 +13,11 @@ Kind = Literal["reminder", "escalation", "alert"]
 
 
 class Duty(NamedTuple):
-    """To tell `audience` about `step`, from `due` on and before `until` (None: for ever); both UTC."""
+    """To tell `audience` about `step`, from `due` on and before `until` (None: for ever); both UTC.
+
+    `event` names the report on which the duty rests, `fact` is the event that states it today.
+    `number` counts repetitions, or the hours or days of the step.
+    """
 
     key: str
     kind: Kind
@@ -23,6 +27,7 @@ class Duty(NamedTuple):
     until: datetime | None = None
     planned: PlannedVisit | None = None
     event: EventKey | None = None
+    fact: Event | None = None
     number: int = 0
 
     @property

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from typing import Any
 
 from itp_events.assumed_facts import assumed_in
-from itp_events.dose import Weighing, planned_cells, weighings, weight_change
+from itp_events.dose import Weighing, planned_cells, weighing_at, weighings, weight_change
 from itp_events.duties import Duty
 from itp_events.eligibility import unmet
 from itp_events.events import (
     AdverseEvent,
     Completed,
     ContactAttempted,
+    Died,
     Event,
     MedicationChanged,
     Pregnancy,
 )
 from itp_events.explain import reason
 from itp_events.marks import MARK
-from itp_events.protocol import Reminder
+from itp_events.protocol import Limit, Reminder
+from itp_events.safety import Clock, clocks, courses
 from itp_events.subject import as_data
 from itp_events.view import View
 from itp_events.windows import Ending, PlannedVisit
@@ -78,17 +80,18 @@ def _days_closed(seen: View, duty: Duty) -> int | None:
 
 
 def _of_event(seen: View, duty: Duty) -> dict[str, Any]:
-    event = next((each for each in seen.subject.facts if each.key == duty.event), None)
+    event = duty.fact
     if event is None:
         return {}
     data = event.data
     if isinstance(data, AdverseEvent):
-        return {"ae": data.ae, "term": data.term, "grade": data.grade, "on": data.on}
+        said = {"ae": data.ae, "term": data.term, "grade": data.grade, "on": data.on}
+        return said | {"outcome": data.outcome}
     if isinstance(data, MedicationChanged):
         return {"term": f"{data.drug}: {data.detail}", "on": data.on}
     if isinstance(data, Pregnancy):
         return {
-            "ae": event.id,
+            "ae": duty.event[1] if duty.event else event.id,
             "term": "pregnancy of a partner" if data.partner else "pregnancy",
             "on": data.on,
         }
@@ -135,9 +138,34 @@ def _criterion(seen: View, duty: Duty) -> dict[str, Any]:
 
 
 def _clock(seen: View, duty: Duty) -> dict[str, Any]:
+    clock = next((each for each in clocks(seen.protocol, seen.subject) if each.event == duty.event), None)
+    if clock is None:
+        # Told of within a clock that runs already.
+        clock = _running(seen, duty)
     last = seen.protocol.alerts["sae"].clock_hours[-1]
-    started = duty.due - timedelta(hours=duty.number)
-    return {"hours": duty.number or last, "deadline": (started + timedelta(hours=last)).isoformat()}
+    limit = clock.limit if clock else duty.due + timedelta(hours=last)
+    return {
+        "hours": duty.number or last,
+        "deadline": limit.astimezone(UTC).isoformat(),
+        "follow_up": (clock is not None and clock.follow_up) or None,
+        "death": isinstance(duty.fact.data, Died) if duty.fact else None,
+    }
+
+
+def _running(seen: View, duty: Duty) -> Clock | None:
+    """The clock of the adverse event that an alert is about, though another report of it began it."""
+    fact = duty.fact
+    if fact is None or not isinstance(fact.data, AdverseEvent):
+        return None
+    course = next((each for each in courses(seen.subject) if fact in each.reports), None)
+    found = [
+        clock for clock in clocks(seen.protocol, seen.subject) if course and clock.fact in course.reports
+    ]
+    return found[-1] if found else None
+
+
+def _fatal_event(seen: View, duty: Duty) -> dict[str, Any]:
+    return {"attempt": duty.number}
 
 
 def _end(ending: Ending | None) -> dict[str, Any]:
@@ -150,7 +178,7 @@ def _given(seen: View, duty: Duty) -> dict[str, Any]:
     event: Event | None = duty.planned.event if duty.planned else None
     if event is None:
         return {}
-    dose = _dose(seen, weighings(seen.subject, event)[-1])
+    dose = _dose(seen, weighing_at(seen.subject, event))
     return {"given": as_data(event, Completed).cells_given, "planned": dose["cells"], "dose_for": dose}
 
 
@@ -168,6 +196,8 @@ def _why_stood_down(seen: View, planned: PlannedVisit) -> str:
         return "exit"
     if planned.outcome:
         return "stopped" if planned.outcome == "cancelled" else "missed"
+    if seen.unrecorded_death:
+        return "fatal"
     if seen.on_hold:
         return "on-hold"
     return "moved" if planned.firm else "open"
@@ -181,6 +211,10 @@ def _unmet(seen: View) -> dict[str, Any]:
     }
 
 
+def _of_age(seen: View, limit: Limit) -> dict[str, Any]:
+    return {"age_years": seen.subject.enrolled.screening.age_years, "from_years": limit.at_least}
+
+
 def _choice(duty: Duty) -> dict[str, Any]:
     return {"attempt": duty.number, "outcome": duty.planned.outcome if duty.planned else None}
 
@@ -191,7 +225,9 @@ _BY_STEP: dict[str, Callable[[View, Duty], dict[str, Any]]] = {
     "exit": lambda seen, _: _end(seen.exit),
     "treatment-stopped": lambda seen, _: _end(seen.stop),
     "eligibility": lambda seen, _: _unmet(seen),
-    "majority": lambda seen, _: {"age_years": seen.subject.enrolled.screening.age_years},
+    "majority": lambda seen, _: _of_age(seen, seen.protocol.eligibility.consent_of_age),
+    "assent": lambda seen, _: _of_age(seen, seen.protocol.eligibility.assent_years),
+    "death-unrecorded": _fatal_event,
     "dose-deviation": _given,
     "stand-down": _stand_down,
     "disposition": lambda _, duty: _choice(duty),

@@ -6,21 +6,23 @@ position. A void and its restatement in one batch are judged together: both or n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Literal
 
+from itp_events.corrections import TOGETHER, restatements, voided_key
 from itp_events.errors import ItpError, Refused
-from itp_events.events import Completed, Data, Enrolled, Event, EventKey, Missed, Voided
+from itp_events.events import Enrolled, Event, EventKey
+from itp_events.explain import day
 from itp_events.order import permit
 from itp_events.protocol import Protocol, Site
 from itp_events.situation import Situation
-from itp_events.subject import as_data, happened, standing, voided_key
+from itp_events.subject import as_data, happened, standing
 
 _Place = tuple[date, datetime, int]
-_OUTCOMES = (Completed, Missed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,9 @@ def _fallen(verdict: Verdict, refused: Verdict) -> Verdict:
 
 
 def _judge_one(protocol: Protocol, log: list[Event], event: Event, now: datetime) -> Verdict:
-    if any(each.key == event.key for each in log):
-        return Verdict(event, "known")
+    same = next((each for each in log if each.key == event.key), None)
+    if same is not None:
+        return named_before(event, same)
     try:
         permit(Situation(protocol, tuple(log), now), event)
     except ItpError as error:
@@ -118,12 +121,37 @@ def _judge_one(protocol: Protocol, log: list[Event], event: Event, now: datetime
     return Verdict(event, "accepted")
 
 
+def named_before(event: Event, same: Event) -> Verdict:
+    """The verdict on an event whose source and id name `same` already: known, or refused for its content."""
+    if says_the_same(event, same):
+        return Verdict(event, "known")
+    on = f" of {day(on)}" if isinstance(on := getattr(same.data, "on", None), date) else ""
+    visit = getattr(same.data, "visit", None)
+    what = f"{same.type}{f' of {visit}' if visit else ''}{on} for {same.subject}"
+    why = f"source {event.source}, id {event.id} names {what} already; give other content an id of its own"
+    return Verdict(event, "refused", Refused("id-reused", why))
+
+
+def says_the_same(event: Event, known: Event) -> bool:
+    """Whether two events with one source and id have the same content: type, subject, time and data.
+
+    A sender's clock may be ahead by some minutes: then the instant of recording took the place of its time.
+    """
+    same_time = known.time <= event.time <= known.time + TOGETHER
+    # As JSON: there `true` and 1 differ, as they do for whoever sent them.
+    return (
+        same_time
+        and event.type == known.type
+        and event.subject == known.subject
+        and json.dumps(event.to_json()["data"]) == json.dumps(known.to_json()["data"])
+    )
+
+
 def _units(protocol: Protocol, log: Sequence[Event], batch: Sequence[Event]) -> list[list[int]]:
-    site = _site(protocol, [*log, *batch])
-    places = {position: _place(site, event, position) for position, event in enumerate(batch)}
-    units: list[tuple[_Place, list[int]]] = []
+    places = _places(_site(protocol, [*log, *batch]), batch)
     paired = _pairs(log, batch)
     restated = set(paired.values())
+    units: list[tuple[_Place, list[int]]] = []
     for position in range(len(batch)):
         if position in paired:
             other = paired[position]
@@ -134,10 +162,24 @@ def _units(protocol: Protocol, log: Sequence[Event], batch: Sequence[Event]) -> 
     return [unit for _, unit in sorted(units, key=lambda each: (each[0], len(each[1])))]
 
 
-def _unit_place(places: dict[int, _Place], batch: Sequence[Event], void: int, restated: int) -> _Place:
+def _unit_place(places: Sequence[_Place], batch: Sequence[Event], void: int, restated: int) -> _Place:
     target = voided_key(batch[void])
     behind = [places[i] for i, event in enumerate(batch) if event.key == target]
     return max([places[restated], *behind])
+
+
+def _places(site: Site, batch: Sequence[Event]) -> list[_Place]:
+    """Where each event of a batch stands; of several under one id the first in the file is judged first."""
+    found: list[_Place] = []
+    holder: dict[EventKey, _Place] = {}
+    for position, event in enumerate(batch):
+        place = _place(site, event, position)
+        if event.key in holder:
+            on, at, _ = max(place, holder[event.key])
+            place = on, at, position
+        holder[event.key] = place
+        found.append(place)
+    return found
 
 
 def _place(site: Site, event: Event, position: int) -> _Place:
@@ -153,33 +195,10 @@ def _site(protocol: Protocol, events: Sequence[Event]) -> Site:
 
 def _pairs(log: Sequence[Event], batch: Sequence[Event]) -> dict[int, int]:
     """Which void of a batch (position) goes with which restatement of the same batch."""
-    known = {event.key: event for event in [*log, *batch]}
-    reported = sorted(range(len(batch)), key=lambda position: (batch[position].time, position))
-    pairs: dict[int, int] = {}
-    for position in reported:
-        void = batch[position]
-        target = known.get(voided_key(void)) if isinstance(void.data, Voided) else None
-        if target is None:
-            continue
-        for other in reported:
-            if other not in pairs.values() and _restates(batch[other], target):
-                pairs[position] = other
-                break
-    return pairs
-
-
-def _restates(candidate: Event, target: Event) -> bool:
-    return (
-        candidate.key != target.key
-        and candidate.time >= target.time
-        and _alike(candidate.data, target.data)
-        and all(
-            getattr(candidate.data, name, None) == getattr(target.data, name, None)
-            for name in ("visit", "ae")
-        )
-    )
-
-
-def _alike(one: Data, other: Data) -> bool:
-    # That a visit took place after all, or did not, corrects what was stated of it.
-    return type(one) is type(other) or (isinstance(one, _OUTCOMES) and isinstance(other, _OUTCOMES))
+    # The first of several under one id is the one that the id may name.
+    positions = {event.key: place for place, event in reversed(list(enumerate(batch)))}
+    fresh = [
+        batch[place] for place in sorted(positions.values(), key=lambda place: (batch[place].time, place))
+    ]
+    known = {event.key: event for event in [*fresh, *log]}
+    return {positions[each.void.key]: positions[each.restated.key] for each in restatements(fresh, known)}

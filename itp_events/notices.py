@@ -48,10 +48,17 @@ def _standing(seen: View, duty: Duty, issue: Issue | None) -> Iterator[Event]:
         yield own(seen, duty.key, notice(seen, duty, duty.key))
     elif issue.status == "issued":
         yield from _said_anew(seen, duty, issue)
+    elif issue.status == "closed" and _restated(seen, duty):
+        return  # it was told, and is one fact with its correction
     elif issue.status == "withdrawn" and not _says_else(seen, duty, issue):
         yield _touch(seen, issue, NoticeReopened(by=SERVICE, notice=issue.row))
     else:
         yield _anew(seen, duty, issue)
+
+
+def _restated(seen: View, duty: Duty) -> bool:
+    """Whether what was told of has been voided and stated anew, unchanged in what the duty rests on."""
+    return duty.kind == "alert" and duty.fact is not None and duty.fact.key != duty.event
 
 
 def _said_anew(seen: View, duty: Duty, issue: Issue) -> Iterator[Event]:
@@ -144,6 +151,6 @@ def _why_ended(seen: View, issue: Issue, duty: Duty | None) -> str:
         return "what it stood on no longer holds"
     if planned.outcome:
         return f"{planned.code} is {planned.outcome}"
-    if seen.on_hold and planned.visit.epoch == "treatment":
-        return f"on hold: {seen.open_flags[0].criterion}"
+    if seen.held(planned):
+        return seen.state[:1].lower() + seen.state[1:]
     return f"the date of {planned.code} changed to {day(planned.day)}"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 from itp_events.assessments import assessment
+from itp_events.corrections import voided_key
 from itp_events.eligibility import unmet
 from itp_events.errors import BadInput, NotEligible, Refused
 from itp_events.events import (
@@ -17,6 +18,7 @@ from itp_events.events import (
     AdverseEvent,
     Booked,
     Completed,
+    ConsentGiven,
     DeviationAssessed,
     Died,
     Enrolled,
@@ -29,14 +31,15 @@ from itp_events.events import (
     WithdrawalDecided,
 )
 from itp_events.explain import day
-from itp_events.protocol import END_OF_TREATMENT, ENROLMENT, Protocol, Site
-from itp_events.rulings import decision, pregnancy, submission
+from itp_events.plausible import identified, plausible, probably_meant
+from itp_events.protocol import END_OF_TREATMENT, Protocol, Site
+from itp_events.rulings import adverse_event, decision, pregnancy, submission
 from itp_events.situation import Situation
-from itp_events.subject import as_data, happened, standing, voided_key
+from itp_events.subject import as_data, happened, standing
 from itp_events.windows import PlannedVisit
 
 # What may still be stated of a subject whose participation has ended.
-_AFTER_EXIT = (AdverseEvent, SaeSubmitted, Pregnancy, Died, Voided)
+_AFTER_EXIT = (AdverseEvent, SaeSubmitted, Pregnancy, Died, Voided, DeviationAssessed, ConsentGiven)
 
 
 def permit(situation: Situation, event: Event) -> None:
@@ -45,6 +48,7 @@ def permit(situation: Situation, event: Event) -> None:
         raise Refused("source", f"the source {OWN_SOURCE!r} is the service's own; use another")
     if event.time > situation.now:
         raise Refused("future", f"time {event.time.isoformat()} lies in the future; send it when it happened")
+    _aware_before_report(event)
     if isinstance(event.data, Enrolled):
         _enrolment(situation, event)
         return
@@ -55,6 +59,15 @@ def permit(situation: Situation, event: Event) -> None:
     for kind, rule in _RULES:
         if isinstance(event.data, kind):
             rule(situation, event)
+
+
+def _aware_before_report(event: Event) -> None:
+    aware_at = getattr(event.data, "aware_at", None)
+    if aware_at is not None and aware_at > event.time:
+        raise Refused(
+            "aware-ahead",
+            f"aware_at {aware_at.isoformat()} is later than the report itself, {event.time.isoformat()}",
+        )
 
 
 def _enrolment(situation: Situation, event: Event) -> None:
@@ -69,6 +82,7 @@ def _enrolment(situation: Situation, event: Event) -> None:
     site = situation.protocol.site(data.site)
     _not_ahead(site, event)
     _first_infusion(situation.protocol, data)
+    _before_infusions(situation, data)
     corrects = any(isinstance(each.data, Enrolled) for each in situation.history)
     # Who is enrolled already stays so: a correction that fails a criterion raises an alert instead.
     if not corrects and (problems := unmet(situation.protocol, data)):
@@ -85,6 +99,19 @@ def _first_infusion(protocol: Protocol, data: Enrolled) -> None:
             f"first_infusion_on {data.first_infusion_on} lies outside the window of {first.code}, "
             f"{opens} to {closes}",
         )
+
+
+def _before_infusions(situation: Situation, data: Enrolled) -> None:
+    """A corrected enrolment may not lie after an infusion that was given."""
+    infusions = {visit.code for visit in situation.protocol.infusions}
+    for event in standing(situation.history):
+        done = event.data
+        if isinstance(done, Completed) and done.visit in infusions and done.on < data.on:
+            raise Refused(
+                "before-enrolment",
+                f"enrolment on {data.on} would be after {done.visit}, done on {done.on} "
+                f"({identified(event)}); correct that one too",
+            )
 
 
 def _not_ahead(site: Site, event: Event) -> None:
@@ -113,7 +140,7 @@ def _not_after_exit(situation: Situation, event: Event) -> None:
         raise Refused(
             "after-exit",
             f"{event.subject} ended on {day(end.on)} ({end.decode}); after that only adverse events, their "
-            "submission, pregnancy, death and voids are recorded",
+            "submission, pregnancy, death, consents, assessments of deviations and voids are recorded",
         )
 
 
@@ -121,22 +148,25 @@ def _visit_recorded(situation: Situation, event: Event) -> None:
     data = event.data
     assert isinstance(data, Completed | Missed)
     planned = situation.planned(data.visit)
-    _not_settled(planned)
+    on = data.on if isinstance(data, Completed) else None
+    _not_settled(planned, probably_meant(situation, planned, on))
     if isinstance(data, Missed) and planned.outcome == "cancelled" and _settled(planned, event.time):
         raise Refused(
             "cancelled", f"{planned.code} is cancelled, for treatment was stopped; it cannot be missed"
         )
-    _after_anchor(planned, data.on if isinstance(data, Completed) else None)
+    _after_anchor(planned, on)
+    if isinstance(data, Completed):
+        plausible(situation, planned, data)
 
 
-def _not_settled(planned: PlannedVisit) -> None:
+def _not_settled(planned: PlannedVisit, meant: str = "") -> None:
     if planned.event is None:
         return
     said = f"completed on {day(planned.on)}" if planned.on else "declared missed"
-    source, identity = planned.event.key
     raise Refused(
         "recorded-once",
-        f"{planned.code} is {said} already (source {source}, id {identity}); void that event to correct it",
+        f"{planned.code} is {said} already ({identified(planned.event)}); "
+        f"void that event to correct it{meant}",
     )
 
 
@@ -146,7 +176,7 @@ def _after_anchor(planned: PlannedVisit, on: date | None) -> None:
         what = "treatment has ended" if planned.visit.anchor == END_OF_TREATMENT else "is completed or missed"
         before = what if planned.visit.anchor == END_OF_TREATMENT else f"{anchor.code} {what}"
         raise Refused("anchor-first", f"{planned.code} cannot be recorded before {before}")
-    if on and anchor.basis == "actual" and anchor.code != ENROLMENT and on < anchor.on:
+    if on and anchor.basis == "actual" and planned.visit.epoch == "follow-up" and on < anchor.on:
         raise Refused(
             "anchor-first", f"{planned.code} on {on} would be before {anchor.code}, done on {anchor.on}"
         )
@@ -211,6 +241,7 @@ _RULES: tuple[tuple[type | tuple[type, ...], Callable[[Situation, Event], None]]
     (SaeSubmitted, submission),
     (Pregnancy, pregnancy),
     (DeviationAssessed, assessment),
+    (AdverseEvent, adverse_event),
     (Voided, _void),
     (ProtocolAssigned, _assignment),
 )

@@ -17,7 +17,7 @@ from itp_events.events import Enrolled, Event, NoticeIssued, ProtocolAssigned
 from itp_events.notices import notice
 from itp_events.protocol import Protocol
 from itp_events.subject import fold, standing
-from itp_events.view import View
+from itp_events.view import DEATH_UNRECORDED, View
 
 # Repetitions that wait for a person go on for ever; a forecast shows this many of them.
 REPEATS_SHOWN = 3
@@ -106,4 +106,5 @@ def _next(decision: Decision) -> datetime | None:
 
 
 def _endless(duty: Duty) -> bool:
-    return duty.number > REPEATS_SHOWN and (duty.step.startswith("decision-") or duty.step == "disposition")
+    repeated = duty.step.startswith("decision-") or duty.step in ("disposition", DEATH_UNRECORDED)
+    return repeated and duty.number > REPEATS_SHOWN

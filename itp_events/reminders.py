@@ -6,29 +6,38 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 from itp_events.duties import Duty, visit_key
-from itp_events.protocol import Reminder
+from itp_events.protocol import ENROLMENT, Reminder
 from itp_events.view import View
-from itp_events.windows import PlannedVisit
+from itp_events.windows import PlannedVisit, acknowledged
 
 _DAY = timedelta(days=1)
 
 
 def reminders(seen: View) -> Iterator[Duty]:
-    """The reminders that hold: of visits with a known anchor, not recorded; of infusions, not on hold."""
+    """The reminders that hold: of visits with a known anchor, not recorded; of infusions, not on hold.
+
+    While a fatal event stands without a death, there are none.
+    """
     for planned in seen.visits:
-        held = seen.on_hold and planned.visit.epoch == "treatment"
-        if planned.outcome is None and planned.firm and not seen.exit and not held:
+        if planned.outcome is None and planned.firm and not seen.exit and not seen.held(planned):
             yield from _of_visit(seen, planned)
 
 
 def rungs(seen: View) -> Iterator[Duty]:
-    """The rungs of the ladders that run; those of infusions rest while a flag waits."""
+    """The rungs of the ladders that run; those of infusions rest while a flag waits.
+
+    A rung is of use until somebody acknowledges it. While a fatal event stands without a death, none is.
+    """
+    if seen.exit or seen.unrecorded_death:
+        return
     for planned in seen.visits:
-        if planned.outcome is None and planned.climb and not seen.exit:
+        if planned.outcome is None and planned.climb:
+            answers = sorted(each.at for each in acknowledged(planned.code, seen.subject))
             for rung, due in planned.climb.rungs:
                 # The window, not a booking, is what closed: the rung's key holds the target.
                 key = visit_key(seen.subject.code, planned.code, rung.step, rung.audience, planned.target)
-                yield Duty(key, "escalation", rung.step, rung.audience, due, planned=planned, number=rung.day)
+                until = next((at for at in answers if at >= due), None)
+                yield Duty(key, "escalation", rung.step, rung.audience, due, until, planned, number=rung.day)
 
 
 def _of_visit(seen: View, planned: PlannedVisit) -> Iterator[Duty]:
@@ -59,8 +68,21 @@ def _duty(seen: View, planned: PlannedVisit, rule: Reminder) -> Duty:
     of_window = rule.from_ == "closes"
     day = planned.target if of_window else planned.day
     key = visit_key(seen.subject.code, planned.code, rule.step, rule.audience, day)
-    due = seen.subject.site.at(_on(seen, planned, rule), seen.protocol.notices_at)
+    due = _due(seen, planned, rule)
     return Duty(key, "reminder", rule.step, rule.audience, due, _end(seen, planned, rule), planned)
+
+
+def _due(seen: View, planned: PlannedVisit, rule: Reminder) -> datetime:
+    """When a reminder is due (UTC).
+
+    Cells for the first infusion are ordered at enrolment, or at the booking that moved its date: there may be
+    no day left to wait for.
+    """
+    if rule.prepares_cells and planned.anchor.code == ENROLMENT:
+        booking = seen.subject.booked.get(planned.code)
+        moved = booking if booking and planned.day != planned.target else seen.subject.enrolment
+        return seen.subject.known_since(moved)
+    return seen.subject.site.at(_on(seen, planned, rule), seen.protocol.notices_at)
 
 
 def _silent_until(seen: View, planned: PlannedVisit) -> datetime | None:
@@ -82,7 +104,8 @@ def _on(seen: View, planned: PlannedVisit, rule: Reminder) -> date:
 def _end(seen: View, planned: PlannedVisit, rule: Reminder) -> datetime | None:
     site = seen.subject.site
     if rule.prepares_cells:
-        return site.midnight(planned.day)
+        first = planned.anchor.code == ENROLMENT
+        return site.midnight(planned.day + _DAY if first else planned.day)
     if rule.from_ == "closes":
         return site.midnight(planned.closes + _DAY)
     if rule.from_ == "booked" and planned.day > planned.closes:

@@ -47,16 +47,31 @@ def _answers(situation: Situation, event: Event) -> bool:
     return criterion == INVESTIGATOR or any(
         flag.criterion == (criterion or flag.criterion)
         and flag.at <= event.time
-        and (flag.decision is None or flag.decision.time > event.time)
+        and (flag.decided_at is None or flag.decided_at > event.time)
         for flag in situation.seen.flags
     )
+
+
+def adverse_event(situation: Situation, event: Event) -> None:
+    """An adverse event of which the subject died is a serious one (ICH E2A)."""
+    data = as_data(event, AdverseEvent)
+    if data.fatal and not data.serious:
+        what = "the outcome is fatal" if data.outcome == "fatal" else f"grade {data.grade} is death"
+        raise Refused(
+            "fatal-serious", f"{what}, so the event is serious; state serious: true, or correct that"
+        )
 
 
 def submission(situation: Situation, event: Event) -> None:
     """A submission names what was reported."""
     ae = as_data(event, SaeSubmitted).ae
-    reported = {as_data(each, AdverseEvent).ae for each in situation.subject.of(AdverseEvent)}
-    reported |= {each.id for each in (*situation.subject.of(Pregnancy), *situation.subject.of(Died))}
+    subject = situation.subject
+    versions = subject.chain.versions
+    reported = {
+        as_data(version, AdverseEvent).ae for each in subject.of(AdverseEvent) for version in versions(each)
+    }
+    others = (*subject.of(Pregnancy), *subject.of(Died))
+    reported |= {version.id for each in others for version in versions(each)}
     if ae not in reported:
         raise Refused("submission", f"no adverse event {ae!r} (nor a pregnancy with that id) is reported")
 

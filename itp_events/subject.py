@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import TypeVar
 
+from itp_events.corrections import Basis, Chain, basis_of, predecessors, voided_key
 from itp_events.errors import Refused
 from itp_events.events import (
     Acknowledged,
@@ -16,7 +17,6 @@ from itp_events.events import (
     Data,
     Enrolled,
     Event,
-    EventKey,
     Missed,
     ProtocolAssigned,
     Voided,
@@ -28,8 +28,6 @@ Kind = TypeVar("Kind", bound=Data)
 
 # These state something for a future date: it does not say when they happened.
 _AHEAD = (Booked, Acknowledged)
-# What other visits hang on.
-_ANCHORS = (Enrolled, Completed, Missed)
 _OF_FACTS = ("_by_type", "completed", "declared_missed", "booked")
 
 
@@ -48,7 +46,7 @@ class Subject:
     ledger: Ledger
     handed: frozenset[str]
     corrected: bool = False
-    known: Mapping[EventKey, datetime] = field(default_factory=dict)
+    chain: Chain = field(default_factory=lambda: Chain({}))
 
     def decided(self, decisions: Iterable[Event], handed: Collection[str]) -> Subject:
         """The subject once the service has decided more: what fold() gives for the log with `decisions`."""
@@ -57,9 +55,13 @@ class Subject:
         later.__dict__.update({name: self.__dict__[name] for name in _OF_FACTS if name in self.__dict__})
         return later
 
-    def known_since(self, event: Event) -> datetime:
-        """Since when what an event says of a date is known: its report, or that of what it restates."""
-        return self.known.get(event.key, event.time)
+    def origin(self, event: Event, basis: Basis = basis_of) -> Event:
+        """The report since which `basis` of an event is unchanged: the event itself, or what it corrects."""
+        return self.chain.origin(event, basis)
+
+    def known_since(self, event: Event, basis: Basis = basis_of) -> datetime:
+        """The instant (UTC) at which what an event states became known: its report, or its origin's."""
+        return self.origin(event, basis).time
 
     @property
     def enrolled(self) -> Enrolled:
@@ -89,8 +91,8 @@ class Subject:
 
     @cached_property
     def booked(self) -> dict[str, Event]:
-        """The booking reported last for each visit, by code."""
-        bookings = sorted(self.of(Booked), key=lambda event: (event.time, event.key))
+        """The booking known last for each visit, by code; one restated unchanged keeps its first instant."""
+        bookings = sorted(self.of(Booked), key=lambda event: (self.known_since(event), event.key))
         return {as_data(event, Booked).visit: event for event in bookings}
 
     def happened(self, event: Event) -> date:
@@ -121,12 +123,6 @@ def standing(history: Iterable[Event]) -> list[Event]:
     return [event for event in facts if event.key not in voided and not isinstance(event.data, Voided)]
 
 
-def voided_key(event: Event) -> EventKey:
-    """Source and id of the event that a void names."""
-    reference = as_data(event, Voided).event
-    return reference.source, reference.id
-
-
 def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] = ()) -> Subject:
     """The subject that a log gives, own decisions included, in sequence order.
 
@@ -143,7 +139,7 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
     site = protocol.site(as_data(enrolment, Enrolled).site)
     ordered = sorted(facts, key=lambda event: (happened(site, event), event.time, event.key))
     corrected = any(isinstance(event.data, Enrolled) and event.key != enrolment.key for event in history)
-    known = _known_since(site, [event for event in history if not event.own])
+    chain = Chain(predecessors(history))
     return Subject(
         enrolment.subject,
         protocol,
@@ -153,29 +149,7 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
         ledger,
         frozenset(handed),
         corrected,
-        known,
-    )
-
-
-def _known_since(site: Site, facts: Sequence[Event]) -> dict[EventKey, datetime]:
-    """Since when the dates of restated anchors are known: a void restated on its day changed none."""
-    voids = {voided_key(event): event.time for event in facts if isinstance(event.data, Voided)}
-    anchors = [event for event in facts if voids and isinstance(event.data, _ANCHORS)]
-    known: dict[EventKey, datetime] = {}
-    for event in sorted(anchors, key=lambda each: each.time):
-        day = site.date_of(event.time)
-        before = [
-            known.get(old.key, old.time)
-            for old in anchors
-            if old.key in voids and site.date_of(voids[old.key]) >= day and _says_the_same(old, event)
-        ]
-        known[event.key] = min([event.time, *before])
-    return known
-
-
-def _says_the_same(one: Event, other: Event) -> bool:
-    return all(
-        getattr(one.data, name, None) == getattr(other.data, name, None) for name in ("type", "visit", "on")
+        chain,
     )
 
 

@@ -2,24 +2,31 @@
 
 Everything here follows from what people stated and from `now`; nothing depends on when the service was
 awake. Flags pause ladders, ladders decide misses, and misses raise flags: the derivation is repeated
-until it settles, which it does because each of these acts only on what comes after it.
+until it settles, which it does because each of these acts only on what comes after it. Nothing rests on what
+follows from itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Literal
 
+from itp_events.errors import ItpError
+from itp_events.events import EventKey
 from itp_events.ladder import Hold
 from itp_events.protocol import Protocol
+from itp_events.safety import Fatal, fatal_holds, unrecorded_death
 from itp_events.subject import Subject
 from itp_events.windows import Ending, PlannedVisit, schedule
 from itp_events.withdrawal import Flag, Trigger, exits, flags, nothing_given, stops, triggers
 
-# Each round settles at least the earliest flag or ending that is not settled yet; no subject has so many.
-_AT_MOST = 100
+# Visits that are missed or silent raise flags too: no protocol has so many.
+_ROUNDS = 200
+
+DEATH_UNRECORDED = "death-unrecorded"
 
 StudyStatus = Literal["on-treatment", "in-follow-up", "on-hold", "completed", "withdrawn"]
 
@@ -46,6 +53,7 @@ class View:
     stop: Ending | None
     exit: Ending | None
     ahead: tuple[datetime, ...]
+    holds: tuple[Hold, ...] = ()
 
     @property
     def today(self) -> date:
@@ -57,10 +65,20 @@ class View:
         """The flags that wait for the investigator, the oldest first; none after exit."""
         return () if self.exit else tuple(flag for flag in self.flags if flag.open)
 
+    @cached_property
+    def unrecorded_death(self) -> Fatal | None:
+        """The fatal adverse event of a subject whose death is not recorded; None after exit."""
+        return None if self.exit else unrecorded_death(self.subject)
+
     @property
     def on_hold(self) -> bool:
-        """Whether a flag waits for the investigator."""
-        return bool(self.open_flags)
+        """Whether a flag waits for the investigator, or a death for its record."""
+        return bool(self.open_flags) or self.unrecorded_death is not None
+
+    def held(self, planned: PlannedVisit) -> bool:
+        """Whether nothing is proposed for a visit: an infusion on hold; any visit behind a fatal event."""
+        treatment = planned.visit.epoch == "treatment"
+        return self.unrecorded_death is not None or (self.on_hold and treatment)
 
     @property
     def treatment_ended(self) -> bool:
@@ -99,6 +117,8 @@ class View:
         """The phase to show, as `Awaiting INF3`."""
         if self.exit:
             return "Completed" if self.status == "completed" else f"Withdrawn: {self.exit.decode}"
+        if self.unrecorded_death:
+            return f"On hold: {DEATH_UNRECORDED}"
         if self.open_flags:
             return f"On hold: {self.open_flags[0].criterion}"
         if self.awaiting_disposition or self.current is None:
@@ -109,10 +129,10 @@ class View:
     def suggested(self, planned: PlannedVisit) -> date | None:
         """The working day to propose for a visit: nearest to its target, inside its window, not past.
 
-        None for a visit that is settled or whose window is over, and for infusions while on hold.
+        None for a visit that is settled or whose window is over, for infusions while on hold, and for every
+        visit while a fatal event stands without a death.
         """
-        held = self.on_hold and planned.visit.epoch == "treatment"
-        if planned.outcome or held or self.exit:
+        if planned.outcome or self.held(planned) or self.exit:
             return None
         first = max(planned.opens, self.today)
         return self.subject.site.workdays.nearest(planned.target, first, planned.closes)
@@ -135,8 +155,16 @@ class View:
         if any(visit.outcome == "cancelled" or visit.by_exit for visit in infusions):
             end = self.stop or self.exit
             return Disposition("treatment", end.on, end.decode, end.term) if end else None
-        last = infusions[-1]
-        return Disposition("treatment", last.on or last.target, "COMPLETED", "Completed")
+        return self._treatment_over(infusions)
+
+    def _treatment_over(self, infusions: Sequence[PlannedVisit]) -> Disposition:
+        """Completed when every infusion was given; else OTHER, with the count of those given."""
+        given, last = [visit for visit in infusions if visit.on], infusions[-1]
+        known_on = self.subject.site.date_of(last.known_at) if last.known_at else last.target
+        if len(given) == len(infusions):
+            return Disposition("treatment", last.on or known_on, "COMPLETED", "Completed")
+        term = f"{len(given)} of {len(infusions)} infusions given"
+        return Disposition("treatment", last.on or known_on, "OTHER", term)
 
     def _entered_follow_up(self) -> bool:
         infusions = [visit for visit in self.visits if visit.visit.epoch == "treatment"]
@@ -145,52 +173,91 @@ class View:
 
 
 def view(protocol: Protocol, subject: Subject, now: datetime) -> View:
-    """What holds for the subject at `now`, an aware instant."""
-    known: tuple[tuple[Hold, ...], Ending | None, Ending | None] = ((), None, None)
-    for _ in range(_AT_MOST):
-        seen = _derive(protocol, subject, now, *known)
-        found = _holds(seen.flags), seen.stop, seen.exit
-        if found == known:
-            break
-        known = found
-    return seen
+    """What holds for the subject at `now`, an aware instant.
+
+    What people stated of a stop or an end holds from the beginning. The service itself finds one kind of end:
+    no infusion was given and none is left. It is looked for in what holds without it.
+    """
+    stop = next(iter(stops(protocol, subject)), None)
+    exit = min(exits(protocol, subject), key=_first, default=None)
+    seen = _settled(_Given(protocol, subject, now, stop, exit, tuple(fatal_holds(subject))))
+    nothing = nothing_given(protocol, subject, seen.flags, seen.visits, seen.stop)
+    if nothing is None or (exit is not None and _first(exit) <= _first(nothing)):
+        return seen
+    return _settled(_Given(protocol, subject, now, stop, nothing, tuple(fatal_holds(subject))))
 
 
-def _derive(
-    protocol: Protocol,
-    subject: Subject,
-    now: datetime,
-    holds: Sequence[Hold],
-    stop: Ending | None,
-    exit: Ending | None,
-) -> View:
-    visits = schedule(protocol, subject, now, holds, stop, exit)
-    found = triggers(protocol, subject, visits)
-    raised = flags(subject, [each for each in found if each.at <= now and not _after(each, exit)])
-    stop = next(iter(stops(protocol, subject, raised)), None)
-    ends = exits(protocol, subject, raised, visits)
-    if nothing := nothing_given(protocol, subject, raised, visits, stop):
-        ends.append(nothing)
-    exit = min(ends, key=lambda end: (end.on, end.at), default=None)
+@dataclass(frozen=True)
+class _Given:
+    """What a view is derived from: the facts, the stop and the end that hold, and fatal events."""
+
+    protocol: Protocol
+    subject: Subject
+    now: datetime
+    stop: Ending | None
+    exit: Ending | None
+    fatal: tuple[Hold, ...]
+
+
+def _first(ending: Ending) -> tuple[date, datetime, EventKey]:
+    return ending.on, ending.at, ending.origin
+
+
+def _settled(given: _Given) -> View:
+    """What holds once the flags have paused the ladders that they pause.
+
+    A flag acts only on what comes after it, so each round settles at least the earliest flag that is not
+    settled yet, and there are no more flags than triggers.
+    """
+    stop, exit = given.stop, given.exit
     if stop and exit and (exit.on, exit.at) < (stop.on, stop.at):
         stop = None
-    ahead = tuple(each.at for each in found if each.at > now)
-    return View(protocol, subject, now, visits, tuple(raised), stop, exit, ahead)
+    holds: tuple[Hold, ...] = _merged(given.fatal)
+    rounds = 0
+    while True:
+        visits = schedule(given.protocol, given.subject, given.now, holds, stop, exit, given.fatal)
+        found = triggers(given.protocol, given.subject, visits)
+        known = [each for each in found if each.at <= given.now and _before(each, exit)]
+        raised = flags(given.subject, known)
+        settled = _merged([*given.fatal, *(Hold(flag.at, flag.decided_at) for flag in raised)])
+        if settled == holds:
+            break
+        holds, rounds = settled, rounds + 1
+        if rounds > _ROUNDS + len(given.subject.facts):
+            raise ItpError(f"{given.subject.code}: flags and ladders do not settle; the rules are at fault")
+    ahead = tuple(each.at for each in found if each.at > given.now)
+    named = _as_answered(given, raised, visits, stop, exit)
+    return View(given.protocol, given.subject, given.now, visits, tuple(raised), *named, ahead, holds)
 
 
-def _after(trigger: Trigger, exit: Ending | None) -> bool:
-    return exit is not None and trigger.at >= exit.at
+def _as_answered(
+    given: _Given,
+    raised: Sequence[Flag],
+    visits: Sequence[PlannedVisit],
+    stop: Ending | None,
+    exit: Ending | None,
+) -> tuple[Ending | None, Ending | None]:
+    """The stop and the end with the criterion of the flags that they answer."""
+    stated = {end.origin: end for end in stops(given.protocol, given.subject, raised)}
+    ended = {end.origin: end for end in exits(given.protocol, given.subject, raised, visits)}
+    stop = stated.get(stop.origin, stop) if stop else None
+    if exit is not None:
+        exit = ended.get(exit.origin) or stated.get(exit.origin) or exit
+    return stop, exit
 
 
-def _holds(raised: Sequence[Flag]) -> tuple[Hold, ...]:
-    """The times during which any flag waits: flags that wait at once make one hold."""
-    holds: list[Hold] = []
-    for flag in raised:  # in order of `at`
-        until = flag.decision.time if flag.decision else None
-        last = holds[-1] if holds else None
-        if last and last.during(flag.at):
-            latest = max(last.until, until) if last.until and until else None
-            holds[-1] = Hold(last.at, latest)
+def _before(trigger: Trigger, exit: Ending | None) -> bool:
+    return exit is None or trigger.at <= exit.at
+
+
+def _merged(holds: Iterable[Hold]) -> tuple[Hold, ...]:
+    """Holds that wait at once make one hold."""
+    merged: list[Hold] = []
+    for hold in sorted(holds, key=lambda each: each.at):
+        last = merged[-1] if merged else None
+        if last and last.during(hold.at):
+            latest = max(last.until, hold.until) if last.until and hold.until else None
+            merged[-1] = Hold(last.at, latest)
         else:
-            holds.append(Hold(flag.at, until))
-    return tuple(holds)
+            merged.append(hold)
+    return tuple(merged)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, NamedTuple
 
-from itp_events.events import Acknowledged, Booked, Completed, Event
+from itp_events.events import Acknowledged, Booked, Completed, Event, EventKey
 from itp_events.ladder import Acknowledgement, Climb, Hold, climb
 from itp_events.protocol import END_OF_TREATMENT, ENROLMENT, Protocol, Visit
 from itp_events.subject import Subject, as_data
@@ -32,7 +32,10 @@ class Anchor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A stop of treatment or an exit: on which date, known since when, and with which disposition."""
+    """A stop of treatment or an exit: on which date, known since when, and with which disposition.
+
+    `event` states it today; `origin` names the report with which it began.
+    """
 
     on: date
     at: datetime
@@ -40,6 +43,7 @@ class Ending:
     term: str
     criterion: str | None
     event: Event
+    origin: EventKey
 
 
 class PlannedVisit(NamedTuple):
@@ -103,11 +107,15 @@ class PlannedVisit(NamedTuple):
 
 @dataclass(frozen=True)
 class _Circumstances:
-    """What the chain of windows depends on besides the visits themselves."""
+    """What the chain of windows depends on besides the visits themselves.
+
+    `holds` pause the ladders of infusions; `fatal`, those of them that a fatal event brings, every ladder.
+    """
 
     protocol: Protocol
     subject: Subject
     holds: tuple[Hold, ...]
+    fatal: tuple[Hold, ...]
     stop: Ending | None
     exit: Ending | None
     now: datetime
@@ -120,9 +128,10 @@ def schedule(
     holds: Sequence[Hold] = (),
     stop: Ending | None = None,
     exit: Ending | None = None,
+    fatal: Sequence[Hold] = (),
 ) -> tuple[PlannedVisit, ...]:
     """All visits of a subject with their windows and outcomes, as known at `now`, in protocol order."""
-    given = _Circumstances(protocol, subject, tuple(holds), stop, exit, now)
+    given = _Circumstances(protocol, subject, tuple(holds), tuple(fatal), stop, exit, now)
     planned: dict[str, PlannedVisit] = {}
     for visit in protocol.visits:
         planned[visit.code] = _plan(visit, planned, given)
@@ -184,7 +193,7 @@ def _with_outcome(
         on = as_data(done, Completed).on
         return _ended(planned, "completed", subject.known_since(done), event=done, on=on)
     declared = subject.declared_missed.get(planned.code)
-    if declared and not _cancelled_before(planned, declared, given.stop):
+    if declared and not _cancelled_before(planned, subject.known_since(declared), given.stop):
         return _ended(planned, "missed", subject.known_since(declared), event=declared)
     if planned.firm:
         planned = _ended(planned, None, None, climb=_ladder(planned, given))
@@ -197,9 +206,9 @@ def _with_outcome(
     return planned
 
 
-def _cancelled_before(planned: PlannedVisit, declared: Event, stop: Ending | None) -> bool:
+def _cancelled_before(planned: PlannedVisit, declared: datetime, stop: Ending | None) -> bool:
     """Whether an infusion was cancelled already when somebody declared it missed."""
-    return stop is not None and planned.visit.epoch == "treatment" and declared.time > stop.at
+    return stop is not None and planned.visit.epoch == "treatment" and declared > stop.at
 
 
 def _cancelled_or_missed(
@@ -255,18 +264,19 @@ def _ladder(planned: PlannedVisit, given: _Circumstances) -> Climb:
     site = given.subject.site
     known_on = site.date_of(planned.anchor.known_at) if planned.anchor.known_at else planned.closes
     base = max(planned.closes, known_on)
-    holds = given.holds if planned.visit.epoch == "treatment" else ()
+    holds = given.holds if planned.visit.epoch == "treatment" else given.fatal
     return climb(given.protocol, site, base, acknowledged(planned.code, given.subject), holds)
 
 
 def acknowledged(code: str, subject: Subject) -> list[Acknowledgement]:
     """Who has taken care of a visit so far, and until when."""
     site = subject.site
-    return [
-        Acknowledgement(event.time, data.until or site.workdays.next(site.date_of(event.time)))
-        for event in subject.of(Acknowledged)
-        if (data := as_data(event, Acknowledged)).visit == code
-    ]
+    found = []
+    for event in subject.of(Acknowledged):
+        data, at = as_data(event, Acknowledged), subject.known_since(event)
+        if data.visit == code:
+            found.append(Acknowledgement(at, data.until or site.workdays.next(site.date_of(at))))
+    return found
 
 
 def last_given(planned: Sequence[PlannedVisit]) -> PlannedVisit | None:

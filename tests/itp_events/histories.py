@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from itp_events.events import Event, Voided
+from itp_events.events import AdverseEvent, Completed, Event, Voided
 from itp_events.subject import standing
 from itp_events.view import View, view
 from itp_events.windows import PlannedVisit
@@ -150,6 +150,37 @@ def _submitted(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
         walk.say("itp.sae.submitted", walk.site.date_of(at), at, ae=getattr(event.data, "ae", event.id))
 
 
+def _worse(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
+    """A further report of the adverse event reported last, or its correction, with something changed."""
+    reported = [event for event in standing(walk.log) if isinstance(event.data, AdverseEvent)]
+    if not reported:
+        return
+    last = reported[-1]
+    data = {**last.to_json()["data"], **given["changed"]}
+    data.pop("aware_at", None)
+    at = max(at, last.time)
+    again = walk.event(last.type, data.pop("on"), at, **{**data, "by": "pi-01"})
+    walk.tell(*([walk.void(last, at)] if given["corrects"] else []), again)
+
+
+def _death(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
+    aware_at = (at - timedelta(hours=given["aware"])).isoformat()
+    walk.say("itp.subject.died", walk.site.date_of(at), at, aware_at=aware_at, ae=given["ae"])
+
+
+def _later_restated(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
+    """A visit is voided, and stated again days later."""
+    done = [event for event in standing(walk.log) if isinstance(event.data, Completed)]
+    if not done:
+        return
+    event = done[-1 - given["back"] % len(done)]
+    at = max(at, event.time)
+    walk.tell(walk.void(event, at))
+    walk.now = max(walk.now, at + timedelta(days=given["days"]))
+    data = event.to_json()["data"]
+    walk.tell(walk.event(event.type, data.pop("on"), walk.now, **{**data, "by": "crc-02"}))
+
+
 def _void(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
     facts = [event for event in standing(walk.log) if not isinstance(event.data, Voided)]
     event = facts[-1 - given["back"] % len(facts)]
@@ -185,7 +216,9 @@ _MOVES: dict[str, Callable[[Walk, datetime, dict[str, Any]], None]] = {
     "medication": _dated("itp.medication.changed"),
     "contact": _dated("itp.contact.attempted"),
     "consent": _dated("itp.consent.withdrawn"),
-    "death": _dated("itp.subject.died"),
+    "death": _death,
+    "worse": _worse,
+    "later restated": _later_restated,
     "decided": _decided,
     "void": _void,
     "wait": _wait,
@@ -243,7 +276,24 @@ _UNREACHED = _moves("contact", reached=False, ago=st.integers(0, 2))
 _DAILY = st.tuples(st.just("contact"), st.fixed_dictionaries({"gap": st.just(24), "reached": st.just(False)}))
 _REACHED = _moves("contact", reached=True)
 _CONSENT = _moves("consent", scope=st.sampled_from(["treatment", "treatment", "study"]))
-_DEATH = _moves("death")
+_DEATH = _moves("death", aware=st.sampled_from([0, 0, 10, 30]), ae=st.sampled_from([None, "AE-1"]))
+_WORSE = _moves(
+    "worse",
+    corrects=st.booleans(),
+    changed=st.sampled_from(
+        [
+            {"term": "Fewer"},
+            {"serious": True},
+            {"serious": True, "grade": 4},
+            {"related": True},
+            {"grade": 3},
+            {"serious": True, "grade": 5},
+            {"serious": True, "outcome": "fatal"},
+            {"outcome": "recovered"},
+        ]
+    ),
+)
+_LATER = _moves("later restated", back=st.integers(0, 2), days=st.sampled_from([1, 3, 12]))
 _CONTINUED = _moves("decided", decision="continue", named=st.booleans())
 _DECIDED = _moves(
     "decided",
@@ -279,6 +329,12 @@ _SCENES = st.one_of(
     _scene(_MEDICATION, _CONTINUED),
     _scene(_MEDICATION, _WAIT, _DECIDED),
     _scene(_MEDICATION, _ACKNOWLEDGED, _MEDICATION, _CONTINUED),
+    _scene(_ADVERSE_EVENT, _SUBMITTED, _WORSE),
+    _scene(_ADVERSE_EVENT, _WORSE, _SUBMITTED, _WORSE),
+    _scene(_ADVERSE_EVENT, _CONTINUED, _WORSE),
+    _scene(_ADVERSE_EVENT, _WORSE, _WAIT, _DEATH),
+    _scene(_BEFORE, _ADVERSE_EVENT, _WORSE, _WAIT, _WORSE),
+    _scene(_LATER),
     _scene(_PREGNANCY),
     _scene(_CONSENT, _VOID),
     _scene(_DEATH, _VOID),

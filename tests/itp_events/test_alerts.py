@@ -148,11 +148,13 @@ def test_exactly_10_percent_is_within_the_dose_for_every_weight(tenths: int) -> 
     assert study.sent("dose-deviation") == []
 
 
-def test_the_planned_dose_is_that_of_the_weight_known_before_the_infusion() -> None:
+def test_the_planned_dose_is_that_of_the_weight_taken_at_the_infusion_else_of_the_last_before_it() -> None:
     study = Journey().treated("2026-01-05")
     study.done("INF2", "2026-01-12", weight_kg=70.0)
-    study.done("INF3", "2026-01-26", cells_given=7.0e9, weight_kg=50.0)
+    study.done("INF3", "2026-01-26", cells_given=7.0e9)
     assert study.sent("dose-deviation") == []
+    study.done("INF4", "2026-02-09", cells_given=7.0e9, weight_kg=50.0)
+    assert study.audiences("dose-deviation") == CARE
 
 
 # Flags and their repetition

@@ -16,6 +16,7 @@ from itp_events.dose import weighings
 from itp_events.events import (
     AdverseEvent,
     Completed,
+    Died,
     Event,
     Exited,
     Flagged,
@@ -30,7 +31,7 @@ from itp_events.intake import judge
 from itp_events.ledger import Issue, named
 from itp_events.protocol_file import load_protocol
 from itp_events.subject import fold, standing
-from itp_events.view import View, _derive, _holds, view
+from itp_events.view import View, view
 from itp_events.windows import PlannedVisit
 from tests.itp_events.histories import History, histories
 from tests.itp_events.journey import Journey
@@ -208,7 +209,7 @@ def no_pointless_notice(service: Service, decision: Decision) -> None:
 def pointless(notice: NoticeIssued, facts: list[Event], seen: View) -> Iterator[str]:
     """Why a notice must not be sent, judged from the facts; nothing when it may be."""
     if notice.kind == "alert":
-        yield from pointless_alert(notice, facts)
+        yield from pointless_alert(notice, facts, seen)
         return
     planned = next(each for each in seen.visits if each.code == notice.visit)
     if seen.exit:
@@ -230,17 +231,32 @@ def pointless(notice: NoticeIssued, facts: list[Event], seen: View) -> Iterator[
 def last_day(notice: NoticeIssued, planned: PlannedVisit) -> date:
     """The last date on which a reminder is of use; a no-show is, until somebody answers for the visit."""
     if "dose" in notice.facts:
-        return planned.day - DAY
+        return planned.day if planned.code == "INF1" else planned.day - DAY
     return planned.closes if notice.step == "last-day" else max(planned.closes, planned.day)
 
 
-def pointless_alert(notice: NoticeIssued, facts: list[Event]) -> Iterator[str]:
-    about = next((event for event in facts if f"/{named(event.key)}#" in f"{notice.notice}#"), None)
-    if about is None and notice.step not in ("stand-down", "disposition") and "itp:" not in notice.notice:
+def pointless_alert(notice: NoticeIssued, facts: list[Event], seen: View) -> Iterator[str]:
+    """An alert is about an event that stands, or that one which stands restates or follows up."""
+    versions = [(event, version) for event in facts for version in seen.subject.chain.versions(event)]
+    about = next((event for event, each in versions if f"/{named(each.key)}#" in f"{notice.notice}#"), None)
+    dated = notice.step in ("stand-down", "disposition", "death-unrecorded")
+    if about is None and not dated and "itp:" not in notice.notice:
         yield "its event is voided"
+    if notice.step == "death-unrecorded" and any(isinstance(event.data, Died) for event in facts):
+        yield "the death is recorded"
     if notice.step in ("sae-20h", "sae-24h") and about:
-        reported_as = about.data.ae if isinstance(about.data, AdverseEvent) else about.id
-        if any(isinstance(event.data, SaeSubmitted) and event.data.ae == reported_as for event in facts):
+        numbers = {
+            event.data.ae if isinstance(event.data, AdverseEvent) else event.id
+            for event in seen.subject.chain.versions(about)
+        }
+        told = [
+            event.time
+            for event in facts
+            if isinstance(event.data, SaeSubmitted)
+            and event.data.ae in numbers
+            and event.data.on >= seen.subject.site.date_of(about.time)
+        ]
+        if any(at >= about.time for at in told):
             yield "submitted"
 
 
@@ -258,20 +274,21 @@ def wake_ahead(service: Service, decision: Decision) -> None:
         assert decision.wake_at > decision.seen.now
         return
     assert decision.exited
-    assert not running_clocks(standing(service.log), decision.seen.now)
+    assert not running_clocks(standing(service.log), decision.seen)
 
 
-def running_clocks(facts: list[Event], now: datetime) -> list[str]:
-    """The serious adverse events and pregnancies of the last 24 hours that are not submitted."""
+def running_clocks(facts: list[Event], seen: View) -> list[str]:
+    """The serious adverse events and pregnancies known for less than 24 hours that are not submitted."""
+    first = seen.subject.chain.versions
     submitted = {event.data.ae for event in facts if isinstance(event.data, SaeSubmitted)}
     clocks: dict[str, datetime] = {}
     for event in facts:
         if isinstance(event.data, AdverseEvent) and event.data.serious:
-            clocks.setdefault(event.data.ae, event.time)
-            clocks[event.data.ae] = min(clocks[event.data.ae], event.time)
+            known = min(version.time for version in first(event))
+            clocks[event.data.ae] = min(clocks.get(event.data.ae, known), known)
         elif isinstance(event.data, Pregnancy):
-            clocks[event.id] = event.time
-    return [name for name, since in clocks.items() if name not in submitted and now < since + DAY]
+            clocks[event.id] = min(version.time for version in first(event))
+    return [name for name, since in clocks.items() if name not in submitted and seen.now < since + DAY]
 
 
 @looked_at
@@ -364,14 +381,21 @@ def decided_once(service: Service, decision: Decision) -> None:
 
 @looked_at
 @given(histories(), HOURS)
-def test_the_derivation_settles(history: History, hours: list[int]) -> None:
-    """What holds, derived once more from its own holds, stop and exit, is what holds."""
+def test_what_held_at_an_instant_still_held_when_more_time_has_passed(
+    history: History, hours: list[int]
+) -> None:
+    """Nothing rests on what follows from it: silence adds flags, misses and an end, and takes none back."""
     protocol = load_protocol()
     subject = fold(protocol, history.facts)
-    for now in [history.end, *instants(history, hours)]:
-        seen = view(protocol, subject, now)
-        again = _derive(protocol, subject, now, _holds(seen.flags), seen.stop, seen.exit)
-        assert shown(again) == shown(seen)
+    earlier = view(protocol, subject, history.end)
+    for now in sorted(history.end + timedelta(hours=hour) for hour in hours):
+        later = view(protocol, subject, now)
+        assert [flag for flag in later.flags if flag.at <= earlier.now] == list(earlier.flags)
+        assert earlier.exit in (None, later.exit)
+        assert later.exit is None or earlier.exit or later.exit.at > earlier.now
+        for before, after in zip(earlier.visits, later.visits, strict=True):
+            assert before.outcome in (None, after.outcome)
+        earlier = later
 
 
 def test_a_void_is_never_of_the_service_about_a_persons_statement() -> None:

@@ -39,16 +39,17 @@ def test_what_is_booked_after_the_visit_was_recorded_is_refused_all_the_same() -
 def test_a_reminder_that_does_not_leave_is_withdrawn_at_the_instant_at_which_it_loses_its_use() -> None:
     study = Study()
     study.hands_over = False
-    study.enrol("2026-01-05", first_infusion_on="2026-01-09")
-    decided = study.live_until("2026-01-09 12:00")
-    assert "ITP-001/INF1/T-3d/cell-lab/2026-01-09" in issued(decided)
+    study.enrol("2026-01-05", at="2026-01-05 08:00")
+    study.done("INF1", "2026-01-05")
+    decided = study.live_until("2026-01-12 12:00")
+    assert "ITP-001/INF2/T-3d/cell-lab/2026-01-12" in issued(decided)
     [withdrawn] = [
         (event.time, event.data.reason)
         for decision in decided
         for event in decision.events
-        if isinstance(event.data, NoticeWithdrawn) and "/cell-lab/" in event.data.notice
+        if isinstance(event.data, NoticeWithdrawn) and "INF2/T-3d/cell-lab/" in event.data.notice
     ]
-    assert withdrawn == (study.instant("2026-01-09"), "no longer of use")
+    assert withdrawn == (study.instant("2026-01-12"), "no longer of use")
 
 
 def test_a_subject_that_goes_on_from_its_last_decision_is_the_one_folded_from_the_log() -> None:

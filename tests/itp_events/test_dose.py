@@ -96,12 +96,18 @@ def test_cells_given_that_differ_by_more_than_ten_percent_raise_an_alert(
     assert sorted(deviations(study, "2026-01-06")) == expected
 
 
-def test_cells_given_are_compared_with_the_dose_for_the_weight_known_before() -> None:
+def test_cells_given_are_compared_with_the_dose_for_the_weight_of_that_day_else_the_one_known_last() -> None:
     study = subject()
-    study.done("INF1", "2026-01-05", weight_kg=80, cells_given=6.15e9)
+    study.done("INF1", "2026-01-05", weight_kg=45, cells_given=4.5e9)
     assert deviations(study, "2026-01-06") == []
     study.done("INF2", "2026-01-12", cells_given=6.15e9)
     assert len(deviations(study, "2026-01-13")) == 2
+
+
+def test_the_dose_ordered_for_a_former_weight_deviates_from_that_of_the_day() -> None:
+    study = subject()
+    study.done("INF1", "2026-01-05", weight_kg=45, cells_given=6.0e9)
+    assert len(deviations(study, "2026-01-06")) == 2
 
 
 def test_a_corrected_weight_changes_the_comparison() -> None:

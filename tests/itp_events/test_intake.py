@@ -2,6 +2,7 @@
 
 from functools import partial
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -26,7 +27,7 @@ def study() -> Study:
     return study
 
 
-def completed(study: Study, visit: str, on: str, at: str = "2026-03-01", **named: str) -> Event:
+def completed(study: Study, visit: str, on: str, at: str = "2026-03-01", **named: Any) -> Event:
     return study.event("itp.visit.completed", on, at, visit=visit, **named)
 
 
@@ -122,15 +123,34 @@ def test_the_same_source_and_id_again_is_known_and_changes_nothing(study: Study)
     assert study.plan("2026-01-06") == before
 
 
-def test_the_same_source_and_id_with_other_data_is_known_too(study: Study) -> None:
+def test_the_same_source_and_id_with_other_content_are_refused_and_say_what_they_name(study: Study) -> None:
     other = completed(study, "INF2", "2026-01-12", event_id=study.log[1].id)
-    assert statuses(study.judge(other)) == ["known"]
+    [verdict] = study.judge(other).verdicts
+    assert isinstance(verdict.error, Refused)
+    assert verdict.error.rule == "id-reused"
+    assert "names itp.visit.completed of INF1 of 5 Jan 2026 for ITP-001 already" in str(verdict.error)
     assert study.plan("2026-03-02").visit("INF2")["status"] != "completed"
 
 
 def test_the_same_id_of_another_source_is_another_event(study: Study) -> None:
     other = completed(study, "INF2", "2026-01-12", event_id=study.log[1].id, source="redcap")
     assert statuses(study.judge(other)) == ["accepted"]
+
+
+def test_true_and_1_are_two_contents(study: Study) -> None:
+    bled = completed(study, "INF2", "2026-01-12", bleeding=True)
+    study.record(bled)
+    graded = completed(study, "INF2", "2026-01-12", bleeding=1, event_id=bled.id)
+    assert rules(study.judge(graded)) == ["id-reused"]
+
+
+def test_of_two_contents_under_one_id_the_first_in_the_file_has_it(study: Study) -> None:
+    later = completed(study, "INF5", "2026-01-26")
+    earlier = completed(study, "INF2", "2026-01-12", event_id=later.id)
+    assert rules(study.judge(later, earlier)) == ["anchor-first", None]  # what is refused names nothing
+    fresh = completed(study, "INF3", "2026-01-26")
+    other = completed(study, "INF3", "2026-01-25", event_id=fresh.id)
+    assert rules(study.judge(fresh, other)) == [None, "id-reused"]
 
 
 def test_the_same_event_twice_in_a_batch_counts_once(study: Study) -> None:
@@ -200,11 +220,20 @@ def test_a_visit_declared_missed_is_restated_as_done_and_the_reverse(study: Stud
     assert study.plan("2026-01-23").visit("INF2")["status"] == "missed"
 
 
-def test_another_visit_beside_a_void_is_no_restatement(study: Study) -> None:
+def test_another_visit_long_after_a_void_is_no_restatement(study: Study) -> None:
     wrong = study.done("INF2", "2026-01-12")
-    void = study.void(wrong, "2026-01-27")
-    ahead = completed(study, "INF3", "2026-01-28", "2026-01-27")
+    void = study.void(wrong, "2026-01-27 09:00")
+    ahead = completed(study, "INF3", "2026-01-28", "2026-01-27 09:06")
     assert rules(study.judge(void, ahead)) == [None, "date-ahead"]
+
+
+def test_a_restatement_beside_its_void_may_name_another_visit_and_takes_the_void_with_it(
+    study: Study,
+) -> None:
+    wrong = study.done("INF2", "2026-01-12")
+    void = study.void(wrong, "2026-01-27 09:00")
+    ahead = completed(study, "INF3", "2026-01-28", "2026-01-27 09:05")
+    assert rules(study.judge(void, ahead)) == ["together", "date-ahead"]
 
 
 def test_an_enrolment_is_corrected_by_void_and_restatement_in_one_batch(study: Study) -> None:

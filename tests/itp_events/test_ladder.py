@@ -104,14 +104,14 @@ def test_a_correction_that_leaves_the_date_of_the_anchor_puts_no_rung_and_no_mis
     assert [step for _, step, _ in service.sent("rung", visit)] == ["rung-1", "rung-2", "rung-3"]
 
 
-def test_an_anchor_restated_on_a_later_day_or_for_another_date_is_resolved_by_that() -> None:
+def test_an_anchor_restated_for_another_date_is_resolved_by_that_and_one_restated_unchanged_is_not() -> None:
     study = Study()
     study.enrol("2026-01-05")
     study.done("INF1", "2026-01-05")
     wrong = study.log[-1]
     study.voided(wrong, "2026-01-15")
     study.done("INF1", "2026-01-05", at="2026-01-20")
-    assert study.plan("2026-01-20 12:00").steps("forecast", "INF2")[0][2] == "2026-01-21T01:00:00Z"
+    assert study.plan("2026-01-20 12:00").steps("notices", "INF2")[0][2] == "2026-01-14T01:00:00Z"
     study.record(
         study.void(study.log[-1], "2026-01-22"),
         study.event("itp.visit.completed", "2026-01-06", "2026-01-22", visit="INF1"),

@@ -63,7 +63,9 @@ def test_follow_up_may_be_recorded_once_treatment_is_stopped(study: Study) -> No
 
 def test_a_visit_cannot_take_place_before_its_anchor_did(study: Study) -> None:
     study.done("INF2", "2026-01-12")
-    assert "2026-01-12" in refused(lambda: study.done("INF3", "2026-01-11", at="2026-01-13"), "anchor-first")
+    assert "2026-01-12" in refused(
+        lambda: study.done("INF3", "2026-01-11", at="2026-01-13"), "infusion-order"
+    )
 
 
 # Once

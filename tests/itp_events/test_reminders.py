@@ -1,5 +1,7 @@
 """Reminders: when, to whom, how they move over holidays, what supersedes and what ends them."""
 
+from datetime import timedelta
+
 import pytest
 
 from itp_events.events import NoticeIssued
@@ -147,7 +149,22 @@ def test_an_enrolment_late_on_the_day_still_brings_the_reminder_of_that_day() ->
     study = Journey()
     study.enrol("2026-01-05", at="2026-01-05 20:00")
     assert study.sent("T", "INF1") == [("2026-01-05 20:00", "T", "coordinator")]
-    assert set(study.superseded("INF1")) == {"T-7d", "T-3d", "T-1d"}
+    assert set(study.superseded("INF1")) == {"T-7d", "T-1d"}
+
+
+def test_cells_for_the_first_infusion_are_ordered_at_enrolment_however_far_its_day_is() -> None:
+    for first in ("2026-01-05", "2026-01-12"):
+        study = Journey()
+        study.enrol("2026-01-05", at="2026-01-05 20:00", first_infusion_on=first)
+        assert study.sent("T-3d", "INF1") == [("2026-01-05 20:00", "T-3d", "cell-lab")]
+        assert study.notices("T-3d", "INF1")[0][1].until == study.instant(first) + timedelta(days=1)
+
+
+def test_a_booking_that_moves_the_first_infusion_orders_its_cells_anew() -> None:
+    study = Journey()
+    study.enrol("2026-01-05")
+    study.booked("INF1", "2026-01-09", at="2026-01-05 21:00")
+    assert [at for at, *_ in study.sent("T-3d", "INF1")] == ["2026-01-05 11:00", "2026-01-05 21:00"]
 
 
 def test_a_reminder_is_of_use_until_a_newer_one_to_the_same_audience_is_due() -> None:

@@ -121,10 +121,10 @@ def test_a_mans_pregnancy_is_his_partners_and_must_say_so() -> None:
     [
         (True, True, 1, True),
         (False, True, 4, True),
-        (False, True, 5, True),
+        (True, True, 5, True),
         (False, True, 3, False),
         (True, False, 4, False),
-        (False, False, 5, False),
+        (True, False, 5, False),
     ],
 )
 def test_an_adverse_event_flags_when_related_and_serious_or_of_grade_4(

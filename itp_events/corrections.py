@@ -1,0 +1,246 @@
+"""A fact and its corrections are one fact: which event restates which, and since when each thing is known.
+
+A restatement continues the event whose void it follows; a further report of an adverse event continues the
+report before it. A clock, a decision or a notice goes on as long as nothing changed that it rests on.
+All of this follows from what the events say and when they were reported, not from their order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from itp_events.events import (
+    Acknowledged,
+    AdverseEvent,
+    Booked,
+    Completed,
+    ConsentWithdrawn,
+    ContactAttempted,
+    Data,
+    Died,
+    Enrolled,
+    Event,
+    EventKey,
+    MedicationChanged,
+    Missed,
+    Pregnancy,
+    SaeSubmitted,
+    Voided,
+    WithdrawalDecided,
+)
+
+# What is reported within this time of its void was sent with it; the clocks of senders differ by so much.
+TOGETHER = timedelta(seconds=300)
+_OUTCOMES = (Completed, Missed)
+
+Basis = Callable[[Data], object]
+"""The part of a fact's content that something rests on: when it is unchanged, that goes on."""
+
+
+def voided_key(event: Event) -> EventKey:
+    """Source and id of the event that a void names."""
+    assert isinstance(event.data, Voided)
+    return event.data.event.source, event.data.event.id
+
+
+class Restatement(NamedTuple):
+    """A void, the event that it takes back, and the event that states it anew."""
+
+    void: Event
+    wrong: Event
+    restated: Event
+
+
+def predecessors(facts: Iterable[Event]) -> dict[EventKey, Event]:
+    """The event that each restatement or further report continues directly, by the key of the later one."""
+    ordered = sorted((fact for fact in facts if not fact.own), key=_reported)
+    found = {
+        each.restated.key: each.wrong for each in restatements(ordered, {fact.key: fact for fact in ordered})
+    }
+    for later, earlier in _further_reports(ordered):
+        found.setdefault(later.key, earlier)
+    return found
+
+
+def restatements(facts: Sequence[Event], known: Mapping[EventKey, Event]) -> list[Restatement]:
+    """The voids among `facts` and what restates each of them there: one event for one void.
+
+    `known` holds the events that a void may name. Voids that nothing restates are left out.
+    """
+    waiting = [(fact, known[voided_key(fact)]) for fact in facts if _names_a_fact(fact, known)]
+    if not waiting:
+        return []
+    candidates = [fact for fact in facts if not isinstance(fact.data, Voided)]
+    found: dict[EventKey, Restatement] = {}
+    for fits in _FITS:
+        for void, wrong in list(waiting):
+            fitting = [
+                each
+                for each in candidates
+                if each.key not in found
+                and _corrects(each, wrong)
+                and fits(each, wrong, void)
+                and not _leads_back(wrong, each, found)
+            ]
+            if fitting:
+                best = min(fitting, key=lambda each: abs(each.time - void.time))
+                found[best.key] = Restatement(void, wrong, best)
+                waiting.remove((void, wrong))
+    return list(found.values())
+
+
+def _leads_back(wrong: Event, candidate: Event, found: Mapping[EventKey, Restatement]) -> bool:
+    """Whether the event to correct restates the candidate itself, over however many corrections."""
+    while wrong.key in found:
+        wrong = found[wrong.key].wrong
+        if wrong.key == candidate.key:
+            return True
+    return False
+
+
+def _names_a_fact(event: Event, known: Mapping[EventKey, Event]) -> bool:
+    if not isinstance(event.data, Voided):
+        return False
+    named = known.get(voided_key(event))
+    return named is not None and not named.own and not isinstance(named.data, Voided)
+
+
+def _reported(event: Event) -> tuple[object, EventKey]:
+    return event.time, event.key
+
+
+def _corrects(candidate: Event, wrong: Event) -> bool:
+    one, other = candidate.data, wrong.data
+    # That a visit took place after all, or did not, corrects what was stated of it.
+    alike = type(one) is type(other) or (isinstance(one, _OUTCOMES) and isinstance(other, _OUTCOMES))
+    return alike and candidate.key != wrong.key and candidate.time >= wrong.time
+
+
+def _together(candidate: Event, void: Event) -> bool:
+    return abs(candidate.time - void.time) <= TOGETHER
+
+
+def _same_content(candidate: Event, wrong: Event, void: Event) -> bool:
+    return _same_place(candidate, wrong, void) and basis_of(candidate.data) == basis_of(wrong.data)
+
+
+def _same_place(candidate: Event, wrong: Event, void: Event) -> bool:
+    return _together(candidate, void) and place(candidate.data) == place(wrong.data)
+
+
+def _other_place(candidate: Event, wrong: Event, void: Event) -> bool:
+    # The visit, or the number of the adverse event, may be what was wrong.
+    return _together(candidate, void)
+
+
+def _later(candidate: Event, wrong: Event, void: Event) -> bool:
+    named = place(candidate.data)
+    return candidate.time > void.time and named is not None and named == place(wrong.data)
+
+
+# The surest first: of two events corrected together each is restated by what is most like it.
+_FITS = (_same_content, _same_place, _other_place, _later)
+
+
+def place(data: Data) -> str | None:
+    """The visit or adverse event by which a later restatement is recognised; an enrolment by itself."""
+    if isinstance(data, Enrolled):
+        return data.type
+    visit, ae = getattr(data, "visit", None), getattr(data, "ae", None)
+    return visit or ae
+
+
+def _further_reports(ordered: Sequence[Event]) -> Iterator[tuple[Event, Event]]:
+    last: dict[str, Event] = {}
+    for event in ordered:
+        if isinstance(event.data, AdverseEvent):
+            if event.data.ae in last:
+                yield event, last[event.data.ae]
+            last[event.data.ae] = event
+
+
+def basis_of(data: Data) -> object:
+    """The part of a fact's content that decides whether a restatement says the same."""
+    basis = _BASES.get(type(data))
+    return basis(data) if basis else data
+
+
+class Chain(NamedTuple):
+    """Which event each fact continues; empty where nothing was ever corrected."""
+
+    before: Mapping[EventKey, Event]
+
+    def versions(self, event: Event) -> Iterator[Event]:
+        """The event, and what it continues, back to the first report."""
+        seen = {event.key}
+        yield event
+        while (earlier := self.before.get(event.key)) is not None and earlier.key not in seen:
+            seen.add(earlier.key)
+            yield earlier
+            event = earlier
+
+    def origin(self, event: Event, basis: Basis = basis_of) -> Event:
+        """The report with which what `basis` takes from the event began: it is unchanged since then."""
+        first = event
+        now = basis(event.data)
+        for version in self.versions(event):
+            if basis(version.data) != now:
+                break
+            first = version
+        return first
+
+
+def severity(data: Data) -> object:
+    """The part of an adverse event that its alert and its flag rest on."""
+    assert isinstance(data, AdverseEvent)
+    return data.serious, data.related, data.grade, data.fatal
+
+
+def flagged(data: Data) -> object:
+    """The part of an adverse event that its flag rests on."""
+    assert isinstance(data, AdverseEvent)
+    return data.serious, data.related, data.grade
+
+
+def dosed(data: Data) -> object:
+    """The part of an infusion that the alert about its dose rests on."""
+    assert isinstance(data, Completed)
+    return data.visit, data.on, data.cells_given, data.weight_kg
+
+
+def whose(data: Data) -> object:
+    """The part of a pregnancy that its alert and its clock rest on."""
+    assert isinstance(data, Pregnancy)
+    return data.partner
+
+
+def same_death(data: Data) -> object:
+    """A death is one fact whatever else is corrected in it."""
+    assert isinstance(data, Died)
+    return True
+
+
+def _of(*names: str) -> Basis:
+    def basis(data: Data) -> object:
+        return (data.type, *(getattr(data, name) for name in names))
+
+    return basis
+
+
+_BASES: dict[type[Data], Basis] = {
+    Enrolled: _of("on"),
+    Booked: _of("visit", "on"),
+    Completed: _of("visit", "on"),
+    Missed: _of("visit"),
+    AdverseEvent: severity,
+    SaeSubmitted: _of("ae", "on"),
+    Pregnancy: _of("partner", "on"),
+    MedicationChanged: _of("kind", "drug"),
+    ContactAttempted: _of("on", "reached"),
+    ConsentWithdrawn: _of("on", "scope", "guardian"),
+    WithdrawalDecided: _of("on", "decision", "criterion", "decode"),
+    Died: _of("on"),
+    Acknowledged: _of("visit", "until"),
+}
