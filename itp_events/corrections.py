@@ -55,7 +55,8 @@ class Restatement(NamedTuple):
 
 def predecessors(facts: Iterable[Event]) -> dict[EventKey, Event]:
     """The event that each restatement or further report continues directly, by the key of the later one."""
-    ordered = sorted((fact for fact in facts if not fact.own), key=_reported)
+    # Of what was reported at one instant the order of the log decides.
+    ordered = sorted((fact for fact in facts if not fact.own), key=lambda fact: fact.time)
     found = {
         each.restated.key: each.wrong for each in restatements(ordered, {fact.key: fact for fact in ordered})
     }
@@ -105,10 +106,6 @@ def _names_a_fact(event: Event, known: Mapping[EventKey, Event]) -> bool:
         return False
     named = known.get(voided_key(event))
     return named is not None and not named.own and not isinstance(named.data, Voided)
-
-
-def _reported(event: Event) -> tuple[object, EventKey]:
-    return event.time, event.key
 
 
 def _corrects(candidate: Event, wrong: Event) -> bool:

@@ -113,7 +113,19 @@ def _starts(subject: Subject, course: Course) -> Iterator[_Start]:
 
 def _start(subject: Subject, course: Course, origin: Event) -> _Start:
     aware_at = as_data(_as_corrected(subject, course, origin), AdverseEvent).aware_at
-    return _Start(origin, course.reports[-1], aware_at or origin.time)
+    return _Start(origin, course.reports[-1], aware_at or _heard_of(subject, origin))
+
+
+def _heard_of(subject: Subject, report: Event) -> datetime:
+    """The instant of a report; of a fatal event, not later than the site became aware of the death."""
+    deaths = _deaths_known(subject) if as_data(report, AdverseEvent).fatal else []
+    return min([report.time, *deaths])
+
+
+def _deaths_known(subject: Subject) -> list[datetime]:
+    return [
+        as_data(event, Died).aware_at or subject.known_since(event, same_death) for event in subject.of(Died)
+    ]
 
 
 def _as_corrected(subject: Subject, course: Course, origin: Event) -> Event:

@@ -147,9 +147,10 @@ class Study:
         serious: bool = False,
         related: bool = False,
         term: str = "Fever",
+        **more: Any,
     ) -> Event:
         """An adverse event is reported."""
-        data = {"ae": ae, "grade": grade, "serious": serious, "related": related, "term": term}
+        data = {"ae": ae, "grade": grade, "serious": serious, "related": related, "term": term, **more}
         return self.state("itp.adverse-event.reported", on, at, **data)
 
     def submitted(self, ae: str, on: str, *, at: object = None) -> Event:
@@ -177,9 +178,20 @@ class Study:
         given = {"reason": "judged by the investigator", **data}
         return self.state("itp.withdrawal.decided", on, at, decision=decision, **given)
 
-    def died(self, on: str, *, at: object = None) -> Event:
+    def died(self, on: str, *, at: object = None, **data: Any) -> Event:
         """The subject died."""
-        return self.state("itp.subject.died", on, at)
+        return self.state("itp.subject.died", on, at, **data)
+
+    def corrected(self, event: Event, at: object, **changed: Any) -> Event:
+        """An event is voided and stated anew in one batch, with some of its content changed."""
+        again = self.again(event, at, **changed)
+        self.record(self.void(event, at), again)
+        return again
+
+    def again(self, event: Event, at: object, **changed: Any) -> Event:
+        """The same content under a new id, some of it changed; not recorded."""
+        data = {**event.to_json()["data"], "by": "crc-02", **changed}
+        return self.event(event.type, data.pop("on", None), at, **data)
 
     def assessed(self, deviation: str, *, at: object, important: bool = False, **data: Any) -> Event:
         """The investigator assesses a deviation."""

@@ -1,0 +1,212 @@
+"""A fact and its corrections are one fact: what is unchanged goes on, what changed is judged anew."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itp_events.events import Event
+from tests.itp_events.journey import Journey
+
+State = Callable[[Journey], Event]
+
+
+def started() -> Journey:
+    return Journey().treated("2026-01-05", "2026-01-12")
+
+
+def told(study: Journey) -> list[tuple[str, str, str]]:
+    """Everything that left, whatever it was about."""
+    return study.sent()
+
+
+UNCHANGED: dict[str, tuple[State, dict[str, Any]]] = {
+    "serious event, its term": (
+        lambda s: s.adverse_event("2026-01-14", serious=True, related=True),
+        {"term": "Fever of unknown origin"},
+    ),
+    "pregnancy, its date": (lambda s: s.pregnant("2026-01-14", partner=True), {"on": "2026-01-13"}),
+    "medication, its detail": (lambda s: s.medication("rescue", "2026-01-14"), {"detail": "40 mg daily"}),
+    "visit, its weight": (lambda s: s.done("INF3", "2026-01-19", at="2026-01-19"), {"weight_kg": 60.0}),
+    "decision, its reason": (
+        lambda s: s.decided("withdraw", "2026-01-14"),
+        {"reason": "judged by the investigator and the sponsor"},
+    ),
+    "consent, who states it": (lambda s: s.withdrew("2026-01-14"), {}),
+    "death, its event": (lambda s: s.died("2026-01-14"), {"ae": "AE-9"}),
+    "enrolment, its weight": (lambda s: s.log[0], {"weight_kg": 61.0}),
+}
+
+
+@pytest.mark.parametrize("what", UNCHANGED)
+def test_a_correction_that_changes_nothing_the_duties_rest_on_tells_nobody_anything(what: str) -> None:
+    state, changed = UNCHANGED[what]
+    study, other = started(), started()
+    wrong = state(study)
+    state(other)
+    study.corrected(wrong, max("2026-01-14 23:00", f"{study.local(wrong.time)[:10]} 23:00"), **changed)
+    study.until("2026-01-30")
+    other.until("2026-01-30")
+    assert told(study) == told(other)
+
+
+CHANGED: dict[str, tuple[State, dict[str, Any], str, int]] = {
+    "serious event, its grade": (
+        lambda s: s.adverse_event("2026-01-14", serious=True, related=True), {"grade": 4}, "flag", 4
+    ),
+    "pregnancy, whose": (lambda s: s.pregnant("2026-01-14", partner=True), {"partner": False}, "sae", 4),
+    "medication, the drug": (
+        lambda s: s.medication("rescue", "2026-01-14"), {"drug": "dexamethasone"}, "flag", 4
+    ),
+    "visit, its date": (lambda s: s.done("INF3", "2026-01-20"), {"on": "2026-01-19"}, "out-of-window", 4),
+    "exit, its date": (lambda s: s.withdrew("2026-01-14"), {"on": "2026-01-13"}, "exit", 8),
+    "death, its date": (lambda s: s.died("2026-01-14"), {"on": "2026-01-13"}, "exit", 8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_a_correction_of_what_a_duty_rests_on_is_told(what: str) -> None:
+    state, changed, step, count = CHANGED[what]
+    study = started()
+    wrong = state(study)
+    study.corrected(wrong, f"{study.local(wrong.time)[:10]} 23:00", **changed)
+    assert sum(study.audiences(step).values()) == count
+
+
+def test_the_clock_of_a_corrected_event_goes_on_from_its_first_report() -> None:
+    study = started()
+    wrong = study.adverse_event("2026-01-14", at="2026-01-14 15:30", serious=True)
+    study.corrected(wrong, "2026-01-15 03:30", term="Fever of unknown origin")
+    study.until("2026-01-20")
+    assert {at for at, _, _ in study.sent("sae-20h")} == {"2026-01-15 11:30"}
+    assert {at for at, _, _ in study.sent("sae-24h")} == {"2026-01-15 15:30"}
+
+
+def test_what_is_told_next_says_what_the_correction_says() -> None:
+    study = started()
+    wrong = study.adverse_event("2026-01-14", at="2026-01-14 15:30", serious=True, term="Fewer")
+    study.corrected(wrong, "2026-01-15 03:30", term="Fever")
+    study.until("2026-01-20")
+    assert [data.facts["term"] for _, data in study.notices("sae-20h")] == ["Fever", "Fever"]
+
+
+def test_a_further_report_continues_the_event_as_a_correction_does() -> None:
+    study = started()
+    study.adverse_event("2026-01-14", serious=True, related=True)
+    study.decided("continue", "2026-01-15")
+    study.adverse_event(
+        "2026-01-16", serious=True, related=True, term="Fever, still", outcome="not-recovered"
+    )
+    assert study.audiences("sae") == {"investigator": 1, "sponsor": 1}
+    assert [flag["decision"] for flag in study.plan("2026-01-17")["flags"]] == ["continue"]
+    study.adverse_event("2026-01-18", serious=True, related=True, grade=4)
+    assert study.audiences("sae") == {"investigator": 2, "sponsor": 2}
+    assert [flag["decision"] for flag in study.plan("2026-01-19")["flags"]] == ["continue", None]
+
+
+def test_a_correction_is_judged_against_what_it_corrects_directly() -> None:
+    """Grade 3, then 4, then 3 again: each change is told."""
+    study = started()
+    third = study.adverse_event("2026-01-14", serious=True, grade=3)
+    fourth = study.corrected(third, "2026-01-15", grade=4)
+    study.corrected(fourth, "2026-01-16", grade=3)
+    assert study.audiences("sae") == {"investigator": 3, "sponsor": 3}
+
+
+def test_correcting_the_last_visit_ends_the_study_as_before_and_flags_nothing() -> None:
+    study = Journey().in_follow_up()
+    for month, on in (
+        ("D14", "2026-03-09"),
+        ("M1", "2026-03-23"),
+        ("M2", "2026-04-23"),
+        ("M3", "2026-05-25"),
+    ):
+        study.done(f"FU-{month}", on)
+    for month, on in (("M6", "2026-08-24"), ("M9", "2026-11-23"), ("M12", "2027-02-23")):
+        last = study.done(f"FU-{month}", on)
+    study.adverse_event("2027-03-20", serious=True, related=True)
+    study.until("2027-05-31")
+    before = told(study)
+    study.corrected(last, "2027-06-01", platelets=140)
+    assert told(study) == before
+    plan = study.plan("2027-06-02")
+    assert (plan["state"], plan["exit"]["on"], plan["flags"]) == ("Completed", "2027-02-23", [])
+
+
+def test_an_exit_that_was_voided_and_is_restated_days_later_under_its_visit_is_not_told_again() -> None:
+    study = Journey().in_follow_up()
+    last = study.done("FU-M12", "2027-02-23", confirmed=True)
+    assert sum(study.audiences("exit").values()) == 4
+    study.voided(last, "2027-02-24")
+    study.record(study.again(last, "2027-02-26"))
+    study.until("2027-03-10")
+    assert sum(study.audiences("exit").values()) == 4
+
+
+def test_in_the_same_batch_the_code_of_the_visit_may_be_what_was_wrong() -> None:
+    study = started()
+    wrong = study.done("INF3", "2026-01-26", at="2026-01-26 12:00")
+    study.missed("INF4", "2026-03-20")
+    again = study.corrected(wrong, "2026-03-21", visit="INF3", on="2026-01-25")
+    assert study.folded().chain.before[again.key] == wrong
+
+
+def test_a_number_of_an_adverse_event_corrected_in_one_batch_keeps_its_clock_and_its_submission() -> None:
+    study = started()
+    wrong = study.adverse_event("2026-01-14", at="2026-01-14 15:30", serious=True, ae="AE-7")
+    study.submitted("AE-7", "2026-01-14", at="2026-01-14 18:00")
+    study.corrected(wrong, "2026-01-15 03:30", ae="AE-1")
+    study.until("2026-01-20")
+    assert study.audiences("sae") == {"investigator": 1, "sponsor": 1}
+    assert study.sent("sae-20h") == study.sent("sae-24h") == []
+
+
+def test_a_booking_restated_unchanged_does_not_overtake_a_newer_one() -> None:
+    study = started()
+    first = study.booked("INF3", "2026-01-27", at="2026-01-13")
+    study.booked("INF3", "2026-01-28", at="2026-01-14")
+    study.corrected(first, "2026-01-15")
+    assert study.plan("2026-01-16").visit("INF3")["booked"] == "2026-01-28"
+
+
+def test_a_decision_restated_unchanged_answers_what_was_known_at_the_first() -> None:
+    study = started()
+    study.medication("rescue", "2026-01-14")
+    decision = study.decided("continue", "2026-01-15")
+    study.medication("rescue", "2026-01-16", drug="dexamethasone")
+    study.corrected(decision, "2026-01-17", reason="one dose only")
+    flags = study.plan("2026-01-18")["flags"]
+    assert [flag["decision"] for flag in flags] == ["continue", None]
+
+
+def test_another_event_within_five_minutes_is_no_correction_of_what_stands() -> None:
+    study = started()
+    study.medication("rescue", "2026-01-14", at="2026-01-14 11:00")
+    study.medication("rescue", "2026-01-14", at="2026-01-14 11:02", drug="dexamethasone")
+    assert study.folded().chain.before == {}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["term", "outcome"]), st.sampled_from([0, 0, 2, 40])),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_however_often_an_event_is_corrected_in_what_nothing_rests_on_nobody_hears_of_it(
+    corrections: list[tuple[str, int]],
+) -> None:
+    study, other = started(), started()
+    event = study.adverse_event("2026-01-14", at="2026-01-14 09:00", serious=True, related=True)
+    other.adverse_event("2026-01-14", at="2026-01-14 09:00", serious=True, related=True)
+    now = study.instant("2026-01-14 09:00")
+    for number, (field, minutes) in enumerate(corrections):
+        now += timedelta(minutes=minutes)
+        value = f"Fever {number}" if field == "term" else "recovering"
+        event = study.corrected(event, now, **{field: value})
+    study.until("2026-01-20")
+    other.until("2026-01-20")
+    assert study.sent() == other.sent()
