@@ -1,5 +1,7 @@
 """The safety chain: a fatal event asks for the death, a death for its event, and worse is told again."""
 
+from typing import Any
+
 import pytest
 
 from itp_events.errors import Refused
@@ -12,11 +14,11 @@ def started() -> Journey:
     return Journey().treated("2026-01-05")
 
 
-FATAL = [{"grade": 5}, {"grade": 3, "outcome": "fatal"}]
+FATAL: list[dict[str, Any]] = [{"grade": 5}, {"grade": 3, "outcome": "fatal"}]
 
 
 @pytest.mark.parametrize("how", FATAL)
-def test_a_fatal_event_that_is_not_serious_is_refused(how: dict[str, object]) -> None:
+def test_a_fatal_event_that_is_not_serious_is_refused(how: dict[str, Any]) -> None:
     with pytest.raises(Refused) as caught:
         started().adverse_event("2026-01-07", serious=False, **how)
     assert caught.value.rule == "fatal-serious"
@@ -24,7 +26,7 @@ def test_a_fatal_event_that_is_not_serious_is_refused(how: dict[str, object]) ->
 
 @pytest.mark.parametrize("how", FATAL)
 def test_until_the_death_is_recorded_nothing_is_proposed_or_ordered_and_the_investigator_is_asked(
-    how: dict[str, object],
+    how: dict[str, Any],
 ) -> None:
     study = started()
     study.adverse_event("2026-01-07", serious=True, **how)
@@ -142,12 +144,12 @@ def test_awareness_after_the_report_is_refused() -> None:
     assert caught.value.rule == "aware-ahead"
 
 
-WORSE = [{"grade": 4}, {"related": True}, {"outcome": "fatal"}]
+WORSE: list[dict[str, Any]] = [{"grade": 4}, {"related": True}, {"outcome": "fatal"}]
 
 
 @pytest.mark.parametrize("how", WORSE)
 def test_an_event_that_grows_worse_after_its_submission_has_a_new_clock_for_the_follow_up_report(
-    how: dict[str, object],
+    how: dict[str, Any],
 ) -> None:
     study = started()
     study.adverse_event("2026-01-07", serious=True)

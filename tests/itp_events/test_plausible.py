@@ -1,12 +1,14 @@
 """Whether a visit's date can be right: what is refused, what asks to be confirmed, which visit was meant."""
 
+from typing import Any
+
 import pytest
 
 from itp_events.errors import Refused
 from tests.itp_events.journey import Journey
 
 
-def refused(study: Journey, visit: str, on: str, *, at: str = "2026-03-01", **data: object) -> Refused:
+def refused(study: Journey, visit: str, on: str, *, at: str = "2026-03-01", **data: Any) -> Refused:
     with pytest.raises(Refused) as caught:
         study.done(visit, on, at=at, **data)
     return caught.value
