@@ -222,7 +222,7 @@ def test_a_death_without_its_adverse_event_waits_for_the_investigator_after_exit
         in study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
     )
     assert "nobody else: Withdrawn: DEATH" in page(desk)
-    desk.take(study.adverse_event("2026-02-02", at="2026-02-03 09:00", serious=True, related=False))
+    desk.take(study.adverse_event("2026-02-02", at="2026-02-03 09:00", serious=True, grade=5))
     assert "led to the death" not in page(desk)
 
 

@@ -291,7 +291,9 @@ def test_due_subjects_are_those_whose_wake_has_come_the_longest_due_first(desk: 
 
 def test_a_journey_is_live_after_exit_while_a_clock_runs(desk: Desk, study: Study) -> None:
     at = datetime(2026, 1, 6, 4, tzinfo=UTC)
-    desk.take(study.enrol(), study.adverse_event("2026-01-06", at=at, serious=True), study.died("2026-01-06"))
+    study.enrol()
+    event = study.adverse_event("2026-01-06", at=at, serious=True, outcome="fatal")
+    desk.take(study.log[0], event, study.died("2026-01-06"))
     assert [(row.code, row.exited, row.live) for row in queries.live_subjects(desk.store)] == [
         ("ITP-001", True, True)
     ]
@@ -307,11 +309,13 @@ def test_repairs_are_listed_the_newest_first(desk: Desk) -> None:
 
 
 def test_a_door_knows_whether_anything_waits_to_be_handed_over(desk: Desk, study: Study) -> None:
-    booked = [study.enrol(), study.booked("INF1", "2026-01-12", at=later(ENROLLED_AT, minutes=1))][1]
-    voided = study.void(booked, later(ENROLLED_AT, minutes=2))
-    again = study.booked("INF1", "2026-01-12", at=later(ENROLLED_AT, minutes=3))
+    desk.take(study.enrol())
+    done = study.done("INF1", "2026-01-05", at=later(ENROLLED_AT, minutes=1))
+    booked = study.booked("INF2", "2026-01-12", at=later(ENROLLED_AT, minutes=2))
+    voided = study.void(booked, later(ENROLLED_AT, minutes=3))
+    again = study.booked("INF2", "2026-01-13", at=later(ENROLLED_AT, minutes=4))
     waits = []
-    for stated in (study.log[0], booked, voided, again):
+    for stated in (done, booked, voided, again):
         [answer] = desk.take(stated)
         assert answer.advanced
         waits.append(answer.advanced.due_notices)

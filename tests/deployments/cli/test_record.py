@@ -134,7 +134,10 @@ def test_without_a_channel_notices_wait_for_the_service_to_print_them(itp: Itp, 
     assert said.err == ""
     assert len(said.out.splitlines()) == 1
     sent = itp("show", "ITP-001", "--json", **settings).json["sent"]
-    assert [(row["visit"], row["step"], row["status"]) for row in sent] == [("INF1", "T", "queued")]
+    assert [(row["visit"], row["step"], row["status"]) for row in sent] == [
+        ("INF1", "T", "queued"),
+        ("INF1", "T-3d", "queued"),
+    ]
 
 
 def test_with_a_channel_what_is_due_leaves_at_once(

@@ -12,10 +12,10 @@ from deployments.simulation import engine, statements
 from deployments.simulation.behaviour_file import NAMES
 from deployments.simulation.engine import follow
 from deployments.simulation.oracle import Checked, Oracle, Violation, check
-from itp_events import alerts, decisions, intake, notices, reminders, subject, view
+from itp_events import alerts, decisions, intake, notices, reminders, safety, subject, view
 from itp_events.decisions import Decision
 from itp_events.duties import Duty
-from itp_events.events import Event, Missed, Voided
+from itp_events.events import Event, Voided
 from itp_events.intake import Judgement, Verdict
 from itp_events.ledger import Ledger
 from itp_events.protocol import Protocol
@@ -158,7 +158,7 @@ def repeats_nothing(patch: Patch) -> None:
 
 
 def runs_the_clock_on(patch: Patch) -> None:
-    patch.setattr(alerts, "SaeSubmitted", Missed)
+    patch.setattr(safety, "_submissions", lambda *_: [])
 
 
 def tells_of_what_is_voided(patch: Patch) -> None:
