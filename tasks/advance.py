@@ -1,14 +1,16 @@
 """One subject moved on, in one transaction: decide, append to the log, fill the outbox, set the wake.
 
 Events come in through `record`, the door; time comes in through `advance`. Both take the lock on the
-subject's row first, so of any two that meet the second decides on what the first has left.
+subject's row first, so of any two that meet the second decides on what the first has left. A long batch is
+judged before the lock is taken, and anew only when something was recorded meanwhile: nobody waits for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import sqlalchemy as sa
@@ -16,7 +18,7 @@ import sqlalchemy as sa
 from itp_events.decisions import Decision, decide
 from itp_events.errors import BadInput, ItpError, NotEligible, Refused
 from itp_events.events import Enrolled, Event, EventKey, Voided
-from itp_events.intake import Verdict, judge
+from itp_events.intake import Judgement, Verdict, judge
 from itp_events.protocol import Protocol
 from itp_events.subject import Subject, fold
 from tasks import log, outbox, past
@@ -102,7 +104,7 @@ def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: dat
     now = _not_before(row, now)
     so_far = past.read(connection, code)
     subject = folded(protocol, code, so_far.history, so_far.handed)
-    return _settle(connection, row, subject, so_far.waiting, now)
+    return _settle(connection, row, subject, decide(subject.protocol, subject, now), so_far.waiting, now)
 
 
 def _not_before(row: SubjectRow | None, now: datetime) -> datetime:
@@ -122,65 +124,120 @@ def record(
 
     Each event is accepted or refused by itself; the answers are in the order of the batch. Events of a
     subject whose log cannot be read are refused with Unreadable. `at_once` claims what they make due when all
-    are about one subject: of several, the first would wait for the last. `bars` says why who states an event
-    may not, judged by the log as it stands when the event is recorded.
+    are about one subject, and not many: of several, the first would wait for the last. `bars` says why who
+    states an event may not, judged by the log as it stands when the event is recorded.
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
         by_subject.setdefault(event.subject, []).append(place)
     answers: dict[int, Answer] = {}
-    at_once = at_once if len(by_subject) == 1 else None
+    at_once = at_once if len(by_subject) == 1 and len(batch) <= LONG else None
     for code, places in by_subject.items():
-        stated = [batch[at] for at in places]
+        stated = _Stated(code, [batch[at] for at in places], now, bars)
         try:
             with naming(code):
-                found = _record(store, protocol, code, stated, now, at_once, bars)
+                found = _record(store, protocol, stated, at_once)
         except Unreadable as problem:
-            found = [Answer(event, "refused", problem) for event in stated]
+            found = [Answer(event, "refused", problem) for event in stated.events]
         answers |= zip(places, found, strict=True)
     return [answers[place] for place in range(len(batch))]
 
 
-def _record(
-    store: Store,
-    protocol: Protocol,
-    code: str,
-    batch: Sequence[Event],
-    now: datetime,
-    at_once: AtOnce | None,
-    bars: Bars,
-) -> list[Answer]:
-    return store.write(
-        lambda connection: _record_in(connection, protocol, code, batch, now, at_once, bars), about=code
-    )
+# From so many events of one subject on, judging takes long enough for others to notice that they wait.
+LONG = 10
+_TRIES_AHEAD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What is stated of one subject at an instant; `bars` says why somebody may not state it."""
+
+    code: str
+    events: Sequence[Event]
+    now: datetime
+    bars: Bars
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a batch is judged by, as the database held it: equal to another while nothing has happened."""
+
+    row: SubjectRow | None
+    so_far: Past
+    # The screening log only grows: its keys tell one state of it from another.
+    screened: frozenset[EventKey]
+    refusals: Mapping[EventKey, NotEligible] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A batch as it was judged: what was answered before, the verdicts on the others, and what follows."""
+
+    known: _Known
+    now: datetime
+    before: Mapping[EventKey, Answer]
+    judgement: Judgement
+    follows: tuple[Subject, Decision] | None
+
+
+def _record(store: Store, protocol: Protocol, stated: _Stated, at_once: AtOnce | None) -> list[Answer]:
+    for _ in range(_TRIES_AHEAD if len(stated.events) > LONG else 0):
+        with store.reading() as connection:
+            known = _known(connection, stated, lock=False)
+        judged = _judge(protocol, stated, known)
+        answers = store.write(partial(_keep_if_unchanged, stated, judged), about=stated.code)
+        if answers is not None:
+            return answers
+    return store.write(partial(_record_in, protocol, stated, at_once), about=stated.code)
+
+
+def _keep_if_unchanged(stated: _Stated, judged: _Judged, connection: sa.Connection) -> list[Answer] | None:
+    """Keep what was judged without a lock; None when something happened since, and it must be judged anew."""
+    if _known(connection, stated, lock=True) != judged.known:
+        return None
+    return _keep(connection, stated, judged, None)
 
 
 def _record_in(
-    connection: sa.Connection,
-    protocol: Protocol,
-    code: str,
-    batch: Sequence[Event],
-    now: datetime,
-    at_once: AtOnce | None,
-    bars: Bars,
+    protocol: Protocol, stated: _Stated, at_once: AtOnce | None, connection: sa.Connection
 ) -> list[Answer]:
-    row = subject_in(connection, code, lock=True)
-    now = _not_before(row, now)
-    so_far = past.read(connection, code, {event.key for event in batch})
-    barred = _barred(bars, so_far, batch)
-    before = _answered_before(connection, so_far, [event for event in batch if event.key not in barred])
-    fresh = [event for event in batch if event.key not in before]
-    judgement = judge(protocol, so_far.history, fresh, now, barred)
-    if so_far.history and any(isinstance(each.error, BadInput) for each in judgement.verdicts):
+    judged = _judge(protocol, stated, _known(connection, stated, lock=True))
+    return _keep(connection, stated, judged, at_once)
+
+
+def _known(connection: sa.Connection, stated: _Stated, *, lock: bool) -> _Known:
+    row = subject_in(connection, stated.code, lock=lock)
+    so_far = past.read(connection, stated.code, {event.key for event in stated.events})
+    enrolling = [event.key for event in stated.events if isinstance(event.data, Enrolled)]
+    refusals = log.refused_enrolments(connection, enrolling) if enrolling else {}
+    return _Known(row, so_far, frozenset(refusals), refusals)
+
+
+def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
+    now = _not_before(known.row, stated.now)
+    barred = _barred(stated.bars, known.so_far, stated.events)
+    before = _answered_before(known, [event for event in stated.events if event.key not in barred])
+    fresh = [event for event in stated.events if event.key not in before]
+    judgement = judge(protocol, known.so_far.history, fresh, now, barred)
+    if known.so_far.history and any(isinstance(each.error, BadInput) for each in judgement.verdicts):
         # Whether it is the event that cannot be read, or the log that it is judged against.
-        folded(protocol, code, so_far.history)
-    settled = _take_in(connection, protocol, row, so_far, judgement.accepted, now)
+        folded(protocol, stated.code, known.so_far.history)
+    if not judgement.accepted:
+        return _Judged(known, now, before, judgement, None)
+    subject = fold(protocol, [*known.so_far.history, *judgement.accepted], known.so_far.handed)
+    return _Judged(known, now, before, judgement, (subject, decide(subject.protocol, subject, now)))
+
+
+def _keep(
+    connection: sa.Connection, stated: _Stated, judged: _Judged, at_once: AtOnce | None
+) -> list[Answer]:
+    settled = _take_in(connection, judged)
     claims = at_once(connection, settled) if settled and at_once else ()
     advanced = _standing(settled, claims) if settled else None
-    verdicts = iter(judgement.verdicts)
-    answers = [before.get(event.key) or _answer(next(verdicts), advanced) for event in batch]
-    log.keep_refusals(connection, _new_refusals(judgement.verdicts), now)
-    return [replace(answer, event=event) for answer, event in zip(answers, batch, strict=True)]
+    verdicts = iter(judged.judgement.verdicts)
+    answers = [judged.before.get(event.key) or _answer(next(verdicts), advanced) for event in stated.events]
+    log.keep_refusals(connection, _new_refusals(judged.judgement.verdicts), judged.now)
+    return [replace(answer, event=event) for answer, event in zip(answers, stated.events, strict=True)]
 
 
 def _barred(bars: Bars, so_far: Past, batch: Sequence[Event]) -> dict[EventKey, ItpError]:
@@ -195,31 +252,24 @@ def _barred(bars: Bars, so_far: Past, batch: Sequence[Event]) -> dict[EventKey, 
     return barred
 
 
-def _answered_before(
-    connection: sa.Connection, so_far: Past, batch: Sequence[Event]
-) -> dict[EventKey, Answer]:
+def _answered_before(known: _Known, batch: Sequence[Event]) -> dict[EventKey, Answer]:
     """Events that another subject's log or the screening log has answered: they are not judged again."""
     of_key = {event.key: event for event in batch}
-    known = {key: Answer(of_key[key], "known") for key in so_far.elsewhere if key in of_key}
-    enrolling = [key for key, event in of_key.items() if isinstance(event.data, Enrolled)]
-    refusals = log.refused_enrolments(connection, enrolling) if enrolling else {}
-    return known | {key: Answer(of_key[key], "refused", error) for key, error in refusals.items()}
+    elsewhere = {key: Answer(of_key[key], "known") for key in known.so_far.elsewhere if key in of_key}
+    refused = {
+        key: Answer(of_key[key], "refused", error) for key, error in known.refusals.items() if key in of_key
+    }
+    return elsewhere | refused
 
 
-def _take_in(
-    connection: sa.Connection,
-    protocol: Protocol,
-    row: SubjectRow | None,
-    so_far: Past,
-    accepted: Sequence[Event],
-    now: datetime,
-) -> Settled | None:
-    if not accepted:
+def _take_in(connection: sa.Connection, judged: _Judged) -> Settled | None:
+    if judged.follows is None:
         return None
-    subject = fold(protocol, [*so_far.history, *accepted], so_far.handed)
+    subject, decision = judged.follows
+    row, waiting = judged.known.row, judged.known.so_far.waiting
     if row is None:
-        _enrol(connection, subject, now)
-    return _settle(connection, row, subject, so_far.waiting, now, accepted)
+        _enrol(connection, subject, judged.now)
+    return _settle(connection, row, subject, decision, waiting, judged.now, judged.judgement.accepted)
 
 
 def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> None:
@@ -243,12 +293,12 @@ def _settle(
     connection: sa.Connection,
     row: SubjectRow | None,
     subject: Subject,
+    decision: Decision,
     waiting: frozenset[str],
     now: datetime,
     stated: Sequence[Event] = (),
 ) -> Settled:
     """Record what people stated and what is due for a subject, of whom the database holds `row`."""
-    decision = decide(subject.protocol, subject, now)
     before = row.seq if row else 0
     seq = log.append(connection, subject.code, before, [*stated, *decision.events], now)
     outbox.post(connection, decision.events, now)
