@@ -30,6 +30,10 @@ class Clock:
         """When the world's clock shows the study's `instant`, UTC: what Prefect's timers are set to."""
         return instant
 
+    def shows_at(self, world: datetime) -> datetime:
+        """What the study's clock shows at the world's instant, UTC."""
+        return world
+
     def ahead(self, seconds: float) -> datetime:
         """The study's instant in so many real seconds."""
         return self.now() + timedelta(seconds=seconds)
@@ -75,6 +79,10 @@ class FastClock(Clock):
         """When the world's clock will show what the demonstration's shows at `instant`, UTC."""
         pace = self.pace
         return pace.began + (instant - pace.start) / pace.speed
+
+    def shows_at(self, world: datetime) -> datetime:
+        """What the demonstration's clock shows at the world's instant, UTC."""
+        return self.pace.at(world)
 
     def ahead(self, seconds: float) -> datetime:
         """The demonstration's instant in so many real seconds."""

@@ -19,6 +19,7 @@ from deployments.apply import FLOWS
 from deployments.digests import Digests
 from deployments.hand_overs import HandOvers
 from deployments.heartbeat import Heartbeat
+from deployments.interrupted import Interrupted
 from deployments.link import PrefectLink
 from deployments.repair import Repair
 from deployments.rest import Rest
@@ -28,7 +29,7 @@ from flows.flow_runs import DUE_AT_ONCE, JOURNEY, FlowRun, PrefectProblem
 from flows.publish import AT_ONCE as AT_ONCE_SHOWN
 from flows.publish import STUDY_BOARD, publisher
 from flows.runtime import Runtime
-from tasks.queries import SubjectRow, due_subjects
+from tasks.queries import SubjectRow, due_subjects, next_wake
 from tasks.store import NO_ANSWER, first_line
 from tasks.troubles import Troubles
 from tasks.unreadable import Unreadable
@@ -37,7 +38,8 @@ from tasks.watch import ROUND, beat
 BEAT_SECONDS = 1.0
 AHEAD_SECONDS = 2.0
 FIND_SECONDS = 2.0
-ASK_SECONDS = 10.0
+ASK_SECONDS = 5.0
+TAKE_UP_SECONDS = 10.0
 SHOW_SECONDS = 5.0
 DIGEST_SECONDS = 20.0
 DRAIN_SECONDS = 10.0
@@ -71,6 +73,7 @@ class Round:
         self._stop = asyncio.Event()
         self._complained_at = float("-inf")
         self._heartbeat = Heartbeat("waking", "sending")
+        self._began = self._clock.wall(self._clock.now())
 
     def stop(self) -> None:
         """Claim nothing more; `go` ends when what has begun has ended, after 10 s at most."""
@@ -96,6 +99,7 @@ class Round:
         yield BEAT_SECONDS, self._heartbeat.of("waking", self._wake_due)
         yield BEAT_SECONDS, self._heartbeat.of("sending", self._hand_overs.sweep)
         yield ASK_SECONDS, self._run_others
+        yield TAKE_UP_SECONDS, self._take_up
         yield self._repair_seconds, self._repair
         yield SHOW_SECONDS, self._publish
         yield DIGEST_SECONDS, self._digests.send_due
@@ -184,6 +188,7 @@ class Round:
 
     async def _find_prefect(self) -> None:
         if await self.link.find():
+            await self._take_up()
             await self._repair()
             self._introduced = False
 
@@ -191,6 +196,8 @@ class Round:
         """Run what Prefect has due besides: events from forms, runs that somebody started or woke."""
         if not self.link.answers:
             return
+        # A database that does not answer is told apart here, before runs are begun that must wait for it.
+        await asyncio.to_thread(next_wake, self._study.store)
         deployments = self.link.deployments
         world = self._clock.wall(self._clock.now())
         flows = {known.id: FLOWS[name] for name, known in deployments.items()}
@@ -215,6 +222,14 @@ class Round:
             self.link.note(reason)
         except Exception:
             log.exception("The flow run %s could not be executed.", run.name)
+
+    async def _take_up(self) -> None:
+        """Plan anew the forms and events that a process which died has left behind."""
+        others = [known for name, known in self.link.deployments.items() if name != JOURNEY]
+        if others:
+            left = Interrupted(self.link.runs, others, self._began)
+            world = self._clock.wall(self._clock.now())
+            await asyncio.to_thread(left.take_up, self._runner.executing, world)
 
     async def _repair(self) -> None:
         if not self.link.answers:

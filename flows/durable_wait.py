@@ -30,6 +30,12 @@ async def wait_until(instant: datetime, name: str, message: str) -> NoReturn:
     raise Pause(state=held)
 
 
+def asked_for_at() -> datetime | None:
+    """The world's instant at which somebody asked for this flow run: the same at every execution."""
+    _, run = _flow_run()
+    return run.created
+
+
 async def show_tags(tags: Iterable[str]) -> None:
     """Show the tags on the flow run, if they changed."""
     client, run = _flow_run()

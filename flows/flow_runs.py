@@ -44,7 +44,11 @@ class PrefectRefused(PrefectProblem):
 
 @dataclass(frozen=True)
 class FlowRun:
-    """One flow run: where it stands, and for when it is planned."""
+    """One flow run: where it stands, since when, and for when it is planned.
+
+    `key` is its idempotency key, of which Prefect knows one run in each flow; `created` is when somebody
+    asked for the run, by Prefect's clock.
+    """
 
     id: UUID
     name: str
@@ -56,6 +60,8 @@ class FlowRun:
     planned: datetime | None
     tags: tuple[str, ...]
     parameters: dict[str, Any]
+    key: str | None = None
+    created: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Deployment:
 
     def journey(self, run: UUID, code: str) -> FlowRun:
         """A subject's flow run as far as it is known without asking Prefect."""
-        return FlowRun(run, code, self.flow_id, self.id, "", "", None, None, (), {"subject": code})
+        return FlowRun(run, code, self.flow_id, self.id, "", "", None, None, (), {"subject": code}, code)
 
 
 def scheduled(at: datetime, name: str = "Scheduled", message: str = "") -> State:
@@ -88,7 +94,7 @@ class FlowRuns:
         secret = os.environ.get("PREFECT_API_AUTH_STRING")
         user, _, password = (secret or "").partition(":")
         auth = httpx.BasicAuth(user, password) if secret else None
-        self._api, self._seconds = api, seconds
+        self.api, self._seconds = api, seconds
         self._http = httpx.Client(base_url=api, timeout=seconds, auth=auth, trust_env=False)
 
     def close(self) -> None:
@@ -108,6 +114,15 @@ class FlowRuns:
         """The subjects' journeys that exist, by subject code."""
         found = [run for page in _pages(codes) for run in self._filter(page)]
         return {run["idempotency_key"]: _flow_run(run) for run in found}
+
+    def in_states(self, deployments: Iterable[Deployment], types: Iterable[str]) -> list[FlowRun]:
+        """A page of the runs of some deployments in states of some types, those planned earliest first."""
+        runs = {
+            "deployment_id": {"any_": [str(deployment.id) for deployment in deployments]},
+            "state": {"type": {"any_": list(types)}},
+        }
+        query = {"flow_runs": runs, "sort": "EXPECTED_START_TIME_ASC", "limit": PAGE}
+        return [_flow_run(run) for run in self._call("POST", "/flow_runs/filter", query)]
 
     def read(self, run: UUID) -> FlowRun | None:
         """One flow run; None when there is none."""
@@ -214,6 +229,8 @@ def _flow_run(body: dict[str, Any]) -> FlowRun:
         planned=_instant(state.get("state_details", {}).get("scheduled_time")),
         tags=tuple(body["tags"]),
         parameters=body["parameters"],
+        key=body.get("idempotency_key"),
+        created=_instant(body.get("created")),
     )
 
 

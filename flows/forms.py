@@ -7,7 +7,6 @@ knows no identities; the messages about a flag link to the page that asks who de
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -16,7 +15,7 @@ from prefect import Flow, State, flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.record_event import recorded
+from flows.record_event import let_in, stated_at
 from flows.runtime import current
 from itp_events.events import FailedTreatments
 
@@ -251,15 +250,15 @@ FORMS: tuple[Flow[..., Any], ...] = (
 
 async def _record(kind: str, subject: str, data: dict[str, Any]) -> State:
     """Record what a form states. The run's id is the event's: a run that is repeated counts once."""
-    return await asyncio.to_thread(
-        recorded,
+    return await let_in(
         {
             "specversion": "1.0",
             "id": str(flow_run.id),
             "source": SOURCE,
             "type": kind,
             "subject": subject,
-            "time": current().clock.now().isoformat(),
+            "time": stated_at(current().clock).isoformat(),
             "data": {name: f"{value}" if isinstance(value, date) else value for name, value in data.items()},
         },
+        of_this_run=True,
     )

@@ -5,11 +5,17 @@ Post an event named like the CloudEvent's type, with the CloudEvent as its paylo
     POST /api/events
     [{"occurred": "2026-01-05T01:30:00Z", "event": "itp.subject.enrolled", "id": "<uuid>",
       "resource": {"prefect.resource.id": "itp.subject.ITP-007"}, "payload": {"specversion": "1.0", ...}}]
+
+The run is the sender who repeats an event until it has an answer. A door that cannot record now leaves the
+run waiting to be executed again; a run whose process died is taken up by the service. The event's id and its
+other content are the same at every execution, so it counts once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from datetime import datetime, timedelta
 from typing import Any
 
 from prefect import State, flow
@@ -17,24 +23,63 @@ from prefect.client.schemas.objects import StateType
 from prefect.states import Completed
 
 from flows.authority import Speaker
-from flows.door import record_and_show
+from flows.door import show
+from flows.durable_wait import asked_for_at, wait_until
 from flows.flow_runs import RECORD_EVENT
-from flows.runtime import current
+from flows.runtime import Clock, current
 from itp_events.errors import ItpError
-from itp_events.events import parse_event
+from itp_events.events import Event, parse_event
+from tasks.queries import recorded as recorded_as
+from tasks.store import NO_ANSWER, first_line
 
 IN_PREFECT = Speaker(
     said="Prefect cannot tell who asks: use the link in the message, or an investigator's token"
 )
+# The service starts nothing that waits for the database while that does not answer: soon costs nothing.
+SOON = timedelta(seconds=3)
+# A fault of the program is tried again after as long as the event has waited already, within these bounds.
+FIRST, LONGEST = timedelta(seconds=5), timedelta(minutes=10)
+GIVE_UP = timedelta(days=1)
+
+log = logging.getLogger(__name__)
 
 
 @flow(name=RECORD_EVENT, persist_result=False, retries=0)
 async def record_event(event: dict[str, Any]) -> State:
     """Record one event of a subject: a CloudEvent as JSON."""
-    return await asyncio.to_thread(recorded, event)
+    return await let_in(event)
 
 
-def recorded(event: dict[str, Any]) -> State:
+async def let_in(event: dict[str, Any], *, of_this_run: bool = False) -> State:
+    """Record a CloudEvent given as JSON; the state that its run shows of the answer.
+
+    With `of_this_run` the event is this run's alone: when it is recorded already, this run has recorded it.
+
+    Raises:
+        Pause: the event could not be recorded now; the run is executed again.
+    """
+    try:
+        return await asyncio.to_thread(recorded, event, of_this_run=of_this_run)
+    except NO_ANSWER as problem:
+        await wait_until(
+            _world() + SOON, "Waiting for the database", f"not recorded yet: {first_line(problem)}"
+        )
+    except Exception as problem:
+        log.exception("The event %s of %s could not be recorded.", event.get("id"), event.get("subject"))
+        waited = _world() - (asked_for_at() or _world())
+        said = f"not recorded: {type(problem).__name__}: {first_line(problem)}"
+        if waited > GIVE_UP:
+            return State(type=StateType.FAILED, name="Not recorded", message=f"{said}; state it again")
+        await wait_until(_world() + min(max(waited, FIRST), LONGEST), "Trying again", said)
+
+
+def stated_at(clock: Clock) -> datetime:
+    """The study's instant at which somebody filled in this run's form; the same at every execution."""
+    asked = asked_for_at()
+    return clock.now() if asked is None else min(clock.shows_at(asked), clock.now())
+
+
+def recorded(event: dict[str, Any], *, of_this_run: bool = False) -> State:
     """Record a CloudEvent given as JSON; the state that a run shows of the answer."""
     study = current()
     try:
@@ -42,10 +87,32 @@ def recorded(event: dict[str, Any]) -> State:
     except ItpError as error:
         study.refusals.unread(event.get("type"), error)
         return refused(error)
-    answer = record_and_show(study, [stated], study.clock.now(), IN_PREFECT)[0]
+    [answer] = study.record([stated], study.clock.now(), speaker=IN_PREFECT)
+    if answer.advanced is not None:
+        # What is due the service begins to hand over within a second: no run waits for a provider.
+        show(study, [answer.advanced])
+    if of_this_run and answer.advanced is None and (known := recorded_as(study.store, stated.key)):
+        return _accepted(stated, "recorded") if _says(known) == _says(stated) else refused(_OTHER)
     if answer.error is not None:
         return refused(answer.error)
-    return Completed(name=answer.status.capitalize(), message=f"{stated.type} of {stated.subject}")
+    return _accepted(stated, answer.status)
+
+
+_OTHER = ItpError("something else was recorded of this form when it was executed first: see itp show")
+
+
+def _accepted(stated: Event, status: str) -> State:
+    return Completed(name=status.capitalize(), message=f"{stated.type} of {stated.subject}")
+
+
+def _says(event: Event) -> tuple[object, ...]:
+    """What an event says; its time aside, for the case that clocks were set between two executions."""
+    return event.type, event.subject, event.data
+
+
+def _world() -> datetime:
+    clock = current().clock
+    return clock.wall(clock.now())
 
 
 def refused(error: ItpError) -> State:

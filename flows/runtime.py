@@ -31,6 +31,9 @@ class Clock(Interface):
     def wall(self, instant: datetime) -> datetime:
         """When the world's clock shows the study's `instant`, UTC."""
 
+    def shows_at(self, world: datetime) -> datetime:
+        """What the study's clock shows at the world's instant, UTC."""
+
     def ahead(self, seconds: float) -> datetime:
         """The study's instant in so many real seconds."""
 

@@ -44,7 +44,7 @@ class Showcase(FlowRuns):
 
     def page(self, path: str) -> str:
         """The whole address of a page of the UI."""
-        return f"{os.environ.get('PREFECT_UI_URL') or self._api.removesuffix('/api')}{path}"
+        return f"{os.environ.get('PREFECT_UI_URL') or self.api.removesuffix('/api')}{path}"
 
     def log(self, run: str, lines: Iterable[str], at: datetime) -> None:
         """Add lines to a flow run's log, where addresses become links."""

@@ -49,6 +49,9 @@ class MondayClock(Clock):
     def wall(self, instant: datetime) -> datetime:
         return instant - self._shift
 
+    def shows_at(self, world: datetime) -> datetime:
+        return world + self._shift
+
 
 @pytest.fixture
 def alone(tmp_path: Path, sqlite_url: str, receiver: Receiver) -> Iterator[Runtime]:

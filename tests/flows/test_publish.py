@@ -39,6 +39,9 @@ class Standing:
     def wall(self, instant: datetime) -> datetime:
         return instant
 
+    def shows_at(self, world: datetime) -> datetime:
+        return world
+
     def ahead(self, seconds: float) -> datetime:
         return self.at + timedelta(seconds=seconds)
 
