@@ -1,25 +1,27 @@
 """Makes the flows known to Prefect: one deployment for each, applied again and again, never deleted.
 
 Prefect deletes the waiting runs of a deployment that is deleted, and finds none of them through a new one.
+Its API lets anybody change a deployment, and with it what a form asks or fills in by itself: whatever differs
+from what the service applies is put back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
-import httpx
 from prefect import Flow
-from prefect.deployments.runner import DeploymentApplyError, RunnerDeployment
-from prefect.events import DeploymentEventTrigger, DeploymentTriggerTypes, TriggerTypes
+from prefect.utilities.callables import parameter_schema
 
 from flows.daily_digest import DAILY_DIGEST, daily_digest
-from flows.flow_runs import JOURNEY, RECORD_EVENT, Deployment, FlowRuns, PrefectSilent
+from flows.flow_runs import JOURNEY, RECORD_EVENT, Deployment
 from flows.forms import FORMS
+from flows.prefect_setup import Body, Setup
 from flows.publish import STUDY_BOARD
 from flows.record_event import record_event
 from flows.study_board import study_board
 from flows.subject_journey import subject_journey
-from itp_events.events import FACT_TYPES
 
 FLOWS: dict[str, Flow[..., Any]] = {
     JOURNEY: subject_journey,
@@ -31,49 +33,72 @@ FLOWS: dict[str, Flow[..., Any]] = {
 
 # Where a worker of Prefect's own finds the flows, with the study opened as the settings say.
 ENTRY = "deployments.entry"
-
-# The whole payload of the Prefect event, as the flow's one parameter.
-PAYLOAD = {
-    "__prefect_kind": "json",
-    "value": {"__prefect_kind": "jinja", "template": "{{ event.payload | tojson }}"},
-}
-
-TRIGGER = "itp: record events posted to Prefect"
-
-# Every kind of event of the study, posted to Prefect's events API, runs `record-event`. A decision too: its
-# run says why it is refused, where nothing would be seen of it otherwise.
-TRIGGERS: dict[str, list[DeploymentTriggerTypes | TriggerTypes]] = {
-    RECORD_EVENT: [
-        DeploymentEventTrigger(
-            name=TRIGGER,
-            expect=set(FACT_TYPES),
-            parameters={"event": PAYLOAD},
-        )
-    ]
-}
+# Their descriptions lead to the study's board, whose address is known only when it has been made.
+DESCRIBED_LATER = frozenset({JOURNEY, STUDY_BOARD})
 
 
-def known_deployments(runs: FlowRuns) -> dict[str, Deployment]:
-    """The flows' deployments, by flow; applied first when one is missing, or what starts one by an event."""
-    found = {name: runs.deployment(name) for name in FLOWS}
-    if not (all(found.values()) and runs.has_automation(TRIGGER)):
-        apply_deployments()
-        found = {name: runs.deployment(name) for name in FLOWS}
-    return {name: deployment for name, deployment in found.items() if deployment}
+def wanted(visits: Sequence[str]) -> dict[str, Body]:
+    """The contents of each flow's deployment; the forms offer these visits."""
+    return {name: _contents(name, flow, visits) for name, flow in FLOWS.items()}
 
 
-def apply_deployments() -> None:
-    """Create the deployments, or bring them up to date.
+def _contents(name: str, flow: Flow[..., Any], visits: Sequence[str]) -> Body:
+    contents: Body = {
+        "entrypoint": f"{ENTRY}.{flow.fn.__name__}",
+        "path": ".",
+        "pull_steps": None,
+        "version": flow.version,
+        "description": flow.description,
+        "parameters": {},
+        "parameter_openapi_schema": _schema(flow, visits),
+        "enforce_parameter_schema": True,
+        "paused": False,
+        "schedules": [],
+        "concurrency_limit": None,
+        "global_concurrency_limit_id": None,
+        "concurrency_options": None,
+        "job_variables": {},
+        "work_pool_name": None,
+        "work_queue_name": None,
+    }
+    if name in DESCRIBED_LATER:
+        del contents["description"]
+    return contents
+
+
+def _schema(flow: Flow[..., Any], visits: Sequence[str]) -> Body:
+    """The fields of a flow's form, with the visits of the protocol to choose from."""
+    schema = deepcopy(parameter_schema(flow).model_dump(exclude_unset=True))
+    if "visit" in schema["properties"]:
+        schema["properties"]["visit"]["enum"] = list(visits)
+    return schema
+
+
+def known_deployments(setup: Setup, contents: Mapping[str, Body]) -> tuple[dict[str, Deployment], list[str]]:
+    """The flows' deployments, by flow, each as it should be; and what had to be put back, in words.
 
     Raises:
-        PrefectSilent: Prefect does not answer.
+        PrefectProblem: Prefect does not answer, or refuses.
     """
-    try:
-        for name, flow in FLOWS.items():
-            deployment = RunnerDeployment.from_flow(flow, name, triggers=TRIGGERS.get(name))
-            deployment.entrypoint = f"{ENTRY}.{flow.fn.__name__}"
-            deployment.apply()
-    except (httpx.HTTPError, DeploymentApplyError, ValueError) as problem:
-        # The second is what Prefect's client makes of most failures; what is no Prefect gives the last.
-        first_line = str(problem).partition("\n")[0]
-        raise PrefectSilent(f"the deployments could not be applied: {first_line}") from problem
+    found = {name: setup.deployed(name) for name in contents}
+    mended = []
+    for name, body in found.items():
+        if differing := differences(contents[name], body):
+            setup.deploy(name, contents[name])
+            found[name] = setup.deployed(name)
+            mended.append(f"the deployment {name} was not as the service applies it ({differing})")
+    return {name: Deployment.of(body) for name, body in found.items() if body}, mended
+
+
+def is_in_order(setup: Setup, contents: Mapping[str, Body], known: Mapping[str, Deployment]) -> bool:
+    """Whether all these deployments are still there, and as they should be."""
+    found = {body["id"]: body for body in setup.deployed_as(each.id for each in known.values())}
+    return all(not differences(contents[name], found.get(str(each.id))) for name, each in known.items())
+
+
+def differences(contents: Body, body: Body | None) -> str:
+    """What of a deployment is not as it should be: the names of its fields, or nothing."""
+    if body is None:
+        return "missing"
+    held = body | {"global_concurrency_limit_id": body["global_concurrency_limit"]}
+    return ", ".join(name for name, value in contents.items() if held[name] != value)

@@ -12,6 +12,7 @@ import sys
 import threading
 from typing import cast
 
+from deployments.as_stated import AsStated
 from deployments.origin import App, Guard
 
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
@@ -29,7 +30,7 @@ def main() -> None:
 
     # Prefect's lists of blocks and workers: the copies that it brings along, and none from the internet.
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))
-    app = Guard(cast("App", create_app(final=True)), asks_who=bool(os.environ.get(AUTH)))
+    app = Guard(AsStated(cast("App", create_app(final=True))), asks_who=bool(os.environ.get(AUTH)))
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 
 

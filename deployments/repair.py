@@ -8,15 +8,16 @@ goes on. What was mended is kept in the study's repairs log.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from flows.door import start_journey
-from flows.flow_runs import Deployment, FlowRun, FlowRuns, PrefectRefused
+from flows.flow_runs import LIVE, Deployment, FlowRun, FlowRuns, PrefectRefused
 from flows.runtime import Runtime
 from flows.shown import waiting
+from flows.subject_journey import OWN_RUN, SECOND
 from tasks.queries import SubjectRow, all_subjects, note_repair, remember_flow_run, subject
 
 # Longer than a wake may take: until then a run that somebody has claimed is left alone.
@@ -53,8 +54,36 @@ class Repair:
         # Those whose journey goes on come first: an emptied Prefect takes a while to fill.
         rows = sorted(all_subjects(self.study.store), key=lambda row: row.wake_at is None)
         found = self.runs.find([row.code for row in rows])
+        self._end_others(found, busy)
         pairs = ((row, found.get(row.code)) for row in rows)
         return sum(self._try(row, run) for row, run in pairs if run is None or run.id not in busy)
+
+    def _end_others(self, journeys: Mapping[str, FlowRun], busy: Collection[UUID]) -> None:
+        """End the journeys that somebody has started beside the subjects' own."""
+        ours = {run.id for run in journeys.values()}
+        live = sum(
+            run.state_type in LIVE and run.deployment_id == self.journeys.id for run in journeys.values()
+        )
+        if self.runs.live(self.journeys) <= live:
+            return
+        for run in list(self.runs.all_live(self.journeys)):
+            # One with a subject's code as its key may have been made since the others were read.
+            if run.id not in ours and run.id not in busy and run.key != run.parameters.get("subject"):
+                self._end(run)
+
+    def _end(self, run: FlowRun) -> None:
+        code = str(run.parameters.get("subject"))
+        log.warning("%s: a second journey (%s) was started in Prefect; ended", code, run.name)
+        try:
+            self.runs.force(run.id, {"type": "CANCELLED", "name": SECOND, "message": OWN_RUN.format(code)})
+        except PrefectRefused as reason:
+            log.warning("The second journey %s could not be ended: %s", run.name, reason)
+            return
+        note_repair(
+            self.study.store,
+            f"a second journey of {code} was started in Prefect; ended",
+            self.study.clock.now(),
+        )
 
     def _try(self, row: SubjectRow, run: FlowRun | None) -> bool:
         try:
@@ -89,7 +118,7 @@ class Repair:
         return subject(self.study.store, row.code) or row, run and self.runs.read(run.id)
 
     def _put_back(self, row: SubjectRow, run: FlowRun | None) -> None:
-        if run is not None and run.deployment_id == self.journeys.id:
+        if run is not None and run.deployment_id == self.journeys.id and not _is_another_s(run):
             self.runs.force(run.id, waiting(row, self.study.clock))
             return
         if run is not None:
@@ -107,11 +136,18 @@ def fault(run: FlowRun | None, wait: Wait) -> str | None:
         return "its flow run was missing"
     if run.deployment_id != wait.deployment and wait.until is not None:
         return "its flow run belonged to a deployment that is gone"
+    if _is_another_s(run):
+        return "its flow run was made for another subject"
     if run.state_type in ("PENDING", "RUNNING"):
         return _stuck(run, wait.world)
     if wait.until is None:
         return _not_ended(run, wait)
     return _not_waiting(run, wait, wait.until)
+
+
+def _is_another_s(run: FlowRun) -> bool:
+    """Whether a run that bears a subject's key was made, or changed, to advance somebody else."""
+    return run.key is not None and run.parameters != {"subject": run.key}
 
 
 def _stuck(run: FlowRun, world: datetime) -> str | None:

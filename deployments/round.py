@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from prefect import Flow
 
@@ -24,6 +25,7 @@ from deployments.link import PrefectLink
 from deployments.repair import Repair
 from deployments.rest import Rest
 from deployments.runner import Runner, shared_clients
+from deployments.serving import Serving
 from deployments.waker import Waker
 from flows.flow_runs import DUE_AT_ONCE, JOURNEY, FlowRun, PrefectProblem
 from flows.publish import AT_ONCE as AT_ONCE_SHOWN
@@ -54,11 +56,11 @@ log = logging.getLogger(__name__)
 class Round:
     """Wakes subjects, hands over again what failed, runs what else Prefect has due, repairs."""
 
-    def __init__(self, study: Runtime, repair_seconds: float) -> None:
+    def __init__(self, study: Runtime, repair_seconds: float, serving: Serving | None = None) -> None:
         self._study = study
         self._clock = study.clock
         self._repair_seconds = repair_seconds
-        self.link = PrefectLink(study.prefect_api)
+        self.link = PrefectLink(study, serving)
         self._runner = Runner(self.link.runs)
         self._hand_overs = HandOvers(study)
         self._waker = Waker(study, self.link, self._runner, self._hand_overs)
@@ -201,19 +203,19 @@ class Round:
         deployments = self.link.deployments
         world = self._clock.wall(self._clock.now())
         flows = {known.id: FLOWS[name] for name, known in deployments.items()}
-        for run in await asyncio.to_thread(self._due, world):
-            if run.id not in self._runner.executing and run.deployment_id in flows:
+        for run in await asyncio.to_thread(self._due, world, self._runner.executing):
+            if run.deployment_id in flows:
                 task = asyncio.create_task(self._run_other(run, flows[run.deployment_id]))
                 self._others.add(task)
                 task.add_done_callback(self._others.discard)
 
-    def _due(self, world: datetime) -> list[FlowRun]:
+    def _due(self, world: datetime, executing: Collection[UUID]) -> list[FlowRun]:
         """Journeys and forms alike; many journeys due at the same minute keep no form waiting."""
         known = self.link.deployments
         found = self.link.runs.due(known.values(), world)
         if len(found) >= DUE_AT_ONCE:
             found += self.link.runs.due([known[name] for name in known if name != JOURNEY], world)
-        return found
+        return self.link.admit(run for run in found if run.id not in executing)
 
     async def _run_other(self, run: FlowRun, flow: Flow[..., Any]) -> None:
         try:
@@ -224,7 +226,8 @@ class Round:
             log.exception("The flow run %s could not be executed.", run.name)
 
     async def _take_up(self) -> None:
-        """Plan anew the forms and events that a process which died has left behind."""
+        """Put back what was changed in Prefect, and plan anew the forms that a killed process has left."""
+        await self.link.keep_in_order()
         others = [known for name, known in self.link.deployments.items() if name != JOURNEY]
         if others:
             left = Interrupted(self.link.runs, others, self._began)

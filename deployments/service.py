@@ -12,6 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from deployments.round import DRAIN_SECONDS, Round
+from deployments.serving import Serving
 from flows.runtime import Runtime
 
 # Wakes side by side, a hand-over that takes long, the round's own questions.
@@ -23,11 +24,11 @@ log = logging.getLogger(__name__)
 class RoundThread(threading.Thread):
     """Runs the round on an event loop until `stop`."""
 
-    def __init__(self, study: Runtime, repair_seconds: float) -> None:
+    def __init__(self, study: Runtime, repair_seconds: float, serving: Serving | None = None) -> None:
         super().__init__(name="round", daemon=True)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(THREADS, "effects"))
-        self._round = Round(study, repair_seconds)
+        self._round = Round(study, repair_seconds, serving)
         self._drained = False
 
     @property

@@ -21,6 +21,7 @@ from deployments.data_dir import open_to_others
 from deployments.ending import leave
 from deployments.lock import sole_service
 from deployments.server import PrefectServer, ServerDidNotStart, prefect_environment, proxy_environment
+from deployments.serving import Serving
 from deployments.settings import Settings
 from deployments.study import open_study
 from flows.runtime import Runtime, use
@@ -50,8 +51,8 @@ def main(settings: Settings) -> int:
         use(lambda: timers)
         os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
         os.environ.update(proxy_environment(os.environ))
-        with _prefect(settings, data_dir) as server:
-            drained = _serve(settings, study, timers, server, asked)
+        with _sole_prefect(settings, study) as serving, _prefect(settings, data_dir) as server:
+            drained = _serve(settings, study, timers, server, serving, asked)
         with suppress(*NO_ANSWER):
             let_go(study.store, study.instance.id)
         timers.store.close()
@@ -66,6 +67,18 @@ def _stop_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())
     return asked
+
+
+@contextmanager
+def _sole_prefect(settings: Settings, study: Runtime) -> Iterator[Serving]:
+    """The study's one Prefect: ours, for as long as the service runs."""
+    serving = Serving.of(study.store, settings.prefect_api, settings.data_dir)
+    serving.hold(study.clock.wall(study.clock.now()))
+    try:
+        yield serving
+    finally:
+        with suppress(*NO_ANSWER):
+            serving.release()
 
 
 @contextmanager
@@ -89,6 +102,7 @@ def _serve(
     study: Runtime,
     timers: Runtime,
     server: PrefectServer | None,
+    serving: Serving,
     asked: threading.Event,
 ) -> bool:
     # Prefect is loaded here, after the environment is set and while its server starts.
@@ -98,7 +112,7 @@ def _serve(
 
     set_up_logs(settings.data_dir.absolute() / "logs")
     api = Api(settings, study)
-    service = RoundThread(timers, settings.repair_seconds)
+    service = RoundThread(timers, settings.repair_seconds, serving)
     service.start()
     api.start()
     told = _Told(settings, study)

@@ -36,6 +36,12 @@ def asked_for_at() -> datetime | None:
     return run.created
 
 
+def key() -> str | None:
+    """The flow run's idempotency key: Prefect knows one run of each flow by it."""
+    _, run = _flow_run()
+    return run.idempotency_key
+
+
 async def show_tags(tags: Iterable[str]) -> None:
     """Show the tags on the flow run, if they changed."""
     client, run = _flow_run()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ JOURNEY = "subject-journey"
 RECORD_EVENT = "record-event"
 PAGE = 200
 DUE_AT_ONCE = 50
+LIVE = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED")
 # Prefect's server asks with these to be called again in a moment.
 BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE})
 # With these it says that no call of ours would be answered: its password is another one, or it is too busy.
@@ -47,7 +49,7 @@ class FlowRun:
     """One flow run: where it stands, since when, and for when it is planned.
 
     `key` is its idempotency key, of which Prefect knows one run in each flow; `created` is when somebody
-    asked for the run, by Prefect's clock.
+    asked for the run, by Prefect's clock; `made_by` is the automation that did, if one did.
     """
 
     id: UUID
@@ -62,6 +64,7 @@ class FlowRun:
     parameters: dict[str, Any]
     key: str | None = None
     created: datetime | None = None
+    made_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,11 @@ class Deployment:
 
     id: UUID
     flow_id: UUID
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Deployment:
+        """The deployment that an answer of Prefect is about."""
+        return cls(UUID(body["id"]), UUID(body["flow_id"]))
 
     def journey(self, run: UUID, code: str) -> FlowRun:
         """A subject's flow run as far as it is known without asking Prefect."""
@@ -80,6 +88,11 @@ def scheduled(at: datetime, name: str = "Scheduled", message: str = "") -> State
     """The state of a run that waits until the instant `at`."""
     details = {"scheduled_time": at.isoformat()}
     return {"type": "SCHEDULED", "name": name, "message": message, "state_details": details}
+
+
+def refused_state(message: str) -> State:
+    """The state of a run whose door says no: of type FAILED, so that nobody takes it for recorded."""
+    return {"type": "FAILED", "name": "Refused", "message": message}
 
 
 def pending(at: datetime) -> State:
@@ -104,7 +117,7 @@ class FlowRuns:
     def deployment(self, flow: str) -> Deployment | None:
         """The deployment of a flow, which bears the same name; None when there is none."""
         answer = self._call("GET", f"/deployments/name/{flow}/{flow}", absent_is_none=True)
-        return answer and Deployment(UUID(answer["id"]), UUID(answer["flow_id"]))
+        return answer and Deployment.of(answer)
 
     def has_automation(self, name: str) -> bool:
         """Whether there is an automation of this name."""
@@ -117,12 +130,22 @@ class FlowRuns:
 
     def in_states(self, deployments: Iterable[Deployment], types: Iterable[str]) -> list[FlowRun]:
         """A page of the runs of some deployments in states of some types, those planned earliest first."""
-        runs = {
-            "deployment_id": {"any_": [str(deployment.id) for deployment in deployments]},
-            "state": {"type": {"any_": list(types)}},
-        }
-        query = {"flow_runs": runs, "sort": "EXPECTED_START_TIME_ASC", "limit": PAGE}
+        query = {"flow_runs": _of(deployments, types), "sort": "EXPECTED_START_TIME_ASC", "limit": PAGE}
         return [_flow_run(run) for run in self._call("POST", "/flow_runs/filter", query)]
+
+    def live(self, deployment: Deployment) -> int:
+        """How many runs of a deployment have not ended."""
+        found: int = self._call("POST", "/flow_runs/count", {"flow_runs": _of([deployment], LIVE)})
+        return found
+
+    def all_live(self, deployment: Deployment) -> Iterator[FlowRun]:
+        """The runs of a deployment that have not ended, page by page."""
+        query = {"flow_runs": _of([deployment], LIVE), "sort": "ID_DESC", "limit": PAGE}
+        for page in count():
+            found = self._call("POST", "/flow_runs/filter", query | {"offset": page * PAGE})
+            yield from (_flow_run(run) for run in found)
+            if len(found) < PAGE:
+                return
 
     def read(self, run: UUID) -> FlowRun | None:
         """One flow run; None when there is none."""
@@ -212,6 +235,14 @@ def _json(answer: httpx.Response) -> Any:
         raise PrefectSilent(f"what answers at {answer.url} is not Prefect's API") from problem
 
 
+def _of(deployments: Iterable[Deployment], types: Iterable[str]) -> dict[str, Any]:
+    """Prefect's filter for the runs of some deployments in states of some types."""
+    return {
+        "deployment_id": {"any_": [str(deployment.id) for deployment in deployments]},
+        "state": {"type": {"any_": list(types)}},
+    }
+
+
 def _pages(codes: Sequence[str]) -> Iterable[Sequence[str]]:
     return (codes[first : first + PAGE] for first in range(0, len(codes), PAGE))
 
@@ -231,6 +262,7 @@ def _flow_run(body: dict[str, Any]) -> FlowRun:
         parameters=body["parameters"],
         key=body.get("idempotency_key"),
         created=_instant(body.get("created")),
+        made_by=(body.get("created_by") or {}).get("id"),
     )
 
 

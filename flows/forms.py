@@ -26,21 +26,8 @@ Stated = Annotated[str, Field(min_length=1)]
 Amount = Annotated[float, Field(ge=0)]
 Weight = Annotated[float, Field(gt=0, le=400)]
 Bleeding = Annotated[int, Field(ge=0, le=4, strict=True)] | bool
-# Every visit of the schedule: a form offers choices, and Prefect reads them when the program is loaded.
-Visit = Literal[
-    "INF1",
-    "INF2",
-    "INF3",
-    "INF4",
-    "INF5",
-    "FU-D14",
-    "FU-M1",
-    "FU-M2",
-    "FU-M3",
-    "FU-M6",
-    "FU-M9",
-    "FU-M12",
-]
+# One of the study's protocol; the deployment offers them to choose from.
+Visit = Annotated[str, Field(min_length=1)]
 
 
 def _form(name: str) -> Callable[[Callable[..., Any]], Flow[..., Any]]:

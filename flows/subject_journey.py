@@ -4,6 +4,9 @@ The run wakes, does what is due, and leaves again with a state that says what it
 wakes at that time, or earlier when an event was recorded; it starts from the top each time, and everything it
 knows is in the study's own log. A failure of the software shows as Failed, never as something that happened
 to the subject; the service puts the run back.
+
+The subject's run bears the subject's code as its idempotency key, so there is one. Any other does what is due
+and ends.
 """
 
 from __future__ import annotations
@@ -12,11 +15,14 @@ import asyncio
 
 from prefect import State, flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 
-from flows.durable_wait import show_tags, wait_until
+from flows.durable_wait import key, show_tags, wait_until
 from flows.flow_runs import JOURNEY
 from flows.runtime import current
+
+SECOND = "Second journey"
+OWN_RUN = "{} has a flow run of its own, which goes on"
 
 
 @flow(name=JOURNEY, persist_result=False, retries=0)
@@ -27,10 +33,17 @@ async def subject_journey(subject: str) -> State:
     if standing.due_notices:
         await hand_over(subject)
         standing = await asyncio.to_thread(study.advance, subject, study.clock.now())
+    if key() != subject:
+        return second(subject)
     await show_tags(standing.tags)
     if standing.wake_at is None:
         return Completed(name=standing.state, message=standing.message)
     return await wait_until(study.clock.wall(standing.wake_at), standing.state, standing.message)
+
+
+def second(subject: str) -> State:
+    """The end of a run that somebody started beside the subject's own; what was due is done."""
+    return Cancelled(name=SECOND, message=OWN_RUN.format(subject))
 
 
 # Each wake hands over anew: a result that Prefect remembered would stop the second reminder.

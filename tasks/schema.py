@@ -16,7 +16,7 @@ import sqlalchemy as sa
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0005"
+REVISION = "0006"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -255,4 +255,12 @@ shown_artifacts = sa.Table(
     metadata,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("id", sa.Text, nullable=False),
+)
+
+# What the service keeps of the Prefect that it uses: how it left the automation there, and who serves it.
+prefect_notes = sa.Table(
+    "prefect_notes",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
 )

@@ -5,10 +5,14 @@ from typing import Any
 
 import httpx
 
+from deployments.trigger import TRIGGER
 from flows.flow_runs import RECORD_EVENT
-from tests.support.service import SITE, Service, enrolment
+from itp_events.events import ContactAttempted
+from tasks.queries import log_lines
+from tests.support.service import SITE, Service, enrolment, event
 from tests.support.waiting import wait_until
 
+REWRITING = "{{ event.payload | tojson | replace('true', 'false') }}"
 SLOW = 60.0  # some seconds for Prefect's trigger, ten for the round to ask; more on a busy machine
 
 
@@ -44,11 +48,11 @@ def ended(service: Service, code: str, count: int) -> list[tuple[str, str]]:
 
 def test_an_enrolment_posted_to_prefect_s_events_api_starts_one_journey(running: Service) -> None:
     now = running.study.clock.now()
-    event = enrolment("ITP-201", now, now.astimezone(SITE).date())
-    post(running, event)
+    stated = enrolment("ITP-201", now, now.astimezone(SITE).date())
+    post(running, stated)
     assert ended(running, "ITP-201", 1)[0][0] == "Recorded"
     running.wait_for_run("ITP-201", running.is_shown("ITP-201"), "to wait")
-    post(running, event)
+    post(running, stated)
     assert [name for name, _ in ended(running, "ITP-201", 2)] == ["Recorded", "Known"]
 
 
@@ -68,9 +72,28 @@ def test_a_refusal_is_shown_in_the_run_with_the_door_s_own_sentence(running: Ser
 
 def test_an_event_that_cannot_be_read_is_refused_with_the_field(running: Service) -> None:
     now = running.study.clock.now()
-    event = enrolment("ITP-203", now, now.astimezone(SITE).date())
-    event["data"]["weight_pounds"] = 120
-    post(running, event)
+    stated = enrolment("ITP-203", now, now.astimezone(SITE).date())
+    stated["data"]["weight_pounds"] = 120
+    post(running, stated)
     [(name, message)] = ended(running, "ITP-203", 1)
     assert name == "Refused"
     assert "weight_pounds" in message
+
+
+def test_no_event_is_recorded_as_somebody_rewrites_it_on_its_way(running: Service) -> None:
+    """The automation is put back before the event comes, or what it made of the event is refused."""
+    running.enrol("ITP-204")
+    api, now = running.settings.prefect_api, running.study.clock.now()
+    query = {"automations": {"name": {"any_": [TRIGGER]}}}
+    [mine] = httpx.post(f"{api}/automations/filter", json=query, timeout=30).json()
+    mine["actions"][0]["parameters"]["event"]["value"]["template"] = REWRITING
+    changed = {name: value for name, value in mine.items() if name not in ("id", "created", "updated")}
+    httpx.put(f"{api}/automations/{mine['id']}", json=changed, timeout=30).raise_for_status()
+    said = {"on": f"{now.astimezone(SITE).date()}", "reached": True}
+    post(running, stated := event("contact.attempted", "ITP-204", now, said))
+    [(name, message)] = ended(running, "ITP-204", 1)
+    assert (name == "Recorded") or (name == "Refused" and "post the event again" in message)
+    post(running, stated)
+    assert ended(running, "ITP-204", 2)[1][0] in ("Recorded", "Known")
+    recorded = [line.event.data for line in log_lines(running.study.store, "ITP-204")]
+    assert [each.reached for each in recorded if isinstance(each, ContactAttempted)] == [True]

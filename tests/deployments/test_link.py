@@ -1,17 +1,22 @@
 """Prefect is found and lost: what is wrong is said, and said once."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.apply import apply_deployments
+from deployments.clock import Clock
 from deployments.link import PrefectLink
 from deployments.server import proxy_environment
 from flows.flow_runs import JOURNEY, Deployment, FlowRuns, PrefectRefused, PrefectSilent
+from flows.runtime import Runtime
+from itp_events.protocol_file import load_protocol
+from tasks.channels import Channels
+from tasks.store import Store
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -40,6 +45,14 @@ def page() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.fixture
+def study(sqlite_url: str) -> Iterator[Runtime]:
+    """An empty study whose Prefect never answers."""
+    store = Store.open(sqlite_url)
+    yield Runtime(store, load_protocol(), Channels.from_config(None), Clock(), "http://127.0.0.1:9/api")
+    store.close()
+
+
 def test_what_is_no_prefect_is_told_from_a_prefect_without_deployments(page: str) -> None:
     runs = FlowRuns(page)
     with pytest.raises(PrefectSilent, match="is not Prefect's API"):
@@ -49,9 +62,9 @@ def test_what_is_no_prefect_is_told_from_a_prefect_without_deployments(page: str
 
 @pytest.mark.parametrize("status", [404, 405, 409, 413, 422])
 def test_a_refused_request_is_no_silence_and_prefect_is_used_on(
-    page: str, status: int, caplog: pytest.LogCaptureFixture
+    study: Runtime, page: str, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    link = PrefectLink(page)
+    link = PrefectLink(study)
     link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
     with pytest.raises(PrefectRefused, match=f"answers {status} to PATCH") as refused:
         Asking(page).ask(status)
@@ -61,8 +74,8 @@ def test_a_refused_request_is_no_silence_and_prefect_is_used_on(
 
 
 @pytest.mark.parametrize("status", [401, 403, 408, 429, 500, 502, 503])
-def test_an_answer_that_every_request_would_get_is_silence(page: str, status: int) -> None:
-    link = PrefectLink(page)
+def test_an_answer_that_every_request_would_get_is_silence(study: Runtime, page: str, status: int) -> None:
+    link = PrefectLink(study)
     link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
     with pytest.raises(PrefectSilent, match=f"answers {status} to PATCH") as silent:
         Asking(page).ask(status)
@@ -84,16 +97,17 @@ class Asking(FlowRuns):
             self.close()
 
 
-def test_deployments_that_cannot_be_applied_are_a_prefect_that_does_not_answer(page: str) -> None:
-    with (
-        temporary_settings({PREFECT_API_URL: page}),
-        pytest.raises(PrefectSilent, match="could not be applied"),
-    ):
-        apply_deployments()
+def test_a_page_that_is_no_prefect_is_not_taken_for_one(study: Runtime, page: str) -> None:
+    link = PrefectLink(replace(study, prefect_api=page))
+    with pytest.raises(PrefectSilent, match="is not Prefect's API"):
+        asyncio.run(link.look_up())
+    link.runs.close()
 
 
-def test_why_prefect_is_not_used_is_said_once_for_each_reason(caplog: pytest.LogCaptureFixture) -> None:
-    link = PrefectLink("http://127.0.0.1:9/api")
+def test_why_prefect_is_not_used_is_said_once_for_each_reason(
+    study: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = PrefectLink(study)
     for reason in ("answers 401", "answers 401", "does not answer"):
         link.lost(PrefectSilent(reason))
     assert [record.getMessage() for record in caplog.records] == [

@@ -6,16 +6,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 
-from deployments.apply import TRIGGER, known_deployments
 from deployments.clock import Clock
 from deployments.repair import PATIENCE, Repair
 from deployments.settings import Settings
 from deployments.study import open_study
 from flows.door import record_and_show
-from flows.flow_runs import JOURNEY, RECORD_EVENT, Deployment, FlowRun, FlowRuns
+from flows.flow_runs import RECORD_EVENT, Deployment, FlowRun, FlowRuns, scheduled
 from flows.runtime import Runtime
 from itp_events.events import parse_event
 from tasks.queries import all_subjects, latest_repairs, subject
@@ -127,17 +125,6 @@ def test_a_run_of_a_deployment_that_is_gone_is_replaced(
     assert is_put_back(study, runs, code)
 
 
-def test_a_trigger_that_was_deleted_is_made_again(
-    prefect_server: PrefectServer, runs: FlowRuns, journeys: Deployment
-) -> None:
-    with httpx.Client(base_url=prefect_server.api_url, timeout=30, trust_env=False) as prefect:
-        for automation in prefect.post("/automations/filter", json={}).json():
-            prefect.delete(f"/automations/{automation['id']}").raise_for_status()
-    assert not runs.has_automation(TRIGGER)
-    assert known_deployments(runs)[JOURNEY] == journeys
-    assert runs.has_automation(TRIGGER)
-
-
 def test_a_run_that_no_door_had_time_to_create_is_created_and_counts_as_no_repair(
     study: Runtime, runs: FlowRuns, journeys: Deployment
 ) -> None:
@@ -157,3 +144,41 @@ def test_a_run_that_is_claimed_while_the_repair_looks_is_left_alone(
     [row] = all_subjects(study.store)
     assert not Repair(study, runs, journeys)._mend(row, seen)
     assert flow_run(runs, code).state_type == "RUNNING"
+
+
+def test_a_second_journey_that_waits_is_ended_and_the_subject_s_own_goes_on(
+    study: Runtime, runs: FlowRuns, journeys: Deployment, code: str
+) -> None:
+    later = scheduled(study.clock.now() + timedelta(days=30))
+    second = runs.create_named(journeys, uuid4().hex, {"subject": code}, later)
+    Repair(study, runs, journeys).all(frozenset())
+    ended = runs.read(second.id)
+    assert ended is not None
+    assert (ended.state_type, ended.state_name) == ("CANCELLED", "Second journey")
+    assert is_put_back(study, runs, code)
+    assert f"a second journey of {code}" in latest_repairs(study.store)[0].what
+
+
+def test_a_second_journey_that_is_executed_here_is_left_to_end_by_itself(
+    study: Runtime, runs: FlowRuns, journeys: Deployment, code: str
+) -> None:
+    second = runs.create_named(journeys, uuid4().hex, {"subject": code}, scheduled(study.clock.now()))
+    Repair(study, runs, journeys).all({second.id})
+    going = runs.read(second.id)
+    assert going is not None
+    assert going.state_type == "SCHEDULED"
+
+
+def test_a_journey_made_beforehand_for_somebody_else_is_replaced(
+    study: Runtime, runs: FlowRuns, journeys: Deployment, code: str
+) -> None:
+    """Its key is the subject's, so it is what a door finds; it would advance another subject."""
+    runs.delete(flow_run(runs, code).id)
+    forged = runs.create_named(
+        journeys, code, {"subject": "ITP-other"}, {"type": "COMPLETED", "name": "Fine"}
+    )
+    assert Repair(study, runs, journeys).all(frozenset()) == 1
+    mine = flow_run(runs, code)
+    assert mine.id != forged.id
+    assert mine.parameters == {"subject": code}
+    assert is_put_back(study, runs, code)

@@ -54,7 +54,7 @@ def test_a_wake_that_takes_too_long_is_ended_and_its_run_waits_again_at_once(
     before = flow_run(runs, code).since
 
     async def wake() -> None:
-        link = PrefectLink(study.prefect_api)
+        link = PrefectLink(study)
         link.deployments = {JOURNEY: journeys}
         row = subject(study.store, code)
         assert row is not None
@@ -102,7 +102,7 @@ def test_a_subject_is_held_until_its_flow_run_ends_also_when_the_direct_way_fail
 
     async def wake() -> bool:
         runner = Pending(asyncio.Event())
-        link = PrefectLink(study.prefect_api)
+        link = PrefectLink(study)
         link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
         waking = asyncio.create_task(Waker(study, link, runner, HandOvers(study)).wake(_row()))
         done, _ = await asyncio.wait({waking}, timeout=0.2)

@@ -6,9 +6,13 @@ import pytest
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from deployments.apply import apply_deployments
+from deployments.apply import known_deployments, wanted
 from flows.flow_runs import JOURNEY, Deployment, FlowRuns
+from flows.prefect_setup import Setup
+from itp_events.protocol_file import load_protocol
 from tests.support.prefect_server import PrefectServer
+
+VISITS = tuple(load_protocol().by_code)
 
 
 @pytest.fixture
@@ -26,9 +30,8 @@ def runs(prefect_server: PrefectServer) -> Iterator[FlowRuns]:
 
 @pytest.fixture
 def journeys(runs: FlowRuns) -> Deployment:
-    """The deployment of the journeys."""
-    if runs.deployment(JOURNEY) is None:
-        apply_deployments()
-    deployment = runs.deployment(JOURNEY)
-    assert deployment is not None
-    return deployment
+    """The deployment of the journeys, and beside it those of the other flows."""
+    setup = Setup(runs.api, 30.0)
+    found, _ = known_deployments(setup, wanted(VISITS))
+    setup.close()
+    return found[JOURNEY]

@@ -1,23 +1,31 @@
 """The forms in Prefect's UI: typed fields with choices and descriptions, for everything but decisions."""
 
-import typing
+from uuid import uuid4
 
 import pytest
 from prefect import Flow
-from prefect.events import DeploymentEventTrigger
 from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import parameter_schema
 
 from deployments import entry
-from deployments.apply import FLOWS, TRIGGERS
-from flows.flow_runs import RECORD_EVENT
-from flows.forms import FORMS, Visit, complete
+from deployments.apply import FLOWS, wanted
+from deployments.trigger import automation
+from flows.flow_runs import Deployment
+from flows.forms import FORMS, complete
 from itp_events.events import FACT_TYPES
+from itp_events.protocol import Protocol
 from itp_events.protocol_file import load_protocol
+from tests.support.study import altered
 
 
-def test_a_form_offers_every_visit_of_the_protocol() -> None:
-    assert typing.get_args(Visit) == tuple(load_protocol().by_code)
+@pytest.mark.parametrize("protocol", [load_protocol(), altered(lambda data: data["visits"].pop())])
+def test_a_form_offers_the_visits_of_the_study_s_own_protocol(protocol: Protocol) -> None:
+    offered = wanted(tuple(protocol.by_code))
+    asking = [form.name for form in FORMS if "visit" in parameter_schema(form).properties]
+    assert asking == ["book", "complete", "missed", "acknowledge"]
+    for name in asking:
+        field = offered[name]["parameter_openapi_schema"]["properties"]["visit"]
+        assert field["enum"] == list(protocol.by_code)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
@@ -40,9 +48,8 @@ def test_no_form_decides() -> None:
 
 
 def test_every_type_enters_as_an_event_posted_to_prefect_and_a_decision_to_be_refused_visibly() -> None:
-    (trigger,) = TRIGGERS[RECORD_EVENT]
-    assert isinstance(trigger, DeploymentEventTrigger)
-    assert trigger.expect == set(FACT_TYPES)
+    trigger = automation(Deployment(uuid4(), uuid4()))["trigger"]
+    assert set(trigger["expect"]) == set(FACT_TYPES)
 
 
 VISITED = {"subject": "ITP-001", "by": "crc-01", "visit": "INF2", "on": "2026-01-12"}

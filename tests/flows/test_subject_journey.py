@@ -123,6 +123,16 @@ def test_an_ended_run_goes_on_when_its_subject_s_exit_was_voided(
     assert wake(runs, run) == ["Awaiting INF3"]
 
 
+def test_a_second_journey_does_what_is_due_and_ends(
+    runs: FlowRuns, journeys: Deployment, run: FlowRun, study: Study
+) -> None:
+    study.standing = replace(study.standing, due_notices=True)
+    started = runs.create_named(journeys, uuid4().hex, {"subject": run.name}, scheduled(study.clock.now()))
+    assert wake(runs, started) == ["Second journey"]
+    assert (study.handed_over, shown(runs, started).state_type) == (1, "CANCELLED")
+    assert shown(runs, run).state_type == "SCHEDULED"
+
+
 def test_a_failure_of_the_software_shows_as_failed_and_the_run_can_be_woken_again(
     runs: FlowRuns, run: FlowRun, study: Study
 ) -> None:
