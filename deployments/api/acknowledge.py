@@ -6,6 +6,8 @@ scanners open every link.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
@@ -24,7 +26,7 @@ from itp_events.events import Acknowledged, Event, parse_event
 from itp_events.explain import day
 from itp_events.intake import judge
 from itp_events.protocol import Site
-from itp_events.subject import as_data
+from itp_events.subject import as_data, standing
 from tasks.links import Call
 from tasks.queries import history, subject
 
@@ -44,7 +46,7 @@ def ask(signed: str, parts: Given) -> HTMLResponse:
 
 @router.post("/acknowledge/{signed}", response_class=HTMLResponse)
 async def acknowledge(signed: str, request: Request, parts: Given) -> HTMLResponse:
-    """Record the acknowledgement; pressing twice records it once."""
+    """Record the acknowledgement, unless somebody has it already; pressing twice records it once."""
     try:
         return await run_in_threadpool(_acknowledge, parts, signed, await read_form(request))
     except ItpError as error:
@@ -55,13 +57,12 @@ def _ask(parts: Parts, signed: str, now: datetime) -> HTMLResponse:
     call = parts.links.read(signed, now)
     site = _site(parts, call)
     words, facts = ACKNOWLEDGE[site.language], history(parts.study.store, call.subject)
-    pressed = parse_event(_event(call, site, now, {}))
+    if taken := _taken(facts, call, site, now):
+        return _already(words, site, taken)
+    pressed = parse_event(_event(parts, call, site, now, facts, {}))
     (verdict,) = judge(parts.study.protocol, facts, [pressed], now).verdicts
     if verdict.error is not None:
         return page("said", words["nothing"], language=site.language, said=str(verdict.error), refused=False)
-    if verdict.status == "known":
-        said = _told(words, "again", site, _recorded(facts, pressed))
-        return page("said", words["done"], language=site.language, said=said, refused=False)
     asked = _asked(parts, call, site, now)
     return page("acknowledge", words["title"], language=site.language, w=words, **asked)
 
@@ -70,25 +71,48 @@ def _acknowledge(parts: Parts, signed: str, form: dict[str, str]) -> HTMLRespons
     now = parts.study.clock.now()
     call = parts.links.read(signed, now)
     site = _site(parts, call)
-    words, stated = ACKNOWLEDGE[site.language], _event(call, site, now, form)
+    words, facts = ACKNOWLEDGE[site.language], history(parts.study.store, call.subject)
+    if taken := _taken(facts, call, site, now):
+        return _already(words, site, taken)
+    stated = _event(parts, call, site, now, facts, form)
     result = take_in(parts, [stated], "recorder")[0]
-    if result["status"] >= HTTPStatus.BAD_REQUEST:
-        status = HTTPStatus(result["status"])
-        return page("said", words["refused"], status, site.language, said=result["detail"], refused=True)
-    word = "said" if result["status"] == HTTPStatus.CREATED else "again"
-    recorded = _recorded(history(parts.study.store, call.subject), parse_event(stated))
-    said = _told(words, word, site, recorded)
-    return page("said", words["done"], language=site.language, said=said, refused=False)
+    if result["status"] == HTTPStatus.CREATED:
+        said = _told(words, "said", site, parse_event(stated))
+        return page("said", words["done"], language=site.language, said=said, refused=False)
+    # Whoever presses at the same moment as another comes second here.
+    if taken := _taken(history(parts.study.store, call.subject), call, site, now):
+        return _already(words, site, taken)
+    status, detail = HTTPStatus(result["status"]), result.get("detail") or words["refused"]
+    return page("said", words["refused"], status, site.language, said=detail, refused=True)
 
 
-def _recorded(facts: Sequence[Event], stated: Event) -> Event:
-    """What stands in the log under this source and id: another may have pressed before."""
-    return next(each for each in facts if each.key == stated.key)
+def _taken(facts: Sequence[Event], call: Call, site: Site, now: datetime) -> Event | None:
+    """The acknowledgement by which somebody has taken on what the link asks; None while nobody has.
+
+    It was given after the link's message was decided, or holds still: a link is good for one.
+    """
+    asked = next((each.time for each in facts if each.own and each.id == call.notice), None)
+    given = [
+        each
+        for each in standing(facts)
+        if isinstance(each.data, Acknowledged)
+        and each.data.visit == call.visit
+        and (asked is None or each.time >= asked or _until(each, site) > site.date_of(now))
+    ]
+    return max(given, key=lambda each: each.time, default=None)
+
+
+def _until(event: Event, site: Site) -> date:
+    return as_data(event, Acknowledged).until or _by_default(site, event.time)
+
+
+def _already(words: Words, site: Site, taken: Event) -> HTMLResponse:
+    said = _told(words, "again", site, taken)
+    return page("said", words["taken"], language=site.language, said=said, refused=False)
 
 
 def _told(words: Words, word: str, site: Site, event: Event) -> str:
-    data = as_data(event, Acknowledged)
-    until = data.until or _by_default(site, event.time)
+    data, until = as_data(event, Acknowledged), _until(event, site)
     shown = day(until) if site.language == "en" else until.isoformat()
     return words[word].format(visit=data.visit, subject=event.subject, until=shown, by=data.by)
 
@@ -101,17 +125,27 @@ def _refused(parts: Parts, error: ItpError) -> HTMLResponse:
     return refusal(error, words["refused"], language, said)
 
 
-def _event(call: Call, site: Site, now: datetime, form: dict[str, str]) -> dict[str, Any]:
+def _event(
+    parts: Parts, call: Call, site: Site, now: datetime, facts: Sequence[Event], form: dict[str, str]
+) -> dict[str, Any]:
     until = form.get("until") or _by_default(site, now).isoformat()
     return {
         "specversion": "1.0",
-        "id": f"{call.notice}/{until}",
+        "id": _next_id(parts, call, facts),
         "source": SOURCE,
         "type": Acknowledged.type,
         "subject": call.subject,
         "time": now.isoformat(),
         "data": {"by": form.get("by") or call.audience, "visit": call.visit, "until": until},
     }
+
+
+def _next_id(parts: Parts, call: Call, facts: Sequence[Event]) -> str:
+    """One id for whoever presses next: of two who press at once one counts, and nobody can take it before."""
+    given = sum(isinstance(each.data, Acknowledged) and each.data.visit == call.visit for each in facts)
+    name = f"{call.subject}/{call.visit}/{given + 1}"
+    secret = hmac.digest(parts.links.key, f"acknowledged\n{name}".encode(), hashlib.sha256)
+    return f"{name}/{secret.hex()[:32]}"
 
 
 def _asked(parts: Parts, call: Call, site: Site, now: datetime) -> dict[str, Any]:

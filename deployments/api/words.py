@@ -17,6 +17,7 @@ ACKNOWLEDGE: dict[Language, Words] = {
         "by": "Who looks after it",
         "press": "I look after it",
         "done": "Acknowledged",
+        "taken": "Somebody looks after it already",
         "said": "{visit} of subject {subject} is acknowledged until {until} by {by}. Thank you.",
         "again": "{visit} of subject {subject} was acknowledged already, until {until} by {by}; "
         "nothing has changed.",
@@ -33,6 +34,7 @@ ACKNOWLEDGE: dict[Language, Words] = {
         "by": "跟进人",
         "press": "由我跟进",
         "done": "已确认",
+        "taken": "已有人跟进",
         "said": "受试者 {subject} 的访视 {visit} 已由 {by} 确认跟进至 {until}。您可以关闭此页面。",
         "again": "受试者 {subject} 的访视 {visit} 此前已由 {by} 确认跟进至 {until}，没有变化。",
         "nothing": "无需跟进",

@@ -1,7 +1,9 @@
 """The pages behind the links in notices: opening one changes nothing, one press records."""
 
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +12,7 @@ import httpx
 import pytest
 
 from deployments.api.examples import ENROLLED
+from itp_events.events import Acknowledged
 from tasks.links import Call
 from tasks.queries import history
 from tests.support.api import Door, apprise_config, done, event, served
@@ -81,6 +84,62 @@ def test_who_presses_later_is_told_who_looks_after_it(overdue: Door) -> None:
     page = overdue.client.post(path(overdue), data={"by": "crc-02"})
     assert "crc-01" in page.text
     assert "crc-01" in overdue.get(path(overdue)).text
+
+
+RUNG_2 = Call("ITP-007/rung-2", "ITP-007", "INF1", "investigator")
+
+
+def test_a_link_is_good_for_one_acknowledgement(overdue: Door) -> None:
+    for days in (1, 2, 3):
+        until = f"{overdue.now + timedelta(days=days):%Y-%m-%d}"
+        assert overdue.client.post(path(overdue), data={"until": until, "by": "crc-01"}).status_code == 200
+    assert len(acknowledged(overdue)) == 1
+
+
+def test_who_opens_another_link_sees_that_somebody_has_it(overdue: Door) -> None:
+    overdue.client.post(path(overdue), data={"by": "crc-01"})
+    for page in (overdue.get(path(overdue, RUNG_2)), overdue.client.post(path(overdue, RUNG_2))):
+        assert page.status_code == 200
+        assert "by crc-01" in page.text
+        assert "<form" not in page.text
+    assert len(acknowledged(overdue)) == 1
+
+
+def test_of_two_who_press_at_once_one_counts_and_both_are_told_who(overdue: Door) -> None:
+    start = threading.Barrier(4)
+
+    def press(number: int) -> httpx.Response:
+        start.wait()
+        call = CALL if number % 2 else RUNG_2
+        return overdue.client.post(path(overdue, call), data={"by": f"crc-{number}"})
+
+    with ThreadPoolExecutor(4) as pool:
+        pages = list(pool.map(press, range(4)))
+    assert [page.status_code for page in pages] == [200] * 4
+    assert len({found for page in pages for found in re.findall(r"by (crc-\d)", page.text)}) == 1
+    assert len(acknowledged(overdue)) == 1
+
+
+def test_an_acknowledgement_that_was_voided_leaves_the_link_good(overdue: Door) -> None:
+    overdue.client.post(path(overdue), data={"by": "crc-01"})
+    [given] = [
+        each for each in history(overdue.study.store, "ITP-007") if isinstance(each.data, Acknowledged)
+    ]
+    data = {"event": {"source": given.source, "id": given.id}, "reason": "pressed by mistake"}
+    assert overdue.post(event("event.voided", "ITP-007", overdue.now, data)).status_code == 201
+    assert "<form" in overdue.get(path(overdue)).text
+    assert "by crc-02" in overdue.client.post(path(overdue), data={"by": "crc-02"}).text
+
+
+def test_nobody_can_take_the_id_of_an_acknowledgement_beforehand(overdue: Door) -> None:
+    contact = {"on": f"{overdue.now:%Y-%m-%d}", "reached": True}
+    until = f"{overdue.now + timedelta(days=1):%Y-%m-%d}"
+    for number in (1, 2):
+        for name in (f"{CALL.notice}/{until}", f"ITP-007/INF1/{number}", CALL.notice):
+            squatter = event("contact.attempted", "ITP-007", overdue.now, contact)
+            overdue.post(squatter | {"source": "acknowledge-link", "id": name})
+    page = overdue.client.post(path(overdue), data={"by": "crc-01", "until": until})
+    assert (page.status_code, acknowledged(overdue)) == (200, [until])
 
 
 def test_a_link_says_when_there_is_nothing_left_to_acknowledge(overdue: Door) -> None:
