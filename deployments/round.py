@@ -27,6 +27,7 @@ from deployments.rest import Rest
 from deployments.runner import Runner, shared_clients
 from deployments.serving import Serving
 from deployments.waker import Waker
+from deployments.watched_clock import look_and_say
 from flows.flow_runs import DUE_AT_ONCE, JOURNEY, FlowRun, PrefectProblem
 from flows.publish import AT_ONCE as AT_ONCE_SHOWN
 from flows.publish import STUDY_BOARD, publisher
@@ -46,6 +47,7 @@ SHOW_SECONDS = 5.0
 DIGEST_SECONDS = 20.0
 DRAIN_SECONDS = 10.0
 HEARTBEAT_SECONDS = 10.0
+CLOCK_SECONDS = 3.0
 FAULT_SECONDS = 5.0
 COMPLAIN_SECONDS = 60.0
 AT_ONCE = 200
@@ -106,6 +108,7 @@ class Round:
         yield SHOW_SECONDS, self._publish
         yield DIGEST_SECONDS, self._digests.send_due
         yield HEARTBEAT_SECONDS, self._beat
+        yield CLOCK_SECONDS, self._look_at_clock
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
@@ -187,6 +190,9 @@ class Round:
             return
         wall = self._clock.wall(self._clock.now())
         await asyncio.to_thread(beat, self._study.store, ROUND, wall)
+
+    async def _look_at_clock(self) -> None:
+        await asyncio.to_thread(look_and_say, self._study, self._troubles)
 
     async def _find_prefect(self) -> None:
         if await self.link.find():

@@ -12,6 +12,7 @@ from deployments.clock import Clock, open_clock
 from deployments.secret import signing_key
 from deployments.server import auth_environment
 from deployments.settings import Settings
+from deployments.watched_clock import ClockWatch, WatchedClock
 from flows.runtime import Runtime
 from itp_events.protocol_file import load_protocol
 from tasks.links import Links
@@ -47,6 +48,14 @@ def study_clock(settings: Settings, store: Store) -> Clock:
     Raises:
         BadInput: a fast clock for a study's real data, or the real clock for a demonstration's.
     """
+    clock = _named_clock(settings, store)
+    if type(clock) is Clock:
+        clock = WatchedClock()
+        ClockWatch(store, clock).look()
+    return clock
+
+
+def _named_clock(settings: Settings, store: Store) -> Clock:
     database = sa.make_url(settings.database).render_as_string(hide_password=True)
     wanted = (settings.clock_speed, settings.clock_start)
     is_empty = settings.clock_speed is None or not all_subjects(store)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
@@ -28,6 +28,9 @@ from tasks.queries import SubjectRow, subject_in
 from tasks.schema import subjects
 from tasks.store import Store
 from tasks.unreadable import Unreadable, folded, naming
+
+# Clocks of machines that are well kept differ by less.
+CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +110,17 @@ def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: dat
     return _settle(connection, row, subject, decide(subject.protocol, subject, now), so_far.waiting, now)
 
 
+def decided_at(now: datetime, before: datetime) -> datetime:
+    """The instant to decide at about a subject who was decided about `before`.
+
+    Whoever read the clock first and came second must not undo anything. But what was decided further ahead
+    than clocks differ was decided by a clock that was wrong: no deadline has passed because of it.
+    """
+    return max(now, before) if before - now <= CLOCKS_DIFFER else now
+
+
 def _not_before(row: SubjectRow | None, now: datetime) -> datetime:
-    """The instant to decide at: whoever read the clock first and came second must not undo anything."""
-    return now if row is None else max(now, row.advanced_at)
+    return now if row is None else decided_at(now, row.advanced_at)
 
 
 def record(
@@ -302,7 +313,7 @@ def _settle(
     before = row.seq if row else 0
     seq = log.append(connection, subject.code, before, [*stated, *decision.events], now)
     outbox.post(connection, decision.events, now)
-    if row is None or seq != before or _shown(row) != _shown(decision):
+    if row is None or seq != before or _shown(row) != _shown(decision) or row.advanced_at > now:
         _save(connection, subject, seq, decision, now)
     return Settled(subject, decision, now, outbox.waiting_after(waiting, decision.events))
 

@@ -37,15 +37,17 @@ class Troubles:
         self._store = store
         self._known: dict[str, str] | None = None
 
-    def note(self, about: str, what: str, now: datetime) -> None:
-        """Keep that something stands in the way; its instant is that of the first time it was met."""
+    def note(self, about: str, what: str, now: datetime) -> bool:
+        """Keep that something stands in the way, since it was met first; whether that is new."""
         if self._read().get(about) == what:
-            return
+            return False
         with self._store.writing() as connection:
             same = troubles.update().where(troubles.c.about == about).values(what=what)
             if connection.execute(same).rowcount == 0:
                 connection.execute(troubles.insert(), {"about": about, "what": what, "since": now})
+        is_new = about not in self._read()
         self._read()[about] = what
+        return is_new
 
     def settle(self, about: str) -> None:
         """What stood in the way of this is over."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -79,6 +79,21 @@ def overdue(store: Store, before: datetime) -> tuple[int, datetime | None]:
     with store.reading() as connection:
         count, first = connection.execute(query).one()
     return count, first
+
+
+def server_clock(store: Store) -> datetime:
+    """What the clock of a PostgreSQL server shows."""
+    with store.reading() as connection:
+        query = sa.select(sa.func.clock_timestamp(type_=sa.DateTime(timezone=True)))
+        found: datetime = connection.execute(query).scalar_one()
+    return found.astimezone(UTC)
+
+
+def subjects_ahead(store: Store, instant: datetime) -> list[str]:
+    """The subjects who were decided about at a later instant, in order of code."""
+    query = sa.select(subjects.c.code).where(subjects.c.advanced_at > instant).order_by(subjects.c.code)
+    with store.reading() as connection:
+        return list(connection.scalars(query))
 
 
 def failing_channels(store: Store) -> list[tuple[str, datetime, int]]:

@@ -34,6 +34,7 @@ COMMANDS = {
     "simulate": ("simulate", "A study in virtual time: what would we receive?"),
     "demo": ("demo", "A year in minutes: the real service with a fast clock."),
     "recipients": ("recipients", "Whose recipients the study's notices go to."),
+    "clock": ("clock", "The clocks that the study goes by; say which is right after a jump."),
     "doctor": ("doctor", "Is everything it needs in place? Says how to mend it."),
 }
 

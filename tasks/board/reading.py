@@ -16,6 +16,7 @@ from itp_events.events import Event
 from itp_events.protocol import Protocol
 from itp_events.subject import fold
 from tasks import log, outbox
+from tasks.advance import CLOCKS_DIFFER, decided_at
 from tasks.board.cards import FORM, Card, Story, card
 from tasks.board.figures import REPAIRS_READ
 from tasks.board.overview import Board
@@ -63,7 +64,7 @@ def story(store: Store, protocol: Protocol, code: str, now: datetime) -> Story:
         history = log.history(connection, code)
         handed = outbox.handed(connection, code)
     with naming(code):
-        decision = decide(protocol, fold(protocol, history, handed), max(now, row.advanced_at))
+        decision = decide(protocol, fold(protocol, history, handed), decided_at(now, row.advanced_at))
     return Story(decision, notices_of(store, code), attempts_of(store, code), row.seq, row.advanced_at)
 
 
@@ -71,13 +72,14 @@ def stale(store: Store, now: datetime, limit: int) -> list[str]:
     """Subjects whose card is older than what holds for them at `now`, at most `limit`.
 
     One that was decided about since; one whose time has come, whether the service woke it or not; one whose
-    notices moved on.
+    notices moved on; one whose card was made by a clock that was ahead.
     """
     behind = sa.or_(
         cards.c.subject.is_(None),
         cards.c.seq != subjects.c.seq,
         cards.c.advanced_at != subjects.c.advanced_at,
         sa.and_(subjects.c.wake_at <= now, cards.c.made_at < subjects.c.wake_at),
+        cards.c.made_at > now + CLOCKS_DIFFER,
         sa.and_(cards.c.open, _moved_on()) if store.engine.name != "sqlite" else _moved_on_or_damaged(),
     )
     query = (

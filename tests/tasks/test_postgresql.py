@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from tasks import postgresql, queries
 from tasks.store import NO_ANSWER, Store
+from tasks.watch import server_clock
 from tests.support.proxy import Proxy
 from tests.support.study import Study
 from tests.support.waiting import wait_until
@@ -115,3 +117,9 @@ def test_a_pool_of_its_own_serves_while_the_other_is_used_up(
         assert queries.all_subjects(timers) == []
     doors.close()
     timers.close()
+
+
+def test_the_server_tells_the_time(desk: Desk) -> None:
+    one, other = (server_clock(desk.store) for _ in range(2))
+    assert one < other < one + timedelta(minutes=1)
+    assert one.tzinfo is not None
