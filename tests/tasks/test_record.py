@@ -297,7 +297,7 @@ def test_a_journey_is_live_after_exit_while_a_clock_runs(desk: Desk, study: Stud
     assert [(row.code, row.exited, row.live) for row in queries.live_subjects(desk.store)] == [
         ("ITP-001", True, True)
     ]
-    desk.take(study.submitted("AE-1", "2026-01-06"))
+    desk.take(study.submitted("AE-1", "2026-01-06", at=at))
     assert queries.live_subjects(desk.store) == []
 
 
