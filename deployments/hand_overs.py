@@ -12,12 +12,14 @@ from flows.runtime import Runtime
 from tasks.left_behind import LeftBehind
 from tasks.recipients import Keeper, differs
 from tasks.store import NO_ANSWER, first_line
+from tasks.troubles import Troubles
 
 # A send may take half a minute, in which its thread only waits: providers that hang keep no other waiting.
 SENDERS = 64
 # What waits though a hand-over of its subject began so many seconds ago has come due since; so many at most.
 CLAIMING_SECONDS = 3.0
 AT_ONCE = 3
+_RECIPIENTS = "recipients"
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class HandOvers:
         self._rest = Rest()
         self._left_behind = LeftBehind(study.instance)
         self._keeper = Keeper(study.channels, study.place, study.instance.id)
+        self._troubles = Troubles(study.store)
         self._closed = False
 
     @property
@@ -65,9 +68,11 @@ class HandOvers:
         at = self._study.moment()
         self._left_behind.free(self._study.store, at)
         if self._keeper.keep(self._study.store, at):
+            self._troubles.settle(_RECIPIENTS)
             return self._study.waiting()
         if said := differs(self._study.store, self._study.channels):
             self._study.instance.warn(said)
+            self._troubles.note(_RECIPIENTS, said, at.now)
         return []
 
     async def _hand_over(self, code: str | None) -> None:

@@ -208,5 +208,6 @@ def _claimed(
     recipient = channels.find(row.recipient)
     assert recipient is not None
     text = marked_repeated(*text, language) if row.repeated else text
-    message = Message(*text, urgent=notice.kind != "reminder")
+    links = channels.links.base if channels.links else ""
+    message = Message(*text, urgent=notice.kind != "reminder", links=links)
     return Claim(row.id, row.attempts, notice.key, recipient, message, row.repeated, at)

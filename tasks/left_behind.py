@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 import sqlalchemy as sa
 
@@ -19,7 +19,7 @@ from tasks.claim import Moment
 from tasks.deliveries import HeldRow
 from tasks.instance import Instance
 from tasks.sending import Outcome
-from tasks.store import Store
+from tasks.store import NO_ANSWER, Store, first_line
 
 # Longer than `instance.SIGN_WITHIN`: nobody begins a send that is about to be taken over.
 SILENCE_SECONDS = 5.0
@@ -41,7 +41,7 @@ class LeftBehind:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._seen: Mapping[tuple[int, int], _Seen] = {}
+        self._seen: dict[tuple[int, int], _Seen] = {}
         self._looked = float("-inf")
         instance.watches = True
 
@@ -53,7 +53,7 @@ class LeftBehind:
         self._looked = at.began
         self._seen = {(row.delivery, row.attempt): self._silence(row, passed, at.wall) for row in held}
         gone = [row for row in held if self._seen[row.delivery, row.attempt].silence >= SILENCE_SECONDS]
-        return sum(self._free(store, row, at) for row in gone)
+        return sum(1 for _ in takewhile(lambda row: self._free(store, row, at), gone))
 
     def _silence(self, row: HeldRow, passed: float, wall: datetime) -> _Seen:
         before = self._seen.get((row.delivery, row.attempt))
@@ -77,8 +77,15 @@ class LeftBehind:
             died = Outcome("unknown", deliveries.SENDER_ENDED)
             return deliveries.end(connection, row.delivery, row.attempt, row.notice, died, at)
 
-        if not store.write(free):
-            self._seen = {}
+        try:
+            freed = store.write(free)
+        except NO_ANSWER as problem:
+            # A row that somebody locks must keep nothing else: it is looked at again some seconds later.
+            _log.warning("%s: its sender ended; it cannot be freed yet: %s", row.notice, first_line(problem))
+            del self._seen[row.delivery, row.attempt]
+            return False
+        if not freed:
+            self._seen.clear()
             return False
         _log.warning("%s: its sender ended; it is sent again, marked as possibly repeated", row.notice)
         return True

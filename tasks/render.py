@@ -2,7 +2,8 @@
 
 The first line that a template gives is the title, the rest the body. A step whose text differs for one
 audience has a second file, `T-3d.cell-lab.txt`. A template may name any key of FACTS; what a notice does
-not carry is None there. It never gets a name: a notice knows the subject's code only.
+not carry is None there. It never gets a name: a notice knows the subject's code only. What people wrote
+stands there on one line, in quotation marks (`tasks.free_text`): no template need see to it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, select_autoescape
 
 from itp_events.marks import MARK
-from tasks.wording import LEGENDS, filters, visit_name, why
+from tasks.free_text import legible
+from tasks.wording import LEGENDS, filters, is_own_term, visit_name, why
 
 # Every key that `facts` of itp.notice.issued, or of the service's own alerts, may hold.
 FACTS = frozenset(
@@ -75,6 +77,7 @@ def render(occasion: Occasion, language: str, zone: ZoneInfo) -> tuple[str, str]
     A notice must leave even when its facts do not fit its text: then the facts themselves are the body,
     and the error is logged.
     """
+    occasion = replace(occasion, facts=legible(occasion.facts, is_own_term))
     try:
         text = _template(occasion.step, occasion.audience, language, zone).render(
             _context(occasion, language)

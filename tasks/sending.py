@@ -14,6 +14,7 @@ from apprise import Apprise, NotifyBase, NotifyFormat, NotifyType
 
 from tasks.channels import Recipient
 from tasks.evidence import traced
+from tasks.markup import fit
 
 # No send takes longer, in seconds; the lease of a delivery is longer than this by far.
 BOUND = 30.0
@@ -25,11 +26,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent: a title and a body of plain text; urgent ones may be shown differently."""
+    """What is sent: a title and a body of plain text; urgent ones may be shown differently.
+
+    `links` is how the addresses of the service's own pages begin, where it has any.
+    """
 
     title: str
     body: str
     urgent: bool = False
+    links: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,8 @@ def _through_apprise(server: NotifyBase, message: Message) -> Outcome:
     kind = NotifyType.WARNING if message.urgent else NotifyType.INFO
     with traced() as trace:
         accepted = apprise.notify(
-            body=message.body,
-            title=message.title,
+            body=fit(message.body, server, message.links),
+            title=fit(message.title, server),
             notify_type=kind,
             body_format=NotifyFormat.TEXT,
             interpret_escapes=False,

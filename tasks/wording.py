@@ -118,6 +118,11 @@ def filters(language: str, zone: ZoneInfo) -> Mapping[str, Filter]:
     }
 
 
+def is_own_term(value: str) -> bool:
+    """Whether a term is the service's own, which stands without quotation marks."""
+    return value in _TERMS_ZH or bool(_COUNTED_ZH[0].fullmatch(value))
+
+
 def visit_name(language: str, code: str | None, label: str | None) -> str:
     """A visit's name with its code, as `Infusion 3 (INF3)`."""
     if code is None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tasks import deliveries, left_behind
 from tasks.claim import Claim, Moment
@@ -137,3 +138,16 @@ def test_looking_costs_the_same_however_much_has_been_sent(sqlite_url: str) -> N
     desk.store.close()
     assert plan
     assert not [step for step in plan if step.startswith("SCAN")]
+
+
+def test_a_row_that_somebody_locks_keeps_no_look_from_its_end(
+    watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, OSError("canceling statement due to lock timeout"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(deliveries, "lock_notice", locked)
+        assert watcher.look(1, 1, 1, 1, 1) == 0
+    assert watcher.look(1, 1, 1, 1, 1) == 0
+    assert watcher.look(1) == 1

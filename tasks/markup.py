@@ -1,0 +1,51 @@
+"""Takes the meaning of mark-up from what is sent to a chat: no mention, no link but ours, no hidden text.
+
+The service writes plain text. Mail and machines get it as it is. Chats read mark-up in it, each its own kind
+and many whatever the sender says of the format; so in every other channel the characters that begin mark-up
+are replaced by others that look alike, or parted by a space of no width.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from apprise import NotifyBase, NotifyFormat
+
+# Channels that show plain text as plain text, or get it as HTML that Apprise escapes.
+_VERBATIM = frozenset(
+    {
+        *("json", "xml", "form", "syslog", "rsyslog"),
+        *("mailto", "brevo", "mailersend", "mailgun", "azure", "o365", "postmark", "resend", "sendgrid"),
+        *("sendpulse", "ses", "smtp2go", "sparkpost"),
+    }
+)
+_NO_WIDTH = "\u200b"
+_ALIKE = str.maketrans({"<": "‹", ">": "›", "`": "'", "*": "∗", "~": "∼", "|": "¦", "@": f"@{_NO_WIDTH}"})
+_EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
+_LINK = re.compile(r"\](?=[(\[:])")
+
+
+def fit(text: str, server: NotifyBase, links: str = "") -> str:
+    """The text as it may be sent through a channel; addresses that begin with `links` are our own."""
+    if _is_verbatim(server):
+        return text
+    if not links:
+        return _neutral(text)
+    parts = re.split(rf"({re.escape(links)}/\S*)", text)
+    return "".join(part if number % 2 else _neutral(part) for number, part in enumerate(parts))
+
+
+def _neutral(text: str) -> str:
+    parted = _LINK.sub(f"]{_NO_WIDTH}", text.translate(_ALIKE))
+    return _EMPHASIS.sub(lambda found: "ˍ" * len(found[0]), parted)
+
+
+def _is_verbatim(server: NotifyBase) -> bool:
+    return not _VERBATIM.isdisjoint(_schemes(server)) and server.notify_format != NotifyFormat.MARKDOWN
+
+
+def _schemes(server: Any) -> set[str]:
+    """How the channel's URLs begin; a plugin names none, one, or several of each kind."""
+    named = (server.protocol, server.secure_protocol)
+    return {scheme for each in named for scheme in ((each,) if isinstance(each, str) else each or ())}
