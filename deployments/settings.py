@@ -88,6 +88,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _shown_address(value: str) -> str:
+    if "@" in urlsplit(_address(value)).netloc:
+        raise ValueError("it stands in every message: leave out user and password")
+    return value
+
+
 def _instant(value: str) -> datetime:
     instant = _parsed(datetime.fromisoformat, value)
     if instant is None or instant.tzinfo is None:
@@ -134,7 +140,7 @@ _READERS = {
     "api_host": str,
     "api_port": _port,
     "api_tokens": str,
-    "public_url": _address,
+    "public_url": _shown_address,
     "secret_key": str,
     "prefect_auth": _user_and_password,
     "redcap_url": _address,

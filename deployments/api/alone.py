@@ -8,6 +8,7 @@ import sys
 import threading
 
 from deployments.api.serve import Api
+from deployments.data_dir import open_to_others
 from deployments.ending import leave
 from deployments.logs import set_up_logs
 from deployments.server import prefect_environment
@@ -31,7 +32,9 @@ def main(settings: Settings) -> int:
         api = Api(settings, study)
         set_up_logs(data_dir / "logs")
         api.start()
-        print(f"The API: {settings.base_url}. Ctrl-C stops this.", file=sys.stderr, flush=True)  # noqa: T201 - the service speaks to who started it
+        _say(f"The API: {settings.base_url}. Ctrl-C stops this.")
+        if problem := open_to_others(data_dir):
+            _say(f"Warning: {problem}")
         asked.wait()
         drained = api.stop()
     finally:
@@ -39,3 +42,7 @@ def main(settings: Settings) -> int:
     if not drained:
         leave()
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the service speaks to who started it

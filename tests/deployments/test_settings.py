@@ -49,6 +49,7 @@ def test_an_empty_variable_is_not_set() -> None:
         ("ITP_CLOCK_SPEED", "inf"),
         ("ITP_REPAIR_SECONDS", "-1"),
         ("ITP_PUBLIC_URL", "visits.example.org"),
+        ("ITP_PUBLIC_URL", "https://user:password@visits.example.org"),
         ("ITP_REDCAP_URL", "ftp://redcap.example.org/api/"),
         ("ITP_CLOCK_SPEED", "fast"),
         ("ITP_CLOCK_START", "2026-01-05T09:00:00"),
