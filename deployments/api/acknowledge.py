@@ -15,7 +15,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
-from starlette.concurrency import run_in_threadpool
 
 from deployments.api.events import take_in
 from deployments.api.pages import page, read_form, refusal
@@ -48,7 +47,7 @@ def ask(signed: str, parts: Given) -> HTMLResponse:
 async def acknowledge(signed: str, request: Request, parts: Given) -> HTMLResponse:
     """Record the acknowledgement, unless somebody has it already; pressing twice records it once."""
     try:
-        return await run_in_threadpool(_acknowledge, parts, signed, await read_form(request))
+        return await parts.in_door(_acknowledge, parts, signed, await read_form(request))
     except ItpError as error:
         return _refused(parts, error)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -19,19 +21,56 @@ _JSON = ("application/json", "application/cloudevents+json", "application/cloude
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
+@dataclass
+class Room:
+    """Memory for the large bodies that are on their way, of whomever: small ones always have room."""
+
+    free: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, count: int) -> bool:
+        """Take so many bytes, if there are as many."""
+        with self._lock:
+            taken = count <= self.free
+            self.free -= count if taken else 0
+            return taken
+
+    def give_back(self, count: int) -> None:
+        """Let others take so many bytes."""
+        with self._lock:
+            self.free += count
+
+
+# An event has some hundred bytes. Strangers could fill the memory with larger bodies that they never finish.
+SMALL_BYTES = 64 * 1024
+_room = Room(64 * 1024 * 1024)
+
+
 async def read_body(request: Request, limit: int = MAX_BYTES) -> bytes:
     """The whole body.
 
     Raises:
-        Problem: 413 when it is longer than `limit` bytes.
+        Problem: 413 when it is longer than `limit` bytes, 503 while too many large ones are on their way.
     """
-    found = bytearray()
-    async for chunk in request.stream():
-        found += chunk
-        if len(found) > limit:
-            said = f"the body is longer than {limit} bytes"
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", said)
-    return bytes(found)
+    found, taken = bytearray(), 0
+    try:
+        async for chunk in request.stream():
+            found += chunk
+            if len(found) > limit:
+                said = f"the body is longer than {limit} bytes"
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", said)
+            if len(found) > SMALL_BYTES:
+                _take(len(found) - taken)
+                taken = len(found)
+        return bytes(found)
+    finally:
+        _room.give_back(taken)
+
+
+def _take(count: int) -> None:
+    if not _room.take(count):
+        said = f"too many bodies of more than {SMALL_BYTES} bytes at once; send smaller ones, or come again"
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", said, {"Retry-After": "10"})
 
 
 async def read_json_text(request: Request) -> bytes:

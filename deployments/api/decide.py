@@ -55,7 +55,7 @@ async def decide(code: Code, request: Request, parts: Given) -> HTMLResponse:
     try:
         form = await read_form(request)
         investigator(request, parts, form.pop("token", ""))
-        return await run_in_threadpool(_decide, parts, code, form)
+        return await parts.in_door(_decide, parts, code, form)
     except ItpError as error:
         return _again(parts, site, code, form, error)
 

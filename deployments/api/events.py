@@ -9,7 +9,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
 from deployments.api import problems
 from deployments.api.auth import Recorder
@@ -46,7 +45,7 @@ async def record_events(request: Request, parts: Given, role: Recorder) -> JSONR
     the status that all its events share, else 207. Of a void and its restatement in one array both are
     recorded or neither.
     """
-    return await run_in_threadpool(answer_to, parts, await read_json_text(request), role)
+    return await parts.in_door(answer_to, parts, await read_json_text(request), role)
 
 
 def answer_to(parts: Parts, body: bytes, role: Role, source: str | None = None) -> JSONResponse:

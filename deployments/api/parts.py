@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 
 from deployments.api.follow import Follower
@@ -13,6 +16,11 @@ from deployments.api.tokens import Tokens
 from flows.runtime import Runtime
 from tasks.links import Links
 from tasks.store import Store
+
+# Threads for those who record; those who only read, or ask how the service is, share 40 others.
+DOORS = 24
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,11 @@ class Parts:
     webhook_secrets: dict[str, str]
     # Asked by those who watch: it says whether the database answers, however busy the doors' pool is.
     watching: Store
+    doors: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DOORS), compare=False)
+
+    async def in_door(self, step: Callable[..., Result], *given: Any) -> Result:
+        """What `step` returns, run in one of the threads that are kept for recording."""
+        return await to_thread.run_sync(partial(step, *given), limiter=self.doors)
 
 
 async def _parts(request: Request) -> Parts:

@@ -15,7 +15,6 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
 from deployments.api.body import read_body
 from deployments.api.events import answer_to
@@ -64,7 +63,7 @@ async def receive(name: str, request: Request, parts: Given) -> JSONResponse:
     if said:
         log.warning("401 POST /webhooks/%s: %s", name[:100], said)
         raise Problem(HTTPStatus.UNAUTHORIZED, "signature", said)
-    return await run_in_threadpool(answer_to, parts, body, "recorder", name)
+    return await parts.in_door(answer_to, parts, body, "recorder", name)
 
 
 def _wrong(secret: str | None, request: Request, body: bytes) -> str | None:

@@ -12,7 +12,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
 from deployments.api.auth import is_local, refuse, same_origin
 from deployments.api.pages import read_form
@@ -41,7 +40,7 @@ async def trigger(
     same_origin(request, parts)
     _permit(request, parts, project, key)
     said = _trigger(await read_form(request))
-    return JSONResponse(await run_in_threadpool(receive, parts, project, said))
+    return JSONResponse(await parts.in_door(receive, parts, project, said))
 
 
 def _permit(request: Request, parts: Parts, project: Project, key: str) -> None:

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.api import connection
+from deployments.api import body, connection
 from deployments.api.connection import raise_descriptor_limit
 from deployments.api.server import ApiServer
-from tests.support.api import Door, served
+from tests.support.api import Door, enrolment, served
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -185,6 +185,28 @@ def test_a_request_that_is_being_answered_is_never_cut_off(
         with connect(slow.door, HEAD + b"\r\n") as another:
             assert one_answer(another) == 200
         assert slow.answers() == [200] * 4
+
+
+def test_those_who_only_read_cannot_take_all_threads(slow: SlowDoor) -> None:
+    slow.ask(40)
+    assert slow.door.post(enrolment("ITP-001", slow.door.now)).status_code == 201
+    assert slow.answers() == [200] * 40
+
+
+def test_bodies_that_are_never_finished_fill_no_memory_and_stop_no_event(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "_room", room := body.Room(300_000))
+    large = b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 250000\r\n\r\n" + b" " * 200_000
+    with connect(door, large) as unfinished:
+        wait_until(lambda: room.free <= 100_000, "the large body to be taken in")
+        refused = door.client.post("/events", content=b" " * 200_000)
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:itp:problem:busy")
+        assert refused.headers["Retry-After"]
+        assert door.post(enrolment("ITP-001", door.now)).status_code == 201
+        unfinished.shutdown(socket.SHUT_RDWR)
+    wait_until(lambda: room.free == 300_000, "its room to be free again")
+    assert door.client.post("/events", content=b" " * 200_000).status_code == 422
 
 
 def test_when_every_place_has_a_request_the_next_is_told_to_come_again(
