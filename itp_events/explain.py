@@ -18,7 +18,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # How the synopsis is read, in words that follow what is read so.
 READINGS: dict[Reading, str] = {
     "calendar-months": "counted in calendar months",
-    "days-after": "counted in days after",
+    "days-after": "counted in days",
     "each-holds": "each must hold",
 }
 

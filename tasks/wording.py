@@ -91,7 +91,7 @@ _BECAUSE_ZH = {
     "fatal": "已录入致死性不良事件，尚无死亡记录",
 }
 _SOURCES_ZH = {"synopsis": "方案摘要", "assumption": "待中心确认"}
-_READINGS_ZH = {"calendar-months": "按日历月计", "days-after": "按其后天数计"}
+_READINGS_ZH = {"calendar-months": "按日历月计", "days-after": "按天数计"}
 _AUDIENCES_ZH = {
     "coordinator": "协调员",
     "investigator": "研究者",
@@ -153,7 +153,9 @@ def _basis_zh(facts: Mapping[str, Any]) -> str:
     on, code = _day_zh(facts["anchor_on"]), facts.get("anchor_code")
     offset = _span_zh(facts.get("offset") or "")
     if code == "enrolment":
-        return f"入组日{on}商定的日期" if facts.get("agreed") else f"自入组日{on}起{offset}"
+        if facts.get("agreed"):
+            return f"入组日{on}商定的日期"
+        return f"自入组日{on}起{offset}" if offset else f"入组当日{on}"
     name = visit_name("zh-CN", code, facts.get("anchor_label"))
     words = {
         "planned": f"{name}未进行，自其目标日期{on}起{offset}",

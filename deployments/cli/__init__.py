@@ -28,6 +28,7 @@ COMMANDS = {
     "timeline": ("timeline", "One subject's windows, visits, notices and platelets as a drawing."),
     "export": ("export", "The study's whole record as files: facts, decisions, notices, visits in SDTM."),
     "protocol": ("protocol", "The schedule of activities; check a protocol file, or compare two."),
+    "notify": ("notify", "What people are told: every text, rendered for typical subjects."),
     "token": ("token", "Tokens of the HTTP API: make one."),
     "api": ("api", "Serve the HTTP API alone, for a deployment in parts."),
     "leftovers": ("leftovers", "What was received and could not be mapped to events."),

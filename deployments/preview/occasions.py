@@ -1,0 +1,163 @@
+"""The occasions of which the preview shows the texts: chosen from what typical lives were told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from deployments.preview.life import FIRST_DAY, Life
+from deployments.preview.lives import FREE_TEXT, LIVES
+from itp_events.errors import ItpError
+from itp_events.events import NoticeIssued
+from itp_events.protocol import Protocol
+from tasks import digest, outages
+from tasks.board.cards import Card, Story, card
+from tasks.links import Links, facts_with_link
+from tasks.queries import NoticeRow
+from tasks.render import Occasion
+
+# So many occasions at most of one step and audience: enough to see its variants, few enough to read.
+SHOWN = 6
+# Facts whose values change what a text says, beside which facts there are.
+_TELLING = (
+    *("booked", "anchor_basis", "because", "outcome", "criterion", "decode", "follow_up", "death"),
+    *("treatment_ended", "agreed", "grade", "assumed"),
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """An occasion for a text, and in which life it came up."""
+
+    life: str
+    occasion: Occasion
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The occasions of a language, and the lives that the protocol does not let be lived, with the reason."""
+
+    told: tuple[Told, ...]
+    left_out: tuple[str, ...]
+
+
+def preview(protocol: Protocol, language: str, links: Links) -> Preview:
+    """What typical lives by a protocol bring, in order of the lives; free text is of the language."""
+    told: list[Told] = []
+    left_out = []
+    for number, typical in enumerate(LIVES, 1):
+        life, title = Life(protocol, f"ITP-{number:03}"), typical.title[language]
+        try:
+            typical.live(life, FREE_TEXT[language])
+        except ItpError as error:
+            left_out.append(f"{title}: {error}")
+        told += [Told(title, _occasion(life, notice, links)) for notice in life.told]
+    told += _digests(protocol, language)
+    told += _dead_channels(protocol, language)
+    return Preview(tuple(_chosen(told)), tuple(left_out))
+
+
+def _occasion(life: Life, notice: NoticeIssued, links: Links) -> Occasion:
+    row = NoticeRow(
+        key=notice.notice,
+        subject=life.code,
+        kind=notice.kind,
+        visit=notice.visit,
+        step=notice.step,
+        audience=notice.audience,
+        due=notice.due,
+        until=notice.until,
+        facts=dict(notice.facts),
+        queued_at=notice.due,
+        status="queued",
+    )
+    facts = facts_with_link(links, row, notice.due)
+    return Occasion(notice.step, notice.audience, life.code, notice.visit, facts)
+
+
+def _chosen(told: Sequence[Told]) -> Iterator[Told]:
+    """Of each step and audience the occasions that differ in what their text says, the first of each."""
+    seen: dict[tuple[str, str], list[object]] = {}
+    for each in told:
+        step = re.sub(r"^decision-\d+$", "decision", each.occasion.step)
+        shapes = seen.setdefault((step, each.occasion.audience), [])
+        shape = _shape(each.occasion)
+        if shape not in shapes and len(shapes) < SHOWN:
+            shapes.append(shape)
+            yield each
+
+
+def _shape(occasion: Occasion) -> object:
+    telling = [(name, occasion.facts.get(name)) for name in _TELLING]
+    # The first of what is repeated says so in its title, and the others which they are.
+    first = occasion.facts.get("attempt") in (None, 1)
+    return sorted(occasion.facts), telling, first
+
+
+def _digests(protocol: Protocol, language: str) -> Iterator[Told]:
+    """A site's digest on one morning, from the cards of lives that stand in different places then."""
+    at = _monday(protocol)
+    cards = [card(_story(life, at)) for life in _some_lives(protocol, language)]
+    today = protocol.site("default").date_of(at)
+    title = {"en": "A Monday morning at a site", "zh-CN": "某周一上午"}[language]
+    for audience in digest.AUDIENCES:
+        said = digest.content(_of_one_site(cards), audience, today)
+        facts = {"site": cards[0]["site"], "on": today.isoformat(), **said}
+        yield Told(title, Occasion(digest.STEP, audience, None, None, facts))
+
+
+def _monday(protocol: Protocol) -> datetime:
+    return protocol.site("default").at(FIRST_DAY + timedelta(weeks=4), digest.AT)
+
+
+def _some_lives(protocol: Protocol, language: str) -> Iterator[Life]:
+    """Lives until that morning: one visit overdue, one today, some ahead, decisions and reports that wait."""
+    words, at = FREE_TEXT[language], _monday(protocol)
+    for number, days in enumerate((25, 24, 19, 11, 7, 2, 1), 1):
+        life = Life(protocol, f"ITP-{number:03}")
+        life.now = at - timedelta(days=days) + timedelta(hours=2)
+        life.enrol()
+        life.attend()
+        while number != 1 and life.next.target < life.site.date_of(at):
+            life.attend()
+        if number == 3:
+            life.state(
+                "medication.changed", kind="rescue", drug=words["drug"], detail=words["detail"], on=life.today
+            )
+        if number == 4:
+            life.state(
+                "adverse-event.reported",
+                ae="AE-1",
+                term=words["event"],
+                grade=3,
+                serious=True,
+                related=True,
+                on=life.today,
+            )
+        life.until(life.site.date_of(at), digest.AT)
+        yield life
+
+
+def _story(life: Life, at: datetime) -> Story:
+    return Story(life.decided, (), (), len(life.log), at)
+
+
+def _of_one_site(cards: Sequence[Card]) -> list[Card]:
+    return [each for each in cards if each["site"] == cards[0]["site"]]
+
+
+def _dead_channels(protocol: Protocol, language: str) -> Iterator[Told]:
+    """What the service itself tells of a channel through which nothing gets any more."""
+    title = {"en": "A channel fails", "zh-CN": "某渠道无法送达"}[language]
+    answers: dict[str, tuple[Any, ...]] = {
+        "en": ("mailtos://mail.example.org/…", "SMTP 550 5.1.1 mailbox unavailable"),
+        "zh-CN": ("mailtos://mail.example.org/…", "SMTP 550 5.1.1 收件人不存在"),
+    }
+    channel, error = answers[language]
+    since = protocol.site("default").at(FIRST_DAY, digest.AT)
+    facts = {"channel": channel, "since": since.isoformat(), "failures": 4, "error": error}
+    for each in (facts, facts | {"error": None}):
+        yield Told(title, Occasion(outages.STEP, "ops", None, None, each))

@@ -1,0 +1,83 @@
+"""One page a language: every text, plain as it is sent, by who receives it. It needs no network."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from deployments.preview.occasions import Told
+from itp_events.protocol import Audience
+from tasks.render import render
+
+_WORDS = {
+    "en": {
+        "title": "What people will receive",
+        "about": "Every text of every step as it is sent, for typical subjects by the service's own rules. "
+        "What people write themselves stays as they wrote it.",
+        "audience": "To: {}",
+        "count": "{} texts",
+        "coordinator": "coordinator",
+        "investigator": "investigator",
+        "sponsor": "sponsor",
+        "cell-lab": "cell laboratory",
+        "ops": "operations",
+    },
+    "zh-CN": {
+        "title": "相关人员将收到的通知",
+        "about": "各步骤的全部通知文本，以典型受试者为例，按本服务的规则生成，与实际发送的内容一致。"
+        "人员自行填写的文字按原文显示。",
+        "audience": "收件人：{}",
+        "count": "共 {} 条",
+        "coordinator": "协调员",
+        "investigator": "研究者",
+        "sponsor": "申办者",
+        "cell-lab": "细胞实验室",
+        "ops": "运维",
+    },
+}
+_ORDER = get_args(Audience)
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text as it is sent, and in which life it came up."""
+
+    life: str
+    step: str
+    title: str
+    body: str
+
+
+def page(told: tuple[Told, ...], language: str, zone: ZoneInfo, head: str) -> str:
+    """The page of a language; `head` names the protocol. The same occasions give the same bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    parts = {audience: _steps(told, audience, language, zone) for audience in _ORDER}
+    return environment.get_template("page.html.j2").render(
+        language=language, w=_WORDS[language], head=head, parts=parts, count=len(told)
+    )
+
+
+def _steps(told: tuple[Told, ...], audience: str, language: str, zone: ZoneInfo) -> dict[str, list[Text]]:
+    """What an audience receives, by step; what is repeated under a number is one step."""
+    found: dict[str, list[Text]] = {}
+    for each in told:
+        if each.occasion.audience == audience:
+            step = re.sub(r"^decision-\d+$", "decision-n", each.occasion.step)
+            found.setdefault(step, []).append(_text(each, language, zone))
+    return found
+
+
+def _text(told: Told, language: str, zone: ZoneInfo) -> Text:
+    title, body = render(told.occasion, language, zone)
+    return Text(told.life, told.occasion.step, title, body)
