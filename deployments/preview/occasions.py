@@ -20,7 +20,7 @@ from tasks.queries import NoticeRow
 from tasks.render import Occasion
 
 # So many occasions at most of one step and audience: enough to see its variants, few enough to read.
-SHOWN = 6
+SHOWN = 9
 # Facts whose values change what a text says, beside which facts there are.
 _TELLING = (
     *("booked", "anchor_basis", "because", "outcome", "criterion", "decode", "follow_up", "death"),
@@ -91,10 +91,15 @@ def _chosen(told: Sequence[Told]) -> Iterator[Told]:
 
 
 def _shape(occasion: Occasion) -> object:
-    telling = [(name, occasion.facts.get(name)) for name in _TELLING]
-    # The first of what is repeated says so in its title, and the others which they are.
-    first = occasion.facts.get("attempt") in (None, 1)
-    return sorted(occasion.facts), telling, first
+    facts = occasion.facts
+    telling = [facts.get(name) for name in _TELLING]
+    # An adverse event's term changes no text; the service's own words (a partner's pregnancy) do.
+    term = None if facts.get("grade") else facts.get("term")
+    late = (facts.get("deviation_days") or 0) > 0
+    inside = (facts.get("t") or "") < (facts.get("closes") or "")
+    # The first of what is repeated does not say so.
+    first = facts.get("attempt") in (None, 1)
+    return sorted(facts), telling, term, late, inside, first
 
 
 def _digests(protocol: Protocol, language: str) -> Iterator[Told]:
