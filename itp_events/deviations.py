@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 
 from itp_events.alerts import unwanted_since
-from itp_events.dose import deviates, planned_cells, weighings
+from itp_events.dose import deviates, planned_cells, weighing_at
 from itp_events.eligibility import unmet
-from itp_events.events import Completed, DeviationAssessed, Event, Unscheduled
+from itp_events.events import AdverseEvent, Completed, DeviationAssessed, Event, SaeSubmitted, Unscheduled
 from itp_events.explain import day, days, missed
 from itp_events.protocol import DeviationCategory
+from itp_events.safety import Clock, clocks
 from itp_events.subject import as_data
 from itp_events.view import View
 from itp_events.windows import PlannedVisit
@@ -156,14 +157,14 @@ def _skipped(seen: View, planned: PlannedVisit) -> str | None:
 def _held_at_close(seen: View, planned: PlannedVisit) -> bool:
     """Whether an infusion had to wait for a decision when its window closed."""
     end = seen.subject.site.midnight(date.fromordinal(planned.closes.toordinal() + 1))
-    return any(flag.at < end and (flag.decision is None or flag.decision.time >= end) for flag in seen.flags)
+    return any(hold.at < end and (hold.until is None or hold.until >= end) for hold in seen.holds)
 
 
 def _dose(seen: View) -> Iterator[_Found]:
     for planned in seen.visits:
         if planned.on is None or planned.event is None or not deviates(seen, planned):
             continue
-        weighing = weighings(seen.subject, planned.event)[-1]
+        weighing = weighing_at(seen.subject, planned.event)
         given = as_data(planned.event, Completed).cells_given or 0
         planned_dose = planned_cells(seen, weighing)
         term = (
@@ -203,6 +204,42 @@ def _eligibility(seen: View) -> Iterator[_Found]:
             yield _Found("eligibility", enrolled.on, term, (problem.rule, name))
 
 
+def _safety_report(seen: View) -> Iterator[_Found]:
+    """The safety reports whose limit passed before they were submitted, as far as that is shown."""
+    for clock in clocks(seen.protocol, seen.subject):
+        due = seen.subject.site.date_of(clock.limit)
+        if late := _late(seen, clock):
+            term = f"{_report(clock)} due by {_at(seen, clock.limit)}: {late}"
+            yield _Found("safety-report", due, term, clock.event)
+
+
+def _late(seen: View, clock: Clock) -> str | None:
+    """How a safety report was late: not submitted, or after its limit; None while neither is so."""
+    if clock.submitted is None:
+        return "not submitted" if clock.limit <= seen.now else None
+    on = as_data(clock.submitted, SaeSubmitted).on
+    entered = seen.subject.known_since(clock.submitted)
+    due = seen.subject.site.date_of(clock.limit)
+    # Of the limit's own day, only the instant of the entry shows that it was in time.
+    if on < due or (on == due and entered <= clock.limit):
+        return None
+    return f"submitted on {day(on)}, entered {_at(seen, entered)}"
+
+
+def _report(clock: Clock) -> str:
+    if clock.death:
+        return "report of the adverse event that led to the death"
+    kind = "follow-up report" if clock.follow_up else "report"
+    data = clock.fact.data
+    what = f"{data.ae} ({data.term})" if isinstance(data, AdverseEvent) else "the pregnancy"
+    return f"{kind} of {what}"
+
+
+def _at(seen: View, instant: datetime) -> str:
+    local = instant.astimezone(seen.subject.site.zone)
+    return f"{day(local.date())} {local:%H:%M}"
+
+
 def _consent(seen: View) -> Iterator[_Found]:
     enrolled, first = seen.subject.enrolled, _first_procedure(seen)
     problems = {each.rule: each for each in unmet(seen.protocol, enrolled)} if seen.subject.corrected else {}
@@ -234,5 +271,6 @@ _CATEGORIES: tuple[Callable[[View], Iterator[_Found]], ...] = (
     _dose,
     _on_hold,
     _eligibility,
+    _safety_report,
     _consent,
 )

@@ -239,6 +239,76 @@ def test_a_consent_that_falls_due_during_the_study_is_no_deviation_by_itself() -
     assert found(study, "2026-01-06") == []
 
 
+# Safety reports
+
+
+def serious(**data: Any) -> Study:
+    """A serious event of which the site became aware on 7 January at 11:00."""
+    study = enrolled()
+    study.adverse_event("2026-01-06", at="2026-01-07 11:00", serious=True, **data)
+    return study
+
+
+def test_a_safety_report_that_is_not_submitted_within_its_limit_is_an_important_deviation() -> None:
+    study = serious()
+    assert found(study, "2026-01-08 10:59") == []
+    deviation = one(study, "2026-01-08 11:00")
+    assert (deviation.id, deviation.visit) == ("ITP-001/safety-report/site/e-3", None)
+    assert deviation.term == "report of AE-1 (Fever) due by 8 Jan 2026 11:00: not submitted"
+    assert (str(deviation.on), deviation.important) == ("2026-01-08", True)
+
+
+def test_a_safety_report_submitted_late_stays_the_same_deviation() -> None:
+    study = serious()
+    [missing] = ids(study, "2026-01-08 11:00")
+    study.submitted("AE-1", "2026-01-08", at="2026-01-08 11:01")
+    late = one(study, "2026-01-09")
+    assert late.id == missing
+    assert late.term.endswith("submitted on 8 Jan 2026, entered 8 Jan 2026 11:01")
+
+
+@pytest.mark.parametrize(
+    ("on", "at", "late"),
+    [
+        ("2026-01-07", "2026-01-07 12:00", False),
+        ("2026-01-08", "2026-01-08 11:00", False),
+        ("2026-01-07", "2026-01-20 12:00", False),
+        ("2026-01-08", "2026-01-08 11:01", True),
+        ("2026-01-08", "2026-01-09 09:00", True),
+        ("2026-01-09", "2026-01-09 09:00", True),
+    ],
+)
+def test_a_submission_is_in_time_by_its_date_and_on_the_limit_s_day_by_its_entry(
+    on: str, at: str, late: bool
+) -> None:
+    study = serious()
+    study.submitted("AE-1", on, at=at)
+    assert bool(found(study, "2026-01-21")) is late
+
+
+def test_a_typing_error_corrected_leaves_a_late_report_the_same_deviation() -> None:
+    study = serious(term="Fevre")
+    report = study.log[-1]
+    before = ids(study, "2026-01-09")
+    restated(study, report, "2026-01-09", term="Fever")
+    assert ids(study, "2026-01-10") == before
+    assert "(Fever)" in one(study, "2026-01-10").term
+
+
+def test_an_event_that_grows_worse_after_its_submission_owes_a_follow_up_report() -> None:
+    study = serious()
+    study.submitted("AE-1", "2026-01-07", at="2026-01-07 12:00")
+    study.adverse_event("2026-01-06", at="2026-01-12 11:00", serious=True, grade=4)
+    deviation = one(study, "2026-01-14")
+    assert deviation.term == "follow-up report of AE-1 (Fever) due by 13 Jan 2026 11:00: not submitted"
+
+
+def test_a_pregnancy_has_the_same_limit() -> None:
+    study = enrolled()
+    study.pregnant("2026-01-07", partner=True)
+    assert one(study, "2026-01-09").term.startswith("report of the pregnancy due by 8 Jan 2026 11:00")
+
+
 # Importance and assessment
 
 
@@ -321,6 +391,26 @@ def test_time_alone_ends_no_deviation_and_no_two_share_an_id(history: History, h
     early, late = (of_history(history.facts, history.end + timedelta(hours=each)) for each in hours)
     assert len({each.id for each in late}) == len(late)
     assert {each.id for each in early} <= {each.id for each in late}
+
+
+@looked_at
+@given(histories(), st.integers(0, 30), st.integers(0, 400))
+def test_a_fact_restated_unchanged_leaves_every_deviation_its_id(
+    history: History, pick: int, hours: int
+) -> None:
+    """What is corrected in nothing that a deviation rests on changes no deviation."""
+    note(repr(history))
+    facts = standing(history.facts)
+    event = facts[pick % len(facts)]
+    now = history.end + timedelta(hours=hours)
+    before = {each.id for each in of_history(history.facts, now)}
+    reference = {"by": "crc-02", "event": {"source": event.source, "id": event.id}, "reason": "typing error"}
+    raw = event.to_json() | {"time": now.isoformat()}
+    void = parse_event(raw | {"id": "void", "type": Voided.type, "data": reference})
+    again = parse_event(raw | {"id": "again", "data": raw["data"] | {"by": "crc-02"}})
+    accepted = judge(PROTOCOL, history.facts, [void, again], now).accepted
+    assume(len(accepted) == 2)
+    assert {each.id for each in of_history([*history.facts, *accepted], now)} == before
 
 
 # Few histories deviate at a visit; the others say nothing of this rule.
