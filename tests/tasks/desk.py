@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from itp_events.events import Event
 from itp_events.protocol import Protocol
@@ -19,8 +20,20 @@ from tasks.notify import Claim, Handed, Moment, Office, _record, claim, hand_ove
 from tasks.queries import AttemptRow, NoticeRow
 from tasks.sending import Outcome
 from tasks.store import Store
+from tests.support.study import Study
 
 ENROLLED_AT = datetime(2026, 1, 5, 3, tzinfo=UTC)
+
+
+class ReportedLate(Study):
+    """A subject whose enrolment is reported on the day after.
+
+    Cells for the first infusion are of no use any more, so that one notice is due, and not two.
+    """
+
+    def enrol(self, on: str = "2026-01-04", **data: Any) -> Event:
+        """Enrol an eligible subject; reported at `ENROLLED_AT`."""
+        return super().enrol(on, **({"at": ENROLLED_AT} | data))
 
 
 @dataclass

@@ -23,7 +23,7 @@ from tasks.store import Store
 from tests.itp_events.journey import Journey
 from tests.support import Receiver
 from tests.support.study import Study
-from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
+from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
 LATER = later(ENROLLED_AT, seconds=1)
 Stated = Callable[[Study], Event]
@@ -35,6 +35,12 @@ STATED: dict[str, Stated] = {
     "booking": lambda study: study.booked("INF1", "2026-01-20", at=LATER),
     "medication": lambda study: study.medication("rescue", "2026-01-05", at=LATER),
 }
+
+
+@pytest.fixture
+def study() -> Study:
+    """What happens to ITP-001, of whom one notice is due at the enrolment."""
+    return ReportedLate()
 
 
 def taken(desk: Desk, *events: Event, now: datetime | None = None) -> Sequence[Claim]:
@@ -208,7 +214,7 @@ def test_a_door_that_died_before_it_sent_leaves_it_to_the_next_sender(
 def test_events_about_several_subjects_are_left_to_the_claim(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
-    other = Study(code="ITP-002")
+    other = ReportedLate(code="ITP-002")
     other._stated = 100
     answers = desk.take(study.enrol(), other.enrol(), at_once=True)
     assert [answer.advanced.claims for answer in answers if answer.advanced] == [(), ()]

@@ -6,19 +6,25 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from itp_events.errors import BadInput
 from itp_events.events import NoticeClosed
 from itp_events.protocol_file import load_protocol
 from tasks import deliveries, instance, queries
 from tasks.notify import hand_over, hand_over_claimed
 from tasks.render import marked_repeated
 from tasks.sending import Outcome
+from tasks.unreadable import Unreadable
 from tasks.watch import failing_channels
 from tests.support import Receiver, wait_until
 from tests.support.study import Study, altered
-from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
+from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
 TODAY = "INF1/T/coordinator"
+
+
+@pytest.fixture
+def study() -> Study:
+    """What happens to ITP-001, of whom one notice is due at the enrolment."""
+    return ReportedLate()
 
 
 def test_a_notice_goes_to_its_audience_and_its_outcome_is_recorded(
@@ -28,7 +34,7 @@ def test_a_notice_goes_to_its_audience_and_its_outcome_is_recorded(
     desk.hand_over(ENROLLED_AT)
     [request] = told.requests
     assert request.path == "/coordinator"
-    assert request.body["title"] == "ITP-001: Infusion 1 (INF1) is due, target Mon 5 Jan 2026†"
+    assert request.body["title"] == "ITP-001: Infusion 1 (INF1) is due, target Sun 4 Jan 2026†"
     assert outcomes(desk.attempts()) == ["sent"]
     assert desk.notice(TODAY).status == "delivered"
 
@@ -43,7 +49,7 @@ def test_what_has_been_delivered_is_not_handed_over_again(desk: Desk, study: Stu
 
 def test_the_sweep_hands_over_for_every_subject(desk: Desk, told: Receiver) -> None:
     for number, code in enumerate(("ITP-001", "ITP-002", "ITP-003")):
-        study = Study(code=code)
+        study = ReportedLate(code=code)
         study._stated = 10 * number
         desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT, subject=None)
@@ -118,12 +124,12 @@ def test_a_subject_whose_rules_are_missing_does_not_keep_the_notices_of_others(
     desk: Desk, told: Receiver
 ) -> None:
     desk.protocol = altered(lambda data: data.update(version="9"))
-    desk.take(Study(code="ITP-001", protocol=desk.protocol).enrol())
+    desk.take(ReportedLate(code="ITP-001", protocol=desk.protocol).enrol())
     desk.protocol = load_protocol()
-    other = Study(code="ITP-002")
+    other = ReportedLate(code="ITP-002")
     other._stated = 10
     desk.take(other.enrol())
-    with pytest.raises(BadInput, match="version '9' is not installed"):
+    with pytest.raises(Unreadable, match="version '9' is not installed"):
         desk.hand_over(ENROLLED_AT, subject=None)
     assert [request.body["title"][:7] for request in told.requests] == ["ITP-002"]
 
@@ -433,7 +439,7 @@ def test_without_a_configuration_notices_are_printed_and_kept(desk: Desk, study:
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
     printed = desk.out.getvalue()
-    assert printed.count("ITP-001: Infusion 1 (INF1) is due, target Mon 5 Jan 2026†\n\n") == 1
+    assert printed.count("ITP-001: Infusion 1 (INF1) is due, target Sun 4 Jan 2026†\n\n") == 1
     row = desk.notice(TODAY)
     assert row.status == "delivered"
     assert row.body

@@ -20,10 +20,16 @@ from tests.support.api import enrolment
 from tests.support.ports import free_port
 from tests.support.study import Study
 from tests.support.waiting import wait_until
-from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
+from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
 AFTER_THE_LEASE = later(ENROLLED_AT, seconds=61)
 Sender = Callable[[str], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def study() -> Study:
+    """What happens to ITP-001, of whom one notice is due at the enrolment."""
+    return ReportedLate()
 
 
 @pytest.fixture

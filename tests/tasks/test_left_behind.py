@@ -13,9 +13,15 @@ from tasks.notify import hand_over_one
 from tasks.sending import Outcome
 from tests.support import Receiver
 from tests.support.study import Study
-from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
+from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
 AFTER_THE_LEASE = later(ENROLLED_AT, seconds=61)
+
+
+@pytest.fixture
+def study() -> Study:
+    """What happens to ITP-001, of whom one notice is due at the enrolment."""
+    return ReportedLate()
 
 
 @dataclass

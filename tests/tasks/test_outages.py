@@ -7,7 +7,13 @@ from sqlalchemy import URL
 from tests.support import Receiver, free_port
 from tests.support.postgres import shut
 from tests.support.study import Study
-from tests.tasks.desk import ENROLLED_AT, Desk, later, outcomes
+from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
+
+
+@pytest.fixture
+def study() -> Study:
+    """What happens to ITP-001, of whom one notice is due at the enrolment."""
+    return ReportedLate()
 
 
 @pytest.fixture

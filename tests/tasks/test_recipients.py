@@ -12,9 +12,15 @@ from tasks.claim import Moment
 from tasks.recipients import Keeper, differs
 from tests.support import Receiver
 from tests.support.study import Study
-from tests.tasks.desk import ENROLLED_AT, Desk, later
+from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later
 
 TODAY = "INF1/T/coordinator"
+
+
+@pytest.fixture
+def study() -> Study:
+    """What happens to ITP-001, of whom one notice is due at the enrolment."""
+    return ReportedLate()
 
 
 @dataclass
