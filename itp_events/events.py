@@ -8,6 +8,7 @@ means absent. Events of source `itp` are the service's own decisions.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -80,6 +81,16 @@ def _bleeding(value: object) -> bool | int:
     raise ValueError("must be true, false or a grade of the WHO scale, 0 to 4")
 
 
+def _one_width(value: object) -> object:
+    # A code typed with a Chinese keyboard, or copied with blanks, is the same code. What holds no number is
+    # none: a name must not become one for want of its blank.
+    if not isinstance(value, str):
+        return value
+    narrow = unicodedata.normalize("NFKC", value).strip()
+    numbered = any(letter.isdigit() for letter in narrow)
+    return "".join(narrow.split()) if numbered else narrow
+
+
 def _legible(value: str) -> str:
     # Neither can be stored as text: NUL by PostgreSQL, half a surrogate pair by anybody.
     if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
@@ -110,7 +121,11 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 _Stated = Annotated[str, Field(min_length=1, strict=True), AfterValidator(_legible)]
 Text = Annotated[_Stated, Field(json_schema_extra={"maxLength": 500}), _at_most(500)]
 Word = Annotated[_Stated, Field(json_schema_extra={"maxLength": 200}), _at_most(200)]
-SubjectCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", strict=True)]
+SubjectCode = Annotated[
+    str,
+    BeforeValidator(_one_width),
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", strict=True),
+]
 Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, le=400, strict=True, allow_inf_nan=False)]
 Years = Annotated[int, Field(ge=0, le=130, strict=True), BeforeValidator(_whole)]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
@@ -17,7 +17,7 @@ from itp_events.corrections import TOGETHER, restatements, voided_key
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Enrolled, Event, EventKey
 from itp_events.explain import day
-from itp_events.order import permit
+from itp_events.order import aware_before_report, permit
 from itp_events.protocol import Protocol, Site
 from itp_events.situation import Situation
 from itp_events.subject import as_data, happened, standing
@@ -48,34 +48,39 @@ def judge(
     batch: Sequence[Event],
     now: datetime,
     barred: Mapping[EventKey, ItpError] = MappingProxyType({}),
+    tolerance: timedelta = timedelta(0),
+    elsewhere: Mapping[EventKey, Event] = MappingProxyType({}),
 ) -> Judgement:
     """Judge a batch of one subject's events against its log at `now`, an aware instant.
 
-    What is `barred` is refused with the error given, and so is what it would be recorded together with.
+    What is `barred` is refused with the error given, and so is what it would be recorded together with. A
+    time that is ahead of `now` by no more than the `tolerance` counts as `now`. `elsewhere`: events of other
+    logs that have the source and id of one of the batch.
     """
     log = list(history)
+    court = _Court(protocol, now, barred, tolerance, elsewhere)
     found: dict[int, Verdict] = {}
     for unit in _units(protocol, log, batch):
-        verdicts = _judge_unit(protocol, log, [batch[position] for position in unit], now, barred)
+        verdicts = _judge_unit(court, log, [batch[position] for position in unit])
         found |= dict(zip(unit, verdicts, strict=True))
     accepted = tuple(log[len(history) :])
     return Judgement(tuple(found[position] for position in range(len(batch))), accepted)
 
 
-def _judge_unit(
-    protocol: Protocol,
-    log: list[Event],
-    unit: list[Event],
-    now: datetime,
-    barred: Mapping[EventKey, ItpError],
-) -> list[Verdict]:
+@dataclass(frozen=True, slots=True)
+class _Court:
+    """What every event of a batch is judged by, besides the log."""
+
+    protocol: Protocol
+    now: datetime
+    barred: Mapping[EventKey, ItpError]
+    tolerance: timedelta
+    elsewhere: Mapping[EventKey, Event]
+
+
+def _judge_unit(court: _Court, log: list[Event], unit: list[Event]) -> list[Verdict]:
     trial = list(log)
-    verdicts = [
-        Verdict(event, "refused", barred[event.key])
-        if event.key in barred
-        else _judge_one(protocol, trial, event, now)
-        for event in unit
-    ]
+    verdicts = [_judge_one(court, trial, event) for event in unit]
     refused = _first_refused(verdicts)
     if refused is None and _loses_enrolment(log, trial):
         verdicts = [_without_enrolment(verdict) for verdict in verdicts]
@@ -109,16 +114,26 @@ def _fallen(verdict: Verdict, refused: Verdict) -> Verdict:
     return Verdict(verdict.event, "refused", Refused("together", why))
 
 
-def _judge_one(protocol: Protocol, log: list[Event], event: Event, now: datetime) -> Verdict:
-    same = next((each for each in log if each.key == event.key), None)
+def _judge_one(court: _Court, log: list[Event], event: Event) -> Verdict:
+    if event.key in court.barred:
+        return Verdict(event, "refused", court.barred[event.key])
+    same = next((each for each in log if each.key == event.key), court.elsewhere.get(event.key))
     if same is not None:
         return named_before(event, same)
+    counted = _as_recorded(court, event)
     try:
-        permit(Situation(protocol, tuple(log), now), event)
+        aware_before_report(event)
+        permit(Situation(court.protocol, tuple(log), court.now), counted)
     except ItpError as error:
         return Verdict(event, "refused", error)
-    log.append(event)
+    log.append(counted)
     return Verdict(event, "accepted")
+
+
+def _as_recorded(court: _Court, event: Event) -> Event:
+    """The event as it is kept: a clock that is ahead by little has its time counted as the recording's."""
+    ahead = court.now < event.time <= court.now + court.tolerance
+    return replace(event, time=court.now) if ahead else event
 
 
 def named_before(event: Event, same: Event) -> Verdict:

@@ -48,7 +48,6 @@ def permit(situation: Situation, event: Event) -> None:
         raise Refused("source", f"the source {OWN_SOURCE!r} is the service's own; use another")
     if event.time > situation.now:
         raise Refused("future", f"time {event.time.isoformat()} lies in the future; send it when it happened")
-    _aware_before_report(event)
     if isinstance(event.data, Enrolled):
         _enrolment(situation, event)
         return
@@ -61,7 +60,8 @@ def permit(situation: Situation, event: Event) -> None:
             rule(situation, event)
 
 
-def _aware_before_report(event: Event) -> None:
+def aware_before_report(event: Event) -> None:
+    """Let the event pass or raise Refused when the site became aware only after it reported."""
     aware_at = getattr(event.data, "aware_at", None)
     if aware_at is not None and aware_at > event.time:
         raise Refused(

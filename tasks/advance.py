@@ -7,8 +7,8 @@ judged before the lock is taken, and anew only when something was recorded meanw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -24,7 +24,7 @@ from itp_events.subject import Subject, fold
 from tasks import log, outbox, past
 from tasks.claim import Claim
 from tasks.past import Past
-from tasks.queries import SubjectRow, subject_in
+from tasks.queries import SubjectRow, subject_called, subject_in
 from tasks.schema import subjects
 from tasks.store import Store
 from tasks.unreadable import Unreadable, folded, naming
@@ -140,18 +140,25 @@ def record(
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
-        by_subject.setdefault(event.subject, []).append(place)
+        by_subject.setdefault(event.subject.lower(), []).append(place)
     answers: dict[int, Answer] = {}
     at_once = at_once if len(by_subject) == 1 and len(batch) <= LONG else None
-    for code, places in by_subject.items():
-        stated = _Stated(code, [batch[at] for at in places], now, bars)
+    for places in by_subject.values():
+        events = [batch[at] for at in places]
+        stated = _Stated(_code_in(events), events, now, bars)
         try:
-            with naming(code):
+            with naming(stated.code):
                 found = _record(store, protocol, stated, at_once)
         except Unreadable as problem:
             found = [Answer(event, "refused", problem) for event in stated.events]
         answers |= zip(places, found, strict=True)
     return [answers[place] for place in range(len(batch))]
+
+
+def _code_in(events: Sequence[Event]) -> str:
+    """The code of one subject in a batch: as the enrolment writes it, if one is there."""
+    enrolments = [event.subject for event in events if isinstance(event.data, Enrolled)]
+    return (enrolments or [events[0].subject])[0]
 
 
 # From so many events of one subject on, judging takes long enough for others to notice that they wait.
@@ -161,7 +168,10 @@ _TRIES_AHEAD = 3
 
 @dataclass(frozen=True, slots=True)
 class _Stated:
-    """What is stated of one subject at an instant; `bars` says why somebody may not state it."""
+    """What is stated of one subject at an instant; `bars` says why somebody may not state it.
+
+    `code` is how they write the subject's code, which may differ in case from the one that is enrolled.
+    """
 
     code: str
     events: Sequence[Event]
@@ -173,20 +183,17 @@ class _Stated:
 class _Known:
     """What a batch is judged by, as the database held it: equal to another while nothing has happened."""
 
+    code: str
     row: SubjectRow | None
     so_far: Past
-    # The screening log only grows: its keys tell one state of it from another.
-    screened: frozenset[EventKey]
-    refusals: Mapping[EventKey, NotEligible] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A batch as it was judged: what was answered before, the verdicts on the others, and what follows."""
+    """A batch as it was judged: the verdicts, and what follows from what was accepted."""
 
     known: _Known
     now: datetime
-    before: Mapping[EventKey, Answer]
     judgement: Judgement
     follows: tuple[Subject, Decision] | None
 
@@ -217,26 +224,24 @@ def _record_in(
 
 
 def _known(connection: sa.Connection, stated: _Stated, *, lock: bool) -> _Known:
-    row = subject_in(connection, stated.code, lock=lock)
-    so_far = past.read(connection, stated.code, {event.key for event in stated.events})
-    enrolling = [event.key for event in stated.events if isinstance(event.data, Enrolled)]
-    refusals = log.refused_enrolments(connection, enrolling) if enrolling else {}
-    return _Known(row, so_far, frozenset(refusals), refusals)
+    row = subject_called(connection, stated.code, lock=lock)
+    code = row.code if row else stated.code
+    return _Known(code, row, past.read(connection, code, {event.key for event in stated.events}))
 
 
 def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
     now = _not_before(known.row, stated.now)
-    barred = _barred(stated.bars, known.so_far, stated.events)
-    before = _answered_before(known, [event for event in stated.events if event.key not in barred])
-    fresh = [event for event in stated.events if event.key not in before]
-    judgement = judge(protocol, known.so_far.history, fresh, now, barred)
-    if known.so_far.history and any(isinstance(each.error, BadInput) for each in judgement.verdicts):
+    batch = [replace(event, subject=known.code) for event in stated.events]
+    barred = _barred(stated.bars, known.so_far, batch)
+    history, elsewhere = known.so_far.history, known.so_far.elsewhere
+    judgement = judge(protocol, history, batch, now, barred, CLOCKS_DIFFER, elsewhere)
+    if history and any(isinstance(each.error, BadInput) for each in judgement.verdicts):
         # Whether it is the event that cannot be read, or the log that it is judged against.
-        folded(protocol, stated.code, known.so_far.history)
+        folded(protocol, known.code, history)
     if not judgement.accepted:
-        return _Judged(known, now, before, judgement, None)
+        return _Judged(known, now, judgement, None)
     subject = fold(protocol, [*known.so_far.history, *judgement.accepted], known.so_far.handed)
-    return _Judged(known, now, before, judgement, (subject, decide(subject.protocol, subject, now)))
+    return _Judged(known, now, judgement, (subject, decide(subject.protocol, subject, now)))
 
 
 def _keep(
@@ -245,8 +250,7 @@ def _keep(
     settled = _take_in(connection, judged)
     claims = at_once(connection, settled) if settled and at_once else ()
     advanced = _standing(settled, claims) if settled else None
-    verdicts = iter(judged.judgement.verdicts)
-    answers = [judged.before.get(event.key) or _answer(next(verdicts), advanced) for event in stated.events]
+    answers = [_answer(verdict, advanced) for verdict in judged.judgement.verdicts]
     log.keep_refusals(connection, _new_refusals(judged.judgement.verdicts), judged.now)
     return [replace(answer, event=event) for answer, event in zip(answers, stated.events, strict=True)]
 
@@ -261,16 +265,6 @@ def _barred(bars: Bars, so_far: Past, batch: Sequence[Event]) -> dict[EventKey, 
         if error is not None:
             barred.setdefault(event.key, error)
     return barred
-
-
-def _answered_before(known: _Known, batch: Sequence[Event]) -> dict[EventKey, Answer]:
-    """Events that another subject's log or the screening log has answered: they are not judged again."""
-    of_key = {event.key: event for event in batch}
-    elsewhere = {key: Answer(of_key[key], "known") for key in known.so_far.elsewhere if key in of_key}
-    refused = {
-        key: Answer(of_key[key], "refused", error) for key, error in known.refusals.items() if key in of_key
-    }
-    return elsewhere | refused
 
 
 def _take_in(connection: sa.Connection, judged: _Judged) -> Settled | None:

@@ -70,7 +70,7 @@ def _row(event: Event, code: str, number: int, now: datetime) -> dict[str, objec
 
 
 def refused_enrolments(connection: sa.Connection, keys: Collection[EventKey]) -> dict[EventKey, NotEligible]:
-    """The refusals that the screening log keeps for these keys, as they were answered the first time."""
+    """The refusals that the screening log keeps under these keys."""
     query = sa.select(screening_log).where(_among(screening_log, keys))
     return {
         (row.source, row.id): NotEligible(row.subject, tuple(row.unmet)) for row in connection.execute(query)
@@ -80,17 +80,35 @@ def refused_enrolments(connection: sa.Connection, keys: Collection[EventKey]) ->
 def keep_refusals(
     connection: sa.Connection, refusals: Mapping[EventKey, tuple[Event, NotEligible]], now: datetime
 ) -> None:
-    """Enter refused enrolments in the screening log."""
-    rows = [_screening_row(event, refusal, now) for event, refusal in refusals.values()]
+    """Enter refused enrolments in the screening log, each finding once.
+
+    A refused enrolment names nothing: sent again with other findings under its id, it is another line, with
+    its number behind the id.
+    """
+    rows = []
+    for event, refusal in refusals.values():
+        identity = _free_line(connection, event, refusal)
+        if identity is not None:
+            rows.append(_screening_row(event, refusal, now) | {"id": identity})
     if rows:
         connection.execute(screening_log.insert(), rows)
+
+
+def _free_line(connection: sa.Connection, event: Event, refusal: NotEligible) -> str | None:
+    """The id of a new line for a refusal, or None when the screening log holds it already."""
+    identity, number = event.id, 1
+    while kept := refused_enrolments(connection, [(event.source, identity)]):
+        if kept[event.source, identity].unmet == refusal.unmet:
+            return None
+        number += 1
+        identity = f"{event.id}#{number}"
+    return identity
 
 
 def _screening_row(event: Event, refusal: NotEligible, now: datetime) -> dict[str, object]:
     assert isinstance(event.data, Enrolled)
     return {
         "source": event.source,
-        "id": event.id,
         "subject": event.subject,
         "on": event.data.on,
         "unmet": list(refusal.unmet),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,13 @@ class Past:
     """A subject's whole log in sequence order, and the keys of its notices that matter to what comes next.
 
     `handed`: their hand-over has begun. `waiting`: they are queued and it has not. `elsewhere`: those of the
-    events asked about that stand in the log of another subject.
+    events asked about that stand in the log of another subject, by source and id.
     """
 
     history: list[Event]
     handed: frozenset[str]
     waiting: frozenset[str]
-    elsewhere: frozenset[EventKey]
+    elsewhere: Mapping[EventKey, Event]
 
 
 _CODE = sa.bindparam("code", type_=sa.Text)
@@ -50,7 +50,7 @@ _WAITING = _lines("waiting", key=notices.c.key).where(
     notices.c.subject == _CODE, notices.c.status == "queued", notices.c.handed_at.is_(None)
 )
 # The sources and the ids apart, so that both databases use their index: what it finds besides is left out.
-_ELSEWHERE = _lines("elsewhere", source=events.c.source, key=events.c.id).where(
+_ELSEWHERE = _lines("elsewhere", body=events.c.body, source=events.c.source, key=events.c.id).where(
     events.c.source.in_(sa.bindparam("sources", expanding=True)),
     events.c.id.in_(sa.bindparam("ids", expanding=True)),
     events.c.subject != _CODE,
@@ -65,10 +65,14 @@ def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()
     if stated:
         asked |= {"sources": list({key[0] for key in stated}), "ids": list({key[1] for key in stated})}
     found = connection.execute(_AND_OF_OTHERS if stated else _OF_THE_SUBJECT, asked).all()
-    others = {(line.source, line.id) for line in found if line.what == "elsewhere"}
+    asked_for = set(stated)
     return Past(
         history=[log.read_line(code, line.seq, line.body) for line in found if line.what == "event"],
         handed=frozenset(line.id for line in found if line.what == "handed"),
         waiting=frozenset(line.id for line in found if line.what == "waiting"),
-        elsewhere=frozenset(others.intersection(stated)),
+        elsewhere={
+            (line.source, line.id): log.read(line.body)
+            for line in found
+            if line.what == "elsewhere" and (line.source, line.id) in asked_for
+        },
     )

@@ -116,6 +116,13 @@ class Repair:
 # Built once: SQLAlchemy takes longer to build these than the database to answer.
 _SUBJECT = sa.select(subjects).where(subjects.c.code == sa.bindparam("about"))
 _LOCKED = _SUBJECT.with_for_update()
+_FOLDED = (
+    sa.select(subjects)
+    .where(sa.func.lower(subjects.c.code) == sa.bindparam("folded"))
+    # A store of old may hold two of them: then each is found by its own code.
+    .order_by((subjects.c.code == sa.bindparam("about")).desc(), subjects.c.code)
+)
+_FOLDED_LOCKED = _FOLDED.with_for_update()
 
 
 def subject(store: Store, code: str) -> SubjectRow | None:
@@ -127,6 +134,13 @@ def subject(store: Store, code: str) -> SubjectRow | None:
 def subject_in(connection: sa.Connection, code: str, *, lock: bool = False) -> SubjectRow | None:
     """One subject, within a transaction; with `lock`, until its end nobody else decides about it."""
     row = connection.execute(_LOCKED if lock else _SUBJECT, {"about": code}).one_or_none()
+    return None if row is None else _subject_row(row)
+
+
+def subject_called(connection: sa.Connection, code: str, *, lock: bool = False) -> SubjectRow | None:
+    """The subject of a code, whatever the case of its letters; `lock` as for `subject_in`."""
+    asked = {"about": code, "folded": code.lower()}
+    row = connection.execute(_FOLDED_LOCKED if lock else _FOLDED, asked).first()
     return None if row is None else _subject_row(row)
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0006"
+REVISION = "0007"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -69,6 +69,8 @@ subjects = sa.Table(
     sa.Column("enrolled_at", Instant, nullable=False),
     sa.Column("advanced_at", Instant, nullable=False),
 )
+# Codes that differ in case only are one subject.
+sa.Index("subjects_folded_ix", sa.func.lower(subjects.c.code))
 
 # The event log. Its triggers refuse UPDATE, DELETE and TRUNCATE.
 events = sa.Table(

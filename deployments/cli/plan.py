@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import click
@@ -86,9 +86,12 @@ def _moment(text: str | None) -> datetime | date | None:
 
 
 def _by_subject(stated: Sequence[Stated]) -> dict[str, list[Stated]]:
+    """The events of each subject; codes that differ in case only are one, as the first of them writes it."""
+    codes: dict[str, str] = {}
     found: dict[str, list[Stated]] = {}
     for each in stated:
-        found.setdefault(each.event.subject, []).append(each)
+        code = codes.setdefault(each.event.subject.lower(), each.event.subject)
+        found.setdefault(code, []).append(replace(each, event=replace(each.event, subject=code)))
     return found
 
 

@@ -2,7 +2,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from flows.authority import Speaker
 from itp_events.errors import Forbidden, NotEligible, Refused
-from itp_events.events import Event, NoticeIssued
+from itp_events.events import Event, NoticeIssued, parse_event
 from tasks import outbox, queries
 from tasks.advance import Answer, Settled, record
 from tests.support import wait_until
@@ -168,17 +169,17 @@ def _enrolment_data() -> dict[str, Any]:
     return {name: value for name, value in data.items() if name not in ("by", "on")}
 
 
-def test_a_source_and_id_known_of_another_subject_is_known(desk: Desk) -> None:
+def test_a_source_and_id_known_of_another_subject_name_no_second_one(desk: Desk) -> None:
     mine, other = enrolment("ITP-001"), enrolment("ITP-002")
     assert mine.key == other.key
-    assert [answer.status for answer in desk.take(mine, other)] == ["recorded", "known"]
+    assert [answer.status for answer in desk.take(mine, other)] == ["recorded", "refused"]
     assert [row.code for row in queries.all_subjects(desk.store)] == ["ITP-001"]
 
 
 def test_one_source_and_id_for_two_subjects_at_once_is_recorded_once(desk: Desk) -> None:
     events = [enrolment("ITP-001"), enrolment("ITP-002")]
     answers = at_once([lambda event=event: desk.take(event) for event in events])  # type: ignore[misc]
-    assert sorted(answer.status for answer in answers) == ["known", "recorded"]
+    assert sorted(answer.status for answer in answers) == ["recorded", "refused"]
 
 
 def test_a_batch_is_answered_in_its_order_and_its_good_events_are_kept(desk: Desk, study: Study) -> None:
@@ -329,3 +330,60 @@ def test_a_door_knows_of_what_an_earlier_event_left_waiting(desk: Desk, study: S
     [answer] = desk.take(study.contact("2026-01-05", reached=True, at=later(ENROLLED_AT, minutes=1)))
     assert answer.advanced
     assert answer.advanced.due_notices
+
+
+# One id names one content; one subject has one code
+
+
+def test_an_id_that_names_another_subjects_event_is_refused_and_says_what_it_names(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol())
+    other = Study(code="ITP-002")
+    [answer] = desk.take(other.enrol(weight_kg=70.0))
+    assert answer.status == "refused"
+    assert isinstance(answer.error, Refused)
+    assert answer.error.rule == "id-reused"
+    assert "for ITP-001 already" in str(answer.error)
+    assert queries.subject(desk.store, "ITP-002") is None
+
+
+def test_a_refused_enrolment_names_nothing_and_can_be_mended_under_its_id(desk: Desk, study: Study) -> None:
+    wrong = study.event("itp.subject.enrolled", "2026-01-05", **_unfit())
+    worse = replace(
+        wrong, data=wrong.data.model_copy(update={"weight_kg": 60.0, "consent_on": date(2026, 1, 6)})
+    )
+    right = study.event("itp.subject.enrolled", "2026-01-05", event_id=wrong.id, **_enrolment_data())
+    assert [desk.take(event)[0].status for event in (wrong, wrong, worse, right)] == [
+        *["refused"] * 3,
+        "recorded",
+    ]
+    assert [len(line.unmet) for line in queries.screening_refusals(desk.store)] == [1, 2]
+
+
+@pytest.mark.parametrize("code", ["itp-001", "ＩＴＰ-００１", " ITP-001 ", "Itp- 001"])
+def test_codes_that_differ_in_case_width_or_spaces_only_are_one_subject(
+    desk: Desk, study: Study, code: str
+) -> None:
+    desk.take(study.enrol())
+    done = parse_event({**study.raw("itp.visit.completed", "2026-01-05", visit="INF1"), "subject": code})
+    enrolment = study.raw("itp.subject.enrolled", "2026-01-05", "2026-01-05 12:00", **_enrolment_data())
+    again = parse_event({**enrolment, "subject": code})
+    assert [answer.status for answer in desk.take(done)] == ["recorded"]
+    [answer] = desk.take(again)
+    assert isinstance(answer.error, Refused)
+    assert answer.error.rule == "second-enrolment"
+    assert [row.code for row in queries.all_subjects(desk.store)] == ["ITP-001"]
+    assert {event.subject for event in queries.history(desk.store, "ITP-001")} == {"ITP-001"}
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(1, "recorded"), (300, "recorded"), (301, "refused")])
+def test_a_clock_ahead_by_five_minutes_at_most_has_its_time_counted_as_the_recordings(
+    desk: Desk, study: Study, seconds: int, status: str
+) -> None:
+    event = study.enrol()
+    now = event.time - timedelta(seconds=seconds)
+    assert [answer.status for answer in desk.take(event, now=now)] == [status]
+    if status == "recorded":
+        assert queries.history(desk.store, "ITP-001")[0].time == now
+        assert [answer.status for answer in desk.take(event, now=event.time)] == ["known"]

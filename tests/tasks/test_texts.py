@@ -384,7 +384,7 @@ def test_the_site_chooses_the_language(desk: Desk, study: Study, told: Receiver)
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
     titles = {request.body["title"] for request in told.requests}
-    assert "ITP-001：请为第1次输注（INF1）准备细胞，2026年1月5日（周一）" in titles
+    assert "ITP-001：第1次输注（INF1）应进行，目标日期2026年1月5日（周一）†" in titles
 
 
 def test_every_fact_that_the_core_gives_is_one_that_texts_may_name() -> None:
