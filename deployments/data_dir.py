@@ -16,9 +16,11 @@ def keep_private() -> None:
 
 def open_to_others(path: Path) -> str | None:
     """What others on this machine may do in a directory, and how to mend it; None when nothing."""
-    mode = path.stat().st_mode if path.is_dir() else 0
+    mode = stat.S_IMODE(path.stat().st_mode) if path.is_dir() else 0
     may = "write to" if mode & (stat.S_IWOTH | stat.S_IWGRP) else "read" if mode & stat.S_IRWXO else None
-    return f"others on this machine may {may} the data directory {path}: chmod 700 {path}" if may else None
+    if may is None:
+        return None
+    return f"others on this machine may {may} the data directory {path} (mode {mode:04o}): chmod 700 {path}"
 
 
 def writable(path: Path) -> Path:
