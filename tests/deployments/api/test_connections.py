@@ -1,6 +1,8 @@
 """Silent, slow and too many connections: they lose their places, and nobody else loses an answer."""
 
 import json
+import logging
+import re
 import resource
 import socket
 import threading
@@ -255,6 +257,48 @@ def statuses(client: socket.socket, count: int) -> list[int]:
         else:
             rest += client.recv(65536)
     return found
+
+
+MUTATED = (
+    HEAD + b"\r\n",
+    BODY[:-1].replace(b"100", b"2") + b"{}",
+    b"POST /events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",
+)
+PIECES = (
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\x00",
+    b":",
+    b" ",
+    b"\xff",
+    b"0",
+    b"9" * 30,
+    b"HTTP/1.1",
+    b"Content-Length: 1\r\n",
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_bytes_come_nothing_fails_and_the_next_client_is_served(
+    door: Door, caplog: pytest.LogCaptureFixture, data: st.DataObject
+) -> None:
+    said = bytearray().join(data.draw(st.lists(st.sampled_from(MUTATED), min_size=1, max_size=2)))
+    for _ in range(data.draw(st.integers(0, 4))):
+        at = data.draw(st.integers(0, len(said)))
+        said[at : at + data.draw(st.integers(0, 8))] = data.draw(
+            st.sampled_from(PIECES) | st.binary(max_size=9)
+        )
+    with caplog.at_level(logging.WARNING), suppress(ConnectionError), connect(door, bytes(said)) as client:
+        client.settimeout(0.1)
+        answered = b""
+        with suppress(TimeoutError):
+            while part := client.recv(65536):
+                answered += part
+        assert not re.search(rb"^HTTP/1.1 5", answered, re.MULTILINE)
+    assert [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR] == []
+    assert door.get("/openapi.json").status_code == 200
 
 
 def test_what_is_no_http_is_answered_with_a_problem(door: Door) -> None:
