@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from tasks import deliveries
 from tasks.channels import CONSOLE, Channels, Recipient
 from tasks.schema import notices, outages
 from tasks.sending import Outcome
@@ -19,9 +20,13 @@ DEAD_ATTEMPTS = 3
 def note(
     connection: sa.Connection, recipient: Recipient, outcome: Outcome, now: datetime, wall: datetime
 ) -> bool:
-    """Count an outcome for or against a channel; True when it has just been found dead."""
+    """Count an outcome for or against a channel; True when it has just been found dead.
+
+    When a message gets through again, what waits for the channel waits no longer.
+    """
     if outcome.kind == "sent":
-        connection.execute(outages.delete().where(outages.c.recipient == recipient.id))
+        if connection.execute(outages.delete().where(outages.c.recipient == recipient.id)).rowcount:
+            deliveries.hurry(connection, recipient.id, wall)
         return False
     query = sa.select(outages).where(outages.c.recipient == recipient.id).with_for_update()
     row = connection.execute(query).one_or_none()

@@ -147,7 +147,7 @@ class Keeper:
         if found is None or found.fingerprint != self._channels.fingerprint:
             return False
         if found.holder == self._holder:
-            return (at.wall - found.at).total_seconds() < SIGN_SECONDS
+            return abs((at.wall - found.at).total_seconds()) < SIGN_SECONDS
         return not self._is_free(found)
 
     def _may_set(self, found: Standing | None) -> bool:

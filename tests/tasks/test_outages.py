@@ -94,6 +94,22 @@ def test_what_waits_for_a_dead_channel_gets_through_once_it_answers(
     assert not any("repeated" in request.body["title"] for request in told.at("coordinator"))
 
 
+def test_once_a_channel_answers_again_nothing_waits_for_it_any_longer(
+    desk: Desk, study: Study, told: Receiver
+) -> None:
+    desk.take(study.enrol())
+    told.fail()
+    try_for(desk, 30)
+    told.succeed()
+    other = ReportedLate(code="ITP-002")
+    other._stated = 10
+    desk.take(other.enrol())
+    desk.hand_over(later(ENROLLED_AT, minutes=31), subject="ITP-002")
+    assert [row.status for row in desk.notices()] == ["queued"]
+    desk.hand_over(later(ENROLLED_AT, minutes=31, seconds=1), subject=None)
+    assert [row.status for row in desk.notices()] == ["delivered"]
+
+
 def test_an_outcome_waits_for_a_database_that_does_not_answer(
     postgres: URL, postgresql_url: str, study: Study, receiver: Receiver, tmp_path: Path
 ) -> None:
