@@ -40,11 +40,10 @@ def command(data_dir: Path | None, days_per_second: float, seconds: int) -> None
       itp demo
       itp demo --days-per-second 2 --data-dir /tmp/demonstration
     """
-    from rich.console import Console
-
+    from deployments.cli.tables import SafeConsole
     from deployments.demo.run import demonstrate
 
-    out = Console(markup=False, highlight=False, emoji=False)
+    out = SafeConsole()
     if data_dir is not None:
         demonstrate(data_dir, days_per_second, float(seconds), out)
         return

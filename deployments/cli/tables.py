@@ -43,8 +43,8 @@ _COLOURS = {
 class SafeConsole(Console):
     """A console on which text that others wrote gives no command, whichever way it got there."""
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(markup=False, highlight=False, emoji=False, stderr=stderr)
+    def __init__(self) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """What is shown of a renderable, without what a terminal would take for a command."""
