@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from itp_events import marks
 from itp_events.alerts import alerts
+from itp_events.assumptions import target_assumed, window_assumed
 from itp_events.duties import Duty
 from itp_events.events import (
     OWN_SOURCE,
@@ -178,7 +180,9 @@ def _message(seen: View) -> str:
         last = seen.visits[-1]
         return f"{last.code} was {last.outcome}; the investigator must choose a disposition"
     booked = f", booked for {day(planned.booked)}" if planned.booked else ""
-    return f"{days(planned.opens, planned.closes)}, target {day(planned.target)}{booked}"
+    window = marks.marked(days(planned.opens, planned.closes), window_assumed(planned, seen.visits))
+    target = marks.marked(day(planned.target), target_assumed(planned, seen.visits))
+    return f"{window}, target {target}{booked}"
 
 
 def _tags(seen: View, duties: Iterable[Duty]) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ def _planned(cards: Sequence[Card], first: date, last: date) -> Iterator[dict[st
         if visit["firm"] and first.isoformat() <= visit["day"] <= last.isoformat() and not card["exit"]
     ]
     for _, _, card, visit in sorted(found, key=lambda row: row[:2]):
-        names = ("day", "closes", "booked", "held")
+        names = ("day", "closes", "booked", "held", "assumed")
         yield {"subject": card["code"], "visit": visit["code"]} | {n: visit[n] for n in names}  # type: ignore[literal-required]
 
 
@@ -136,6 +136,7 @@ def _overdue(cards: Sequence[Card], today: date) -> Iterator[dict[str, Any]]:
             "days": late,
             "rung": visit["rung"],
             "held": visit["held"],
+            "assumed": visit["assumed"],
         }
 
 
@@ -150,15 +151,25 @@ def _waiting(cards: Sequence[Card]) -> list[dict[str, Any]]:
 
 def _reports(card: Card) -> Iterator[dict[str, Any]]:
     for clock in card["clocks"]:
-        yield {"subject": card["code"], "what": "report", "about": clock["what"], "by": clock["deadline"]}
+        found = {"subject": card["code"], "what": "report", "about": clock["what"], "by": clock["deadline"]}
+        yield found | _it(assumed=clock["assumed"])
 
 
 def _decisions(card: Card) -> Iterator[dict[str, Any]]:
     for flag in card["flags"]:
-        yield {"subject": card["code"], "what": "flag", "about": flag["criterion"], "since": flag["since"]}
+        found = {"subject": card["code"], "what": "flag", "about": flag["criterion"], "since": flag["since"]}
+        yield found | _it(assumed=flag["assumed"])
+    if card["fatal"]:
+        yield {"subject": card["code"], "what": "fatal", "about": "", "since": card["fatal"]}
     if card["disposition"]:
-        since = card["visits"][-1]["closes"]
-        yield {"subject": card["code"], "what": "disposition", "about": "", "since": since}
+        last = card["visits"][-1]
+        found = {"subject": card["code"], "what": "disposition", "about": "", "since": last["closes"]}
+        yield found | _it(assumed="closes" in last["assumed"])
+
+
+def _it(*, assumed: bool) -> dict[str, list[str]]:
+    """What a line of the digest speaks of, where it rests on an assumption."""
+    return {"assumed": ["it"] if assumed else []}
 
 
 def _unassessed(card: Card) -> Iterator[dict[str, Any]]:

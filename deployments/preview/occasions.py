@@ -132,14 +132,14 @@ def _some_lives(protocol: Protocol, language: str) -> Iterator[Life]:
             life.state(
                 "medication.changed", kind="rescue", drug=words["drug"], detail=words["detail"], on=life.today
             )
-        if number == 4:
+        if number in (4, 7):
             life.state(
                 "adverse-event.reported",
                 ae="AE-1",
-                term=words["event"],
-                grade=3,
+                term=words["event" if number == 4 else "bleeding"],
+                grade=3 if number == 4 else 5,
                 serious=True,
-                related=True,
+                related=number == 4,
                 on=life.today,
             )
         life.until(life.site.date_of(at), digest.AT)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypedDict
 
+from itp_events.alerts import open_consents
+from itp_events.assumptions import target_assumed, window_assumed
 from itp_events.decisions import Decision
 from itp_events.deviations import deviations
 from itp_events.document import instant
-from itp_events.events import AdverseEvent, Died
+from itp_events.events import AdverseEvent, Died, Event
 from itp_events.view import View
 from itp_events.windows import PlannedVisit, acknowledged
 from itp_events.withdrawal import Flag
@@ -19,7 +21,8 @@ from tasks.queries import AttemptRow, NoticeRow
 
 Card = dict[str, Any]
 # What a card holds, counted up whenever that changes: an older one that is still kept is made anew.
-FORM = 4
+FORM = 5
+PREGNANCY, DEATH = "pregnancy", "death"
 # A notice that one of its recipients did not get in so many sends is shown as undelivered.
 FAILURES_SHOWN = 3
 
@@ -27,7 +30,8 @@ FAILURES_SHOWN = 3
 class VisitLine(TypedDict):
     """A visit on a card; dates are local dates of the site, as YYYY-MM-DD.
 
-    `held`: it must not be done before the investigator has decided. `answered`: until when somebody said that
+    `assumed`: which of `day` and `closes` rest on an assumption. `held`: it must not be done before the
+    investigator has decided. `answered`: until when somebody said that
     it is being taken care of, once it is overdue.
     """
 
@@ -46,6 +50,7 @@ class VisitLine(TypedDict):
     rung: str | None
     held: bool
     answered: str | None
+    assumed: list[str]
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,15 @@ def card(story: Story) -> Card:
         "exit": seen.exit.on.isoformat() if seen.exit else None,
         "visits": [_visit(story, planned) for planned in seen.visits],
         "flags": [
-            {"criterion": flag.criterion, "since": flagged_on(seen, flag).isoformat()}
+            {
+                "criterion": flag.criterion,
+                "since": flagged_on(seen, flag).isoformat(),
+                "assumed": seen.protocol.criteria[flag.criterion].source == "assumption",
+            }
             for flag in seen.open_flags
         ],
+        "fatal": fatal.isoformat() if (fatal := fatal_since(seen)) else None,
+        "consents": [] if seen.exit else list(open_consents(seen)),
         "deviations": [
             {"id": each.id, "category": each.category, "visit": each.visit, "since": each.on.isoformat()}
             for each in deviations(seen)
@@ -155,7 +166,15 @@ def _visit(story: Story, planned: PlannedVisit) -> VisitLine:
         "rung": _rung(story, planned),
         "held": is_held(story.seen, planned),
         "answered": _answered(story.seen, planned),
+        "assumed": list(_assumed(story.seen, planned)),
     }
+
+
+def _assumed(seen: View, planned: PlannedVisit) -> Iterator[str]:
+    if planned.booked is None and target_assumed(planned, seen.visits):
+        yield "day"
+    if window_assumed(planned, seen.visits):
+        yield "closes"
 
 
 def flagged_on(seen: View, flag: Flag) -> date:
@@ -165,15 +184,24 @@ def flagged_on(seen: View, flag: Flag) -> date:
 
 def unexplained_death(story: Story) -> date | None:
     """The site's date since when the serious adverse event of a death is waited for; None when it is not."""
-    deaths = {event.key for event in story.seen.subject.of(Died)}
-    asked = (each.due for each in story.decision.duties if each.step == "sae" and each.event in deaths)
+    asked = (
+        each.due
+        for each in story.decision.duties
+        if each.step == "sae" and each.fact and isinstance(each.fact.data, Died)
+    )
     since = min(asked, default=None)
     return story.seen.subject.site.date_of(since) if since else None
 
 
+def fatal_since(seen: View) -> date | None:
+    """The site's date since when a fatal adverse event waits for the death's record; else None."""
+    fatal = seen.unrecorded_death
+    return seen.subject.site.date_of(fatal.since) if fatal else None
+
+
 def is_held(seen: View, planned: PlannedVisit) -> bool:
-    """Whether a visit waits for the investigator's decision: an infusion does, follow-up goes on."""
-    return seen.on_hold and planned.outcome is None and planned.visit.epoch == "treatment"
+    """Whether a visit waits for the investigator: an infusion on hold, any visit behind a fatal event."""
+    return planned.outcome is None and seen.held(planned)
 
 
 def _answered(seen: View, planned: PlannedVisit) -> str | None:
@@ -192,15 +220,23 @@ def _rung(story: Story, planned: PlannedVisit) -> str | None:
     return max(found, key=lambda duty: duty.due).audience if found else None
 
 
-def _clocks(story: Story) -> list[dict[str, str]]:
-    """The reports of serious adverse events and pregnancies that are still to be submitted."""
-    last = f"sae-{story.seen.protocol.alerts['sae'].clock_hours[-1]}h"
-    deadlines = {duty.event: duty.due for duty in story.decision.duties if duty.step == last}
-    named = {e.key: d.ae for e in story.seen.subject.facts if isinstance(d := e.data, AdverseEvent)}
+def _clocks(story: Story) -> list[dict[str, Any]]:
+    """The safety reports that are still to be submitted, each with what it is about and its limit."""
+    rule = story.seen.protocol.alerts["sae"]
+    last = f"sae-{rule.clock_hours[-1]}h"
+    found = {duty.event: duty for duty in story.decision.duties if duty.step == last}
+    assumed = rule.source == "assumption"
     return [
-        {"what": named.get(event, "pregnancy") if event else "", "deadline": instant(due)}
-        for event, due in deadlines.items()
+        {"what": _reported(duty.fact), "deadline": instant(duty.due), "assumed": assumed}
+        for duty in found.values()
     ]
+
+
+def _reported(fact: Event | None) -> str:
+    """What a safety report is about: an adverse event by its number, a pregnancy, a death."""
+    if fact and isinstance(fact.data, AdverseEvent):
+        return fact.data.ae
+    return DEATH if fact and isinstance(fact.data, Died) else PREGNANCY
 
 
 def _is_undelivered(story: Story, notice: NoticeRow) -> bool:

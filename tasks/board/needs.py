@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from itp_events.deviations import WORDS
 from itp_events.explain import days
-from tasks.board.cards import Card, VisitLine
+from itp_events.marks import marked
+from tasks.board.cards import DEATH, PREGNANCY, Card, VisitLine
 from tasks.board.markdown import counted, plain
 from tasks.board.overview import ROWS_SHOWN, Board, age, at, on_day, rows
 from tasks.board.words import ago, criterion, step
@@ -18,7 +20,7 @@ AHEAD_DAYS = 14
 def investigator(board: Board) -> str:
     """The decisions that wait for the investigator, the longest waiting first."""
     flags = [
-        (each["since"], card["code"], card, f"{criterion(each['criterion'])}: may the subject go on?")
+        (each["since"], card["code"], card, f"{_criterion(each)}: may the subject go on?")
         for card in board.cards
         for each in card["flags"]
     ]
@@ -32,7 +34,12 @@ def investigator(board: Board) -> str:
         for card in board.cards
         if card["death"]
     ]
-    found = sorted(flags + last + deaths, key=lambda row: (row[0], row[1], row[3]))
+    fatal = [
+        (card["fatal"], card["code"], card, "fatal adverse event: record the death, or correct the event")
+        for card in board.cards
+        if card["fatal"]
+    ]
+    found = sorted(flags + last + deaths + fatal, key=lambda row: (row[0], row[1], row[3]))
     lines = [
         (board.subject(card), *board.site(card), what, on_day(board, since), ago(age(board, since)))
         for since, _, card, what in found[:ROWS_SHOWN]
@@ -41,19 +48,23 @@ def investigator(board: Board) -> str:
     return rows(board, columns, lines, len(found), "waiting for the investigator")
 
 
+def _criterion(flag: dict[str, Any]) -> str:
+    return marked(criterion(flag["criterion"]), flag["assumed"])
+
+
 def clocks(board: Board) -> str:
     """The safety reports still to be submitted, the soonest first."""
     found = sorted(
         (
-            (each["deadline"], card["code"], card, each["what"])
+            (each["deadline"], card["code"], card, each["what"], each["assumed"])
             for card in board.cards
             for each in card["clocks"]
         ),
         key=lambda row: (row[0], row[1], row[3]),
     )
     lines = [
-        (board.subject(card), *board.site(card), _event(what), _deadline(board, deadline))
-        for deadline, _, card, what in found[:ROWS_SHOWN]
+        (board.subject(card), *board.site(card), _event(what), marked(_deadline(board, deadline), assumed))
+        for deadline, _, card, what, assumed in found[:ROWS_SHOWN]
     ]
     return rows(board, ("Subject", *board.site_column, "Event", "Submit by"), lines, len(found))
 
@@ -84,7 +95,9 @@ def deviations(board: Board) -> str:
 
 
 def _event(what: str) -> str:
-    return what if what == "pregnancy" else f"serious adverse event {plain(what)}"
+    if what == DEATH:
+        return "the adverse event that led to the death"
+    return what if what == PREGNANCY else f"serious adverse event {plain(what)}"
 
 
 def _deadline(board: Board, deadline: str) -> str:
@@ -101,7 +114,7 @@ def overdue(board: Board) -> str:
             *board.site(card),
             _named(visit),
             f"**{counted(age(board, visit['closes']), 'day')}**",
-            on_day(board, visit["closes"]),
+            marked(on_day(board, visit["closes"]), "closes" in visit["assumed"]),
             _escalated(board, visit),
         )
         for card, visit in found[:ROWS_SHOWN]
@@ -127,7 +140,7 @@ def _escalated(board: Board, visit: VisitLine) -> str:
 
 def _window(board: Board, visit: VisitLine) -> str:
     found = days(date.fromisoformat(visit["opens"]), date.fromisoformat(visit["closes"]))
-    return found.removesuffix(f" {board.today.year}")
+    return marked(found.removesuffix(f" {board.today.year}"), "closes" in visit["assumed"])
 
 
 def _coming(board: Board) -> Iterator[tuple[Card, VisitLine]]:
@@ -162,7 +175,8 @@ def _urgency(visit: VisitLine, today: str) -> tuple[bool, ...]:
 
 
 def _closes(board: Board, visit: VisitLine) -> str:
-    return "**today**" if visit["closes"] == board.today.isoformat() else on_day(board, visit["closes"])
+    last = "**today**" if visit["closes"] == board.today.isoformat() else on_day(board, visit["closes"])
+    return marked(last, "closes" in visit["assumed"])
 
 
 def ahead(board: Board) -> str:
@@ -174,7 +188,7 @@ def ahead(board: Board) -> str:
     )
     lines = [
         (
-            on_day(board, visit["day"]),
+            marked(on_day(board, visit["day"]), "day" in visit["assumed"]),
             board.subject(card),
             *board.site(card),
             _named(visit),
@@ -193,7 +207,7 @@ def ahead(board: Board) -> str:
 
 def _agreed(board: Board, visit: VisitLine) -> str:
     today = board.today.isoformat()
-    word = "booked" if visit["booked"] else "target"
+    word = "booked" if visit["booked"] else marked("target", "day" in visit["assumed"])
     if visit["held"]:
         return "on hold: wait for the decision"
     if visit["day"] < today:
@@ -203,6 +217,17 @@ def _agreed(board: Board, visit: VisitLine) -> str:
     if visit["day"] > visit["closes"]:
         return f"{word} for {on_day(board, visit['day'])}, after the window"
     return "booked" if visit["booked"] else "not booked yet"
+
+
+def consents(board: Board) -> str:
+    """The consents that fall due by age during the study, and that nobody has recorded yet."""
+    words = {"assent": "the subject's own assent", "majority": "consent in the subject's own name"}
+    found = [(card, kind) for card in board.cards for kind in card["consents"]]
+    lines = [
+        (board.subject(card), *board.site(card), words[kind], on_day(board, card["enrolled"]))
+        for card, kind in found[:ROWS_SHOWN]
+    ]
+    return rows(board, ("Subject", *board.site_column, "To plan", "Enrolled"), lines, len(found))
 
 
 def troubles(board: Board) -> str:

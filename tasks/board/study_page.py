@@ -5,6 +5,7 @@ Made from the subjects' cards alone, so that its cost is the same whatever happe
 
 from __future__ import annotations
 
+from itp_events.marks import LEGEND
 from tasks.board import links
 from tasks.board.figures import adherence, phases, repairs
 from tasks.board.markdown import counted, document, link
@@ -12,6 +13,7 @@ from tasks.board.needs import (
     AHEAD_DAYS,
     ahead,
     clocks,
+    consents,
     deviations,
     investigator,
     overdue,
@@ -41,6 +43,8 @@ def study_page(board: Board) -> str:
             _section("Coordinator: overdue visits", overdue(board)),
             _section("Coordinator: visits today", today(board) or "No visit is waited for today."),
             _section(f"Coordinator: the next {AHEAD_DAYS} days", ahead(board)),
+            _section("Coordinator: consents to plan", consents(board)),
+            f"{LEGEND}; the rest is the sponsor's synopsis." if board.cards else "",
             _section("Operations: notices that did not arrive", undelivered(board)),
             _section("Enrolment, by phase", phases(board)),
             _section("Adherence", adherence(board)),
@@ -67,6 +71,7 @@ def _tally(board: Board) -> str:
         "decision": sum(len(card["flags"]) + card["disposition"] for card in board.cards),
         "unassessed deviation": sum(len(card["deviations"]) for card in board.cards),
         "unexplained death": sum(bool(card["death"]) for card in board.cards),
+        "unrecorded death": sum(bool(card["fatal"]) for card in board.cards),
         "overdue visit": sum(1 for _ in board.visits("overdue")),
         "undelivered notice": sum(len(card["undelivered"]) for card in board.cards),
         "failing channel": len(board.alerts),

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+from itp_events.alerts import open_consents
+from itp_events.assumptions import notice_assumed, target_assumed, window_assumed
 from itp_events.deviations import Deviation, deviations
 from itp_events.duties import Duty
 from itp_events.explain import bleeding, day, days, offset
-from itp_events.protocol import Site
+from itp_events.marks import LEGEND, marked
+from itp_events.protocol import Protocol, Site
 from itp_events.response import WORDS, Response, course, responses
 from itp_events.windows import PlannedVisit
+from itp_events.withdrawal import Flag
 from tasks.board import links
-from tasks.board.cards import Story, flagged_on, is_held, unexplained_death
+from tasks.board.cards import Story, fatal_since, flagged_on, is_held, unexplained_death
 from tasks.board.markdown import counted, document, link, plain, table
 from tasks.board.sent import at_site, sent
 from tasks.board.words import ago, criterion, on, step
 
-ASSUMED = "†"
 NEXT_SHOWN = 6
 MARKS = {"overdue": "**OVERDUE**", "open": "**open**", "completed": "done"}
 
@@ -39,7 +42,7 @@ def subject_page(
             "## Who must do what\n\n" + "\n".join(f"- {line}" for line in waiting(story)),
             link("Decide here, with an investigator's token", decide) if decide and _to_decide(story) else "",
             "## Plan\n\n" + _plan(story),
-            f"{ASSUMED} assumption, to be confirmed by the site; the rest is the sponsor's synopsis. "
+            f"{LEGEND}; the rest is the sponsor's synopsis. "
             f"Dates are local to {seen.subject.site.time_zone}.",
             f"![Timeline of {story.code}]({drawing})" if drawing else "",
             _section("What comes next by itself", _next(story)),
@@ -69,7 +72,8 @@ def _links(code: str, board: str | None, run: str | None) -> Iterator[str]:
 
 
 def _to_decide(story: Story) -> bool:
-    return story.seen.on_hold or story.seen.awaiting_disposition
+    # A fatal event is settled by the record of the death or a correction, not by a decision.
+    return bool(story.seen.open_flags) or story.seen.awaiting_disposition
 
 
 def _section(title: str, body: str) -> str:
@@ -80,6 +84,7 @@ def waiting(story: Story) -> Iterator[str]:
     """What waits for whom, the most urgent first; never empty."""
     seen = story.seen
     lines = [*_clocks(story), *_decisions(story), *_overdue(story), *_unassessed(story)]
+    lines += [] if seen.exit else _consents(story)
     if seen.exit:
         lines.append(f"{'nobody else' if lines else 'nobody'}: {plain(seen.state)} on {on(seen.exit.on)}")
     lines += [_coming(story, planned) for planned in seen.visits if _is_next(story, planned)]
@@ -104,7 +109,7 @@ def _overdue(story: Story) -> Iterator[str]:
             held = is_held(seen, planned)
             yield (
                 f"**coordinator**: {planned.code} is {late} overdue "
-                f"(window {days(planned.opens, planned.closes)}): "
+                f"(window {_window(story, planned)}): "
                 + ("on hold until the investigator decides" if held else "do it, or declare it missed")
             )
 
@@ -114,8 +119,13 @@ def _decisions(story: Story) -> Iterator[str]:
     for flag in seen.open_flags:
         waits = ago((seen.today - flagged_on(seen, flag)).days)
         yield (
-            f"**investigator**: may the subject go on? Withdrawal criterion “{criterion(flag.criterion)}”, "
+            f"**investigator**: may the subject go on? Withdrawal criterion “{_criterion(story, flag)}”, "
             f"flagged {on(flagged_on(seen, flag))} (waits {waits})"
+        )
+    if since := fatal_since(seen):
+        yield (
+            "**investigator**: a fatal adverse event stands and no death is recorded: record the death, or "
+            f"correct the event (since {on(since)})"
         )
     if since := unexplained_death(story):
         yield f"**investigator**: report the serious adverse event that led to the death (asked {on(since)})"
@@ -129,7 +139,8 @@ def _clocks(story: Story) -> Iterator[str]:
     for deadline in due.values():
         late = "; that time has **PASSED**" if deadline <= story.seen.now else ""
         by = at_site(story.seen.subject.site, deadline)
-        yield f"**investigator**: submit the safety report by {by}{late}"
+        assumed = story.seen.protocol.alerts["sae"].source == "assumption"
+        yield f"**investigator**: submit the safety report by {marked(by, assumed)}{late}"
 
 
 def _unassessed(story: Story) -> Iterator[str]:
@@ -141,29 +152,48 @@ def _unassessed(story: Story) -> Iterator[str]:
 
 def _coming(story: Story, planned: PlannedVisit) -> str:
     if is_held(story.seen, planned):
-        return f"**coordinator**: {planned.code} must wait for that decision (target {on(planned.target)})"
+        target = _target(story, planned)
+        return f"**coordinator**: {planned.code} must wait until that is settled (target {target})"
     if planned.booked:
         past = ": record it, or book anew" if planned.booked < story.seen.today else ""
         return f"**coordinator**: {planned.code} is booked for {on(planned.booked)}{past}"
     suggested = story.seen.suggested(planned)
     propose = f"; {on(suggested)} is a working day that suits" if suggested else ""
-    return f"**coordinator**: book {planned.code}, window {days(planned.opens, planned.closes)}{propose}"
+    return f"**coordinator**: book {planned.code}, window {_window(story, planned)}{propose}"
+
+
+def _window(story: Story, planned: PlannedVisit) -> str:
+    return marked(days(planned.opens, planned.closes), window_assumed(planned, story.seen.visits))
+
+
+def _target(story: Story, planned: PlannedVisit) -> str:
+    return marked(on(planned.target), target_assumed(planned, story.seen.visits))
+
+
+def _criterion(story: Story, flag: Flag) -> str:
+    assumed = story.seen.protocol.criteria[flag.criterion].source == "assumption"
+    return marked(criterion(flag.criterion), assumed)
+
+
+def _consents(story: Story) -> Iterator[str]:
+    words = {"assent": "assent", "majority": "consent in their own name"}
+    for kind in open_consents(story.seen):
+        yield f"**coordinator**: plan the subject's {words[kind]}, since they reach that age during the study"
 
 
 def _plan(story: Story) -> str:
     columns = ("Visit", "Status", "Target", "Window", "Done", "Deviation", "Why")
-    return table(columns, (_visit(planned, story.seen.today) for planned in story.seen.visits))
+    return table(columns, (_visit(story, planned) for planned in story.seen.visits))
 
 
-def _visit(planned: PlannedVisit, today: date) -> tuple[str, ...]:
-    status = planned.status(today)
-    rule = planned.visit.source
+def _visit(story: Story, planned: PlannedVisit) -> tuple[str, ...]:
+    status, visits = planned.status(story.seen.today), story.seen.visits
     booked = f"booked {_short(planned.booked)}" if planned.booked and not planned.outcome else ""
     return (
         f"**{planned.code}**",
         MARKS.get(status, status),
-        _dated(planned.target, rule.target),
-        f"{_short(planned.opens)} to {_short(planned.closes)}{_mark(rule.window)}",
+        marked(day(planned.target), target_assumed(planned, visits)),
+        marked(f"{_short(planned.opens)} to {_short(planned.closes)}", window_assumed(planned, visits)),
         _short(planned.on) if planned.on else booked,
         _deviation(planned.deviation_days),
         _why(planned),
@@ -178,17 +208,9 @@ def _why(planned: PlannedVisit) -> str:
     return f"{offset(planned.visit)} {anchor.code} ({words[anchor.basis]})"
 
 
-def _dated(value: date, source: str) -> str:
-    return day(value) + _mark(source)
-
-
 def _short(value: date) -> str:
     """A date without its year, which the target in the same row shows."""
     return f"{value.day} {value:%b}"
-
-
-def _mark(source: str) -> str:
-    return ASSUMED if source == "assumption" else ""
 
 
 def _deviation(value: int | None) -> str:
@@ -199,9 +221,12 @@ def _deviation(value: int | None) -> str:
 
 def _next(story: Story) -> str:
     seen, site = story.seen, story.seen.subject.site
-    duties = [(each.due, _duty(site, each)) for each in story.decision.duties if each.due > seen.now]
+    duties = [
+        (each.due, _duty(seen.protocol, site, each)) for each in story.decision.duties if each.due > seen.now
+    ]
+    missed = marked("counts as missed", seen.protocol.ladder.source == "assumption")
     lapses = [
-        (at, (at_site(site, at), planned.code, "counts as missed", ""))
+        (at, (at_site(site, at), planned.code, missed, ""))
         for planned in seen.visits
         if planned.outcome is None and planned.firm and planned.climb and (at := planned.climb.missed_at)
     ]
@@ -209,8 +234,10 @@ def _next(story: Story) -> str:
     return table(("When (site)", "Visit", "What", "To"), [row for _, row in ahead[:NEXT_SHOWN]])
 
 
-def _duty(site: Site, duty: Duty) -> tuple[str, ...]:
-    return at_site(site, duty.due), duty.visit or "", step(duty.step), duty.audience
+def _duty(protocol: Protocol, site: Site, duty: Duty) -> tuple[str, ...]:
+    epoch = duty.planned.visit.epoch if duty.planned else None
+    what = marked(step(duty.step), notice_assumed(protocol, duty.kind, duty.step, epoch))
+    return at_site(site, duty.due), duty.visit or "", what, duty.audience
 
 
 def _responses(story: Story) -> str:
@@ -242,7 +269,7 @@ def _flags(story: Story) -> str:
         answer = (
             f"{decided} on {on(story.seen.subject.happened(flag.decision))}" if flag.decision else "**open**"
         )
-        rows.append((criterion(flag.criterion), on(flagged_on(story.seen, flag)), answer))
+        rows.append((_criterion(story, flag), on(flagged_on(story.seen, flag)), answer))
     return table(("Criterion", "Since", "Decision"), rows)
 
 

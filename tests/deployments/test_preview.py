@@ -85,7 +85,7 @@ def test_no_text_has_a_hole(language: str) -> None:
 
 # What stays as it is in a Chinese text: links, addresses, codes in capitals, units, the service's commands.
 NOT_CHINESE = re.compile(
-    r"https?://\S+|mailtos://\S+|\b(kg|mg|ml|min|x)\b|“itp doctor”|Apprise"
+    r"https?://\S+|mailtos://\S+|编号 [\w/.-]+|\b(kg|mg|ml|min|x)\b|“itp doctor”|Apprise"
     r"|\b[A-Z][A-Z0-9]*(?:[-/ ][A-Z0-9]+)*\b"
 )
 

@@ -87,7 +87,7 @@ def test_a_subjects_page_grades_the_platelets_of_each_visit(desk: Desk, study: S
 
 def test_a_subjects_page_says_that_the_visit_will_count_as_missed_by_itself(desk: Desk, study: Study) -> None:
     overdue(desk, study)
-    assert "| INF3 | counts as missed |" in section(page(desk), "What comes next by itself")
+    assert "| INF3 | counts as missed† |" in section(page(desk), "What comes next by itself")
 
 
 def test_a_subjects_page_lists_its_deviations_and_asks_for_the_assessment(desk: Desk, study: Study) -> None:
@@ -135,8 +135,8 @@ def test_the_board_tells_what_waits_for_the_investigator_and_until_when(desk: De
     desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
     desk.take(study.adverse_event("2026-02-03", at="2026-02-03 09:00", serious=True, related=True))
     found = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
-    assert "| ITP-001 | adverse event: may the subject go on? | Tue 3 Feb | since today |" in found
-    assert "| ITP-001 | serious adverse event AE-1 | Wed 4 Feb 09:00 |" in section(
+    assert "| ITP-001 | adverse event†: may the subject go on? | Tue 3 Feb | since today |" in found
+    assert "| ITP-001 | serious adverse event AE-1 | Wed 4 Feb 09:00† |" in section(
         found, "Investigator: safety reports to submit"
     )
 
@@ -146,8 +146,9 @@ def test_a_visit_whose_target_has_passed_stays_under_today_until_its_window_clos
 ) -> None:
     desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
     found = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
-    assert "| ITP-001 | INF1 · infusion 1 | target was Mon 2 Feb, nothing recorded | Mon 9 Feb |" in section(
-        found, "Coordinator: visits today"
+    assert (
+        "| ITP-001 | INF1 · infusion 1 | target† was Mon 2 Feb, nothing recorded | Mon 9 Feb† |"
+        in section(found, "Coordinator: visits today")
     )
 
 
@@ -191,7 +192,7 @@ def test_a_hold_keeps_infusions_back_and_no_follow_up(desk: Desk, study: Study) 
     held = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
     assert "on-hold" in held["tags"]
     ahead = section(study_page(board_of([held])), "Coordinator: the next 14 days")
-    assert "| Sun 8 Feb | ITP-001 | FU-M2 · follow-up month 2 | not booked yet |" in ahead
+    assert "| Sun 8 Feb† | ITP-001 | FU-M2 · follow-up month 2 | not booked yet |" in ahead
 
 
 def test_a_held_infusion_is_shown_as_not_to_be_given(desk: Desk, study: Study) -> None:
@@ -200,7 +201,7 @@ def test_a_held_infusion_is_shown_as_not_to_be_given(desk: Desk, study: Study) -
     story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
     found = section(study_page(board_of([card(story)])), "Coordinator: visits today")
     assert "| ITP-001 | INF1 · infusion 1 | on hold: wait for the decision |" in found
-    assert "INF1 must wait for that decision" in section(page(desk), "Who must do what")
+    assert "INF1 must wait until that is settled" in section(page(desk), "Who must do what")
 
 
 def test_a_flag_waits_since_its_reason_was_reported_however_long_ago_that_happened(
@@ -209,7 +210,7 @@ def test_a_flag_waits_since_its_reason_was_reported_however_long_ago_that_happen
     desk.take(study.enrol("2026-01-30", at="2026-01-30 08:00"), study.done("INF1", "2026-01-30"))
     desk.take(study.medication("rescue", "2026-01-31", at="2026-02-03 09:00"))
     held = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
-    assert held["flags"] == [{"criterion": "rescue-medication", "since": "2026-02-03"}]
+    assert held["flags"] == [{"criterion": "rescue-medication", "since": "2026-02-03", "assumed": True}]
     assert held["message"] == "since 3 Feb 2026; the investigator must decide"
 
 
@@ -434,3 +435,70 @@ def test_the_same_repair_of_many_at_once_is_one_line() -> None:
     found = section(study_page(replace(board_of([]), repairs=done)), "Repaired by the service")
     assert "| Tue 3 Feb 10:00 | ITP-000 and 2 more | its flow run was missing |" in found
     assert "| Tue 3 Feb 10:00 | ITP-003 | its flow run was Failed; put back to Completed |" in found
+
+
+# What waits for a person beyond visits and decisions
+
+
+def test_a_fatal_event_without_a_death_waits_for_the_investigator(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
+    desk.take(study.adverse_event("2026-02-03", at="2026-02-03 09:00", serious=True, grade=5))
+    made = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+    waits = section(study_page(board_of([made])), "Investigator: decisions that wait")
+    assert "fatal adverse event: record the death, or correct the event" in waits
+    assert "record the death, or correct the event" in section(page(desk), "Who must do what")
+    # No decision settles it: the page on which to decide is not offered.
+    assert "Decide here" not in subject_page(
+        reading.story(desk.store, desk.protocol, "ITP-001", NOW), None, None, None, "http://decide"
+    )
+
+
+def test_a_safety_report_is_named_by_what_it_is_about_after_a_correction_too(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol("2026-02-01", at="2026-02-01 08:00"))
+    wrong = study.adverse_event("2026-02-02", at="2026-02-02 09:00", serious=True, term="Fevr")
+    desk.take(wrong)
+    right = study.event(
+        *("itp.adverse-event.reported", "2026-02-02", "2026-02-02 10:00"),
+        ae="AE-1",
+        grade=3,
+        serious=True,
+        related=False,
+        term="Fever",
+    )
+    desk.take(study.void(wrong, "2026-02-02 10:00"), right)
+    desk.take(study.died("2026-02-02", at="2026-02-02 11:00"))
+    made = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+    assert [each["what"] for each in made["clocks"]] == ["AE-1", "death"]
+    reports = section(study_page(board_of([made])), "Investigator: safety reports to submit")
+    assert "serious adverse event AE-1" in reports
+    assert "the adverse event that led to the death" in reports
+
+
+def test_a_consent_that_falls_due_by_age_stays_open_until_it_is_recorded(desk: Desk, study: Study) -> None:
+    desk.take(
+        study.enrol("2026-02-02", at="2026-02-02 08:00", consent_by="guardian", screening={"age_years": 7})
+    )
+    board = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    assert "| ITP-001 | the subject's own assent | Mon 2 Feb |" in section(
+        board, "Coordinator: consents to plan"
+    )
+    assert "plan the subject's assent" in section(page(desk), "Who must do what")
+    given = study.event("itp.consent.given", "2026-02-03", "2026-02-03 09:00", kind="assent", version="2")
+    desk.take(given)
+    board = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    assert "Coordinator: consents to plan" not in board
+
+
+def test_the_board_says_what_the_mark_of_an_assumption_means(desk: Desk, study: Study) -> None:
+    made = overdue(desk, study)
+    assert "† assumption, to be confirmed by the site" in study_page(board_of([made]))
+
+
+def test_a_date_on_a_page_is_marked_where_it_hangs_on_a_missed_visit(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol("2026-01-05"), study.done("INF1", "2026-01-05"))
+    desk.take(study.missed("INF2", "2026-01-14"))
+    plan = section(page(desk), "Plan")
+    assert "| **INF2** | missed | 12 Jan 2026 | 11 Jan to 13 Jan |" in plan
+    assert "| 26 Jan 2026† | 23 Jan to 29 Jan† |" in plan

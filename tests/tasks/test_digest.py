@@ -120,12 +120,13 @@ def test_a_subject_that_cannot_be_decided_about_keeps_nobody_elses_digest(
 
 def test_reports_come_before_decisions_and_the_most_urgent_first() -> None:
     def waits(code: str, since: str, *deadlines: str) -> dict[str, Any]:
-        clocks = [{"what": "AE-1", "deadline": at} for at in deadlines]
-        flags = [{"criterion": "adverse-event", "since": since}]
+        clocks = [{"what": "AE-1", "deadline": at, "assumed": True} for at in deadlines]
+        flags = [{"criterion": "adverse-event", "since": since, "assumed": True}]
         return {
             "code": code,
             "clocks": clocks,
             "flags": flags,
+            "fatal": None,
             "disposition": False,
             "deviations": [],
             "visits": [],
