@@ -11,17 +11,22 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from deployments.cli.told import decided, stated
 from deployments.export import export
 from itp_events.document import document
 from itp_events.errors import BadEvent
-from itp_events.events import Event, parse_event
+from itp_events.events import Event, Exited, Flagged, Missed, TreatmentStopped, Voided, parse_event
 from itp_events.plan import plan
 from itp_events.subject import standing
 from tasks import queries
+from tasks.board.cards import card
+from tasks.board.reading import story
+from tasks.board.subject_page import subject_page
 from tests.support.catalogue import any_data, names
 from tests.support.study import Json, Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
+DECIDED = (Missed, Voided, Flagged, TreatmentStopped, Exited)
 Stated = tuple[tuple[str, Json], str, str, int]
 
 
@@ -48,25 +53,29 @@ def many(database_url: str, tmp_path: Path) -> Iterator[Many]:
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(stated=st.lists(st.tuples(any_data(), names(), names(), st.integers(0, 30)), min_size=1, max_size=4))
-def test_what_was_accepted_can_be_read_shown_exported_and_voided(many: Many, stated: list[Stated]) -> None:
+@given(
+    given_events=st.lists(st.tuples(any_data(), names(), names(), st.integers(0, 30)), min_size=1, max_size=4)
+)
+def test_what_was_accepted_can_be_read_shown_exported_and_voided(
+    many: Many, given_events: list[Stated]
+) -> None:
     desk, number = many.desk, next(many.numbers)
     study = Study(code=f"ITP-{number}")
     enrolment = study.enrolment("2026-01-05").to_json() | {"source": f"enrolments-{number}"}
     desk.take(parse_event(enrolment))
-    for what, source, identity, days in stated:
+    for what, source, identity, days in given_events:
         now = ENROLLED_AT + timedelta(days=days)
         if event := read_at_a_door(study.code, what, (f"{source[:190]}-{number}", identity), now):
             desk.take(event, now=now)
     end = ENROLLED_AT + timedelta(days=60)
-    desk.wake(study.code, end)
-    assert json.dumps(document(plan(desk.protocol, queries.history(desk.store, study.code), end)))
+    all_is_shown(desk, study.code, end)
     for fact in standing(queries.history(desk.store, study.code)):
         if fact.type != "itp.subject.enrolled":
             void = study.void(fact, end, event_id=f"{number}-{fact.type}-{next(many.numbers)}")
             [answer] = desk.take(void, now=end)
             assert answer.status == "recorded", answer
-    all_is_readable(many, study, end + timedelta(days=1))
+    all_is_shown(desk, study.code, end + timedelta(days=1))
+    all_is_exported(many, study.code, end + timedelta(days=1))
 
 
 def read_at_a_door(code: str, what: tuple[str, Json], key: tuple[str, str], now: datetime) -> Event | None:
@@ -78,13 +87,25 @@ def read_at_a_door(code: str, what: tuple[str, Json], key: tuple[str, str], now:
         return None
 
 
-def all_is_readable(many: Many, study: Study, now: datetime) -> None:
-    desk, code = many.desk, study.code
+def all_is_shown(desk: Desk, code: str, now: datetime) -> None:
+    """Time goes on, notices leave, and the plan, the board, the subject's page and `itp show` can be made."""
     desk.wake(code, now)
+    desk.hand_over(now, code)
+    assert not [notice for notice in desk.notices(code) if notice.status == "queued"]
     log = queries.history(desk.store, code)
+    assert all(stated(event) for event in log if not event.own)
+    known = {event.key: event for event in log}
+    assert all(decided(desk.protocol, event, known) for event in log if isinstance(event.data, DECIDED))
     assert json.dumps(document(plan(desk.protocol, log, now)))
-    folder = many.folder / code
+    told = story(desk.store, desk.protocol, code, now)
+    assert json.dumps(card(told))
+    assert subject_page(told, None, None, None)
+
+
+def all_is_exported(many: Many, code: str, now: datetime) -> None:
+    desk, folder = many.desk, many.folder / code
     export(desk.store, desk.protocol, now, folder)
     with (folder / "log.jsonl").open(encoding="utf-8", newline="\n") as file:
         lines = [json.loads(line) for line in file]
+    log = queries.history(desk.store, code)
     assert [line["event"] for line in lines if line["subject"] == code] == [event.to_json() for event in log]
