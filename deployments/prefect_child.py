@@ -17,6 +17,9 @@ from deployments.origin import App, Guard
 
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 GRACE_SECONDS = 5.0
+# Longer than the service's own clients keep an idle connection (5 s): a server that closes it at the same moment
+# takes their next request with it.
+KEPT_SECONDS = 75
 # The discard port of this machine, where nothing listens.
 NOWHERE = "http://127.0.0.1:9/"
 
@@ -31,7 +34,13 @@ def main() -> None:
     # Prefect's lists of blocks and workers: the copies that it brings along, and none from the internet.
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))
     app = Guard(AsStated(cast("App", create_app(final=True))), asks_who=bool(os.environ.get(AUTH)))
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        log_level="warning",
+        timeout_keep_alive=KEPT_SECONDS,
+    )
 
 
 def _end_with_parent() -> None:
