@@ -17,8 +17,8 @@ from deployments.origin import App, Guard
 
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 GRACE_SECONDS = 5.0
-# Longer than the service's own clients keep an idle connection (5 s): a server that closes it at the same moment
-# takes their next request with it.
+# Longer than the service's own clients keep an idle connection, which is 5 s: a server that closes it at that
+# moment takes their next request with it.
 KEPT_SECONDS = 75
 # The discard port of this machine, where nothing listens.
 NOWHERE = "http://127.0.0.1:9/"

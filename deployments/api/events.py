@@ -85,6 +85,18 @@ def _speaker(role: Role, source: str | None) -> Speaker:
 
 
 def _record(parts: Parts, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
+    """Record one subject after the other: what is due for the first does not wait for the last."""
+    by_subject: dict[str, list[int]] = {}
+    for place, event in enumerate(events):
+        by_subject.setdefault(event.subject, []).append(place)
+    answers: dict[int, Answer] = {}
+    for places in by_subject.values():
+        of_one = _record_of_one(parts, [events[place] for place in places], speaker)
+        answers |= zip(places, of_one, strict=True)
+    return [answers[place] for place in range(len(events))]
+
+
+def _record_of_one(parts: Parts, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
     with parts.follower.place() as is_kept:
         now = parts.study.clock.now()
         answers = parts.study.record(events, now, speaker=speaker, at_once=is_kept)

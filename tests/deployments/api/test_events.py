@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL
 
+from tasks import advance as advancing
 from tasks.queries import all_subjects, history
 from tests.support.api import Door, done, enrolment, event, served
 from tests.support.postgres import shut
@@ -174,6 +175,26 @@ def test_an_alert_leaves_while_prefect_is_silent(door: Door, receiver: Receiver)
 
     assert receiver.wait_for(1, "sponsor", timeout=5)
     assert receiver.wait_for(1, "investigator", timeout=5)
+
+
+def test_an_alert_in_a_batch_leaves_while_the_subjects_behind_it_are_recorded(
+    door: Door, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door.enrol("ITP-001")
+    door.enrol("ITP-002")
+    record = advancing.record
+
+    def waits_for_the_alert(store: Any, protocol: Any, events: Any, *more: Any) -> Any:
+        if events[0].subject == "ITP-002":
+            assert receiver.wait_for(1, "sponsor", timeout=20)
+        return record(store, protocol, events, *more)
+
+    monkeypatch.setattr(advancing, "record", waits_for_the_alert)
+    data = {"ae": "AE-1", "term": "bleeding", "grade": 4, "serious": True, "related": False}
+    data |= {"on": door.now.date().isoformat()}
+    stated = [event("adverse-event.reported", code, door.now, data) for code in ("ITP-002", "ITP-001")]
+    answer = door.post([stated[1], stated[0], done("INF3", door.now)])
+    assert [each["status"] for each in answer.json()] == [201, 201, 409]
 
 
 def test_a_page_of_another_site_cannot_make_a_browser_record(door: Door) -> None:
