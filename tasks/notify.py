@@ -152,6 +152,7 @@ def _record(office: Office, taken: Claim, outcome: Outcome) -> bool:
             except NO_ANSWER as problem:
                 said = first_line(problem)
                 _log.warning("%s: %s; the database does not take it: %s", taken.notice, outcome.kind, said)
+                office.instance.give_sign(office.store, taken.at.later().wall)
                 time.sleep(_RECORD_AGAIN)  # noqa: TID251 - nothing tells when the database answers again
     finally:
         office.instance.let_go(taken.delivery, taken.attempt)

@@ -112,16 +112,18 @@ def all_at_once(
     waiting = dict(enumerate(items))
     for number, item in waiting.items():
         threading.Thread(target=sends.run, args=(number, item), daemon=True).start()
+    called = began
     while waiting:
         left = began + bound - time.monotonic()
         ended = sends.next(min(left, _MEANWHILE)) if left > 0 else sends.next_or_none()
         if ended is not None:
             number, outcome = ended
             yield Sent(waiting.pop(number), outcome, time.monotonic() - began)
-        elif left > 0:
-            meanwhile()
-        else:
+        elif left <= 0:
             break
+        if waiting and time.monotonic() - called >= _MEANWHILE:
+            called = time.monotonic()
+            meanwhile()
     for item in waiting.values():
         slow = Outcome("unknown", f"no answer within {bound:g} s: the provider may have accepted it")
         yield Sent(item, slow, time.monotonic() - began)

@@ -216,6 +216,14 @@ def test_who_waits_for_a_send_is_called_every_second() -> None:
     assert found.outcome == Outcome("sent")
 
 
+def test_who_waits_is_called_also_while_outcomes_keep_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.sending._MEANWHILE", 0.0)
+    called: list[int] = []
+    found = list(all_at_once(range(5), lambda _: Outcome("sent"), meanwhile=lambda: called.append(1)))
+    assert len(found) == 5
+    assert len(called) >= 4, "after each but the last"
+
+
 def test_a_send_that_breaks_off_is_unknown_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     def step(_: str) -> Outcome:
         raise ZeroDivisionError
