@@ -20,6 +20,7 @@ from deployments.api.subjects import Code
 from deployments.api.words import DECIDE
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Decode, EventKey, WithdrawalDecided
+from itp_events.marks import MARK
 from itp_events.protocol import Site
 from itp_events.withdrawal import COMPLETED
 from tasks.queries import history, subject
@@ -81,6 +82,7 @@ def _facts(parts: Parts, site: Site, code: str, entered: dict[str, str]) -> dict
         "subject": code,
         "id": entered.get("id") or uuid.uuid4().hex,
         "criteria": criteria,
+        "marks": {each.criterion: MARK * (each.source == "assumption") for each in protocol.withdrawal},
         "decodes": {"usual": usual, "rare": rare},
         "last": protocol.visits[-1].code,
         "today": site.date_of(parts.study.clock.now()),

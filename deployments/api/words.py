@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tasks.wording import LEGENDS
+
 Language = Literal["en", "zh-CN"]
 Words = dict[str, str]
 
@@ -54,7 +56,8 @@ DECIDE: dict[Language, Words] = {
         "kept": "Nothing was recorded. What you entered is kept below; your token is not, give it again.",
         "criterion": "About",
         "every": "every open flag, or a decision of your own",
-        "named": "{name} ({code})",
+        "named": "{name} ({code}){mark}",
+        "legend": LEGENDS["en"],
         "criterion-means": "Choose a criterion only while its flag waits, to answer that flag alone. Lost to "
         "follow-up may also be chosen to withdraw after a missed last visit.",
         "decision": "Decision",
@@ -93,26 +96,27 @@ DECIDE: dict[Language, Words] = {
         "kept": "未作任何记录。您填写的内容保留如下；令牌不予保留，请重新输入。",
         "criterion": "针对",
         "every": "所有待决标记，或研究者自行决定",
-        "named": "{name}（{code}）",
+        "named": "{name}（{code}）{mark}",
+        "legend": LEGENDS["zh-CN"],
         "criterion-means": "仅当某一标准的标记待决、且只就该标记作出决定时选择。"
-        "末次访视缺失后决定退出研究时，也可选择“失访”。",
+        "末次访视未进行而决定退出研究时，也可选择“失访”。",
         "decision": "决定",
         "when-continue": "仅在有标记待决时可选：上面所选标准的标记，或任一标记。",
         "when-stop-treatment": "尚有输注未进行时可选。",
         "when-withdraw": "受试者退出研究之前随时可选。",
-        "when-complete": "仅在末次访视 {last} 缺失或取消后可选。",
+        "when-complete": "仅在末次访视 {last} 未进行或取消后可选。",
         "decode-means": "除非记录需另有说明，请保持不变。仅对 stop-treatment 和 withdraw 有效；"
         "complete 一律记录为 COMPLETED。",
         "usual": "各标准的默认值",
         "rare": "通常由专门的事件记录",
-        "says": "各标准的默认终止原因",
+        "says": "各标准的默认结束原因",
         "refused-token": "此令牌无效。",
         "refused-role": "只有研究者可以作出决定；此令牌不是 investigator 角色。",
         "continue": "治疗和访视继续",
         "stop-treatment": "不再输注，继续随访",
         "withdraw": "受试者退出研究",
         "complete": "虽未进行末次访视，仍视为完成研究",
-        "decode": "终止原因 (DSDECOD)",
+        "decode": "结束原因（DSDECOD）",
         "own": "按标准默认",
         "on": "日期",
         "reason": "理由",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from operator import attrgetter
 from typing import Any
@@ -23,6 +23,7 @@ from deployments.cli.tables import (
     table,
 )
 from deployments.cli.told import stated
+from itp_events.alerts import open_consents
 from itp_events.assumptions import target_assumed, window_assumed
 from itp_events.decisions import Decision, decide
 from itp_events.events import Event
@@ -30,7 +31,7 @@ from itp_events.explain import day
 from itp_events.subject import fold
 from itp_events.view import View
 from itp_events.windows import PlannedVisit
-from tasks.board.cards import flagged_on
+from tasks.board.cards import fatal_since, flagged_on
 from tasks.queries import history, live_subjects
 from tasks.unreadable import passing_over
 
@@ -47,6 +48,7 @@ class Waiting:
     since: date
     what: str
     days: int
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,22 @@ def _waiting(decision: Decision) -> Iterator[Waiting]:
     zone = seen.subject.site
     for event in _unsubmitted(decision):
         yield _since(seen, None, zone.date_of(event.time), "report to submit: " + stated(event))
+    if since := fatal_since(seen):
+        yield _since(seen, None, since, "death not recorded: a fatal adverse event stands")
+    for kind in () if seen.exit else open_consents(seen):
+        words = {"assent": "the subject's assent", "majority": "consent in the subject's own name"}
+        yield _since(seen, None, seen.subject.enrolled.on, f"consent to plan: {words[kind]}")
     for flag in seen.open_flags:
         # As on the board: the decision is asked for since the report, however long ago its reason happened.
         since = flagged_on(seen, flag)
-        yield _since(seen, None, since, f"flag: {flag.criterion}, the investigator must decide")
+        what = f"flag: {flag.criterion}, the investigator must decide"
+        source = seen.protocol.criteria[flag.criterion].source
+        yield replace(_since(seen, None, since, what), source=source)
     for planned in seen.visits:
         if planned.status(seen.today) == "overdue":
-            yield _since(seen, planned.code, planned.closes + _DAY, "overdue: nothing recorded")
+            source = "assumption" if window_assumed(planned, seen.visits) else planned.visit.source.window
+            late = _since(seen, planned.code, planned.closes + _DAY, "overdue: nothing recorded")
+            yield replace(late, source=source)
     if seen.awaiting_disposition:
         last = seen.visits[-1]
         yield _since(seen, last.code, zone.date_of(last.known_at or seen.now), "disposition to choose")
@@ -125,8 +136,8 @@ def _since(seen: View, visit: str | None, first: date, what: str) -> Waiting:
 
 def _unsubmitted(decision: Decision) -> list[Event]:
     """The events whose safety clock runs."""
-    keys = {duty.event for duty in decision.duties if duty.step.startswith("sae-")}
-    return [event for event in decision.seen.subject.facts if event.key in keys]
+    clocks = (duty.fact for duty in decision.duties if duty.step.startswith("sae-"))
+    return list({fact.key: fact for fact in clocks if fact}.values())
 
 
 def _items(seen: View, days: int) -> Iterator[Item]:
@@ -177,14 +188,15 @@ def _print(waiting: Sequence[Waiting], items: Sequence[Item], days: int) -> None
     columns = ("Day", "Subject", "Site", "Visit", "What")
     if items:
         out.print(table(columns, map(_item_row, items), columns[:2]))
-        out.print(LEGEND)
     else:
         out.print("nothing")
+    if items or any(each.source == "assumption" for each in waiting):
+        out.print(LEGEND)
 
 
 def _waiting_row(entry: Waiting) -> Sequence[str | Text]:
     first, colon, rest = entry.what.partition(":")
-    what = coloured(first, f"{colon}{rest}, {counted(entry.days, 'day')}")
+    what = coloured(first, f"{colon}{assumed(rest, entry.source)}, {counted(entry.days, 'day')}")
     return day(entry.since), entry.subject, entry.site, entry.visit or "", what
 
 

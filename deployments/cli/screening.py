@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import click
 
 from deployments.cli.opening import open_to_read
-from deployments.cli.tables import console, counted, print_json, table
+from deployments.cli.tables import LEGEND, console, counted, print_json, table
 from itp_events.document import instant
 from itp_events.explain import day
+from itp_events.marks import MARK
 from tasks.queries import ScreeningRow, screening_refusals
 
 
@@ -49,4 +50,6 @@ def _print(rows: Sequence[ScreeningRow]) -> None:
         for place, said in enumerate(row.unmet)
     )
     out.print(table(columns, lines, columns[:2]))
+    if any(MARK in said for row in rows for said in row.unmet):
+        out.print(LEGEND)
     out.print(f"{counted(len(rows), 'enrolment')} refused")

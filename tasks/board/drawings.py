@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from itp_events.assumptions import window_assumed
+from itp_events.marks import LEGEND, MARK, marked
 from itp_events.response import WORDS, Grade, responses
+from itp_events.windows import PlannedVisit
 from tasks.board.cards import Story
 from tasks.board.paper import (
     BLUE,
@@ -68,6 +71,8 @@ def timeline(story: Story) -> Figure:
         date_axis(axes)
     title = f"{story.code}: {story.decision.state}, as of {on(story.seen.today)}"
     figure.suptitle(title, x=0.01, y=0.99, ha="left", va="top")
+    if any(MARK in _marked(story, planned) for planned in story.seen.visits):
+        figure.text(0.99, 0.99, LEGEND, ha="right", va="top", fontsize="x-small", color=GREY)
     return figure
 
 
@@ -82,7 +87,7 @@ def _panel(figure: Figure, bottom: float, height: float, story: Story, like: Axe
 
 def _windows(axes: Axes, story: Story) -> None:
     seen = story.seen
-    codes = [planned.code for planned in seen.visits]
+    codes = [_marked(story, planned) for planned in seen.visits]
     for row, planned in enumerate(seen.visits):
         colour, label = WINDOWS[planned.status(seen.today)]
         width = (planned.closes - planned.opens).days + 1
@@ -116,6 +121,11 @@ def _windows(axes: Axes, story: Story) -> None:
     axes.axhline(len(codes) - 0.5, color=GREY, lw=0.6)
     tidy(axes)
     legend(axes)
+
+
+def _marked(story: Story, planned: PlannedVisit) -> str:
+    """A visit's code, marked where the window that is drawn beside it rests on an assumption."""
+    return marked(planned.code, window_assumed(planned, story.seen.visits))
 
 
 def _marks(story: Story) -> dict[str, list[tuple[float, float]]]:

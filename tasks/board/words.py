@@ -21,6 +21,12 @@ _STEPS = {
     "disposition": "disposition to be chosen",
     "exit": "left the study",
     "digest": "daily digest",
+    "majority": "may come of age during the study",
+    "assent": "may reach the age of assent during the study",
+    "death-unrecorded": "fatal event, death not recorded",
+    "dose-deviation": "cells given differ from the dose",
+    "eligibility": "criteria not met after a correction",
+    "channel-dead": "a channel fails",
 }
 _NUMBERED = {
     r"T-(\d+)d": "reminder {} days before",

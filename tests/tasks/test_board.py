@@ -392,7 +392,7 @@ def test_a_timeline_is_drawn_as_svg_and_png_and_the_same_each_time(desk: Desk, s
     first, second = (image(timeline(story), "svg") for _ in range(2))
     assert first == second
     texts = {"".join(node.itertext()).strip() for node in ElementTree.fromstring(first).iter() if node.text}
-    assert {"INF1", "FU-M12", "cell-lab"} <= texts
+    assert {"INF1†", "FU-M12†", "cell-lab", "† assumption, to be confirmed by the site"} <= texts
     assert {"no response", "response (not confirmed)", "complete response from 100"} <= texts
     assert image(timeline(story)).startswith(b"\x89PNG")
 

@@ -159,7 +159,11 @@ def test_pages_speak_the_language_of_the_site(tmp_path: Path) -> None:
         assert "时间窗已关闭" in door.get(path(door)).text
         assert "此链接已过期" in door.get(path(door, expires=door.now - timedelta(minutes=1))).text
         assert "此链接无效" in door.get("/acknowledge/x").text
-        assert '<html lang="zh-CN">' in door.get("/decide/ITP-007").text
+        chinese = door.get("/decide/ITP-007").text
+        assert '<html lang="zh-CN">' in chinese
+        assert "结束原因（DSDECOD）" in chinese
+        assert "不良事件（adverse-event）†" in chinese
+        assert "† 为假定，须由中心确认。" in chinese
         assert "使用补救治疗（rescue-medication）" in door.get("/decide/ITP-007").text
         assert "此令牌无效" in decided(door, "guess").text
 

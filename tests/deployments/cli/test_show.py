@@ -265,7 +265,34 @@ def test_agenda_dates_a_flag_by_its_report_as_the_board_does(
     (flag,) = itp("agenda", "--json", **settings).json["waiting"]
     assert (flag["since"], flag["days"]) == ("2026-01-09", 2)
     (card,) = itp("board", "--json", **settings).json
-    assert card["flags"] == [{"criterion": "rescue-medication", "since": flag["since"]}]
+    assert card["flags"] == [{"criterion": "rescue-medication", "since": flag["since"], "assumed": True}]
+
+
+def test_agenda_names_a_report_after_a_correction_and_a_death_that_is_not_recorded(
+    itp: Itp, lines: Write, at: At, enrolled: Study
+) -> None:
+    fatal: dict[str, Any] = {"ae": "AE-1", "grade": 5, "serious": True, "related": False}
+    wrong = enrolled.raw("itp.adverse-event.reported", "2026-01-08", term="Hemorhage", **fatal)
+    _record(itp, lines, at, "2026-01-09T09:00:00+08:00", wrong)
+    right = enrolled.raw(
+        "itp.adverse-event.reported", "2026-01-08", "2026-01-10", term="Haemorrhage", **fatal
+    )
+    reference = {"source": wrong["source"], "id": wrong["id"]}
+    void = enrolled.raw("itp.event.voided", None, "2026-01-10", event=reference, reason="typo")
+    _record(itp, lines, at, "2026-01-10T12:00:00+08:00", void, right)
+    waiting = itp("agenda", "--json", **at("2026-01-10T13:00:00+08:00")).json["waiting"]
+    assert [each["what"].partition(":")[0] for each in waiting] == ["death not recorded", "report to submit"]
+    assert "Haemorrhage" in waiting[1]["what"]
+
+
+def test_agenda_marks_the_criterion_of_a_flag_with_its_legend(
+    itp: Itp, lines: Write, at: At, enrolled: Study
+) -> None:
+    rescue = enrolled.raw("itp.medication.changed", "2026-01-08", kind="rescue", drug="x", detail="y")
+    _record(itp, lines, at, "2026-01-09T09:00:00+08:00", rescue)
+    said = itp("agenda", "--days", "1", **at("2026-01-09T10:00:00+08:00"))
+    assert "the investigator must decide†" in _words(said.out)
+    assert "† assumption, to be confirmed by the site" in said.out
 
 
 def test_agenda_proposes_no_infusion_while_on_hold(itp: Itp, lines: Write, at: At, enrolled: Study) -> None:
