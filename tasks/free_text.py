@@ -37,9 +37,14 @@ class FreeText(str):
 
 
 def one_line(text: str) -> str:
-    """The text on one line, without characters that cannot be seen; long ones are cut."""
-    seen = " ".join("".join(map(_visible, text)).split())
+    """The text as `visible` gives it; long ones are cut."""
+    seen = visible(text)
     return seen if len(seen) <= LONGEST else f"{seen[: LONGEST - 1]}…"
+
+
+def visible(text: str) -> str:
+    """The text on one line, without characters that cannot be seen."""
+    return " ".join("".join(map(_visible, text)).split())
 
 
 def _visible(character: str) -> str:

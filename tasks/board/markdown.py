@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from tasks.free_text import visible
+
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
-_MEANS = re.compile(r"([\\`*_{}\[\]<>|~#!])")
+# Marks of Markdown and HTML, and what makes a link of an address that merely stands there.
+_MEANS = re.compile(r"([\\`*_{}\[\]<>|~#!@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
-    """Text as it stands, without what Markdown or HTML would take for a mark."""
-    return _MEANS.sub(r"\\\1", " ".join(text.replace("&", "&amp;").split()))
+    """Text as it stands, on one line, without what Markdown or HTML would take for a mark or a link."""
+    return _MEANS.sub(r"\\\1", visible(text).replace("&", "&amp;"))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -426,6 +426,21 @@ def test_what_others_wrote_is_shown_as_it_stands() -> None:
     assert unlinked("see [ITP-001](/x) and [ITP-002](/y)") == "see ITP-001 and ITP-002"
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["https://evil.example", "HTTP://evil.example", "www.evil.example", "WWW.evil.example", "a@evil.example"],
+)
+def test_an_address_that_somebody_wrote_is_no_link_on_a_page(address: str) -> None:
+    """Markdown makes links of addresses that merely stand there, unless their marks are escaped."""
+    escaped = plain(f"see {address}")
+    assert address not in escaped
+    assert escaped.replace("\\", "") == f"see {address}"
+
+
+def test_what_cannot_be_seen_does_not_get_onto_a_page() -> None:
+    assert plain("a\u202eb\x1b[2J\u2028c\nd") == "ab \\[2J c d"
+
+
 def test_the_same_repair_of_many_at_once_is_one_line() -> None:
     said = (
         "its flow run was missing; put back to Awaiting INF2",
