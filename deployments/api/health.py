@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from threading import BoundedSemaphore
 from typing import Literal
 
 from fastapi import APIRouter
@@ -24,8 +23,6 @@ from tasks.watch import ROUND, failing_channels, last_beat, overdue
 BEAT_WITHIN = timedelta(seconds=30)
 # A subject whose time came so long ago is one that cannot be woken.
 LATE = timedelta(minutes=1)
-# Nobody is asked for a token here: who asks again and again must not use up the database's connections.
-_AT_A_TIME = BoundedSemaphore(2)
 
 router = APIRouter(tags=["watching"])
 log = logging.getLogger(__name__)
@@ -57,10 +54,10 @@ class Health(BaseModel):
     response_model=Health,
     responses={503: {"model": Health, "description": "The database or the round does not work."}},
 )
-def healthz(parts: Given) -> JSONResponse:
+async def healthz(parts: Given) -> JSONResponse:
     """Reminders go out without Prefect, so its silence is no reason for 503."""
-    with _AT_A_TIME:
-        checks = _checks(parts)
+    # Nobody is asked for a token here: who asks again and again uses up neither threads nor connections.
+    checks = await parts.for_watchers(_checks, parts)
     worst: Word = max((check.status for check in checks.values()), key=("ok", "degraded", "down").index)
     status = HTTPStatus.SERVICE_UNAVAILABLE if worst == "down" else HTTPStatus.OK
     return JSONResponse(Health(status=worst, **checks).model_dump(), status)

@@ -17,8 +17,9 @@ from flows.runtime import Runtime
 from tasks.links import Links
 from tasks.store import Store
 
-# Threads for those who record; those who only read, or ask how the service is, share 40 others.
+# Threads for those who record, and for those who ask how the service is; who only reads shares 40 others.
 DOORS = 24
+WATCHERS = 2
 
 Result = TypeVar("Result")
 
@@ -36,10 +37,15 @@ class Parts:
     # Asked by those who watch: it says whether the database answers, however busy the doors' pool is.
     watching: Store
     doors: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DOORS), compare=False)
+    watchers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WATCHERS), compare=False)
 
     async def in_door(self, step: Callable[..., Result], *given: Any) -> Result:
         """What `step` returns, run in one of the threads that are kept for recording."""
         return await to_thread.run_sync(partial(step, *given), limiter=self.doors)
+
+    async def for_watchers(self, step: Callable[..., Result], *given: Any) -> Result:
+        """What `step` returns, run in one of the threads that are kept for saying how the service is."""
+        return await to_thread.run_sync(partial(step, *given), limiter=self.watchers)
 
 
 async def _parts(request: Request) -> Parts:

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from deployments.api import body, connection
 from deployments.api.connection import raise_descriptor_limit
+from deployments.api.health import Check
+from deployments.api.parts import WATCHERS
 from deployments.api.server import ApiServer
 from tests.support.api import Door, enrolment, served
 from tests.support.ports import free_port
@@ -192,7 +194,21 @@ def test_a_request_that_is_being_answered_is_never_cut_off(
 def test_those_who_only_read_cannot_take_all_threads(slow: SlowDoor) -> None:
     slow.ask(40)
     assert slow.door.post(enrolment("ITP-001", slow.door.now)).status_code == 201
+    assert slow.door.get("/healthz").json()["database"]["status"] == "ok"
     assert slow.answers() == [200] * 40
+
+
+def test_those_who_ask_how_the_service_is_cannot_take_all_threads(
+    slow: SlowDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fine = Check(status="ok", said="answers")
+    monkeypatch.setattr("deployments.api.health._prefect", lambda parts: slow.subjects(parts) or fine)
+    with ExitStack() as asking:
+        for _ in range(50):
+            asking.enter_context(connect(slow.door, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        wait_until(lambda: slow.begun == WATCHERS, "the first to be looked at")
+        assert slow.door.get("/subjects/ITP-001").status_code == 404
+        slow.goes_on.set()
 
 
 def test_bodies_that_are_never_finished_fill_no_memory_and_stop_no_event(
