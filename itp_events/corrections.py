@@ -53,16 +53,25 @@ class Restatement(NamedTuple):
     restated: Event
 
 
-def predecessors(facts: Iterable[Event]) -> dict[EventKey, Event]:
+class Link(NamedTuple):
+    """What a fact continues: the event that it restates after a void, or the report before it."""
+
+    event: Event
+    restates: bool
+
+
+def predecessors(facts: Iterable[Event]) -> dict[EventKey, Link]:
     """The event that each restatement or further report continues directly, by the key of the later one."""
     # Of what was reported at one instant the order of the log decides.
     ordered = sorted((fact for fact in facts if not fact.own), key=lambda fact: fact.time)
     found = {
-        each.restated.key: each.wrong for each in restatements(ordered, {fact.key: fact for fact in ordered})
+        each.restated.key: Link(each.wrong, restates=True)
+        for each in restatements(ordered, {fact.key: fact for fact in ordered})
     }
-    for later, earlier in _further_reports(ordered):
-        found.setdefault(later.key, earlier)
-    return found
+    further = {
+        later.key: Link(earlier, restates=False) for later, earlier in _further_reports(ordered, found)
+    }
+    return further | found
 
 
 def restatements(facts: Sequence[Event], known: Mapping[EventKey, Event]) -> list[Restatement]:
@@ -149,12 +158,20 @@ def place(data: Data) -> str | None:
     return visit or ae
 
 
-def _further_reports(ordered: Sequence[Event]) -> Iterator[tuple[Event, Event]]:
+def _further_reports(
+    ordered: Sequence[Event], restated: Mapping[EventKey, Link]
+) -> Iterator[tuple[Event, Event]]:
+    """Each further report of an adverse event with the report before it, as that was corrected by then."""
     last: dict[str, Event] = {}
     for event in ordered:
-        if isinstance(event.data, AdverseEvent):
-            if event.data.ae in last:
-                yield event, last[event.data.ae]
+        if not isinstance(event.data, AdverseEvent):
+            continue
+        wrong = restated.get(event.key)
+        before = last.get(event.data.ae)
+        if wrong is None and before is not None:
+            yield event, before
+        # A correction takes the place of what it corrects: an earlier report corrected is not the newest.
+        if wrong is None or before is None or wrong.event.key == before.key:
             last[event.data.ae] = event
 
 
@@ -167,16 +184,22 @@ def basis_of(data: Data) -> object:
 class Chain(NamedTuple):
     """Which event each fact continues; empty where nothing was ever corrected."""
 
-    before: Mapping[EventKey, Event]
+    before: Mapping[EventKey, Link]
+
+    def first_stated(self, event: Event) -> Event:
+        """The event that was stated first of those which corrected each other by a void."""
+        while (link := self.before.get(event.key)) is not None and link.restates:
+            event = link.event
+        return event
 
     def versions(self, event: Event) -> Iterator[Event]:
         """The event, and what it continues, back to the first report."""
         seen = {event.key}
         yield event
-        while (earlier := self.before.get(event.key)) is not None and earlier.key not in seen:
-            seen.add(earlier.key)
-            yield earlier
-            event = earlier
+        while (link := self.before.get(event.key)) is not None and link.event.key not in seen:
+            seen.add(link.event.key)
+            yield link.event
+            event = link.event
 
     def origin(self, event: Event, basis: Basis = basis_of) -> Event:
         """The report with which what `basis` takes from the event began: it is unchanged since then."""

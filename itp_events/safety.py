@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from itp_events.corrections import Basis, same_death, severity, whose
@@ -59,10 +60,15 @@ class Course(NamedTuple):
 def courses(subject: Subject) -> tuple[Course, ...]:
     """The adverse events of a subject, each with its standing reports in the order of their reporting."""
     found: dict[EventKey, list[Event]] = {}
-    for event in sorted(subject.of(AdverseEvent), key=lambda each: (each.time, each.key)):
+    for event in sorted(subject.of(AdverseEvent), key=partial(_reported, subject)):
         *_, root = subject.chain.versions(event)
         found.setdefault(root.key, []).append(event)
     return tuple(Course(tuple(reports)) for reports in found.values())
+
+
+def _reported(subject: Subject, event: Event) -> tuple[datetime, datetime, EventKey]:
+    """The place of a report among those of its event: a corrected one stays where it was stated first."""
+    return subject.chain.first_stated(event).time, event.time, event.key
 
 
 def clocks(protocol: Protocol, subject: Subject) -> tuple[Clock, ...]:
@@ -106,8 +112,8 @@ def _starts(subject: Subject, course: Course) -> Iterator[_Start]:
             first = subject.origin(report, _serious)
             yield _start(subject, course, first)
         worse = subject.origin(report, severity)
-        earlier = subject.chain.before.get(worse.key)
-        if earlier is not None and worse.key != first.key and _worse(worse, earlier):
+        link = subject.chain.before.get(worse.key)
+        if link is not None and worse.key != first.key and _worse(worse, link.event):
             yield _start(subject, course, worse)
 
 

@@ -151,7 +151,7 @@ def test_in_the_same_batch_the_code_of_the_visit_may_be_what_was_wrong() -> None
     wrong = study.done("INF3", "2026-01-26", at="2026-01-26 12:00")
     study.missed("INF4", "2026-03-20")
     again = study.corrected(wrong, "2026-03-21", visit="INF3", on="2026-01-25")
-    assert study.folded().chain.before[again.key] == wrong
+    assert study.folded().chain.before[again.key].event == wrong
 
 
 def test_a_number_of_an_adverse_event_corrected_in_one_batch_keeps_its_clock_and_its_submission() -> None:
@@ -162,6 +162,28 @@ def test_a_number_of_an_adverse_event_corrected_in_one_batch_keeps_its_clock_and
     study.until("2026-01-20")
     assert study.audiences("sae") == {"investigator": 1, "sponsor": 1}
     assert study.sent("sae-20h") == study.sent("sae-24h") == []
+
+
+def worse_since(study: Journey) -> Event:
+    """A submitted event becomes fatal; its first report, which is returned, had a typing error."""
+    first = study.adverse_event("2026-01-14", serious=True, term="Fevre")
+    study.submitted("AE-1", "2026-01-14", at="2026-01-14 12:00")
+    study.adverse_event("2026-01-15", serious=True, grade=5)
+    return first
+
+
+def test_an_earlier_report_corrected_leaves_the_event_as_bad_as_the_newest_report_says() -> None:
+    study, other = started(), started()
+    first = worse_since(study)
+    worse_since(other)
+    study.corrected(first, "2026-01-15 20:00", term="Fever")
+    assert study.until("2026-01-15 21:00").state == "On hold: death-unrecorded"
+    other.until("2026-01-15 21:00")
+    assert told(study) == told(other)
+    for each in (study, other):
+        each.adverse_event("2026-01-16", serious=True, grade=5, term="Sepsis")
+        each.until("2026-01-30")
+    assert told(study) == told(other)
 
 
 def test_a_booking_restated_unchanged_does_not_overtake_a_newer_one() -> None:
