@@ -36,14 +36,20 @@ def test_an_example_moved_to_today_happens_on_the_day_it_is_reported_at_the_site
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_an_example_moved_to_today_changes_nothing_but_its_dates(file: Path) -> None:
+def test_an_example_moved_to_today_changes_nothing_but_its_dates_and_its_id(file: Path) -> None:
     moved, written = _today(file), json.loads(file.read_text())
     for event in (moved, written):
         del event["time"]
+        del event["id"]
         event["data"] = {
             key: value for key, value in event["data"].items() if key not in ("on", "first_infusion_on")
         }
     assert moved == written
+
+
+def test_each_use_of_an_example_is_an_event_of_its_own() -> None:
+    file = EXAMPLES / "enrol.json"
+    assert len({_today(file)["id"], _today(file)["id"], json.loads(file.read_text())["id"]}) == 3
 
 
 def test_consent_in_the_example_is_not_moved_and_so_never_follows_enrolment() -> None:
