@@ -203,6 +203,8 @@ class Chain(NamedTuple):
 
     def origin(self, event: Event, basis: Basis = basis_of) -> Event:
         """The report with which what `basis` takes from the event began: it is unchanged since then."""
+        if event.key not in self.before:
+            return event
         first = event
         now = basis(event.data)
         for version in self.versions(event):

@@ -15,12 +15,12 @@ from typing import Literal
 
 from itp_events.corrections import TOGETHER, restatements, voided_key
 from itp_events.errors import ItpError, Refused
-from itp_events.events import Enrolled, Event, EventKey
+from itp_events.events import Enrolled, Event, EventKey, Voided
 from itp_events.explain import day
 from itp_events.order import aware_before_report, permit
 from itp_events.protocol import Protocol, Site
 from itp_events.situation import Situation
-from itp_events.subject import as_data, happened, standing
+from itp_events.subject import Subject, as_data, happened, standing
 
 _Place = tuple[date, datetime, int]
 
@@ -57,13 +57,13 @@ def judge(
     time that is ahead of `now` by no more than the `tolerance` counts as `now`. `elsewhere`: events of other
     logs that have the source and id of one of the batch.
     """
-    log = list(history)
     court = _Court(protocol, now, barred, tolerance, elsewhere)
+    docket = _Docket(list(history), {event.key: event for event in history})
     found: dict[int, Verdict] = {}
-    for unit in _units(protocol, log, batch):
-        verdicts = _judge_unit(court, log, [batch[position] for position in unit])
+    for unit in _units(protocol, history, batch):
+        verdicts = _judge_unit(court, docket, [batch[position] for position in unit])
         found |= dict(zip(unit, verdicts, strict=True))
-    accepted = tuple(log[len(history) :])
+    accepted = tuple(docket.log[len(history) :])
     return Judgement(tuple(found[position] for position in range(len(batch))), accepted)
 
 
@@ -78,15 +78,37 @@ class _Court:
     elsewhere: Mapping[EventKey, Event]
 
 
-def _judge_unit(court: _Court, log: list[Event], unit: list[Event]) -> list[Verdict]:
-    trial = list(log)
+@dataclass(slots=True)
+class _Docket:
+    """A log as it grows with what is accepted, and the subject that it gives, once somebody asked for it."""
+
+    log: list[Event]
+    named: dict[EventKey, Event]
+    subject: Subject | None = None
+
+    def situation(self, court: _Court) -> Situation:
+        return Situation(court.protocol, self.log, court.now, self.subject)
+
+    def accept(self, event: Event, judged: Situation) -> None:
+        folded = judged.subject if judged.enrolled else None
+        self.log = [*self.log, event]
+        self.named = {**self.named, event.key: event}
+        # Folded as events come: a batch costs what is new in it, not its own square.
+        self.subject = folded.stating(self.log) if folded else None
+
+    def take(self, trial: _Docket) -> None:
+        self.log, self.named, self.subject = trial.log, trial.named, trial.subject
+
+
+def _judge_unit(court: _Court, docket: _Docket, unit: list[Event]) -> list[Verdict]:
+    trial = replace(docket)
     verdicts = [_judge_one(court, trial, event) for event in unit]
     refused = _first_refused(verdicts)
-    if refused is None and _loses_enrolment(log, trial):
+    if refused is None and _loses_enrolment(docket.log, trial.log):
         verdicts = [_without_enrolment(verdict) for verdict in verdicts]
         refused = _first_refused(verdicts)
     if refused is None:
-        log[:] = trial
+        docket.take(trial)
         return verdicts
     return [verdict if verdict.status == "refused" else _fallen(verdict, refused) for verdict in verdicts]
 
@@ -96,7 +118,8 @@ def _first_refused(verdicts: Sequence[Verdict]) -> Verdict | None:
 
 
 def _loses_enrolment(log: Sequence[Event], trial: Sequence[Event]) -> bool:
-    return len(trial) > len(log) and not any(isinstance(event.data, Enrolled) for event in standing(trial))
+    voided = any(isinstance(event.data, Voided) for event in trial[len(log) :])
+    return voided and not any(isinstance(event.data, Enrolled) for event in standing(trial))
 
 
 def _without_enrolment(verdict: Verdict) -> Verdict:
@@ -114,19 +137,19 @@ def _fallen(verdict: Verdict, refused: Verdict) -> Verdict:
     return Verdict(verdict.event, "refused", Refused("together", why))
 
 
-def _judge_one(court: _Court, log: list[Event], event: Event) -> Verdict:
+def _judge_one(court: _Court, docket: _Docket, event: Event) -> Verdict:
     if event.key in court.barred:
         return Verdict(event, "refused", court.barred[event.key])
-    same = next((each for each in log if each.key == event.key), court.elsewhere.get(event.key))
+    same = docket.named.get(event.key) or court.elsewhere.get(event.key)
     if same is not None:
         return named_before(event, same)
-    counted = _as_recorded(court, event)
+    counted, situation = _as_recorded(court, event), docket.situation(court)
     try:
         aware_before_report(event)
-        permit(Situation(court.protocol, tuple(log), court.now), counted)
+        permit(situation, counted)
     except ItpError as error:
         return Verdict(event, "refused", error)
-    log.append(counted)
+    docket.accept(counted, situation)
     return Verdict(event, "accepted")
 
 

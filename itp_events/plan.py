@@ -6,6 +6,7 @@ at each instant it asked to be woken, as if every notice were handed over at onc
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from itp_events.duties import Duty
 from itp_events.events import Enrolled, Event, NoticeIssued, ProtocolAssigned
 from itp_events.notices import notice
 from itp_events.protocol import Protocol
-from itp_events.subject import fold, standing
+from itp_events.subject import Subject, fold, standing
 from itp_events.view import DEATH_UNRECORDED, View
 
 # Repetitions that wait for a person go on for ever; a forecast shows this many of them.
@@ -39,8 +40,8 @@ def plan(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> Plan:
     enrolment stands.
     """
     known = [event for event in facts if event.time <= as_of and _counts(event)]
-    log, decision = _replay(protocol, known, as_of)
-    return Plan(decision, tuple(_standing(decision)), tuple(_forecast(protocol, log, decision)))
+    life, decision = _replay(protocol, known, as_of)
+    return Plan(decision, tuple(_standing(decision)), tuple(_forecast(life, decision)))
 
 
 def _counts(event: Event) -> bool:
@@ -48,30 +49,49 @@ def _counts(event: Event) -> bool:
     return not event.own or isinstance(event.data, ProtocolAssigned)
 
 
-def _replay(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> tuple[list[Event], Decision]:
-    log: list[Event] = []
-    waiting = sorted(facts, key=lambda event: (event.time, event.key))
+@dataclass
+class _Life:
+    """A subject as its log grows in virtual time; every notice counts as handed over at once."""
+
+    protocol: Protocol
+    log: list[Event]
+    issued: set[str]
+    subject: Subject | None = None
+
+    def enter(self, fact: Event) -> None:
+        self.log.append(fact)
+        # Folded as facts come: a long history costs what is new at each step, not its own square.
+        self.subject = self.subject.stating(self.log) if self.subject else None
+
+    def enrolled(self) -> bool:
+        return self.subject is not None or any(isinstance(each.data, Enrolled) for each in standing(self.log))
+
+    def step(self, now: datetime) -> Decision:
+        """Decide at `now` and enter the decisions in the log."""
+        subject = self.subject or fold(self.protocol, self.log, self.issued)
+        decision = decide(self.protocol, subject, now)
+        self.log.extend(decision.events)
+        self.issued |= {event.id for event in decision.events if isinstance(event.data, NoticeIssued)}
+        self.subject = subject.decided(decision.events, self.issued) if decision.events else subject
+        return decision
+
+
+def _replay(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> tuple[_Life, Decision]:
+    life = _Life(protocol, [], set())
+    waiting = deque(sorted(facts, key=lambda event: (event.time, event.key)))
     wake: datetime | None = None
     while True:
         reported = waiting[0].time if waiting else as_of
         now = min(reported, wake) if wake else reported
         while waiting and waiting[0].time <= now:
-            log.append(waiting.pop(0))
-        if not any(isinstance(event.data, Enrolled) for event in standing(log)) and waiting:
+            life.enter(waiting.popleft())
+        if waiting and not life.enrolled():
             wake = None
             continue
-        decision = _step(protocol, log, now)
+        decision = life.step(now)
         if now >= as_of:
-            return log, decision
+            return life, decision
         wake = min(_next(decision) or as_of, as_of)
-
-
-def _step(protocol: Protocol, log: list[Event], now: datetime) -> Decision:
-    """Decide at `now` and enter the decisions in the log; every notice counts as handed over at once."""
-    issued = {event.id for event in log if isinstance(event.data, NoticeIssued)}
-    decision = decide(protocol, fold(protocol, log, issued), now)
-    log.extend(decision.events)
-    return decision
 
 
 def _standing(decision: Decision) -> Iterator[NoticeIssued]:
@@ -82,12 +102,12 @@ def _standing(decision: Decision) -> Iterator[NoticeIssued]:
     return (notice(seen, duty, duty.key) for duty in sorted(rows, key=_by_due))
 
 
-def _forecast(protocol: Protocol, log: list[Event], decision: Decision) -> Iterator[NoticeIssued]:
+def _forecast(life: _Life, decision: Decision) -> Iterator[NoticeIssued]:
     """What would come if nothing were ever recorded again; endless repetitions are cut."""
-    log, told = list(log), {duty.key for duty in decision.due()}
+    told = {duty.key for duty in decision.due()}
     rows: dict[str, tuple[Duty, View]] = {}
     while (now := _next(decision)) is not None:
-        decision = _step(protocol, log, now)
+        decision = life.step(now)
         for duty in decision.due():
             if duty.key not in told and not _endless(duty):
                 rows.setdefault(duty.key, (duty, decision.seen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,21 +17,27 @@ from itp_events.windows import PlannedVisit
 
 @dataclass(frozen=True)
 class Situation:
-    """What an event is judged against: the log so far, and the instant of judging."""
+    """What an event is judged against: the log so far, and the instant of judging.
+
+    `folded` is the subject that the log gives, where somebody has folded it already.
+    """
 
     protocol: Protocol
-    history: tuple[Event, ...]
+    history: Sequence[Event]
     now: datetime
+    folded: Subject | None = None
 
     @cached_property
     def enrolled(self) -> bool:
         """Whether an enrolment stands."""
-        return any(isinstance(event.data, Enrolled) for event in standing(self.history))
+        return self.folded is not None or any(
+            isinstance(event.data, Enrolled) for event in standing(self.history)
+        )
 
     @cached_property
     def subject(self) -> Subject:
         """The subject so far. Raises Refused when no enrolment stands."""
-        return fold(self.protocol, self.history)
+        return self.folded or fold(self.protocol, self.history)
 
     @cached_property
     def seen(self) -> View:

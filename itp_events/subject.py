@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -12,6 +13,7 @@ from itp_events.corrections import Basis, Chain, basis_of, predecessors, voided_
 from itp_events.errors import Refused
 from itp_events.events import (
     Acknowledged,
+    AdverseEvent,
     Booked,
     Completed,
     Data,
@@ -28,6 +30,8 @@ Kind = TypeVar("Kind", bound=Data)
 
 # These state something for a future date: it does not say when they happened.
 _AHEAD = (Booked, Acknowledged)
+# These change what every other fact means.
+_CHANGES_MORE = (Voided, Enrolled, ProtocolAssigned)
 _OF_FACTS = ("_by_type", "completed", "declared_missed", "booked")
 
 
@@ -54,6 +58,26 @@ class Subject:
         # What follows from the facts alone stays as it is: it need not be looked up again at every wake.
         later.__dict__.update({name: self.__dict__[name] for name in _OF_FACTS if name in self.__dict__})
         return later
+
+    def stating(self, log: Sequence[Event]) -> Subject | None:
+        """The subject once people stated one more fact, the last of `log`: what fold() gives for that log.
+
+        None for what changes more than one fact: a void, an enrolment, another protocol version.
+        """
+        fact = log[-1]
+        if isinstance(fact.data, _CHANGES_MORE):
+            return None
+        chained = isinstance(fact.data, AdverseEvent) or any(isinstance(event.data, Voided) for event in log)
+        chain = Chain(predecessors(log)) if chained else self.chain
+        later = replace(self, facts=self._with(self.facts, fact), chain=chain)
+        kind = type(fact.data)
+        later.__dict__["_by_type"] = {**self._by_type, kind: self._with(self.of(kind), fact)}
+        return later
+
+    def _with(self, facts: Sequence[Event], fact: Event) -> tuple[Event, ...]:
+        ordered = list(facts)
+        insort(ordered, fact, key=lambda event: (*self.place(event), event.key))
+        return tuple(ordered)
 
     def origin(self, event: Event, basis: Basis = basis_of) -> Event:
         """The report since which `basis` of an event is unchanged: the event itself, or what it corrects."""

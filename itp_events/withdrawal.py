@@ -189,10 +189,13 @@ def _unreached(criterion: Criterion, subject: Subject) -> Iterator[_Span]:
     Attempts count by their dates, and from the instant at which they are known: one entered late may be the
     one that is third to be known, whatever its date.
     """
+    enough = criterion.attempts or 1
     for attempts, answer in _runs(subject):
+        if len(attempts) < enough:
+            continue
         until = subject.known_since(answer) if answer else None
         known = sorted(attempts, key=lambda each: (subject.known_since(each), each.key))
-        for attempt in known[(criterion.attempts or 1) - 1 :]:
+        for attempt in known[enough - 1 :]:
             origin = subject.origin(attempt)
             yield _Span(origin.time, until, origin.key, attempt)
 
@@ -207,7 +210,7 @@ def _runs(subject: Subject) -> Iterator[tuple[list[Event], Event | None]]:
             days[data.on] = min(
                 days.get(data.on, event), event, key=lambda each: (subject.known_since(each), each.key)
             )
-        elif isinstance(data, ContactAttempted | Completed | Unscheduled):
+        elif isinstance(data, ContactAttempted | Completed | Unscheduled) and days:
             yield list(days.values()), event
             days.clear()
     yield list(days.values()), None

@@ -17,6 +17,7 @@ from itp_events.events import (
     AdverseEvent,
     Completed,
     Died,
+    Enrolled,
     Event,
     Exited,
     Flagged,
@@ -404,3 +405,23 @@ def test_a_void_is_never_of_the_service_about_a_persons_statement() -> None:
     service.until("2026-02-22 09:00")
     service.done("INF3", "2026-01-27", at="2026-02-23")
     assert {void.event.source for void in service.own(Voided)} == {"itp"}
+
+
+@looked_at
+@given(histories())
+def test_a_subject_that_grows_with_each_fact_is_the_one_folded_from_its_log(history: History) -> None:
+    """What a door and a plan carry on from fact to fact is what the whole log gives."""
+    protocol, facts = load_protocol(), history.facts
+    subject = fold(protocol, facts[:1])
+    for count in range(2, len(facts) + 1):
+        log = facts[:count]
+        if not any(isinstance(event.data, Enrolled) for event in standing(log)):
+            continue
+        folded = fold(protocol, log)
+        grown = subject.stating(log) if subject.enrolment in standing(log) else None
+        if grown is not None:
+            assert grown == folded
+            assert {kind: grown.of(kind) for kind in map(type, (e.data for e in facts))} == {
+                kind: folded.of(kind) for kind in map(type, (e.data for e in facts))
+            }
+        subject = folded
