@@ -94,7 +94,7 @@ async def enrol(
         consent_by: Who signed; a guardian for a subject under 18.
         assent_on: Assent of a minor of 7 years or more.
         first_infusion_on: The agreed date of infusion 1, if it is not the day of enrolment.
-        baseline_platelets: Platelets at baseline, 10^9/L.
+        baseline_platelets: Platelets at baseline, 10⁹/L.
         site: The site's code.
     """
     stated = dict(locals())
@@ -150,7 +150,7 @@ async def complete(
         visit: Which visit of the schedule.
         on: The day of the visit, a date at the site.
         weight_kg: Body weight in kg.
-        platelets: Platelets, 10^9/L.
+        platelets: Platelets, 10⁹/L.
         bleeding: The grade of bleeding by the WHO scale, 0 (none) to 4, or only whether the subject bled.
         cells_given: Cells given, as an absolute number.
     """

@@ -94,6 +94,11 @@ def bleeding(found: bool | int | None) -> str:
     return "bleeding" if found is True else f"bleeding of WHO grade {found}"
 
 
+def outside(days: int) -> str:
+    """How many days outside a window, as `2 days after the window`; negative days lie before it."""
+    return f"{_count(abs(days), 'day')} {'after' if days > 0 else 'before'} the window"
+
+
 def missed(planned: PlannedVisit) -> str:
     """Why a visit counts as missed: in the words of who declared it, else why the service counts it so."""
     if planned.event is not None:

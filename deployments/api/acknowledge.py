@@ -22,12 +22,12 @@ from deployments.api.parts import Given, Parts
 from deployments.api.words import ACKNOWLEDGE, Language, Words
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Acknowledged, Event, parse_event
-from itp_events.explain import day
 from itp_events.intake import judge
 from itp_events.protocol import Site
 from itp_events.subject import as_data, standing
 from tasks.links import Call
 from tasks.queries import history, subject
+from tasks.wording import filters
 
 SOURCE = "acknowledge-link"
 
@@ -112,7 +112,7 @@ def _already(words: Words, site: Site, taken: Event) -> HTMLResponse:
 
 def _told(words: Words, word: str, site: Site, event: Event) -> str:
     data, until = as_data(event, Acknowledged), _until(event, site)
-    shown = day(until) if site.language == "en" else until.isoformat()
+    shown = filters(site.language, site.zone)["day"](until.isoformat())
     return words[word].format(visit=data.visit, subject=event.subject, until=shown, by=data.by)
 
 

@@ -13,7 +13,6 @@ from deployments.cli.tables import (
     at_site,
     bullets,
     coloured,
-    counted,
     dated,
     heading,
     sourced,
@@ -23,7 +22,7 @@ from deployments.cli.told import because, identified, stated
 from itp_events.assumptions import notice_assumed, target_assumed, window_assumed
 from itp_events.deviations import Deviation, deviations
 from itp_events.events import NoticeIssued
-from itp_events.explain import READINGS, basis, bleeding, day, sides
+from itp_events.explain import READINGS, basis, bleeding, day, outside, sides
 from itp_events.marks import marked
 from itp_events.protocol import Protocol
 from itp_events.response import WORDS, course, responses
@@ -112,10 +111,7 @@ def _row(seen: View, planned: PlannedVisit) -> Sequence[str | Text]:
 
 
 def _deviation(planned: PlannedVisit) -> str:
-    away = planned.deviation_days
-    if not away:
-        return ""
-    return f", {counted(abs(away), 'day')} {'early' if away < 0 else 'late'}"
+    return f", {outside(planned.deviation_days)}" if planned.deviation_days else ""
 
 
 def print_flags(out: Console, seen: View) -> None:

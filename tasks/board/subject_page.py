@@ -9,7 +9,7 @@ from itp_events.alerts import open_consents
 from itp_events.assumptions import notice_assumed, target_assumed, window_assumed
 from itp_events.deviations import Deviation, deviations
 from itp_events.duties import Duty
-from itp_events.explain import bleeding, day, days, offset
+from itp_events.explain import bleeding, day, days, offset, outside
 from itp_events.marks import LEGEND, marked
 from itp_events.protocol import Protocol, Site
 from itp_events.response import WORDS, Response, course, responses
@@ -216,7 +216,7 @@ def _short(value: date) -> str:
 def _deviation(value: int | None) -> str:
     if value is None:
         return ""
-    return "in window" if value == 0 else f"{counted(abs(value), 'day')} {'late' if value > 0 else 'early'}"
+    return outside(value) if value else "in window"
 
 
 def _next(story: Story) -> str:

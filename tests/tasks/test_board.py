@@ -64,7 +64,7 @@ def test_a_subjects_page_says_first_who_must_do_what(desk: Desk, study: Study) -
 def test_a_subjects_page_has_the_plan_with_deviation_and_reason(desk: Desk, study: Study) -> None:
     overdue(desk, study)
     plan = section(page(desk), "Plan")
-    assert "| **INF2** | done | 12 Jan 2026 | 11 Jan to 13 Jan | 14 Jan | 1 day late |" in plan
+    assert "| **INF2** | done | 12 Jan 2026 | 11 Jan to 13 Jan | 14 Jan | 1 day after the window |" in plan
     assert "2 weeks after INF2 (14 Jan)" in plan
     assert "12 months after INF5 (if " in plan
 

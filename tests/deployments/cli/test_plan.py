@@ -181,7 +181,7 @@ def test_the_table_shows_every_date_whole_on_80_columns(itp: Itp, lines: Write, 
 
 def test_the_table_tells_deviation_status_and_reason(itp: Itp, lines: Write, study: Study) -> None:
     text = " ".join(itp("plan", lines(*raws(study)), "--as-of", "2026-01-20").out.split())
-    assert "2 days late" in text
+    assert "2 days after the window" in text
     assert "INF3 Infusion 3: 2 weeks after INF2, done on 16 Jan 2026; window -3/+3 days" in text
     assert "Next, if nothing else is recorded" in text
 
