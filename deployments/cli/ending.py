@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from deployments.cli.harmless import one_line
 from itp_events.errors import BadInput, ItpError
 
 BAD_INPUT = 2
@@ -49,9 +50,7 @@ def _database_silence(error: Exception) -> str | None:
 
 def say(line: str) -> None:
     """One line on the standard error; what somebody else wrote makes no second one of it."""
-    click.echo(
-        "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line), err=True
-    )
+    click.echo(one_line(line), err=True)
 
 
 def _first_line(error: Exception) -> str:

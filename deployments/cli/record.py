@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from deployments.cli.ending import BAD_INPUT, say
+from deployments.cli.harmless import plain
 from deployments.cli.reading import Events, Malformed, Stated, read_events
-from deployments.cli.tables import coloured, console, plain, print_json
+from deployments.cli.tables import coloured, console, print_json
 from deployments.settings import load_settings
 from deployments.study import open_study
 from flows.door import follow_up, show

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -15,16 +14,13 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from deployments.cli.harmless import is_command, plain
 from itp_events import marks
 from itp_events.explain import day
 from itp_events.protocol import Site
 
 LEGEND = f"{marks.LEGEND}; the rest is the sponsor's synopsis"
 NARROWEST = 80
-# Commands to a terminal, and what makes a line read in another order or end before its end.
-_INVISIBLE = "\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-_CONTROLS = re.compile(f"[\x00-\x08\x0b-\x1f{_INVISIBLE}]")
-_UNESCAPED = re.compile(f"[{_INVISIBLE}]")
 _COLOURS = {
     "open": "green",
     "overdue": "bold red",
@@ -63,7 +59,11 @@ def console() -> Console:
 def print_json(value: Any, *, indent: int | None = 2) -> None:
     """One JSON document on the standard output."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    click.echo(_UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    click.echo(text if text.replace("\n", "").isprintable() else _escaped(text))
+
+
+def _escaped(text: str) -> str:
+    return "".join(json.dumps(letter)[1:-1] if is_command(letter) else letter for letter in text)
 
 
 def heading(out: Console, text: str) -> None:
@@ -92,11 +92,6 @@ def bullets(out: Console, rows: Iterable[tuple[str, str]]) -> None:
     for name, text in rows:
         grid.add_row(Text(plain(name)), Text(plain(text)))
     out.print(grid)
-
-
-def plain(text: str) -> str:
-    """Text that others wrote, without what a terminal would take for a command or shows in another order."""
-    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def coloured(word: str, more: str = "") -> Text:

@@ -13,9 +13,10 @@ from rich.markdown import Markdown
 from rich.text import Text
 
 from deployments.cli.ending import say
-from deployments.cli.tables import SafeConsole, plain, print_json
+from deployments.cli.harmless import plain
+from deployments.cli.tables import SafeConsole, print_json
 
-COMMANDS = "\x1b]0;owned\x07\x1b[2J\x08\x9b31m\x85\u2028\u202egnp.exe\u2066\u200f\ufeff"
+COMMANDS = "\u00ad\U000e0041\x1b]0;owned\x07\x1b[2J\x08\x9b31m\x85\u2028\u202egnp.exe\u2066\u200f\ufeff"
 texts = st.text(st.one_of(st.sampled_from(COMMANDS), st.characters(exclude_categories=["Cs"])))
 
 
@@ -43,6 +44,11 @@ def _turns(letter: str) -> bool:
 @example(COMMANDS)
 def test_plain_text_holds_no_command(text: str) -> None:
     assert commands_in(plain(text)) == []
+
+
+@pytest.mark.parametrize("text", ["研究者，成都　华西", "é ñ 10⁹/L ≥ †", "one\n\ttwo", ""])
+def test_what_is_shown_as_it_is_stays(text: str) -> None:
+    assert plain(text) == text
 
 
 @pytest.mark.parametrize("shown", [str, Text, Markdown])
