@@ -1,6 +1,11 @@
 """Prefect's server as a child: what it gets to know."""
 
-from deployments.server import DATABASE, child_environment
+import os
+from pathlib import Path
+
+from deployments.server import DATABASE, PrefectServer, child_environment
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 SECRETS = {
     "ITP_REDCAP_TOKEN": "s3cret",
@@ -22,3 +27,20 @@ def test_the_child_gets_what_it_needs_and_no_secret_of_the_study() -> None:
 def test_what_the_address_of_its_own_database_leaves_out_is_passed_on() -> None:
     own = {DATABASE: "postgresql+asyncpg://prefect@db/prefect", "PGPASSFILE": "/run/secrets/pgpass"}
     assert child_environment(SECRETS | own) == own | {"PGPASSWORD": SECRETS["PGPASSWORD"]}
+
+
+def test_the_process_that_is_started_has_no_secret_of_the_study_in_its_environment(tmp_path: Path) -> None:
+    server = PrefectServer(tmp_path / "home", free_port(), tmp_path / "log", {**os.environ, **SECRETS})
+    server.start()
+    try:
+        environment = wait_until(lambda: _environment(server.pid), "the child to have its environment")
+    finally:
+        server.stop()
+    assert b"PREFECT_HOME=" in environment
+    assert b"s3cret" not in environment
+
+
+def _environment(pid: int | None) -> bytes:
+    """A process's environment; empty until it runs its own program."""
+    found = Path(f"/proc/{pid}/environ").read_bytes()
+    return found if b"PREFECT_SERVER_API_PORT=" in found else b""

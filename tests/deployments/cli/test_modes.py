@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployments.cli.conftest import PROGRAM, Itp
+from tests.support.ports import free_port
 from tests.support.study import Study
 
 
@@ -37,3 +38,16 @@ def test_the_doctor_says_that_others_may_look_into_the_data_directory(
     else:
         assert (found["level"], found["mend"]) == ("warn", f"chmod 700 {tmp_path / 'data'}")
         assert f"others on this machine may {said} the data directory" in found["said"]
+
+
+def test_it_is_said_at_the_start_that_others_may_look_into_the_data_directory(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    mine = {"ITP_DATA_DIR": str(tmp_path / "data"), "ITP_API_PORT": str(free_port())}
+    with subprocess.Popen(
+        [PROGRAM, "api"], env=os.environ | mine, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as api:
+        assert api.stderr is not None
+        said = [api.stderr.readline(), api.stderr.readline()]
+        api.terminate()
+    assert said[0].startswith("The API: ")
+    assert said[1].startswith("Warning: others on this machine may read the data directory")
