@@ -75,7 +75,8 @@ def test_nothing_is_lost_and_what_may_be_repeated_is_marked(
         work_and_be_killed([database_url, str(config), ENROLLED_AT.isoformat(), str(began)])
         receiver.calm = True
         now, wall = clocks(ENROLLED_AT, began)
-        for minutes in range(0, 60, 5):
+        # In doubt a message is repeated after an hour at last.
+        for minutes in range(0, 130, 5):
             hand_over(desk.store, desk.protocol, desk.channels, now, wall=wall + timedelta(minutes=minutes))
     check_log(desk)
     check_messages(desk, receiver.accepted)
