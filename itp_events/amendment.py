@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
+from itp_events.assumptions import target_assumed, window_assumed
 from itp_events.deviations import deviations
 from itp_events.dose import planned_cells, weighings
 from itp_events.events import Event, NoticeIssued, ProtocolAssigned
@@ -17,7 +19,17 @@ from itp_events.response import WORDS, course, responses
 from itp_events.view import View
 from itp_events.windows import Outcome, PlannedVisit
 
-Window = tuple[date, date, date]
+
+class Window(NamedTuple):
+    """A visit's dates, site-local, and which of them rest on an assumption."""
+
+    opens: date
+    target: date
+    closes: date
+    target_assumed: bool = False
+    window_assumed: bool = False
+
+
 # Visit, step, audience, withdrawal criterion, and its place among its like.
 _Place = tuple[str, str, str, str, int]
 
@@ -83,7 +95,8 @@ def _visits(before: Plan, after: Plan) -> Iterable[VisitChange]:
     for code in dict.fromkeys([*old, *new]):
         was, would_be = old.get(code), new.get(code)
         if _differ(was, would_be):
-            yield VisitChange(code, _window(was), _window(would_be), _outcome(was), _outcome(would_be))
+            windows = _window(was, before), _window(would_be, after)
+            yield VisitChange(code, *windows, _outcome(was), _outcome(would_be))
 
 
 def _by_code(of: Plan) -> dict[str, PlannedVisit]:
@@ -96,11 +109,18 @@ def _differ(was: PlannedVisit | None, would_be: PlannedVisit | None) -> bool:
         return True
     if was.outcome != would_be.outcome:
         return True
-    return was.outcome is None and _window(was) != _window(would_be)
+    return was.outcome is None and _dates(was) != _dates(would_be)
 
 
-def _window(planned: PlannedVisit | None) -> Window | None:
-    return (planned.opens, planned.target, planned.closes) if planned else None
+def _dates(planned: PlannedVisit) -> tuple[date, date, date]:
+    return planned.opens, planned.target, planned.closes
+
+
+def _window(planned: PlannedVisit | None, of: Plan) -> Window | None:
+    if planned is None:
+        return None
+    visits = of.decision.seen.visits
+    return Window(*_dates(planned), target_assumed(planned, visits), window_assumed(planned, visits))
 
 
 def _outcome(planned: PlannedVisit | None) -> Outcome | None:

@@ -11,11 +11,12 @@ import click
 from rich.console import Console
 
 from deployments.cli.opening import open_to_read
-from deployments.cli.tables import at_site, console, heading, print_json, table
+from deployments.cli.tables import LEGEND, at_site, console, heading, print_json, table
 from itp_events.amendment import Amendment, Window, compare
 from itp_events.document import instant
 from itp_events.errors import ItpError
 from itp_events.explain import day, days
+from itp_events.marks import marked
 from itp_events.protocol import Site
 from itp_events.protocol_file import load_protocol
 from itp_events.subject import fold
@@ -67,6 +68,8 @@ def _print(out: Console, found: Amendment, site: Site, now: datetime) -> None:
     if found.visits:
         heading(out, "Dates")
         out.print(table(("Visit", "Today", "Would be"), _windows(found), ("Visit",)))
+        if any(_rests(window) for change in found.visits for window in (change.old, change.new)):
+            out.print(LEGEND)
     if found.notices:
         heading(out, "Notices")
         whens = ("Today (site)", "Would be (site)")
@@ -85,8 +88,12 @@ def _windows(found: Amendment) -> Iterable[Sequence[str]]:
 def _said(window: Window | None, outcome: str | None) -> str:
     if window is None or outcome:
         return outcome or "none"
-    opens, target, closes = window
-    return f"{days(opens, closes)}, target {day(target)}"
+    span = marked(days(window.opens, window.closes), window.window_assumed)
+    return f"{span}, target {marked(day(window.target), window.target_assumed)}"
+
+
+def _rests(window: Window | None) -> bool:
+    return window is not None and (window.target_assumed or window.window_assumed)
 
 
 def _notices(found: Amendment, site: Site, now: datetime) -> Iterable[Sequence[str]]:
@@ -130,4 +137,4 @@ def _document(found: Amendment) -> dict[str, Any]:
 def _dates(window: Window | None) -> dict[str, str] | None:
     if window is None:
         return None
-    return dict(zip(("opens", "target", "closes"), (each.isoformat() for each in window), strict=True))
+    return {name: getattr(window, name).isoformat() for name in ("opens", "target", "closes")}

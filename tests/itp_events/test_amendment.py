@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from itp_events.amendment import StandingChange, VisitChange, compare
+from itp_events.amendment import StandingChange, VisitChange, Window, compare
 from itp_events.errors import BadInput, Refused
 from itp_events.protocol import Protocol
 from tests.support.study import FOLLOW_UP, INFUSIONS, Json, Study, altered
@@ -36,8 +36,8 @@ def test_the_comparison_names_the_dates_that_would_move() -> None:
     found = compare(study.protocol, _amended(), study.log, NOW)
     assert found.visits[0] == VisitChange(
         "INF3",
-        (date(2026, 1, 23), date(2026, 1, 26), date(2026, 1, 29)),
-        (date(2026, 1, 30), date(2026, 2, 2), date(2026, 2, 5)),
+        Window(date(2026, 1, 23), date(2026, 1, 26), date(2026, 1, 29)),
+        Window(date(2026, 1, 30), date(2026, 2, 2), date(2026, 2, 5)),
     )
     assert [change.code for change in found.visits] == [
         planned for planned in study.protocol.by_code if planned not in ("INF1", "INF2")

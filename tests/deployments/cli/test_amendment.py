@@ -1,5 +1,6 @@
 """`itp protocol diff`, and the assignment that follows it, on a running study."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,9 @@ def test_diff_shows_the_dates_and_notices_that_would_change(
     assert said.json["notices"]
     table = itp("protocol", "diff", *paths, "--subject", "ITP-001", **at(NOW), COLUMNS="120").out
     assert "version 1 -> 2" in table
-    assert "31 Jan to 6 Feb 2026, target 3 Feb 2026" in table
+    assert "31 Jan to 6 Feb 2026, target 3 Feb 2026 " in table
+    assert "† assumption, to be confirmed by the site" in table
+    assert re.search(r"FU-M1 .*2026†, target [^†]*2026†", table)
 
 
 def test_an_assignment_moves_the_running_subject(
