@@ -181,7 +181,11 @@ def _answers() -> Json:
             "status": {"type": "integer"},
             "detail": text | {"description": "one sentence, the same through every door"},
             "field": text | {"description": "the first field that is wrong"},
-            "unmet": {"type": "array", "items": text, "description": "each inclusion criterion not met; † marks an assumption"},
+            "unmet": {
+                "type": "array",
+                "items": text,
+                "description": "each inclusion criterion not met; † marks an assumption",
+            },
             "source": text,
             "id": text,
         },
