@@ -1,7 +1,7 @@
 # Two commands are enough: `make run` starts the service, `make test` checks everything.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-browser screenshots lint fmt bench lock sbom clean
+.PHONY: help venv run test test-browser screenshots lint fmt bench storm lock sbom clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
@@ -66,6 +66,9 @@ bench: $(DEV) ## measure what wakes, doors, the board and commands cost, beside 
 	$(BIN)/python -m bench.doors
 	$(BIN)/python -m bench.board
 	$(BIN)/python -m bench.commands
+
+storm: $(DEV) ## break the real service at random for an hour, and judge what is left; STORM_ARGS="--minutes 480 --db pg"
+	$(BIN)/python -m storm --minutes 60 $(STORM_ARGS)
 
 COMPILE = uv pip compile --universal --python-version 3.11 --quiet $(UPGRADE) --generate-hashes --no-emit-index-url --no-header
 lock: ## choose the versions anew (needs uv); UPGRADE=--upgrade moves them all

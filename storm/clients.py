@@ -1,0 +1,109 @@
+"""Clients that state events about subjects of their own, and repeat each until it is answered."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from storm.ledger import Json, Ledger, now
+
+SCREENING: Json = {
+    "age_years": 34,
+    "sex": "female",
+    "itp_months": 14,
+    "failed": {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False},
+    "alt_x_uln": 0.8,
+    "ast_x_uln": 0.9,
+    "bilirubin_x_uln": 0.7,
+    "creatinine_x_uln": 0.9,
+    "childbearing": True,
+    "pregnancy_test": "negative",
+    "breastfeeding": False,
+    "contraception": True,
+}
+# The safety clock reminds after 20 hours: of an event of which the site learned so long ago, in some seconds.
+CLOCK = timedelta(hours=20)
+SUBJECTS = 4
+ASK_SECONDS = 10.0
+
+
+class Client(threading.Thread):
+    """One sender: a site's own system, as an example. `door` is the address that it asks."""
+
+    def __init__(self, number: int, seed: int, ledger: Ledger, door: Callable[[], str], pause: float) -> None:
+        super().__init__(name=f"client-{number}", daemon=True)
+        self._number = number
+        self._random = random.Random(f"{seed}/{number}")
+        self._ledger, self._door, self._pause = ledger, door, pause
+        self._http = httpx.Client(trust_env=False, timeout=ASK_SECONDS)
+        self._codes = [f"ST-{number:02}{each:02}" for each in range(SUBJECTS)]
+        self._count = 0
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Enrol the subjects, then state what happens to them, until `stop`."""
+        yesterday = f"{(now() - timedelta(days=1)).date()}"
+        for code in self._codes:
+            data = {"on": yesterday, "site": "01", "consent_on": yesterday, "weight_kg": 60.0}
+            self._state("subject.enrolled", code, data | {"screening": SCREENING})
+        while not self._stop.is_set():
+            self._step(self._random.choice(self._codes), yesterday)
+            self._stop.wait(self._random.expovariate(1 / self._pause))
+        self._http.close()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is under way is repeated no further."""
+        self._stop.set()
+
+    def _step(self, code: str, on: str) -> None:
+        kind = self._random.choices(("serious", "void", "repeat", "contact"), (50, 25, 10, 15))[0]
+        if kind == "contact":
+            self._state("contact.attempted", code, {"on": on, "reached": True})
+            return
+        event = self._serious(code, on)
+        if kind == "repeat":
+            self._send(event)
+        elif kind == "void" and event is not None:
+            self._stop.wait(self._random.choice((0.0, 0.002, 0.05, 0.5, 3.0)))
+            reference = {"source": event["source"], "id": event["id"]}
+            self._state("event.voided", code, {"event": reference, "reason": "typing error"})
+
+    def _serious(self, code: str, on: str) -> Json:
+        aware = now() - CLOCK + timedelta(seconds=self._random.uniform(8, 30))
+        data = {"ae": f"AE-{self._number}-{self._count + 1}", "term": "bleeding", "grade": 3, "on": on}
+        known = {"serious": True, "related": False, "aware_at": aware.isoformat()}
+        return self._state("adverse-event.reported", code, data | known)
+
+    def _state(self, kind: str, code: str, data: dict[str, Any]) -> Json:
+        self._count += 1
+        event = {
+            "specversion": "1.0",
+            "id": f"{self._number}-{self._count}",
+            "source": "storm",
+            "type": f"itp.{kind}",
+            "subject": code,
+            "time": now().isoformat(),
+            "data": {"by": "crc-01"} | data,
+        }
+        self._send(event)
+        return event
+
+    def _send(self, event: Json) -> None:
+        self._ledger.asked(event)
+        while not self._stop.is_set():
+            try:
+                answer = self._http.post(f"{self._door()}/events", json=event)
+            except httpx.TransportError as problem:
+                self._ledger.failed(type(problem).__name__)
+                self._stop.wait(self._random.uniform(0.05, 0.3))
+                continue
+            if answer.status_code < 500:
+                self._ledger.answered(event, answer.status_code)
+                return
+            self._ledger.failed(str(answer.status_code))
+            self._stop.wait(self._random.uniform(0.1, 0.5))
