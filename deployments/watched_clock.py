@@ -22,6 +22,7 @@ from pathlib import Path
 from deployments.clock import Clock as MachineClock
 from flows.runtime import Clock, Runtime
 from itp_events.protocol import Protocol
+from tasks import deliveries
 from tasks.advance import CLOCKS_DIFFER, advance
 from tasks.queries import note_repair
 from tasks.store import Store
@@ -150,11 +151,13 @@ def accept(store: Store, protocol: Protocol, clock: Clock) -> list[str]:
     """Believe the machine's clock from now on, and decide anew about who was decided about ahead of it.
 
     The codes of those subjects. What was sent stays sent; what has not left and is not due yet is taken back.
+    What was to be sent again much later, by a clock that was ahead, is sent again now.
     """
     if isinstance(clock, WatchedClock):
         clock.believe(clock.shown())
         ClockWatch(store, clock).keep()
     now = clock.now()
+    store.write(lambda connection: deliveries.pull_back(connection, clock.wall(now)))
     ahead, unreadable = subjects_ahead(store, now + CLOCKS_DIFFER), dict[str, str]()
     for code in ahead:
         with passing_over(code, unreadable):

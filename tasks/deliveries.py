@@ -68,6 +68,12 @@ def back_off(attempt: int, doubts: int = 0) -> timedelta:
     return min(_FIRST_WAIT * (1 << min(attempt - 1, 10)), _LONGEST_WAIT)
 
 
+def pull_back(connection: sa.Connection, wall: datetime) -> None:
+    """Let nothing wait longer than anything may: what does was put back by a clock that was ahead."""
+    too_far = sa.and_(deliveries.c.status == "pending", deliveries.c.next_at > wall + _LONGEST_WAIT_IN_DOUBT)
+    connection.execute(deliveries.update().where(too_far).values(next_at=wall))
+
+
 def waiting(
     connection: sa.Connection, now: datetime, wall: datetime, *, watched: bool = False
 ) -> list[str | None]:

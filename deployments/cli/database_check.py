@@ -12,7 +12,7 @@ from deployments.cli.finding import Finding, Surroundings
 from deployments.cli.opening import sqlite_file
 from deployments.cli.tables import counted
 from itp_events.errors import BadInput
-from tasks import recipients
+from tasks import postgresql, recipients
 from tasks.channels import Channels
 from tasks.schema import REVISION, heartbeats, notices, outages, subjects, troubles
 from tasks.watch import ROUND
@@ -54,7 +54,7 @@ def _connected(address: str) -> Iterator[sa.Connection]:
 def _engine(address: str) -> sa.Engine:
     url = sa.make_url(address)
     if url.get_backend_name() == "postgresql":
-        return sa.create_engine(url.set(drivername="postgresql+psycopg"), connect_args={"connect_timeout": 5})
+        return postgresql.open_engine(url, poolclass=sa.NullPool)
     return sa.create_engine(url)
 
 

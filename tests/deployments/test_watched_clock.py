@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from deployments import watched_clock
 from deployments.watched_clock import CLOCK, ClockWatch, WatchedClock, accept, look_and_say
@@ -12,6 +13,7 @@ from itp_events.protocol_file import load_protocol
 from tasks.advance import advance, record
 from tasks.channels import Channels
 from tasks.queries import all_subjects, notices_of
+from tasks.schema import deliveries
 from tasks.store import Store
 from tasks.troubles import Troubles, standing
 from tests.support.study import Study
@@ -180,3 +182,14 @@ def test_a_door_claims_no_deadline_that_passed_by_the_wrong_clock_alone(
     steps = {notice.step for notice in notices_of(study.store, "ITP-001") if notice.kind == "alert"}
     assert "sae" in steps
     assert not steps & {"sae-20h", "sae-24h"}
+
+
+def test_what_was_put_back_by_a_clock_ahead_is_sent_again_at_once(study: Runtime, machine: Machine) -> None:
+    one = Study()
+    record(study.store, study.protocol, [one.enrol("2026-01-05")], machine.true)
+    study.hand_over("ITP-001")
+    with study.store.writing() as connection:
+        connection.execute(deliveries.update().values(status="pending", next_at=machine.true + WEEK))
+    accept(study.store, study.protocol, study.clock)
+    with study.store.reading() as connection:
+        assert set(connection.scalars(sa.select(deliveries.c.next_at))) == {machine.true}
