@@ -158,11 +158,12 @@ def live_subjects(store: Store) -> list[SubjectRow]:
 def due_subjects(store: Store, now: datetime, limit: int) -> list[SubjectRow]:
     """At most `limit` subjects whose wake time has come, the longest due first."""
     query = sa.select(subjects).where(subjects.c.wake_at <= now).order_by(subjects.c.wake_at).limit(limit)
-    return _subjects(store, query)
+    # The timers wait for this: a connection that fell silent is given up within seconds.
+    return _subjects(store, query, long=False)
 
 
-def _subjects(store: Store, query: sa.Select[Any]) -> list[SubjectRow]:
-    with store.reading(long=True) as connection:
+def _subjects(store: Store, query: sa.Select[Any], *, long: bool = True) -> list[SubjectRow]:
+    with store.reading(long=long) as connection:
         return [_subject_row(row) for row in connection.execute(query)]
 
 

@@ -12,8 +12,9 @@ from prefect.settings import (
     PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
     temporary_settings,
 )
+from sqlalchemy.exc import OperationalError
 
-from deployments import rest
+from deployments import heartbeat, rest
 from deployments import round as turning
 from deployments.api import follow
 from deployments.clock import Clock
@@ -27,6 +28,7 @@ from tasks.queries import attempts_of, stored_lines
 from tasks.schema import notices
 from tasks.store import Store
 from tasks.troubles import standing
+from tasks.watch import ROUND, last_beat
 from tests.deployments.conftest import MONDAY
 from tests.support.damage import damage_log
 from tests.support.receiver import Receiver
@@ -141,6 +143,28 @@ def test_those_who_cannot_be_woken_leave_room_for_those_due_after_them(
     def look() -> None:
         wait_until(lambda: "ITP-001 cannot be read" in caplog.text, "the failure to be logged")
         wait_until(lambda: "ITP-002" in told(receiver), "the notice about the other subject")
+
+    while_going(alone, look)
+
+
+def test_a_round_that_cannot_wake_anybody_gives_no_sign_of_life(
+    alone: Runtime, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turning, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(turning, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "_WITHIN_SECONDS", 1.0)
+
+    def silent(*_: object) -> object:
+        raise OperationalError("SELECT 1", {}, OSError("gone"))
+
+    def look() -> None:
+        wait_until(lambda: last_beat(alone.store, ROUND), "the first sign of life")
+        monkeypatch.setattr(turning, "due_subjects", silent)
+        wait_until(lambda: "waking stands still" in caplog.text, "the standstill to be noticed")
+        last = last_beat(alone.store, ROUND)
+        caplog.clear()
+        wait_until(lambda: caplog.text.count("waking stands still") > 3, "more beats to be due")
+        assert last_beat(alone.store, ROUND) == last
 
     while_going(alone, look)
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 
@@ -10,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from tasks import postgresql, queries
+from tasks import notify, postgresql, queries
 from tasks.store import NO_ANSWER, Store
 from tasks.watch import server_clock
 from tests.support.proxy import Proxy
@@ -123,3 +124,18 @@ def test_the_server_tells_the_time(desk: Desk) -> None:
     one, other = (server_clock(desk.store) for _ in range(2))
     assert one < other < one + timedelta(minutes=1)
     assert one.tzinfo is not None
+
+
+def test_what_the_timers_ask_is_given_up_within_seconds(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    reading = Store.reading
+
+    def noted(store: Store, *, long: bool = False) -> AbstractContextManager[sa.Connection]:
+        asked.append(long)
+        return reading(store, long=long)
+
+    monkeypatch.setattr(Store, "reading", noted)
+    queries.due_subjects(desk.store, ENROLLED_AT, 10)
+    notify.waiting(desk.store, ENROLLED_AT, ENROLLED_AT)
+    assert asked
+    assert not any(asked)
