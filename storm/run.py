@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import timedelta
 
 from storm import tables
 from storm.clients import Client
 from storm.faults import faults
 from storm.ledger import now
 from storm.stage import Stage
-from storm.verdict import Verdict, judge
+from storm.verdict import LATE, Verdict, judge
 
 CLIENTS = 4
 PAUSE = 0.4
@@ -29,6 +30,7 @@ def rage(
     seconds: float,
     say: Callable[[str], None],
     only: Iterable[str] | None = None,
+    late: timedelta = LATE,
 ) -> Verdict:
     """Let a storm rage for so many seconds over a stage whose service is not started yet; what it left."""
     chance = random.Random(seed)
@@ -44,7 +46,7 @@ def rage(
     say("calm: waiting for what is due")
     _settle(stage)
     arrivals = stage.receiver.arrivals()
-    return judge(stage.ledger, arrivals, tables.read(stage.database))
+    return judge(stage.ledger, arrivals, tables.read(stage.database), late)
 
 
 def _break(

@@ -65,8 +65,8 @@ class Verdict:
     figures: Mapping[str, object]
 
 
-def judge(ledger: Ledger, arrivals: Sequence[Arrival], tables: Tables) -> Verdict:
-    """Judge a storm that is over, when nothing due waits any more."""
+def judge(ledger: Ledger, arrivals: Sequence[Arrival], tables: Tables, late: timedelta = LATE) -> Verdict:
+    """Judge a storm that is over, when nothing due waits any more; what came after `late` came too late."""
     alerts = _Alerts(ledger, arrivals, tables)
     faults = {
         "lost": [*_lost_events(ledger, tables), *alerts.lost()],
@@ -74,12 +74,13 @@ def judge(ledger: Ledger, arrivals: Sequence[Arrival], tables: Tables) -> Verdic
         "doubled": _doubled(arrivals, tables),
         "misdirected": _misdirected(arrivals, tables),
         "pointless": _pointless(ledger, tables),
-        "late": alerts.late(),
+        "late": alerts.late(late),
     }
     figures = {
         "acknowledged": len(ledger.acks),
         "arrived": len(arrivals),
         "marked": sum(each.is_marked for each in arrivals),
+        "refused": len(ledger.refused),
         "broken": dict(Counter(each.name for each in ledger.faults)),
         "unanswered": dict(ledger.errors),
         "late_s": alerts.lateness(),
@@ -197,12 +198,12 @@ class _Alerts:
             return False
         return any(each.began < reminded and each.ended > due - LATE for each in self._ledger.faults)
 
-    def late(self) -> list[object]:
-        """Alerts that came later than 10 s after they were due, and after the service's last trouble."""
+    def late(self, bound: timedelta) -> list[object]:
+        """Alerts that came later than they may after they were due, and after the last fault was over."""
         return [
             (*each[:3], round(seconds, 1))
             for each, seconds in self._seconds()
-            if seconds > LATE.total_seconds()
+            if seconds > bound.total_seconds()
         ]
 
     def lateness(self) -> dict[str, float]:

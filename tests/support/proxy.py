@@ -47,11 +47,18 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 here, _ = self._listener.accept()
-                there = socket.create_connection(("127.0.0.1", self._target))
-                pair = (here, there)
-                self._pairs.add(pair)
-                for one, other in (pair, pair[::-1]):
-                    threading.Thread(target=self._pump, args=(one, other, pair), daemon=True).start()
+                self._connect(here)
+
+    def _connect(self, here: socket.socket) -> None:
+        try:
+            there = socket.create_connection(("127.0.0.1", self._target))
+        except OSError:
+            here.close()
+            return
+        pair = (here, there)
+        self._pairs.add(pair)
+        for one, other in (pair, pair[::-1]):
+            threading.Thread(target=self._pump, args=(one, other, pair), daemon=True).start()
 
     def _pump(self, one: socket.socket, other: socket.socket, pair: Pair) -> None:
         with contextlib.suppress(OSError):
