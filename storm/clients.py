@@ -43,7 +43,7 @@ class Client(threading.Thread):
         self._http = httpx.Client(trust_env=False, timeout=ASK_SECONDS)
         self._codes = [f"ST-{number:02}{each:02}" for each in range(SUBJECTS)]
         self._count = 0
-        self._stop = threading.Event()
+        self._ended = threading.Event()
 
     def run(self) -> None:
         """Enrol the subjects, then state what happens to them, until `stop`."""
@@ -51,14 +51,14 @@ class Client(threading.Thread):
         for code in self._codes:
             data = {"on": yesterday, "site": "01", "consent_on": yesterday, "weight_kg": 60.0}
             self._state("subject.enrolled", code, data | {"screening": SCREENING})
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             self._step(self._random.choice(self._codes), yesterday)
-            self._stop.wait(self._random.expovariate(1 / self._pause))
+            self._ended.wait(self._random.expovariate(1 / self._pause))
         self._http.close()
 
     def stop(self) -> None:
         """Begin nothing more; what is under way is repeated no further."""
-        self._stop.set()
+        self._ended.set()
 
     def _step(self, code: str, on: str) -> None:
         kind = self._random.choices(("serious", "void", "repeat", "contact"), (50, 25, 10, 15))[0]
@@ -69,7 +69,7 @@ class Client(threading.Thread):
         if kind == "repeat":
             self._send(event)
         elif kind == "void" and event is not None:
-            self._stop.wait(self._random.choice((0.0, 0.002, 0.05, 0.5, 3.0)))
+            self._ended.wait(self._random.choice((0.0, 0.002, 0.05, 0.5, 3.0)))
             reference = {"source": event["source"], "id": event["id"]}
             self._state("event.voided", code, {"event": reference, "reason": "typing error"})
 
@@ -95,15 +95,15 @@ class Client(threading.Thread):
 
     def _send(self, event: Json) -> None:
         self._ledger.asked(event)
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             try:
                 answer = self._http.post(f"{self._door()}/events", json=event)
             except httpx.TransportError as problem:
                 self._ledger.failed(type(problem).__name__)
-                self._stop.wait(self._random.uniform(0.05, 0.3))
+                self._ended.wait(self._random.uniform(0.05, 0.3))
                 continue
             if answer.status_code < 500:
                 self._ledger.answered(event, answer.status_code)
                 return
             self._ledger.failed(str(answer.status_code))
-            self._stop.wait(self._random.uniform(0.1, 0.5))
+            self._ended.wait(self._random.uniform(0.1, 0.5))
