@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+from datetime import datetime
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
@@ -20,7 +21,6 @@ from deployments.api.body import read_body
 from deployments.api.events import answer_to
 from deployments.api.parts import Given
 from deployments.api.problems import Problem
-from deployments.clock import Clock
 from itp_events.errors import BadInput
 
 TIMESTAMP, SIGNATURE = "X-ITP-Timestamp", "X-ITP-Signature"
@@ -59,19 +59,20 @@ async def receive(name: str, request: Request, parts: Given) -> JSONResponse:
     """Record the events of a signed request; answers as POST /events."""
     body = await read_body(request)
     secret = parts.webhook_secrets.get(name)
-    said = _wrong(secret, request, body)
+    clock = parts.study.clock
+    said = _wrong(secret, request, body, clock.wall(clock.now()))
     if said:
         log.warning("401 POST /webhooks/%s: %s", name[:100], said)
         raise Problem(HTTPStatus.UNAUTHORIZED, "signature", said)
     return await parts.in_door(answer_to, parts, body, "recorder", name)
 
 
-def _wrong(secret: str | None, request: Request, body: bytes) -> str | None:
+def _wrong(secret: str | None, request: Request, body: bytes, now: datetime) -> str | None:
     timestamp = request.headers.get(TIMESTAMP, "")
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         return f"the header {TIMESTAMP} must carry the seconds since 1970"
-    if abs(Clock().now().timestamp() - int(timestamp)) > WINDOW_SECONDS:
-        return f"{TIMESTAMP} is more than {WINDOW_SECONDS} s away from this machine's clock"
+    if abs(now.timestamp() - int(timestamp)) > WINDOW_SECONDS:
+        return f"{TIMESTAMP} is more than {WINDOW_SECONDS} s away from the service's clock"
     expected = signature(secret or "", timestamp, body)
     given = request.headers.get(SIGNATURE, "")
     if secret is None or not hmac.compare_digest(expected.encode(), given.encode()):
