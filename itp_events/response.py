@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal
 
+from itp_events import explain
 from itp_events.events import Completed, Event, MedicationChanged
 from itp_events.explain import day
 from itp_events.protocol import ResponseRule
@@ -131,7 +132,7 @@ def grade(
     least, fold = f"{rule.response_from:g}", f"{rule.times_baseline:g} x baseline"
     if bleeding:
         # Any of the three is enough for no response, whatever else is known.
-        return "none", "bleeding"
+        return "none", explain.bleeding(bleeding)
     if platelets is None:
         return "not-evaluable", "no platelet count recorded"
     if platelets < rule.response_from:

@@ -22,7 +22,7 @@ from deployments.cli.told import because, identified, stated
 from itp_events.assumptions import notice_assumed, target_assumed, window_assumed
 from itp_events.deviations import Deviation, deviations
 from itp_events.events import NoticeIssued
-from itp_events.explain import READINGS, basis, bleeding, day, outside, sides
+from itp_events.explain import READINGS, basis, day, outside, sides
 from itp_events.marks import marked
 from itp_events.protocol import Protocol
 from itp_events.response import WORDS, course, responses
@@ -150,7 +150,7 @@ def print_responses(out: Console, seen: View) -> None:
             each.visit,
             "" if each.platelets is None else f"{each.platelets:g}",
             WORDS[each.grade],
-            "; ".join(filter(None, (each.why, bleeding(each.bleeding) if each.bleeding else ""))),
+            each.why,
         )
         for each in found
     )

@@ -86,12 +86,16 @@ def deviations(board: Board) -> str:
             each["visit"] or "",
             WORDS[each["category"]],
             on_day(board, since),
-            plain(named),
         )
-        for since, _, named, card, each in found[:ROWS_SHOWN]
+        for since, _, _, card, each in found[:ROWS_SHOWN]
     ]
-    columns = ("Subject", *board.site_column, "Visit", "Deviation", "Since", "To name in the assessment")
-    return rows(board, columns, lines, len(found))
+    if not lines:
+        return ""
+    shown = rows(board, ("Subject", *board.site_column, "Visit", "Deviation", "Since"), lines, len(found))
+    # An id is longer than a cell of a terminal.
+    return (
+        f"{shown}\n\nTheir ids are on the subject's page, and in `itp deviations --important --unassessed`."
+    )
 
 
 def _event(what: str) -> str:

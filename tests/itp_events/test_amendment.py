@@ -55,6 +55,23 @@ def test_the_comparison_names_the_notices_that_would_move() -> None:
     )
 
 
+def test_the_comparison_names_the_deviations_and_responses_that_would_change() -> None:
+    """INF2 a day late is inside a wider window; 120 is no complete response where that begins at 150."""
+
+    def wider(data: Json) -> None:
+        data["version"] = "2"
+        data["visits"][1] |= {"after": "P3D"}
+        data["response"] |= {"complete_from": 150}
+
+    study = Study()
+    study.enrol("2026-01-05", baseline_platelets=10)
+    study.done("INF1", "2026-01-05")
+    study.done("INF2", "2026-01-14", platelets=120, bleeding=0)
+    found = compare(study.protocol, altered(wider), study.log, NOW.replace(day=15)).standing
+    assert StandingChange("deviation ITP-001/INF2/window/2026-01-14/+1d", "not important", None) in found
+    assert StandingChange("response at INF2", "complete response", "response") in found
+
+
 def test_the_same_protocol_changes_nothing() -> None:
     """A version compared with itself has no difference."""
     study = _study()

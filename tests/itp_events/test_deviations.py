@@ -364,6 +364,22 @@ def test_an_assessment_of_no_deviation_is_refused_and_the_nearest_is_named() -> 
         enrolled().assessed("x", at="2026-01-06")
 
 
+def test_a_deviation_is_assessed_after_exit_too() -> None:
+    study = enrolled()
+    study.missed("INF2", "2026-01-14")
+    study.withdrew("2026-01-15")
+    study.assessed("ITP-001/INF2/missed", at="2026-01-20")
+    assert one(study, "2026-01-21").assessed is not None
+
+
+def test_the_void_of_an_assessment_leaves_the_deviation_to_be_assessed() -> None:
+    study = enrolled()
+    study.missed("INF2", "2026-01-14")
+    assessment = study.assessed("ITP-001/INF2/missed", at="2026-01-15")
+    study.voided(assessment, "2026-01-16")
+    assert one(study, "2026-01-17").waits
+
+
 def test_an_assessment_stands_when_what_it_assessed_is_entered_late() -> None:
     study = enrolled()
     study.decide("2026-02-10")

@@ -172,6 +172,7 @@ def test_bleeding_loses_a_response_however_high_the_count() -> None:
     study = counted(10, 120, 130)
     study.done("INF4", "2026-02-09", platelets=140, bleeding=2)
     assert [str(spell.until) for spell in course_of(study).spells] == ["2026-02-09"] * 2
+    assert at(study, "INF4").why == "bleeding of WHO grade 2"
 
 
 def test_rescue_medication_ends_a_response() -> None:

@@ -67,12 +67,24 @@ def test_only_an_investigator_decides(door: Door) -> None:
 
 def test_only_an_investigator_assesses_a_deviation(door: Door) -> None:
     door.enrol()
-    stated = event("deviation.assessed", "ITP-001", door.now, {"deviation": "none", "important": False})
-    refused = door.post(stated, headers=door.token("recorder"))
+    recorder, investigator = door.token("recorder"), door.token("investigator")
+    missed = event("visit.missed", "ITP-001", door.now, {"visit": "INF1", "reason": "fever"})
+    assert door.post(missed, headers=recorder).status_code == 201
+    assessment = {"deviation": "ITP-001/INF1/missed", "important": False, "cause": "fever"}
+    stated = event("deviation.assessed", "ITP-001", door.now, assessment)
+    refused = door.post(stated, headers=recorder)
     assert (refused.status_code, refused.json()["type"]) == (403, "urn:itp:problem:role")
     assert "may state itp.deviation.assessed" in refused.json()["detail"]
-    # Whether there is such a deviation is the study's order, which an investigator hears of.
-    assert door.post(stated, headers=door.token("investigator")).status_code != 403
+    assert door.post(stated, headers=investigator).status_code == 201
+    [deviation] = door.get("/subjects/ITP-001/plan", headers=recorder).json()["deviations"]
+    assert (deviation["important"], deviation["assessed"]["cause"]) == (False, "fever")
+
+
+def test_an_assessment_of_no_deviation_is_refused_by_the_study_s_order(door: Door) -> None:
+    door.enrol()
+    stated = event("deviation.assessed", "ITP-001", door.now, {"deviation": "none", "important": False})
+    refused = door.post(stated, headers=door.token("investigator"))
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:itp:problem:deviation")
 
 
 def test_only_an_investigator_takes_a_decision_back(door: Door) -> None:
