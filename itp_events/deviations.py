@@ -16,7 +16,7 @@ from itp_events.alerts import unwanted_since
 from itp_events.dose import deviates, planned_cells, weighing_at
 from itp_events.eligibility import unmet
 from itp_events.events import AdverseEvent, Completed, DeviationAssessed, Event, SaeSubmitted, Unscheduled
-from itp_events.explain import day, days, missed
+from itp_events.explain import day, days, missed, outside
 from itp_events.protocol import DeviationCategory
 from itp_events.safety import Clock, clocks
 from itp_events.subject import as_data
@@ -118,10 +118,8 @@ def _window(seen: View) -> Iterator[_Found]:
         if planned.on is None or not planned.deviation_days:
             continue
         away = planned.deviation_days
-        number = f"{abs(away)} day{'s' if abs(away) != 1 else ''}"
-        side = "before" if away < 0 else "after"
         window = days(planned.opens, planned.closes)
-        term = f"{planned.code} done on {day(planned.on)}, {number} {side} its window, {window}"
+        term = f"{planned.code} done on {day(planned.on)}, {outside(away)} of {window}"
         # What the dates are and how far they are apart: a correction of the anchor may change the latter.
         yield _Found("window", planned.on, term, (planned.on.isoformat(), f"{away:+d}d"), planned)
 

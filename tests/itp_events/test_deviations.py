@@ -56,7 +56,7 @@ def test_a_visit_outside_its_window_is_a_deviation() -> None:
     deviation = one(study, "2026-01-16")
     assert (deviation.id, deviation.category) == ("ITP-001/INF2/window/2026-01-15/+2d", "window")
     assert (deviation.visit, str(deviation.on)) == ("INF2", "2026-01-15")
-    assert deviation.term == "INF2 done on 15 Jan 2026, 2 days after its window, 11 to 13 Jan 2026"
+    assert deviation.term == "INF2 done on 15 Jan 2026, 2 days after the window of 11 to 13 Jan 2026"
 
 
 def test_a_visit_inside_its_window_is_none() -> None:

@@ -117,7 +117,7 @@ def test_a_deviation_has_a_record_with_its_id_its_visit_and_its_epoch() -> None:
         "USUBJID": "ITP-001",
         "DVSEQ": "1",
         "DVSPID": "ITP-001/INF1/window/2026-01-15/+3d",
-        "DVTERM": "INF1 done on 15 Jan 2026, 3 days after its window, 5 to 12 Jan 2026",
+        "DVTERM": "INF1 done on 15 Jan 2026, 3 days after the window of 5 to 12 Jan 2026",
         "DVDECOD": "VISIT OUT OF WINDOW",
         "DVCAT": "VISIT SCHEDULE",
         "VISITNUM": "1",

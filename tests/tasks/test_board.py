@@ -96,7 +96,7 @@ def test_a_subjects_page_lists_its_deviations_and_asks_for_the_assessment(desk: 
     missed = "**investigator**: assess 1 important deviation: ITP-001/INF3/missed"
     assert missed in section(page(desk), "Who must do what")
     found = section(page(desk), "Deviations")
-    late = "INF2 done on 14 Jan 2026, 1 day after its window, 11 to 13 Jan 2026"
+    late = "INF2 done on 14 Jan 2026, 1 day after the window of 11 to 13 Jan 2026"
     assert f"| 14 Jan 2026 | {late} | no | ITP-001/INF2/window/2026-01-14/+1d |" in found
     assert "INF3 missed: travelling | **yes, to be assessed** |" in found
     desk.take(study.assessed("ITP-001/INF3/missed", at="2026-02-03 12:00", cause="fever"))
