@@ -18,7 +18,7 @@ from tasks.links import Links
 from tasks.store import Store
 
 # Threads for those who record, and for those who ask how the service is; who only reads shares 40 others.
-DOORS = 24
+DOORS = 40
 WATCHERS = 2
 
 Result = TypeVar("Result")
