@@ -31,12 +31,15 @@ class BadProtocol(BadInput):
 
 
 class Refused(ItpError):
-    """A well-formed event that the study's order does not permit; `rule` is the rule's short name."""
+    """A well-formed event that the study's order does not permit; `rule` is the rule's short name.
+
+    A message that marks an assumption says what the mark means.
+    """
 
     def __init__(self, rule: str, message: str) -> None:
         self.rule = rule
-        self.message = message
-        super().__init__(message)
+        self.message = with_legend(message)
+        super().__init__(self.message)
 
 
 class Forbidden(Refused):
@@ -48,5 +51,4 @@ class NotEligible(Refused):
 
     def __init__(self, subject: str, unmet: tuple[str, ...]) -> None:
         self.unmet = unmet
-        said = with_legend(f"{subject} does not meet the inclusion criteria: {'; '.join(unmet)}")
-        super().__init__("eligibility", said)
+        super().__init__("eligibility", f"{subject} does not meet the inclusion criteria: {'; '.join(unmet)}")

@@ -31,6 +31,7 @@ from itp_events.events import (
     WithdrawalDecided,
 )
 from itp_events.explain import day
+from itp_events.marks import marked
 from itp_events.plausible import identified, plausible, probably_meant
 from itp_events.protocol import END_OF_TREATMENT, Protocol, Site
 from itp_events.rulings import adverse_event, decision, pregnancy, submission
@@ -94,10 +95,10 @@ def _first_infusion(protocol: Protocol, data: Enrolled) -> None:
     target = first.target.after(data.on)
     opens, closes = first.opens(target), first.closes(target)
     if data.first_infusion_on and not opens <= data.first_infusion_on <= closes:
+        window = marked(f"{opens} to {closes}", first.source.window == "assumption")
         raise Refused(
             "first-infusion",
-            f"first_infusion_on {data.first_infusion_on} lies outside the window of {first.code}, "
-            f"{opens} to {closes}",
+            f"first_infusion_on {data.first_infusion_on} lies outside the window of {first.code}, {window}",
         )
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from datetime import date
 
+from itp_events.assumptions import window_assumed
 from itp_events.errors import Refused
 from itp_events.events import Completed, Event
 from itp_events.explain import days
+from itp_events.marks import marked
 from itp_events.situation import Situation
 from itp_events.windows import PlannedVisit
 
@@ -53,7 +55,7 @@ def _not_too_early(situation: Situation, planned: PlannedVisit, on: date) -> Non
     raise Refused(
         "too-early",
         f"{planned.code} on {on} is before the window of {before.code} has opened "
-        f"({days(before.opens, before.closes)}); "
+        f"({_window(situation, before)}); "
         f"if the date is right, state confirmed: true{probably_meant(situation, planned, on)}",
     )
 
@@ -72,8 +74,13 @@ def probably_meant(situation: Situation, planned: PlannedVisit, on: date | None)
     for other in situation.seen.visits:
         waiting = other.event is None and other.outcome != "cancelled" and other.firm
         if other.code != planned.code and waiting and other.opens <= on <= other.closes:
-            return f"; was {other.code} meant, whose window is {days(other.opens, other.closes)}?"
+            return f"; was {other.code} meant, whose window is {_window(situation, other)}?"
     return ""
+
+
+def _window(situation: Situation, planned: PlannedVisit) -> str:
+    span = days(planned.opens, planned.closes)
+    return marked(span, window_assumed(planned, situation.seen.visits))
 
 
 def identified(event: Event) -> str:
