@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -69,7 +69,7 @@ class Guard:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
-        if scope["type"] not in ("http", "websocket") or self._may(dict(scope["headers"])):
+        if scope["type"] not in ("http", "websocket") or self._may(scope["headers"]):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             headers = [(b"content-type", b"text/plain; charset=utf-8")]
@@ -79,8 +79,13 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
 
-    def _may(self, headers: dict[bytes, bytes]) -> bool:
-        host = headers.get(b"host", b"").decode("latin-1")
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        known = self._asks_who or names_this_machine(host)
-        return known and not (origin and is_foreign(origin, host))
+    def _may(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether every Host and Origin may ask: of two that differ either may be the one that is believed."""
+        hosts = _values(headers, b"host") or [""]
+        known = self._asks_who or all(names_this_machine(host) for host in hosts)
+        origins = filter(None, _values(headers, b"origin"))
+        return known and not any(is_foreign(origin, host) for origin in origins for host in hosts)
+
+
+def _values(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    return [value.decode("latin-1") for given, value in headers if given == name]

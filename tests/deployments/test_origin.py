@@ -11,8 +11,8 @@ from deployments.server import server_environment
 PORT = 4200
 
 
-def asked(kind: str, headers: dict[str, str], *, asks_who: bool = False) -> list[Any]:
-    """What the server behind the guard, or the guard itself, sends in answer."""
+def asked(kind: str, headers: dict[str, str], *twice: tuple[str, str], asks_who: bool = False) -> list[Any]:
+    """What the server behind the guard, or the guard itself, answers; some headers may be sent `twice`."""
     sent: list[Any] = []
 
     async def app(scope: Message, receive: Any, send: Any) -> None:
@@ -24,7 +24,7 @@ def asked(kind: str, headers: dict[str, str], *, asks_who: bool = False) -> list
     async def send(message: Any) -> None:
         sent.append(message)
 
-    named = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    named = [(name.encode(), value.encode("latin-1")) for name, value in (*twice, *headers.items())]
     asyncio.run(Guard(app, asks_who=asks_who)({"type": kind, "headers": named}, receive, send))
     return sent
 
@@ -60,6 +60,13 @@ def test_its_own_pages_and_programs_ask(kind: str, headers: dict[str, str]) -> N
 def test_a_page_of_another_site_does_not(kind: str, headers: dict[str, str]) -> None:
     (first, *_) = asked(kind, headers)
     assert (first.get("status"), first.get("code")) in [(403, None), (None, 1008)]
+
+
+@pytest.mark.parametrize("first", [("origin", "https://elsewhere.example"), ("host", "rebound.example:4200")])
+def test_of_two_headers_of_a_name_neither_may_be_another_site_s(first: tuple[str, str]) -> None:
+    own = {"host": "127.0.0.1:4200", "origin": "http://127.0.0.1:4200"}
+    assert asked("http", own) == ["served"]
+    assert asked("http", own, first) != ["served"]
 
 
 def test_a_server_that_asks_who_may_have_another_name() -> None:

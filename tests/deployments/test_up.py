@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from socket import gethostname
 
 import httpx
 import pytest
@@ -88,3 +89,18 @@ def test_a_taken_port_is_named_before_anything_starts(make_service: MakeService)
     assert second._process is not None
     assert second._process.wait(timeout=60) != 0
     assert f"port {first.prefect_port} is in use: set ITP_PREFECT_PORT" in second.log
+
+
+def test_a_second_prefect_for_one_study_is_refused_in_one_line(
+    make_service: MakeService, postgresql_url: str
+) -> None:
+    first = make_service(ITP_DATABASE_URL=postgresql_url)
+    first.start(ready=False)
+    wait_until(lambda: "Starting" in first.log, "the first service to say which Prefect it uses")
+    other = first.data_dir.parent / "other"
+    second = Service(other, first.receiver, {"ITP_DATABASE_URL": postgresql_url})
+    second.start(ready=False)
+    assert second._process is not None
+    assert second._process.wait(timeout=60) == 1
+    [line] = second.log.splitlines()
+    assert f"shows this study in the Prefect at {gethostname()}:{first.prefect_port}" in line
