@@ -80,7 +80,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     def _may(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Whether every Host and Origin may ask: of two that differ either may be the one that is believed."""
+        """Whether every Host and Origin may ask: of two that differ either may be the one believed."""
         hosts = _values(headers, b"host") or [""]
         known = self._asks_who or all(names_this_machine(host) for host in hosts)
         origins = filter(None, _values(headers, b"origin"))

@@ -98,6 +98,9 @@ async def _execute(flow: Flow[..., Any], run: EngineRun) -> State | None:
         raise problem_of(problem.response) from problem
     except httpx.HTTPError as problem:
         raise PrefectSilent(f"Prefect stopped answering in the run {run.name}: {problem}") from problem
+    except Exception as problem:
+        # What the flow itself raises is a state of its run; the engine has met an answer without sense.
+        raise PrefectRefused(f"the run {run.name} could not be executed: {problem!r:.200}") from problem
 
 
 def _for_engine(run: FlowRun, at: datetime) -> EngineRun:

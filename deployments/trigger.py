@@ -7,8 +7,8 @@ work is refused, for its sender to state again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from flows.flow_runs import Deployment, FlowRun
@@ -19,7 +19,7 @@ from tasks.store import Store
 
 TRIGGER = "itp: record events posted to Prefect"
 NOTE = "trigger"
-EVER = datetime.min.replace(tzinfo=UTC)
+KEPT = 5
 
 # The whole payload of the Prefect event, as the flow's one parameter.
 PAYLOAD = {
@@ -76,22 +76,29 @@ def _essence(body: Body, like: Body) -> Body:
 
 @dataclass(frozen=True)
 class Applied:
-    """The automation as the service left it: `updated` by Prefect's clock, and its own work since `since`."""
+    """The automation as the service has made it, `updated` by Prefect's clock, and others it made before.
+
+    Nobody but the service has changed those `before`: what they brought is what was stated.
+    """
 
     id: str
     updated: str
-    since: datetime
+    before: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, known: dict[str, Any] | None) -> Applied | None:
         """What was noted of it, if anything was."""
         if known is None:
             return None
-        return cls(known["id"], known["updated"], datetime.fromisoformat(known["since"]))
+        return cls(known["id"], known["updated"], tuple(known["before"]))
 
-    def to_note(self) -> dict[str, str]:
+    def to_note(self) -> dict[str, Any]:
         """What is noted of it."""
-        return {"id": self.id, "updated": self.updated, "since": self.since.isoformat()}
+        return {"id": self.id, "updated": self.updated, "before": list(self.before[-KEPT:])}
+
+    def is_untouched(self, body: Body) -> bool:
+        """Whether this is it, and nobody has changed it since."""
+        return (body["id"], body["updated"]) == (self.id, self.updated)
 
 
 @dataclass(frozen=True)
@@ -105,42 +112,47 @@ class Trigger:
     def put_back(self) -> str | None:
         """See to it that there is the one automation, as it should be; what was wrong, in words.
 
+        What was changed is not changed back but made anew: Prefect may act for some seconds on what it was,
+        and what that brings bears its id.
+
         Raises:
             PrefectProblem: Prefect does not answer, or refuses.
         """
         wanted, known = automation(self.record_event), Applied.of(note(self.store, NOTE))
         found = self.setup.automations(TRIGGER)
-        first = found[0] if found else None
-        mine = next((body for body in found if known and body["id"] == known.id), first)
-        self.setup.delete_automations([body["id"] for body in found if body is not mine])
-        if mine is None:
-            self.setup.create_automation(wanted)
-            self._keep(since=None)
-            return None if known is None else "the automation by which posted events come in was missing"
-        right = is_as(wanted, mine)
-        untouched = known is not None and (mine["id"], mine["updated"]) == (known.id, known.updated)
-        if right and untouched:
+        if known is None:
+            self._begin(wanted, found)
             return None
-        if not right:
-            self.setup.replace_automation(mine["id"], wanted)
-        # Nobody but an older program has changed it: what came by it meanwhile is what was stated.
-        self._keep(since=EVER if known is None else known.since if untouched else None)
-        if known is None or untouched:
+        mine = next((body for body in found if known.is_untouched(body)), None)
+        if mine is not None and is_as(wanted, mine):
+            self.setup.delete_automations([body["id"] for body in found if body is not mine])
             return None
-        return "the automation by which posted events come in had been changed"
+        # Nobody but an older program made what it made differently.
+        self._make(wanted, found, (*known.before, known.id) if mine else ())
+        if mine is not None:
+            return None
+        was = "had been changed" if any(body["id"] == known.id for body in found) else "was missing"
+        return f"the automation by which posted events come in {was}"
 
-    def _keep(self, since: datetime | None) -> None:
-        """Note how it stands in Prefect now; a change between is seen the next time."""
-        for body in self.setup.automations(TRIGGER)[:1]:
-            updated = body["updated"]
-            applied = Applied(body["id"], updated, since or datetime.fromisoformat(updated))
-            keep_note(self.store, NOTE, applied.to_note())
+    def _begin(self, wanted: Body, found: Sequence[Body]) -> None:
+        """Take on what there is when this study uses this Prefect for the first time."""
+        if len(found) == 1 and is_as(wanted, found[0]):
+            self._keep(Applied(found[0]["id"], found[0]["updated"]))
+        else:
+            self._make(wanted, found, tuple(body["id"] for body in found))
+
+    def _make(self, wanted: Body, found: Sequence[Body], believed: tuple[str, ...]) -> None:
+        """Make it anew in place of what was found; there is one all the time, so no event is missed."""
+        made = self.setup.create_automation(wanted)
+        for body in self.setup.automations(TRIGGER):
+            if body["id"] == made:
+                self._keep(Applied(made, body["updated"], believed))
+        self.setup.delete_automations([body["id"] for body in found])
+
+    def _keep(self, applied: Applied) -> None:
+        keep_note(self.store, NOTE, applied.to_note())
 
     def brought(self, run: FlowRun) -> bool:
         """Whether a run was started by no automation, or by this one while it was as it should be."""
-        if run.made_by is None:
-            return True
         known = Applied.of(note(self.store, NOTE))
-        if known is None or run.created is None:
-            return False
-        return run.made_by == known.id and run.created > known.since
+        return run.made_by is None or (known is not None and run.made_by in (known.id, *known.before))

@@ -116,12 +116,12 @@ class FlowRuns:
 
     def deployment(self, flow: str) -> Deployment | None:
         """The deployment of a flow, which bears the same name; None when there is none."""
-        answer = self._call("GET", f"/deployments/name/{flow}/{flow}", absent_is_none=True)
-        return answer and Deployment.of(answer)
+        found = self._object_if_there("GET", f"/deployments/name/{flow}/{flow}")
+        return Deployment.of(found) if found is not None else None
 
     def has_automation(self, name: str) -> bool:
         """Whether there is an automation of this name."""
-        return bool(self._call("POST", "/automations/filter", {"automations": {"name": {"any_": [name]}}}))
+        return bool(self._list("/automations/filter", {"automations": {"name": {"any_": [name]}}}))
 
     def find(self, codes: Sequence[str]) -> dict[str, FlowRun]:
         """The subjects' journeys that exist, by subject code."""
@@ -131,43 +131,45 @@ class FlowRuns:
     def in_states(self, deployments: Iterable[Deployment], types: Iterable[str]) -> list[FlowRun]:
         """A page of the runs of some deployments in states of some types, those planned earliest first."""
         query = {"flow_runs": _of(deployments, types), "sort": "EXPECTED_START_TIME_ASC", "limit": PAGE}
-        return [_flow_run(run) for run in self._call("POST", "/flow_runs/filter", query)]
+        return [_flow_run(run) for run in self._list("/flow_runs/filter", query)]
 
     def live(self, deployment: Deployment) -> int:
         """How many runs of a deployment have not ended."""
-        found: int = self._call("POST", "/flow_runs/count", {"flow_runs": _of([deployment], LIVE)})
+        found = self._call("POST", "/flow_runs/count", {"flow_runs": _of([deployment], LIVE)})
+        if not isinstance(found, int):
+            raise self._no_sense("/flow_runs/count", found)
         return found
 
     def all_live(self, deployment: Deployment) -> Iterator[FlowRun]:
         """The runs of a deployment that have not ended, page by page."""
         query = {"flow_runs": _of([deployment], LIVE), "sort": "ID_DESC", "limit": PAGE}
         for page in count():
-            found = self._call("POST", "/flow_runs/filter", query | {"offset": page * PAGE})
+            found = self._list("/flow_runs/filter", query | {"offset": page * PAGE})
             yield from (_flow_run(run) for run in found)
             if len(found) < PAGE:
                 return
 
     def read(self, run: UUID) -> FlowRun | None:
         """One flow run; None when there is none."""
-        answer = self._call("GET", f"/flow_runs/{run}", absent_is_none=True)
-        return answer and _flow_run(answer)
+        found = self._object_if_there("GET", f"/flow_runs/{run}")
+        return _flow_run(found) if found is not None else None
 
     def create(self, deployment: Deployment, code: str, state: State, tags: Iterable[str] = ()) -> FlowRun:
         """Create a subject's journey, or answer with the one it has."""
         run = {"name": code, "idempotency_key": code, "parameters": {"subject": code}, "state": state}
         path = f"/deployments/{deployment.id}/create_flow_run"
-        return _flow_run(self._call("POST", path, run | {"tags": list(tags)}))
+        return _flow_run(self._object("POST", path, run | {"tags": list(tags)}))
 
     def create_named(
         self, deployment: Deployment, name: str, parameters: dict[str, Any], state: State
     ) -> FlowRun:
         """Create the one run of this name, or answer with the one there is."""
         run = {"name": name, "idempotency_key": name, "parameters": parameters, "state": state}
-        return _flow_run(self._call("POST", f"/deployments/{deployment.id}/create_flow_run", run))
+        return _flow_run(self._object("POST", f"/deployments/{deployment.id}/create_flow_run", run))
 
     def propose(self, run: UUID, state: State) -> bool:
         """Propose a state; whether Prefect accepted it."""
-        answer = self._call("POST", f"/flow_runs/{run}/set_state", {"state": state}, absent_is_none=True)
+        answer = self._object_if_there("POST", f"/flow_runs/{run}/set_state", {"state": state})
         return answer is not None and answer["status"] == "ACCEPT"
 
     def force(self, run: UUID, state: State) -> None:
@@ -188,14 +190,37 @@ class FlowRuns:
             "deployment_ids": [str(deployment.id) for deployment in deployments],
             "scheduled_before": before.isoformat(),
         }
-        answer = self._call("POST", "/deployments/get_scheduled_flow_runs", query | {"limit": DUE_AT_ONCE})
-        return [_flow_run(run) for run in answer]
+        found = self._list("/deployments/get_scheduled_flow_runs", query | {"limit": DUE_AT_ONCE})
+        return [_flow_run(run) for run in found]
 
     def _filter(self, codes: Sequence[str]) -> list[dict[str, Any]]:
         runs = {"idempotency_key": {"any_": list(codes)}}
         query = {"flow_runs": runs, "flows": {"name": {"any_": [JOURNEY]}}, "limit": PAGE}
-        found: list[dict[str, Any]] = self._call("POST", "/flow_runs/filter", query)
+        return self._list("/flow_runs/filter", query)
+
+    def _list(self, path: str, query: Any) -> list[dict[str, Any]]:
+        """What Prefect finds by a query."""
+        found = self._call("POST", path, query)
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise self._no_sense(path, found)
         return found
+
+    def _object(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """What Prefect says of one thing."""
+        found = self._call(method, path, body)
+        if not isinstance(found, dict):
+            raise self._no_sense(path, found)
+        return found
+
+    def _object_if_there(self, method: str, path: str, body: Any = None) -> dict[str, Any] | None:
+        """What Prefect says of one thing; None when it has none."""
+        found = self._call(method, path, body, absent_is_none=True)
+        if found is not None and not isinstance(found, dict):
+            raise self._no_sense(path, found)
+        return found
+
+    def _no_sense(self, path: str, found: object) -> PrefectSilent:
+        return PrefectSilent(f"what answers {path} at {self.api} is not Prefect's API: {str(found)[:80]}")
 
     def _call(self, method: str, path: str, body: Any = None, *, absent_is_none: bool = False) -> Any:
         answer = self._patiently(method, path, body)
@@ -228,9 +253,16 @@ def problem_of(answer: httpx.Response) -> PrefectProblem:
     return PrefectRefused(said) if refused else PrefectSilent(said)
 
 
+class _Answer(dict[str, Any]):
+    """A JSON object of Prefect's: one that lacks what Prefect always says comes from something else."""
+
+    def __missing__(self, name: str) -> Any:
+        raise PrefectSilent(f"what answers is not Prefect's API: no {name!r} in {str(dict(self))[:80]}")
+
+
 def _json(answer: httpx.Response) -> Any:
     try:
-        return answer.json()
+        return answer.json(object_hook=_Answer)
     except ValueError as problem:
         raise PrefectSilent(f"what answers at {answer.url} is not Prefect's API") from problem
 

@@ -15,37 +15,28 @@ class Setup(FlowRuns):
 
     def deployed(self, flow: str) -> Body | None:
         """The deployment of a flow, which bears the same name, with all that Prefect says of it."""
-        found: Body | None = self._call("GET", f"/deployments/name/{flow}/{flow}", absent_is_none=True)
-        return found
+        return self._object_if_there("GET", f"/deployments/name/{flow}/{flow}")
 
     def deployed_as(self, ids: Iterable[object]) -> list[Body]:
         """The deployments of these ids that exist."""
         query = {"deployments": {"id": {"any_": [str(each) for each in ids]}}}
-        found: list[Body] = self._call("POST", "/deployments/filter", query)
-        return found
+        return self._list("/deployments/filter", query)
 
     def deploy(self, flow: str, contents: Body) -> None:
         """Create the deployment of a flow, or bring it to these contents."""
-        known = self._call("POST", "/flows/", {"name": flow})
-        made = self._call("POST", "/deployments/", contents | {"name": flow, "flow_id": known["id"]})
+        known = self._object("POST", "/flows/", {"name": flow})
+        made = self._object("POST", "/deployments/", contents | {"name": flow, "flow_id": known["id"]})
         # Prefect keeps what is not mentioned, and a work pool cannot be unset but by a change.
         if made["work_pool_name"] is not None:
             self._call("PATCH", f"/deployments/{made['id']}", {"work_pool_name": None})
 
     def automations(self, name: str) -> list[Body]:
         """The automations of a name."""
-        found: list[Body] = self._call(
-            "POST", "/automations/filter", {"automations": {"name": {"any_": [name]}}}
-        )
-        return found
+        return self._list("/automations/filter", {"automations": {"name": {"any_": [name]}}})
 
-    def create_automation(self, contents: Body) -> None:
-        """Create an automation."""
-        self._call("POST", "/automations/", contents)
-
-    def replace_automation(self, automation: str, contents: Body) -> None:
-        """Bring an automation to these contents."""
-        self._call("PUT", f"/automations/{automation}", contents)
+    def create_automation(self, contents: Body) -> str:
+        """Create an automation; its id."""
+        return str(self._object("POST", "/automations/", contents)["id"])
 
     def delete_automations(self, automations: Sequence[str]) -> None:
         """Delete automations."""

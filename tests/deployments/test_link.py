@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
@@ -22,13 +23,15 @@ from tasks.store import Store
 class _Page(BaseHTTPRequestHandler):
     """Answers everything with a page, as the login of a network does; a path of digits, with that status."""
 
+    body = b"<html>Please log in</html>"
+
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         status = self.path.rpartition("/")[2]
         self.send_response(int(status) if status.isdecimal() else 200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
-        self.wfile.write(b"<html>Please log in</html>")
+        self.wfile.write(self.body)
 
     do_GET = do_POST = do_PATCH = _answer  # noqa: N815 - the names that http.server looks for
 
@@ -57,6 +60,30 @@ def test_what_is_no_prefect_is_told_from_a_prefect_without_deployments(page: str
     runs = FlowRuns(page)
     with pytest.raises(PrefectSilent, match="is not Prefect's API"):
         runs.deployment(JOURNEY)
+    runs.close()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b"[]", b"[{}]", b"null", b'"ok"', b"7", b"[7]"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda runs: runs.deployment(JOURNEY),
+        lambda runs: runs.find(["ITP-001"]),
+        lambda runs: runs.read(uuid4()),
+        lambda runs: runs.create(Deployment(uuid4(), uuid4()), "ITP-001", {}),
+        lambda runs: runs.propose(uuid4(), {}),
+        lambda runs: runs.due([Deployment(uuid4(), uuid4())], Clock().now()),
+        lambda runs: runs.in_states([Deployment(uuid4(), uuid4())], ["PENDING"]),
+        lambda runs: runs.live(Deployment(uuid4(), uuid4())),
+    ],
+)
+def test_an_answer_without_sense_is_silence_or_says_nothing(
+    page: str, monkeypatch: pytest.MonkeyPatch, ask: Callable[[FlowRuns], object], body: bytes
+) -> None:
+    monkeypatch.setattr(_Page, "body", body)
+    runs = FlowRuns(page)
+    with suppress(PrefectSilent):
+        assert ask(runs) in (None, False, [], {}, 7)
     runs.close()
 
 

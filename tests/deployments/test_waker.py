@@ -5,6 +5,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -17,8 +18,9 @@ from deployments.link import PrefectLink
 from deployments.runner import Runner, shared_clients
 from deployments.waker import Waker
 from flows import runtime
-from flows.flow_runs import JOURNEY, Deployment, FlowRuns
+from flows.flow_runs import JOURNEY, Deployment, FlowRuns, PrefectRefused
 from flows.runtime import Runtime
+from flows.subject_journey import subject_journey
 from itp_events.protocol_file import load_protocol
 from tasks.advance import Advanced
 from tasks.channels import Channels
@@ -119,3 +121,27 @@ def test_a_subject_is_held_until_its_flow_run_ends_also_when_the_direct_way_fail
 def _row() -> SubjectRow:
     now = Clock().now()
     return SubjectRow("ITP-001", "01", "1", 1, "s", "m", "on", (), now, False, str(uuid4()), now, now)
+
+
+class Claiming:
+    """Stands for a Prefect that lets everything be claimed."""
+
+    def propose(self, *_: object) -> bool:
+        """Accept the state."""
+        return True
+
+
+def test_an_answer_that_the_engine_does_not_understand_costs_the_subject_no_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The subject is advanced without Prefect: it is Prefect's fault, not the subject's."""
+
+    async def misunderstood(*_: object, **__: object) -> None:
+        raise ValueError("9 validation errors for FlowRun")
+
+    monkeypatch.setattr(runner, "run_flow_async", misunderstood)
+    journey = Deployment(uuid4(), uuid4()).journey(uuid4(), "ITP-001")
+    at_work = Runner(cast("FlowRuns", Claiming()))
+    with pytest.raises(PrefectRefused, match="9 validation errors"):
+        asyncio.run(at_work.run(subject_journey, journey, Clock().now()))
+    assert not at_work.executing
