@@ -1,8 +1,9 @@
-"""What every door does with events, whoever brings them: the command line, a form, Prefect's events API.
+"""What a door does with events that somebody brings.
 
 They are recorded and decided upon first, in the study's database alone; then what is due is handed over; and
 last, at best effort, the subject's flow run shows the new wait. So a door works while Prefect is down, and
-what Prefect was not told, the service's repair shows later.
+what Prefect was not told, the service's repair shows later. A door inside Prefect leaves the hand-over to the
+service, so that its run ends, and says what became of the event, however long a provider takes.
 """
 
 from __future__ import annotations
