@@ -38,7 +38,8 @@ def print_head(out: Console, seen: View) -> None:
     """Who, in which state, by which protocol and time zone."""
     subject, protocol = seen.subject, seen.protocol
     out.print(Text.assemble((subject.code, "bold"), "  ", (seen.state, "bold")))
-    site = f"site {subject.enrolled.site} ({subject.site.time_zone})"
+    zone = assumed(subject.site.time_zone, subject.site.source)
+    site = f"site {subject.enrolled.site} ({zone})"
     out.print(f"{protocol.id} version {protocol.version}, {site}, enrolled {day(subject.enrolled.on)}")
     out.print(f"As of {at_site(subject.site, seen.now)} at the site")
 

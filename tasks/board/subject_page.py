@@ -42,8 +42,7 @@ def subject_page(
             "## Who must do what\n\n" + "\n".join(f"- {line}" for line in waiting(story)),
             link("Decide here, with an investigator's token", decide) if decide and _to_decide(story) else "",
             "## Plan\n\n" + _plan(story),
-            f"{LEGEND}; the rest is the sponsor's synopsis. "
-            f"Dates are local to {seen.subject.site.time_zone}.",
+            f"{LEGEND}; the rest is the sponsor's synopsis. Dates are local to {_zone(seen.subject.site)}.",
             f"![Timeline of {story.code}]({drawing})" if drawing else "",
             _section("What comes next by itself", _next(story)),
             _section("Platelets and response (IWG)", _responses(story)),
@@ -52,6 +51,10 @@ def subject_page(
             _section("Sent, to whom, and whether it arrived", sent(story)),
         ]
     )
+
+
+def _zone(site: Site) -> str:
+    return marked(site.time_zone, site.source == "assumption")
 
 
 def _headline(story: Story) -> str:
