@@ -22,7 +22,9 @@ from tasks.schema import attempts, deliveries, notices, senders
 from tasks.sending import Kind, Outcome
 
 LEASE = timedelta(seconds=60)
-_FIRST_WAIT = timedelta(seconds=30)
+# What was refused costs nobody a second copy: a fault of some seconds delays an alert by as many.
+_FIRST_WAIT = timedelta(seconds=5)
+_FIRST_WAIT_IN_DOUBT = timedelta(seconds=30)
 _LONGEST_WAIT = timedelta(minutes=15)
 # Each repetition of what may have arrived may be one more copy.
 _LONGEST_WAIT_IN_DOUBT = timedelta(hours=1)
@@ -64,7 +66,7 @@ def back_off(attempt: int, doubts: int = 0) -> timedelta:
     With `doubts`, after one whose outcome is unknown, of so many.
     """
     if doubts:
-        return min(_FIRST_WAIT * (1 << min(doubts - 1, 10)), _LONGEST_WAIT_IN_DOUBT)
+        return min(_FIRST_WAIT_IN_DOUBT * (1 << min(doubts - 1, 10)), _LONGEST_WAIT_IN_DOUBT)
     return min(_FIRST_WAIT * (1 << min(attempt - 1, 10)), _LONGEST_WAIT)
 
 
