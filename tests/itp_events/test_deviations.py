@@ -140,9 +140,10 @@ def test_a_visit_passed_over_is_skipped_and_the_same_deviation_when_it_is_missed
     assert ids(study, "2026-03-26") == ["ITP-001/FU-D14/missed"]
 
 
-def test_what_a_stop_cancels_in_time_is_not_skipped() -> None:
+@pytest.mark.parametrize("stopped", ["2026-01-08", "2026-01-13"])
+def test_what_a_stop_cancels_by_the_last_day_of_the_window_is_not_skipped(stopped: str) -> None:
     study = enrolled()
-    study.decided("stop-treatment", "2026-01-08")
+    study.decided("stop-treatment", stopped)
     assert found(study, "2026-01-20") == []
 
 
