@@ -43,5 +43,7 @@ class Speaker:
         return None
 
 
+# What a door is taken for that does not say who asks.
+UNKNOWN = Speaker()
 # Who works on the service's own machine, with its files at hand.
 AT_THE_MACHINE = Speaker(decides=True)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from flows.authority import AT_THE_MACHINE, Speaker
+from flows.authority import UNKNOWN, Speaker
 from flows.flow_runs import JOURNEY, FlowRuns, PrefectRefused, PrefectSilent
 from flows.runtime import Runtime
 from flows.shown import Standing, waiting
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def record_and_show(
-    study: Runtime, events: Sequence[Event], now: datetime, speaker: Speaker = AT_THE_MACHINE
+    study: Runtime, events: Sequence[Event], now: datetime, speaker: Speaker = UNKNOWN
 ) -> list[Answer]:
     """Let in what `speaker` may state, hand over what it makes due, and show the new waits.
 

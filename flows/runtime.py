@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol as Interface
 
-from flows.authority import AT_THE_MACHINE, Speaker
+from flows.authority import UNKNOWN, Speaker
 from flows.refusals import Refusals
 from itp_events.events import Event
 from itp_events.protocol import Protocol
@@ -64,7 +64,7 @@ class Runtime:
         events: Sequence[Event],
         now: datetime,
         *,
-        speaker: Speaker = AT_THE_MACHINE,
+        speaker: Speaker = UNKNOWN,
         at_once: bool = False,
     ) -> list[Answer]:
         """Let in what `speaker` may state, each event accepted or refused by itself.

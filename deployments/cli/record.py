@@ -15,6 +15,7 @@ from deployments.cli.reading import Events, Malformed, Stated, read_events
 from deployments.cli.tables import coloured, console, print_json
 from deployments.settings import load_settings
 from deployments.study import open_study
+from flows.authority import AT_THE_MACHINE
 from flows.door import follow_up, show
 from flows.runtime import Runtime
 from itp_events.document import instant
@@ -49,7 +50,8 @@ def _recorded(read: Events, *, as_json: bool) -> bool:
         return _answer(read, [], as_json=as_json)
     study = open_study(load_settings())
     try:
-        answers = study.record([each.event for each in read.stated], study.clock.now())
+        events = [each.event for each in read.stated]
+        answers = study.record(events, study.clock.now(), speaker=AT_THE_MACHINE)
         all_recorded = _answer(read, answers, as_json=as_json)
         _follow_up(study, answers)
     finally:

@@ -18,6 +18,7 @@ from deployments.demo.narrator import Narrator
 from deployments.demo.service import DemoService
 from deployments.demo.story import Story, begins, story
 from deployments.study import open_study
+from flows.authority import AT_THE_MACHINE
 from flows.door import record_and_show
 from flows.flow_runs import JOURNEY, FlowRuns, PrefectProblem
 from flows.runtime import Runtime
@@ -131,6 +132,6 @@ def _state(study: Runtime, waiting: deque[Event], out: Console) -> None:
     due: list[Event] = []
     while waiting and waiting[0].time <= now:
         due.append(waiting.popleft())
-    for answer in record_and_show(study, due, now) if due else ():
+    for answer in record_and_show(study, due, now, AT_THE_MACHINE) if due else ():
         if answer.error is not None:
             out.print(f"             refused: {answer.event.id}: {answer.error}", style="dim", soft_wrap=True)

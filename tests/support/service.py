@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from deployments.clock import FastClock
 from deployments.settings import Settings, load_settings
 from deployments.study import open_study
+from flows.authority import AT_THE_MACHINE
 from flows.door import record_and_show
 from flows.flow_runs import FlowRun, FlowRuns
 from flows.runtime import Runtime
@@ -110,7 +111,8 @@ class Service:
 
     def record(self, *events: dict[str, Any]) -> list[Answer]:
         """Record events as `itp record` does, at the study's present instant."""
-        return record_and_show(self.study, [parse_event(event) for event in events], self.study.clock.now())
+        stated = [parse_event(event) for event in events]
+        return record_and_show(self.study, stated, self.study.clock.now(), AT_THE_MACHINE)
 
     def subject(self, code: str) -> SubjectRow:
         """Where the subject stands."""
