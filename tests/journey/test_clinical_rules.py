@@ -118,8 +118,9 @@ def test_a_flag_holds_the_cell_preparation_that_waits_to_be_sent(running: Servic
     running.enrol(code, first_infusion_on=today.isoformat())
     _state(running, code, "visit.completed", visit="INF1", on=today.isoformat())
     running.receiver.fail(503)
+    first_infusion = len(_told(running, code, "cell-lab"))
     _on(running, code, today + timedelta(days=4))
-    _first(running, code, "cell-lab")
+    wait_until(lambda: len(_told(running, code, "cell-lab")) > first_infusion, "cells to be ordered")
 
     _serious(running, code)
     refused = len(_told(running, code, "cell-lab"))
@@ -133,3 +134,53 @@ def test_a_flag_holds_the_cell_preparation_that_waits_to_be_sent(running: Servic
     later = _titles(running, code, "cell-lab")[refused:]
     assert [title for title in later if "prepare" in title.lower()] == []
     assert running.subject(code).state == "On hold: adverse-event"
+
+
+@pytest.mark.timeout(300)
+def test_a_typo_in_a_serious_event_corrected_twelve_hours_later_reaches_nobody_and_its_worsening_does(
+    service: Service,
+) -> None:
+    """Fatal, it stands down the cell lab, asks for the death, and starts the follow-up clock."""
+    code = "ITP-404"
+    service.enrol(code, first_infusion_on=MONDAY.isoformat())
+    _state(service, code, "visit.completed", visit="INF1", on=MONDAY.isoformat())
+    _on(service, code, date(2026, 1, 9))  # the cells for infusion 2 are ordered
+    wait_until(lambda: len(_told(service, code, "cell-lab")) == 2, "the cells for infusion 2 to be ordered")
+    reported = _adverse_event(service, code, term="fewer")
+    _accepted(service, reported)
+    wait_until(lambda: len(_told(service, code, "sponsor")) == 1, "the sponsor to hear of the event")
+    now = service.study.clock.now()
+    _state(service, code, "sae.submitted", ae="AE-1", on=now.astimezone(SITE).date().isoformat())
+    before = len(service.told(code))
+
+    service.move_clock_to(now + timedelta(hours=12))
+    void = {"event": {"source": reported["source"], "id": reported["id"]}, "reason": "typing error"}
+    at = service.study.clock.now()
+    corrected = _adverse_event(service, code, term="fever")
+    _accepted(service, event("event.voided", code, at, void), corrected)
+    service.move_clock_to(at + timedelta(hours=1))
+    assert len(service.told(code)) == before
+
+    _accepted(service, _adverse_event(service, code, term="fever", grade=5, outcome="fatal"))
+    wait_until(
+        lambda: any("stand down" in title.lower() for title in _titles(service, code, "cell-lab")),
+        "the cell lab to be told to stand down",
+    )
+    assert service.subject(code).state == "On hold: death-unrecorded"
+    _on(service, code, date(2026, 1, 12))
+    wait_until(
+        lambda: any("no death recorded" in title for title in _titles(service, code, "investigator")),
+        "the investigator to be asked for the death",
+    )
+    assert any("follow-up report owed" in title for title in _titles(service, code, "sponsor"))
+
+
+def _adverse_event(service: Service, code: str, **data: Any) -> dict[str, Any]:
+    now = service.study.clock.now()
+    given = {"ae": "AE-1", "grade": 3, "serious": True, "related": False, **data}
+    return event("adverse-event.reported", code, now, given | {"on": "2026-01-09"})
+
+
+def _accepted(service: Service, *events: dict[str, Any]) -> None:
+    answers = service.record(*events)
+    assert [answer.status for answer in answers] == ["recorded"] * len(events), answers
