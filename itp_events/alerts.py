@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from itp_events.corrections import dosed, same_death, severity, whose
-from itp_events.dose import deviates
+from itp_events.dose import deviates, weighing_at
 from itp_events.duties import Duty, event_key, visit_key
 from itp_events.eligibility import unmet
 from itp_events.events import AdverseEvent, ConsentGiven, Data, Enrolled, Event, Pregnancy
@@ -113,7 +113,9 @@ def _visits(seen: View) -> Iterator[Duty]:
             origin = subject.origin(done)
             yield from _about(seen, "infusion-on-hold", origin, done, due=due, planned=planned)
         if done and deviates(seen, planned):
-            yield from _about(seen, "dose-deviation", subject.origin(done, dosed), done, planned=planned)
+            origin = subject.origin(done, dosed)
+            due = max(origin.time, weighing_at(subject, done).known_at)
+            yield from _about(seen, "dose-deviation", origin, done, due=due, planned=planned)
         yield from _booking(seen, planned)
 
 
@@ -163,21 +165,21 @@ def _enrolment(seen: View) -> Iterator[Duty]:
     # Who met the criteria of the day of enrolment stays eligible when an amendment sets others.
     if subject.corrected and unmet(seen.protocol, data):
         yield from _about(seen, "eligibility", subject.origin(enrolment, failed), enrolment)
-    for step in open_consents(seen):
+    for step in _consents_by_age(seen):
         yield from _about(seen, step, subject.origin(enrolment, _age), enrolment)
 
 
-def open_consents(seen: View) -> Iterator[Literal["assent", "majority"]]:
+def open_consents(seen: View) -> tuple[Literal["assent", "majority"], ...]:
     """The consents that may fall due by age before the study ends, and are not given yet."""
-    rules, age = seen.protocol.eligibility, seen.subject.enrolled.screening.age_years
     given = {as_data(event, ConsentGiven).kind for event in seen.subject.of(ConsentGiven)}
-    if rules.assent_notice_years.holds(age) and not rules.assent_years.holds(age) and "assent" not in given:
+    return tuple(kind for kind in _consents_by_age(seen) if kind not in given)
+
+
+def _consents_by_age(seen: View) -> Iterator[Literal["assent", "majority"]]:
+    rules, age = seen.protocol.eligibility, seen.subject.enrolled.screening.age_years
+    if rules.assent_notice_years.holds(age) and not rules.assent_years.holds(age):
         yield "assent"
-    if (
-        rules.majority_notice_years.holds(age)
-        and not rules.consent_of_age.holds(age)
-        and "majority" not in given
-    ):
+    if rules.majority_notice_years.holds(age) and not rules.consent_of_age.holds(age):
         yield "majority"
 
 

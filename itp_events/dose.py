@@ -7,11 +7,11 @@ that infusion, else for the weight known last before it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 
-from itp_events.events import Completed, Event
+from itp_events.events import Completed, Data, Event
 from itp_events.subject import Subject, as_data
 from itp_events.view import View
 from itp_events.windows import PlannedVisit
@@ -19,24 +19,26 @@ from itp_events.windows import PlannedVisit
 
 @dataclass(frozen=True, slots=True)
 class Weighing:
-    """A weight in kg, its site-local date, and at which event it was taken."""
+    """A weight in kg, its site-local date, at which event it was taken, and since when it is known (UTC)."""
 
     kg: float
     on: date
     at: str
+    known_at: datetime
 
 
 def weighings(subject: Subject, before: Event | None = None) -> list[Weighing]:
     """The weights known, the oldest first; with `before`, only those that stand before that event."""
     enrolled = subject.enrolled
-    found = [Weighing(enrolled.weight_kg, enrolled.on, "enrolment")]
+    known_at = subject.known_since(subject.enrolment, _weight)
+    found = [Weighing(enrolled.weight_kg, enrolled.on, "enrolment", known_at)]
     end = subject.place(before) if before else None
     for event in subject.of(Completed):
         if end and subject.place(event) >= end:
             break
         data = as_data(event, Completed)
         if data.weight_kg:
-            found.append(Weighing(data.weight_kg, data.on, data.visit))
+            found.append(_weighing(subject, event, data.weight_kg))
     return found
 
 
@@ -44,8 +46,17 @@ def weighing_at(subject: Subject, infusion: Event) -> Weighing:
     """The weight that counts for what was given: the one taken at that infusion, else the last before it."""
     data = as_data(infusion, Completed)
     if data.weight_kg:
-        return Weighing(data.weight_kg, data.on, data.visit)
+        return _weighing(subject, infusion, data.weight_kg)
     return weighings(subject, infusion)[-1]
+
+
+def _weighing(subject: Subject, event: Event, kg: float) -> Weighing:
+    data = as_data(event, Completed)
+    return Weighing(kg, data.on, data.visit, subject.known_since(event, _weight))
+
+
+def _weight(data: Data) -> object:
+    return data.type, getattr(data, "weight_kg", None)
 
 
 def planned_cells(seen: View, weighing: Weighing) -> float:

@@ -86,7 +86,7 @@ def _of_course(subject: Subject, course: Course, hours: tuple[int, ...]) -> Iter
     before: Clock | None = None
     for start in _starts(subject, course):
         if before is None:
-            covering = submissions  # whatever its date: it names this event
+            covering = [each for each in submissions if subject.known_since(each) >= start.origin.time]
         elif before.submitted is None or _tells(subject, before.submitted, start.origin):
             continue  # the report that was owed already tells of this too
         else:

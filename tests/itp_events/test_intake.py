@@ -196,14 +196,14 @@ def test_a_restatement_that_is_refused_takes_its_void_with_it(study: Study) -> N
     assert study.plan("2026-01-14").visit("INF2")["on"] == "2026-01-12"
 
 
-def test_a_void_that_is_refused_takes_its_restatement_with_it(study: Study) -> None:
+def test_a_void_that_is_refused_leaves_what_came_with_it_to_be_judged_by_itself(study: Study) -> None:
     wrong = study.done("INF2", "2026-01-12")
     study.voided(wrong, "2026-01-13")
     judgement = study.judge(
         study.void(wrong, "2026-01-14"), completed(study, "INF2", "2026-01-13", "2026-01-14")
     )
-    assert rules(judgement) == ["void", "together"]
-    assert study.plan("2026-01-15").visit("INF2")["status"] != "completed"
+    assert rules(judgement) == ["void", None]
+    assert study.plan("2026-01-15").visit("INF2")["on"] == "2026-01-13"
 
 
 def test_a_visit_declared_missed_is_restated_as_done_and_the_reverse(study: Study) -> None:

@@ -126,7 +126,7 @@ def test_a_flag_holds_the_cell_preparation_that_waits_to_be_sent(running: Servic
     refused = len(_told(running, code, "cell-lab"))
     running.receiver.succeed()
     wait_until(
-        lambda: any("stand down" in title.lower() for title in _titles(running, code, "cell-lab")),
+        lambda: any("stop preparing" in title.lower() for title in _titles(running, code, "cell-lab")),
         "the cell lab to be told to stand down",
         timeout=60,
     )
@@ -163,7 +163,7 @@ def test_a_typo_in_a_serious_event_corrected_twelve_hours_later_reaches_nobody_a
 
     _accepted(service, _adverse_event(service, code, term="fever", grade=5, outcome="fatal"))
     wait_until(
-        lambda: any("stand down" in title.lower() for title in _titles(service, code, "cell-lab")),
+        lambda: any("stop preparing" in title.lower() for title in _titles(service, code, "cell-lab")),
         "the cell lab to be told to stand down",
     )
     assert service.subject(code).state == "On hold: death-unrecorded"
