@@ -23,10 +23,11 @@ from itp_events.events import Decode, EventKey, WithdrawalDecided
 from itp_events.marks import MARK
 from itp_events.protocol import Site
 from itp_events.withdrawal import COMPLETED
-from tasks.queries import history, subject
+from tasks.queries import recorded, subject
 from tasks.wording import filters
 
 SOURCE = "decision-page"
+_ID_REUSED = "urn:itp:problem:id-reused"
 _ENTERED = ("criterion", "decision", "decode", "on", "reason", "by")
 
 router = APIRouter(include_in_schema=False)
@@ -101,20 +102,21 @@ def _decide(parts: Parts, code: str, form: dict[str, str]) -> HTMLResponse:
     language = _site(parts, code).language
     words, event = DECIDE[language], _event(code, parts.study.clock.now(), form)
     result = take_in(parts, [event], "investigator")[0]
-    if result["status"] >= HTTPStatus.BAD_REQUEST:
+    known = result["status"] == HTTPStatus.OK or result.get("type") == _ID_REUSED
+    if result["status"] >= HTTPStatus.BAD_REQUEST and not known:
         raise Problem(HTTPStatus(result["status"]), "decision", result["detail"])
     # A form that was sent before, perhaps with something else in it, changes nothing, and says so.
-    title, word = ("done", "said") if result["status"] == HTTPStatus.CREATED else ("known", "again")
+    title, word = ("known", "again") if known else ("done", "said")
     decision = _decision(parts, code, (event["source"], event["id"]))
     said = words[word].format(subject=code, decision=decision)
     return page("said", words[title], language=language, said=said, refused=False)
 
 
 def _decision(parts: Parts, code: str, key: EventKey) -> str:
-    """The decision that stands in the subject's log under a source and id."""
-    for each in history(parts.study.store, code):
-        if each.key == key and isinstance(each.data, WithdrawalDecided):
-            return each.data.decision
+    """The decision about the subject that is recorded under a source and id."""
+    stated = recorded(parts.study.store, key)
+    if stated and isinstance(stated.data, WithdrawalDecided) and stated.subject.lower() == code.lower():
+        return stated.data.decision
     raise Refused("form", "this form's id belongs to another event; it has a new one now, send it again")
 
 
