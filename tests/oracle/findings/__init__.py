@@ -1,0 +1,1 @@
+"""What the trial finds: deviations from the protocol, and the response of the platelets."""

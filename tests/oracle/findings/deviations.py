@@ -1,0 +1,85 @@
+"""The deviations from the protocol, derived from what was stated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from tests.oracle.course import Course
+from tests.oracle.eligibility import CONSENT, not_met
+from tests.oracle.notices.alerts import dose_off, given_on_hold
+from tests.oracle.notices.safety import clocks
+from tests.oracle.said import MISSED
+from tests.oracle.visits import Visit, enrolment
+
+
+def deviations(course: Course, as_of: datetime) -> list[dict[str, Any]]:
+    """Every deviation at an instant, by category, visit, date and importance."""
+    return [*_visits(course, as_of), *_eligibility(course), *_safety_reports(course, as_of)]
+
+
+def _row(category: str, on: date, important: bool, visit: str | None = None) -> dict[str, Any]:
+    return {"category": category, "visit": visit, "on": on.isoformat(), "important": important}
+
+
+def _visits(course: Course, as_of: datetime) -> Iterator[dict[str, Any]]:
+    rules = course.trial.rules["deviations"]
+    today = course.trial.calendar.day_of(as_of)
+    for visit in course.visits:
+        if visit.deviation:
+            far = abs(visit.deviation) > rules["window"]["beyond_days"]
+            yield _row("window", _done_on(visit), rules["window"]["important"] and far, visit.code)
+        if visit.missed or _skipped(course, visit, today):
+            important = visit.rule["epoch"] in rules["missed"]["epochs"]
+            yield _row(
+                "missed", _missed_on(course, visit), rules["missed"]["important"] and important, visit.code
+            )
+        if visit.done and visit.treatment:
+            if dose_off(course, visit.done):
+                yield _row("dose", visit.done.on, rules["dose"]["important"], visit.code)
+            if given_on_hold(course, visit.done):
+                yield _row("on-hold", visit.done.on, rules["on-hold"]["important"], visit.code)
+
+
+def _done_on(visit: Visit) -> date:
+    assert visit.done
+    return visit.done.on
+
+
+def _skipped(course: Course, visit: Visit, today: date) -> bool:
+    """Whether the visit was passed over: a later one was done, or a stop found it overdue.
+
+    A window that closed while nothing might be given is nobody's omission.
+    """
+    later = course.visits[course.visits.index(visit) + 1 :]
+    if visit.cancelled and course.stop:
+        overdue = bool(visit.resolved) and visit.closes < course.stop.on
+        return visit.treatment and overdue and not course.on_hold(_closed(course, visit))
+    return visit.waits and visit.closes < today and any(each.done for each in later)
+
+
+def _closed(course: Course, visit: Visit) -> datetime:
+    return course.trial.calendar.midnight(visit.closes + timedelta(days=1))
+
+
+def _missed_on(course: Course, visit: Visit) -> date:
+    stated = [said for said in course.history.standing(MISSED) if said.visit == visit.code]
+    return min([visit.closes, *(said.day for said in stated)])
+
+
+def _eligibility(course: Course) -> Iterator[dict[str, Any]]:
+    enrolled = enrolment(course.history)
+    for criterion in not_met(course.trial, enrolled):
+        category = "consent" if criterion in CONSENT else "eligibility"
+        yield _row(category, enrolled.on, course.trial.rules["deviations"][category]["important"])
+
+
+def _safety_reports(course: Course, as_of: datetime) -> Iterator[dict[str, Any]]:
+    limit = timedelta(hours=max(course.trial.rules["alerts"]["sae"]["clock_hours"]))
+    for clock in clocks(course.history):
+        due = clock.since + limit
+        late = due < clock.submitted if clock.submitted else due <= as_of
+        if late:
+            important = course.trial.rules["deviations"]["safety-report"]["important"]
+            yield _row("safety-report", course.trial.calendar.day_of(due), important)

@@ -1,0 +1,135 @@
+"""The safety chain: serious adverse events, pregnancies, deaths, and the clocks of their reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tests.oracle.course import Course
+from tests.oracle.history import History
+from tests.oracle.illness import before, codes, fatal, gravity, latest, line, stands, tellings
+from tests.oracle.notices.row import Row
+from tests.oracle.said import DIED, PREGNANCY, SUBMITTED, Said
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A report that is owed: since when, and when it was submitted."""
+
+    since: datetime
+    submitted: datetime | None
+
+
+def safety(course: Course) -> Iterator[Row]:
+    """The alerts of the safety chain: each at once, and as its limit approaches and passes."""
+    for at in _at_once(course.history):
+        yield from _told(course, "sae", at)
+    for clock in clocks(course.history):
+        if clock.submitted:
+            continue
+        for hours in course.trial.rules["alerts"]["sae"]["clock_hours"]:
+            yield from _told(course, f"sae-{hours}h", clock.since + timedelta(hours=hours))
+
+
+def _told(course: Course, step: str, due: datetime) -> Iterator[Row]:
+    for audience in course.trial.audiences("sae"):
+        yield Row("alert", None, step, audience, due)
+
+
+def _at_once(history: History) -> Iterator[datetime]:
+    for ae in codes(history):
+        for told in tellings(history, ae, gravity):
+            if told.report.data["serious"]:
+                yield told.at
+    for said in history.standing(PREGNANCY):
+        yield history.known(said)
+    for death in _unexplained(history):
+        yield history.known(death, _any)
+
+
+def _any(_said: Said) -> object:
+    return None
+
+
+def _unexplained(history: History) -> list[Said]:
+    """The deaths for which no adverse event stands that led to one."""
+    deadly = any(fatal(latest(history, ae)) for ae in codes(history))
+    return [] if deadly else history.standing(DIED)
+
+
+def clocks(history: History) -> Iterator[Clock]:
+    """Every clock that was started, whether its report was submitted or not."""
+    for ae in codes(history):
+        yield from _of_event(history, ae)
+    for said in [*history.standing(PREGNANCY), *_unexplained(history)]:
+        first = history.versions(said)[0]
+        names = {version.id for version in history.versions(said)}
+        told = history.known(said) if said.type == PREGNANCY else first.time
+        yield Clock(said.aware_at or told, _submitted(history, names, first.time))
+
+
+def _of_event(history: History, ae: str) -> Iterator[Clock]:
+    """One clock from the first serious report, and one for each that is worse after its submission."""
+    running: Clock | None = None
+    for report in line(history, ae):
+        if not _counts(history, report):
+            continue
+        if running is None:
+            running = Clock(_first_aware(history, report), _submitted(history, {ae}, report.time))
+        elif (
+            running.submitted and running.submitted < report.time and _worse(before(history, report), report)
+        ):
+            yield running
+            running = Clock(_aware(history, report), _submitted(history, {ae}, report.time))
+    if running:
+        yield running
+
+
+def _counts(history: History, report: Said) -> bool:
+    """Whether a report is serious, and its fact still is: a correction may have made it harmless."""
+    return bool(report.data["serious"]) and bool(_now(history, report).data["serious"])
+
+
+def _now(history: History, report: Said) -> Said:
+    """What a report reads since its corrections."""
+    successors = {gone: said for said, gone in history.corrects.items()}
+    while report in successors:
+        report = successors[report]
+    if stands(history, report):
+        return report
+    ahead = line(history, report.data["ae"])
+    return next((said for said in ahead[ahead.index(report) :] if stands(history, said)), report)
+
+
+def _first_aware(history: History, report: Said) -> datetime:
+    """When the site learned of a serious event; of one that led to death, no later than of the death."""
+    aware = _now(history, report).aware_at or report.aware_at
+    if aware:
+        return aware
+    deaths = [said.aware_at or history.known(said, _any) for said in history.standing(DIED)]
+    return min([report.time, *deaths]) if fatal(report) else report.time
+
+
+def _aware(history: History, report: Said) -> datetime:
+    """When the site learned that an event had become worse."""
+    aware, earlier = report.aware_at, before(history, report)
+    return aware if aware and not (earlier and earlier.aware_at == aware) else report.time
+
+
+def _submitted(history: History, names: set[str], told: datetime) -> datetime | None:
+    """The first submission made once it had been reported."""
+    found = [history.known(said) for said in history.standing(SUBMITTED) if said.data["ae"] in names]
+    return min((at for at in found if at >= told), default=None)
+
+
+def _worse(earlier: Said | None, report: Said) -> bool:
+    if earlier is None:
+        return False
+    now, then = report.data, earlier.data
+    return bool(
+        now["grade"] > then["grade"]
+        or (now["serious"] and not then["serious"])
+        or (now["related"] and not then["related"])
+        or (fatal(report) and not fatal(earlier))
+    )

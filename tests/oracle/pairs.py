@@ -1,0 +1,86 @@
+"""Which event of a file restates what a void of the same file took back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tests.oracle.said import ENROLLED, VOID, Said
+
+AROUND = timedelta(seconds=300)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A void and its restatement; `later` says that the restatement came on its own, after the void."""
+
+    void: Said
+    said: Said
+    gone: Said
+    later: bool
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the two are judged in one: they came together, or the date lies before the void."""
+        return not self.later or self.said.order < self.void.order
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Where the two stand: at the restatement's date, though never before what they correct."""
+        return max(self.said.order, (*self.gone.order, 1))
+
+
+def pairs(events: Sequence[Said]) -> list[Pair]:
+    """The voids of a file, each with its restatement.
+
+    A restatement is of the same type. In the first place it is about the same visit or adverse event, or is
+    an enrolment, and is reported at the void's time, up to 300 s around it, or later. Else it is about
+    another one, and is reported at the void's time or up to 300 s around it.
+    """
+    found: list[Pair] = []
+    for may in (_near_and_same, _later, _near):
+        for void in _first_voids(events):
+            gone = _gone(events, void)
+            if gone is None or any(pair.void is void for pair in found):
+                continue
+            taken = {pair.said for pair in found} | {gone}
+            offers = [said for said in events if said not in taken and may(void, gone, said)]
+            if offers:
+                nearest = min(
+                    offers, key=lambda said: (abs(said.time - void.time), abs(said.place - void.place))
+                )
+                found.append(Pair(void, nearest, gone, may is _later and gone.type != ENROLLED))
+    return found
+
+
+def _first_voids(events: Sequence[Said]) -> list[Said]:
+    """Of several voids of one event the first: the others are refused."""
+    found: dict[tuple[str, str], Said] = {}
+    for void in sorted((said for said in events if said.type == VOID), key=lambda said: said.order):
+        found.setdefault((void.data["event"]["source"], void.data["event"]["id"]), void)
+    return list(found.values())
+
+
+def _gone(events: Sequence[Said], void: Said) -> Said | None:
+    name = (void.data["event"]["source"], void.data["event"]["id"])
+    return next((said for said in events if said.name == name and said.type != VOID), None)
+
+
+def _near(void: Said, gone: Said, said: Said) -> bool:
+    return said.type == gone.type and said.time >= gone.time and abs(said.time - void.time) <= AROUND
+
+
+def _near_and_same(void: Said, gone: Said, said: Said) -> bool:
+    return _near(void, gone, said) and about(said) == about(gone)
+
+
+def _later(void: Said, gone: Said, said: Said) -> bool:
+    if said.type != gone.type or said.time <= void.time:
+        return False
+    return said.type == ENROLLED or (bool(about(said)) and about(said) == about(gone))
+
+
+def about(said: Said) -> tuple[str, ...]:
+    """The visit or the adverse event that an event is about."""
+    return tuple(str(said.data[name]) for name in ("visit", "ae") if name in said.data)
