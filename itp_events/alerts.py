@@ -165,7 +165,7 @@ def _enrolment(seen: View) -> Iterator[Duty]:
     # Who met the criteria of the day of enrolment stays eligible when an amendment sets others.
     if subject.corrected and unmet(seen.protocol, data):
         yield from _about(seen, "eligibility", subject.origin(enrolment, failed), enrolment)
-    for step in _consents_by_age(seen):
+    for step in open_consents(seen):
         yield from _about(seen, step, subject.origin(enrolment, _age), enrolment)
 
 
@@ -272,7 +272,8 @@ def _stand_down(seen: View) -> Iterator[Duty]:
             )
             before = seen.subject.ledger.issues.get(duty)
             if _overtaken(seen, planned, key) or _told_and_past(seen, issue, before):
-                due = before.notice.due if before else seen.now
+                # A stand-down that was sent, and contradicted by an order anew, is due anew.
+                due = before.notice.due if before and before.status != "closed" else seen.now
                 yield Duty(duty, "alert", "stand-down", audience, due, planned=planned)
 
 

@@ -79,7 +79,7 @@ def restatements(facts: Sequence[Event], known: Mapping[EventKey, Event]) -> lis
 
     `known` holds the events that a void may name. Voids that nothing restates are left out.
     """
-    waiting = [(fact, known[voided_key(fact)]) for fact in facts if _names_a_fact(fact, known)]
+    waiting = _voids(facts, known)
     if not waiting:
         return []
     candidates = [fact for fact in facts if not isinstance(fact.data, Voided)]
@@ -108,6 +108,16 @@ def _leads_back(wrong: Event, candidate: Event, found: Mapping[EventKey, Restate
         if wrong.key == candidate.key:
             return True
     return False
+
+
+def _voids(facts: Sequence[Event], known: Mapping[EventKey, Event]) -> list[tuple[Event, Event]]:
+    """Each void with the event that it takes back; of several voids of one event the first."""
+    found: dict[EventKey, tuple[Event, Event]] = {}
+    for fact in facts:
+        if _names_a_fact(fact, known):
+            key = voided_key(fact)
+            found.setdefault(key, (fact, known[key]))
+    return list(found.values())
 
 
 def _names_a_fact(event: Event, known: Mapping[EventKey, Event]) -> bool:

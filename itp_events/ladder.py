@@ -72,16 +72,22 @@ def _changes(
     site: Site, base: date, acknowledged: Sequence[Acknowledgement], holds: Sequence[Hold]
 ) -> list[Acknowledgement | Hold]:
     """What changes the ladder, in order; of what begins at once, the acknowledgement first."""
-    answers = [_outside(each, site, holds) for each in acknowledged if site.date_of(each.at) > base]
+    answers = [_outside(each, site, base, holds) for each in acknowledged if site.date_of(each.at) > base]
     return sorted([*answers, *holds], key=lambda change: (change.at, isinstance(change, Hold)))
 
 
-def _outside(acknowledged: Acknowledgement, site: Site, holds: Sequence[Hold]) -> Acknowledgement:
-    """An acknowledgement given during a hold counts as given when the hold began, which then puts it off."""
+def _outside(acknowledged: Acknowledgement, site: Site, base: date, holds: Sequence[Hold]) -> Acknowledgement:
+    """An acknowledgement given during a hold is put off by what of the hold is left.
+
+    It counts as given when the hold began, with an `until` that lies as much earlier: the hold then moves it
+    by its whole length.
+    """
     hold = next((each for each in holds if each.during(acknowledged.at)), None)
     if hold is None:
         return acknowledged
-    return Acknowledgement(hold.at, max(acknowledged.until, site.date_of(hold.at) + timedelta(days=1)))
+    began = site.date_of(hold.at)
+    elapsed = site.date_of(acknowledged.at) - max(began, base)
+    return Acknowledgement(hold.at, max(acknowledged.until - elapsed, began + timedelta(days=1)))
 
 
 def _dues(steps: _Steps, protocol: Protocol, site: Site) -> list[datetime]:

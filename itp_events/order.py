@@ -6,7 +6,7 @@ ICH E6(R3) and 21 CFR 11.10(f): the permitted sequence of steps is enforced, and
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from itp_events.assessments import assessment
 from itp_events.corrections import voided_key
@@ -126,7 +126,7 @@ def _not_ahead(site: Site, event: Event) -> None:
 
 def _dates(site: Site, consent_on: date, event: Event) -> None:
     _not_ahead(site, event)
-    on = happened(site, event)
+    on = event.data.on if isinstance(event.data, Booked) else happened(site, event)
     if on < consent_on:
         raise Refused("before-consent", f"on {on} is before the consent of {consent_on}")
 
@@ -151,7 +151,7 @@ def _visit_recorded(situation: Situation, event: Event) -> None:
     planned = situation.planned(data.visit)
     on = data.on if isinstance(data, Completed) else None
     _not_settled(planned, probably_meant(situation, planned, on))
-    if isinstance(data, Missed) and planned.outcome == "cancelled" and _settled(planned, event.time):
+    if isinstance(data, Missed) and planned.outcome == "cancelled" and planned.settled(event.time):
         raise Refused(
             "cancelled", f"{planned.code} is cancelled, for treatment was stopped; it cannot be missed"
         )
@@ -185,22 +185,16 @@ def _after_anchor(planned: PlannedVisit, on: date | None) -> None:
 
 def _booking(situation: Situation, event: Event) -> None:
     planned = situation.planned(as_data(event, Booked).visit)
-    if _settled(planned, event.time):
+    # Known by then: who booked it earlier was in order, also when a whole year arrives in one file.
+    if planned.settled(event.time):
         _not_settled(planned)
         raise Refused("booking", f"{planned.code} counts as {planned.outcome}; there is nothing left to book")
-
-
-def _settled(planned: PlannedVisit, at: datetime) -> bool:
-    """Whether it was known at `at` how the visit ended. Who booked or acknowledged it earlier was in order,
-    also when the events of a whole year arrive in one file.
-    """
-    return planned.known_at is not None and planned.known_at <= at
 
 
 def _acknowledgement(situation: Situation, event: Event) -> None:
     data = as_data(event, Acknowledged)
     planned = situation.planned(data.visit)
-    settled = _settled(planned, event.time)
+    settled = planned.settled(event.time)
     if settled:
         _not_settled(planned)
     today = situation.subject.site.date_of(event.time)

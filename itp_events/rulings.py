@@ -19,9 +19,9 @@ def decision(situation: Situation, event: Event) -> None:
     _decode_fits(data)
     last = situation.seen.visits[-1]
     if data.decision == "complete":
-        if last.outcome not in ("missed", "cancelled"):
+        if last.outcome not in ("missed", "cancelled") or not last.settled(event.time):
             raise Refused("decision", f"complete answers a missed or cancelled {last.code} only")
-    elif data.decision == "stop-treatment" and situation.seen.treatment_ended:
+    elif data.decision == "stop-treatment" and _treatment_ended(situation, event):
         raise Refused("decision", "treatment has ended already; there is nothing to stop")
     elif (data.decision == "continue" or data.criterion) and not _answers(situation, event):
         about = f" for {data.criterion}" if data.criterion else ""
@@ -29,6 +29,12 @@ def decision(situation: Situation, event: Event) -> None:
         raise Refused(
             "decision", f"no flag{about} waits for a decision on {day(at.date())} at {at:%H:%M} ({at.tzinfo})"
         )
+
+
+def _treatment_ended(situation: Situation, event: Event) -> bool:
+    """Whether no infusion was left to give when the decision was stated."""
+    infusions = (visit for visit in situation.seen.visits if visit.visit.epoch == "treatment")
+    return all(visit.settled(event.time) for visit in infusions)
 
 
 def _decode_fits(data: WithdrawalDecided) -> None:
@@ -44,7 +50,8 @@ def _answers(situation: Situation, event: Event) -> bool:
     criterion = data.criterion
     if criterion == LOST and data.decision == "withdraw" and situation.seen.visits[-1].outcome == "missed":
         return True  # the last visit was missed: that answers for itself, without a flag
-    return criterion == INVESTIGATOR or any(
+    of_their_own = criterion == INVESTIGATOR and data.decision != "continue"
+    return of_their_own or any(
         flag.criterion == (criterion or flag.criterion)
         and flag.at <= event.time
         and (flag.decided_at is None or flag.decided_at > event.time)

@@ -92,6 +92,10 @@ class PlannedVisit(NamedTuple):
         """Days outside the window: negative when early, positive when late, None when not done."""
         return None if self.on is None else self.outside(self.on)
 
+    def settled(self, at: datetime) -> bool:
+        """Whether it was known at an instant how the visit ended."""
+        return self.known_at is not None and self.known_at <= at
+
     def outside(self, day: date) -> int:
         """How many days `day` lies outside the window; 0 inside it."""
         return min((day - self.opens).days, 0) + max((day - self.closes).days, 0)
