@@ -52,7 +52,7 @@ class Client(threading.Thread):
             data = {"on": yesterday, "site": "01", "consent_on": yesterday, "weight_kg": 60.0}
             self._state("subject.enrolled", code, data | {"screening": SCREENING})
         while not self._ended.is_set():
-            self._step(self._random.choice(self._codes), yesterday)
+            self._step(yesterday)
             self._ended.wait(self._random.expovariate(1 / self._pause))
         self._http.close()
 
@@ -60,8 +60,11 @@ class Client(threading.Thread):
         """Begin nothing more; what is under way is repeated no further."""
         self._ended.set()
 
-    def _step(self, code: str, on: str) -> None:
+    def _step(self, on: str) -> None:
         kind = self._random.choices(("serious", "void", "repeat", "contact"), (50, 25, 10, 15))[0]
+        # What is reported right after a void may be its correction, of which nobody is told again: voids have
+        # a subject of their own.
+        code = self._codes[0] if kind == "void" else self._random.choice(self._codes[1:])
         if kind == "contact":
             self._state("contact.attempted", code, {"on": on, "reached": True})
             return

@@ -10,6 +10,7 @@ late         received more than 10 s after it was due and the last fault of the 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from datetime import datetime, timedelta
 
 from storm.clients import CLOCK
 from storm.ledger import Ack, Json, Key, Ledger
-from storm.tables import Tables
+from storm.tables import Row, Tables
 
 MARKS = ("[possibly repeated] ", "【可能重复】")
 TOLD = ("investigator", "sponsor")
@@ -146,17 +147,24 @@ def _is_alert(arrival: Arrival) -> bool:
 
 
 def _pointless(ledger: Ledger, tables: Tables) -> list[object]:
-    voids = ledger.voids()
+    voided = {ledger.acks[each].event["data"].get("ae"): ack.at for each, ack in _of_known(ledger)}
     found: list[object] = []
     for attempt in tables.attempts:
-        event = next((each for each in voids if attempt["notice"].endswith(_tail(each))), None)
-        if event and datetime.fromisoformat(attempt["began_at"]) > voids[event].at:
+        since = voided.get(_about(tables.notices[attempt["notice"]]))
+        if since is not None and datetime.fromisoformat(attempt["began_at"]) > since:
             found.append((attempt["notice"], attempt["began_at"]))
     return found
 
 
-def _tail(event: Key) -> str:
-    return f"/{event[0]}:{event[1]}"
+def _of_known(ledger: Ledger) -> list[tuple[Key, Ack]]:
+    return [(each, ack) for each, ack in ledger.voids().items() if each in ledger.acks]
+
+
+def _about(notice: Row) -> str:
+    """The adverse event that a notice speaks of."""
+    facts = notice["facts"]
+    found = json.loads(facts) if isinstance(facts, str) else facts
+    return str((found or {}).get("ae", "of nobody"))
 
 
 class _Alerts:

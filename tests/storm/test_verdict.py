@@ -39,6 +39,7 @@ class Told:
             for audience in ("investigator", "sponsor"):
                 key = f"ST-0001/{step}/{audience}/storm:1-2"
                 notice = {"audience": audience, "title": title, "body": BODY, "step": step}
+                notice["facts"] = '{"ae": "AE-1-2"}'
                 self.notices[key] = notice
                 self.attempts.append({"notice": key, "began_at": due.isoformat()})
                 self.arrivals.append(Arrival(due + seconds(0.1), audience, title, f"{BODY}\n", 200))
