@@ -103,8 +103,9 @@ class _Docket:
 def _judge_unit(court: _Court, docket: _Docket, unit: list[Event]) -> list[Verdict]:
     trial = replace(docket)
     verdicts = [_judge_one(court, trial, event) for event in unit]
-    if verdicts[0].status == "refused" and unit[1:]:
-        # What voids nothing has no restatement: the other event is judged by itself.
+    if verdicts[0].status == "refused" and unit[1:] and unit[0].key not in court.barred:
+        # What voids nothing has no restatement: the other event is judged by itself. Where the sender alone
+        # may not void it, what they correct still stands, and their correction would state it twice.
         return [verdicts[0], *_judge_unit(court, docket, unit[1:])]
     refused = _first_refused(verdicts)
     if refused is None and _loses_enrolment(docket.log, trial.log):
