@@ -304,6 +304,7 @@ _VOID = _moves("void", back=st.integers(0, 6), restated=st.sampled_from([None, N
 _BEFORE = _moves("approach", pick=0, days=st.integers(0, 8))
 _AFTER = _moves("approach", pick=0, days=st.integers(-30, -3))
 _WAIT = _moves("wait", days=st.sampled_from([2, 10, 21, 40]))
+_SEASON = _moves("wait", days=st.sampled_from([65, 90]))
 _A_YEAR = _moves("wait", days=400)
 _STOPPED = _moves("decided", decision="stop-treatment", named=st.booleans())
 _SCENES = st.one_of(
@@ -312,6 +313,7 @@ _SCENES = st.one_of(
     _scene(_ON_TIME, _ON_TIME),
     _scene(_MISSED),
     _scene(_MISSED, _MISSED, _DECIDED),
+    _scene(_MISSED, _MISSED, _SEASON, _CONTINUED),
     _scene(_BOOKED),
     _scene(_BOOKED, _WAIT, _VISIT),
     _scene(_AFTER, _ACKNOWLEDGED, _WAIT),

@@ -399,6 +399,23 @@ def test_what_held_at_an_instant_still_held_when_more_time_has_passed(
         earlier = later
 
 
+@looked_at
+@given(histories(), HOURS)
+def test_an_end_that_the_service_finds_rests_on_misses_that_stood_without_it(
+    history: History, hours: list[int]
+) -> None:
+    """`continue` ends nothing by itself: no infusion counts as missed because of the end that it would bring."""
+    protocol = load_protocol()
+    for now in [history.end, *instants(history, hours)]:
+        facts = [event for event in history.facts if event.time <= now]
+        end = view(protocol, fold(protocol, facts), now).exit
+        if end is None or getattr(end.event.data, "decision", "") != "continue":
+            continue
+        without = fold(protocol, [event for event in facts if event.key != end.event.key])
+        visits = [each for each in view(protocol, without, end.at).visits if each.code in INFUSIONS]
+        assert {each.outcome for each in visits} == {"missed"}
+
+
 def test_a_void_is_never_of_the_service_about_a_persons_statement() -> None:
     """The service voids its own decisions only."""
     service = Journey().treated("2026-01-05")

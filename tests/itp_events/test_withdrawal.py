@@ -586,3 +586,47 @@ def test_an_exit_during_treatment_is_the_disposition_of_treatment_only() -> None
     study = started()
     study.died("2026-01-14")
     assert dispositions(study) == [("treatment", "2026-01-14", "DEATH")]
+
+
+def test_continuing_after_missed_infusions_withdraws_nobody_however_late_it_is_decided() -> None:
+    """The ladders of the infusions after them were paused, so none of those is missed."""
+    study = Journey()
+    study.enrol("2026-01-05")
+    study.missed("INF1", at="2026-01-13")
+    study.missed("INF2", at="2026-01-21")
+    study.decided("continue", "2026-03-30", criterion="missed-infusions")
+    plan = study.plan("2026-03-30 11:05")
+    assert (plan["state"], plan["exit"], plan["dispositions"]) == ("INF3 overdue", None, [])
+    study.until("2026-05-01")
+    assert study.audiences("exit") == {}
+
+
+def test_a_criterion_is_met_when_its_last_condition_becomes_known_not_on_the_date_it_speaks_of() -> None:
+    """An attempt entered late is the third to be known: no decision before that answered it."""
+    study = Journey().treated("2026-01-05")
+    for on in ("2026-01-20", "2026-01-22"):
+        study.contact(on, reached=False)
+    study.until("2026-01-27 12:00")
+    study.medication("rescue", "2026-01-27", at="2026-01-28 09:30")
+    study.decided("continue", "2026-01-28")
+    study.contact("2026-01-21", reached=False, at="2026-01-29 09:30")
+    flags = study.plan("2026-01-29 10:00")["flags"]
+    assert [(flag["criterion"], flag["since"], flag["decision"]) for flag in flags] == [
+        ("rescue-medication", "2026-01-28T01:30:00Z", "continue"),
+        ("lost-to-follow-up", "2026-01-29T01:30:00Z", None),
+    ]
+
+
+def test_treatment_with_an_infusion_missed_ends_as_other_with_the_count() -> None:
+    study = Journey().treated("2026-01-05", "2026-01-12", "2026-01-26", "2026-02-09")
+    study.missed("INF5", at="2026-02-27 15:00")
+    assert study.plan("2026-02-28")["dispositions"] == [
+        {"epoch": "treatment", "on": "2026-02-27", "decode": "OTHER", "term": "4 of 5 infusions given"}
+    ]
+    skipped = Journey().treated("2026-01-05")
+    skipped.missed("INF2", at="2026-01-16")
+    for visit, on in (("INF3", "2026-01-26"), ("INF4", "2026-02-09"), ("INF5", "2026-02-23")):
+        skipped.done(visit, on)
+    assert skipped.plan("2026-02-28")["dispositions"] == [
+        {"epoch": "treatment", "on": "2026-02-23", "decode": "OTHER", "term": "4 of 5 infusions given"}
+    ]
