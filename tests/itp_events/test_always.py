@@ -404,7 +404,7 @@ def test_what_held_at_an_instant_still_held_when_more_time_has_passed(
 def test_an_end_that_the_service_finds_rests_on_misses_that_stood_without_it(
     history: History, hours: list[int]
 ) -> None:
-    """`continue` ends nothing by itself: no infusion counts as missed because of the end that it would bring."""
+    """`continue` ends nothing by itself: no infusion is missed because of the end that it would bring."""
     protocol = load_protocol()
     for now in [history.end, *instants(history, hours)]:
         facts = [event for event in history.facts if event.time <= now]
