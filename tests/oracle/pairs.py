@@ -34,12 +34,12 @@ class Pair:
 def pairs(events: Sequence[Said]) -> list[Pair]:
     """The voids of a file, each with its restatement.
 
-    A restatement is of the same type. In the first place it is about the same visit or adverse event, or is
-    an enrolment, and is reported at the void's time, up to 300 s around it, or later. Else it is about
-    another one, and is reported at the void's time or up to 300 s around it.
+    A restatement is of the same type. In the first place it is about the same visit or adverse event and is
+    reported at the void's time or up to 300 s around it; else about another one, up to 300 s after it;
+    else it comes later about the same one, or is an enrolment; else about another one, up to 300 s before.
     """
     found: list[Pair] = []
-    for may in (_near_and_same, _later, _near):
+    for may in (_near_and_same, _soon, _later, _near):
         for void in _first_voids(events):
             gone = _gone(events, void)
             if gone is None or any(pair.void is void for pair in found):
@@ -69,6 +69,10 @@ def _gone(events: Sequence[Said], void: Said) -> Said | None:
 
 def _near(void: Said, gone: Said, said: Said) -> bool:
     return said.type == gone.type and said.time >= gone.time and abs(said.time - void.time) <= AROUND
+
+
+def _soon(void: Said, gone: Said, said: Said) -> bool:
+    return _near(void, gone, said) and said.time >= void.time
 
 
 def _near_and_same(void: Said, gone: Said, said: Said) -> bool:

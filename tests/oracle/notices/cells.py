@@ -18,17 +18,25 @@ from tests.oracle.visits import Visit
 
 
 def stand_downs(found: Course, as_of: datetime) -> Iterator[Row]:
-    """An alert for each order that was sent and that a new day, a hold, a stop, an exit or a miss undid."""
+    """An alert for each order that was sent and that a new day, a hold, a stop, an exit or a miss undid.
+
+    Of several for one day of a visit the newest stands; of an infusion that was given, none.
+    """
+    newest = {(code, day, at > as_of): at for at, code, day in _undoings(found, as_of)}
+    for (code, _, _), at in newest.items():
+        if not found.visit(code).done:
+            for audience in found.trial.audiences("stand-down"):
+                yield Row("alert", code, "stand-down", audience, at)
+
+
+def _undoings(found: Course, as_of: datetime) -> Iterator[tuple[datetime, str, date]]:
+    """When each order that was sent was undone, with its visit and its day."""
     sent: dict[str, date] = {}
     for at, then in _moments(found, as_of):
         for visit in then.infusions:
             ordered = sent.get(visit.code)
             if ordered and not _given(then, visit, at) and _undone(then, visit, ordered, at):
-                del sent[visit.code]
-                if found.visit(visit.code).done:
-                    continue
-                for audience in found.trial.audiences("stand-down"):
-                    yield Row("alert", visit.code, "stand-down", audience, at)
+                yield at, visit.code, sent.pop(visit.code)
         sent |= {visit.code: visit.when for visit in asked(then) if _is_ordered(then, visit, at, sent)}
 
 

@@ -92,19 +92,25 @@ def _counts(history: History, report: Said) -> bool:
 
 
 def _now(history: History, report: Said) -> Said:
-    """What a report reads since its corrections."""
-    successors = {gone: said for said, gone in history.corrects.items()}
-    while report in successors:
-        report = successors[report]
+    """What a report reads since its corrections, or since the next report when it was taken back."""
+    report = _corrected(history, report)
     if stands(history, report):
         return report
     ahead = line(history, report.data["ae"])
     return next((said for said in ahead[ahead.index(report) :] if stands(history, said)), report)
 
 
+def _corrected(history: History, report: Said) -> Said:
+    """What a report reads since its corrections."""
+    successors = {gone: said for said, gone in history.corrects.items()}
+    while report in successors:
+        report = successors[report]
+    return report
+
+
 def _first_aware(history: History, report: Said) -> datetime:
     """When the site learned of a serious event; of one that led to death, no later than of the death."""
-    aware = _now(history, report).aware_at or report.aware_at
+    aware = _corrected(history, report).aware_at or report.aware_at
     if aware:
         return aware
     deaths = [said.aware_at or history.known(said, _any) for said in history.standing(DIED)]
