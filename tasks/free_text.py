@@ -11,11 +11,15 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from itp_events.marks import MARK
+
 LONGEST = 300
 NOTHING_SEEN = "?"
 # Facts that people write, and those that the service or its configuration gives as they must stand.
 _WRITTEN = frozenset({"term", "ae", "about", "drug", "site"})
 _OWN = frozenset({"link", "channel"})
+# The service's own sentences, with what people wrote within and the service's mark at their end.
+_SENTENCES = frozenset({"unmet"})
 _CODE = re.compile(r"[A-Za-z0-9][\w+-]{0,63}", re.ASCII)
 _SCHEME = re.compile(r":(?=//)")
 _DOT = re.compile(r"(?<=[^\W_])\.(?=[^\W\d_]{2})")
@@ -76,6 +80,13 @@ def _fit(key: str, value: Any, is_own: Callable[[str], bool]) -> Any:
     if not isinstance(value, str) or key in _OWN:
         return value
     said = _CURLY.sub("'", unlinked(one_line(value)))
+    if key in _SENTENCES:
+        return _unmarked(said[:-1]) + said[-1:]
     is_plain = key not in _WRITTEN or is_own(value) or (key != "term" and _CODE.fullmatch(value))
     # What cannot be seen is there all the same: the text for a notice without it would say something else.
-    return said if is_plain else FreeText(said or NOTHING_SEEN)
+    return said if is_plain else FreeText(_unmarked(said) or NOTHING_SEEN)
+
+
+def _unmarked(text: str) -> str:
+    # The mark is the service's own word for what is assumed, and brings its legend along.
+    return text.replace(MARK, "+")

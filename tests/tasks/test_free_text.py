@@ -1,6 +1,7 @@
 """What people wrote stands in a notice on one line, in quotation marks, and means nothing to any channel."""
 
 import json
+import re
 import smtplib
 from collections.abc import Iterator
 from email import message_from_string, policy
@@ -31,8 +32,9 @@ HOSTILE = (
         "[the form](https://evil.example)",
         "<https://evil.example|x>",
     ),
-    *("<!channel>", "@everyone", "<@U1>", "<b>", "`x`", "**b**", "||x||", "发热。请停药"),
+    *("†", "<!channel>", "@everyone", "<@U1>", "<b>", "`x`", "**b**", "||x||", "发热。请停药"),
 )
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}")
 texts = st.lists(st.sampled_from(HOSTILE) | st.text(max_size=8), min_size=1, max_size=8).map("".join)
 
 
@@ -44,7 +46,7 @@ def written(text: str) -> dict[str, Any]:
     ]
     shortfalls = [{"rule": "maintenance", "drug": text, "weeks": "3", "limit": "4"}]
     said = {"term": text, "ae": text, "site": text, "waiting": rows, "shortfalls": shortfalls}
-    return FULL | said | {"unmet": [text, "AST 3.4 x ULN, limit 3"]}
+    return FULL | said | {"unmet": [f"{text}: 3 weeks, limit 4", "AST 3.4 x ULN, limit 3"]}
 
 
 def lines(step: str, language: str, facts: dict[str, Any]) -> list[str]:
@@ -60,7 +62,8 @@ def test_whatever_people_write_a_notice_keeps_its_lines_and_has_no_link_but_ours
     step: str, language: str, text: str
 ) -> None:
     found = lines(step, language, written(text))
-    usual = lines(step, language, written("x y"))
+    # A plain code needs no quotation marks, where what people write may be one.
+    usual = lines(step, language, written("AE-1" if PLAIN.fullmatch(text) else "x y"))
     assert len(found) == len(usual)
     for line, model in zip(found, usual, strict=True):
         assert line.isprintable(), repr(line)
@@ -83,6 +86,18 @@ def test_a_text_of_which_nothing_can_be_seen_does_not_turn_a_notice_into_another
     """Without the reference of an adverse event the same notice would tell of a death."""
     hidden = lines("sae", "en", FULL | {"ae": "\u200b"})
     assert hidden[0] == lines("sae", "en", FULL)[0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("step", ["digest", "sae", "eligibility"])
+def test_what_people_write_is_never_marked_as_assumed(step: str, language: str) -> None:
+    unmarked = written("15 Jan 2026†") | {"assumed": ()}
+    assert "†" not in "\n".join(lines(step, language, unmarked))
+
+
+def test_what_the_service_marks_as_assumed_stays_marked() -> None:
+    said = lines("eligibility", "en", {"unmet": ["† oil: 3 weeks, limit 4†"]})
+    assert "+ oil: 3 weeks, limit 4†" in "\n".join(said)
 
 
 def test_a_long_text_is_cut() -> None:
