@@ -2,12 +2,13 @@
 
 A restatement continues the event whose void it follows; a further report of an adverse event continues the
 report before it. A clock, a decision or a notice goes on as long as nothing changed that it rests on.
-All of this follows from what the events say and when they were reported, not from their order of arrival.
+What was restated in one batch with its void is noted on the event when it comes in; all else follows from
+what the events say and when they were reported, not from their order of arrival.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -64,27 +65,44 @@ def predecessors(facts: Iterable[Event]) -> dict[EventKey, Link]:
     """The event that each restatement or further report continues directly, by the key of the later one."""
     # Of what was reported at one instant the order of the log decides.
     ordered = sorted((fact for fact in facts if not fact.own), key=lambda fact: fact.time)
-    found = {
-        each.restated.key: Link(each.wrong, restates=True)
-        for each in restatements(ordered, {fact.key: fact for fact in ordered})
-    }
+    known = {fact.key: fact for fact in ordered}
+    found = {fact.key: Link(known[key], restates=True) for fact, key in _named(ordered) if key in known}
+    named = {link.event.key for link in found.values()}
+    others = [fact for fact in ordered if fact.key not in found and not _takes_back(fact, named)]
+    for each in _matched(others, known, _IN_A_LOG):
+        found[each.restated.key] = Link(each.wrong, restates=True)
     further = {
         later.key: Link(earlier, restates=False) for later, earlier in _further_reports(ordered, found)
     }
     return further | found
 
 
-def restatements(facts: Sequence[Event], known: Mapping[EventKey, Event]) -> list[Restatement]:
-    """The voids among `facts` and what restates each of them there: one event for one void.
+def _named(facts: Sequence[Event]) -> Iterator[tuple[Event, EventKey]]:
+    """The facts that came in one batch with the void of what they restate, as it was noted when they did."""
+    return ((fact, fact.restates) for fact in facts if fact.restates is not None)
+
+
+def _takes_back(fact: Event, keys: Collection[EventKey]) -> bool:
+    return isinstance(fact.data, Voided) and voided_key(fact) in keys
+
+
+def restatements(batch: Sequence[Event], known: Mapping[EventKey, Event]) -> list[Restatement]:
+    """The voids of a batch and what restates each of them there: one event for one void.
 
     `known` holds the events that a void may name. Voids that nothing restates are left out.
     """
+    return _matched(batch, known, _IN_A_BATCH)
+
+
+def _matched(
+    facts: Sequence[Event], known: Mapping[EventKey, Event], ways: Sequence[_Fit]
+) -> list[Restatement]:
     waiting = _voids(facts, known)
     if not waiting:
         return []
     candidates = [fact for fact in facts if not isinstance(fact.data, Voided)]
     found: dict[EventKey, Restatement] = {}
-    for fits in _FITS:
+    for fits in ways:
         for void, wrong in list(waiting):
             fitting = [
                 each
@@ -156,8 +174,16 @@ def _later(candidate: Event, wrong: Event, void: Event) -> bool:
     return candidate.time > void.time and named is not None and named == place(wrong.data)
 
 
+def _beside(candidate: Event, wrong: Event, void: Event) -> bool:
+    return place(candidate.data) is not None and _same_place(candidate, wrong, void)
+
+
+_Fit = Callable[[Event, Event, Event], bool]
 # The surest first: of two events corrected together each is restated by what is most like it.
-_FITS = (_same_content, _same_place, _other_place, _later)
+_IN_A_BATCH: tuple[_Fit, ...] = (_same_content, _same_place, _other_place, _later)
+# Once recorded, what was not noted as a restatement is one only under the same visit or adverse event:
+# another event, reported minutes after a void, has nothing to do with it.
+_IN_A_LOG: tuple[_Fit, ...] = (_beside, _later)
 
 
 def place(data: Data) -> str | None:

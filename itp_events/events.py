@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -539,18 +539,25 @@ class _Envelope(BaseModel):
     subject: SubjectCode
     time: Instant
     datacontenttype: Literal["application/json"] | None = None
+    # Written by the service; what a sender says of it has no meaning.
+    restatessource: Word | None = None
+    restatesid: Word | None = None
     data: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One CloudEvent whose data has been checked against the catalogue."""
+    """One CloudEvent whose data has been checked against the catalogue.
+
+    `restates` names the event that it states anew, where it came in one batch with the void of that event.
+    """
 
     id: str
     source: str
     subject: str
     time: datetime
     data: Data
+    restates: EventKey | None = field(default=None, compare=False)
 
     @property
     def type(self) -> str:
@@ -574,6 +581,7 @@ class Event:
 
     def to_json(self) -> dict[str, Any]:
         """The CloudEvent as JSON types; `parse_recorded` reads it back to an equal event."""
+        restates = dict(zip(("restatessource", "restatesid"), self.restates or (), strict=False))
         return {
             "specversion": "1.0",
             "id": self.id,
@@ -581,6 +589,7 @@ class Event:
             "type": self.type,
             "subject": self.subject,
             "time": self.time.isoformat(),
+            **restates,
             "data": self.data.model_dump(mode="json", exclude_none=True),
         }
 
@@ -590,7 +599,7 @@ def parse_event(value: object) -> Event:
 
     Raises BadEvent, which names the first field that is wrong and how many more are.
     """
-    return _parsed(value, _AT_A_DOOR)
+    return replace(_parsed(value, _AT_A_DOOR), restates=None)
 
 
 def parse_recorded(value: object) -> Event:
@@ -610,7 +619,9 @@ def _parsed(value: object, context: dict[str, Any] | None) -> Event:
         whose = " of the source 'itp', which is the service's own" if envelope.source == OWN_SOURCE else ""
         raise BadEvent(f"unknown event type {envelope.type!r}{whose}", "type")
     data = _checked(catalogue[envelope.type], envelope.data, "data.", context)
-    return Event(envelope.id, envelope.source, envelope.subject, envelope.time, data)
+    source, identity = envelope.restatessource, envelope.restatesid
+    restates = (source, identity) if source and identity else None
+    return Event(envelope.id, envelope.source, envelope.subject, envelope.time, data, restates)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -7,7 +7,7 @@ position. A void and its restatement in one batch are judged together: both or n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
@@ -102,7 +102,7 @@ class _Docket:
 
 def _judge_unit(court: _Court, docket: _Docket, unit: list[Event]) -> list[Verdict]:
     trial = replace(docket)
-    verdicts = [_judge_one(court, trial, event) for event in unit]
+    verdicts = [_judge_one(court, trial, event) for event in _noted(unit)]
     if verdicts[0].status == "refused" and unit[1:] and unit[0].key not in court.barred:
         # What voids nothing has no restatement: the other event is judged by itself. Where the sender alone
         # may not void it, what they correct still stands, and their correction would state it twice.
@@ -115,6 +115,13 @@ def _judge_unit(court: _Court, docket: _Docket, unit: list[Event]) -> list[Verdi
         docket.take(trial)
         return verdicts
     return [verdict if verdict.status == "refused" else _fallen(verdict, refused) for verdict in verdicts]
+
+
+def _noted(unit: Sequence[Event]) -> Iterator[Event]:
+    """A void, and what came with it noted as the restatement of what it takes back; or an event alone."""
+    yield unit[0]
+    for restated in unit[1:]:
+        yield replace(restated, restates=voided_key(unit[0]))
 
 
 def _first_refused(verdicts: Sequence[Verdict]) -> Verdict | None:

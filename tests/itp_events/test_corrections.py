@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itp_events.events import Event
+from itp_events.events import Event, parse_event, parse_recorded
 from tests.itp_events.journey import Journey
 
 State = Callable[[Journey], Event]
@@ -202,6 +202,31 @@ def test_a_decision_restated_unchanged_answers_what_was_known_at_the_first() -> 
     study.corrected(decision, "2026-01-17", reason="one dose only")
     flags = study.plan("2026-01-18")["flags"]
     assert [flag["decision"] for flag in flags] == ["continue", None]
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 3, 5])
+def test_an_event_reported_by_itself_minutes_after_a_void_is_no_restatement_of_what_was_voided(
+    minutes: int,
+) -> None:
+    """It came in no batch with the void: another serious event is told of, and has a clock of its own."""
+    study = started()
+    wrong = study.adverse_event("2026-01-14", at="2026-01-14 11:00", serious=True, related=True, ae="AE-1")
+    study.voided(wrong, "2026-01-14 11:10")
+    at = f"2026-01-14 11:{10 + minutes}"
+    study.adverse_event("2026-01-14", at=at, serious=True, related=True, ae="AE-2")
+    assert study.audiences("sae") == {"investigator": 2, "sponsor": 2}
+    assert study.audiences("flag") == {"investigator": 2, "coordinator": 2}
+    study.until("2026-01-20")
+    assert {data.facts["ae"] for _, data in study.notices("sae-24h")} == {"AE-2"}
+
+
+def test_what_was_restated_in_a_batch_is_noted_and_read_back_from_the_log() -> None:
+    study = started()
+    wrong = study.adverse_event("2026-01-14", serious=True, ae="AE-1")
+    again = study.corrected(wrong, "2026-01-15", ae="AE-2")
+    kept = next(event for event in study.log if event.key == again.key)
+    assert parse_recorded(kept.to_json()).restates == wrong.key
+    assert parse_event(kept.to_json()).restates is None  # what a sender says of it has no meaning
 
 
 def test_another_event_within_five_minutes_is_no_correction_of_what_stands() -> None:
