@@ -36,4 +36,4 @@ def test_with_the_setting_prefect_answers_nobody_else(
 def test_a_setting_that_is_no_user_and_password_is_refused() -> None:
     with pytest.raises(BadInput, match="write it as user:password") as refused:
         load_settings({"ITP_PREFECT_AUTH": "secret"}, Path("/nonexistent"))
-    assert str(refused.value) == "ITP_PREFECT_AUTH: write it as user:password"
+    assert str(refused.value) == "ITP_PREFECT_AUTH: its value cannot be used: write it as user:password"
