@@ -272,9 +272,13 @@ def _stand_down(seen: View) -> Iterator[Duty]:
             )
             before = seen.subject.ledger.issues.get(duty)
             if _overtaken(seen, planned, key) or _told_and_past(seen, issue, before):
-                # A stand-down that was sent, and contradicted by an order anew, is due anew.
-                due = before.notice.due if before and before.status != "closed" else seen.now
+                due = before.notice.due if before and not _contradicted(before, issue) else seen.now
                 yield Duty(duty, "alert", "stand-down", audience, due, planned=planned)
+
+
+def _contradicted(before: Issue, order: Issue) -> bool:
+    """Whether the cells were ordered once more after they had been stood down: that is due anew."""
+    return before.status == "closed" and order.at > before.at
 
 
 def _told_and_past(seen: View, order: Issue, before: Issue | None) -> bool:

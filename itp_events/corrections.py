@@ -197,7 +197,8 @@ def place(data: Data) -> str | None:
 def _further_reports(
     ordered: Sequence[Event], restated: Mapping[EventKey, Link]
 ) -> Iterator[tuple[Event, Event]]:
-    """Each further report of an adverse event with the report before it, as that was corrected by then."""
+    """Each further report of an adverse event with the report before it, as that is corrected today."""
+    corrected = {link.event.key: fact for fact in ordered if (link := restated.get(fact.key))}
     last: dict[str, Event] = {}
     for event in ordered:
         if not isinstance(event.data, AdverseEvent):
@@ -205,6 +206,8 @@ def _further_reports(
         wrong = restated.get(event.key)
         before = last.get(event.data.ae)
         if wrong is None and before is not None:
+            while before.key in corrected:
+                before = corrected[before.key]
             yield event, before
         # A correction takes the place of what it corrects: an earlier report corrected is not the newest.
         if wrong is None or before is None or wrong.event.key == before.key:
@@ -222,9 +225,14 @@ class Chain(NamedTuple):
 
     before: Mapping[EventKey, Link]
 
-    def first_stated(self, event: Event) -> Event:
-        """The event that was stated first of those which corrected each other by a void."""
+    def first_stated(self, event: Event, basis: Basis) -> Event:
+        """The event that was stated first of those which corrected each other by a void.
+
+        What was stated anew later, and says something else, is a statement of its own time.
+        """
         while (link := self.before.get(event.key)) is not None and link.restates:
+            if event.restates != link.event.key and basis(event.data) != basis(link.event.data):
+                break
             event = link.event
         return event
 

@@ -118,10 +118,11 @@ def _judge_unit(court: _Court, docket: _Docket, unit: list[Event]) -> list[Verdi
 
 
 def _noted(unit: Sequence[Event]) -> Iterator[Event]:
-    """A void, and what came with it noted as the restatement of what it takes back; or an event alone."""
+    """An event alone; or a void, and what was reported with it noted as the restatement of what it voids."""
     yield unit[0]
     for restated in unit[1:]:
-        yield replace(restated, restates=voided_key(unit[0]))
+        together = abs(restated.time - unit[0].time) <= TOGETHER
+        yield replace(restated, restates=voided_key(unit[0])) if together else restated
 
 
 def _first_refused(verdicts: Sequence[Verdict]) -> Verdict | None:

@@ -68,7 +68,7 @@ def courses(subject: Subject) -> tuple[Course, ...]:
 
 def _reported(subject: Subject, event: Event) -> tuple[datetime, datetime, EventKey]:
     """The place of a report among those of its event: a corrected one stays where it was stated first."""
-    return subject.chain.first_stated(event).time, event.time, event.key
+    return subject.chain.first_stated(event, severity).time, event.time, event.key
 
 
 def clocks(protocol: Protocol, subject: Subject) -> tuple[Clock, ...]:

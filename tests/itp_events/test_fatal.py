@@ -191,3 +191,23 @@ def test_an_event_reported_first_as_not_serious_has_its_clock_from_the_first_ser
     study.adverse_event("2026-01-08", at="2026-01-08 10:00", serious=True)
     study.until("2026-01-12")
     assert {at for at, _, _ in study.sent("sae-24h")} == {"2026-01-09 10:00"}
+
+
+def test_a_report_stated_anew_later_as_fatal_is_the_newest_whatever_it_restates() -> None:
+    study = started()
+    first = study.adverse_event("2026-01-07", grade=2)
+    study.adverse_event("2026-01-07", grade=3, at="2026-01-08")
+    study.voided(first, "2026-01-08 17:45")
+    study.adverse_event("2026-01-07", grade=3, serious=True, outcome="fatal", at="2026-01-12")
+    assert study.plan("2026-01-13")["state"] == "On hold: death-unrecorded"
+
+
+def test_the_report_before_a_further_one_is_what_its_correction_says() -> None:
+    """It never was serious: the clock begins with the further report that is."""
+    study = started()
+    first = study.adverse_event("2026-01-07", serious=True, grade=1)
+    study.adverse_event("2026-01-12", serious=True, grade=3, at="2026-01-12 11:30")
+    study.voided(first, "2026-01-12 15:33")
+    study.adverse_event("2026-01-07", grade=2, at="2026-01-20")
+    due = {row[2] for row in study.plan("2026-01-25").steps("notices") if row[0] == "sae-24h"}
+    assert due == {"2026-01-13T03:30:00Z"}
