@@ -12,9 +12,10 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 # Transactions about one subject side by side: one works, the others wait in the database.
 _PLACES = 4
-_WAIT_SECONDS = 2.0
-# A transaction takes milliseconds: who is at it for longer waits for a lock that somebody keeps.
-_STUCK_SECONDS = 1.0
+_WAIT_SECONDS = 4.0
+# A transaction takes milliseconds, on a machine with much to do a second. Who is at it for longer waits for a
+# lock that somebody keeps, until the database's own limit for that.
+_STUCK_SECONDS = 1.8
 
 
 class Turns:
@@ -32,7 +33,7 @@ class Turns:
     def of(self, code: str) -> Iterator[None]:
         """Hold one of the subject's places.
 
-        Raises sqlalchemy.exc.TimeoutError when none is free within 2 s, or those who hold them are stuck.
+        Raises sqlalchemy.exc.TimeoutError when none is free within 4 s, or those who hold them are stuck.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._is_free(code) or self._is_stuck(code), _WAIT_SECONDS)
