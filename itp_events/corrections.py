@@ -166,6 +166,10 @@ def _same_place(candidate: Event, wrong: Event, void: Event) -> bool:
 
 def _other_place(candidate: Event, wrong: Event, void: Event) -> bool:
     # The visit, or the number of the adverse event, may be what was wrong.
+    return _together(candidate, void) and candidate.time >= void.time
+
+
+def _other_place_before(candidate: Event, wrong: Event, void: Event) -> bool:
     return _together(candidate, void)
 
 
@@ -180,7 +184,13 @@ def _beside(candidate: Event, wrong: Event, void: Event) -> bool:
 
 _Fit = Callable[[Event, Event, Event], bool]
 # The surest first: of two events corrected together each is restated by what is most like it.
-_IN_A_BATCH: tuple[_Fit, ...] = (_same_content, _same_place, _other_place, _later)
+_IN_A_BATCH: tuple[_Fit, ...] = (
+    _same_content,
+    _same_place,
+    _other_place,
+    _later,
+    _other_place_before,
+)
 # Once recorded, what was not noted as a restatement is one only under the same visit or adverse event:
 # another event, reported minutes after a void, has nothing to do with it.
 _IN_A_LOG: tuple[_Fit, ...] = (_beside, _later)

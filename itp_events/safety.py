@@ -114,11 +114,13 @@ def _starts(subject: Subject, course: Course) -> Iterator[_Start]:
         worse = subject.origin(report, severity)
         link = subject.chain.before.get(worse.key)
         if link is not None and worse.key != first.key and _worse(worse, link.event):
-            yield _start(subject, course, worse)
+            yield _start(subject, course, worse, link.event)
 
 
-def _start(subject: Subject, course: Course, origin: Event) -> _Start:
+def _start(subject: Subject, course: Course, origin: Event, earlier: Event | None = None) -> _Start:
     aware_at = as_data(_as_corrected(subject, course, origin), AdverseEvent).aware_at
+    if earlier is not None and aware_at == as_data(earlier, AdverseEvent).aware_at:
+        aware_at = None  # of the event as it was before, not of its being worse
     return _Start(origin, course.reports[-1], aware_at or _heard_of(subject, origin))
 
 
@@ -136,16 +138,15 @@ def _deaths_known(subject: Subject) -> list[datetime]:
 
 def _as_corrected(subject: Subject, course: Course, origin: Event) -> Event:
     """A report as its corrections have it, those aside that changed how severe it is."""
-    standing = {report.key for report in course.reports}
     for report in course.reports:
         versions = list(subject.chain.versions(report))
         keys = [version.key for version in versions]
         if origin.key not in keys:
             continue
-        line = versions[: keys.index(origin.key) + 1][::-1]
         found = origin
-        for version in line[1:]:
-            if found.key in standing or severity(version.data) != severity(origin.data):
+        for version in versions[: keys.index(origin.key)][::-1]:
+            restates = subject.chain.before[version.key].restates
+            if not restates or severity(version.data) != severity(origin.data):
                 break
             found = version
         return found

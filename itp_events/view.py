@@ -87,11 +87,12 @@ class View:
 
     @property
     def stopped(self) -> Ending | None:
-        """The stop that cancelled infusions; one that found none left to cancel is none."""
-        cancelled = (
-            visit.visit.epoch == "treatment" and visit.outcome == "cancelled" for visit in self.visits
-        )
-        return self.stop if any(cancelled) else None
+        """The stop that cancelled infusions, or after which one was given all the same; else it is none."""
+        return self.stop if self.stop and self._cut_short(self.stop) else None
+
+    def _cut_short(self, stop: Ending) -> bool:
+        infusions = (visit for visit in self.visits if visit.visit.epoch == "treatment")
+        return any(visit.outcome == "cancelled" or (visit.on and visit.on > stop.on) for visit in infusions)
 
     @property
     def awaiting_disposition(self) -> bool:
@@ -152,7 +153,9 @@ class View:
         infusions = [visit for visit in self.visits if visit.visit.epoch == "treatment"]
         if not self.treatment_ended:
             return None
-        if any(visit.outcome == "cancelled" or visit.by_exit for visit in infusions):
+        given = all(visit.on for visit in infusions)
+        cut_short = any(visit.outcome == "cancelled" or visit.by_exit for visit in infusions)
+        if cut_short or (self.stopped and not given):
             end = self.stop or self.exit
             return Disposition("treatment", end.on, end.decode, end.term) if end else None
         return self._treatment_over(infusions)

@@ -39,9 +39,8 @@ def _told(course: Course, step: str, due: datetime) -> Iterator[Row]:
 
 def _at_once(history: History) -> Iterator[datetime]:
     for ae in codes(history):
-        for told in tellings(history, ae, gravity):
-            if told.report.data["serious"]:
-                yield told.at
+        # Of one fact the unchanged reports are one telling.
+        yield from sorted({told.at for told in tellings(history, ae, gravity) if told.report.data["serious"]})
     for said in history.standing(PREGNANCY):
         yield history.known(said)
     for death in _unexplained(history):
@@ -110,9 +109,10 @@ def _corrected(history: History, report: Said) -> Said:
 
 def _first_aware(history: History, report: Said) -> datetime:
     """When the site learned of a serious event; of one that led to death, no later than of the death."""
-    aware = _corrected(history, report).aware_at or report.aware_at
-    if aware:
-        return aware
+    return _corrected(history, report).aware_at or report.aware_at or _heard(history, report)
+
+
+def _heard(history: History, report: Said) -> datetime:
     deaths = [said.aware_at or history.known(said, _any) for said in history.standing(DIED)]
     return min([report.time, *deaths]) if fatal(report) else report.time
 
@@ -120,7 +120,7 @@ def _first_aware(history: History, report: Said) -> datetime:
 def _aware(history: History, report: Said) -> datetime:
     """When the site learned that an event had become worse."""
     aware, earlier = report.aware_at, before(history, report)
-    return aware if aware and not (earlier and earlier.aware_at == aware) else report.time
+    return aware if aware and not (earlier and earlier.aware_at == aware) else _heard(history, report)
 
 
 def _submitted(history: History, names: set[str], told: datetime) -> datetime | None:
