@@ -264,7 +264,8 @@ class Chain(NamedTuple):
         for version in self.versions(event):
             if basis(version.data) != now:
                 break
-            first = version
+            # The report before may have been corrected after this one: then this one said it first.
+            first = version if version.time <= first.time else first
         return first
 
 

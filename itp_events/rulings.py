@@ -48,7 +48,9 @@ def _decode_fits(data: WithdrawalDecided) -> None:
 def _answers(situation: Situation, event: Event) -> bool:
     data = as_data(event, WithdrawalDecided)
     criterion = data.criterion
-    if criterion == LOST and data.decision == "withdraw" and situation.seen.visits[-1].outcome == "missed":
+    last = situation.seen.visits[-1]
+    lost = criterion == LOST and data.decision == "withdraw"
+    if lost and last.outcome == "missed" and last.settled(event.time):
         return True  # the last visit was missed: that answers for itself, without a flag
     of_their_own = criterion == INVESTIGATOR and data.decision != "continue"
     return of_their_own or any(

@@ -257,3 +257,14 @@ def test_however_often_an_event_is_corrected_in_what_nothing_rests_on_nobody_hea
     study.until("2026-01-20")
     other.until("2026-01-20")
     assert study.sent() == other.sent()
+
+
+def test_a_correction_of_an_earlier_report_does_not_ask_again_what_a_further_report_asked() -> None:
+    study = started()
+    first = study.adverse_event("2026-01-14", serious=True)
+    study.adverse_event("2026-01-15", serious=True, related=True)
+    since = study.plan("2026-01-16")["flags"][0]["since"]
+    study.corrected(first, "2026-01-20", related=True)
+    study.until("2026-01-21")
+    assert [flag["since"] for flag in study.plan("2026-01-21")["flags"]] == [since]
+    assert study.audiences("flag") == {"investigator": 1, "coordinator": 1}

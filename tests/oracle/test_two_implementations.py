@@ -49,19 +49,6 @@ def test_a_disagreement_is_shrunk_to_the_events_it_needs(monkeypatch: pytest.Mon
     assert len(small.events) <= min(3, len(told.events))
 
 
-# Histories of which the two still say something else, and what it is about; the question is open.
-OPEN = {
-    32: "cells stood down by a void, or by the miss after it",
-    87: "a first report restated after a further one",
-    93: "the clock of an event whose first report was taken back",
-}
-
-
-def _seed(seed: int) -> object:
-    marks = [pytest.mark.xfail(reason=OPEN[seed], strict=False)] if seed in OPEN else []
-    return pytest.param(seed, marks=marks)
-
-
-@pytest.mark.parametrize("seed", [_seed(seed) for seed in range(1, 101)])
+@pytest.mark.parametrize("seed", range(1, 201))
 def test_both_say_the_same_of_a_history(seed: int) -> None:
     assert not differences(case(seed))
