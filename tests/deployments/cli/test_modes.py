@@ -41,7 +41,8 @@ def test_the_doctor_says_that_others_may_look_into_the_data_directory(
 
 
 def test_it_is_said_at_the_start_that_others_may_look_into_the_data_directory(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir(mode=0o755)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o755)  # whatever umask a command that ran in this process has set
     mine = {"ITP_DATA_DIR": str(tmp_path / "data"), "ITP_API_PORT": str(free_port())}
     with subprocess.Popen(
         [PROGRAM, "api"], env=os.environ | mine, cwd=tmp_path, stderr=subprocess.PIPE, text=True
