@@ -93,3 +93,12 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """Give each test the umask of the first: a command that runs in this process sets its own."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
