@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from deployments.example_subject import ELIGIBLE
 from deployments.server import PrefectServer, prefect_environment
 from deployments.settings import Settings
 from deployments.study import open_study
@@ -21,18 +22,7 @@ from tasks.advance import Advanced
 from tasks.channels import Channels
 from tasks.schema import subjects
 
-SCREENING: dict[str, Any] = {
-    "age_years": 34,
-    "sex": "male",
-    "itp_months": 14,
-    "failed": {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False},
-    "alt_x_uln": 0.8,
-    "ast_x_uln": 0.9,
-    "bilirubin_x_uln": 0.7,
-    "creatinine_x_uln": 0.9,
-    "childbearing": True,
-    "contraception": True,
-}
+SCREENING: dict[str, Any] = dict(ELIGIBLE)
 
 
 @dataclass(frozen=True)

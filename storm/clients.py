@@ -10,22 +10,9 @@ from typing import Any
 
 import httpx
 
+from deployments.example_subject import ELIGIBLE
 from storm.ledger import Json, Ledger, now
 
-SCREENING: Json = {
-    "age_years": 34,
-    "sex": "female",
-    "itp_months": 14,
-    "failed": {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False},
-    "alt_x_uln": 0.8,
-    "ast_x_uln": 0.9,
-    "bilirubin_x_uln": 0.7,
-    "creatinine_x_uln": 0.9,
-    "childbearing": True,
-    "pregnancy_test": "negative",
-    "breastfeeding": False,
-    "contraception": True,
-}
 # The safety clock reminds after 20 hours: of an event of which the site learned so long ago, in some seconds.
 CLOCK = timedelta(hours=20)
 SUBJECTS = 4
@@ -50,7 +37,7 @@ class Client(threading.Thread):
         yesterday = f"{(now() - timedelta(days=1)).date()}"
         for code in self._codes:
             data = {"on": yesterday, "site": "01", "consent_on": yesterday, "weight_kg": 60.0}
-            self._state("subject.enrolled", code, data | {"screening": SCREENING})
+            self._state("subject.enrolled", code, data | {"screening": dict(ELIGIBLE)})
         while not self._ended.is_set():
             self._step(yesterday)
             self._ended.wait(self._random.expovariate(1 / self._pause))

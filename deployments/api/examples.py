@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from deployments.example_subject import ELIGIBLE
+
 Json = dict[str, Any]
 
 COMPLETED: Json = {
@@ -29,21 +31,7 @@ ENROLLED: Json = {
         "consent_on": "2025-12-20",
         "weight_kg": 61.5,
         "first_infusion_on": "2026-01-05",
-        "screening": {
-            "age_years": 34,
-            "sex": "female",
-            "itp_months": 14,
-            "failed": {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False},
-            "maintenance": {"drug": "danazol", "stable_weeks": 6},
-            "alt_x_uln": 0.8,
-            "ast_x_uln": 0.9,
-            "bilirubin_x_uln": 0.7,
-            "creatinine_x_uln": 0.9,
-            "childbearing": True,
-            "pregnancy_test": "negative",
-            "breastfeeding": False,
-            "contraception": True,
-        },
+        "screening": dict(ELIGIBLE),
     },
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from deployments.example_subject import ELIGIBLE_MAN
 from itp_events.decisions import Decision, decide
 from itp_events.errors import ItpError
 from itp_events.events import Event, NoticeIssued, parse_event
@@ -17,18 +18,6 @@ from itp_events.windows import PlannedVisit
 REPORTED_AT = time(11)
 # Any working days do; these lie far enough from the long holidays.
 FIRST_DAY = date(2026, 3, 2)
-_SCREENING = {
-    "age_years": 34,
-    "sex": "male",
-    "itp_months": 14,
-    "failed": {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False},
-    "maintenance": {"drug": "danazol", "stable_weeks": 6},
-    "alt_x_uln": 0.8,
-    "ast_x_uln": 0.9,
-    "bilirubin_x_uln": 0.7,
-    "creatinine_x_uln": 0.9,
-    "childbearing": False,
-}
 
 
 class Life:
@@ -75,7 +64,7 @@ class Life:
     def enrol(self, screening: dict[str, Any] | None = None, **data: Any) -> Event:
         """Enrol the subject on the present day."""
         given = {"site": self.site_code, "consent_on": self.today - timedelta(days=10), "weight_kg": 61.5}
-        found = {**_SCREENING, **(screening or {})}
+        found = {**ELIGIBLE_MAN, **(screening or {})}
         return self.state("subject.enrolled", on=self.today, **{**given, "screening": found, **data})
 
     def attend(self, off: int = 0, **results: Any) -> Event:

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from deployments.example_subject import ELIGIBLE
 from itp_events.eligibility import unmet
 from itp_events.errors import NotEligible
 from itp_events.events import Enrolled
-from tests.support.study import ELIGIBLE, Json, Study, altered
+from tests.support.study import Json, Study, altered
 
 FAILED = {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False}
 MAN = {

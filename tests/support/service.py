@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from deployments.clock import FastClock
+from deployments.example_subject import ELIGIBLE
 from deployments.settings import Settings, load_settings
 from deployments.study import open_study
 from flows.authority import AT_THE_MACHINE
@@ -225,22 +226,8 @@ def event(kind: str, code: str, at: datetime, data: dict[str, Any], *, number: s
 
 def enrolment(code: str, at: datetime, on: date, **data: Any) -> dict[str, Any]:
     """The enrolment of somebody who meets every inclusion criterion."""
-    screening = {
-        "age_years": 34,
-        "sex": "female",
-        "itp_months": 14,
-        "failed": {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False},
-        "alt_x_uln": 0.8,
-        "ast_x_uln": 0.9,
-        "bilirubin_x_uln": 0.7,
-        "creatinine_x_uln": 0.9,
-        "childbearing": True,
-        "pregnancy_test": "negative",
-        "breastfeeding": False,
-        "contraception": True,
-    }
     stated = {"on": on.isoformat(), "site": "01", "consent_on": on.isoformat(), "weight_kg": 61.5}
-    return event("subject.enrolled", code, at, stated | {"screening": screening} | data)
+    return event("subject.enrolled", code, at, stated | {"screening": dict(ELIGIBLE)} | data)
 
 
 def children(pid: int) -> Sequence[int]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from deployments.example_subject import ELIGIBLE
 from itp_events.decisions import Decision, decide
 from itp_events.document import document
 from itp_events.events import Event, NoticeIssued, parse_event
@@ -25,21 +26,6 @@ from itp_events.view import view
 
 Json = dict[str, Any]
 
-ELIGIBLE: Json = {
-    "age_years": 34,
-    "sex": "female",
-    "itp_months": 14,
-    "failed": {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False},
-    "maintenance": {"drug": "danazol", "stable_weeks": 6},
-    "alt_x_uln": 0.8,
-    "ast_x_uln": 0.9,
-    "bilirubin_x_uln": 0.7,
-    "creatinine_x_uln": 0.9,
-    "childbearing": True,
-    "pregnancy_test": "negative",
-    "breastfeeding": False,
-    "contraception": True,
-}
 INFUSIONS = ("INF1", "INF2", "INF3", "INF4", "INF5")
 FOLLOW_UP = ("FU-D14", "FU-M1", "FU-M2", "FU-M3", "FU-M6", "FU-M9", "FU-M12")
 
