@@ -12,14 +12,12 @@ import sys
 import threading
 from typing import cast
 
+from deployments.api.connection import KEPT_SECONDS, WithWebsockets, backlog
 from deployments.as_stated import AsStated
 from deployments.origin import App, Guard
 
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 GRACE_SECONDS = 5.0
-# Longer than the service's own clients keep an idle connection, which is 5 s: a server that closes it at that
-# moment takes their next request with it.
-KEPT_SECONDS = 75
 # The discard port of this machine, where nothing listens.
 NOWHERE = "http://127.0.0.1:9/"
 
@@ -39,6 +37,8 @@ def main() -> None:
         host="127.0.0.1",
         port=int(sys.argv[1]),
         log_level="warning",
+        http=WithWebsockets,
+        backlog=backlog(),
         timeout_keep_alive=KEPT_SECONDS,
     )
 

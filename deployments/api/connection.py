@@ -1,4 +1,4 @@
-"""The connections of the API: only so many, each within its times, so that silence of some stops nobody.
+"""The connections of a server: only so many, each within its times, so that the silence of some stops nobody.
 
 A connection costs a file descriptor, of which the senders and the database need some too. A client that says
 nothing, or says it too slowly, loses its connection after seconds; when all places are taken, the client that
@@ -20,6 +20,7 @@ from deployments.api.problems import answer, document
 
 # Enough for a site's people and programs; each browser opens about six.
 MOST = 512
+BACKLOG = 128
 # From the first byte of a request, or from the connection, to the end of its head.
 HEAD_SECONDS = 8.0
 # 2 MiB in a minute is 280 kbit/s.
@@ -51,6 +52,11 @@ def places() -> int:
     """How many connections there may be now: half of the descriptors are the senders' and the database's."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST if soft == resource.RLIM_INFINITY else min(MOST, soft // 2)
+
+
+def backlog() -> int:
+    """How many clients may queue: all are accepted at once, and take a descriptor before they count."""
+    return min(BACKLOG, places())
 
 
 class Connection(H11Protocol):
@@ -177,6 +183,25 @@ class Connection(H11Protocol):
         longest.transport.abort()
         self.connections.discard(longest)
         return True
+
+
+class WithWebsockets(Connection):
+    """The same limits for a server that has websockets too, which take half of the places at most.
+
+    A websocket is silent as a rule, so that it loses its place to nobody.
+    """
+
+    def _should_upgrade(self) -> bool:
+        """Whether this becomes a websocket; when too many are open it is answered as any other request."""
+        open_now = sum(not isinstance(each, Connection) for each in self.connections)
+        return open_now < places() // 2 and H11Protocol._should_upgrade(self)
+
+    def _look(self) -> None:
+        """Expect nothing more of a request that has become a websocket."""
+        if self.transport.get_protocol() is self:
+            super()._look()
+        else:
+            self._expect(None)
 
 
 def _events(response: Response) -> list[h11.Event]:

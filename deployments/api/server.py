@@ -9,11 +9,10 @@ import threading
 import uvicorn
 from fastapi import FastAPI
 
-from deployments.api.connection import KEPT_SECONDS, Connection, places
+from deployments.api.connection import KEPT_SECONDS, Connection, backlog
 from itp_events.errors import ItpError
 
 DRAIN_SECONDS = 5
-BACKLOG = 128
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +33,7 @@ class ApiServer(threading.Thread):
                 app,
                 http=Connection,
                 ws="none",
-                # All in the queue are accepted at once, and take a descriptor before they are counted.
-                backlog=min(BACKLOG, places()),
+                backlog=backlog(),
                 timeout_keep_alive=KEPT_SECONDS,
                 access_log=False,
                 # What uvicorn says goes where the service's own lines go.

@@ -1,9 +1,12 @@
-"""Prefect's server as a child: what it gets to know."""
+"""Prefect's server as a child: what it gets to know, and whom it keeps waiting."""
 
 import os
+import resource
+import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from deployments.server import DATABASE, PrefectServer, child_environment
+from deployments.server import DATABASE, PrefectServer, child_environment, is_ready
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -38,6 +41,37 @@ def test_the_process_that_is_started_has_no_secret_of_the_study_in_its_environme
         server.stop()
     assert b"PREFECT_HOME=" in environment
     assert b"s3cret" not in environment
+
+
+def test_silent_connections_lose_their_places_to_those_who_ask(tmp_path: Path) -> None:
+    server = PrefectServer(tmp_path / "home", free_port(), tmp_path / "log", os.environ)
+    server.start()
+    try:
+        server.wait_ready(120)
+        assert server.pid is not None
+        # Half of the descriptors are places.
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (160, 160))
+        with ExitStack() as all_of_them:
+            silent = [all_of_them.enter_context(_connected(server.port)) for _ in range(200)]
+            assert is_ready(server.api)
+            assert _is_closed(silent[0])
+            assert not _is_closed(silent[-1])
+    finally:
+        server.stop()
+
+
+def _connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def _is_closed(client: socket.socket) -> bool:
+    client.settimeout(0.1)
+    with suppress(TimeoutError):
+        try:
+            return client.recv(1) == b""
+        except ConnectionResetError:
+            return True
+    return False
 
 
 def _environment(pid: int | None) -> bytes:

@@ -12,11 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect as websocket
 
 from deployments.api import body, connection
-from deployments.api.connection import raise_descriptor_limit
+from deployments.api.connection import WithWebsockets, raise_descriptor_limit
 from deployments.api.health import Check
 from deployments.api.parts import WATCHERS
 from deployments.api.server import ApiServer
@@ -329,6 +335,52 @@ def test_a_request_for_a_websocket_is_answered_as_any_other(door: Door) -> None:
     upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     with connect(door, HEAD + upgrade + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n") as client:
         assert one_answer(client) == 200
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say back what comes over a websocket; answer any other request with 200."""
+    if scope["type"] != "websocket":
+        await PlainTextResponse("asked")(scope, receive, send)
+        return
+    websocket = WebSocket(scope, receive, send)
+    await websocket.accept()
+    async for said in websocket.iter_text():
+        await websocket.send_text(said)
+
+
+@pytest.fixture
+def echoing() -> Iterator[int]:
+    """The port of a server that has websockets too."""
+    config = uvicorn.Config(echo, port=free_port(), http=WithWebsockets, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    wait_until(lambda: server.started, "the server to listen")
+    yield config.port
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_websocket_stays_open_however_long_it_is_silent(echoing: int) -> None:
+    with websocket(f"ws://127.0.0.1:{echoing}") as client:
+        with socket.create_connection(("127.0.0.1", echoing)) as silent:
+            # It began later, and has lost its place.
+            assert everything(silent) == b""
+        client.send("still there")
+        assert client.recv(20) == "still there"
+
+
+def test_websockets_take_half_of_the_places_at_most(echoing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MOST", 6)
+    with ExitStack() as all_of_them:
+        for _ in range(3):
+            all_of_them.enter_context(websocket(f"ws://127.0.0.1:{echoing}"))
+        with pytest.raises(InvalidStatus, match="200"):
+            websocket(f"ws://127.0.0.1:{echoing}")
+        with socket.create_connection(("127.0.0.1", echoing), timeout=20) as another:
+            another.sendall(HEAD + b"\r\n")
+            assert one_answer(another) == 200
 
 
 def test_half_of_the_descriptors_are_left_to_senders_and_database(monkeypatch: pytest.MonkeyPatch) -> None:
