@@ -6,7 +6,9 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from deployments.data_dir import writable
 from itp_events.errors import ItpError
@@ -16,8 +18,22 @@ class AlreadyRunning(ItpError):
     """Another service works on this data directory."""
 
 
+@dataclass(frozen=True)
+class Hold:
+    """A lock that is held. `before` names the service that held it last, and has ended; "" when none did."""
+
+    before: str
+    _file: TextIO
+
+    def sign(self, name: str) -> None:
+        """Keep this service's name for the next that holds the lock."""
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n{name}")
+        self._file.flush()
+
+
 @contextmanager
-def sole_service(data_dir: Path) -> Iterator[None]:
+def sole_service(data_dir: Path) -> Iterator[Hold]:
     """Hold the data directory's lock; the operating system lets go of it whatever ends the process.
 
     Raises:
@@ -29,12 +45,17 @@ def sole_service(data_dir: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(_held_by(lock.name, data_dir)) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+        lock.seek(0)
+        hold = Hold(lock.read().partition("\n")[2], lock)
+        hold.sign(hold.before)
+        yield hold
+
+
+def holder(lock: Path) -> str:
+    """The process that holds a lock's file, as the file says it."""
+    return lock.read_text(encoding="utf-8").partition("\n")[0] or "unknown"
 
 
 def _held_by(path: str, data_dir: Path) -> str:
-    pid = Path(path).read_text(encoding="utf-8") or "unknown"
-    return f"a service runs on {data_dir} already (process {pid}): stop it, or set another ITP_DATA_DIR"
+    process = holder(Path(path))
+    return f"a service runs on {data_dir} already (process {process}): stop it, or set another ITP_DATA_DIR"

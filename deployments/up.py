@@ -44,14 +44,16 @@ def main(settings: Settings) -> int:
     """
     asked = _stop_signals()
     data_dir = settings.data_dir.absolute()
-    with sole_service(data_dir):
+    with sole_service(data_dir) as hold:
         study = open_study(settings)
+        study.instance.succeed(hold.before)
         # Timers and flows wait for no connection that the doors use up.
         timers = replace(study, store=study.store.apart(TIMERS_POOL))
         use(lambda: timers)
         os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
         os.environ.update(proxy_environment(os.environ))
         with _sole_prefect(settings, study) as serving, _prefect(settings, data_dir) as server:
+            hold.sign(study.instance.id)
             drained = _serve(settings, study, timers, server, serving, asked)
         with suppress(*NO_ANSWER):
             let_go(study.store, study.instance.id)

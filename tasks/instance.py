@@ -45,9 +45,15 @@ class Instance:
         self.id = secrets.token_hex(8)
         # Whether this process frees what others left behind, so that no lease needs to.
         self.watches = False
+        # The process whose place this one took: it has ended.
+        self.before = ""
         self._held: dict[tuple[int, int], _Held] = {}
         self._asked = self._signed = self._warned = float("-inf")
         self._lock = threading.Lock()
+
+    def succeed(self, before: str) -> None:
+        """Note the `id` of the process whose place this one took, which has ended for certain."""
+        self.before = before
 
     def take(self, delivery: int, attempt: int) -> None:
         """Note that this process claims a send; called before the claim is committed."""

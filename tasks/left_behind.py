@@ -1,4 +1,4 @@
-"""Frees what dead processes held, some seconds after their last sign of life.
+"""Frees what dead processes held: at once when one is known to have ended, else after seconds of silence.
 
 Only silence counts that was seen, a second for each look. So when the database comes back after an outage,
 the processes that hold something have time to give a sign, and to record what became of it.
@@ -56,6 +56,8 @@ class LeftBehind:
         return sum(1 for _ in takewhile(lambda row: self._free(store, row, at), gone))
 
     def _silence(self, row: HeldRow, passed: float, wall: datetime) -> _Seen:
+        if row.holder and row.holder == self._instance.before:
+            return _Seen(row.sign, SILENCE_SECONDS)
         before = self._seen.get((row.delivery, row.attempt))
         if before is None or not self._is_silent(row, before, wall):
             return _Seen(row.sign, 0.0)

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from deployments.lock import holder
 from deployments.settings import Settings
 
 Level = Literal["ok", "warn", "fail"]
@@ -46,5 +47,5 @@ def _service(data_dir: Path) -> str | None:
         with file.open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return file.read_text(encoding="utf-8") or "unknown"
+        return holder(file)
     return None

@@ -22,6 +22,19 @@ def test_a_data_directory_is_free_again_when_its_service_ended(tmp_path: Path) -
             pass
 
 
+def test_who_holds_the_lock_learns_the_name_of_the_service_that_held_it_last(tmp_path: Path) -> None:
+    with sole_service(tmp_path) as first:
+        first.sign("a1")
+    with sole_service(tmp_path) as failed:
+        # It ends before it has done anything: what the one before left behind is still to be found.
+        pass
+    with sole_service(tmp_path) as second:
+        second.sign("b2")
+        with pytest.raises(AlreadyRunning, match=rf"process {os.getpid()}\)"), sole_service(tmp_path):
+            pass
+    assert [each.before for each in (first, failed, second)] == ["", "a1", "a1"]
+
+
 def test_a_data_directory_that_is_made_is_its_owners_alone(tmp_path: Path) -> None:
     with sole_service(tmp_path / "data"):
         assert (tmp_path / "data").stat().st_mode & 0o077 == 0

@@ -74,6 +74,16 @@ def test_what_a_silent_process_held_is_free_after_five_seconds_and_marked(
     assert [request.body["title"][:20] for request in told.requests] == ["[possibly repeated] "]
 
 
+def test_what_the_process_held_whose_place_this_one_took_is_free_at_once(
+    desk: Desk, taken: Claim, told: Receiver
+) -> None:
+    successor = Watcher(Desk(desk.store, channels=desk.channels))
+    successor.desk.instance.succeed(desk.instance.id)
+    assert successor.look(0) == 1
+    successor.hand_over(ENROLLED_AT)
+    assert outcomes(desk.attempts()) == ["unknown", "sent"]
+
+
 def test_what_a_process_holds_that_gives_signs_of_life_is_left_to_it(
     watcher: Watcher, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
