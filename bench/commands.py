@@ -15,7 +15,7 @@ COMMANDS = (
     PLAN,
     (*PLAN, "--json"),
     (PROGRAM, "protocol", "show"),
-    (PROGRAM, "protocol", "check", "itp_events/protocols/nct06813157.yaml"),
+    (PROGRAM, "protocol", "check", "itp_events/protocol/nct06813157.yaml"),
     (PROGRAM, "--help"),
 )
 TIMES = 5

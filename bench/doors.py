@@ -28,10 +28,10 @@ from bench.processes import cpu_seconds
 from bench.stage import SCREENING
 from bench.waiting import wait_until
 from itp_events.events import parse_event
-from itp_events.protocol_file import load_protocol
+from itp_events.protocol.file import load_protocol
 from tasks.advance import record
-from tasks.schema import notices
-from tasks.store import Store
+from tasks.database.schema import notices
+from tasks.database.store import Store
 from tests.support.api import apprise_config, event
 from tests.support.ports import free_port
 from tests.support.postgres import fresh_database, postgres_server

@@ -12,9 +12,9 @@ from bench.measured import LEAD_SECONDS, Measured
 from bench.processes import cpu_seconds
 from bench.stage import Stage
 from bench.waiting import settle, wait_until
-from deployments.service import RoundThread
-from flows.flow_runs import FlowRuns
-from flows.runtime import use
+from deployments.service.thread import RoundThread
+from flows.prefect_api.flow_runs import FlowRuns
+from flows.study.runtime import use
 
 SPREAD_SECONDS = 0.25
 

@@ -12,7 +12,7 @@ from bench.measured import LEAD_SECONDS, Measured
 from bench.processes import cpu_seconds
 from bench.stage import Stage
 from bench.waiting import settle, wait_until
-from flows.flow_runs import JOURNEY, Deployment, FlowRuns, scheduled
+from flows.prefect_api.flow_runs import JOURNEY, Deployment, FlowRuns, scheduled
 
 AT_A_TIME = 4
 SERVE = f"""

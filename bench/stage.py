@@ -12,15 +12,15 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from deployments.bootstrap.settings import Settings
+from deployments.bootstrap.study import open_study
 from deployments.example_subject import ELIGIBLE
-from deployments.server import PrefectServer, prefect_environment
-from deployments.settings import Settings
-from deployments.study import open_study
-from flows.runtime import Runtime
+from deployments.prefect.server_process import PrefectServer, prefect_environment
+from flows.study.runtime import Runtime
 from itp_events.events import parse_event
 from tasks.advance import Advanced
-from tasks.channels import Channels
-from tasks.schema import subjects
+from tasks.database.schema import subjects
+from tasks.delivery.channels import Channels
 
 SCREENING: dict[str, Any] = dict(ELIGIBLE)
 

@@ -1,8 +1,8 @@
 """The flows as a worker of Prefect's own runs them: each process opens the study that the settings name."""
 
-from deployments.data_dir import keep_private
-from deployments.settings import load_settings
-from deployments.study import open_study
+from deployments.bootstrap.data_dir import keep_private
+from deployments.bootstrap.settings import load_settings
+from deployments.bootstrap.study import open_study
 from flows.daily_digest import daily_digest
 from flows.forms import (
     acknowledge,
@@ -14,7 +14,7 @@ from flows.forms import (
     missed,
 )
 from flows.record_event import record_event
-from flows.runtime import use
+from flows.study.runtime import use
 from flows.study_board import study_board
 from flows.subject_journey import subject_journey
 

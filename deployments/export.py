@@ -18,18 +18,18 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, TextIO
 
-from itp_events import sdtm
-from itp_events.document import instant
 from itp_events.errors import BadInput
-from itp_events.protocol import Protocol
-from itp_events.response import course, responses
-from itp_events.subject import fold
-from itp_events.view import View, view
-from tasks import queries
-from tasks.log import read_line
-from tasks.queries import AttemptRow, NoticeRow, ScreeningRow, StoredLine
-from tasks.store import Store
-from tasks.unreadable import Unreadable, passing_over
+from itp_events.outputs import sdtm
+from itp_events.outputs.plan_json import instant
+from itp_events.protocol.model import Protocol
+from itp_events.rules.response import course, responses
+from itp_events.rules.state import View, view
+from itp_events.rules.subject import fold
+from tasks.database import queries
+from tasks.database.event_log import read_line
+from tasks.database.queries import AttemptRow, NoticeRow, ScreeningRow, StoredLine
+from tasks.database.store import Store
+from tasks.database.unreadable import Unreadable, passing_over
 
 Progress = Callable[[int], None]
 

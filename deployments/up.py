@@ -17,16 +17,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from deployments.data_dir import open_to_others
-from deployments.ending import leave
-from deployments.lock import sole_service
-from deployments.server import PrefectServer, ServerDidNotStart, prefect_environment, proxy_environment
-from deployments.serving import Serving
-from deployments.settings import Settings
-from deployments.study import open_study
-from flows.runtime import Runtime, use
-from tasks.recipients import let_go
-from tasks.store import NO_ANSWER
+from deployments.bootstrap.abort import leave
+from deployments.bootstrap.data_dir import open_to_others
+from deployments.bootstrap.lock import sole_service
+from deployments.bootstrap.settings import Settings
+from deployments.bootstrap.study import open_study
+from deployments.prefect.server_process import (
+    PrefectServer,
+    ServerDidNotStart,
+    prefect_environment,
+    proxy_environment,
+)
+from deployments.service.serving import Serving
+from flows.study.runtime import Runtime, use
+from tasks.database.store import NO_ANSWER
+from tasks.delivery.recipients import let_go
 
 READY_SECONDS = 30.0
 WATCH_SECONDS = 0.2
@@ -109,8 +114,8 @@ def _serve(
 ) -> bool:
     # Prefect is loaded here, after the environment is set and while its server starts.
     from deployments.api.serve import Api
-    from deployments.logs import set_up_logs
-    from deployments.service import RoundThread
+    from deployments.bootstrap.logs import set_up_logs
+    from deployments.service.thread import RoundThread
 
     set_up_logs(settings.data_dir.absolute() / "logs")
     api = Api(settings, study)

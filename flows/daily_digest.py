@@ -7,7 +7,7 @@ import asyncio
 from prefect import State, flow
 from prefect.states import Completed
 
-from flows.runtime import Runtime, current
+from flows.study.runtime import Runtime, current
 from tasks import digest
 
 DAILY_DIGEST = "daily-digest"

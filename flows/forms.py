@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.record_event import let_in, stated_at
-from flows.runtime import current
+from flows.study.runtime import current
 from itp_events.events import FailedTreatments
 
 SOURCE = "prefect-form"

@@ -22,15 +22,15 @@ from prefect import State, flow
 from prefect.client.schemas.objects import StateType
 from prefect.states import Completed
 
-from flows.authority import Speaker
-from flows.door import show
 from flows.durable_wait import asked_for_at, wait_until
-from flows.flow_runs import RECORD_EVENT
-from flows.runtime import Clock, current
+from flows.prefect_api.flow_runs import RECORD_EVENT
+from flows.study.recording import show
+from flows.study.roles import Speaker
+from flows.study.runtime import Clock, current
 from itp_events.errors import ItpError
 from itp_events.events import Event, parse_event
-from tasks.queries import recorded as recorded_as
-from tasks.store import NO_ANSWER, first_line
+from tasks.database.queries import recorded as recorded_as
+from tasks.database.store import NO_ANSWER, first_line
 
 IN_PREFECT = Speaker(
     said="Prefect cannot tell who asks: use the link in the message, or an investigator's token"

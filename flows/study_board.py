@@ -7,8 +7,8 @@ import asyncio
 from prefect import State, flow
 from prefect.states import Completed
 
-from flows.publish import STUDY_BOARD, publisher
-from flows.runtime import current
+from flows.study.runtime import current
+from flows.ui_publisher import STUDY_BOARD, publisher
 
 
 @flow(name=STUDY_BOARD, flow_run_name="study board", persist_result=False, retries=0)

@@ -18,8 +18,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Cancelled, Completed
 
 from flows.durable_wait import key, show_tags, wait_until
-from flows.flow_runs import JOURNEY
-from flows.runtime import current
+from flows.prefect_api.flow_runs import JOURNEY
+from flows.study.runtime import current
 
 SECOND = "Second journey"
 OWN_RUN = "{} has a flow run of its own, which goes on"

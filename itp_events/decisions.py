@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from itp_events import marks
-from itp_events.alerts import alerts
-from itp_events.assumptions import target_assumed, window_assumed
-from itp_events.duties import Duty
 from itp_events.events import (
     OWN_SOURCE,
     SERVICE,
@@ -28,15 +25,18 @@ from itp_events.events import (
     TreatmentStopped,
     Voided,
 )
-from itp_events.explain import day, days, missed
-from itp_events.ledger import again, bounded, marked, named
-from itp_events.notices import own, told
-from itp_events.protocol import Protocol
-from itp_events.reminders import reminders, rungs
-from itp_events.subject import Subject
-from itp_events.view import StudyStatus, View, view
-from itp_events.windows import Ending
-from itp_events.withdrawal import missed_key
+from itp_events.notices.alerts import alerts
+from itp_events.notices.reconcile import own, told
+from itp_events.notices.reminders import reminders, rungs
+from itp_events.notices.wanted import Duty
+from itp_events.protocol.model import Protocol
+from itp_events.rules.assumptions import target_assumed, window_assumed
+from itp_events.rules.decision_log import again, bounded, marked, named
+from itp_events.rules.explain import day, days, missed
+from itp_events.rules.state import StudyStatus, View, view
+from itp_events.rules.subject import Subject
+from itp_events.rules.windows import Ending
+from itp_events.rules.withdrawal import missed_key
 
 
 @dataclass(frozen=True)

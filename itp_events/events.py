@@ -32,7 +32,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from itp_events.errors import BadEvent
-from itp_events.plain import plainly
+from itp_events.validation_messages import plainly
 
 OWN_SOURCE = "itp"
 SERVICE = "service"

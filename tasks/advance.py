@@ -18,16 +18,16 @@ import sqlalchemy as sa
 from itp_events.decisions import Decision, decide
 from itp_events.errors import BadInput, ItpError, NotEligible, Refused
 from itp_events.events import Enrolled, Event, EventKey, Voided
-from itp_events.intake import Judgement, Verdict, judge
-from itp_events.protocol import Protocol
-from itp_events.subject import Subject, fold
-from tasks import log, outbox, past
-from tasks.claim import Claim
-from tasks.past import Past
-from tasks.queries import SubjectRow, subject_called, subject_in
-from tasks.schema import subjects
-from tasks.store import Store
-from tasks.unreadable import Unreadable, folded, naming
+from itp_events.intake.batch import Judgement, Verdict, judge
+from itp_events.protocol.model import Protocol
+from itp_events.rules.subject import Subject, fold
+from tasks.database import event_log, outbox
+from tasks.database import history as past
+from tasks.database.history import Past
+from tasks.database.queries import SubjectRow, subject_called, subject_in
+from tasks.database.schema import subjects
+from tasks.database.store import Store
+from tasks.database.unreadable import Unreadable, folded, naming
 
 # Clocks of machines that are well kept differ by less.
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -46,16 +46,13 @@ class Settled:
     waiting: frozenset[str]
 
 
-AtOnce = Callable[[sa.Connection, Settled], Sequence[Claim]]
-"""Claims what has just been decided, in the transaction that decides it."""
+AtOnce = Callable[[sa.Connection, Settled], None]
+"""Acts on what has just been decided, within its transaction; called again when that is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """Where a subject stands after a transaction; `due_notices`: something waits to be handed over.
-
-    `claims` is what the transaction has claimed already: whoever began it must send that.
-    """
+    """Where a subject stands after a transaction; `due_notices`: something waits to be handed over."""
 
     code: str
     state: str
@@ -65,7 +62,6 @@ class Advanced:
     tags: tuple[str, ...]
     exited: bool
     due_notices: bool
-    claims: Sequence[Claim] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +130,9 @@ def record(
     """Take in events: judge, append and advance, one transaction for each subject in the batch.
 
     Each event is accepted or refused by itself; the answers are in the order of the batch. Events of a
-    subject whose log cannot be read are refused with Unreadable. `at_once` claims what they make due when all
-    are about one subject, and not many: of several, the first would wait for the last. `bars` says why who
+    subject whose log cannot be read are refused with Unreadable. `at_once` is called with
+    what they make due when all are about one subject, and not many: of several, the first would wait for the
+    last. `bars` says why who
     states an event may not, judged by the log as it stands when the event is recorded.
     """
     by_subject: dict[str, list[int]] = {}
@@ -248,10 +245,11 @@ def _keep(
     connection: sa.Connection, stated: _Stated, judged: _Judged, at_once: AtOnce | None
 ) -> list[Answer]:
     settled = _take_in(connection, judged)
-    claims = at_once(connection, settled) if settled and at_once else ()
-    advanced = _standing(settled, claims) if settled else None
+    if settled and at_once:
+        at_once(connection, settled)
+    advanced = _standing(settled) if settled else None
     answers = [_answer(verdict, advanced) for verdict in judged.judgement.verdicts]
-    log.keep_refusals(connection, _new_refusals(judged.judgement.verdicts), judged.now)
+    event_log.keep_refusals(connection, _new_refusals(judged.judgement.verdicts), judged.now)
     return [replace(answer, event=event) for answer, event in zip(answers, stated.events, strict=True)]
 
 
@@ -305,7 +303,7 @@ def _settle(
 ) -> Settled:
     """Record what people stated and what is due for a subject, of whom the database holds `row`."""
     before = row.seq if row else 0
-    seq = log.append(connection, subject.code, before, [*stated, *decision.events], now)
+    seq = event_log.append(connection, subject.code, before, [*stated, *decision.events], now)
     outbox.post(connection, decision.events, now)
     if row is None or seq != before or _shown(row) != _shown(decision) or row.advanced_at > now:
         _save(connection, subject, seq, decision, now)
@@ -316,7 +314,7 @@ def _shown(of: SubjectRow | Decision) -> tuple[object, ...]:
     return of.state, of.message, of.status, tuple(of.tags), of.wake_at, of.exited
 
 
-def _standing(settled: Settled, claims: Sequence[Claim] = ()) -> Advanced:
+def _standing(settled: Settled) -> Advanced:
     decision = settled.decision
     return Advanced(
         code=settled.subject.code,
@@ -327,7 +325,6 @@ def _standing(settled: Settled, claims: Sequence[Claim] = ()) -> Advanced:
         tags=tuple(decision.tags),
         exited=decision.exited,
         due_notices=bool(settled.waiting),
-        claims=claims,
     )
 
 

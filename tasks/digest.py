@@ -12,11 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from itp_events.protocol import Protocol
+from itp_events.protocol.model import Protocol
 from tasks.board.cards import Card, VisitLine
 from tasks.board.reading import fresh_cards
-from tasks.schema import notices, subjects
-from tasks.store import Store
+from tasks.database.schema import notices, subjects
+from tasks.database.store import Store
 
 STEP = "digest"
 AT = time(8, 30)

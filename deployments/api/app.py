@@ -7,30 +7,22 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from deployments.api import (
-    acknowledge,
-    calendars,
-    decide,
-    events,
-    health,
-    leftovers,
-    metrics,
-    subjects,
-    webhook,
-)
-from deployments.api.gate import Gate
-from deployments.api.parts import Parts
-from deployments.api.problems import handle_problems
+from deployments.api.http.dependencies import Parts
+from deployments.api.http.gate import Gate
+from deployments.api.http.problems import handle_problems
+from deployments.api.http.schemas import components
+from deployments.api.pages import acknowledge, decide
 from deployments.api.redcap import door as redcap
-from deployments.api.schemas import components
+from deployments.api.redcap.project import Project
+from deployments.api.routes import calendars, dead_letters, events, health, metrics, subjects, webhook
 
 ABOUT = """Doors of the trial's visit service. Events come in once, whoever brings them how often; each is
 judged by the study's order and answered by itself. Instants are UTC; visit dates are local dates of the
 subject's site."""
 
 
-def create_app(parts: Parts) -> FastAPI:
-    """The application over an open study."""
+def create_app(parts: Parts, project: Project | None = None) -> FastAPI:
+    """The application over an open study; `project` is the REDCap project, if there is one."""
     app = FastAPI(
         title="ITP visits",
         version="1",
@@ -40,7 +32,7 @@ def create_app(parts: Parts) -> FastAPI:
         # A redirect would repeat the Host header, which anybody may have set to anything.
         redirect_slashes=False,
     )
-    app.state.parts = parts
+    app.state.parts, app.state.redcap = parts, project
     for door in (
         events,
         subjects,
@@ -49,7 +41,7 @@ def create_app(parts: Parts) -> FastAPI:
         metrics,
         acknowledge,
         decide,
-        leftovers,
+        dead_letters,
         webhook,
         redcap,
     ):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from deployments.api.app import create_app
-from deployments.api.connection import raise_descriptor_limit
-from deployments.api.follow import Follower
-from deployments.api.parts import Parts
+from deployments.api.background import Follower
+from deployments.api.http.connection import raise_descriptor_limit
+from deployments.api.http.dependencies import Parts
+from deployments.api.http.server import ApiServer
+from deployments.api.http.tokens import SETTING, Tokens
 from deployments.api.redcap.again import FetchAgain
 from deployments.api.redcap.project import Project
-from deployments.api.server import ApiServer
-from deployments.api.tokens import SETTING, Tokens
-from deployments.api.webhook import read_secrets
-from deployments.origin import is_loopback
-from deployments.settings import Settings
-from flows.runtime import Runtime
+from deployments.api.routes.webhook import read_secrets
+from deployments.bootstrap.settings import Settings
+from deployments.http_origin import is_loopback
+from flows.study.runtime import Runtime
 from itp_events.errors import BadInput
 
 
@@ -35,12 +35,12 @@ class Api:
             )
         assert study.channels.links is not None, "a study is opened with the links of its notices"
         raise_descriptor_limit()
-        redcap, secrets = Project.from_settings(settings), read_secrets(settings.webhook_secrets)
+        self.project, secrets = Project.from_settings(settings), read_secrets(settings.webhook_secrets)
         self._follower = Follower(study)
         watching = study.store.apart(0)
-        self.parts = Parts(study, tokens, self._follower, study.channels.links, redcap, secrets, watching)
-        self._again = FetchAgain(self.parts, redcap) if redcap is not None else None
-        self._server = ApiServer(create_app(self.parts), settings.api_host, settings.api_port)
+        self.parts = Parts(study, tokens, self._follower, study.channels.links, secrets, watching)
+        self._again = FetchAgain(self.parts, self.project) if self.project is not None else None
+        self._server = ApiServer(create_app(self.parts, self.project), settings.api_host, settings.api_port)
 
     @property
     def port(self) -> int:

@@ -1,4 +1,4 @@
-"""The command line `itp`. Each command is one module here, loaded when it is called for.
+"""The command line `itp`. Each command is one module of `commands`, loaded when it is called for.
 
 Exit codes: 0 done; 2 bad input, with its file, line and field (or the rule it breaks) on the standard
 error; 1 anything else.
@@ -11,10 +11,10 @@ from importlib import import_module
 
 import click
 
-from deployments.cli.ending import ended
-from deployments.data_dir import keep_private
+from deployments.bootstrap.data_dir import keep_private
+from deployments.cli.errors import ended
 
-# Name, module under deployments.cli, what it is for: so that `itp --help` loads none of them.
+# Name, module under deployments.cli.commands, what it is for: so that `itp --help` loads none of them.
 COMMANDS = {
     "up": ("up", "Run the whole service on this machine."),
     "plan": ("plan", "The plan that a file of events gives; needs no database and no service."),
@@ -31,7 +31,7 @@ COMMANDS = {
     "notify": ("notify", "What people are told: every text, rendered for typical subjects."),
     "token": ("token", "Tokens of the HTTP API: make one."),
     "api": ("api", "Serve the HTTP API alone, for a deployment in parts."),
-    "leftovers": ("leftovers", "What was received and could not be mapped to events."),
+    "leftovers": ("dead_letters", "What was received and could not be mapped to events."),
     "simulate": ("simulate", "A study in virtual time: what would we receive?"),
     "demo": ("demo", "A year in minutes: the real service with a fast clock."),
     "recipients": ("recipients", "Whose recipients the study's notices go to."),
@@ -51,7 +51,7 @@ class Commands(click.Group):
         """Load the module of one command."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"{__name__}.{COMMANDS[cmd_name][0]}")
+        module = import_module(f"{__name__}.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
 

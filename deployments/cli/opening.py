@@ -10,12 +10,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from deployments.settings import Settings, load_settings
-from deployments.study import study_clock
+from deployments.bootstrap.settings import Settings, load_settings
+from deployments.bootstrap.study import study_clock
 from itp_events.errors import ItpError
-from itp_events.protocol import Protocol
-from itp_events.protocol_file import load_protocol
-from tasks.store import Store
+from itp_events.protocol.file import load_protocol
+from itp_events.protocol.model import Protocol
+from tasks.database.store import Store
 
 
 @dataclass(frozen=True)

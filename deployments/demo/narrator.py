@@ -9,10 +9,10 @@ from datetime import date, datetime
 from rich.console import Console
 from rich.text import Text
 
-from itp_events.explain import day
-from itp_events.protocol import Site
+from itp_events.protocol.model import Site
+from itp_events.rules.explain import day
 from tasks.board.links import WORK_LISTS, flow_run
-from tasks.queries import SubjectRow
+from tasks.database.queries import SubjectRow
 
 # The words with which a phase's name begins or ends, and what there is to see when it is first reached.
 _HINTS = (

@@ -14,18 +14,18 @@ from typing import TextIO
 
 from rich.console import Console
 
+from deployments.bootstrap.study import open_study
 from deployments.demo.narrator import Narrator
 from deployments.demo.service import DemoService
 from deployments.demo.story import Story, begins, story
-from deployments.study import open_study
-from flows.authority import AT_THE_MACHINE
-from flows.door import record_and_show
-from flows.flow_runs import JOURNEY, FlowRuns, PrefectProblem
-from flows.runtime import Runtime
+from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectProblem
+from flows.study.recording import record_and_show
+from flows.study.roles import AT_THE_MACHINE
+from flows.study.runtime import Runtime
 from itp_events.errors import ItpError
 from itp_events.events import Event
-from itp_events.protocol_file import load_protocol
-from tasks.queries import all_subjects
+from itp_events.protocol.file import load_protocol
+from tasks.database.queries import all_subjects
 
 READY_SECONDS = 180.0
 _LOOK_SECONDS = 0.3

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from deployments.settings import load_settings
+from deployments.bootstrap.settings import load_settings
 from deployments.up import main
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from deployments.clock import MARK
-from deployments.settings import Settings, load_settings
+from deployments.bootstrap.clock import MARK
+from deployments.bootstrap.settings import Settings, load_settings
 from itp_events.errors import BadInput, ItpError
 
 STOP_SECONDS = 30.0

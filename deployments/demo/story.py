@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from deployments.simulation.behaviour_file import load_behaviour
 from deployments.simulation.engine import Study, follow
+from deployments.simulation.people.behaviour_file import load_behaviour
 from itp_events.events import Event, parse_event
-from itp_events.protocol import Protocol
+from itp_events.protocol.model import Protocol
 
 BEHAVIOUR = Path(__file__).parent / "behaviour.yaml"
 _SEED = 7

@@ -9,10 +9,10 @@ from deployments.example_subject import ELIGIBLE_MAN
 from itp_events.decisions import Decision, decide
 from itp_events.errors import ItpError
 from itp_events.events import Event, NoticeIssued, parse_event
-from itp_events.intake import judge
-from itp_events.protocol import Protocol
-from itp_events.subject import fold
-from itp_events.windows import PlannedVisit
+from itp_events.intake.batch import judge
+from itp_events.protocol.model import Protocol
+from itp_events.rules.subject import fold
+from itp_events.rules.windows import PlannedVisit
 
 # When people at a site state what has happened.
 REPORTED_AT = time(11)

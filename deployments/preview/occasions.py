@@ -12,12 +12,13 @@ from deployments.preview.life import FIRST_DAY, Life
 from deployments.preview.lives import FREE_TEXT, LIVES
 from itp_events.errors import ItpError
 from itp_events.events import NoticeIssued
-from itp_events.protocol import Protocol
-from tasks import digest, outages
+from itp_events.protocol.model import Protocol
+from tasks import digest
 from tasks.board.cards import Card, Story, card
-from tasks.links import Links, facts_with_link
-from tasks.queries import NoticeRow
-from tasks.render import Occasion
+from tasks.database.queries import NoticeRow
+from tasks.delivery import outages
+from tasks.delivery.links import Links, facts_with_link
+from tasks.text.render import Occasion
 
 # So many occasions at most of one step and audience: enough to see its variants, few enough to read.
 SHOWN = 9

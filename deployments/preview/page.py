@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deployments.preview.occasions import Told
-from itp_events.protocol import Audience
-from tasks.render import render
+from itp_events.protocol.model import Audience
+from tasks.text.render import render
 
 _WORDS = {
     "en": {

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol as Interface
 
-from deployments.simulation.answering import answer
-from deployments.simulation.attending import arrange
-from deployments.simulation.behaviour import Behaviour
-from deployments.simulation.draws import Draws
-from deployments.simulation.enrolling import enrol, enrolment_at
-from deployments.simulation.mishaps import mishaps
-from deployments.simulation.one_file import overtaken
+from deployments.simulation.people.answering import answer
+from deployments.simulation.people.attending import arrange
+from deployments.simulation.people.behaviour import Behaviour
+from deployments.simulation.people.draws import Draws
+from deployments.simulation.people.enrolling import enrol, enrolment_at
+from deployments.simulation.people.mishaps import mishaps
+from deployments.simulation.people.moment import Act, Life, Scene
 from deployments.simulation.record import Notice, Record, notice_of
-from deployments.simulation.scene import Act, Life, Scene
+from deployments.simulation.replayable import overtaken
 from deployments.simulation.summing import close
 from itp_events.decisions import Decision, decide
 from itp_events.errors import NotEligible
@@ -32,9 +32,9 @@ from itp_events.events import (
     NoticeReopened,
     NoticeWithdrawn,
 )
-from itp_events.intake import judge
-from itp_events.protocol import Protocol
-from itp_events.subject import Subject, fold
+from itp_events.intake.batch import judge
+from itp_events.protocol.model import Protocol
+from itp_events.rules.subject import Subject, fold
 
 # Longer than any course: who has not ended by then waits for a person, and is left waiting.
 HORIZON = timedelta(days=730)

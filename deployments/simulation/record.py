@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from itp_events.events import Event, NoticeIssued
-from itp_events.view import View
-from itp_events.windows import PlannedVisit
+from itp_events.rules.state import View
+from itp_events.rules.windows import PlannedVisit
 
 
 @dataclass(slots=True)

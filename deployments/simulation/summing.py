@@ -15,8 +15,8 @@ from itp_events.events import (
     Missed,
     SaeSubmitted,
 )
-from itp_events.subject import as_data, standing
-from itp_events.view import View
+from itp_events.rules.state import View
+from itp_events.rules.subject import as_data, standing
 
 
 def close(

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypedDict
 
-from itp_events.alerts import open_consents
-from itp_events.assumptions import target_assumed, window_assumed
 from itp_events.decisions import Decision
-from itp_events.deviations import deviations
-from itp_events.document import instant
 from itp_events.events import AdverseEvent, Died, Event
-from itp_events.view import View
-from itp_events.windows import PlannedVisit, acknowledged
-from itp_events.withdrawal import Flag
-from tasks.queries import AttemptRow, NoticeRow
+from itp_events.notices.alerts import open_consents
+from itp_events.outputs.plan_json import instant
+from itp_events.rules.assumptions import target_assumed, window_assumed
+from itp_events.rules.deviations import deviations
+from itp_events.rules.state import View
+from itp_events.rules.windows import PlannedVisit, acknowledged
+from itp_events.rules.withdrawal import Flag
+from tasks.database.queries import AttemptRow, NoticeRow
 
 Card = dict[str, Any]
 # What a card holds, counted up whenever that changes: an older one that is still kept is made anew.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itp_events.assumptions import window_assumed
 from itp_events.marks import LEGEND, MARK, marked
-from itp_events.response import WORDS, Grade, responses
-from itp_events.windows import PlannedVisit
+from itp_events.rules.assumptions import window_assumed
+from itp_events.rules.response import WORDS, Grade, responses
+from itp_events.rules.windows import PlannedVisit
 from tasks.board.cards import Story
 from tasks.board.paper import (
     BLUE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from tasks.free_text import visible
+from tasks.text.free_text import visible
 
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 # Marks of Markdown and HTML, and what makes a link of an address that merely stands there.

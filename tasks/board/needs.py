@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from itp_events.deviations import WORDS
-from itp_events.explain import days
 from itp_events.marks import marked
+from itp_events.rules.deviations import WORDS
+from itp_events.rules.explain import days
 from tasks.board.cards import DEATH, PREGNANCY, Card, VisitLine
 from tasks.board.markdown import counted, plain
 from tasks.board.overview import ROWS_SHOWN, Board, age, at, on_day, rows

@@ -13,15 +13,16 @@ import sqlalchemy as sa
 from itp_events.decisions import decide
 from itp_events.errors import ItpError
 from itp_events.events import Event
-from itp_events.protocol import Protocol
-from itp_events.subject import fold
-from tasks import log, outbox
+from itp_events.protocol.model import Protocol
+from itp_events.rules.subject import fold
 from tasks.advance import CLOCKS_DIFFER, decided_at
 from tasks.board.cards import FORM, Card, Story, card
 from tasks.board.figures import REPAIRS_READ
 from tasks.board.overview import Board
-from tasks.queries import all_subjects, attempts_of, latest_repairs, notices_of, subject_in
-from tasks.schema import (
+from tasks.database import event_log, outbox
+from tasks.database.monitoring import failing_channels
+from tasks.database.queries import all_subjects, attempts_of, latest_repairs, notices_of, subject_in
+from tasks.database.schema import (
     attempts,
     cards,
     deliveries,
@@ -31,10 +32,9 @@ from tasks.schema import (
     shown_artifacts,
     subjects,
 )
-from tasks.store import Store
-from tasks.troubles import standing
-from tasks.unreadable import naming, passing_over
-from tasks.watch import failing_channels
+from tasks.database.store import Store
+from tasks.database.troubles import standing
+from tasks.database.unreadable import naming, passing_over
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def story(store: Store, protocol: Protocol, code: str, now: datetime) -> Story:
         row = subject_in(connection, code)
         if row is None:
             raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
-        history = log.history(connection, code)
+        history = event_log.history(connection, code)
         handed = outbox.handed(connection, code)
     with naming(code):
         decision = decide(protocol, fold(protocol, history, handed), decided_at(now, row.advanced_at))
@@ -217,7 +217,7 @@ def log_after(store: Store, code: str, seq: int) -> list[tuple[Event, datetime]]
     )
     with store.reading() as connection:
         rows = connection.execute(query).all()
-    return [(log.read_line(code, row.seq, row.body), row.recorded_at) for row in rows]
+    return [(event_log.read_line(code, row.seq, row.body), row.recorded_at) for row in rows]
 
 
 def _upsert(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from itp_events.protocol import Site
+from itp_events.protocol.model import Site
 from tasks.board.cards import Story
 from tasks.board.markdown import counted, plain, table
 from tasks.board.words import on, step
-from tasks.queries import NoticeRow
+from tasks.database.queries import NoticeRow
 
 NOTICES_SHOWN = 60
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from itp_events.alerts import open_consents
-from itp_events.assumptions import notice_assumed, target_assumed, window_assumed
-from itp_events.deviations import Deviation, deviations
-from itp_events.duties import Duty
-from itp_events.explain import bleeding, day, days, offset, outside
 from itp_events.marks import LEGEND, marked
-from itp_events.protocol import Protocol, Site
-from itp_events.response import WORDS, Response, course, responses
-from itp_events.windows import PlannedVisit
-from itp_events.withdrawal import Flag
+from itp_events.notices.alerts import open_consents
+from itp_events.notices.wanted import Duty
+from itp_events.protocol.model import Protocol, Site
+from itp_events.rules.assumptions import notice_assumed, target_assumed, window_assumed
+from itp_events.rules.deviations import Deviation, deviations
+from itp_events.rules.explain import bleeding, day, days, offset, outside
+from itp_events.rules.response import WORDS, Response, course, responses
+from itp_events.rules.windows import PlannedVisit
+from itp_events.rules.withdrawal import Flag
 from tasks.board import links
 from tasks.board.cards import Story, fatal_since, flagged_on, is_held, unexplained_death
 from tasks.board.markdown import counted, document, link, plain, table

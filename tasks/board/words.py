@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from itp_events.explain import day
+from itp_events.rules.explain import day
 
 _STEPS = {
     "T": "reminder for the day itself",

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deployments.clock import Clock
-from flows.flow_runs import JOURNEY
+from deployments.bootstrap.clock import Clock
+from flows.prefect_api.flow_runs import JOURNEY
 from tasks.board.links import BOARD, WORK_LISTS
 from tests.support.gallery import SUBJECTS, gallery
 from tests.support.receiver import Receiver

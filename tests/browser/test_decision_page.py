@@ -6,7 +6,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from itp_events.events import WithdrawalDecided
-from tasks.queries import history
+from tasks.database.queries import history
 from tests.support.api import served
 from tests.support.waiting import wait_until
 

@@ -13,7 +13,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from itp_events.events import Acknowledged
-from tasks.queries import history, subject
+from tasks.database.queries import history, subject
 from tests.support.service import SITE, Service
 from tests.support.waiting import wait_until
 

@@ -10,10 +10,11 @@ import pytest
 from deployments.preview.lives import FREE_TEXT, LIVES
 from deployments.preview.occasions import Preview, Told, preview
 from deployments.preview.page import page
-from itp_events.protocol_file import load_protocol
-from tasks import digest, outages
-from tasks.links import Links
-from tasks.render import _TEXTS, LANGUAGES, Occasion, render
+from itp_events.protocol.file import load_protocol
+from tasks import digest
+from tasks.delivery import outages
+from tasks.delivery.links import Links
+from tasks.text.render import _TEXTS, LANGUAGES, Occasion, render
 from tests.support.study import altered
 
 PROTOCOL = load_protocol()

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from deployments.cli.told import decided, stated
+from deployments.cli.output.sentences import decided, stated
 from deployments.export import export
-from itp_events.document import document
 from itp_events.errors import BadEvent
 from itp_events.events import Event, Exited, Flagged, Missed, TreatmentStopped, Voided, parse_event
-from itp_events.plan import plan
-from itp_events.subject import standing
-from tasks import queries
+from itp_events.outputs.plan import plan
+from itp_events.outputs.plan_json import document
+from itp_events.rules.subject import standing
 from tasks.board.cards import card
 from tasks.board.reading import story
 from tasks.board.subject_page import subject_page
+from tasks.database import queries
 from tests.support.catalogue import any_data, names
 from tests.support.study import Json, Study
 from tests.tasks.desk import ENROLLED_AT, Desk

@@ -8,7 +8,7 @@ from socket import gethostname
 import httpx
 import pytest
 
-from deployments.server import is_ready
+from deployments.prefect.server_process import is_ready
 from tests.support.service import Service, children, is_running
 from tests.support.waiting import wait_until
 

@@ -6,10 +6,10 @@ import pytest
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from deployments.apply import known_deployments, wanted
-from flows.flow_runs import JOURNEY, Deployment, FlowRuns
-from flows.prefect_setup import Setup
-from itp_events.protocol_file import load_protocol
+from deployments.prefect.deployments import known_deployments, wanted
+from flows.prefect_api.flow_runs import JOURNEY, Deployment, FlowRuns
+from flows.prefect_api.setup import Setup
+from itp_events.protocol.file import load_protocol
 from tests.support.prefect_server import PrefectServer
 
 VISITS = tuple(load_protocol().by_code)

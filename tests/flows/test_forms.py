@@ -8,13 +8,13 @@ from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import parameter_schema
 
 from deployments import entry
-from deployments.apply import FLOWS, wanted
-from deployments.trigger import automation
-from flows.flow_runs import Deployment
+from deployments.prefect.deployments import FLOWS, wanted
+from deployments.prefect.trigger import automation
 from flows.forms import FORMS, complete
+from flows.prefect_api.flow_runs import Deployment
 from itp_events.events import FACT_TYPES
-from itp_events.protocol import Protocol
-from itp_events.protocol_file import load_protocol
+from itp_events.protocol.file import load_protocol
+from itp_events.protocol.model import Protocol
 from tests.support.study import altered
 
 

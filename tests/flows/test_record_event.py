@@ -12,19 +12,19 @@ from prefect import State
 from prefect.client.schemas.objects import StateType
 from sqlalchemy.exc import OperationalError
 
-from deployments.apply import FLOWS
-from deployments.clock import Clock
-from deployments.runner import Runner, shared_clients
-from flows import runtime
-from flows.flow_runs import RECORD_EVENT, Deployment, FlowRun, FlowRuns, scheduled
+from deployments.bootstrap.clock import Clock
+from deployments.prefect.deployments import FLOWS
+from deployments.service.runner import Runner, shared_clients
+from flows.prefect_api.flow_runs import RECORD_EVENT, Deployment, FlowRun, FlowRuns, scheduled
 from flows.record_event import FIRST, GIVE_UP, LONGEST, SOON
-from flows.runtime import Runtime
+from flows.study import runtime
+from flows.study.runtime import Runtime
 from itp_events.events import Event, parse_event
-from itp_events.protocol_file import load_protocol
+from itp_events.protocol.file import load_protocol
 from tasks.advance import Answer
-from tasks.channels import Channels
-from tasks.queries import log_lines
-from tasks.store import Store
+from tasks.database.queries import log_lines
+from tasks.database.store import Store
+from tasks.delivery.channels import Channels
 from tests.support.service import SITE, enrolment
 
 CODE = "ITP-001"

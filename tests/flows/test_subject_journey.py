@@ -10,11 +10,11 @@ from uuid import uuid4
 import pytest
 from prefect import State
 
-from deployments.clock import Clock
-from deployments.runner import Runner, shared_clients
-from flows import runtime
-from flows.flow_runs import Deployment, FlowRun, FlowRuns, scheduled
-from flows.runtime import Runtime
+from deployments.bootstrap.clock import Clock
+from deployments.service.runner import Runner, shared_clients
+from flows.prefect_api.flow_runs import Deployment, FlowRun, FlowRuns, scheduled
+from flows.study import runtime
+from flows.study.runtime import Runtime
 from flows.subject_journey import subject_journey
 from tasks.advance import Advanced
 

@@ -12,9 +12,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from itp_events.events import AdverseEvent, Completed, Event, Voided
-from itp_events.subject import standing
-from itp_events.view import View, view
-from itp_events.windows import PlannedVisit
+from itp_events.rules.state import View, view
+from itp_events.rules.subject import standing
+from itp_events.rules.windows import PlannedVisit
 from tests.support.study import Study
 
 Move = tuple[str, dict[str, Any]]

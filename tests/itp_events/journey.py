@@ -18,8 +18,8 @@ from itp_events.events import (
     NoticeSuperseded,
     NoticeWithdrawn,
 )
-from itp_events.intake import Judgement
-from itp_events.protocol import Protocol
+from itp_events.intake.batch import Judgement
+from itp_events.protocol.model import Protocol
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study
 
 Told = tuple[str, str, str]

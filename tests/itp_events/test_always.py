@@ -12,7 +12,6 @@ from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from itp_events.decisions import Decision, decide
-from itp_events.dose import weighings
 from itp_events.events import (
     AdverseEvent,
     Completed,
@@ -28,12 +27,13 @@ from itp_events.events import (
     TreatmentStopped,
     Voided,
 )
-from itp_events.intake import judge
-from itp_events.ledger import Issue, named
-from itp_events.protocol_file import load_protocol
-from itp_events.subject import fold, standing
-from itp_events.view import View, view
-from itp_events.windows import PlannedVisit
+from itp_events.intake.batch import judge
+from itp_events.protocol.file import load_protocol
+from itp_events.rules.decision_log import Issue, named
+from itp_events.rules.dose import weighings
+from itp_events.rules.state import View, view
+from itp_events.rules.subject import fold, standing
+from itp_events.rules.windows import PlannedVisit
 from tests.itp_events.histories import History, histories
 from tests.itp_events.journey import Journey
 from tests.support.study import INFUSIONS

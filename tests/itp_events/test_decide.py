@@ -2,7 +2,7 @@
 
 from itp_events.decisions import decide
 from itp_events.events import Flagged, NoticeIssued, NoticeSuperseded, parse_event
-from itp_events.subject import fold
+from itp_events.rules.subject import fold
 from tests.itp_events.journey import Journey
 
 # INF3 of `waiting()`: 28 Jan 2026 (25 to 31 Jan); T-7d leaves on the 21st, T-3d to the cell-lab on the 23rd.

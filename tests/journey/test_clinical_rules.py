@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deployments.clock import Clock
+from deployments.bootstrap.clock import Clock
 from tests.support.receiver import Request
 from tests.support.service import SITE, Service, children, event
 from tests.support.waiting import wait_until

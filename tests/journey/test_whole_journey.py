@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, time
 import pytest
 
 from itp_events.events import Completed, NoticeIssued, NoticeSuperseded
-from itp_events.subject import fold
-from itp_events.view import view
-from tasks.queries import NoticeRow, handed, history, log_lines, notices_of
+from itp_events.rules.state import view
+from itp_events.rules.subject import fold
+from tasks.database.queries import NoticeRow, handed, history, log_lines, notices_of
 from tests.support.service import SITE, Service, event
 from tests.support.waiting import wait_until
 

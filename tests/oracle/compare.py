@@ -9,13 +9,13 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from itp_events.document import document
 from itp_events.errors import ItpError
 from itp_events.events import Enrolled, Event, parse_event
-from itp_events.intake import judge
-from itp_events.plan import plan
-from itp_events.protocol import Protocol
-from itp_events.protocol_file import load_protocol
+from itp_events.intake.batch import judge
+from itp_events.outputs.plan import plan
+from itp_events.outputs.plan_json import document
+from itp_events.protocol.file import load_protocol
+from itp_events.protocol.model import Protocol
 from tests.oracle.histories import Case, Json
 from tests.oracle.reference import answer
 

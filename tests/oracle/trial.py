@@ -13,7 +13,7 @@ import yaml
 
 from tests.oracle.days import Calendar
 
-FILE = Path(__file__).parents[2] / "itp_events/protocols/nct06813157.yaml"
+FILE = Path(__file__).parents[2] / "itp_events/protocol/nct06813157.yaml"
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,15 @@ from typing import Any, get_args
 
 import httpx
 
-from deployments.api.examples import ENROLLED
-from deployments.api.parts import Parts
+from deployments.api.http.dependencies import Parts
+from deployments.api.http.examples import ENROLLED
+from deployments.api.http.tokens import Role, Tokens, new_token
+from deployments.api.redcap.project import Project
 from deployments.api.serve import Api
-from deployments.api.tokens import Role, Tokens, new_token
-from deployments.settings import Settings
-from deployments.study import open_study
-from flows.runtime import Runtime
-from itp_events.protocol import Audience
+from deployments.bootstrap.settings import Settings
+from deployments.bootstrap.study import open_study
+from flows.study.runtime import Runtime
+from itp_events.protocol.model import Audience
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -34,6 +35,7 @@ class Door:
     parts: Parts
     settings: Settings
     client: httpx.Client
+    project: Project | None = None
 
     @property
     def study(self) -> Runtime:
@@ -112,7 +114,7 @@ def served(home: Path, **settings: Any) -> Iterator[Door]:
     try:
         api.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
-            door = Door(api.parts, chosen, client)
+            door = Door(api.parts, chosen, client, api.project)
             wait_until(lambda: _answers(client), "the API to answer")
             yield door
     finally:

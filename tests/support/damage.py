@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from tasks.store import Store
+from tasks.database.store import Store
 
 
 def damage_log(store: Store, code: str, seq: int, body: str) -> None:

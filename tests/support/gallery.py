@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from itp_events.events import parse_event
-from itp_events.protocol import Protocol
-from itp_events.protocol_file import load_protocol
+from itp_events.protocol.file import load_protocol
+from itp_events.protocol.model import Protocol
 from tasks.advance import advance, record
 from tasks.board.reading import story
-from tasks.channels import Channels
-from tasks.notify import hand_over
-from tasks.queries import subject
-from tasks.store import Store
+from tasks.database.queries import subject
+from tasks.database.store import Store
+from tasks.delivery.channels import Channels
+from tasks.delivery.deliver import hand_over
 from tests.support.service import enrolment, event
 
 # How many days ago each was enrolled, how far from its target each visit was done, and what is special.

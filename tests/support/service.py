@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from deployments.clock import FastClock
+from deployments.bootstrap.clock import FastClock
+from deployments.bootstrap.settings import Settings, load_settings
+from deployments.bootstrap.study import open_study
 from deployments.example_subject import ELIGIBLE
-from deployments.settings import Settings, load_settings
-from deployments.study import open_study
-from flows.authority import AT_THE_MACHINE
-from flows.door import record_and_show
-from flows.flow_runs import FlowRun, FlowRuns
-from flows.runtime import Runtime
+from flows.prefect_api.flow_runs import FlowRun, FlowRuns
+from flows.study.recording import record_and_show
+from flows.study.roles import AT_THE_MACHINE
+from flows.study.runtime import Runtime
 from itp_events.events import Event, parse_event
 from tasks.advance import Answer
-from tasks.queries import SubjectRow, subject
+from tasks.database.queries import SubjectRow, subject
 from tests.support.ports import free_port
 from tests.support.receiver import Receiver, Request
 from tests.support.waiting import wait_until

@@ -15,14 +15,14 @@ import yaml
 
 from deployments.example_subject import ELIGIBLE
 from itp_events.decisions import Decision, decide
-from itp_events.document import document
 from itp_events.events import Event, NoticeIssued, parse_event
-from itp_events.intake import Judgement, judge
-from itp_events.plan import plan
-from itp_events.protocol import Protocol
-from itp_events.protocol_file import BUILT_IN, load_protocol
-from itp_events.subject import Subject, fold
-from itp_events.view import view
+from itp_events.intake.batch import Judgement, judge
+from itp_events.outputs.plan import plan
+from itp_events.outputs.plan_json import document
+from itp_events.protocol.file import BUILT_IN, load_protocol
+from itp_events.protocol.model import Protocol
+from itp_events.rules.state import view
+from itp_events.rules.subject import Subject, fold
 
 Json = dict[str, Any]
 

@@ -4,22 +4,21 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from itp_events.events import Event
-from itp_events.protocol import Protocol
-from itp_events.protocol_file import load_protocol
-from tasks import queries
+from itp_events.protocol.file import load_protocol
+from itp_events.protocol.model import Protocol
 from tasks.advance import Advanced, Answer, advance, record
-from tasks.channels import Channels
-from tasks.claims import claim_at_once
-from tasks.instance import Instance
-from tasks.notify import Claim, Handed, Moment, Office, _record, claim, hand_over
-from tasks.queries import AttemptRow, NoticeRow
-from tasks.sending import Outcome
-from tasks.store import Store
+from tasks.database import queries
+from tasks.database.instance import Instance
+from tasks.database.queries import AttemptRow, NoticeRow
+from tasks.database.store import Store
+from tasks.delivery.channels import Channels
+from tasks.delivery.claiming import ClaimAtOnce
+from tasks.delivery.deliver import Claim, Handed, Moment, Office, _record, claim, hand_over
+from tasks.delivery.sending import Outcome
 from tests.support.study import Study
 
 ENROLLED_AT = datetime(2026, 1, 5, 3, tzinfo=UTC)
@@ -45,6 +44,8 @@ class Desk:
     out: io.StringIO = field(default_factory=io.StringIO)
     channels: Channels = field(default_factory=Channels)
     instance: Instance = field(default_factory=Instance)
+    # What the last door claimed at once.
+    claimed: Sequence[Claim] = ()
 
     @classmethod
     def open(cls, url: str) -> "Desk":
@@ -60,8 +61,10 @@ class Desk:
     def take(self, *events: Event, now: datetime | None = None, at_once: bool = False) -> list[Answer]:
         """Record events, by default at the instant at which the last of them was reported."""
         at = now or max(event.time for event in events)
-        claiming = partial(claim_at_once, self.office, Moment(at, at)) if at_once else None
-        return record(self.store, self.protocol, events, at, claiming)
+        claiming = ClaimAtOnce(self.office, Moment(at, at)) if at_once else None
+        answers = record(self.store, self.protocol, events, at, claiming)
+        self.claimed = claiming.claims if claiming else ()
+        return answers
 
     def wake(self, code: str, now: datetime) -> Advanced:
         """Let time come in."""

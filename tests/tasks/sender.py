@@ -9,7 +9,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from tasks.channels import Channels
+from tasks.delivery.channels import Channels
 from tests.tasks.desk import Desk
 
 

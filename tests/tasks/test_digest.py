@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from itp_events.protocol_file import load_protocol
+from itp_events.protocol.file import load_protocol
 from tasks import digest
 from tasks.board import reading
-from tasks.queries import notices_of
+from tasks.database.queries import notices_of
 from tests.support import Receiver
 from tests.support.study import INFUSIONS, Study, altered
 from tests.tasks.desk import Desk

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.channels import Channels
-from tasks.notify import hand_over
+from tasks.delivery.channels import Channels
+from tasks.delivery.deliver import hand_over
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study
 from tests.tasks.desk import Desk
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 
-from deployments.api.parts import Parts
+from deployments.api.http.dependencies import Parts
 from deployments.api.redcap.client import Trigger
 from deployments.api.redcap.form import DOOR, WAITING, being_fetched, take_form
 from deployments.api.redcap.project import Project
-from tasks.leftovers import open_leftovers
+from tasks.database.dead_letters import open_leftovers
 
 EVERY_SECONDS = 60.0
 

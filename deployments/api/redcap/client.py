@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from deployments.api.body import parse_json
+from deployments.api.http.body import parse_json
 from itp_events.errors import BadEvent, ItpError
 
 # For the whole answer, however slowly it comes.

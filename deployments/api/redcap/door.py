@@ -13,13 +13,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
-from deployments.api.auth import is_local, refuse, same_origin
-from deployments.api.pages import read_form
-from deployments.api.parts import Given, Parts
-from deployments.api.problems import Problem
+from deployments.api.http.auth import is_local, refuse, same_origin
+from deployments.api.http.dependencies import Given, Parts
+from deployments.api.http.problems import Problem
+from deployments.api.pages.render import read_form
 from deployments.api.redcap.client import Trigger
 from deployments.api.redcap.form import receive
-from deployments.api.redcap.project import Project
+from deployments.api.redcap.project import GivenProject, Project
 from itp_events.errors import BadInput
 
 _FIELDS = ("project_id", "record", "instrument", "redcap_event_name", "redcap_repeat_instance")
@@ -31,10 +31,12 @@ router = APIRouter(include_in_schema=False)
 
 @router.post("/redcap")
 async def trigger(
-    request: Request, parts: Given, key: Annotated[str, Query(max_length=500)] = ""
+    request: Request,
+    parts: Given,
+    project: GivenProject,
+    key: Annotated[str, Query(max_length=500)] = "",
 ) -> JSONResponse:
     """Fetch the form that was saved, and record what it states."""
-    project = parts.redcap
     if project is None:
         raise Problem(HTTPStatus.NOT_FOUND, "redcap", "no REDCap is configured; set ITP_REDCAP_URL")
     same_origin(request, parts)

@@ -15,17 +15,17 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from deployments.api.events import take_in
-from deployments.api.parts import Parts
+from deployments.api.http.dependencies import Parts
+from deployments.api.recording import take_in
 from deployments.api.redcap.client import RedcapSilent, Trigger
 from deployments.api.redcap.mapping import Mapping, read_data, unmapped
 from deployments.api.redcap.project import Project
 from itp_events.errors import BadInput
 from itp_events.events import Event, parse_event
-from itp_events.subject import standing
-from tasks.leftovers import keep
-from tasks.queries import history, recorded
-from tasks.store import NO_ANSWER
+from itp_events.rules.subject import standing
+from tasks.database.dead_letters import keep
+from tasks.database.queries import history, recorded
+from tasks.database.store import NO_ANSWER
 
 DOOR = "redcap"
 # REDCap calls only once: a trigger is written down here before the form is fetched, until it was taken.

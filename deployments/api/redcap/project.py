@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import Event, Semaphore
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from deployments.api.redcap.client import Redcap
 from deployments.api.redcap.mapping import Mapping, load_mapping
-from deployments.settings import Settings
+from deployments.bootstrap.settings import Settings
 from itp_events.errors import BadInput
 
 # Each holds a thread of the doors' for as long as REDCap takes: a REDCap that is slow may not take them all.
@@ -40,3 +43,12 @@ class Project:
             raise BadInput("also set ITP_REDCAP_TOKEN and ITP_REDCAP_MAPPING", "ITP_REDCAP_URL")
         redcap = Redcap(settings.redcap_url, settings.redcap_token)
         return cls(redcap, load_mapping(settings.redcap_mapping), settings.redcap_key)
+
+
+async def _project(request: Request) -> Project | None:
+    project: Project | None = request.app.state.redcap
+    return project
+
+
+GivenProject = Annotated[Project | None, Depends(_project)]
+"""The parameter of an endpoint that works on the REDCap project; None when the settings name none."""

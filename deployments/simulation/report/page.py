@@ -12,7 +12,7 @@ from deployments.simulation.report import figures
 from deployments.simulation.report.drawing import style
 from deployments.simulation.study_run import Run
 from deployments.simulation.summary import about
-from itp_events.explain import day
+from itp_events.rules.explain import day
 
 SWIMMERS = 40
 _TEMPLATES = Path(__file__).parent

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from deployments.api.http.tokens import Role, Tokens, new_token
 from deployments.api.serve import Api
-from deployments.api.tokens import Role, Tokens, new_token
-from deployments.settings import Settings
-from deployments.study import open_study
+from deployments.bootstrap.settings import Settings
+from deployments.bootstrap.study import open_study
 from itp_events.errors import BadInput
 from tests.support.api import Door, enrolment, event, served
 

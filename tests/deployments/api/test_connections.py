@@ -21,11 +21,11 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as websocket
 
-from deployments.api import body, connection
-from deployments.api.connection import WithWebsockets, raise_descriptor_limit
-from deployments.api.health import Check
-from deployments.api.parts import WATCHERS
-from deployments.api.server import ApiServer
+from deployments.api.http import body, connection
+from deployments.api.http.connection import WithWebsockets, raise_descriptor_limit
+from deployments.api.http.dependencies import WATCHERS
+from deployments.api.http.server import ApiServer
+from deployments.api.routes.health import Check
 from tests.support.api import Door, enrolment, served
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
@@ -177,7 +177,7 @@ class SlowDoor:
 def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDoor]:
     with served(tmp_path) as door:
         slow = SlowDoor(door)
-        monkeypatch.setattr("deployments.api.subjects.all_subjects", slow.subjects)
+        monkeypatch.setattr("deployments.api.routes.subjects.all_subjects", slow.subjects)
         yield slow
         slow.goes_on.set()
         for client in slow.asked:
@@ -208,7 +208,7 @@ def test_those_who_ask_how_the_service_is_cannot_take_all_threads(
     slow: SlowDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fine = Check(status="ok", said="answers")
-    monkeypatch.setattr("deployments.api.health._prefect", lambda parts: slow.subjects(parts) or fine)
+    monkeypatch.setattr("deployments.api.routes.health._prefect", lambda parts: slow.subjects(parts) or fine)
     with ExitStack() as asking:
         for _ in range(50):
             asking.enter_context(connect(slow.door, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import URL
 
 from tasks import advance as advancing
-from tasks.queries import all_subjects, history
+from tasks.database.queries import all_subjects, history
 from tests.support.api import Door, done, enrolment, event, served
 from tests.support.postgres import shut
 from tests.support.receiver import Receiver

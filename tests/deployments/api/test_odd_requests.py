@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.api.body import parse_json
-from deployments.logs import OneLine
+from deployments.api.http.body import parse_json
+from deployments.bootstrap.logs import OneLine
 from itp_events.errors import BadEvent
 from tests.support.api import Door, served
 from tests.support.waiting import wait_until
@@ -152,7 +152,7 @@ def test_what_no_door_expected_is_answered_once_and_logged_once(
     def fails(*_: object) -> None:
         raise ArithmeticError("two\nlines" + "x" * 10_000)
 
-    monkeypatch.setattr("deployments.api.subjects.subject", fails)
+    monkeypatch.setattr("deployments.api.routes.subjects.subject", fails)
     answer = door.get("/subjects/ITP-001")
     assert (answer.status_code, answer.json()["type"]) == (500, "urn:itp:problem:failed")
     [record] = [each for each in caplog.records if each.exc_info]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from deployments.api.app import create_app
-from deployments.api.examples import EXAMPLES
+from deployments.api.http.examples import EXAMPLES
 from itp_events.events import FACT_TYPES, parse_event
-from tasks.watch import ROUND, beat
+from tasks.database.monitoring import ROUND, beat
 from tests.support.api import Door, done, served
 
 CASES = 50

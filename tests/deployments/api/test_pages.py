@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.api.examples import ENROLLED
+from deployments.api.http.examples import ENROLLED
 from itp_events.events import Acknowledged
-from tasks.links import Call
-from tasks.queries import history
+from tasks.database.queries import history
+from tasks.delivery.links import Call
 from tests.support.api import Door, apprise_config, done, event, served
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
@@ -152,7 +152,7 @@ def test_a_link_says_when_there_is_nothing_left_to_acknowledge(overdue: Door) ->
 
 def test_pages_speak_the_language_of_the_site(tmp_path: Path) -> None:
     protocol = tmp_path / "protocol.yaml"
-    text = (files("itp_events") / "protocols" / "nct06813157.yaml").read_text(encoding="utf-8")
+    text = (files("itp_events") / "protocol" / "nct06813157.yaml").read_text(encoding="utf-8")
     protocol.write_text(text.replace("language: en", "language: zh-CN"), encoding="utf-8")
     with served(tmp_path / "data", protocol=protocol) as door:
         door.enrol("ITP-007", days_ago=9)

@@ -17,9 +17,9 @@ from deployments.api.redcap.form import receive
 from deployments.api.redcap.mapping import load_mapping
 from deployments.api.redcap.project import FETCHERS
 from itp_events.errors import BadInput
-from itp_events.subject import standing
-from tasks.leftovers import open_leftovers
-from tasks.queries import history
+from itp_events.rules.subject import standing
+from tasks.database.dead_letters import open_leftovers
+from tasks.database.queries import history
 from tests.support.api import Door, served
 from tests.support.redcap import TOKEN, Form, Raw, RedcapStandIn
 from tests.support.waiting import wait_until
@@ -167,8 +167,8 @@ def test_a_form_that_redcap_did_not_give_is_fetched_again(door: Door, redcap: Re
 
 
 def again(door: Door) -> None:
-    assert door.parts.redcap is not None
-    fetch_again(door.parts, door.parts.redcap)
+    assert door.project is not None
+    fetch_again(door.parts, door.project)
 
 
 def test_an_answer_that_holds_no_records_is_kept(door: Door, redcap: RedcapStandIn) -> None:
@@ -301,7 +301,7 @@ def test_a_service_that_ends_while_it_fetches_has_written_the_trigger_down(
     def ends(*_: object) -> None:
         raise KeyboardInterrupt
 
-    project = door.parts.redcap
+    project = door.project
     assert project is not None
     said = Trigger("42", "7", "enrolment", "screening_arm_1", "")
     with monkeypatch.context() as ending:

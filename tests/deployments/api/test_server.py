@@ -2,7 +2,7 @@
 
 import socket
 
-from deployments.api.server import _listen
+from deployments.api.http.server import _listen
 
 
 def test_a_connection_names_its_protocol_so_that_asyncio_sends_an_answer_at_once() -> None:

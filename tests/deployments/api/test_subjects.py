@@ -10,13 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.exc import OperationalError
 
 from flows.record_event import recorded
-from itp_events.document import document
-from itp_events.plan import plan
-from itp_events.protocol_file import BUILT_IN
-from tasks.channels import Channels
-from tasks.queries import history
-from tasks.recipients import take
-from tasks.watch import ROUND, beat
+from itp_events.outputs.plan import plan
+from itp_events.outputs.plan_json import document
+from itp_events.protocol.file import BUILT_IN
+from tasks.database.monitoring import ROUND, beat
+from tasks.database.queries import history
+from tasks.delivery.channels import Channels
+from tasks.delivery.recipients import take
 from tests.support.api import Door, done, event, served
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until

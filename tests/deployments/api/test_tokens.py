@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.api.tokens import Entry, Tokens, digest, new_token, one_line, read_entries
+from deployments.api.http.tokens import Entry, Tokens, digest, new_token, one_line, read_entries
 from itp_events.errors import BadInput
 
 # The same in each of pytest's processes: they stand in the names of tests.

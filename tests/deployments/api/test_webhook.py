@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.api.webhook import SIGNATURE, TIMESTAMP, read_secrets, signature
+from deployments.api.routes.webhook import SIGNATURE, TIMESTAMP, read_secrets, signature
 from itp_events.errors import BadInput
 from tests.support.api import Door, enrolment, event, served
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from deployments.bootstrap.clock import MARK
 from deployments.cli import cli
-from deployments.clock import MARK
 from tests.support.study import Study
 
 PROGRAM = Path(sys.executable).parent / "itp"

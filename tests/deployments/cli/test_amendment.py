@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from itp_events.protocol_file import BUILT_IN
+from itp_events.protocol.file import BUILT_IN
 from tests.deployments.cli.conftest import At, Itp, Write
 from tests.support.study import Json, Study
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.watched_clock import WatchedClock
+from deployments.bootstrap.watched_clock import WatchedClock
 from tests.deployments.cli.conftest import Itp
 
 

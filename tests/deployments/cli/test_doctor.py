@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from deployments.cli import checks
-from deployments.clock import Clock
-from deployments.lock import sole_service
-from itp_events.protocol_file import BUILT_IN
-from tasks import recipients
-from tasks.channels import Channels
-from tasks.schema import outages
-from tasks.store import Store
-from tasks.watch import ROUND, beat
+from deployments.bootstrap.clock import Clock
+from deployments.bootstrap.lock import sole_service
+from deployments.cli.doctor import local_checks
+from itp_events.protocol.file import BUILT_IN
+from tasks.database.monitoring import ROUND, beat
+from tasks.database.schema import outages
+from tasks.database.store import Store
+from tasks.delivery import recipients
+from tasks.delivery.channels import Channels
 from tests.deployments.cli.conftest import At, Itp, Said
 from tests.support.ports import free_port
 from tests.support.prefect_server import PrefectServer
@@ -81,7 +81,7 @@ def test_a_package_in_another_version_than_locked_is_found(
 ) -> None:
     lock = tmp_path / "requirements.lock"
     lock.write_text("prefect==3.8.7 \\\nclick==0.1 \\\n")
-    monkeypatch.setattr(checks, "LOCK_FILE", lock)
+    monkeypatch.setattr(local_checks, "LOCK_FILE", lock)
     said = doctor("--json")
     found = {each["said"].split()[0]: each["level"] for each in _found(said, "packages")}
     assert found == {"prefect": "fail", "click": "warn"}

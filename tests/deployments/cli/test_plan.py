@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from itp_events.explain import day
+from itp_events.rules.explain import day
 from tests.deployments.cli.conftest import Itp, Said, Write, raws
 from tests.support.study import Study
 
@@ -227,7 +227,7 @@ def test_what_people_wrote_cannot_command_the_terminal(itp: Itp, lines: Write, s
 
 
 def test_an_installed_protocol_of_ones_own_is_followed(itp: Itp, lines: Write, study: Study) -> None:
-    from itp_events.protocol_file import BUILT_IN
+    from itp_events.protocol.file import BUILT_IN
 
     mine = lines().parent / "mine.yaml"
     mine.write_text(

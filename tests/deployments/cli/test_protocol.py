@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from itp_events.protocol_file import BUILT_IN, load_protocol
+from itp_events.protocol.file import BUILT_IN, load_protocol
 from tests.deployments.cli.conftest import Itp
 
 

@@ -12,7 +12,7 @@ COMMANDS = [
     ["plan", "examples/enrol.json", "--as-of", "2026-01-14"],
     ["plan", "examples/enrol.json", "--as-of", "2026-01-14", "--json"],
     ["protocol", "show"],
-    ["protocol", "check", "itp_events/protocols/nct06813157.yaml"],
+    ["protocol", "check", "itp_events/protocol/nct06813157.yaml"],
     ["--help"],
     ["plan", "--help"],
 ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.cli.ending import FAILED
+from deployments.cli.errors import FAILED
 from tests.deployments.cli.conftest import Itp
 
 

@@ -12,16 +12,16 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from deployments.bootstrap.clock import MARK
 from deployments.cli import cli
-from deployments.clock import MARK
 from deployments.demo.run import demonstrate
 from deployments.demo.service import DemoService
 from deployments.demo.story import Story, begins, story
 from itp_events.decisions import decide
 from itp_events.errors import BadInput
-from itp_events.intake import judge
-from itp_events.protocol_file import load_protocol
-from itp_events.subject import fold
+from itp_events.intake.batch import judge
+from itp_events.protocol.file import load_protocol
+from itp_events.rules.subject import fold
 
 PROTOCOL = load_protocol()
 START = begins(PROTOCOL)

@@ -4,11 +4,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from deployments.simulation.behaviour_file import load_behaviour
 from deployments.simulation.engine import Study
+from deployments.simulation.people.behaviour_file import load_behaviour
 from deployments.simulation.study_run import Run, simulate
 from deployments.simulation.summary import summary
-from itp_events.protocol_file import load_protocol
+from itp_events.protocol.file import load_protocol
 
 
 def study(scenario: str = "typical", seed: int = 1, protocol: Path | None = None) -> Study:

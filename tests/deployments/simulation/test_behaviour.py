@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from deployments.simulation.behaviour_file import NAMES, SCENARIOS, load_behaviour
-from deployments.simulation.draws import Draws, Spread
+from deployments.simulation.people.behaviour_file import NAMES, SCENARIOS, load_behaviour
+from deployments.simulation.people.draws import Draws, Spread
 from itp_events.errors import BadInput
 
 

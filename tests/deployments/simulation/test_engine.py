@@ -7,20 +7,20 @@ from urllib.parse import quote
 
 import pytest
 
-from deployments.simulation.behaviour import Outage
-from deployments.simulation.behaviour_file import NAMES
 from deployments.simulation.engine import HORIZON, Step, follow
 from deployments.simulation.files import events_jsonl, notices_csv
-from deployments.simulation.one_file import overtaken
+from deployments.simulation.people.behaviour import Outage
+from deployments.simulation.people.behaviour_file import NAMES
 from deployments.simulation.record import Notice
+from deployments.simulation.replayable import overtaken
 from deployments.simulation.study_run import simulate
 from deployments.simulation.summary import summary
 from itp_events.decisions import Decision
 from itp_events.events import Booked, Event
-from itp_events.intake import judge
-from itp_events.plan import plan
-from itp_events.protocol import Protocol
-from itp_events.protocol_file import BUILT_IN, load_protocol
+from itp_events.intake.batch import judge
+from itp_events.outputs.plan import plan
+from itp_events.protocol.file import BUILT_IN, load_protocol
+from itp_events.protocol.model import Protocol
 from tests.deployments.simulation.runs import numbers, run, study
 
 

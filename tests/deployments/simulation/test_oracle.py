@@ -8,19 +8,23 @@ from typing import Any
 
 import pytest
 
-from deployments.simulation import engine, statements
-from deployments.simulation.behaviour_file import NAMES
+from deployments.simulation import engine
 from deployments.simulation.engine import follow
-from deployments.simulation.oracle import Checked, Oracle, Violation, check
-from itp_events import alerts, decisions, intake, notices, reminders, safety, subject, view
+from deployments.simulation.invariants import statements
+from deployments.simulation.invariants.oracle import Checked, Oracle, Violation, check
+from deployments.simulation.people.behaviour_file import NAMES
+from itp_events import decisions
 from itp_events.decisions import Decision
-from itp_events.duties import Duty
 from itp_events.events import Event, Voided
-from itp_events.intake import Judgement, Verdict
-from itp_events.ledger import Ledger
-from itp_events.protocol import Protocol
-from itp_events.subject import Subject
-from itp_events.view import View
+from itp_events.intake import batch as intake
+from itp_events.intake.batch import Judgement, Verdict
+from itp_events.notices import alerts, reconcile, reminders
+from itp_events.notices.wanted import Duty
+from itp_events.protocol.model import Protocol
+from itp_events.rules import safety, state, subject
+from itp_events.rules.decision_log import Ledger
+from itp_events.rules.state import View
+from itp_events.rules.subject import Subject
 from tests.deployments.simulation.runs import study
 
 
@@ -107,9 +111,9 @@ def issues_again_at_every_wake(patch: Patch) -> None:
 
 def issues_under_a_new_key(patch: Patch) -> None:
     def issued(seen: View, duty: Duty, _: object) -> Iterator[Event]:
-        yield notices.own(seen, duty.key + "#2", notices.notice(seen, duty, duty.key + "#2"))
+        yield reconcile.own(seen, duty.key + "#2", reconcile.notice(seen, duty, duty.key + "#2"))
 
-    patch.setattr(notices, "_standing", issued)
+    patch.setattr(reconcile, "_standing", issued)
 
 
 def reminds_of_what_is_recorded(patch: Patch) -> None:
@@ -130,7 +134,7 @@ def reminds_of_infusions_on_hold(patch: Patch) -> None:
 
 
 def knows_no_hold(patch: Patch) -> None:
-    everywhere(patch, "flags", lambda *_: [], view)
+    everywhere(patch, "flags", lambda *_: [], state)
 
 
 def proposes_on_hold(patch: Patch) -> None:
@@ -138,11 +142,11 @@ def proposes_on_hold(patch: Patch) -> None:
 
 
 def knows_no_stop(patch: Patch) -> None:
-    everywhere(patch, "stops", lambda *_: [], view)
+    everywhere(patch, "stops", lambda *_: [], state)
 
 
 def never_ends(patch: Patch) -> None:
-    everywhere(patch, "exits", lambda *_: [], view)
+    everywhere(patch, "exits", lambda *_: [], state)
 
 
 def sends_all_that_was_missed(patch: Patch) -> None:
@@ -150,7 +154,7 @@ def sends_all_that_was_missed(patch: Patch) -> None:
 
 
 def withdraws_nothing(patch: Patch) -> None:
-    patch.setattr(notices, "_ended", lambda *_: iter(()))
+    patch.setattr(reconcile, "_ended", lambda *_: iter(()))
 
 
 def repeats_nothing(patch: Patch) -> None:

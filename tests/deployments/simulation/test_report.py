@@ -9,7 +9,7 @@ from deployments.simulation.compare import compare, differences_csv
 from deployments.simulation.report.page import report
 from deployments.simulation.study_run import simulate
 from deployments.simulation.summary import summary
-from itp_events.protocol_file import BUILT_IN
+from itp_events.protocol.file import BUILT_IN
 from tests.deployments.simulation.runs import numbers, run, study
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from deployments.cli import cli
 from itp_events.events import parse_event
-from itp_events.protocol_file import BUILT_IN
+from itp_events.protocol.file import BUILT_IN
 
 
 def itp(*arguments: object) -> Result:

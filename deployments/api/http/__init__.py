@@ -1,0 +1,1 @@
+"""What every route shares: authentication, bodies, errors, schemas, limits of connections."""

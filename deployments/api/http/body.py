@@ -1,0 +1,155 @@
+"""The body of a request: bounded in size, and JSON in which nothing is ambiguous."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from email.message import Message
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from fastapi import Request
+
+from deployments.api.http.problems import Problem
+from itp_events.errors import BadEvent
+
+MAX_BYTES = 2 * 1024 * 1024
+MAX_DEPTH = 16
+_JSON = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
+
+
+@dataclass
+class Room:
+    """Memory for the large bodies that are on their way, of whomever: small ones always have room."""
+
+    free: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, count: int) -> bool:
+        """Take so many bytes, if there are as many."""
+        with self._lock:
+            taken = count <= self.free
+            self.free -= count if taken else 0
+            return taken
+
+    def give_back(self, count: int) -> None:
+        """Let others take so many bytes."""
+        with self._lock:
+            self.free += count
+
+
+# An event has some hundred bytes. Strangers could fill the memory with larger bodies that they never finish.
+SMALL_BYTES = 64 * 1024
+_room = Room(64 * 1024 * 1024)
+
+
+async def read_body(request: Request, limit: int = MAX_BYTES) -> bytes:
+    """The whole body.
+
+    Raises:
+        Problem: 413 when it is longer than `limit` bytes, 503 while too many large ones are on their way.
+    """
+    found, taken = bytearray(), 0
+    try:
+        async for chunk in request.stream():
+            found += chunk
+            if len(found) > limit:
+                said = f"the body is longer than {limit} bytes"
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", said)
+            if len(found) > SMALL_BYTES:
+                _take(len(found) - taken)
+                taken = len(found)
+        return bytes(found)
+    finally:
+        _room.give_back(taken)
+
+
+def _take(count: int) -> None:
+    if not _room.take(count):
+        said = f"too many bodies of more than {SMALL_BYTES} bytes at once; send smaller ones, or come again"
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", said, {"Retry-After": "10"})
+
+
+async def read_json_text(request: Request) -> bytes:
+    """The whole body of a request that says it carries JSON, not parsed yet.
+
+    Raises:
+        Problem: 413 when it is too long, 415 when it is of another kind.
+    """
+    given = Message()
+    given["content-type"] = request.headers.get("content-type", _JSON[0])
+    kind, charset = given.get_content_type(), str(given.get_param("charset", _CHARSETS[0]))
+    if kind not in _JSON or charset.lower() not in _CHARSETS:
+        found = given["content-type"][:100]
+        said = f"events are sent as {_JSON[1]} or {_JSON[0]}, in UTF-8, not as {found!r}"
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", said)
+    return await read_body(request)
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON, read strictly; it takes long for a large body, so that no event loop may wait for it.
+
+    Raises:
+        BadEvent: it is not UTF-8 or not JSON, a field stands twice, NaN or Infinity, nested too deeply.
+    """
+    try:
+        # Not the bytes: json would guess UTF-16 and UTF-32 too.
+        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise BadEvent("the body is not UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        raise BadEvent(f"the body is not JSON: {error.msg} (line {error.lineno})") from error
+    except RecursionError as error:
+        raise BadEvent("the body is nested too deeply to hold events") from error
+    except ValueError as error:
+        raise BadEvent(f"the body is not JSON: {str(error).partition(';')[0]}") from error
+    _check_depth(value)
+    _check_text(body, value)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise BadEvent("this field stands twice", _repeated(name for name, _ in pairs)[:100])
+    return found
+
+
+def _repeated(names: Iterable[str]) -> str:
+    """The first name that stands there a second time, found in one pass: a body may hold 100,000 names."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise AssertionError("some name stands there twice")
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_text(body: bytes, value: Any) -> None:
+    if b"\\ud" not in body.lower():
+        return
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadEvent("the body holds half of a surrogate pair, which is no text") from error
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise BadEvent("the body is nested too deeply to hold events")
+        inner = [
+            each.values() if isinstance(each, dict) else each
+            for each in level
+            if isinstance(each, dict | list)
+        ]
+        level = [item for items in inner for item in items]

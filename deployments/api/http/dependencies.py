@@ -1,0 +1,58 @@
+"""What the API stands on, and how a request finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Path, Request
+
+from deployments.api.background import Follower
+from deployments.api.http.tokens import Tokens
+from flows.study.runtime import Runtime
+from tasks.database.store import Store
+from tasks.delivery.links import Links
+
+# Threads for those who record, and for those who ask how the service is; who only reads shares 40 others.
+DOORS = 40
+WATCHERS = 2
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A running study and the doors' own parts, opened once per process."""
+
+    study: Runtime
+    tokens: Tokens
+    follower: Follower
+    links: Links
+    webhook_secrets: dict[str, str]
+    # Asked by those who watch: it says whether the database answers, however busy the doors' pool is.
+    watching: Store
+    doors: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DOORS), compare=False)
+    watchers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WATCHERS), compare=False)
+
+    async def in_door(self, step: Callable[..., Result], *given: Any) -> Result:
+        """What `step` returns, run in one of the threads that are kept for recording."""
+        return await to_thread.run_sync(partial(step, *given), limiter=self.doors)
+
+    async def for_watchers(self, step: Callable[..., Result], *given: Any) -> Result:
+        """What `step` returns, run in one of the threads that are kept for saying how the service is."""
+        return await to_thread.run_sync(partial(step, *given), limiter=self.watchers)
+
+
+async def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Given = Annotated[Parts, Depends(_parts)]
+"""The parameter of an endpoint that works on the study."""
+
+Code = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["ITP-007"])]
+"""The subject code in a path."""

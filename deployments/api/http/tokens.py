@@ -1,0 +1,182 @@
+"""Bearer tokens with a role. Only their SHA-256 is kept: a token has 256 random bits, so no salt is needed.
+
+One token per line, `role:sha256`; what follows a `#` is a note, whatever it holds. ITP_API_TOKENS names such
+a file, or holds such entries itself, separated by commas. Without it the file `tokens` in the data directory
+is read.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Literal, get_args
+
+from deployments.bootstrap.data_dir import writable
+from itp_events.errors import BadInput
+
+Role = Literal["reader", "recorder", "investigator"]
+# Each role may do what those before it may.
+ROLES: tuple[Role, ...] = get_args(Role)
+SETTING = "ITP_API_TOKENS"
+FILE = "tokens"
+_PREFIX = "itp_"
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is kept of one token."""
+
+    role: Role
+    digest: str
+
+    def __str__(self) -> str:
+        """The entry as it stands in a file."""
+        return f"{self.role}:{self.digest}"
+
+
+def includes(role: Role, needed: Role) -> bool:
+    """Whether who has `role` may do what needs `needed`."""
+    return ROLES.index(role) >= ROLES.index(needed)
+
+
+def new_token(role: Role) -> tuple[str, Entry]:
+    """A fresh token, and what is kept of it."""
+    token = _PREFIX + secrets.token_urlsafe(32)
+    return token, Entry(role, digest(token))
+
+
+def digest(token: str) -> str:
+    """The SHA-256 of a token, in hexadecimal."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def read_entries(lines: Iterable[str], place: str) -> list[Entry]:
+    """The entries of a file's lines or of the setting's parts.
+
+    Raises:
+        BadInput: a line that is no entry, by its number; the line itself is not repeated.
+    """
+    stated = ((number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1))
+    return [_entry(line, f"{place}, entry {number}") for number, line in stated if line]
+
+
+def one_line(note: str) -> str:
+    """A note that cannot be taken for another entry: on one line, without control characters."""
+    return "".join(letter if letter.isprintable() else " " for letter in " ".join(note.split()))
+
+
+def _entry(line: str, place: str) -> Entry:
+    role, _, hashed = line.partition(":")
+    if role not in ROLES or len(hashed) != 64 or not _HEX.issuperset(hashed):
+        raise BadInput(
+            f"not an entry role:sha256 with a role of {', '.join(ROLES)}; make one with itp token new", place
+        )
+    return Entry(role, hashed)
+
+
+@dataclass
+class Tokens:
+    """The tokens that count now. A file is read again when it has changed: no restart is needed."""
+
+    inline: str | None = None
+    file: Path | None = None
+    _stamp: tuple[int, ...] | None = field(default=None, init=False)
+    _entries: list[Entry] = field(default_factory=list, init=False)
+    _needed: bool = field(default=False, init=False)
+
+    @classmethod
+    def from_setting(cls, value: str | None, data_dir: Path) -> Tokens:
+        """The tokens that ITP_API_TOKENS gives, or the data directory's.
+
+        Raises:
+            BadInput: an entry that cannot be read, or a file that is not there.
+        """
+        tokens = cls(file=data_dir / FILE) if value is None else cls._named(value)
+        tokens._needed = bool(tokens.entries())
+        return tokens
+
+    @classmethod
+    def _named(cls, value: str) -> Tokens:
+        if value.partition(":")[0] in ROLES:
+            return cls(inline=value)
+        if not os.path.isfile(Path(value).expanduser()):
+            # The value is not repeated: it may be a token itself.
+            raise BadInput("it names no file and is no list of role:sha256", SETTING)
+        return cls(file=Path(value).expanduser())
+
+    @property
+    def configured(self) -> bool:
+        """Whether any token counts, or has since the process began; without one only this machine is served.
+
+        Taking the last token away, or losing the file, lets nobody in who needed one before.
+        """
+        self._needed = self._needed or bool(self.entries())
+        return self._needed
+
+    def role_of(self, token: str) -> Role | None:
+        """The role of a token; None for one that is not known."""
+        hashed = digest(token)
+        found = [each.role for each in self.entries() if hmac.compare_digest(each.digest, hashed)]
+        return found[0] if found else None
+
+    def entries(self) -> list[Entry]:
+        """What counts now.
+
+        Raises:
+            BadInput: an entry that cannot be read, or a file that anybody may write to.
+        """
+        if self.file is None:
+            return read_entries((self.inline or "").replace(",", "\n").splitlines(), SETTING)
+        stamp = _stamp(self.file)
+        if stamp != self._stamp:
+            self._entries, self._stamp = (_read(self.file) if stamp else []), stamp
+        return self._entries
+
+    def add(self, entry: Entry, note: str) -> Path:
+        """Keep a token's entry in the file; where that is.
+
+        Raises:
+            BadInput: the tokens stand in the setting itself, which only its owner can change.
+        """
+        if self.file is None:
+            raise BadInput(f"the tokens stand in the setting itself: add {entry} to it", SETTING)
+        writable(self.file.parent)
+        handle = os.open(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        with open(handle, "r+b", buffering=0) as lines:
+            # Two that begin together write one after the other, and each sees what the other left.
+            fcntl.flock(lines, fcntl.LOCK_EX)
+            lines.write(f"{_line_break(lines)}{entry}  # {one_line(note)}\n".encode())
+        return self.file
+
+
+def _line_break(lines: BinaryIO) -> str:
+    """What ends a last line that an editor left without its end."""
+    size = lines.seek(0, os.SEEK_END)
+    if not size:
+        return ""
+    lines.seek(size - 1)
+    return "" if lines.read(1) == b"\n" else "\n"
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    """What changes when the file does, also when it keeps its time as copies do; None without a file."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode
+
+
+def _read(file: Path) -> list[Entry]:
+    if file.stat().st_mode & stat.S_IWOTH:
+        raise BadInput(f"anybody on this machine may write to it: chmod 600 {file}", str(file))
+    # An entry is ASCII; a note may be in whatever an editor writes.
+    return read_entries(file.read_text(encoding="utf-8-sig", errors="replace").split("\n"), str(file))

@@ -1,0 +1,1 @@
+"""The pages for people, their words and their templates."""

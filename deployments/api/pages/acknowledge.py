@@ -1,0 +1,165 @@
+"""Acknowledging from the notice: the link opens a page, and one press on it acknowledges.
+
+The link's signature is what permits it, so no token is asked. Opening the page changes nothing, because mail
+scanners open every link.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from deployments.api.http.dependencies import Given, Parts
+from deployments.api.pages.render import page, read_form, refusal
+from deployments.api.pages.words import ACKNOWLEDGE, Language, Words
+from deployments.api.recording import take_in
+from itp_events.errors import ItpError, Refused
+from itp_events.events import Acknowledged, Event, parse_event
+from itp_events.intake.batch import judge
+from itp_events.protocol.model import Site
+from itp_events.rules.subject import as_data, standing
+from tasks.database.queries import history, subject
+from tasks.delivery.links import Call
+from tasks.text.wording import filters
+
+SOURCE = "acknowledge-link"
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/acknowledge/{signed}", response_class=HTMLResponse)
+def ask(signed: str, parts: Given) -> HTMLResponse:
+    """Say what would be acknowledged, and until when; acknowledges nothing."""
+    try:
+        return _ask(parts, signed, parts.study.clock.now())
+    except ItpError as error:
+        return _refused(parts, error)
+
+
+@router.post("/acknowledge/{signed}", response_class=HTMLResponse)
+async def acknowledge(signed: str, request: Request, parts: Given) -> HTMLResponse:
+    """Record the acknowledgement, unless somebody has it already; pressing twice records it once."""
+    try:
+        return await parts.in_door(_acknowledge, parts, signed, await read_form(request))
+    except ItpError as error:
+        return _refused(parts, error)
+
+
+def _ask(parts: Parts, signed: str, now: datetime) -> HTMLResponse:
+    call = parts.links.read(signed, now)
+    site = _site(parts, call)
+    words, facts = ACKNOWLEDGE[site.language], history(parts.study.store, call.subject)
+    if taken := _taken(facts, call, site, now):
+        return _already(words, site, taken)
+    pressed = parse_event(_event(parts, call, site, now, facts, {}))
+    (verdict,) = judge(parts.study.protocol, facts, [pressed], now).verdicts
+    if verdict.error is not None:
+        return page("said", words["nothing"], language=site.language, said=str(verdict.error), refused=False)
+    asked = _asked(parts, call, site, now)
+    return page("acknowledge", words["title"], language=site.language, w=words, **asked)
+
+
+def _acknowledge(parts: Parts, signed: str, form: dict[str, str]) -> HTMLResponse:
+    now = parts.study.clock.now()
+    call = parts.links.read(signed, now)
+    site = _site(parts, call)
+    words, facts = ACKNOWLEDGE[site.language], history(parts.study.store, call.subject)
+    if taken := _taken(facts, call, site, now):
+        return _already(words, site, taken)
+    stated = _event(parts, call, site, now, facts, form)
+    result = take_in(parts, [stated], "recorder")[0]
+    if result["status"] == HTTPStatus.CREATED:
+        said = _told(words, "said", site, parse_event(stated))
+        return page("said", words["done"], language=site.language, said=said, refused=False)
+    # Whoever presses at the same moment as another comes second here.
+    if taken := _taken(history(parts.study.store, call.subject), call, site, now):
+        return _already(words, site, taken)
+    status, detail = HTTPStatus(result["status"]), result.get("detail") or words["refused"]
+    return page("said", words["refused"], status, site.language, said=detail, refused=True)
+
+
+def _taken(facts: Sequence[Event], call: Call, site: Site, now: datetime) -> Event | None:
+    """The acknowledgement by which somebody has taken on what the link asks; None while nobody has.
+
+    It was given after the link's message was decided, or holds still: a link is good for one.
+    """
+    asked = next((each.time for each in facts if each.own and each.id == call.notice), None)
+    given = [
+        each
+        for each in standing(facts)
+        if isinstance(each.data, Acknowledged)
+        and each.data.visit == call.visit
+        and (asked is None or each.time >= asked or _until(each, site) > site.date_of(now))
+    ]
+    return max(given, key=lambda each: each.time, default=None)
+
+
+def _until(event: Event, site: Site) -> date:
+    return as_data(event, Acknowledged).until or _by_default(site, event.time)
+
+
+def _already(words: Words, site: Site, taken: Event) -> HTMLResponse:
+    said = _told(words, "again", site, taken)
+    return page("said", words["taken"], language=site.language, said=said, refused=False)
+
+
+def _told(words: Words, word: str, site: Site, event: Event) -> str:
+    data, until = as_data(event, Acknowledged), _until(event, site)
+    shown = filters(site.language, site.zone)["day"](until.isoformat())
+    return words[word].format(visit=data.visit, subject=event.subject, until=shown, by=data.by)
+
+
+def _refused(parts: Parts, error: ItpError) -> HTMLResponse:
+    """Before a link is believed, nobody knows whose site it is about: the study's language counts."""
+    language: Language = parts.study.protocol.site("default").language
+    words = ACKNOWLEDGE[language]
+    said = words.get(error.rule) if isinstance(error, Refused) else None
+    return refusal(error, words["refused"], language, said)
+
+
+def _event(
+    parts: Parts, call: Call, site: Site, now: datetime, facts: Sequence[Event], form: dict[str, str]
+) -> dict[str, Any]:
+    until = form.get("until") or _by_default(site, now).isoformat()
+    return {
+        "specversion": "1.0",
+        "id": _next_id(parts, call, facts),
+        "source": SOURCE,
+        "type": Acknowledged.type,
+        "subject": call.subject,
+        "time": now.isoformat(),
+        "data": {"by": form.get("by") or call.audience, "visit": call.visit, "until": until},
+    }
+
+
+def _next_id(parts: Parts, call: Call, facts: Sequence[Event]) -> str:
+    """One id for whoever presses next: of two who press at once one counts, and nobody can take it before."""
+    given = sum(isinstance(each.data, Acknowledged) and each.data.visit == call.visit for each in facts)
+    name = f"{call.subject}/{call.visit}/{given + 1}"
+    secret = hmac.digest(parts.links.key, f"acknowledged\n{name}".encode(), hashlib.sha256)
+    return f"{name}/{secret.hex()[:32]}"
+
+
+def _asked(parts: Parts, call: Call, site: Site, now: datetime) -> dict[str, Any]:
+    today = site.date_of(now)
+    most = timedelta(days=parts.study.protocol.ladder.acknowledged_at_most_days)
+    dates = {"until": _by_default(site, now), "first": today, "last": today + most}
+    return dates | {"visit": call.visit, "subject": call.subject, "audience": call.audience}
+
+
+def _by_default(site: Site, now: datetime) -> date:
+    return site.workdays.next(site.date_of(now))
+
+
+def _site(parts: Parts, call: Call) -> Site:
+    row = subject(parts.study.store, call.subject)
+    if row is None:
+        raise Refused("enrolment", f"{call.subject} is not enrolled")
+    return parts.study.protocol.site(row.site)

@@ -1,0 +1,81 @@
+"""Pages for people: plain HTML of this service alone, which no other site may frame or fill in."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from deployments.api.http.body import read_body
+from itp_events.errors import BadInput, ItpError, Refused
+
+FORM_BYTES = 16 * 1024
+FORM_FIELDS = 50
+_PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, autoescape=True
+)
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+}
+
+
+def page(
+    name: str, title: str, status: HTTPStatus = HTTPStatus.OK, language: str = "en", **facts: Any
+) -> HTMLResponse:
+    """One page, from its template."""
+    text = _PAGES.get_template(f"{name}.html").render(title=title, language=language, **facts)
+    return HTMLResponse(text, status, headers=_HEADERS)
+
+
+def refusal(
+    error: ItpError,
+    title: str,
+    language: str = "en",
+    said: str | None = None,
+    name: str = "said",
+    **facts: Any,
+) -> HTMLResponse:
+    """The page that says why not: the sentence that every other door gives, unless `said` is given.
+
+    `name` is another template than the one that says nothing else.
+    """
+    status = getattr(error, "status", None) or _status(error)
+    answer = page(name, title, status, language, said=said or str(error), refused=True, **facts)
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
+
+
+def _status(error: ItpError) -> HTTPStatus:
+    if isinstance(error, Refused):
+        return _RULES.get(error.rule, HTTPStatus.CONFLICT)
+    return (
+        HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(error, BadInput) else HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+
+
+_RULES = {"link": HTTPStatus.FORBIDDEN, "link-expired": HTTPStatus.GONE, "enrolment": HTTPStatus.NOT_FOUND}
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form, as a browser sends them; empty ones left out.
+
+    Raises:
+        Problem: 413 when it is too long.
+        BadInput: it is no form.
+    """
+    body = await read_body(request, FORM_BYTES)
+    try:
+        pairs = parse_qsl(body.decode("ascii"), errors="strict", max_num_fields=FORM_FIELDS)
+    except ValueError as error:
+        raise BadInput("this is not what a form sends") from error
+    return dict(pairs)

@@ -1,0 +1,96 @@
+"""Events that a door takes in: read, judged and recorded one by one, and answered with one result each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from deployments.api.http import problems
+from deployments.api.http.dependencies import Parts
+from deployments.api.http.tokens import Role, includes
+from flows.study.roles import Speaker
+from itp_events.errors import Forbidden, ItpError
+from itp_events.events import Event, parse_event
+from itp_events.outputs.plan_json import instant
+from tasks.advance import Answer
+from tasks.database.queries import subject
+
+log = logging.getLogger(__name__)
+
+
+def take_in(
+    parts: Parts, stated: Sequence[object], role: Role, source: str | None = None
+) -> list[dict[str, Any]]:
+    """Record what is well-formed and permitted to the role; one result for each, in their order."""
+    read = [_read(each) for each in stated]
+    events = [each for each in read if isinstance(each, Event)]
+    answers = _record(parts, events, _speaker(role, source)) if events else []
+    _note_unread(parts, stated, read)
+    recorded = iter(answers)
+    return [
+        _result(parts, next(recorded)) if isinstance(each, Event) else _malformed(each, value)
+        for each, value in zip(read, stated, strict=True)
+    ]
+
+
+def _speaker(role: Role, source: str | None) -> Speaker:
+    return Speaker(includes(role, "investigator"), source, f"this request has the role {role}")
+
+
+def _record(parts: Parts, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
+    """Record one subject after the other: what is due for the first does not wait for the last."""
+    by_subject: dict[str, list[int]] = {}
+    for place, event in enumerate(events):
+        by_subject.setdefault(event.subject, []).append(place)
+    answers: dict[int, Answer] = {}
+    for places in by_subject.values():
+        of_one = _record_of_one(parts, [events[place] for place in places], speaker)
+        answers |= zip(places, of_one, strict=True)
+    return [answers[place] for place in range(len(events))]
+
+
+def _record_of_one(parts: Parts, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
+    with parts.follower.place() as is_kept:
+        now = parts.study.clock.now()
+        at_once = parts.study.claiming(now) if is_kept else None
+        answers = parts.study.record(events, now, speaker=speaker, at_once=at_once)
+        parts.follower.follow(answers, at_once.claims if at_once else ())
+    return answers
+
+
+def _read(value: object) -> Event | ItpError:
+    try:
+        return parse_event(value)
+    except ItpError as error:
+        return error
+
+
+def _note_unread(parts: Parts, stated: Iterable[object], read: Iterable[Event | ItpError]) -> None:
+    for value, each in zip(stated, read, strict=True):
+        if isinstance(each, ItpError):
+            kind = value.get("type") if isinstance(value, dict) else None
+            parts.study.refusals.unread(kind, each)
+
+
+def _malformed(error: ItpError, value: object) -> dict[str, Any]:
+    named = value if isinstance(value, dict) else {}
+    same = {name: named[name] for name in ("source", "id") if isinstance(named.get(name), str)}
+    return problems.of_error(error) | same
+
+
+def _result(parts: Parts, answer: Answer) -> dict[str, Any]:
+    named = {"source": answer.event.source, "id": answer.event.id}
+    if isinstance(answer.error, Forbidden):
+        log.warning("403 event %r of %s: %s", answer.event.key, answer.event.subject, answer.error)
+    if answer.error is not None:
+        return problems.of_error(answer.error) | named
+    status = HTTPStatus.CREATED if answer.status == "recorded" else HTTPStatus.OK
+    result: dict[str, Any] = {"status": int(status), "outcome": answer.status, **named}
+    result["subject"] = answer.event.subject
+    standing = answer.advanced or subject(parts.study.store, answer.event.subject)
+    if standing is not None:
+        wake = standing.wake_at
+        result |= {"state": standing.state, "wake_at": instant(wake) if wake else None}
+    return result

@@ -1,0 +1,165 @@
+"""Calendars: visit windows as all-day spans, target dates, and booked or actual dates. Subject codes only.
+
+An entry keeps its UID for good and its SEQUENCE only grows, so a calendar updates what it shows; what no
+longer takes place is said to be cancelled, so that a calendar takes it off. Infusions are tentative while the
+subject is on hold: none is proposed then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from icalendar import Calendar
+from icalendar import Event as Entry
+
+from deployments.api.http.auth import Reader
+from deployments.api.http.dependencies import Code, Given, Parts
+from deployments.api.http.examples import Json
+from deployments.api.http.schemas import ABSENT, ASKING
+from deployments.api.routes.subjects import found
+from itp_events.events import Booked, Event
+from itp_events.marks import with_legend
+from itp_events.rules.explain import reason
+from itp_events.rules.state import view
+from itp_events.rules.subject import as_data
+from itp_events.rules.windows import PlannedVisit
+from tasks.database.stated import Stated, stated_lately, stated_of
+from tasks.database.unreadable import passing_over
+
+MEDIA_TYPE = "text/calendar"
+PAST = timedelta(days=30)
+_CONTENT: dict[int | str, Json] = {
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "An iCalendar file."}
+}
+
+router = APIRouter(tags=["calendars"], dependencies=[Reader])
+
+
+Status = Literal["CONFIRMED", "TENTATIVE", "CANCELLED"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Whole local days of the site, both ends included; `part` tells the spans of one visit apart.
+
+    `why`: what the visit's dates hang on, in one sentence.
+    """
+
+    part: str
+    first: date
+    last: date
+    title: str
+    status: Status
+    why: str
+
+    def touches(self, first: date, last: date) -> bool:
+        """Whether any of its days is one from `first` to `last`, both included."""
+        return self.first <= last and self.last >= first
+
+
+@router.get(
+    "/subjects/{code}/calendar.ics",
+    summary="One subject's visits as a calendar",
+    response_class=Response,
+    responses=ASKING | ABSENT | _CONTENT,
+)
+def subject_calendar(code: Code, parts: Given) -> Response:
+    """Every visit of the plan."""
+    found(parts, code)
+    now = parts.study.clock.now()
+    told = stated_of(parts.study.store, code)
+    return _calendar(code, (_entry(one, *each) for one in told for each in _planned(parts, one, now)))
+
+
+@router.get(
+    "/agenda.ics",
+    summary="All subjects' visits as a calendar",
+    response_class=Response,
+    responses=ASKING | _CONTENT,
+)
+def agenda(
+    parts: Given,
+    days: Annotated[int, Query(ge=1, le=500, description="so many days ahead")] = 90,
+) -> Response:
+    """What touches the days from 30 days ago until so many days ahead.
+
+    A subject who has ended stays for 30 days, so that calendars take off what was cancelled.
+    """
+    now = parts.study.clock.now()
+    first, last = (now - PAST).date(), (now + timedelta(days=days)).date()
+    entries: list[Entry] = []
+    unreadable: dict[str, str] = {}
+    for one in stated_lately(parts.study.store, now - PAST):
+        with passing_over(one.code, unreadable):
+            entries += [
+                _entry(one, planned, span)
+                for planned, span in _planned(parts, one, now)
+                # Asked of the span: making the entry is what costs.
+                if span.touches(first, last)
+            ]
+    return _calendar("Visits", entries, unreadable)
+
+
+def _calendar(name: str, entries: Iterable[Entry], unreadable: Mapping[str, str] | None = None) -> Response:
+    calendar = Calendar()
+    calendar.add("prodid", "-//itp-visits//NCT06813157//EN")
+    calendar.add("version", "2.0")
+    calendar.add("method", "PUBLISH")
+    calendar.add("x-wr-calname", f"NCT06813157 {name}")
+    if unreadable:
+        missing = (f"{code} cannot be read: {why}" for code, why in unreadable.items())
+        calendar.add("x-wr-caldesc", "; ".join(missing))
+    for entry in entries:
+        calendar.add_component(entry)
+    return Response(calendar.to_ical(), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-cache"})
+
+
+def _planned(parts: Parts, one: Stated, now: datetime) -> Iterator[tuple[PlannedVisit, Span]]:
+    subject = one.folded(parts.study.protocol)
+    seen = view(subject.protocol, subject, now)
+    for planned in seen.visits:
+        held = seen.on_hold and planned.visit.epoch == "treatment" and planned.outcome is None
+        why = with_legend(f"{planned.visit.label}: {reason(planned, seen.visits)}")
+        for span in _spans(planned, _once_booked(one.facts, planned), why, held=held):
+            yield planned, span
+
+
+def _spans(planned: PlannedVisit, once: date | None, why: str, *, held: bool) -> Iterator[Span]:
+    code, outcome = planned.code, planned.outcome
+    said = ", on hold" if held else f", {outcome}" if outcome else ""
+
+    def span(part: str, first: date, last: date, word: str, gone: bool) -> Span:
+        status: Status = "CANCELLED" if gone else "TENTATIVE" if held else "CONFIRMED"
+        return Span(part, first, last, f"{code} {word}", status, why)
+
+    yield span("window", planned.opens, planned.closes, f"window{said}", outcome == "cancelled")
+    yield span("target", planned.target, planned.target, "target", outcome is not None)
+    day = planned.on or planned.booked or once
+    if day:
+        word = "done" if planned.on else "booked"
+        gone = not planned.on and (outcome is not None or not planned.booked)
+        yield span("visit", day, day, word, gone)
+
+
+def _once_booked(facts: Iterable[Event], planned: PlannedVisit) -> date | None:
+    """The date of the visit's last booking, voided or not: a calendar may still show it."""
+    bookings = (as_data(event, Booked) for event in facts if isinstance(event.data, Booked))
+    return next((data.on for data in reversed(list(bookings)) if data.visit == planned.code), None)
+
+
+def _entry(one: Stated, planned: PlannedVisit, span: Span) -> Entry:
+    entry = Entry()
+    entry.add("uid", f"{one.code}-{planned.code}-{span.part}@nct06813157")
+    entry.add("dtstamp", one.advanced_at)
+    entry.add("sequence", one.seq)
+    entry.add("summary", f"{one.code} {span.title}")
+    entry.add("description", span.why)
+    entry.add("dtstart", span.first)
+    entry.add("dtend", span.last + timedelta(days=1))
+    entry.add("status", span.status)
+    entry.add("transp", "TRANSPARENT")
+    return entry

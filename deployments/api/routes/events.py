@@ -1,0 +1,67 @@
+"""POST /events: one CloudEvent or an array of them, each recorded, known already or refused by itself."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from deployments.api.http import problems
+from deployments.api.http.auth import Recorder
+from deployments.api.http.body import parse_json, read_json_text
+from deployments.api.http.dependencies import Given, Parts
+from deployments.api.http.problems import Problem
+from deployments.api.http.schemas import EVENTS_BODY, EVENTS_RESPONSES
+from deployments.api.http.tokens import Role
+from deployments.api.recording import take_in
+from itp_events.errors import BadEvent
+
+MAX_EVENTS = 1000
+
+router = APIRouter()
+
+
+@router.post(
+    "/events",
+    tags=["events"],
+    summary="Record one event, or several at once",
+    openapi_extra={"requestBody": EVENTS_BODY},
+    responses=EVENTS_RESPONSES,
+    status_code=HTTPStatus.CREATED,
+)
+async def record_events(request: Request, parts: Given, role: Recorder) -> JSONResponse:
+    """Each event is judged by itself, in the study's order; `source` and `id` together count once.
+
+    The same pair again changes nothing and answers 200. An array answers with an array, in its order: with
+    the status that all its events share, else 207. Of a void and its restatement in one array both are
+    recorded or neither.
+    """
+    return await parts.in_door(answer_to, parts, await read_json_text(request), role)
+
+
+def answer_to(parts: Parts, body: bytes, role: Role, source: str | None = None) -> JSONResponse:
+    """Record one event or an array of them, given as JSON; all of one source, when it is given."""
+    stated = parse_json(body)
+    if not isinstance(stated, list):
+        return _one(take_in(parts, [stated], role, source)[0])
+    return _several(take_in(parts, _bounded(stated), role, source))
+
+
+def _bounded(stated: list[Any]) -> list[Any]:
+    if not stated:
+        raise BadEvent("an array of events must hold at least one")
+    if len(stated) > MAX_EVENTS:
+        said = f"at most {MAX_EVENTS} events at a time, not {len(stated)}"
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many", said)
+    return stated
+
+
+def _one(result: dict[str, Any]) -> JSONResponse:
+    return problems.answer(result) if "type" in result else JSONResponse(result, result["status"])
+
+
+def _several(results: list[dict[str, Any]]) -> JSONResponse:
+    statuses = {result["status"] for result in results}
+    return JSONResponse(results, statuses.pop() if len(statuses) == 1 else HTTPStatus.MULTI_STATUS)

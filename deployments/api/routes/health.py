@@ -1,0 +1,130 @@
+"""GET /healthz: is everything at work? 200 when what must work does, 503 when not."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Literal
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
+
+from deployments.api.http.dependencies import Given, Parts
+from deployments.prefect.server_process import is_ready
+from tasks.database.monitoring import ROUND, failing_channels, last_beat, overdue
+from tasks.database.store import NO_ANSWER, first_line
+from tasks.database.troubles import standing
+from tasks.delivery.recipients import differs
+
+# Some beats of the round may be missed while the machine is busy.
+BEAT_WITHIN = timedelta(seconds=30)
+# A subject whose time came so long ago is one that cannot be woken.
+LATE = timedelta(minutes=1)
+
+router = APIRouter(tags=["watching"])
+log = logging.getLogger(__name__)
+
+Word = Literal["ok", "degraded", "down"]
+
+
+class Check(BaseModel):
+    """One thing that is looked at: `degraded` is worth a look, `down` stops the service's work."""
+
+    status: Word
+    said: str
+
+
+class Health(BaseModel):
+    """All checks, and the worst of them."""
+
+    status: Word
+    database: Check
+    runner: Check
+    prefect: Check
+    channels: Check
+    study: Check
+
+
+@router.get(
+    "/healthz",
+    summary="Is everything at work?",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "The database or the round does not work."}},
+)
+async def healthz(parts: Given) -> JSONResponse:
+    """Reminders go out without Prefect, so its silence is no reason for 503."""
+    # Nobody is asked for a token here: who asks again and again uses up neither threads nor connections.
+    checks = await parts.for_watchers(_checks, parts)
+    worst: Word = max((check.status for check in checks.values()), key=("ok", "degraded", "down").index)
+    status = HTTPStatus.SERVICE_UNAVAILABLE if worst == "down" else HTTPStatus.OK
+    return JSONResponse(Health(status=worst, **checks).model_dump(), status)
+
+
+def _checks(parts: Parts) -> dict[str, Check]:
+    clock = parts.study.clock
+    prefect = _prefect(parts)
+    try:
+        runner = _runner(last_beat(parts.watching, ROUND), clock.wall(clock.now()))
+        runner = _late(parts) if runner.status == "ok" else runner
+        channels, study = _channels(parts), _study(parts)
+    except (DBAPIError, *NO_ANSWER) as problem:
+        log.error("The study's database does not answer: %s", first_line(problem))
+        silent = Check(status="down", said="the study's database does not answer; the service's log says why")
+        unknown = Check(status="degraded", said="not known without the database")
+        found = {"database": silent, "runner": unknown, "prefect": prefect, "channels": unknown}
+        return found | {"study": unknown}
+    database = Check(status="ok", said="answers")
+    found = {"database": database, "runner": runner, "prefect": prefect, "channels": channels}
+    return found | {"study": study}
+
+
+def _runner(beat: datetime | None, wall: datetime) -> Check:
+    if beat is None:
+        return Check(status="down", said="the round has never run on this study; start itp up")
+    if wall - beat > BEAT_WITHIN:
+        return Check(
+            status="down", said=f"the round was last at work at {beat:%Y-%m-%d %H:%M:%S}Z; start itp up"
+        )
+    return Check(status="ok", said="the round is at work")
+
+
+def _late(parts: Parts) -> Check:
+    """The round is at work; whether it could wake everybody, too."""
+    count, since = overdue(parts.watching, parts.study.clock.now() - LATE)
+    if since is None:
+        return Check(status="ok", said="the round is at work")
+    said = f"subjects that could not be woken: {count}, since {since:%Y-%m-%d %H:%M}Z"
+    return Check(status="degraded", said=f"{said}; the service's log says why")
+
+
+def _study(parts: Parts) -> Check:
+    """How much stands in the way, not of whom: the board and `itp doctor` name it."""
+    count = len(standing(parts.watching))
+    if not count:
+        return Check(status="ok", said="nothing stands in its way")
+    return Check(status="degraded", said=f"somebody must mend: {count}; the board and itp doctor say what")
+
+
+def _prefect(parts: Parts) -> Check:
+    if is_ready(parts.study.prefect_api):
+        return Check(status="ok", said="answers")
+    return Check(status="degraded", said="does not answer; notices go out without it")
+
+
+def _channels(parts: Parts) -> Check:
+    """How many fail, not which: nobody is asked for a token here, and addresses are people's."""
+    if differs(parts.watching, parts.study.channels):
+        # What this process does not send the service does, unless it is the service.
+        said = "nothing is handed over from here: its recipients are not the study's; see itp recipients"
+        return Check(status="down" if parts.study.instance.watches else "degraded", said=said)
+    failing = [since for _, since, _ in failing_channels(parts.watching)]
+    if failing:
+        since = f"{min(failing):%Y-%m-%d %H:%M}Z"
+        said = f"recipients that fail: {len(failing)}, since {since}; the board names them"
+        return Check(status="degraded", said=said)
+    if problems := parts.study.channels.problems:
+        return Check(status="degraded", said=f"problems of the channels: {len(problems)}; see itp doctor")
+    return Check(status="ok", said="no recipient fails")

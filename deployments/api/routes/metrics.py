@@ -1,0 +1,105 @@
+"""GET /metrics: the service in numbers, for Prometheus.
+
+Most of them are read from the study's database, so that they survive a restart and are the same whichever
+process is asked; refusals, and how late wakes were, are counted by the process itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from deployments.api.http.auth import Reader
+from deployments.api.http.dependencies import Given, Parts
+from deployments.api.http.examples import Json
+from deployments.api.http.schemas import ASKING
+from deployments.service.lateness import WAKE_LATENESS
+from tasks.database.monitoring import Figures, figures
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_TEXT: dict[int | str, Json] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text."}
+}
+
+router = APIRouter(tags=["watching"], dependencies=[Reader])
+
+
+@router.get("/metrics", summary="The service in numbers", response_class=Response, responses=ASKING | _TEXT)
+def metrics(parts: Given) -> Response:
+    """Prometheus text format."""
+    registry = CollectorRegistry()
+    registry.register(_Collector(parts))
+    registry.register(WAKE_LATENESS)
+    return Response(generate_latest(registry), media_type=MEDIA_TYPE)
+
+
+class _Collector:
+    """Reads everything once for each scrape."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        """The families of numbers."""
+        now = self._parts.study.clock.now()
+        found = figures(self._parts.study.store, now)
+        yield _by(
+            "itp_events_accepted", "Events recorded, by type.", "type", found.accepted, CounterMetricFamily
+        )
+        yield self._refused()
+        yield _by("itp_notices", "Notices, by status.", "status", found.notices)
+        yield _by("itp_subjects", "Subjects, by status.", "status", found.subjects)
+        yield from _singles(found, now)
+
+    def _refused(self) -> Metric:
+        family = CounterMetricFamily(
+            "itp_events_refused", "Events refused by this process, by type and rule.", labels=["type", "rule"]
+        )
+        for labels, count in self._parts.study.refusals.counted().items():
+            family.add_metric(labels, count)
+        return family
+
+    def describe(self) -> list[Metric]:
+        """Nothing before it is asked for: collecting reads the database."""
+        return []
+
+
+def _singles(found: Figures, now: datetime) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "itp_open_escalations", "Subjects whose ladder is being climbed.", found.escalated
+    )
+    yield GaugeMetricFamily(
+        "itp_oldest_undelivered_notice_seconds",
+        "Since when the oldest notice that is due has not reached all its recipients.",
+        _age(found.oldest_waiting, now),
+    )
+    yield GaugeMetricFamily(
+        "itp_wake_overdue_seconds",
+        "How late the wake is that is overdue longest.",
+        _age(found.oldest_wake, now),
+    )
+    yield GaugeMetricFamily("itp_troubles", "What stands in the way until somebody mends it.", found.troubles)
+    yield GaugeMetricFamily(
+        "itp_leftovers", "Things received that could not be mapped to events.", found.leftovers
+    )
+
+
+def _by(
+    name: str,
+    said: str,
+    label: str,
+    counts: dict[str, int],
+    family: type[CounterMetricFamily] | type[GaugeMetricFamily] = GaugeMetricFamily,
+) -> Metric:
+    made = family(name, said, labels=[label])
+    for value, count in sorted(counts.items()):
+        made.add_metric([value], count)
+    return made
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return max((now - since).total_seconds(), 0.0) if since else 0.0

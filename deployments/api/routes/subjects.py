@@ -1,0 +1,84 @@
+"""GET /subjects: where the subjects stand, and the plan of each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from deployments.api.http.auth import Reader
+from deployments.api.http.dependencies import Code, Given, Parts
+from deployments.api.http.problems import Problem
+from deployments.api.http.schemas import ABSENT, ASKING
+from itp_events.outputs.plan import plan
+from itp_events.outputs.plan_json import document
+from tasks.database.queries import SubjectRow, all_subjects, history, subject
+from tasks.database.unreadable import naming
+
+router = APIRouter(tags=["subjects"], dependencies=[Reader])
+
+
+class Standing(BaseModel):
+    """Where a subject stands. Instants are UTC; `wake_at` is when something can next become due."""
+
+    subject: str
+    site: str
+    status: str
+    state: str
+    message: str
+    wake_at: datetime | None
+    exited: bool
+    tags: list[str]
+    protocol_version: str
+    enrolled_at: datetime
+    advanced_at: datetime
+    flow_run_id: str | None
+
+    @classmethod
+    def of(cls, row: SubjectRow) -> Standing:
+        """As the store keeps it."""
+        return cls.model_validate(
+            {name: getattr(row, name) for name in cls.model_fields if name != "subject"}
+            | {"subject": row.code}
+        )
+
+
+def found(parts: Parts, code: str) -> SubjectRow:
+    """The subject of a code.
+
+    Raises:
+        Problem: 404 when nobody of that code is enrolled.
+    """
+    row = subject(parts.study.store, code)
+    if row is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "subject", f"{code} is not enrolled")
+    return row
+
+
+@router.get("/subjects", summary="All subjects, in order of code", responses=ASKING)
+def subjects(
+    parts: Given,
+    after: Annotated[str | None, Query(description="only codes behind this one", max_length=64)] = None,
+    limit: Annotated[int | None, Query(ge=1, le=10_000, description="at most so many")] = None,
+) -> list[Standing]:
+    """Where each stands, as it was decided last."""
+    rows = [row for row in all_subjects(parts.study.store) if after is None or row.code > after]
+    return [Standing.of(row) for row in rows[:limit]]
+
+
+@router.get("/subjects/{code}", summary="One subject", responses=ASKING | ABSENT)
+def one_subject(code: Code, parts: Given) -> Standing:
+    """Where the subject stands, as it was decided last."""
+    return Standing.of(found(parts, code))
+
+
+@router.get("/subjects/{code}/plan", summary="The subject's plan", responses=ASKING | ABSENT)
+def subject_plan(code: Code, parts: Given) -> dict[str, Any]:
+    """Every visit with its window and what it hangs on, and the notices to come: as `itp plan --json`."""
+    found(parts, code)
+    with naming(code):
+        facts = history(parts.study.store, code)
+        return document(plan(parts.study.protocol, facts, parts.study.clock.now()))

@@ -1,0 +1,48 @@
+"""`itp api`: the API in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from deployments.api.serve import Api
+from deployments.bootstrap.abort import leave
+from deployments.bootstrap.data_dir import open_to_others
+from deployments.bootstrap.logs import set_up_logs
+from deployments.bootstrap.settings import Settings
+from deployments.bootstrap.study import open_study
+from deployments.prefect.server_process import prefect_environment
+
+
+def main(settings: Settings) -> int:
+    """Serve until Ctrl-C or SIGTERM; 0 when it was asked to stop and everything begun had ended.
+
+    Raises:
+        ItpError: one line that says why it cannot start.
+    """
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    data_dir = settings.data_dir.absolute()
+    os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
+    study = open_study(settings)
+    try:
+        api = Api(settings, study)
+        set_up_logs(data_dir / "logs")
+        api.start()
+        _say(f"The API: {settings.base_url}. Ctrl-C stops this.")
+        if problem := open_to_others(data_dir):
+            _say(f"Warning: {problem}")
+        asked.wait()
+        drained = api.stop()
+    finally:
+        study.store.close()
+    if not drained:
+        leave()
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the service speaks to who started it

@@ -1,0 +1,1 @@
+"""The commands of `itp`, one module each."""

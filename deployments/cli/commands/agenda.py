@@ -1,0 +1,205 @@
+"""`itp agenda`: what waits for somebody, and what the next days bring, by the sites' own days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from operator import attrgetter
+from typing import Any
+
+import click
+from rich.text import Text
+
+from deployments.cli.opening import OpenStudy, open_to_read
+from deployments.cli.output.sentences import stated
+from deployments.cli.output.tables import (
+    LEGEND,
+    assumed,
+    coloured,
+    console,
+    counted,
+    heading,
+    print_json,
+    table,
+)
+from itp_events.decisions import Decision, decide
+from itp_events.events import Event
+from itp_events.notices.alerts import open_consents
+from itp_events.rules.assumptions import target_assumed, window_assumed
+from itp_events.rules.explain import day
+from itp_events.rules.state import View
+from itp_events.rules.subject import fold
+from itp_events.rules.windows import PlannedVisit
+from tasks.board.cards import fatal_since, flagged_on
+from tasks.database.queries import history, live_subjects
+from tasks.database.unreadable import passing_over
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Something that waits for a person: a visit overdue, a flag undecided, a disposition to choose."""
+
+    subject: str
+    site: str
+    visit: str | None
+    since: date
+    what: str
+    days: int
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """What one site-local day brings for one visit."""
+
+    on: date
+    subject: str
+    site: str
+    visit: str
+    what: str
+    projected: bool
+    source: str
+
+
+@click.command("agenda", short_help="What is overdue, and the next days.")
+@click.option(
+    "--days", default=7, show_default=True, type=click.IntRange(1, 400), help="How many days, today included."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: waiting, agenda.")
+def command(days: int, as_json: bool) -> None:
+    """List what waits for somebody, then the windows that open and close, the targets and the bookings.
+
+    Days are days at each subject's site. A date marked "projected" hangs on a visit that is still open.
+
+    \b
+    Examples:
+      itp agenda
+      itp agenda --days 14 --json
+    """
+    with open_to_read() as study:
+        unreadable: dict[str, str] = {}
+        found = list(_decisions(study, unreadable))
+    waiting = sorted((each for one in found for each in _waiting(one)), key=attrgetter("since", "subject"))
+    items = sorted(
+        (each for one in found for each in _items(one.seen, days)), key=attrgetter("on", "subject")
+    )
+    if as_json:
+        agenda = {"waiting": [_json(each) for each in waiting], "agenda": [_json(each) for each in items]}
+        print_json(agenda | {"unreadable": unreadable})
+    else:
+        _print(waiting, items, days)
+        for code, why in unreadable.items():
+            click.echo(f"{code} cannot be read: {why}", err=True)
+
+
+def _decisions(study: OpenStudy, unreadable: dict[str, str]) -> Iterator[Decision]:
+    """What holds for each subject; who cannot be read is named with the reason, and left out."""
+    for row in live_subjects(study.store):
+        with passing_over(row.code, unreadable):
+            folded = fold(study.protocol, history(study.store, row.code))
+            yield decide(study.protocol, folded, study.now)
+
+
+def _waiting(decision: Decision) -> Iterator[Waiting]:
+    seen = decision.seen
+    zone = seen.subject.site
+    for event in _unsubmitted(decision):
+        yield _since(seen, None, zone.date_of(event.time), "report to submit: " + stated(event))
+    if since := fatal_since(seen):
+        yield _since(seen, None, since, "death not recorded: a fatal adverse event stands")
+    for kind in () if seen.exit else open_consents(seen):
+        words = {"assent": "the subject's assent", "majority": "consent in the subject's own name"}
+        yield _since(seen, None, seen.subject.enrolled.on, f"consent to plan: {words[kind]}")
+    for flag in seen.open_flags:
+        # As on the board: the decision is asked for since the report, however long ago its reason happened.
+        since = flagged_on(seen, flag)
+        what = f"flag: {flag.criterion}, the investigator must decide"
+        source = seen.protocol.criteria[flag.criterion].source
+        yield replace(_since(seen, None, since, what), source=source)
+    for planned in seen.visits:
+        if planned.status(seen.today) == "overdue":
+            source = "assumption" if window_assumed(planned, seen.visits) else planned.visit.source.window
+            late = _since(seen, planned.code, planned.closes + _DAY, "overdue: nothing recorded")
+            yield replace(late, source=source)
+    if seen.awaiting_disposition:
+        last = seen.visits[-1]
+        yield _since(seen, last.code, zone.date_of(last.known_at or seen.now), "disposition to choose")
+
+
+def _since(seen: View, visit: str | None, first: date, what: str) -> Waiting:
+    subject = seen.subject
+    return Waiting(subject.code, subject.enrolled.site, visit, first, what, (seen.today - first).days)
+
+
+def _unsubmitted(decision: Decision) -> list[Event]:
+    """The events whose safety clock runs."""
+    clocks = (duty.fact for duty in decision.duties if duty.step.startswith("sae-"))
+    return list({fact.key: fact for fact in clocks if fact}.values())
+
+
+def _items(seen: View, days: int) -> Iterator[Item]:
+    last = seen.today + (days - 1) * _DAY
+    for planned in seen.visits:
+        held = seen.on_hold and planned.visit.epoch == "treatment"
+        if planned.outcome or held or seen.exit:
+            continue
+        for on, what, source in _dates(seen, planned):
+            if seen.today <= on <= last:
+                yield Item(
+                    on,
+                    seen.subject.code,
+                    seen.subject.enrolled.site,
+                    planned.code,
+                    what,
+                    not planned.firm,
+                    source,
+                )
+
+
+def _dates(seen: View, planned: PlannedVisit) -> Iterator[tuple[date, str, str]]:
+    window = "assumption" if window_assumed(planned, seen.visits) else planned.visit.source.window
+    target = "assumption" if target_assumed(planned, seen.visits) else planned.visit.source.target
+    yield planned.opens, "window opens", window
+    if planned.booked:
+        yield planned.booked, "booked", ""
+    else:
+        yield planned.target, "target", target
+    yield planned.closes, "last day of the window", window
+
+
+def _json(entry: Waiting | Item) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, date) else value for name, value in vars(entry).items()
+    }
+
+
+def _print(waiting: Sequence[Waiting], items: Sequence[Item], days: int) -> None:
+    out = console()
+    out.print(Text("Waiting for somebody", style="bold"))
+    columns = ("Since", "Subject", "Site", "Visit", "What")
+    if waiting:
+        out.print(table(columns, map(_waiting_row, waiting), columns[:2]))
+    else:
+        out.print("nothing")
+    heading(out, f"The next {counted(days, 'day')}")
+    columns = ("Day", "Subject", "Site", "Visit", "What")
+    if items:
+        out.print(table(columns, map(_item_row, items), columns[:2]))
+    else:
+        out.print("nothing")
+    if items or any(each.source == "assumption" for each in waiting):
+        out.print(LEGEND)
+
+
+def _waiting_row(entry: Waiting) -> Sequence[str | Text]:
+    first, colon, rest = entry.what.partition(":")
+    what = coloured(first, f"{colon}{assumed(rest, entry.source)}, {counted(entry.days, 'day')}")
+    return day(entry.since), entry.subject, entry.site, entry.visit or "", what
+
+
+def _item_row(item: Item) -> Sequence[str]:
+    what = assumed(item.what, item.source) + (" (projected)" if item.projected else "")
+    return f"{item.on:%a} {day(item.on)}", item.subject, item.site, item.visit, what

@@ -1,0 +1,140 @@
+"""`itp protocol diff`: what another version would change for a subject, before it is assigned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from deployments.cli.opening import open_to_read
+from deployments.cli.output.tables import LEGEND, at_site, console, heading, print_json, table
+from itp_events.errors import ItpError
+from itp_events.marks import marked
+from itp_events.outputs.amendment import Amendment, Window, compare
+from itp_events.outputs.plan_json import instant
+from itp_events.protocol.file import load_protocol
+from itp_events.protocol.model import Site
+from itp_events.rules.explain import day, days
+from itp_events.rules.subject import fold
+from tasks.database.queries import log_lines, subject
+
+
+@click.command("diff", short_help="What another version would change for a subject.")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option("--subject", "code", required=True, metavar="CODE", help="A subject of the running study.")
+@click.option("--json", "as_json", is_flag=True, help="The changed visits and notices as one JSON object.")
+def command(old: Path, new: Path, code: str, as_json: bool) -> None:
+    """Show what changes for a subject - dates, notices, flags, dose - when NEW takes the place of OLD.
+
+    Nothing is recorded. To move the subject, put NEW into the folder that ITP_PROTOCOL names and record
+    itp.protocol.assigned with its version.
+
+    \b
+    Example:
+      itp protocol diff protocols/v1.yaml protocols/v2.yaml --subject ITP-007
+    """
+    before, after = load_protocol(old), load_protocol(new)
+    with open_to_read() as study:
+        row = subject(study.store, code)
+        if row is None:
+            raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
+        facts = [line.event for line in log_lines(study.store, code) if not line.event.own]
+        site = fold(study.protocol, [line.event for line in log_lines(study.store, code)]).site
+        found = compare(before, after, facts, study.now)
+    if as_json:
+        versions = {"old": before.version, "new": after.version, "today": row.protocol_version}
+        print_json({"subject": code} | versions | _document(found))
+        return
+    out = console()
+    heading(out, f"{code}: version {before.version} -> {after.version}")
+    if row.protocol_version != before.version:
+        out.print(f"Note: {code} follows version {row.protocol_version}, not {before.version}.")
+    if row.exited:
+        out.print(f"Note: participation of {code} has ended; it can be assigned to no other version.")
+    _print(out, found, site, study.now)
+
+
+def _print(out: Console, found: Amendment, site: Site, now: datetime) -> None:
+    if found == Amendment((), ()):
+        out.print("No date, no notice and nothing in where the subject stands changes.")
+    if found.standing:
+        rows = ((change.what, change.old or "none", change.new or "none") for change in found.standing)
+        out.print(table(("What", "Today", "Would be"), rows, ("What",)))
+    if found.visits:
+        heading(out, "Dates")
+        out.print(table(("Visit", "Today", "Would be"), _windows(found), ("Visit",)))
+        if any(_rests(window) for change in found.visits for window in (change.old, change.new)):
+            out.print(LEGEND)
+    if found.notices:
+        heading(out, "Notices")
+        whens = ("Today (site)", "Would be (site)")
+        out.print(table(("About", "Notice", "To", *whens), _notices(found, site, now), whens))
+
+
+def _windows(found: Amendment) -> Iterable[Sequence[str]]:
+    for change in found.visits:
+        yield (
+            change.code,
+            _said(change.old, change.old_outcome),
+            _said(change.new, change.new_outcome),
+        )
+
+
+def _said(window: Window | None, outcome: str | None) -> str:
+    if window is None or outcome:
+        return outcome or "none"
+    span = marked(days(window.opens, window.closes), window.window_assumed)
+    return f"{span}, target {marked(day(window.target), window.target_assumed)}"
+
+
+def _rests(window: Window | None) -> bool:
+    return window is not None and (window.target_assumed or window.window_assumed)
+
+
+def _notices(found: Amendment, site: Site, now: datetime) -> Iterable[Sequence[str]]:
+    for change in found.notices:
+        old = at_site(site, change.old) if change.old else "none"
+        new = at_site(site, change.new) if change.new else "none"
+        if change.old is None and change.new and change.new <= now:
+            new = "at once"
+        about = change.visit or change.criterion or ""
+        yield about, change.step, change.audience, old, new
+
+
+def _document(found: Amendment) -> dict[str, Any]:
+    return {
+        "standing": [
+            {"what": change.what, "old": change.old, "new": change.new} for change in found.standing
+        ],
+        "visits": [
+            {
+                "code": change.code,
+                "old": _dates(change.old),
+                "new": _dates(change.new),
+                "outcome": {"old": change.old_outcome, "new": change.new_outcome},
+            }
+            for change in found.visits
+        ],
+        "notices": [
+            {
+                "visit": change.visit,
+                "step": change.step,
+                "audience": change.audience,
+                "criterion": change.criterion,
+                "old": instant(change.old) if change.old else None,
+                "new": instant(change.new) if change.new else None,
+            }
+            for change in found.notices
+        ],
+    }
+
+
+def _dates(window: Window | None) -> dict[str, str] | None:
+    if window is None:
+        return None
+    return {name: getattr(window, name).isoformat() for name in ("opens", "target", "closes")}

@@ -1,0 +1,52 @@
+"""`itp leftovers`: what was received and could not be turned into recorded events."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+
+from deployments.bootstrap.settings import load_settings
+from deployments.cli.output.tables import console, print_json
+from itp_events.outputs.plan_json import instant
+from tasks.database.dead_letters import Leftover, open_leftovers
+from tasks.database.store import Store
+
+
+@click.command("leftovers", short_help="What was received and could not be mapped to events.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array.")
+def command(as_json: bool) -> None:
+    """What came from REDCap and could not be turned into recorded events, oldest first.
+
+    Mend the mapping or the record and save the form again: when it comes through, its line goes. A form that
+    REDCap did not give is asked for again every minute.
+
+    \b
+    Examples:
+      itp leftovers
+      itp leftovers --json
+    """
+    store = Store.open(load_settings().database)
+    try:
+        left = open_leftovers(store)
+    finally:
+        store.close()
+    if as_json:
+        print_json([row(each) for each in left])
+    else:
+        _print(left)
+
+
+def row(each: Leftover) -> dict[str, object]:
+    """One of them as JSON types."""
+    told = {"id": each.id, "door": each.door, "about": each.about, "problem": each.problem}
+    return told | {"at": instant(each.at), "body": each.body}
+
+
+def _print(left: list[Leftover]) -> None:
+    if not left:
+        click.echo("Nothing is left.")
+        return
+    table = Table("since", "door", "about", "problem")
+    for each in left:
+        table.add_row(f"{each.at:%Y-%m-%d %H:%M}Z", each.door, each.about, each.problem)
+    console().print(table)

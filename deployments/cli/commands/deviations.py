@@ -1,0 +1,105 @@
+"""`itp deviations`: what deviated from the protocol, how important it is, and what the investigator said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.text import Text
+
+from deployments.cli.opening import OpenStudy, open_to_read
+from deployments.cli.output.schedule import deviated, importance
+from deployments.cli.output.tables import console, counted, print_json, table
+from itp_events.errors import ItpError
+from itp_events.outputs.plan_json import deviation
+from itp_events.protocol.model import Protocol
+from itp_events.rules.deviations import Deviation, deviations
+from itp_events.rules.explain import day
+from itp_events.rules.state import view
+from itp_events.rules.subject import fold
+from tasks.database.queries import all_subjects, history
+from tasks.database.unreadable import passing_over
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A deviation of one subject, who is seen at a site and follows a version of the protocol."""
+
+    subject: str
+    site: str
+    protocol: Protocol
+    found: Deviation
+
+
+@click.command("deviations", short_help="What deviated from the protocol, and its assessment.")
+@click.option("--important", is_flag=True, help="Only the important ones.")
+@click.option("--unassessed", is_flag=True, help="Only those that the investigator has not assessed.")
+@click.option("--subject", "code", metavar="CODE", help="Only those of one subject.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array, one object for each deviation.")
+def command(important: bool, unassessed: bool, code: str | None, as_json: bool) -> None:
+    """List the deviations from the protocol, the oldest first. They are derived, nobody enters them.
+
+    A deviation is important by a rule of the protocol file until the investigator assesses it: record an
+    itp.deviation.assessed that names its id.
+
+    \b
+    Examples:
+      itp deviations
+      itp deviations --important --unassessed
+      itp deviations --subject ITP-007 --json
+    """
+    unreadable: dict[str, str] = {}
+    with open_to_read() as study:
+        found = sorted(
+            _lines(study, code, unreadable), key=lambda each: (each.found.on, each.subject, each.found.id)
+        )
+    shown = [
+        each
+        for each in found
+        if (each.found.important or not important) and not (unassessed and each.found.assessed)
+    ]
+    if as_json:
+        print_json([_document(each) for each in shown])
+    else:
+        _print(shown, len(found))
+    for subject, why in unreadable.items():
+        click.echo(f"{subject} cannot be read: {why}", err=True)
+
+
+def _lines(study: OpenStudy, code: str | None, unreadable: dict[str, str]) -> Iterator[_Line]:
+    """The deviations of each subject; who cannot be read is named with the reason, and left out."""
+    rows = [row for row in all_subjects(study.store) if code in (None, row.code)]
+    if code and not rows:
+        raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
+    for row in rows:
+        with passing_over(row.code, unreadable):
+            subject = fold(study.protocol, history(study.store, row.code))
+            seen = view(subject.protocol, subject, study.now)
+            yield from [_Line(row.code, row.site, seen.protocol, each) for each in deviations(seen)]
+
+
+def _document(line: _Line) -> dict[str, Any]:
+    where = {"subject": line.subject, "site": line.site}
+    return where | deviation(line.found) | {"term": line.found.term}
+
+
+def _print(shown: Sequence[_Line], known: int) -> None:
+    out = console()
+    if not shown:
+        out.print("No deviation is known." if not known else f"None of {counted(known, 'deviation')}.")
+        return
+    columns = ("Since", "Deviation", "Important")
+    out.print(table(columns, map(_row, shown), columns[:1]))
+    important = sum(each.found.important for each in shown)
+    waiting = sum(each.found.waits for each in shown)
+    out.print(
+        f"{counted(len(shown), 'deviation')}, {important} important, "
+        f"{waiting} of these to be assessed by the investigator"
+    )
+
+
+def _row(line: _Line) -> Sequence[str | Text]:
+    found = line.found
+    return day(found.on), deviated(found), importance(line.protocol, found)

@@ -1,0 +1,46 @@
+"""`itp export`: the study's whole record, for data managers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deployments.cli.opening import open_to_read
+from deployments.cli.output.progress import progress_bar
+from deployments.cli.output.tables import console, counted, print_json, table
+
+
+@click.command("export", short_help="The study's whole record as files.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: how many lines each file holds.")
+def command(folder: Path, as_json: bool) -> None:
+    """Write the study's whole record into DIR, a new or empty folder.
+
+    events.jsonl holds what people stated, and `itp plan` accepts it; log.jsonl also holds what the
+    service decided, each line with its place in the subject's log and the instant of recording.
+    sv.csv, ds.csv and dv.csv are the visits, dispositions and deviations in SDTM, suppdv.csv how
+    important a deviation is. response.csv grades the platelets of each visit, response_course.csv
+    says when a response was confirmed, lost and sustained. notices.csv and attempts.csv say what
+    was sent to whom and what became of it; screening.csv lists the refused enrolments.
+    unreadable.csv names the subjects that could not be read, and why. The service may run
+    meanwhile.
+
+    \b
+    Examples:
+      itp export 2026-03-01
+      itp export /srv/handover --json
+    """
+    from deployments.export import export
+    from tasks.database.queries import all_subjects
+
+    with open_to_read() as study, progress_bar("subjects", len(all_subjects(study.store))) as progress:
+        written = export(study.store, study.protocol, study.now, folder, progress)
+    if as_json:
+        print_json(written)
+        return
+    if written["unreadable.csv"]:
+        said = f"{counted(written['unreadable.csv'], 'subject')} could not be read: see unreadable.csv"
+        click.echo(said, err=True)
+    rows = [(f"{folder / name}", f"{count:,}") for name, count in written.items()]
+    console().print(table(("File", "Lines"), rows))

@@ -1,0 +1,92 @@
+"""`itp protocol`: the schedule of activities for people, and the check of a protocol file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deployments.bootstrap.settings import load_settings
+from itp_events.protocol.file import load_protocol
+from itp_events.protocol.model import Protocol
+
+
+class _Commands(click.Group):
+    """`diff` reads the running study: its module, and the database's, load only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), "diff"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "diff":
+            return super().get_command(ctx, cmd_name)
+        from deployments.cli.commands.amendment import command as diff
+
+        return diff
+
+
+@click.group("protocol", cls=_Commands, short_help="The schedule of activities; check or compare files.")
+def command() -> None:
+    """Show the protocol that the study follows, check a protocol file, compare two for a subject.
+
+    \b
+    Examples:
+      itp protocol show
+      itp protocol check my-protocol.yaml
+      itp protocol diff protocols/v1.yaml protocols/v2.yaml --subject ITP-007
+    """
+
+
+@command.command("show")
+@click.option("--json", "as_json", is_flag=True, help="The protocol as one JSON object.")
+def show(as_json: bool) -> None:
+    """Print the schedule of activities: visits, windows, reminders, escalation, withdrawal criteria.
+
+    What the sponsor's synopsis does not say is an assumption, and marked.
+
+    \b
+    Examples:
+      itp protocol show
+      ITP_PROTOCOL=my-protocol.yaml itp protocol show --json
+    """
+    from deployments.cli.output.tables import print_json
+
+    protocol = load_protocol(load_settings().protocol)
+    if as_json:
+        print_json(_document(protocol))
+        return
+    from deployments.cli.output.activities import print_protocol
+
+    print_protocol(protocol)
+
+
+@command.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: ok, id, version, visits.")
+def check(file: Path, as_json: bool) -> None:
+    """Check that FILE (or every *.yaml in a folder of versions) is a protocol that the service can follow.
+
+    A wrong file is refused with its line and the reason, and exit code 2.
+
+    \b
+    Example:
+      itp protocol check my-protocol.yaml
+    """
+    from deployments.cli.output.tables import print_json
+
+    protocol = load_protocol(file)
+    codes = [visit.code for visit in protocol.visits]
+    if as_json:
+        print_json({"ok": True, "id": protocol.id, "version": protocol.version, "visits": codes})
+    else:
+        click.echo(
+            f"ok: {protocol.id} version {protocol.version}, {len(codes)} visits, {codes[0]} to {codes[-1]}"
+        )
+
+
+def _document(protocol: Protocol) -> dict[str, Any]:
+    found = protocol.model_dump(mode="json", by_alias=True)
+    for row, visit in zip(found["visits"], protocol.visits, strict=True):
+        row |= {"target": visit.target.text, "before": visit.before.text, "after": visit.after.text}
+    return found

@@ -1,0 +1,72 @@
+"""`itp recipients`: whose configuration the study's notices follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from deployments.bootstrap.clock import Clock
+from deployments.bootstrap.settings import load_settings
+from deployments.bootstrap.study import place
+from deployments.cli.errors import FAILED
+from deployments.cli.output.tables import counted, print_json
+from itp_events.outputs.plan_json import instant
+from tasks.database.store import Store
+from tasks.delivery import recipients
+from tasks.delivery.channels import Channels
+from tasks.delivery.recipients import Standing
+
+
+@click.command("recipients", short_help="Whose recipients the study's notices go to.")
+@click.option("--take", is_flag=True, help="Let the recipients of this configuration stand from now on.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def command(take: bool, as_json: bool) -> None:
+    """Which recipients the study's notices go to. Exit code 1 when the configuration here has others.
+
+    A restart of `itp up` takes over a changed configuration by itself. Only where no service can do so, as
+    from recipients to none, a person does it with --take; a service that runs with other recipients then
+    hands over nothing until it is restarted.
+
+    \b
+    Examples:
+      itp recipients
+      itp recipients --take
+    """
+    settings = load_settings()
+    channels = Channels.from_config(settings.apprise_config)
+    store = Store.open(settings.database)
+    try:
+        if take:
+            recipients.take(store, channels, place(settings), Clock().now())
+        found = recipients.standing(store)
+    finally:
+        store.close()
+    same = found is None or found.fingerprint == channels.fingerprint
+    if as_json:
+        print_json(_document(found, same))
+    else:
+        click.echo(_said(channels, found))
+    if not same:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _document(found: Standing | None, same: bool) -> dict[str, Any]:
+    if found is None:
+        return {"recipients": None, "set_at": None, "since": None, "same_here": True}
+    return {
+        "recipients": found.count,
+        "set_at": found.place,
+        "since": instant(found.since),
+        "same_here": same,
+    }
+
+
+def _said(channels: Channels, found: Standing | None) -> str:
+    if found is None:
+        return "No service has run yet: the first itp up sets its recipients."
+    if found.fingerprint != channels.fingerprint:
+        return recipients.difference(channels, found)
+    told = counted(found.count, "recipient") if found.count else "the service's own console"
+    since = f"{found.since:%Y-%m-%d %H:%M} UTC"
+    return f"Notices go to {told}, set at {found.place} since {since}; the configuration here is the same."

@@ -1,0 +1,256 @@
+"""`itp show`: one subject of the running study, every date and decision with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from deployments.cli.opening import OpenStudy, open_to_read
+from deployments.cli.output.schedule import (
+    print_deviations,
+    print_flags,
+    print_head,
+    print_next,
+    print_responses,
+    print_visits,
+    why,
+)
+from deployments.cli.output.sentences import decided, named, stated
+from deployments.cli.output.tables import (
+    at_site,
+    bullets,
+    coloured,
+    console,
+    counted,
+    heading,
+    print_json,
+    table,
+)
+from itp_events.errors import ItpError
+from itp_events.events import (
+    Event,
+    NoticeClosed,
+    NoticeIssued,
+    NoticeReopened,
+    NoticeSuperseded,
+    NoticeWithdrawn,
+)
+from itp_events.outputs.plan import Plan, plan
+from itp_events.outputs.plan_json import document, instant
+from itp_events.protocol.model import Protocol, Site
+from itp_events.rules.response import Course, course
+from itp_events.rules.subject import standing
+from tasks.database.queries import (
+    AttemptRow,
+    LogLine,
+    NoticeRow,
+    SubjectRow,
+    attempts_of,
+    log_lines,
+    notices_of,
+    subject,
+)
+
+_ABOUT_NOTICES = (NoticeIssued, NoticeReopened, NoticeSuperseded, NoticeWithdrawn, NoticeClosed)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """All that is known of one subject."""
+
+    row: SubjectRow
+    plan: Plan
+    log: Sequence[LogLine]
+    notices: Sequence[NoticeRow]
+    attempts: Sequence[AttemptRow]
+
+    @property
+    def site(self) -> Site:
+        return self.plan.decision.seen.subject.site
+
+    @property
+    def protocol(self) -> Protocol:
+        return self.plan.decision.seen.protocol
+
+
+@click.command("show", short_help="One subject, with every date explained.")
+@click.argument("code", metavar="SUBJECT")
+@click.option("--json", "as_json", is_flag=True, help="The plan as `itp plan --json`, with log and notices.")
+def command(code: str, as_json: bool) -> None:
+    """Show SUBJECT in the running study: visits and what their dates hang on, flags, decisions, notices.
+
+    Each rule says where it comes from: the sponsor's synopsis, or an assumption that the site must confirm.
+
+    \b
+    Examples:
+      itp show ITP-007
+      itp show ITP-007 --json
+    """
+    with open_to_read() as study:
+        shown = _look_up(study, code)
+    if as_json:
+        print_json(_document(shown))
+    else:
+        _print(shown)
+
+
+def _look_up(study: OpenStudy, code: str) -> _Shown:
+    row = subject(study.store, code)
+    if row is None:
+        raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
+    log = log_lines(study.store, code)
+    return _Shown(
+        row,
+        plan(study.protocol, [line.event for line in log], study.now),
+        log,
+        notices_of(study.store, code),
+        attempts_of(study.store, code),
+    )
+
+
+def _print(shown: _Shown) -> None:
+    out = console()
+    seen = shown.plan.decision.seen
+    print_head(out, seen)
+    print_visits(out, seen)
+    print_flags(out, seen)
+    print_deviations(out, seen)
+    print_responses(out, seen)
+    heading(out, "Recorded")
+    out.print(_recorded(shown))
+    _print_decisions(out, shown)
+    heading(out, "Notices")
+    out.print(_notices(shown) if shown.notices else "none yet")
+    print_next(out, seen, shown.plan.forecast)
+
+
+def _recorded(shown: _Shown) -> object:
+    columns = ("#", "Reported (site)", "What", "By")
+    counts = {event.key for event in standing(line.event for line in shown.log)}
+    rows = (
+        (str(line.seq), at_site(shown.site, line.event.time), _fact(line.event, counts), named(line.event))
+        for line in shown.log
+        if not line.event.own
+    )
+    return table(columns, rows, columns[:2])
+
+
+def _fact(event: Event, counts: set[tuple[str, str]]) -> str:
+    voided = event.type != "itp.event.voided" and event.key not in counts
+    return f"{stated(event)} (VOIDED)" if voided else stated(event)
+
+
+def _decisions(shown: _Shown) -> Iterator[tuple[LogLine, str]]:
+    known = {line.event.key: line.event for line in shown.log}
+    for line in shown.log:
+        if line.event.own and not isinstance(line.event.data, _ABOUT_NOTICES):
+            yield line, decided(shown.protocol, line.event, known)
+
+
+def _print_decisions(out: Console, shown: _Shown) -> None:
+    heading(out, "Decided by the service")
+    bullets(out, ((at_site(shown.site, line.event.time), text) for line, text in _decisions(shown)))
+
+
+def _notices(shown: _Shown) -> object:
+    columns = ("Due (site)", "Visit", "What", "To", "Outcome")
+    rows = (
+        (at_site(shown.site, each.due), each.visit or "", each.step, each.audience, _outcome(shown, each))
+        for each in shown.notices
+    )
+    return table(columns, rows, columns[:1])
+
+
+def _outcome(shown: _Shown, notice: NoticeRow) -> Text:
+    tries = [each for each in shown.attempts if each.notice == notice.key]
+    failed = sum(each.outcome == "failed" for each in tries)
+    arrived = [each for each in tries if each.outcome == "sent"]
+    said = []
+    if notice.reason:
+        said.append(notice.reason)
+    if arrived and arrived[-1].ended_at:
+        said.append(f"{at_site(shown.site, arrived[-1].ended_at)} by {_names(arrived)}")
+    if failed:
+        said.append(f"{counted(failed, 'attempt')} failed: {_last_error(tries)}")
+    if any(each.repeated for each in tries):
+        said.append("possibly repeated")
+    return coloured(notice.status, f": {'; '.join(said)}" if said else "")
+
+
+def _names(attempts: Sequence[AttemptRow]) -> str:
+    return ", ".join(dict.fromkeys(each.recipient for each in attempts))
+
+
+def _last_error(attempts: Sequence[AttemptRow]) -> str:
+    return next((each.error for each in reversed(attempts) if each.error), "no reason given")
+
+
+def _document(shown: _Shown) -> dict[str, Any]:
+    seen = shown.plan.decision.seen
+    found = document(shown.plan)
+    found["message"] = shown.plan.decision.message
+    found["response"] = _response(course(seen))
+    found["why"] = {planned.code: why(seen, planned) for planned in seen.visits}
+    found["log"] = [_line(line) for line in shown.log]
+    found["decisions"] = [
+        {"at": instant(line.event.time), "id": line.event.id, "what": text}
+        for line, text in _decisions(shown)
+    ]
+    found["sent"] = [_sent(shown, notice) for notice in shown.notices]
+    return found
+
+
+def _response(found: Course) -> dict[str, Any]:
+    """The confirmed responses over time, and where a sustained one is asked for."""
+    return {
+        "first_infusion": found.first_infusion.isoformat() if found.first_infusion else None,
+        "spells": [
+            {
+                "grade": each.grade,
+                "since": each.since.isoformat(),
+                "visit": each.visit,
+                "days": each.days,
+                "until": each.until.isoformat() if each.until else None,
+                "ended": each.ended or None,
+            }
+            for each in found.spells
+        ],
+        "sustained": [{"visit": each.visit, "held": each.held, "why": each.why} for each in found.sustained],
+    }
+
+
+def _line(line: LogLine) -> dict[str, Any]:
+    return {"seq": line.seq, "recorded_at": instant(line.recorded_at), "event": line.event.to_json()}
+
+
+def _sent(shown: _Shown, notice: NoticeRow) -> dict[str, Any]:
+    return {
+        "key": notice.key,
+        "kind": notice.kind,
+        "visit": notice.visit,
+        "step": notice.step,
+        "audience": notice.audience,
+        "due": instant(notice.due),
+        "status": notice.status,
+        "reason": notice.reason,
+        "title": notice.title,
+        "body": notice.body,
+        "attempts": [_attempt(each) for each in shown.attempts if each.notice == notice.key],
+    }
+
+
+def _attempt(attempt: AttemptRow) -> dict[str, Any]:
+    return {
+        "recipient": attempt.recipient,
+        "number": attempt.number,
+        "repeated": attempt.repeated,
+        "began_at": instant(attempt.began_at),
+        "ended_at": instant(attempt.ended_at) if attempt.ended_at else None,
+        "outcome": attempt.outcome,
+        "error": attempt.error,
+    }

@@ -1,0 +1,23 @@
+"""`itp up`: the whole service on this machine."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("up", short_help="Run the whole service on this machine.")
+def command() -> None:
+    """Run the whole service: Prefect's server and the round that wakes each subject at its time.
+
+    It listens on this machine alone, keeps its data in ITP_DATA_DIR (default: .itp), says where the pages
+    are once it is ready, and stops on Ctrl-C or SIGTERM.
+
+    \b
+    Examples:
+      itp up
+      ITP_DATA_DIR=/srv/itp ITP_APPRISE_CONFIG=/srv/apprise.yaml itp up
+    """
+    from deployments.bootstrap.settings import load_settings
+    from deployments.up import main
+
+    raise click.exceptions.Exit(main(load_settings()))

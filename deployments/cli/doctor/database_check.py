@@ -1,0 +1,128 @@
+"""What `itp doctor` finds of the study's database. It is only read: not begun, not migrated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from deployments.cli.doctor.finding import Finding, Surroundings
+from deployments.cli.opening import sqlite_file
+from deployments.cli.output.tables import counted
+from itp_events.errors import BadInput
+from tasks.database import postgresql
+from tasks.database.monitoring import ROUND
+from tasks.database.schema import REVISION, heartbeats, notices, outages, subjects, troubles
+from tasks.delivery import recipients
+from tasks.delivery.channels import Channels
+
+# The round gives a sign of life every 10 s.
+_SILENT = timedelta(minutes=1)
+
+
+def database(around: Surroundings) -> Iterator[Finding]:
+    """Whether the database answers and is migrated, and what waits in it while no service runs."""
+    file = sqlite_file(around.settings)
+    if file is not None and not file.exists():
+        yield Finding("database", "ok", f"{file} begins with the first event or start")
+        return
+    try:
+        with _connected(around.settings.database) as connection:
+            yield _revision(connection)
+            yield from _waiting(connection, around)
+            yield from _at_work(connection, around)
+            yield from _troubles(connection)
+            yield from _recipients(connection, around)
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        said = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+        yield Finding(
+            "database", "fail", f"does not answer: {said}", "see ITP_DATABASE_URL; is its server up?"
+        )
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[sa.Connection]:
+    engine = _engine(address)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _engine(address: str) -> sa.Engine:
+    url = sa.make_url(address)
+    if url.get_backend_name() == "postgresql":
+        return postgresql.open_engine(url, poolclass=sa.NullPool)
+    return sa.create_engine(url)
+
+
+def _shown(url: sa.URL) -> str:
+    """The file, or the server's address without its password."""
+    is_file = url.get_backend_name() == "sqlite"
+    return str(url.database) if is_file else url.render_as_string(hide_password=True)
+
+
+def _revision(connection: sa.Connection) -> Finding:
+    url = _shown(connection.engine.url)
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return Finding("database", "ok", f"{url} is empty; the first event or start fills it")
+    found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    if found == REVISION:
+        return Finding("database", "ok", f"{url} at revision {found}")
+    if str(found) < REVISION:
+        return Finding("database", "warn", f"{url} at revision {found}", "the next itp up migrates it")
+    mend = "start the newer version of the service that wrote it"
+    return Finding("database", "fail", f"{url} at revision {found}, newer than this program", mend)
+
+
+def _at_work(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
+    """What the database says of a service that runs: its signs of life, and whom it does not reach."""
+    if not around.service or not sa.inspect(connection).has_table("heartbeats"):
+        return
+    beat = connection.scalar(sa.select(heartbeats.c.at).where(heartbeats.c.part == ROUND))
+    if beat is not None and around.now - beat > _SILENT:
+        mend = f"stop it (kill {around.service}), then: itp up"
+        said = f"process {around.service} gave its last sign of life at {beat:%Y-%m-%d %H:%M:%S} UTC"
+        yield Finding("service", "fail", said, mend)
+    for row in connection.execute(sa.select(outages).order_by(outages.c.since)):
+        said = f"{row.label} fails since {row.since:%Y-%m-%d %H:%M} UTC, {counted(row.failures, 'attempt')}"
+        mend = "mend its line in ITP_APPRISE_CONFIG, or its provider; what waits is sent again"
+        yield Finding("notices", "warn", said, mend)
+
+
+def _troubles(connection: sa.Connection) -> Iterator[Finding]:
+    """What the service met and cannot mend by itself."""
+    if not sa.inspect(connection).has_table("troubles"):
+        return
+    for row in connection.execute(sa.select(troubles).order_by(troubles.c.since)):
+        said = f"{row.what} (since {row.since:%Y-%m-%d %H:%M} UTC)"
+        yield Finding(row.about, "fail", said, "the service tries again, and this goes when it succeeds")
+
+
+def _recipients(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
+    """Whether the study's notices go to the recipients that are configured here."""
+    if not sa.inspect(connection).has_table("recipients"):
+        return
+    found = recipients.standing_in(connection)
+    try:
+        channels = Channels.from_config(around.settings.apprise_config)
+    except BadInput:
+        return  # said where the channels are looked at
+    if found is not None and found.fingerprint != channels.fingerprint:
+        said, _, mend = recipients.difference(channels, found).rpartition("; ")
+        yield Finding("notices", "warn", said, mend)
+
+
+def _waiting(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
+    """Without a service nobody is reminded: what waits for one."""
+    if around.service or not sa.inspect(connection).has_table("notices"):
+        return
+    late = sa.select(sa.func.count()).select_from(subjects).where(subjects.c.wake_at <= around.now)
+    queued = sa.select(sa.func.count()).select_from(notices).where(notices.c.status == "queued")
+    due, unsent = connection.scalar(late) or 0, connection.scalar(queued) or 0
+    if due or unsent:
+        said = f"{counted(due, 'subject')} due and {counted(unsent, 'notice')} waiting, and no service runs"
+        yield Finding("service", "warn", said, "start it: itp up")

@@ -1,0 +1,1 @@
+"""Tables, sentences and drawings that commands print."""

@@ -1,0 +1,193 @@
+"""Events in words: what each states, who stated it, and what the service decided because of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from deployments.cli.output.tables import sourced
+from itp_events.events import (
+    OWN_SOURCE,
+    Acknowledged,
+    AdverseEvent,
+    Booked,
+    Completed,
+    ConsentGiven,
+    ConsentWithdrawn,
+    ContactAttempted,
+    Data,
+    DeviationAssessed,
+    Died,
+    Enrolled,
+    Event,
+    EventKey,
+    Exited,
+    Flagged,
+    MedicationChanged,
+    Missed,
+    NoticeIssued,
+    Pregnancy,
+    ProtocolAssigned,
+    Reference,
+    SaeSubmitted,
+    TreatmentStopped,
+    Unscheduled,
+    Voided,
+    WithdrawalDecided,
+)
+from itp_events.protocol.model import Criterion, Protocol
+from itp_events.rules.explain import bleeding, day
+
+
+def stated(event: Event) -> str:
+    """What an event states, in one sentence."""
+    return _WORDS[type(event.data)](event.data)
+
+
+def named(event: Event) -> str:
+    """Who stated an event and how it is identified, as `crc-01 (redcap: 8f1c)`."""
+    return f"{event.data.by} ({identified(event)})"
+
+
+def identified(event: Event) -> str:
+    """An event's source and id, as `redcap: 8f1c`."""
+    return f"{event.source}: {event.id}"
+
+
+def because(key: EventKey, known: Mapping[EventKey, Event]) -> str:
+    """What a decision stands on, in words: a fact that somebody stated, or time that has passed."""
+    if key in known:
+        return f"{stated(known[key])} ({identified(known[key])})"
+    passed = re.fullmatch(r"[^/]+/([^/]+)/(missed|silent)/.+", key[1]) if key[0] == OWN_SOURCE else None
+    if passed is None:
+        return ": ".join(key)
+    if passed[2] == "missed":
+        return f"{passed[1]}, which counts as missed"
+    return f"{passed[1]}, with nothing recorded long after its window closed"
+
+
+def decided(protocol: Protocol, event: Event, known: Mapping[EventKey, Event]) -> str:
+    """What the service decided, because of which event, and by which rule of the protocol."""
+    data = event.data
+    if isinstance(data, Missed):
+        ladder = protocol.ladder
+        rule = "at exit" if data.reason == "exit" else f"automatic on day {ladder.missed_on_day}"
+        return f"{data.visit} counts as missed: {data.reason} [{rule}, {sourced(ladder.source)}]"
+    if isinstance(data, Flagged):
+        rule = _rule(protocol, data.criterion, data.because, known)
+        return f"flag {data.criterion} raised on {day(data.on)}, {rule}"
+    if isinstance(data, TreatmentStopped | Exited):
+        what = "treatment stopped" if isinstance(data, TreatmentStopped) else "participation ended"
+        rule = _rule(protocol, data.criterion, data.because, known)
+        return f"{what} on {day(data.on)}: {data.decode}, {data.term}; {rule}"
+    if isinstance(data, Voided) and (before := known.get((data.event.source, data.event.id))):
+        return f"no longer holds ({data.reason}): {decided(protocol, before, known)}"
+    return stated(event)
+
+
+def _rule(
+    protocol: Protocol, criterion: str | None, reference: Reference, known: Mapping[EventKey, Event]
+) -> str:
+    found = protocol.criteria.get(criterion or "")
+    words = ", ".join(conditions(found)) if found else ""
+    met = f" ({words})" if words else ""
+    rule = f" [criterion {found.criterion}{met}, {sourced(found.source)}]" if found else ""
+    return f"reason: {because((reference.source, reference.id), known)}{rule}"
+
+
+def conditions(criterion: Criterion) -> Iterator[str]:
+    """The numbers of a withdrawal criterion in words."""
+    if criterion.grade is not None:
+        yield f"related, and serious or of grade {criterion.grade} or more"
+    if criterion.in_a_row is not None:
+        yield f"{criterion.in_a_row} missed in a row"
+    if criterion.attempts is not None:
+        yield f"{criterion.attempts} contacts in vain on different days"
+    if criterion.days_after_close is not None:
+        yield f"{criterion.days_after_close} days after a window closed"
+
+
+def _reference(reference: Reference) -> str:
+    return f"{reference.source}: {reference.id}"
+
+
+def _enrolled(data: Any) -> str:
+    who = " by a guardian" if data.consent_by == "guardian" else ""
+    assent = f", assent on {day(data.assent_on)}" if data.assent_on else ""
+    first = f", infusion 1 planned for {day(data.first_infusion_on)}" if data.first_infusion_on else ""
+    consent = f"consent{who} on {day(data.consent_on)}{assent}"
+    return f"enrolled on {day(data.on)} at site {data.site}, {consent}, {data.weight_kg:g} kg{first}"
+
+
+def _completed(data: Any) -> str:
+    results = {
+        "weight {:g} kg": data.weight_kg,
+        "platelets {:g}": data.platelets,
+        "cells given {:.3g}": data.cells_given,
+    }
+    found = [text.format(value) for text, value in results.items() if value is not None]
+    if data.bleeding is not None:
+        found.append(bleeding(data.bleeding))
+    return f"{data.visit} done on {day(data.on)}" + (f" ({', '.join(found)})" if found else "")
+
+
+def _adverse_event(data: Any) -> str:
+    serious = "serious" if data.serious else "not serious"
+    related = "related" if data.related else "not related"
+    outcome = f", outcome {data.outcome}" if data.outcome else ""
+    return (
+        f"adverse event {data.ae} on {day(data.on)}: {data.term}, grade {data.grade}, "
+        f"{serious}, {related}{outcome}"
+    )
+
+
+def _decision(data: Any) -> str:
+    about = f" on {data.criterion}" if data.criterion else ""
+    decode = f" ({data.decode})" if data.decode else ""
+    return f"the investigator decided {data.decision}{about} on {day(data.on)}{decode}: {data.reason}"
+
+
+def _assessed(data: Any) -> str:
+    important = "important" if data.important else "not important"
+    more = [f"{name} {text}" for name, text in (("cause:", data.cause), ("action:", data.action)) if text]
+    return f"deviation {data.deviation} assessed as {'; '.join([important, *more])}"
+
+
+_CONSENTS = {"consent": "consent", "assent": "assent of the child", "majority": "consent in one's own name"}
+
+
+def _consent(data: Any) -> str:
+    return f"{_CONSENTS[data.kind]} given on {day(data.on)}, version {data.version}"
+
+
+def _acknowledged(data: Any) -> str:
+    until = f" until {day(data.until)}" if data.until else " until the next working day"
+    return f"{data.visit} is taken care of{until}"
+
+
+_WORDS: dict[type[Data], Callable[[Any], str]] = {
+    Enrolled: _enrolled,
+    Booked: lambda data: f"{data.visit} booked for {day(data.on)}",
+    Completed: _completed,
+    Missed: lambda data: f"{data.visit} missed: {data.reason}",
+    Unscheduled: lambda data: f"unscheduled visit on {day(data.on)}: {data.reason}",
+    Voided: lambda data: f"({_reference(data.event)}) no longer counts: {data.reason}",
+    AdverseEvent: _adverse_event,
+    SaeSubmitted: lambda data: f"report of {data.ae} submitted on {day(data.on)}",
+    Pregnancy: lambda data: f"pregnancy{' of the partner' if data.partner else ''} on {day(data.on)}",
+    MedicationChanged: lambda data: f"{data.kind} drug {data.drug} changed on {day(data.on)}: {data.detail}",
+    ContactAttempted: lambda data: (
+        f"contact on {day(data.on)}: {'reached' if data.reached else 'not reached'}"
+    ),
+    ConsentWithdrawn: lambda data: (
+        f"consent withdrawn{' by a guardian' if data.guardian else ''} for {data.scope} on {day(data.on)}"
+    ),
+    WithdrawalDecided: _decision,
+    Died: lambda data: f"died on {day(data.on)}",
+    Acknowledged: _acknowledged,
+    DeviationAssessed: _assessed,
+    ConsentGiven: _consent,
+    ProtocolAssigned: lambda data: f"protocol version {data.version}: {data.reason}",
+    NoticeIssued: lambda data: f"{data.step} to {data.audience}",
+}

@@ -1,0 +1,1 @@
+"""Prefect's server, as the service starts it and sets it up."""

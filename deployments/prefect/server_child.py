@@ -1,0 +1,54 @@
+"""Prefect's server as a child of the service: `python -m deployments.prefect.server_child PORT`.
+
+It lives no longer than its parent: the parent holds the other end of the standard input, and when that is
+closed, for whatever reason, a SIGKILL included, the server stops.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import cast
+
+from deployments.api.http.connection import KEPT_SECONDS, WithWebsockets, backlog
+from deployments.http_origin import App, Guard
+from deployments.prefect.as_stated import AsStated
+
+AUTH = "PREFECT_SERVER_API_AUTH_STRING"
+GRACE_SECONDS = 5.0
+# The discard port of this machine, where nothing listens.
+NOWHERE = "http://127.0.0.1:9/"
+
+
+def main() -> None:
+    """Serve Prefect's API and UI on the loopback address until the parent ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import uvicorn
+    from prefect.server.api import collections
+    from prefect.server.api.server import create_app
+
+    # Prefect's lists of blocks and workers: the copies that it brings along, and none from the internet.
+    collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))
+    app = Guard(AsStated(cast("App", create_app(final=True))), asks_who=bool(os.environ.get(AUTH)))
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        log_level="warning",
+        http=WithWebsockets,
+        backlog=backlog(),
+        timeout_keep_alive=KEPT_SECONDS,
+    )
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(GRACE_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

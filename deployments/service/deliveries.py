@@ -1,0 +1,91 @@
+"""Hands over what is due, each subject by itself: a provider that hangs, or a failure, delays nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from deployments.service.backoff import Rest
+from flows.study.runtime import Runtime
+from tasks.database.store import NO_ANSWER, first_line
+from tasks.database.troubles import Troubles
+from tasks.delivery.left_behind import LeftBehind
+from tasks.delivery.recipients import Keeper, differs
+
+# A send may take half a minute, in which its thread only waits: providers that hang keep no other waiting.
+SENDERS = 64
+# What waits though a hand-over of its subject began so many seconds ago has come due since; so many at most.
+CLAIMING_SECONDS = 3.0
+AT_ONCE = 3
+_RECIPIENTS = "recipients"
+
+log = logging.getLogger(__name__)
+
+
+class HandOvers:
+    """Hand-overs that nobody waits for; None as a code stands for the service's own notices."""
+
+    def __init__(self, study: Runtime) -> None:
+        self._study = study
+        self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
+        self._begun: dict[asyncio.Task[None], tuple[str | None, float]] = {}
+        self._rest = Rest()
+        self._left_behind = LeftBehind(study.instance)
+        self._keeper = Keeper(study.channels, study.place, study.instance.id)
+        self._troubles = Troubles(study.store)
+        self._closed = False
+
+    @property
+    def begun(self) -> list[asyncio.Task[None]]:
+        """Those that have not ended."""
+        return list(self._begun)
+
+    def close(self) -> None:
+        """Begin nothing more: what is due stays in the outbox."""
+        self._closed = True
+
+    def begin(self, code: str | None) -> None:
+        """Hand over what is due of one subject, beside whatever of it is on its way."""
+        if not self._closed:
+            task = asyncio.create_task(self._hand_over(code))
+            self._begun[task] = code, time.monotonic()
+            task.add_done_callback(self._begun.pop)
+
+    async def sweep(self) -> None:
+        """Begin what nobody has begun here: what failed before, and what a sender that died left."""
+        for code in await asyncio.to_thread(self._waiting):
+            if not self._is_busy_with(code) and self._rest.is_over(code or ""):
+                self.begin(code)
+
+    def _is_busy_with(self, code: str | None) -> bool:
+        """Whether a hand-over of the subject may still claim what waits; one that sends keeps no other."""
+        begun = [at for whose, at in self._begun.values() if whose == code]
+        return len(begun) >= AT_ONCE or any(time.monotonic() - at < CLAIMING_SECONDS for at in begun)
+
+    def _waiting(self) -> list[str | None]:
+        at = self._study.moment()
+        self._left_behind.free(self._study.store, at)
+        if self._keeper.keep(self._study.store, at):
+            self._troubles.settle(_RECIPIENTS)
+            return self._study.waiting()
+        if said := differs(self._study.store, self._study.channels):
+            self._study.instance.warn(said)
+            self._troubles.note(_RECIPIENTS, said, at.now)
+        return []
+
+    async def _hand_over(self, code: str | None) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._senders, self._study.hand_over, code)
+            self._rest.succeeded(code or "")
+        except NO_ANSWER as problem:
+            log.error(
+                "The notices of %s wait for the database: %s", code or "the service", first_line(problem)
+            )
+        except Exception:
+            # It stays in the outbox, and the sweep begins it again.
+            seconds = self._rest.failed(code or "")
+            whose = code or "the service"
+            log.exception("The notices of %s could not be handed over; trying again in %g s.", whose, seconds)

@@ -1,0 +1,129 @@
+"""Whether Prefect answers, and what it holds for the service: deployments, and the automation for events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from deployments.prefect.deployments import is_in_order, known_deployments, wanted
+from deployments.prefect.server_process import is_ready
+from deployments.prefect.trigger import Trigger
+from deployments.service.serving import Serving
+from flows.prefect_api.flow_runs import (
+    RECORD_EVENT,
+    Deployment,
+    FlowRun,
+    PrefectProblem,
+    PrefectSilent,
+    refused_state,
+)
+from flows.prefect_api.setup import Setup
+from flows.study.runtime import Runtime
+from tasks.database.queries import note_repair
+
+ALTERED = (
+    "not recorded: the automation that brought it is not the service's own, or had been changed by somebody; "
+    "it is put back: post the event again"
+)
+
+log = logging.getLogger(__name__)
+
+
+class PrefectLink:
+    """Found at first use, lost when a call fails, then looked for again; nothing waits for it meanwhile."""
+
+    def __init__(self, study: Runtime, serving: Serving | None = None) -> None:
+        self.api = study.prefect_api
+        self.runs = Setup(self.api)
+        self.deployments: dict[str, Deployment] = {}
+        self._study, self._serving = study, serving
+        self._contents = wanted(tuple(study.protocol.by_code))
+        self._applied = False
+        self._said = ""
+
+    @property
+    def answers(self) -> bool:
+        """Whether Prefect answered last time and holds the deployments."""
+        return bool(self.deployments)
+
+    def note(self, problem: PrefectProblem) -> None:
+        """Go on without a Prefect that does not answer; one that refused a single request is still there."""
+        if isinstance(problem, PrefectSilent):
+            self.lost(problem)
+        elif str(problem) != self._said:
+            self._said = str(problem)
+            log.warning("Left as it is in Prefect, and tried again: %s", problem)
+
+    def lost(self, reason: PrefectSilent) -> None:
+        """Go on without Prefect until it is found again; each reason is said once."""
+        if self.answers or str(reason) != self._said:
+            log.warning("Going on without Prefect: %s", reason)
+        self._said = str(reason)
+        self.deployments = {}
+
+    async def find(self) -> bool:
+        """Look for Prefect if it is lost; whether it has been found just now."""
+        if self.answers or not await asyncio.to_thread(is_ready, self.api):
+            return False
+        await asyncio.to_thread(self._hold)
+        await self.look_up()
+        self._said = ""
+        log.info("Prefect answers at %s.", self.api)
+        return True
+
+    async def look_up(self) -> None:
+        """Read the deployments; create what is missing, and put back what was changed."""
+        self.deployments = await asyncio.to_thread(self._look_up)
+
+    async def keep_in_order(self) -> None:
+        """Put back what somebody has changed of the deployments or the automation since the last look."""
+        await asyncio.to_thread(self._hold)
+        if self.answers and not await asyncio.to_thread(self._is_in_order):
+            await self.look_up()
+
+    def admit(self, due: Iterable[FlowRun]) -> list[FlowRun]:
+        """Those of these due runs that may be executed; the others end with the reason in their state."""
+        runs, recording = list(due), self.deployments.get(RECORD_EVENT)
+        brought = [run for run in runs if recording and run.deployment_id == recording.id and run.made_by]
+        if recording is None or not brought:
+            return runs
+        trigger = Trigger(self._study.store, self.runs, recording)
+        self._put_back(trigger)
+        denied = {run.id for run in brought if not trigger.brought(run)}
+        for each in denied:
+            self.runs.force(each, refused_state(ALTERED))
+            self._say(f"the run {each} carried an event that a changed automation had brought; refused")
+        return [run for run in runs if run.id not in denied]
+
+    def _hold(self) -> None:
+        """See to it that no other Prefect shows this study meanwhile."""
+        if self._serving is not None:
+            clock = self._study.clock
+            self._serving.hold(clock.wall(clock.now()))
+
+    def _look_up(self) -> dict[str, Deployment]:
+        found, mended = known_deployments(self.runs, self._contents)
+        for what in mended:
+            if self._applied:
+                self._say(f"{what}; put back")
+            else:
+                # The program may be newer than they are, or there are none.
+                log.info("Brought up to date: %s.", what)
+        self._applied = True
+        self._put_back(Trigger(self._study.store, self.runs, found[RECORD_EVENT]))
+        return found
+
+    def _is_in_order(self) -> bool:
+        known = self.deployments
+        if known:
+            self._put_back(Trigger(self._study.store, self.runs, known[RECORD_EVENT]))
+        return is_in_order(self.runs, self._contents, known)
+
+    def _put_back(self, trigger: Trigger) -> None:
+        if what := trigger.put_back():
+            self._say(f"{what}; put back")
+
+    def _say(self, what: str) -> None:
+        log.warning("In Prefect %s.", what)
+        note_repair(self._study.store, f"in Prefect {what}", self._study.clock.now())

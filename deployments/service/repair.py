@@ -1,0 +1,178 @@
+"""Puts every subject's flow run back to where the study says it is.
+
+The study's database is the truth, and Prefect's a copy of it: whatever became of a run there (cancelled by
+hand, left Pending or Running by a process that died, failed, deleted, the whole database gone), the journey
+goes on. What was mended is kept in the study's repairs log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from flows.prefect_api.flow_runs import LIVE, Deployment, FlowRun, FlowRuns, PrefectRefused
+from flows.study.recording import start_journey
+from flows.study.runtime import Runtime
+from flows.study.wait_state import waiting
+from flows.subject_journey import OWN_RUN, SECOND
+from tasks.database.queries import SubjectRow, all_subjects, note_repair, remember_flow_run, subject
+
+# Longer than a wake may take: until then a run that somebody has claimed is left alone.
+PATIENCE = timedelta(minutes=2)
+EXACT = timedelta(seconds=1)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Where a subject's run should be, in the world's time; `until` is None when the journey has ended."""
+
+    until: datetime | None
+    state: str
+    deployment: UUID
+    world: datetime
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Looks at every subject's flow run and puts back those that are not where they should be."""
+
+    study: Runtime
+    runs: FlowRuns
+    journeys: Deployment
+
+    def all(self, busy: Collection[UUID]) -> int:
+        """Mend every run, but for those `busy` in this process; how many needed it.
+
+        Raises:
+            PrefectSilent: Prefect does not answer; what was put back until then is.
+        """
+        # Those whose journey goes on come first: an emptied Prefect takes a while to fill.
+        rows = sorted(all_subjects(self.study.store), key=lambda row: row.wake_at is None)
+        found = self.runs.find([row.code for row in rows])
+        self._end_others(found, busy)
+        pairs = ((row, found.get(row.code)) for row in rows)
+        return sum(self._try(row, run) for row, run in pairs if run is None or run.id not in busy)
+
+    def _end_others(self, journeys: Mapping[str, FlowRun], busy: Collection[UUID]) -> None:
+        """End the journeys that somebody has started beside the subjects' own."""
+        ours = {run.id for run in journeys.values()}
+        live = sum(
+            run.state_type in LIVE and run.deployment_id == self.journeys.id for run in journeys.values()
+        )
+        if self.runs.live(self.journeys) <= live:
+            return
+        for run in list(self.runs.all_live(self.journeys)):
+            # One with a subject's code as its key may have been made since the others were read.
+            if run.id not in ours and run.id not in busy and run.key != run.parameters.get("subject"):
+                self._end(run)
+
+    def _end(self, run: FlowRun) -> None:
+        code = str(run.parameters.get("subject"))
+        log.warning("%s: a second journey (%s) was started in Prefect; ended", code, run.name)
+        try:
+            self.runs.force(run.id, {"type": "CANCELLED", "name": SECOND, "message": OWN_RUN.format(code)})
+        except PrefectRefused as reason:
+            log.warning("The second journey %s could not be ended: %s", run.name, reason)
+            return
+        note_repair(
+            self.study.store,
+            f"a second journey of {code} was started in Prefect; ended",
+            self.study.clock.now(),
+        )
+
+    def _try(self, row: SubjectRow, run: FlowRun | None) -> bool:
+        try:
+            return self._mend(row, run)
+        except PrefectRefused as reason:
+            # A run that was deleted under our hands, as an example: the others are mended all the same.
+            log.warning("%s: its flow run could not be put back, trying again later: %s", row.code, reason)
+            return False
+
+    def _mend(self, row: SubjectRow, run: FlowRun | None) -> bool:
+        # Both may have moved on since they were read with all the others: a claimed run is left alone.
+        if self._fault(row, run) is not None:
+            row, run = self._again(row, run)
+        problem = self._fault(row, run)
+        if problem is None:
+            self._remember(row, run)
+            return False
+        self._put_back(row, run)
+        if run is None and row.flow_run_id is None:
+            # The door had no time to create it: nothing was broken.
+            return False
+        log.warning("%s: %s; put back to %s", row.code, problem, row.state)
+        note_repair(self.study.store, f"{problem}; put back to {row.state}", self.study.clock.now(), row.code)
+        return True
+
+    def _fault(self, row: SubjectRow, run: FlowRun | None) -> str | None:
+        clock = self.study.clock
+        until = clock.wall(row.wake_at) if row.wake_at else None
+        return fault(run, Wait(until, row.state, self.journeys.id, clock.wall(clock.now())))
+
+    def _again(self, row: SubjectRow, run: FlowRun | None) -> tuple[SubjectRow, FlowRun | None]:
+        return subject(self.study.store, row.code) or row, run and self.runs.read(run.id)
+
+    def _put_back(self, row: SubjectRow, run: FlowRun | None) -> None:
+        if run is not None and run.deployment_id == self.journeys.id and not _is_another_s(run):
+            self.runs.force(run.id, waiting(row, self.study.clock))
+            return
+        if run is not None:
+            self.runs.delete(run.id)
+        start_journey(self.study, self.runs, row)
+
+    def _remember(self, row: SubjectRow, run: FlowRun | None) -> None:
+        if run is not None and row.flow_run_id != str(run.id):
+            remember_flow_run(self.study.store, row.code, str(run.id))
+
+
+def fault(run: FlowRun | None, wait: Wait) -> str | None:
+    """What is wrong with a subject's flow run, in words; None when nothing is."""
+    if run is None:
+        return "its flow run was missing"
+    if run.deployment_id != wait.deployment and wait.until is not None:
+        return "its flow run belonged to a deployment that is gone"
+    if _is_another_s(run):
+        return "its flow run was made for another subject"
+    if run.state_type in ("PENDING", "RUNNING"):
+        return _stuck(run, wait.world)
+    if wait.until is None:
+        return _not_ended(run, wait)
+    return _not_waiting(run, wait, wait.until)
+
+
+def _is_another_s(run: FlowRun) -> bool:
+    """Whether a run that bears a subject's key was made, or changed, to advance somebody else."""
+    return run.key is not None and run.parameters != {"subject": run.key}
+
+
+def _stuck(run: FlowRun, world: datetime) -> str | None:
+    since = run.since or world
+    return f"its flow run was {run.state_name} since {since:%H:%M:%S}Z" if world - since > PATIENCE else None
+
+
+def _not_ended(run: FlowRun, wait: Wait) -> str | None:
+    if run.state_type == "COMPLETED" and run.state_name == wait.state:
+        return None
+    if run.state_type == "SCHEDULED" and _soon(run, wait.world):
+        return None
+    return f"its journey has ended, and its flow run was {run.state_name}"
+
+
+def _not_waiting(run: FlowRun, wait: Wait, until: datetime) -> str | None:
+    if run.state_type != "SCHEDULED" or run.planned is None:
+        return f"its flow run was {run.state_name}"
+    if _soon(run, wait.world) or until <= wait.world:
+        return None
+    if abs(run.planned - until) > EXACT:
+        return f"its flow run was planned for {run.planned:%Y-%m-%d %H:%M:%S}Z"
+    return None if run.state_name == wait.state else f"its flow run showed {run.state_name}"
+
+
+def _soon(run: FlowRun, world: datetime) -> bool:
+    """Whether the run was woken on purpose and will run within the service's next rounds."""
+    return run.planned is not None and timedelta() <= world - run.planned < PATIENCE

@@ -1,0 +1,83 @@
+"""One Prefect shows a study: a second one would hold a second flow run of every subject.
+
+Several services may share a study's database, as long as they use the same Prefect. Which one that is stands
+in the database, with a sign of life.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+
+from deployments.http_origin import is_loopback
+from flows.prefect_api.flow_runs import PrefectSilent
+from tasks.database.prefect_notes import keep_note_in, note_in
+from tasks.database.store import Store
+
+NOTE = "serving"
+# Longer than the service takes between two signs of life, and than a start.
+FRESH = timedelta(seconds=30)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class OtherPrefect(PrefectSilent):
+    """Another service shows this study in another Prefect."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Which Prefect shows a study, said by one service; `home` is its data directory, on its machine."""
+
+    store: Store
+    prefect: str
+    home: str
+
+    @classmethod
+    def of(cls, store: Store, api: str, data_dir: Path) -> Serving:
+        """What a service with this Prefect and this data directory says."""
+        return cls(store, name_of(api), f"{socket.gethostname()}:{data_dir.absolute()}")
+
+    def hold(self, world: datetime) -> None:
+        """Say that this service is at work, in the database.
+
+        Raises:
+            OtherPrefect: another service is, with another Prefect.
+        """
+        self.store.write(lambda connection: self._hold_in(connection, world))
+
+    def release(self) -> None:
+        """Let another service use another Prefect from now on."""
+        self.store.write(self._release_in)
+
+    def _hold_in(self, connection: sa.Connection, world: datetime) -> None:
+        said = note_in(connection, NOTE, lock=True)
+        if said and said["prefect"] != self.prefect and said["home"] != self.home and _is_fresh(said, world):
+            ago = (world - datetime.fromisoformat(said["at"])).total_seconds()
+            raise OtherPrefect(
+                f"another service ({said['home']}) shows this study in the Prefect at {said['prefect']} "
+                f"(seen {ago:.0f} s ago): set PREFECT_API_URL to one that both reach, or stop that service"
+            )
+        body = {"prefect": self.prefect, "home": self.home, "at": world.isoformat()}
+        keep_note_in(connection, NOTE, body)
+
+    def _release_in(self, connection: sa.Connection) -> None:
+        said = note_in(connection, NOTE, lock=True)
+        if said and said["home"] == self.home:
+            keep_note_in(connection, NOTE, said | {"at": LONG_AGO.isoformat()})
+
+
+def name_of(api: str) -> str:
+    """The name of a Prefect among all machines: an address within this machine means another on each."""
+    parts = urlsplit(api)
+    host = parts.hostname or ""
+    return f"{socket.gethostname()}:{parts.port or 80}" if is_loopback(host) else api.rstrip("/")
+
+
+def _is_fresh(said: dict[str, Any], world: datetime) -> bool:
+    return abs(world - datetime.fromisoformat(said["at"])) < FRESH

@@ -1,0 +1,58 @@
+"""The round in a thread of its own.
+
+Not in the main thread: there Prefect would replace the handler of SIGTERM while a flow runs, and the service
+could not stop in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from deployments.service.loop import DRAIN_SECONDS, Round
+from deployments.service.serving import Serving
+from flows.study.runtime import Runtime
+
+# Wakes side by side, a hand-over that takes long, the round's own questions.
+THREADS = 16
+
+log = logging.getLogger(__name__)
+
+
+class RoundThread(threading.Thread):
+    """Runs the round on an event loop until `stop`."""
+
+    def __init__(self, study: Runtime, repair_seconds: float, serving: Serving | None = None) -> None:
+        super().__init__(name="round", daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(THREADS, "effects"))
+        self._round = Round(study, repair_seconds, serving)
+        self._drained = False
+
+    @property
+    def prefect_answers(self) -> bool:
+        """Whether the round has found Prefect."""
+        return self._round.link.answers
+
+    def run(self) -> None:
+        """Go round; called by `start`."""
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._go())
+
+    def ask_to_stop(self) -> None:
+        """Begin nothing more."""
+        self._loop.call_soon_threadsafe(self._round.stop)
+
+    def stop(self) -> bool:
+        """Let what has begun end; whether it did. What is left the next start mends."""
+        self.ask_to_stop()
+        self.join(DRAIN_SECONDS + 2)
+        return self._drained
+
+    async def _go(self) -> None:
+        try:
+            self._drained = await self._round.go()
+        except Exception:
+            log.exception("The service cannot go on.")

@@ -1,0 +1,98 @@
+"""Wakes one subject at its time: through its flow run, or without Prefect when Prefect does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from prefect.client.schemas.objects import State, StateType
+
+from deployments.service.deliveries import HandOvers
+from deployments.service.lateness import WAKE_LATENESS
+from deployments.service.prefect_link import PrefectLink
+from deployments.service.runner import Runner
+from flows.prefect_api.flow_runs import JOURNEY, PrefectProblem
+from flows.study.runtime import Runtime
+from flows.study.wait_state import waiting
+from flows.subject_journey import subject_journey
+from tasks.database.queries import SubjectRow, subject
+
+PATIENCE_SECONDS = 0.3
+EXACT = timedelta(seconds=1)
+DIRECTLY_AT_A_TIME = 4
+
+
+class Waker:
+    """Wakes subjects; every step of it may be repeated without harm."""
+
+    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, hand_overs: HandOvers) -> None:
+        self._study = study
+        self._clock = study.clock
+        self._link = link
+        self._runner = runner
+        self._hand_overs = hand_overs
+        self._places = asyncio.Semaphore(DIRECTLY_AT_A_TIME)
+
+    async def wake(self, row: SubjectRow) -> None:
+        """Have the subject's flow run do what is due, and wait for what comes next.
+
+        What is due does not wait for Prefect: when the run must wait for a place (many are due at the same
+        minute of the morning), or is not done after a moment, the subject is advanced beside it.
+        """
+        if row.wake_at is not None:
+            WAKE_LATENESS.observe(max(-self._clock.seconds_until(row.wake_at), 0.0))
+        patience = 0.0 if self._runner.is_full else PATIENCE_SECONDS
+        run = asyncio.create_task(self._by_flow_run(row))
+        try:
+            await asyncio.wait({run}, timeout=patience)
+            if not run.done():
+                await self.directly(row.code)
+        finally:
+            # The subject is held until its flow run has ended, also when the direct way fails beside it.
+            in_order = await run
+        if not in_order:
+            await self.directly(row.code)
+
+    async def directly(self, code: str) -> None:
+        """Advance the subject and begin to hand over what is due, without Prefect."""
+        async with self._places:
+            standing = await asyncio.to_thread(self._study.advance, code, self._clock.now())
+        # No place is held for a provider that takes its time: others are due too.
+        if standing.due_notices:
+            self._hand_overs.begin(code)
+
+    async def _by_flow_run(self, row: SubjectRow) -> bool:
+        if row.flow_run_id is None or not self._link.answers:
+            return False
+        run = self._link.deployments[JOURNEY].journey(UUID(row.flow_run_id), row.code)
+        try:
+            left = await self._runner.run(subject_journey, run, self._clock.wall(self._clock.now()))
+            return left is not None and await self._is_in_order(row.code, run.id, left)
+        except PrefectProblem as reason:
+            self._link.note(reason)
+            return False
+
+    async def _is_in_order(self, code: str, run: UUID, left: State) -> bool:
+        if left.type == StateType.SCHEDULED:
+            await asyncio.to_thread(self._show_change, code, run, left.state_details.scheduled_time)
+        elif left.type == StateType.CRASHED:
+            # It was ended for taking too long: what is due is done beside it, and then it waits again.
+            await self.directly(code)
+            await asyncio.to_thread(self._put_back, code, run)
+        return left.type in (StateType.SCHEDULED, StateType.COMPLETED, StateType.CRASHED)
+
+    def _put_back(self, code: str, run: UUID) -> None:
+        row = subject(self._study.store, code)
+        if row is not None:
+            self._link.runs.force(run, waiting(row, self._clock))
+
+    def _show_change(self, code: str, run: UUID, shown: datetime | None) -> None:
+        """Show the wait anew when an event was recorded while the flow run was leaving."""
+        row = subject(self._study.store, code)
+        if row is None or shown is None or self._is_shown(row, shown):
+            return
+        self._link.runs.propose(run, waiting(row, self._clock))
+
+    def _is_shown(self, row: SubjectRow, shown: datetime) -> bool:
+        return row.wake_at is not None and abs(self._clock.wall(row.wake_at) - shown) < EXACT

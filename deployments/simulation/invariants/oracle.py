@@ -1,0 +1,180 @@
+"""The oracle: looks at every step of a simulated study whether what must always hold does.
+
+1. Any number of extra wakes, at any times, changes nothing.
+2. Any order of arrival in which the same events are accepted gives the same plan; an event twice counts once.
+3. No notice key is issued twice, and none is handed over after what makes it pointless was committed.
+4. `wake_at` lies ahead, or is None once nothing can come; every journey ends, or waits for a named person
+   who is reminded.
+5. A kill between steps loses nothing: the log alone gives the same decision again.
+6. An infusion is never proposed while on hold or after a stop.
+
+What a kill does to database and hand-over cannot be seen here; the service's own tests kill it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from deployments.simulation.engine import HORIZON, Step, Study, follow
+from deployments.simulation.invariants import statements
+from deployments.simulation.invariants.reference import Truth
+from deployments.simulation.people.draws import Draws
+from deployments.simulation.record import Notice, Record
+from itp_events.decisions import Decision
+from itp_events.events import Event, NoticeClosed, NoticeIssued, NoticeReopened, NoticeWithdrawn
+from itp_events.protocol.model import Protocol
+
+# Repetitions to a person who does not answer come at least this often: five working days and a long holiday.
+_REMINDED_WITHIN = timedelta(days=21)
+# Judging a whole log anew, event by event, takes as long as a dozen steps: done at the end, and now and then.
+_ORDERS_AT_THE_END, _ORDERS_ON_THE_WAY = 4, 0.05
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Which statement did not hold, where, and the log that shows it (as JSON types)."""
+
+    statement: int
+    scenario: str
+    seed: int
+    subject: str
+    now: datetime
+    problem: str
+    log: tuple[dict[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        where = f"{self.scenario}, seed {self.seed}, {self.subject}, {self.now.isoformat()}"
+        return f"statement {self.statement}: {self.problem} ({where})"
+
+
+@dataclass
+class Checked:
+    """What was looked at, and what did not hold."""
+
+    seeds: int = 0
+    subjects: int = 0
+    steps: int = 0
+    checks: int = 0
+    violations: list[Violation] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The outcome as JSON types, each violation with the log that shows it."""
+        counts = {name: getattr(self, name) for name in ("seeds", "subjects", "steps", "checks")}
+        return counts | {
+            "violations": [{"problem": str(each), "log": list(each.log)} for each in self.violations]
+        }
+
+
+def check(studies: Sequence[Study], subjects: int, progress: Callable[[int], None] | None = None) -> Checked:
+    """Follow the first `subjects` subjects of each study with the oracle looking on."""
+    found = Checked()
+    for done, study in enumerate(studies, 1):
+        for number in range(subjects):
+            oracle = Oracle(study, number, found)
+            oracle.course(follow(study, number, oracle))
+        found.seeds += 1
+        found.subjects += subjects
+        if progress:
+            progress(done)
+    return found
+
+
+class Oracle:
+    """Watches one subject's course."""
+
+    def __init__(self, study: Study, number: int, found: Checked) -> None:
+        self.study, self.found = study, found
+        self.code = study.life(number).code
+        self.chance: Random = Draws(study.seed, self.code).of("oracle")
+        self.issued: dict[str, NoticeIssued] = {}
+        self.waiting: dict[str, NoticeIssued] = {}
+        self.last: Step | None = None
+        self.reminded: datetime | None = None
+
+    def step(self, protocol: Protocol, step: Step) -> None:
+        """Everything that can be seen in one step."""
+        self.last = step
+        self.found.steps += 1
+        for statement, problem in self._problems(protocol, step):
+            self._report(statement, step.now, problem, step.log)
+
+    def hand_over(self, notice: Notice, decision: Decision) -> None:
+        """A notice leaves: what it asks for must still stand, by what was decided last and by the log."""
+        self.reminded = decision.seen.now
+        self.waiting.pop(notice.row, None)
+        log = self.last.log if self.last else ()
+        problems = list(Truth.of(self.study.protocol, log).pointless(notice, notice.row))
+        if notice.row.partition("#")[0] not in {duty.key.partition("#")[0] for duty in decision.duties}:
+            problems.append(f"{notice.row} leaves, and nothing asks for it")
+        for problem in problems:
+            self._report(3, decision.seen.now, problem, log)
+
+    def course(self, record: Record) -> None:
+        """The course is over: it has ended, or a named person who must act was reminded lately."""
+        step = self.last
+        if step is None:
+            return
+        self.found.checks += 1
+        for problem in self._left_alone(record, step):
+            self._report(4, step.now, problem, step.log)
+        for _ in range(_ORDERS_AT_THE_END):
+            self._another_order(self.study.protocol, step)
+
+    def _left_alone(self, record: Record, step: Step) -> Iterator[str]:
+        seen, wake = step.decision.seen, step.decision.wake_at
+        end = record.enrolled + HORIZON if record.enrolled else seen.now
+        if seen.exit and wake is not None:
+            yield f"{seen.state}, and still it asks to be woken on {wake.isoformat()}"
+        if seen.exit is None and (self.reminded is None or self.reminded < end - _REMINDED_WITHIN):
+            yield f"{seen.state}, and nobody was reminded since {self.reminded}"
+
+    def _report(self, statement: int, now: datetime, problem: str, log: Sequence[Event]) -> None:
+        name, seed = self.study.behaviour.name, self.study.seed
+        events = tuple(event.to_json() for event in log)
+        self.found.violations.append(Violation(statement, name, seed, self.code, now, problem, events))
+
+    def _enter(self, decided: Sequence[Event]) -> None:
+        for event in decided:
+            data = event.data
+            if isinstance(data, NoticeIssued):
+                self.issued[event.id] = self.waiting[event.id] = data
+            elif isinstance(data, NoticeReopened):
+                self.waiting[data.notice] = self.issued[data.notice]
+            elif isinstance(data, NoticeWithdrawn | NoticeClosed):
+                self.waiting.pop(data.notice, None)
+
+    def _problems(self, protocol: Protocol, step: Step) -> Iterator[tuple[int, str]]:
+        issued = set(self.issued)
+        truth = Truth.of(protocol, step.log)
+        self._enter(step.decision.events)
+        checks: tuple[tuple[int, Iterator[str]], ...] = (
+            (1, statements.extra_wakes(protocol, step, self.chance, self._handed(step))),
+            (2, statements.sent_twice(protocol, step)),
+            (3, statements.keys(step, issued)),
+            (3, statements.of_use(step, truth, self.waiting)),
+            (4, statements.ahead(step, truth)),
+            (5, statements.again(protocol, step)),
+            (6, statements.no_infusion(step, truth)),
+        )
+        for statement, problems in checks:
+            self.found.checks += 1
+            for problem in problems:
+                yield statement, problem
+        if step.accepted and self.chance.random() < _ORDERS_ON_THE_WAY:
+            self._another_order(protocol, step)
+
+    def _handed(self, step: Step) -> frozenset[str]:
+        """What will have left at the next wake: unless channels fail at times, all that is issued now."""
+        if self.study.behaviour.delivery_hours.always != 0:
+            return step.handed
+        left = {event.id for event in step.decision.events if isinstance(event.data, NoticeIssued)}
+        return step.handed | left
+
+    def _another_order(self, protocol: Protocol, step: Step) -> None:
+        self.found.checks += 1
+        for problem in statements.another_order(protocol, step, self.chance):
+            self._report(2, step.now, problem, step.log)

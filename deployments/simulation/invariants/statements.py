@@ -1,0 +1,160 @@
+"""The six statements of what must always hold, each as a question to one step of a simulated subject.
+
+Each yields what does not hold, in words. Where a statement says what the service must do given the facts,
+`truth` answers and not the service's own view of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from random import Random
+
+from deployments.simulation.engine import Step
+from deployments.simulation.invariants.reference import Truth
+from itp_events.decisions import Decision, decide
+from itp_events.events import Event, NoticeClosed, NoticeIssued, NoticeReopened, NoticeWithdrawn
+from itp_events.intake.batch import judge
+from itp_events.protocol.model import Protocol
+from itp_events.rules.subject import fold
+
+_SECOND = timedelta(seconds=1)
+# Nothing is asked for later than this after a wake that asks for no other.
+_LONG = timedelta(days=30)
+
+
+def extra_wakes(protocol: Protocol, step: Step, chance: Random, handed: frozenset[str]) -> Iterator[str]:
+    """1. Any number of extra wakes, at any times before the next one, changes nothing."""
+    decision = step.decision
+    until = decision.wake_at or step.now + _LONG
+    between = step.now + (until - step.now) * chance.random()
+    for at in (step.now, between, until - _SECOND):
+        if not step.now <= at < until:
+            continue
+        again = decide(protocol, fold(protocol, step.log, handed), at)
+        for event in again.events:
+            yield f"an extra wake at {at.isoformat()} brings {event.type} {event.id}"
+        if again.wake_at != decision.wake_at:
+            yield f"an extra wake at {at.isoformat()} moves wake_at {decision.wake_at} to {again.wake_at}"
+        if again.state != decision.state:
+            yield f"{decision.state!r} is {again.state!r} at {at.isoformat()}, with no wake between"
+
+
+def sent_twice(protocol: Protocol, step: Step) -> Iterator[str]:
+    """2. An event that was sent twice counts once."""
+    if step.accepted:
+        for verdict in judge(protocol, step.log, step.accepted, step.now).verdicts:
+            if verdict.status != "known":
+                yield f"{verdict.event.id} sent again is {verdict.status}"
+
+
+def another_order(protocol: Protocol, step: Step, chance: Random) -> Iterator[str]:
+    """2. The facts one by one in another order of arrival: where all are accepted, the plan is the same."""
+    pinned = [event for event in step.log if event.own and event.type == "itp.protocol.assigned"]
+    facts = [event for event in step.log if not event.own]
+    log = list(pinned)
+    for event in _moved(facts, chance):
+        accepted = judge(protocol, log, [event], step.now).accepted
+        if not accepted:
+            return
+        log += accepted
+    here, there = (_alone(protocol, [*pinned, *each], step.now) for each in (facts, log[len(pinned) :]))
+    for name in ("visits", "flags", "stop", "exit"):
+        if getattr(here.seen, name) != getattr(there.seen, name):
+            yield f"in another order of arrival its {name} are different"
+    if {duty.key for duty in here.duties} != {duty.key for duty in there.duties}:
+        yield "in another order of arrival its duties are different"
+
+
+def _moved(facts: list[Event], chance: Random) -> list[Event]:
+    """The facts with a few of them, not the enrolment, arriving earlier or later than they did."""
+    moved = list(facts)
+    for _ in range(min(3, len(moved) - 1)):
+        event = moved.pop(chance.randrange(1, len(moved)))
+        moved.insert(chance.randrange(1, len(moved) + 1), event)
+    return moved
+
+
+def _alone(protocol: Protocol, facts: list[Event], now: datetime) -> Decision:
+    return decide(protocol, fold(protocol, facts), now)
+
+
+def keys(step: Step, issued: set[str]) -> Iterator[str]:
+    """3. No key is issued twice; the same again has a new one, and only after the one before it ended."""
+    before = step.log[: len(step.log) - len(step.decision.events)]
+    ended = {
+        event.data.notice for event in step.log if isinstance(event.data, NoticeClosed | NoticeWithdrawn)
+    }
+    for event in step.decision.events:
+        data = event.data
+        if isinstance(data, NoticeIssued):
+            if event.id in issued:
+                yield f"{event.id} is issued twice"
+            if (last := _before(event.id)) and last not in ended:
+                yield f"{event.id} is issued, and {last} still stands"
+        elif isinstance(data, NoticeReopened) and data.notice in step.handed:
+            yield f"{data.notice} is reopened after it was handed over"
+    known = {event.key for event in before}
+    doubled = [event.id for event in step.decision.events if event.key in known]
+    yield from (f"{each} is in the log already" for each in doubled)
+
+
+def _before(row: str) -> str | None:
+    """The row that a repeated one follows: key, key#2, key#3."""
+    key, mark, count = row.rpartition("#")
+    if not mark or not count.isdigit():
+        return None
+    return key if count == "2" else f"{key}#{int(count) - 1}"
+
+
+def of_use(step: Step, truth: Truth, waiting: dict[str, NoticeIssued]) -> Iterator[str]:
+    """3. What waits to be handed over or is still asked for has a point, and no burst of reminders leaves."""
+    for row, notice in waiting.items():
+        yield from truth.pointless(notice, row)
+    for duty in step.decision.duties:
+        yield from truth.pointless(duty, duty.key)
+    issued = [event.data for event in step.decision.events if isinstance(event.data, NoticeIssued)]
+    told = Counter((each.visit, each.audience) for each in issued if each.kind == "reminder")
+    yield from (f"{count} reminders of {who} at once" for who, count in told.items() if count > 1)
+
+
+def ahead(step: Step, truth: Truth) -> Iterator[str]:
+    """4. The next wake lies ahead, or is None after exit once no clock runs."""
+    wake, seen = step.decision.wake_at, step.decision.seen
+    if wake is not None and wake <= step.now:
+        yield f"wake_at {wake.isoformat()} does not lie ahead"
+    if wake is None and seen.exit is None:
+        yield f"{seen.state}: not ended, and nothing will wake it"
+    if wake is None and truth.running(step.now):
+        yield "something serious is not submitted, and nothing will wake it"
+    if truth.ended and seen.exit is None:
+        yield f"{seen.state}, and what ends the journey is in the log"
+
+
+def again(protocol: Protocol, step: Step) -> Iterator[str]:
+    """5. Killed before the step was committed, or before anything left, it loses and doubles nothing."""
+    before = step.log[: len(step.log) - len(step.decision.events)]
+    anew = decide(protocol, fold(protocol, before, step.handed), step.now)
+    if anew.events != step.decision.events or anew.wake_at != step.decision.wake_at:
+        yield "decided again from the log alone, the decision is another"
+    for event in decide(protocol, fold(protocol, step.log, step.handed), step.now).events:
+        yield f"decided again before anything left, {event.type} {event.id} is new"
+
+
+def no_infusion(step: Step, truth: Truth) -> Iterator[str]:
+    """6. An infusion is never proposed while on hold or after a stop."""
+    seen = step.decision.seen
+    why = sorted(truth.held)
+    why += ["the end of treatment"] if truth.stopped else []
+    why += [step.decision.state] if truth.ended or seen.on_hold or seen.stop or seen.exit else []
+    if not why:
+        return
+    infusions = {visit.code for visit in seen.protocol.infusions}
+    for event in step.decision.events:
+        data = event.data
+        if isinstance(data, NoticeIssued) and data.kind == "reminder" and data.visit in infusions:
+            yield f"{data.notice} is issued in spite of {why[0]}"
+    for planned in seen.visits:
+        if planned.code in infusions and seen.suggested(planned):
+            yield f"{planned.code} is proposed for {seen.suggested(planned)} in spite of {why[0]}"

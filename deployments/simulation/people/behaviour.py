@@ -1,0 +1,186 @@
+"""How the people of a simulated study behave: the fields of a behaviour file, and what they may hold.
+
+docs/simulation.md describes every field; scenarios/typical.yaml holds all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from deployments.simulation.people.draws import Amount, Share, Spread, Weight, some_weight
+from itp_events.protocol.model import Epoch
+
+# A few a day; more would not be a study.
+Rate = Annotated[float, Field(strict=True, ge=0, le=100, allow_inf_nan=False)]
+# The site's calendar of working days is known for these years.
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2090, 1, 1)
+
+_Decision = Literal["continue", "stop-treatment", "withdraw"]
+_Decisions = Annotated[Mapping[_Decision, Weight], AfterValidator(some_weight)]
+_Dispositions = Annotated[Mapping[Literal["complete", "withdraw"], Weight], AfterValidator(some_weight)]
+_Grades = Annotated[Mapping[Annotated[int, Field(ge=1, le=5)], Weight], AfterValidator(some_weight)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Enrolment(_Part):
+    """How many subjects a week are screened, and the share of them that fails an inclusion criterion."""
+
+    per_week: Annotated[float, Field(strict=True, ge=0.01, le=1000, allow_inf_nan=False)]
+    screen_failures: Share
+    minors: Share
+
+
+class Attendance(_Part):
+    """The visits of one epoch: the share that nobody comes to, and days from the target for the others."""
+
+    missed: Share
+    lateness_days: Spread
+
+
+class Visits(_Part):
+    """Attendance by epoch."""
+
+    treatment: Attendance
+    follow_up: Attendance = Field(alias="follow-up")
+
+    def __getitem__(self, epoch: Epoch) -> Attendance:
+        return self.treatment if epoch == "treatment" else self.follow_up
+
+
+class Booking(_Part):
+    """Dates agreed ahead, and what becomes of them."""
+
+    probability: Share
+    days_ahead: Amount
+    no_show: Share
+    comes_days_later: Amount
+
+
+class Travel(_Part):
+    """Who is away around long public holidays (five days or more without work), and for how long."""
+
+    share: Share
+    days_before: Annotated[int, Field(ge=0, le=60)]
+    days_after: Annotated[int, Field(ge=0, le=60)]
+
+
+class DataEntry(_Part):
+    """How long after a visit it is recorded, and how often a record turns out wrong."""
+
+    hours: Amount
+    late: Share
+    late_days: Amount
+    corrected: Share
+
+
+class Results(_Part):
+    """What visits find: weight changes between visits, and cells given over cells planned."""
+
+    weight_change: Spread
+    cells_given: Amount
+    bleeding: Share
+
+
+class Answer(_Part):
+    """Whether somebody answers at all, and after how many hours."""
+
+    probability: Share
+    hours: Amount
+
+
+class Acknowledge(Answer):
+    """Taking care of an overdue visit, until so many days later (0: say no date)."""
+
+    until_days: Amount
+
+
+class Decide(Answer):
+    """The investigator's decision on a flag, by weights; `lost` is for subjects lost to follow-up."""
+
+    choice: _Decisions
+    lost: _Decisions
+
+
+class Dispose(Answer):
+    """The investigator's choice after a missed last visit, by weights."""
+
+    choice: _Dispositions
+
+
+class Answers(_Part):
+    """How people answer what the service tells them."""
+
+    acknowledge: Acknowledge
+    declare_missed: Answer
+    decide: Decide
+    disposition: Dispose
+    submit_sae: Answer
+
+
+class Contact(_Part):
+    """Attempts to reach a subject who did not come."""
+
+    attempts: Annotated[int, Field(ge=0, le=50)]
+    every_days: Annotated[int, Field(ge=1, le=365)]
+    reached: Share
+    comes: Share
+
+
+class PerMonth(_Part):
+    """What happens to a subject by chance, per month in the study (30.44 days)."""
+
+    adverse_events: Rate
+    lost: Rate
+    consent_withdrawn: Rate
+    treatment_consent_withdrawn: Rate
+    death: Rate
+    pregnancy: Rate
+    rescue_medication: Rate
+    prohibited_medication: Rate
+    maintenance_changed: Rate
+    unscheduled_visits: Rate
+
+
+class AdverseEvents(_Part):
+    """What adverse events are like, and how many hours pass until the site reports them."""
+
+    grade: _Grades
+    serious: Share
+    related: Share
+    reported_hours: Amount
+    voided: Share
+
+
+class Outage(_Part):
+    """The service is down for so many days, from a day of the study (0: its first); doors are shut too."""
+
+    from_day: Annotated[int, Field(ge=0, le=10_000)]
+    days: Annotated[float, Field(strict=True, gt=0, le=1000, allow_inf_nan=False)]
+
+
+class Behaviour(_Part):
+    """A whole behaviour file."""
+
+    name: Annotated[str, Field(min_length=1)]
+    about: str
+    start: Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+    enrolment: Enrolment
+    visits: Visits
+    booking: Booking
+    travel: Travel
+    data_entry: DataEntry
+    results: Results
+    answers: Answers
+    contact: Contact
+    per_month: PerMonth
+    adverse_events: AdverseEvents
+    infusion_despite_hold: Share
+    delivery_hours: Amount
+    outages: tuple[Outage, ...]

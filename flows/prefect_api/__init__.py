@@ -1,0 +1,1 @@
+"""The service's own client of Prefect's API."""

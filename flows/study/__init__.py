@@ -1,0 +1,1 @@
+"""What every flow and every door needs of the running study."""

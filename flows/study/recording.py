@@ -1,0 +1,88 @@
+"""What a door does with events that somebody brings.
+
+They are recorded and decided upon first, in the study's database alone; then what is due is handed over; and
+last, at best effort, the subject's flow run shows the new wait. So a door works while Prefect is down, and
+what Prefect was not told, the service's repair shows later. A door inside Prefect leaves the hand-over to the
+service, so that its run ends, and says what became of the event, however long a provider takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectRefused, PrefectSilent
+from flows.study.roles import UNKNOWN, Speaker
+from flows.study.runtime import Runtime
+from flows.study.wait_state import Standing, waiting
+from itp_events.events import Event
+from tasks.advance import Advanced, Answer
+from tasks.database.queries import remember_flow_run
+
+SHOW_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def record_and_show(
+    study: Runtime, events: Sequence[Event], now: datetime, speaker: Speaker = UNKNOWN
+) -> list[Answer]:
+    """Let in what `speaker` may state, hand over what it makes due, and show the new waits.
+
+    The answers are in the order of the events; each event is recorded, known already, or refused by itself.
+    """
+    answers = study.record(events, now, speaker=speaker)
+    follow_up(study, answers)
+    return answers
+
+
+def follow_up(study: Runtime, answers: Iterable[Answer]) -> None:
+    """What follows an answer: hand over what is due, then show the new waits."""
+    moved = {answer.advanced.code: answer.advanced for answer in answers if answer.advanced}
+    for standing in moved.values():
+        if standing.due_notices:
+            study.hand_over(standing.code)
+    show(study, list(moved.values()))
+
+
+def show(study: Runtime, moved: Sequence[Advanced], seconds: float = SHOW_SECONDS) -> None:
+    """Show each subject's wait on its flow run, within so many seconds."""
+    runs = FlowRuns(study.prefect_api, seconds)
+    deadline = time.monotonic() + seconds
+    try:
+        for standing in moved:
+            if time.monotonic() > deadline:
+                raise PrefectSilent("there was more to show than a second allows")
+            _show_if_taken(study, runs, standing)
+    except PrefectSilent as reason:
+        log.info("Prefect's UI shows the new wait later: %s", reason)
+    finally:
+        runs.close()
+
+
+def _show_if_taken(study: Runtime, runs: FlowRuns, standing: Advanced) -> None:
+    try:
+        show_one(study, runs, standing)
+    except PrefectRefused as reason:
+        log.warning("The new wait of %s could not be shown; the repair will: %s", standing.code, reason)
+
+
+def show_one(study: Runtime, runs: FlowRuns, standing: Standing) -> None:
+    """Show one subject's wait on its flow run, which is created when there is none."""
+    run = runs.find([standing.code]).get(standing.code)
+    if run is None:
+        start_journey(study, runs, standing)
+    elif run.state_type == "SCHEDULED":
+        runs.propose(run.id, waiting(standing, study.clock))
+
+
+def start_journey(study: Runtime, runs: FlowRuns, standing: Standing) -> bool:
+    """Create the subject's flow run; the same run is answered whoever creates it how often."""
+    journeys = runs.deployment(JOURNEY)
+    if journeys is None:
+        return False
+    run = runs.create(journeys, standing.code, waiting(standing, study.clock), standing.tags)
+    remember_flow_run(study.store, standing.code, str(run.id))
+    return True

@@ -1,0 +1,123 @@
+"""What every flow works with: the study's store, its protocol, the channels to people, and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol as Interface
+
+from flows.study.refusals import Refusals
+from flows.study.roles import UNKNOWN, Speaker
+from itp_events.events import Event
+from itp_events.protocol.model import Protocol
+from tasks import advance as advancing
+from tasks.advance import Advanced, Answer
+from tasks.database.instance import Instance
+from tasks.database.store import Store
+from tasks.delivery import deliver
+from tasks.delivery.channels import Channels
+from tasks.delivery.claiming import ClaimAtOnce, Office
+from tasks.delivery.claims import Claim, Moment
+
+
+class Clock(Interface):
+    """Tells the study's time, which in a demonstration runs faster than the world's."""
+
+    def now(self) -> datetime:
+        """The study's present instant, UTC."""
+
+    def wall(self, instant: datetime) -> datetime:
+        """When the world's clock shows the study's `instant`, UTC."""
+
+    def shows_at(self, world: datetime) -> datetime:
+        """What the study's clock shows at the world's instant, UTC."""
+
+    def ahead(self, seconds: float) -> datetime:
+        """The study's instant in so many real seconds."""
+
+    def seconds_until(self, instant: datetime) -> float:
+        """Real seconds until the study's `instant`; negative when it has passed."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The parts of one running study, opened once per process."""
+
+    store: Store
+    protocol: Protocol
+    channels: Channels
+    clock: Clock
+    prefect_api: str
+    refusals: Refusals = field(default_factory=Refusals, kw_only=True, compare=False)
+    instance: Instance = field(default_factory=Instance, kw_only=True, compare=False)
+    # The machine and the data directory, for people.
+    place: str = field(default="here", kw_only=True)
+
+    def advance(self, code: str, now: datetime) -> Advanced:
+        """Decide what is due for a subject at `now`, and keep it."""
+        return advancing.advance(self.store, self.protocol, code, now)
+
+    def record(
+        self,
+        events: Sequence[Event],
+        now: datetime,
+        *,
+        speaker: Speaker = UNKNOWN,
+        at_once: ClaimAtOnce | None = None,
+    ) -> list[Answer]:
+        """Let in what `speaker` may state, each event accepted or refused by itself.
+
+        `at_once` (of `claiming`) claims what they make due in the same transaction, where it can be; its
+        claims must be passed to `hand_over` within moments.
+        """
+        answers = advancing.record(self.store, self.protocol, events, now, at_once, speaker.barred)
+        self.refusals.note(answers)
+        return answers
+
+    def claiming(self, now: datetime) -> ClaimAtOnce:
+        """What claims at once what is recorded at `now`, for `record`."""
+        return ClaimAtOnce(self._office, Moment(now, self.clock.wall(now)))
+
+    def waiting(self) -> list[str | None]:
+        """The subjects with something to hand over now; None stands for the service's own notices."""
+        at = self.moment()
+        return deliver.waiting(self.store, at.now, at.wall, watched=self.instance.watches)
+
+    def moment(self) -> Moment:
+        """The present instant, by both clocks."""
+        now = self.clock.now()
+        return Moment(now, self.clock.wall(now))
+
+    def hand_over(self, code: str | None, claims: Sequence[Claim] = ()) -> None:
+        """Hand over what is due now, of one subject; None stands for the service's own notices.
+
+        `claims` are sent instead when something of the subject has been claimed already.
+        """
+        if claims:
+            deliver.hand_over_claimed(self._office, code, claims)
+        else:
+            deliver.hand_over_one(self._office, code, self.moment())
+
+    @property
+    def _office(self) -> Office:
+        return Office(self.store, self.protocol, self.channels, self.instance)
+
+
+_open: Callable[[], Runtime] | None = None
+_current: Runtime | None = None
+
+
+def use(opener: Callable[[], Runtime]) -> None:
+    """Say how this process opens its study; it is opened when a flow first asks."""
+    global _open, _current
+    _open, _current = opener, None
+
+
+def current() -> Runtime:
+    """This process's study."""
+    global _current
+    if _current is None:
+        assert _open is not None, "deployments.entry says how the study is opened"
+        _current = _open()
+    return _current

@@ -1,0 +1,38 @@
+"""The study's order for assessments of deviations: which of them it permits."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+
+from itp_events.errors import Refused
+from itp_events.events import DeviationAssessed, Event
+from itp_events.intake.context import Situation
+from itp_events.rules.deviations import Deviation, deviations
+from itp_events.rules.subject import as_data
+
+
+def assessment(situation: Situation, event: Event) -> None:
+    """An assessment names a deviation of the subject, as known now or when it was stated."""
+    named = as_data(event, DeviationAssessed).deviation
+    now = deviations(situation.seen)
+    if named in {each.id for each in (*now, *_known_then(situation, event))}:
+        return
+    raise Refused(
+        "deviation",
+        f"{event.subject} has no deviation {named!r}{_nearest(named, now)}; "
+        f"`itp deviations --subject {event.subject}` lists them",
+    )
+
+
+def _known_then(situation: Situation, event: Event) -> tuple[Deviation, ...]:
+    """The deviations known when the assessment was stated: a visit counted as missed may be entered since."""
+    history = tuple(each for each in situation.history if each.time <= event.time)
+    then = Situation(situation.protocol, history, event.time)
+    return deviations(then.seen) if then.enrolled else ()
+
+
+def _nearest(named: str, known: tuple[Deviation, ...]) -> str:
+    if not known:
+        return ", nor any other"
+    near = max(known, key=lambda each: SequenceMatcher(None, each.id.lower(), named.lower()).ratio())
+    return f"; the nearest is {near.id!r} ({near.term})"

@@ -1,0 +1,242 @@
+"""The study's order: which well-formed events it permits. Each rule is one small function.
+
+ICH E6(R3) and 21 CFR 11.10(f): the permitted sequence of steps is enforced, and a refusal names the rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from itp_events.errors import BadInput, NotEligible, Refused
+from itp_events.events import (
+    OWN_SOURCE,
+    Acknowledged,
+    AdverseEvent,
+    Booked,
+    Completed,
+    ConsentGiven,
+    DeviationAssessed,
+    Died,
+    Enrolled,
+    Event,
+    Missed,
+    Pregnancy,
+    ProtocolAssigned,
+    SaeSubmitted,
+    Voided,
+    WithdrawalDecided,
+)
+from itp_events.intake.assessment_rules import assessment
+from itp_events.intake.context import Situation
+from itp_events.intake.decision_rules import adverse_event, decision, pregnancy, submission
+from itp_events.intake.plausibility import identified, plausible, probably_meant
+from itp_events.marks import marked
+from itp_events.protocol.model import END_OF_TREATMENT, Protocol, Site
+from itp_events.rules.corrections import voided_key
+from itp_events.rules.eligibility import unmet
+from itp_events.rules.explain import day
+from itp_events.rules.subject import as_data, happened, standing
+from itp_events.rules.windows import PlannedVisit
+
+# What may still be stated of a subject whose participation has ended.
+_AFTER_EXIT = (AdverseEvent, SaeSubmitted, Pregnancy, Died, Voided, DeviationAssessed, ConsentGiven)
+
+
+def permit(situation: Situation, event: Event) -> None:
+    """Let the event pass or raise Refused (NotEligible, BadEvent) with the rule that it breaks."""
+    if event.own:
+        raise Refused("source", f"the source {OWN_SOURCE!r} is the service's own; use another")
+    if event.time > situation.now:
+        raise Refused("future", f"time {event.time.isoformat()} lies in the future; send it when it happened")
+    if isinstance(event.data, Enrolled):
+        _enrolment(situation, event)
+        return
+    if not situation.enrolled:
+        raise Refused("enrolment", f"{event.subject} is not enrolled; record itp.subject.enrolled first")
+    _dates(situation.subject.site, situation.subject.enrolled.consent_on, event)
+    _not_after_exit(situation, event)
+    for kind, rule in _RULES:
+        if isinstance(event.data, kind):
+            rule(situation, event)
+
+
+def aware_before_report(event: Event) -> None:
+    """Let the event pass or raise Refused when the site became aware only after it reported."""
+    aware_at = getattr(event.data, "aware_at", None)
+    if aware_at is not None and aware_at > event.time:
+        raise Refused(
+            "aware-ahead",
+            f"aware_at {aware_at.isoformat()} is later than the report itself, {event.time.isoformat()}",
+        )
+
+
+def _enrolment(situation: Situation, event: Event) -> None:
+    data = as_data(event, Enrolled)
+    if situation.enrolled:
+        since = day(situation.subject.enrolled.on)
+        raise Refused(
+            "second-enrolment",
+            f"{event.subject} is enrolled since {since}; "
+            "to correct that, void it and state it anew in one batch",
+        )
+    site = situation.protocol.site(data.site)
+    _not_ahead(site, event)
+    _first_infusion(situation.protocol, data)
+    _before_infusions(situation, data)
+    corrects = any(isinstance(each.data, Enrolled) for each in situation.history)
+    # Who is enrolled already stays so: a correction that fails a criterion raises an alert instead.
+    if not corrects and (problems := unmet(situation.protocol, data)):
+        raise NotEligible(event.subject, tuple(str(problem) for problem in problems))
+
+
+def _first_infusion(protocol: Protocol, data: Enrolled) -> None:
+    first = protocol.visits[0]
+    target = first.target.after(data.on)
+    opens, closes = first.opens(target), first.closes(target)
+    if data.first_infusion_on and not opens <= data.first_infusion_on <= closes:
+        window = marked(f"{opens} to {closes}", first.source.window == "assumption")
+        raise Refused(
+            "first-infusion",
+            f"first_infusion_on {data.first_infusion_on} lies outside the window of {first.code}, {window}",
+        )
+
+
+def _before_infusions(situation: Situation, data: Enrolled) -> None:
+    """A corrected enrolment may not lie after an infusion that was given."""
+    infusions = {visit.code for visit in situation.protocol.infusions}
+    for event in standing(situation.history):
+        done = event.data
+        if isinstance(done, Completed) and done.visit in infusions and done.on < data.on:
+            raise Refused(
+                "before-enrolment",
+                f"enrolment on {data.on} would be after {done.visit}, done on {done.on} "
+                f"({identified(event)}); correct that one too",
+            )
+
+
+def _not_ahead(site: Site, event: Event) -> None:
+    reported = site.date_of(event.time)
+    on = happened(site, event)
+    if on > reported:
+        raise Refused(
+            "date-ahead", f"on {on} is later than the day of its own report, {reported} at the site"
+        )
+
+
+def _dates(site: Site, consent_on: date, event: Event) -> None:
+    _not_ahead(site, event)
+    on = event.data.on if isinstance(event.data, Booked) else happened(site, event)
+    if on < consent_on:
+        raise Refused("before-consent", f"on {on} is before the consent of {consent_on}")
+
+
+def _not_after_exit(situation: Situation, event: Event) -> None:
+    end = situation.seen.exit
+    if end is None or isinstance(event.data, _AFTER_EXIT):
+        return
+    if isinstance(event.data, Booked | Acknowledged) and event.time < end.at:
+        return  # they speak of what is to come, and the end was not known yet
+    if situation.subject.place(event) > (end.on, end.at):
+        raise Refused(
+            "after-exit",
+            f"{event.subject} ended on {day(end.on)} ({end.decode}); after that only adverse events, their "
+            "submission, pregnancy, death, consents, assessments of deviations and voids are recorded",
+        )
+
+
+def _visit_recorded(situation: Situation, event: Event) -> None:
+    data = event.data
+    assert isinstance(data, Completed | Missed)
+    planned = situation.planned(data.visit)
+    on = data.on if isinstance(data, Completed) else None
+    _not_settled(planned, probably_meant(situation, planned, on))
+    if isinstance(data, Missed) and planned.outcome == "cancelled" and planned.settled(event.time):
+        raise Refused(
+            "cancelled", f"{planned.code} is cancelled, for treatment was stopped; it cannot be missed"
+        )
+    _after_anchor(planned, on)
+    if isinstance(data, Completed):
+        plausible(situation, planned, data)
+
+
+def _not_settled(planned: PlannedVisit, meant: str = "") -> None:
+    if planned.event is None:
+        return
+    said = f"completed on {day(planned.on)}" if planned.on else "declared missed"
+    raise Refused(
+        "recorded-once",
+        f"{planned.code} is {said} already ({identified(planned.event)}); "
+        f"void that event to correct it{meant}",
+    )
+
+
+def _after_anchor(planned: PlannedVisit, on: date | None) -> None:
+    anchor = planned.anchor
+    if not planned.firm:
+        what = "treatment has ended" if planned.visit.anchor == END_OF_TREATMENT else "is completed or missed"
+        before = what if planned.visit.anchor == END_OF_TREATMENT else f"{anchor.code} {what}"
+        raise Refused("anchor-first", f"{planned.code} cannot be recorded before {before}")
+    if on and anchor.basis == "actual" and planned.visit.epoch == "follow-up" and on < anchor.on:
+        raise Refused(
+            "anchor-first", f"{planned.code} on {on} would be before {anchor.code}, done on {anchor.on}"
+        )
+
+
+def _booking(situation: Situation, event: Event) -> None:
+    planned = situation.planned(as_data(event, Booked).visit)
+    # Known by then: who booked it earlier was in order, also when a whole year arrives in one file.
+    if planned.settled(event.time):
+        _not_settled(planned)
+        raise Refused("booking", f"{planned.code} counts as {planned.outcome}; there is nothing left to book")
+
+
+def _acknowledgement(situation: Situation, event: Event) -> None:
+    data = as_data(event, Acknowledged)
+    planned = situation.planned(data.visit)
+    settled = planned.settled(event.time)
+    if settled:
+        _not_settled(planned)
+    today = situation.subject.site.date_of(event.time)
+    if not planned.firm or today <= planned.closes or settled:
+        raise Refused("acknowledgement", f"{planned.code} is not overdue; there is nothing to acknowledge")
+    most = situation.protocol.ladder.acknowledged_at_most_days
+    if data.until and not today <= data.until <= today + timedelta(days=most):
+        raise Refused(
+            "acknowledgement", f"until {data.until} must be {today} to {today + timedelta(days=most)}"
+        )
+
+
+def _void(situation: Situation, event: Event) -> None:
+    key = voided_key(event)
+    target = next((each for each in situation.history if each.key == key), None)
+    said = f"the event (source {key[0]}, id {key[1]})"
+    if target is None:
+        raise Refused("void", f"{said} is not in the log of {event.subject}")
+    if target.own:
+        raise Refused("void", f"{said} is the service's own decision; void the event it stands on")
+    if isinstance(target.data, Voided):
+        raise Refused("void", f"{said} is a void; state the event again instead")
+    if target not in standing(situation.history):
+        raise Refused("void", f"{said} is voided already")
+
+
+def _assignment(situation: Situation, event: Event) -> None:
+    try:
+        situation.protocol.of_version(as_data(event, ProtocolAssigned).version)
+    except BadInput as error:
+        raise Refused("protocol-version", error.problem) from error
+
+
+_RULES: tuple[tuple[type | tuple[type, ...], Callable[[Situation, Event], None]], ...] = (
+    ((Completed, Missed), _visit_recorded),
+    (Booked, _booking),
+    (Acknowledged, _acknowledgement),
+    (WithdrawalDecided, decision),
+    (SaeSubmitted, submission),
+    (Pregnancy, pregnancy),
+    (DeviationAssessed, assessment),
+    (AdverseEvent, adverse_event),
+    (Voided, _void),
+    (ProtocolAssigned, _assignment),
+)

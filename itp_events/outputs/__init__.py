@@ -1,0 +1,1 @@
+"""What is made of a subject's events for readers: plans, comparisons of protocols, SDTM tables."""

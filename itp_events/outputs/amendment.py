@@ -1,0 +1,189 @@
+"""What another version of the protocol would change for a subject: dates, notices, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+
+from itp_events.events import Event, NoticeIssued, ProtocolAssigned
+from itp_events.notices.reconcile import notice
+from itp_events.outputs.plan import Plan, plan
+from itp_events.protocol.model import Protocol
+from itp_events.rules.assumptions import target_assumed, window_assumed
+from itp_events.rules.deviations import deviations
+from itp_events.rules.dose import planned_cells, weighings
+from itp_events.rules.explain import day
+from itp_events.rules.response import WORDS, course, responses
+from itp_events.rules.state import View
+from itp_events.rules.windows import Outcome, PlannedVisit
+
+
+class Window(NamedTuple):
+    """A visit's dates, site-local, and which of them rest on an assumption."""
+
+    opens: date
+    target: date
+    closes: date
+    target_assumed: bool = False
+    window_assumed: bool = False
+
+
+# Visit, step, audience, withdrawal criterion, and its place among its like.
+_Place = tuple[str, str, str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class VisitChange:
+    """A visit whose (opens, target, closes) differ, site-local, or how it ended (None: still to come).
+
+    None as a window where a version has no such visit.
+    """
+
+    code: str
+    old: Window | None
+    new: Window | None
+    old_outcome: Outcome | None = None
+    new_outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StandingChange:
+    """What differs in where the subject stands: its state, a flag, a deviation, a response, the dose."""
+
+    what: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeChange:
+    """A notice to come that is due at another instant (UTC) or, with None, under one version only."""
+
+    visit: str | None
+    step: str
+    audience: str
+    old: datetime | None
+    new: datetime | None
+    criterion: str | None = None
+
+
+@dataclass(frozen=True)
+class Amendment:
+    """The differences between two versions for one subject."""
+
+    visits: tuple[VisitChange, ...]
+    notices: tuple[NoticeChange, ...]
+    standing: tuple[StandingChange, ...] = ()
+
+
+def compare(old: Protocol, new: Protocol, facts: Sequence[Event], as_of: datetime) -> Amendment:
+    """What changes for the subject of these facts when `new` takes the place of `old` at `as_of`.
+
+    Raises Refused when no enrolment stands.
+    """
+    # Both versions are tried on what people stated, whichever version the subject is pinned to today.
+    stated = [event for event in facts if not event.own and not isinstance(event.data, ProtocolAssigned)]
+    before, after = plan(old, stated, as_of), plan(new, stated, as_of)
+    visits, notices = tuple(_visits(before, after)), tuple(_notices(before, after, as_of))
+    return Amendment(visits, notices, tuple(_standing(before, after)))
+
+
+def _visits(before: Plan, after: Plan) -> Iterable[VisitChange]:
+    old, new = _by_code(before), _by_code(after)
+    for code in dict.fromkeys([*old, *new]):
+        was, would_be = old.get(code), new.get(code)
+        if _differ(was, would_be):
+            windows = _window(was, before), _window(would_be, after)
+            yield VisitChange(code, *windows, _outcome(was), _outcome(would_be))
+
+
+def _by_code(of: Plan) -> dict[str, PlannedVisit]:
+    return {each.code: each for each in of.decision.seen.visits}
+
+
+def _differ(was: PlannedVisit | None, would_be: PlannedVisit | None) -> bool:
+    """Whether a visit's dates or its end change; the window of one that is over either way is history."""
+    if was is None or would_be is None:
+        return True
+    if was.outcome != would_be.outcome:
+        return True
+    return was.outcome is None and _dates(was) != _dates(would_be)
+
+
+def _dates(planned: PlannedVisit) -> tuple[date, date, date]:
+    return planned.opens, planned.target, planned.closes
+
+
+def _window(planned: PlannedVisit | None, of: Plan) -> Window | None:
+    if planned is None:
+        return None
+    visits = of.decision.seen.visits
+    return Window(*_dates(planned), target_assumed(planned, visits), window_assumed(planned, visits))
+
+
+def _outcome(planned: PlannedVisit | None) -> Outcome | None:
+    return planned.outcome if planned else None
+
+
+def _notices(before: Plan, after: Plan, as_of: datetime) -> Iterable[NoticeChange]:
+    old, new = _dues(before), _dues(after)
+    for key in sorted(old.keys() | new.keys(), key=lambda key: (old.get(key) or new[key], key)):
+        was, would_be = old.get(key), new.get(key)
+        # What was due already was told: only what is still to come, or would come now, is a change.
+        told = was is not None and was <= as_of and (would_be is None or would_be <= as_of)
+        if was != would_be and not told:
+            visit, step, audience, criterion, _ = key
+            yield NoticeChange(visit or None, step, audience, was, would_be, criterion or None)
+
+
+def _dues(of: Plan) -> dict[_Place, datetime]:
+    """When each notice is due, told apart by its place among its like and not by dates that may move."""
+    found: dict[_Place, datetime] = {}
+    decision = of.decision
+    standing = [notice(decision.seen, duty, duty.key) for duty in decision.due()]
+    for told in (*standing, *of.forecast):
+        number = 0
+        while (key := _place(told, number)) in found:
+            number += 1
+        found[key] = told.due
+    return found
+
+
+def _place(told: NoticeIssued, number: int) -> _Place:
+    criterion = told.facts.get("criterion") or ""
+    return told.visit or "", told.step, told.audience, criterion, number
+
+
+def _standing(before: Plan, after: Plan) -> Iterable[StandingChange]:
+    old, new = _stands(before.decision.seen), _stands(after.decision.seen)
+    for what in dict.fromkeys([*old, *new]):
+        if old.get(what) != new.get(what):
+            yield StandingChange(what, old.get(what), new.get(what))
+
+
+def _stands(seen: View) -> dict[str, str]:
+    found = {"state": seen.state}
+    for flag in seen.flags:
+        found[f"flag {flag.criterion}"] = "decided" if flag.decision else "waits for a decision"
+    for each in seen.dispositions:
+        found[f"disposition of {each.epoch}"] = f"{each.decode} on {day(each.on)}"
+    for deviation in deviations(seen):
+        important = "important" if deviation.important else "not important"
+        found[f"deviation {deviation.id}"] = important
+    for response in responses(seen):
+        if response.on:
+            confirmed = ", confirmed" if response.confirmed else ""
+            found[f"response at {response.visit}"] = WORDS[response.grade] + confirmed
+    for sustained in course(seen).sustained:
+        found[f"sustained response at {sustained.visit}"] = sustained.answer
+    if not seen.treatment_ended:
+        found["dose"] = _dose(seen)
+    return found
+
+
+def _dose(seen: View) -> str:
+    known = weighings(seen.subject)[-1]
+    per_kg = f"{seen.protocol.dose.cells_per_kg:g} per kg, {known.kg:g} kg"
+    return f"{planned_cells(seen, known):g} cells ({per_kg})"

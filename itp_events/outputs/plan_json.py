@@ -1,0 +1,120 @@
+"""A plan as JSON types, by the names that others build on."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from itp_events.events import NoticeIssued
+from itp_events.outputs.plan import Plan
+from itp_events.rules.decision_log import stable
+from itp_events.rules.deviations import Deviation, deviations
+from itp_events.rules.response import Response, responses
+from itp_events.rules.state import View
+from itp_events.rules.windows import Ending, PlannedVisit
+from itp_events.rules.withdrawal import Flag
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """The plan as `itp plan --json` prints it: instants in UTC, dates local to the site."""
+    seen, decision = plan.decision.seen, plan.decision
+    return {
+        "subject": seen.subject.code,
+        "protocol": {"id": seen.protocol.id, "version": seen.protocol.version},
+        "time_zone": seen.subject.site.time_zone,
+        "as_of": instant(seen.now),
+        "status": seen.status,
+        "state": seen.state,
+        "wake_at": instant(decision.wake_at) if decision.wake_at else None,
+        "exit": _exit(seen.exit),
+        "visits": [
+            _visit(seen, planned, response)
+            for planned, response in zip(seen.visits, responses(seen), strict=True)
+        ],
+        "dispositions": [
+            {"epoch": each.epoch, "on": each.on.isoformat(), "decode": each.decode, "term": each.term}
+            for each in seen.dispositions
+        ],
+        "flags": [_flag(flag) for flag in seen.flags],
+        "deviations": [deviation(each) for each in deviations(seen)],
+        "notices": [_row(notice) for notice in plan.notices],
+        "forecast": [_row(notice) for notice in plan.forecast],
+    }
+
+
+def instant(value: datetime) -> str:
+    """An instant as RFC 3339 in UTC, to the second where it has no fraction: `2026-01-14T01:00:00Z`."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _exit(end: Ending | None) -> dict[str, Any] | None:
+    if end is None:
+        return None
+    return {"on": end.on.isoformat(), "decode": end.decode, "term": end.term, "criterion": end.criterion}
+
+
+def _visit(seen: View, planned: PlannedVisit, response: Response) -> dict[str, Any]:
+    rule, anchor = planned.visit, planned.anchor
+    return {
+        "code": planned.code,
+        "label": rule.label,
+        "epoch": rule.epoch,
+        "source": {"target": rule.source.target, "window": rule.source.window},
+        "anchor": {"code": anchor.code, "on": anchor.on.isoformat(), "basis": anchor.basis},
+        "target": planned.target.isoformat(),
+        "opens": planned.opens.isoformat(),
+        "closes": planned.closes.isoformat(),
+        "status": planned.status(seen.today),
+        "booked": _day(planned.booked),
+        "on": _day(planned.on),
+        "deviation_days": planned.deviation_days,
+        "suggested": _day(seen.suggested(planned)),
+        "bleeding": response.bleeding,
+        "response": {"grade": response.grade, "confirmed": response.confirmed, "why": response.why},
+    }
+
+
+def _day(value: date | None) -> str | None:
+    return value.isoformat() if value else None
+
+
+def _flag(flag: Flag) -> dict[str, Any]:
+    decision = getattr(flag.decision.data, "decision", None) if flag.decision else None
+    return {"criterion": flag.criterion, "since": instant(flag.at), "decision": decision}
+
+
+def deviation(found: Deviation) -> dict[str, Any]:
+    """A deviation as JSON types, with the investigator's assessment (None while there is none)."""
+    return {
+        "id": found.id,
+        "category": found.category,
+        "visit": found.visit,
+        "on": found.on.isoformat(),
+        "important": found.important,
+        "assessed": _assessment(found),
+    }
+
+
+def _assessment(found: Deviation) -> dict[str, Any] | None:
+    said = found.assessment
+    if said is None or found.assessed is None:
+        return None
+    at = instant(found.assessed.time)
+    return {
+        "important": said.important,
+        "cause": said.cause,
+        "action": said.action,
+        "by": said.by,
+        "at": at,
+    }
+
+
+def _row(notice: NoticeIssued) -> dict[str, Any]:
+    return {
+        "key": stable(notice.notice),
+        "kind": notice.kind,
+        "visit": notice.visit,
+        "step": notice.step,
+        "audience": notice.audience,
+        "due": instant(notice.due),
+    }

@@ -1,0 +1,1 @@
+"""The clinical rules: what follows from a subject's events at an instant."""

@@ -1,0 +1,274 @@
+"""Deviations from the protocol: derived from what people stated, never stated themselves.
+
+Each has an id that names what it rests on, so that it stays the same over corrections that change nothing
+of that, and an assessment goes on. It is there until its facts are voided or overtaken. Which category is
+important is protocol data, until the investigator assesses one deviation otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+
+from itp_events.events import AdverseEvent, Completed, DeviationAssessed, Event, SaeSubmitted, Unscheduled
+from itp_events.protocol.model import DeviationCategory
+from itp_events.rules.dose import deviates, planned_cells, weighing_at
+from itp_events.rules.eligibility import unmet
+from itp_events.rules.explain import day, days, missed, outside
+from itp_events.rules.safety import Clock, clocks
+from itp_events.rules.state import View
+from itp_events.rules.subject import as_data
+from itp_events.rules.unwanted import unwanted_since
+from itp_events.rules.windows import PlannedVisit
+
+WORDS: dict[DeviationCategory, str] = {
+    "window": "visit outside its window",
+    "missed": "visit missed or skipped",
+    "dose": "dose off by more than the limit",
+    "on-hold": "infusion on hold or after a stop",
+    "eligibility": "criterion of enrolment not met",
+    "safety-report": "safety report late or missing",
+    "consent": "procedure without consent",
+}
+# Criteria of enrolment that are about consent, and listed as such.
+_ABOUT_CONSENT = ("consent-late", "consent-by", "assent-missing", "assent-late")
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One deviation: on which site-local date it began, and `term`, what it was in words.
+
+    `ruled` is the importance by the protocol file; `assessed` is the investigator's assessment of it.
+    """
+
+    id: str
+    category: DeviationCategory
+    visit: str | None
+    on: date
+    term: str
+    ruled: bool
+    assessed: Event | None = None
+
+    @property
+    def assessment(self) -> DeviationAssessed | None:
+        """What the investigator stated of it; None while nobody did."""
+        return as_data(self.assessed, DeviationAssessed) if self.assessed else None
+
+    @property
+    def important(self) -> bool:
+        """Whether it is important: by the investigator's assessment, else by the protocol file."""
+        return self.assessment.important if self.assessment else self.ruled
+
+    @property
+    def waits(self) -> bool:
+        """Whether the investigator should assess it: important by the rule, and not assessed."""
+        return self.assessed is None and self.ruled
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A deviation before it is judged: `rests_on` tells it apart from others of its category and visit."""
+
+    category: DeviationCategory
+    on: date
+    term: str
+    rests_on: tuple[str, ...] = ()
+    planned: PlannedVisit | None = None
+
+
+def deviations(seen: View) -> tuple[Deviation, ...]:
+    """The subject's deviations as known now, the oldest first."""
+    found = (each for of_category in _CATEGORIES for each in of_category(seen))
+    # Two regimens of one drug make one deviation.
+    judged = {each.id: each for each in map(partial(_judged, seen), found)}
+    return tuple(sorted(judged.values(), key=lambda each: (each.on, each.id)))
+
+
+def _judged(seen: View, found: _Found) -> Deviation:
+    code = found.planned.code if found.planned else None
+    parts = (seen.subject.code, code, found.category, *found.rests_on)
+    named = "/".join(part for part in parts if part)
+    return Deviation(
+        named, found.category, code, found.on, found.term, _ruled(seen, found), _assessment(seen, named)
+    )
+
+
+def _ruled(seen: View, found: _Found) -> bool:
+    """Whether the protocol file says that a deviation is important."""
+    rule, planned = seen.protocol.deviations[found.category], found.planned
+    far = rule.beyond_days is None or planned is None or abs(planned.deviation_days or 0) > rule.beyond_days
+    concerns = rule.epochs is None or planned is None or planned.visit.epoch in rule.epochs
+    return rule.important and far and concerns
+
+
+def _assessment(seen: View, named: str) -> Event | None:
+    """The assessment stated last of the deviation of that id."""
+    mine = (
+        event
+        for event in seen.subject.of(DeviationAssessed)
+        if as_data(event, DeviationAssessed).deviation == named
+    )
+    return max(mine, key=lambda event: (event.time, event.key), default=None)
+
+
+def _window(seen: View) -> Iterator[_Found]:
+    for planned in seen.visits:
+        if planned.on is None or not planned.deviation_days:
+            continue
+        away = planned.deviation_days
+        window = days(planned.opens, planned.closes)
+        term = f"{planned.code} done on {day(planned.on)}, {outside(away)} of {window}"
+        # What the dates are and how far they are apart: a correction of the anchor may change the latter.
+        yield _Found("window", planned.on, term, (planned.on.isoformat(), f"{away:+d}d"), planned)
+
+
+def _missed(seen: View) -> Iterator[_Found]:
+    for planned in seen.visits:
+        if planned.outcome == "missed":
+            known = seen.subject.site.date_of(planned.known_at or seen.now)
+            term = f"{planned.code} missed: {missed(planned)}"
+            yield _Found("missed", min(planned.closes, known), term, planned=planned)
+        elif why := _skipped(seen, planned):
+            yield _Found("missed", planned.closes, f"{planned.code} skipped: {why}", planned=planned)
+
+
+def _skipped(seen: View, planned: PlannedVisit) -> str | None:
+    """Why a visit was skipped: its window passed, nobody said that it was missed, nothing had cancelled it.
+
+    The study went on to a later visit, or treatment was stopped after the window had closed. What a stop or
+    an exit cancelled in time was not skipped, nor what had to wait for the investigator's decision.
+    """
+    closed = f"its window, {days(planned.opens, planned.closes)}, passed with nothing recorded"
+    if planned.status(seen.today) == "overdue":
+        place = [each.code for each in seen.visits].index(planned.code)
+        later = next((each for each in seen.visits[place + 1 :] if each.on), None)
+        return f"{closed}, and {later.code} was done on {day(later.on)}" if later and later.on else None
+    if planned.outcome != "cancelled" or planned.visit.epoch != "treatment" or not planned.firm:
+        return None
+    if seen.stop is None or planned.closes >= seen.stop.on or _held_at_close(seen, planned):
+        return None
+    return f"{closed}, before treatment was stopped on {day(seen.stop.on)}"
+
+
+def _held_at_close(seen: View, planned: PlannedVisit) -> bool:
+    """Whether an infusion had to wait for a decision when its window closed."""
+    end = seen.subject.site.midnight(date.fromordinal(planned.closes.toordinal() + 1))
+    return any(hold.at < end and (hold.until is None or hold.until >= end) for hold in seen.holds)
+
+
+def _dose(seen: View) -> Iterator[_Found]:
+    for planned in seen.visits:
+        if planned.on is None or planned.event is None or not deviates(seen, planned):
+            continue
+        weighing = weighing_at(seen.subject, planned.event)
+        given = as_data(planned.event, Completed).cells_given or 0
+        planned_dose = planned_cells(seen, weighing)
+        term = (
+            f"{planned.code}: {_cells(given)} cells given, {_cells(planned_dose)} planned "
+            f"for {weighing.kg:g} kg"
+        )
+        rests_on = (planned.on.isoformat(), _number(given), f"{_number(weighing.kg)}kg")
+        yield _Found("dose", planned.on, term, rests_on, planned)
+
+
+def _number(value: float) -> str:
+    return f"{value:.15g}"
+
+
+def _cells(value: float) -> str:
+    mantissa, exponent = f"{value:e}".split("e")
+    return f"{float(mantissa):.4g} x 10^{int(exponent)}" if value else "0"
+
+
+def _on_hold(seen: View) -> Iterator[_Found]:
+    for planned in seen.visits:
+        if planned.on is not None and unwanted_since(seen, planned) is not None:
+            term = f"{planned.code} given on {day(planned.on)} while on hold or after treatment was stopped"
+            yield _Found("on-hold", planned.on, term, (planned.on.isoformat(),), planned)
+
+
+def _eligibility(seen: View) -> Iterator[_Found]:
+    # Who met the criteria of the day of enrolment stays eligible when an amendment sets others.
+    if not seen.subject.corrected:
+        return
+    enrolled = seen.subject.enrolled
+    for problem in unmet(seen.protocol, enrolled):
+        if problem.rule not in _ABOUT_CONSENT:
+            # Of what a criterion says of several things alike, the name of the one.
+            name = problem.values.get("name") or problem.values.get("drug") or ""
+            term = f"enrolled on {day(enrolled.on)} without meeting a criterion: {problem}"
+            yield _Found("eligibility", enrolled.on, term, (problem.rule, name))
+
+
+def _safety_report(seen: View) -> Iterator[_Found]:
+    """The safety reports whose limit passed before they were submitted, as far as that is shown."""
+    for clock in clocks(seen.protocol, seen.subject):
+        due = seen.subject.site.date_of(clock.limit)
+        if late := _late(seen, clock):
+            term = f"{_report(clock)} due by {_at(seen, clock.limit)}: {late}"
+            yield _Found("safety-report", due, term, clock.event)
+
+
+def _late(seen: View, clock: Clock) -> str | None:
+    """How a safety report was late: not submitted, or after its limit; None while neither is so."""
+    if clock.submitted is None:
+        return "not submitted" if clock.limit <= seen.now else None
+    on = as_data(clock.submitted, SaeSubmitted).on
+    entered = seen.subject.known_since(clock.submitted)
+    due = seen.subject.site.date_of(clock.limit)
+    # Of the limit's own day, only the instant of the entry shows that it was in time.
+    if on < due or (on == due and entered <= clock.limit):
+        return None
+    return f"submitted on {day(on)}, entered {_at(seen, entered)}"
+
+
+def _report(clock: Clock) -> str:
+    if clock.death:
+        return "report of the adverse event that led to the death"
+    kind = "follow-up report" if clock.follow_up else "report"
+    data = clock.fact.data
+    what = f"{data.ae} ({data.term})" if isinstance(data, AdverseEvent) else "the pregnancy"
+    return f"{kind} of {what}"
+
+
+def _at(seen: View, instant: datetime) -> str:
+    local = instant.astimezone(seen.subject.site.zone)
+    return f"{day(local.date())} {local:%H:%M}"
+
+
+def _consent(seen: View) -> Iterator[_Found]:
+    enrolled, first = seen.subject.enrolled, _first_procedure(seen)
+    problems = {each.rule: each for each in unmet(seen.protocol, enrolled)} if seen.subject.corrected else {}
+    for rule in ("consent-by", "assent-missing"):
+        if rule in problems:
+            yield _Found("consent", first, str(problems[rule]), (rule,))
+    for name, given in (("consent", enrolled.consent_on), ("assent", _assent(seen))):
+        if given and given > first:
+            term = f"{name} given on {day(given)}, after the first procedure on {day(first)}"
+            yield _Found("consent", first, term, (f"{name}-late", given.isoformat()))
+
+
+def _assent(seen: View) -> date | None:
+    """When the child assented, where its assent was needed at enrolment."""
+    rules, age = seen.protocol.eligibility, seen.subject.enrolled.screening.age_years
+    needed = rules.assent_years.holds(age) and not rules.consent_of_age.holds(age)
+    return seen.subject.enrolled.assent_on if needed else None
+
+
+def _first_procedure(seen: View) -> date:
+    """The first date of which the facts show that something was done with the subject."""
+    visits = [*seen.subject.of(Completed), *seen.subject.of(Unscheduled)]
+    return min([seen.subject.enrolled.on, *map(seen.subject.happened, visits)])
+
+
+_CATEGORIES: tuple[Callable[[View], Iterator[_Found]], ...] = (
+    _window,
+    _missed,
+    _dose,
+    _on_hold,
+    _eligibility,
+    _safety_report,
+    _consent,
+)

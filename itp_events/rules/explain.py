@@ -1,0 +1,129 @@
+"""Dates and decisions in words: which event, which rule, which source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+
+from itp_events.events import Missed
+from itp_events.marks import marked
+from itp_events.protocol.model import ENROLMENT, Reading, Span, Visit
+from itp_events.rules.assumptions import target_assumed, window_assumed
+from itp_events.rules.subject import as_data
+from itp_events.rules.windows import PlannedVisit
+
+_UNITS = ((7, "week"), (1, "day"))
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+# How the synopsis is read, in words that follow what is read so.
+READINGS: dict[Reading, str] = {
+    "calendar-months": "counted in calendar months",
+    "days-after": "counted in days",
+    "each-holds": "each must hold",
+}
+
+
+@lru_cache(maxsize=4096)
+def day(value: date) -> str:
+    """A date that nobody misreads, as `26 Jan 2026`."""
+    return f"{value.day} {value:%b} {value.year}"
+
+
+def days(first: date, last: date) -> str:
+    """A span of dates, as `23 to 29 Jan 2026`."""
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day} to {day(last)}"
+    if first.year == last.year:
+        return f"{first.day} {first:%b} to {day(last)}"
+    return f"{day(first)} to {day(last)}"
+
+
+def span(value: Span) -> str:
+    """A duration in words, as `2 weeks`, the way the protocol file writes it."""
+    months = _count(value.months, "month")
+    if value.months and not value.days:
+        return months
+    size, unit = next(
+        pair for pair in _UNITS if value.days % pair[0] == 0 and value.text.endswith(pair[1][0].upper())
+    )
+    days_or_weeks = _count(value.days // size, unit)
+    return f"{months} and {days_or_weeks}" if value.months else days_or_weeks
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def reason(planned: PlannedVisit, visits: Sequence[PlannedVisit]) -> str:
+    """Why a visit's window lies where it lies, in one sentence, with the sources of the rules.
+
+    Dates that rest on an assumption are marked; `visits` is the subject's whole plan.
+    """
+    rule = planned.visit
+    read = f", {READINGS[rule.reading]}" if rule.reading else ""
+    on = marked(day(planned.target), target_assumed(planned, visits))
+    span_of = marked(days(planned.opens, planned.closes), window_assumed(planned, visits))
+    source = "agreed" if planned.agreed else f"{rule.source.target}{read}"
+    return f"target {on} ({source}), window {span_of} ({rule.source.window}): {basis(planned)}"
+
+
+def basis(planned: PlannedVisit) -> str:
+    """What a visit's target hangs on, as `2 weeks after INF2, done on 12 Jan 2026`."""
+    if planned.agreed:
+        return f"planned for {day(planned.target)} at {_anchor(planned)}"
+    return f"{offset(planned.visit)} {_anchor(planned)}"
+
+
+def offset(rule: Visit) -> str:
+    """How far a visit's target lies from its anchor, as `2 weeks after`."""
+    return f"{span(rule.target)} after" if rule.target.months or rule.target.days else "on the day of"
+
+
+def sides(rule: Visit) -> str:
+    """How far a visit's window reaches around its target, as `-3/+3 days`."""
+    before, after = rule.before.days, rule.after.days
+    return f"-{before}/+{_count(after, 'day')}" if before else f"+{_count(after, 'day')}"
+
+
+def bleeding(found: bool | int | None) -> str:
+    """What was found of bleeding, with its WHO grade where that was stated; empty where nothing was."""
+    if found is None:
+        return ""
+    if not found:
+        return "no bleeding"
+    return "bleeding" if found is True else f"bleeding of WHO grade {found}"
+
+
+def outside(days: int) -> str:
+    """How many days outside a window, as `2 days after the window`; negative days lie before it."""
+    return f"{_count(abs(days), 'day')} {'after' if days > 0 else 'before'} the window"
+
+
+def missed(planned: PlannedVisit) -> str:
+    """Why a visit counts as missed: in the words of who declared it, else why the service counts it so."""
+    if planned.event is not None:
+        return as_data(planned.event, Missed).reason
+    return "exit" if planned.by_exit else f"not recorded; window closed on {day(planned.closes)}"
+
+
+def _anchor(planned: PlannedVisit) -> str:
+    anchor = planned.anchor
+    name = "enrolment" if anchor.code == ENROLMENT else anchor.code
+    if anchor.code == ENROLMENT:
+        return f"{name} on {day(anchor.on)}"
+    if anchor.basis == "projected" and planned.on:
+        return f"{name}, not recorded any more: its target {day(anchor.on)} counts until it is stated again"
+    words = {
+        "actual": f"{name}, done on {day(anchor.on)}",
+        "planned": f"{name}, which was missed: its target {day(anchor.on)} counts",
+        "projected": f"{name}, still open: projected from its target {day(anchor.on)}",
+    }
+    return words[anchor.basis]
+
+
+def power_of_ten(value: float) -> str:
+    """A large number as people write it, as `1.23 × 10⁸`, with at most four digits."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.3e}".split("e")
+    return f"{float(mantissa):g} × 10{str(int(exponent)).translate(_RAISED)}"

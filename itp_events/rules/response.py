@@ -1,0 +1,281 @@
+"""Response of platelets to treatment by the criteria of the International Working Group.
+
+Source: Rodeghiero et al., Blood 2009;113:2386; the thresholds are protocol data. Platelets in 10^9/L. The
+count of a visit is graded by itself; a response or complete response is confirmed by a second such count,
+far enough from the first, with no lesser count and no rescue medication between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Literal
+
+from itp_events.events import Completed, Event, MedicationChanged
+from itp_events.protocol.model import ResponseRule
+from itp_events.rules import explain
+from itp_events.rules.explain import day
+from itp_events.rules.state import View
+from itp_events.rules.subject import as_data
+from itp_events.rules.windows import PlannedVisit
+
+Grade = Literal["complete", "response", "none", "not-evaluable"]
+WORDS: dict[Grade, str] = {
+    "complete": "complete response",
+    "response": "response",
+    "none": "no response",
+    "not-evaluable": "not evaluable",
+}
+# The least first: a complete response is a response too.
+_RISING: tuple[Grade, ...] = ("none", "response", "complete")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The grade at one visit and why it is so.
+
+    `on` is the site-local date of the visit, None when it was not done. `bleeding` is a WHO grade, or only
+    whether there was any. `confirmed`: a second count says the same.
+    """
+
+    visit: str
+    on: date | None
+    platelets: float | None
+    bleeding: bool | int | None
+    grade: Grade
+    why: str
+    confirmed: bool = False
+
+    @property
+    def rank(self) -> int:
+        """0 for no response, then rising; -1 for what cannot be evaluated."""
+        return _RISING.index(self.grade) if self.grade in _RISING else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A confirmed response or complete response: from its first count until what ended it (None: it stands).
+
+    `days` counts from the first infusion to its first count: the time to response.
+    """
+
+    grade: Grade
+    visit: str
+    since: date
+    days: int
+    until: date | None = None
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sustained:
+    """Whether a confirmed response holds at a visit without other treatment of ITP; None: not evaluable."""
+
+    visit: str
+    held: bool | None
+    why: str
+
+    @property
+    def answer(self) -> str:
+        """Yes, no, or not evaluable."""
+        return "not evaluable" if self.held is None else "yes" if self.held else "no"
+
+
+@dataclass(frozen=True)
+class Course:
+    """The response of one subject over time: complete responses first, each kind in order of time.
+
+    `sustained` has an entry for each visit at which that is asked, once it is done or will not be.
+    """
+
+    first_infusion: date | None
+    spells: tuple[Spell, ...]
+    sustained: tuple[Sustained, ...]
+
+    def first(self, grade: Grade) -> Spell | None:
+        """The first confirmed spell of a grade: the time to that response is its `days`."""
+        return next((spell for spell in self.spells if spell.grade == grade), None)
+
+    def in_words(self) -> Iterator[str]:
+        """Each spell, and each visit at which a sustained response is asked for, in one sentence."""
+        for spell in self.spells:
+            began = f"{WORDS[spell.grade]} {spell.days} days after the first infusion"
+            ended = f"until {day(spell.until)} ({spell.ended})" if spell.until else "it stands"
+            yield f"confirmed {began}, from {day(spell.since)} ({spell.visit}); {ended}"
+        for each in self.sustained:
+            yield f"sustained at {each.visit}: {each.answer} ({each.why})"
+
+
+def responses(seen: View) -> tuple[Response, ...]:
+    """The response at every visit, in the order of the protocol; what was not done is not evaluable."""
+    counts = _counts(seen)
+    return tuple(_confirmed(seen, counts, each) for each in counts)
+
+
+def course(seen: View) -> Course:
+    """When a confirmed response began and ended, and at which visits it is sustained."""
+    counts = _counts(seen)
+    spells = tuple(
+        spell for grade in reversed(_RISING[1:]) for spell in _spells(seen, counts, _RISING.index(grade))
+    )
+    settled = {planned.code for planned in seen.visits if planned.outcome}
+    codes = [code for code in seen.protocol.response.sustained_at if code in settled]
+    sustained = tuple(_sustained(seen, counts, code) for code in codes)
+    return Course(_first_infusion(seen), spells, sustained)
+
+
+def grade(
+    rule: ResponseRule, platelets: float | None, bleeding: bool | int | None, baseline: float | None
+) -> tuple[Grade, str]:
+    """The grade that a count, bleeding and the count at baseline give by themselves, with the reason."""
+    least, fold = f"{rule.response_from:g}", f"{rule.times_baseline:g} x baseline"
+    if bleeding:
+        # Any of the three is enough for no response, whatever else is known.
+        return "none", explain.bleeding(bleeding)
+    if platelets is None:
+        return "not-evaluable", "no platelet count recorded"
+    if platelets < rule.response_from:
+        return "none", f"below {least}"
+    if platelets < rule.complete_from and baseline is None:
+        return "not-evaluable", "no platelet count at baseline"
+    if platelets < rule.complete_from and platelets < rule.times_baseline * (baseline or 0):
+        return "none", f"below {fold} ({baseline:g})"
+    if bleeding is None:
+        return "not-evaluable", "whether there was bleeding is not recorded"
+    if platelets >= rule.complete_from:
+        return "complete", f"{rule.complete_from:g} or more, no bleeding"
+    return "response", f"{least} or more, at least {fold}, no bleeding"
+
+
+def _counts(seen: View) -> tuple[Response, ...]:
+    return tuple(_count(seen, planned) for planned in seen.visits)
+
+
+def _count(seen: View, planned: PlannedVisit) -> Response:
+    if planned.on is None or planned.event is None or not isinstance(planned.event.data, Completed):
+        why = f"the visit was {planned.outcome}" if planned.outcome else "the visit is not recorded"
+        return Response(planned.code, None, None, None, "not-evaluable", why)
+    data = planned.event.data
+    baseline = seen.subject.enrolled.baseline_platelets
+    found, why = grade(seen.protocol.response, data.platelets, data.bleeding, baseline)
+    if found in _RISING[1:] and (obstacle := _obstacle(seen, planned.on)):
+        found, why = "not-evaluable", obstacle
+    return Response(planned.code, planned.on, data.platelets, data.bleeding, found, why)
+
+
+def _obstacle(seen: View, on: date) -> str | None:
+    """Why a count of a date cannot show a response to treatment, however high it is."""
+    first = _first_infusion(seen)
+    if first is None or on <= first:
+        return "counted before the first infusion could act"
+    weeks = seen.protocol.response.not_within_weeks_of_rescue
+    for event in _rescues(seen):
+        given = as_data(event, MedicationChanged)
+        if given.on <= on <= given.on + timedelta(weeks=weeks):
+            return f"within {weeks} weeks of rescue medication ({given.drug} on {day(given.on)})"
+    return None
+
+
+def _first_infusion(seen: View) -> date | None:
+    given = [each.on for each in seen.visits if each.visit.epoch == "treatment" and each.on]
+    return min(given, default=None)
+
+
+def _rescues(seen: View) -> Iterator[Event]:
+    for event in seen.subject.of(MedicationChanged):
+        if as_data(event, MedicationChanged).kind == "rescue":
+            yield event
+
+
+def _confirmed(seen: View, counts: Sequence[Response], one: Response) -> Response:
+    """The response of one visit, and which other count confirms it, if any does."""
+    if one.rank < 1:
+        return one
+    stretch = next(each for each in _stretches(seen, counts, one.rank) if one in each)
+    apart = seen.protocol.response.confirmed_after_days
+    if not _is_confirmed(seen, stretch):
+        return replace(one, why=f"{one.why}; not confirmed by a second count at least {apart} days apart")
+    others = [each for each in stretch if _days(one, each) >= apart] or [stretch[0], stretch[-1]]
+    other = min(others, key=lambda each: _days(one, each))
+    return replace(one, why=f"{one.why}; confirmed by {other.visit}", confirmed=True)
+
+
+def _stretches(seen: View, counts: Sequence[Response], rank: int) -> list[list[Response]]:
+    """The evaluable counts of at least a rank that follow each other without a lesser one or a rescue."""
+    found: list[list[Response]] = [[]]
+    before: Response | None = None
+    for each in _in_time(counts):
+        if before and _rescued_between(seen, before, each):
+            found.append([])
+        if each.rank >= rank:
+            found[-1].append(each)
+        else:
+            found.append([])
+        before = each
+    return [stretch for stretch in found if stretch]
+
+
+def _in_time(counts: Sequence[Response]) -> list[Response]:
+    """The counts that can be evaluated, the oldest first."""
+    return sorted((each for each in counts if each.rank >= 0), key=_date)
+
+
+def _date(one: Response) -> date:
+    assert one.on is not None
+    return one.on
+
+
+def _days(one: Response, other: Response) -> int:
+    return abs((_date(one) - _date(other)).days)
+
+
+def _is_confirmed(seen: View, stretch: Sequence[Response]) -> bool:
+    return _days(stretch[0], stretch[-1]) >= seen.protocol.response.confirmed_after_days
+
+
+def _rescued_between(seen: View, one: Response, other: Response) -> Event | None:
+    between = (
+        event for event in _rescues(seen) if _date(one) < as_data(event, MedicationChanged).on <= _date(other)
+    )
+    return next(between, None)
+
+
+def _spells(seen: View, counts: Sequence[Response], rank: int) -> Iterator[Spell]:
+    first = _first_infusion(seen)
+    for stretch in _stretches(seen, counts, rank):
+        if first and _is_confirmed(seen, stretch):
+            since = _date(stretch[0])
+            spell = Spell(_RISING[rank], stretch[0].visit, since, (since - first).days)
+            yield _with_end(seen, counts, spell, stretch[-1], rank)
+
+
+def _with_end(seen: View, counts: Sequence[Response], spell: Spell, last: Response, rank: int) -> Spell:
+    """The spell with what ended it: rescue medication, or the first count that no longer suffices."""
+    rescued = [as_data(each, MedicationChanged) for each in _rescues(seen)]
+    rescue = min((each for each in rescued if each.on > _date(last)), key=lambda each: each.on, default=None)
+    lost = next((each for each in _in_time(counts) if _date(each) >= _date(last) and each.rank < rank), None)
+    if rescue and (lost is None or rescue.on <= _date(lost)):
+        return replace(spell, until=rescue.on, ended=f"rescue medication {rescue.drug}")
+    if lost is None:
+        return spell
+    return replace(spell, until=lost.on, ended=f"lost at {lost.visit}: {lost.why}")
+
+
+def _sustained(seen: View, counts: Sequence[Response], code: str) -> Sustained:
+    one = next(each for each in counts if each.visit == code)
+    if one.rank < 1:
+        return Sustained(code, False if one.grade == "none" else None, one.why)
+    stretch = next(each for each in _stretches(seen, counts, _RISING.index("response")) if one in each)
+    if not _is_confirmed(seen, stretch):
+        return Sustained(code, None, "not confirmed by a second count")
+    if treated := _treated_otherwise(seen, _date(one)):
+        return Sustained(code, False, f"{treated.kind} drug {treated.drug} changed on {day(treated.on)}")
+    return Sustained(code, True, f"response since {day(_date(stretch[0]))} without other treatment")
+
+
+def _treated_otherwise(seen: View, until: date) -> MedicationChanged | None:
+    """The first change of another treatment up to a date. Rescue medication has ended the response before."""
+    changes = (as_data(event, MedicationChanged) for event in seen.subject.of(MedicationChanged))
+    others = (each for each in changes if each.kind != "rescue" and each.on <= until)
+    return min(others, key=lambda each: each.on, default=None)

@@ -1,0 +1,243 @@
+"""Serious adverse events, pregnancies and deaths: their reporting clocks, and fatal events without a death.
+
+A clock runs from the instant at which the site became aware, until the submission is recorded (ICH E6(R3);
+the limit is protocol data). An event that grows worse after its submission has a new clock, for the
+follow-up report. Grade 5 by CTCAE, or the outcome `fatal`, is a death that the study must be told of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
+
+from itp_events.events import AdverseEvent, Data, Died, Event, EventKey, Pregnancy, SaeSubmitted
+from itp_events.protocol.model import Protocol
+from itp_events.rules.corrections import Basis, same_death, severity, whose
+from itp_events.rules.ladder import Hold
+from itp_events.rules.subject import Subject, as_data
+
+
+class Clock(NamedTuple):
+    """The time within which one safety report is owed; instants in UTC.
+
+    `event` names the report with which it began, `fact` is the event that states it today. `submitted` is the
+    first submission that covers it. `follow_up`: it became worse after a submission. `death`: it asks for
+    the adverse event that led to the death.
+    """
+
+    event: EventKey
+    fact: Event
+    aware_at: datetime
+    hours: tuple[int, ...]
+    submitted: Event | None
+    follow_up: bool = False
+    death: bool = False
+
+    @property
+    def dues(self) -> tuple[datetime, ...]:
+        """When each reminder of the clock is due, the limit last."""
+        return tuple(self.aware_at + timedelta(hours=hours) for hours in self.hours)
+
+    @property
+    def limit(self) -> datetime:
+        """The instant by which the report must be submitted."""
+        return self.dues[-1]
+
+
+class Course(NamedTuple):
+    """One adverse event: the reports of it that stand, the oldest first."""
+
+    reports: tuple[Event, ...]
+
+    @property
+    def now(self) -> AdverseEvent:
+        """What its newest report says."""
+        return as_data(self.reports[-1], AdverseEvent)
+
+
+def courses(subject: Subject) -> tuple[Course, ...]:
+    """The adverse events of a subject, each with its standing reports in the order of their reporting."""
+    found: dict[EventKey, list[Event]] = {}
+    for event in sorted(subject.of(AdverseEvent), key=partial(_reported, subject)):
+        *_, root = subject.chain.versions(event)
+        found.setdefault(root.key, []).append(event)
+    return tuple(Course(tuple(reports)) for reports in found.values())
+
+
+def _reported(subject: Subject, event: Event) -> tuple[datetime, datetime, EventKey]:
+    """The place of a report among those of its event: a corrected one stays where it was stated first."""
+    return subject.chain.first_stated(event, severity).time, event.time, event.key
+
+
+def clocks(protocol: Protocol, subject: Subject) -> tuple[Clock, ...]:
+    """Every clock that ever began, with its submission where one is recorded."""
+    hours = protocol.alerts["sae"].clock_hours
+    found = [clock for course in courses(subject) for clock in _of_course(subject, course, hours)]
+    found += [_simple(subject, event, whose, hours) for event in subject.of(Pregnancy)]
+    if not any(course.now.fatal for course in courses(subject)):
+        found += [_simple(subject, event, same_death, hours) for event in subject.of(Died)]
+    return tuple(found)
+
+
+def _of_course(subject: Subject, course: Course, hours: tuple[int, ...]) -> Iterator[Clock]:
+    submissions = _submissions(subject, course)
+    before: Clock | None = None
+    for start in _starts(subject, course):
+        if before is None:
+            covering = [each for each in submissions if subject.known_since(each) >= start.origin.time]
+        elif before.submitted is None or _tells(subject, before.submitted, start.origin):
+            continue  # the report that was owed already tells of this too
+        else:
+            covering = [each for each in submissions if _tells(subject, each, start.origin)]
+        submitted = covering[0] if covering else None
+        before = Clock(start.origin.key, start.fact, start.aware_at, hours, submitted, before is not None)
+        yield before
+
+
+class _Start(NamedTuple):
+    origin: Event
+    fact: Event
+    aware_at: datetime
+
+
+def _starts(subject: Subject, course: Course) -> Iterator[_Start]:
+    """The first report of an event as serious, and each that makes it worse while it is serious."""
+    first: Event | None = None
+    for report in course.reports:
+        if not as_data(report, AdverseEvent).serious:
+            continue
+        if first is None:
+            first = subject.origin(report, _serious)
+            yield _start(subject, course, first)
+        worse = subject.origin(report, severity)
+        link = subject.chain.before.get(worse.key)
+        if link is not None and worse.key != first.key and _worse(worse, link.event):
+            yield _start(subject, course, worse, link.event)
+
+
+def _start(subject: Subject, course: Course, origin: Event, earlier: Event | None = None) -> _Start:
+    aware_at = as_data(_as_corrected(subject, course, origin), AdverseEvent).aware_at
+    if earlier is not None and aware_at == as_data(earlier, AdverseEvent).aware_at:
+        aware_at = None  # of the event as it was before, not of its being worse
+    return _Start(origin, course.reports[-1], aware_at or _heard_of(subject, origin))
+
+
+def _heard_of(subject: Subject, report: Event) -> datetime:
+    """The instant of a report; of a fatal event, not later than the site became aware of the death."""
+    deaths = _deaths_known(subject) if as_data(report, AdverseEvent).fatal else []
+    return min([report.time, *deaths])
+
+
+def _deaths_known(subject: Subject) -> list[datetime]:
+    return [
+        as_data(event, Died).aware_at or subject.known_since(event, same_death) for event in subject.of(Died)
+    ]
+
+
+def _as_corrected(subject: Subject, course: Course, origin: Event) -> Event:
+    """A report as its corrections have it, those aside that changed how severe it is."""
+    for report in course.reports:
+        versions = list(subject.chain.versions(report))
+        keys = [version.key for version in versions]
+        if origin.key not in keys:
+            continue
+        found = origin
+        for version in versions[: keys.index(origin.key)][::-1]:
+            restates = subject.chain.before[version.key].restates
+            if not restates or severity(version.data) != severity(origin.data):
+                break
+            found = version
+        return found
+    return origin
+
+
+def _serious(data: Data) -> object:
+    assert isinstance(data, AdverseEvent)
+    return data.serious
+
+
+def _worse(later: Event, earlier: Event) -> bool:
+    now, then = as_data(later, AdverseEvent), as_data(earlier, AdverseEvent)
+    pairs = ((now.serious, then.serious), (now.related, then.related), (now.fatal, then.fatal))
+    return now.grade > then.grade or any(one and not other for one, other in pairs)
+
+
+def _submissions(subject: Subject, course: Course) -> list[Event]:
+    numbers = {
+        as_data(version, AdverseEvent).ae
+        for report in course.reports
+        for version in subject.chain.versions(report)
+    }
+    found = [each for each in subject.of(SaeSubmitted) if as_data(each, SaeSubmitted).ae in numbers]
+    return sorted(found, key=lambda each: (subject.known_since(each), each.key))
+
+
+def _tells(subject: Subject, submission: Event, report: Event) -> bool:
+    """Whether a submission tells of a report: it was made, and recorded, after that."""
+    at, on = subject.known_since(submission), as_data(submission, SaeSubmitted).on
+    return at >= report.time and on >= subject.site.date_of(report.time)
+
+
+def _simple(subject: Subject, event: Event, basis: Basis, hours: tuple[int, ...]) -> Clock:
+    origin = subject.origin(event, basis)
+    names = {version.id for version in subject.chain.versions(event)}
+    sent = [each for each in subject.of(SaeSubmitted) if as_data(each, SaeSubmitted).ae in names]
+    first = min(sent, key=lambda each: (subject.known_since(each), each.key), default=None)
+    aware = getattr(event.data, "aware_at", None) or origin.time
+    return Clock(origin.key, event, aware, hours, first, death=isinstance(event.data, Died))
+
+
+class Fatal(NamedTuple):
+    """A fatal adverse event without a recorded death.
+
+    `event` names the report with which it became fatal, at the instant `since`; `fact` states it today.
+    """
+
+    event: EventKey
+    fact: Event
+    since: datetime
+
+
+def unrecorded_death(subject: Subject) -> Fatal | None:
+    """The first fatal adverse event, as long as no death is recorded; None when there is none."""
+    if subject.of(Died):
+        return None
+    found = [
+        Fatal(origin.key, course.reports[-1], origin.time)
+        for course in courses(subject)
+        if course.now.fatal
+        for origin in (subject.origin(course.reports[-1], _fatal),)
+    ]
+    return min(found, key=lambda each: (each.since, each.event), default=None)
+
+
+def fatal_holds(subject: Subject) -> list[Hold]:
+    """The times during which a fatal event stood and no death was recorded."""
+    deaths = [subject.known_since(event, same_death) for event in subject.of(Died)]
+    recorded = min(deaths, default=None)
+    found = [hold for course in courses(subject) for hold in _holds_of(subject, course.reports)]
+    return [
+        hold if recorded is None else Hold(hold.at, min(hold.until or recorded, recorded))
+        for hold in sorted(found, key=lambda each: each.at)
+        if recorded is None or hold.at < recorded
+    ]
+
+
+def _holds_of(subject: Subject, reports: Sequence[Event]) -> Iterator[Hold]:
+    began: datetime | None = None
+    for report in reports:
+        fatal = as_data(report, AdverseEvent).fatal
+        if fatal and began is None:
+            began = subject.known_since(report, _fatal)
+        elif not fatal and began is not None:
+            yield Hold(began, report.time)
+            began = None
+    if began is not None:
+        yield Hold(began, None)
+
+
+def _fatal(data: Data) -> object:
+    assert isinstance(data, AdverseEvent)
+    return data.fatal

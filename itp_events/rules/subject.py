@@ -1,0 +1,183 @@
+"""A subject, folded from the events of its log: what people stated, and what the service decided."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import cached_property
+from typing import TypeVar
+
+from itp_events.errors import Refused
+from itp_events.events import (
+    Acknowledged,
+    AdverseEvent,
+    Booked,
+    Completed,
+    Data,
+    Enrolled,
+    Event,
+    Missed,
+    ProtocolAssigned,
+    Voided,
+)
+from itp_events.protocol.model import Protocol, Site
+from itp_events.rules.corrections import Basis, Chain, basis_of, predecessors, voided_key
+from itp_events.rules.decision_log import Ledger
+
+Kind = TypeVar("Kind", bound=Data)
+
+# These state something for a future date: it does not say when they happened.
+_AHEAD = (Booked, Acknowledged)
+# These change what every other fact means.
+_CHANGES_MORE = (Voided, Enrolled, ProtocolAssigned)
+_OF_FACTS = ("_by_type", "completed", "declared_missed", "booked")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is known of a subject: its standing facts in the study's order, and the service's ledger.
+
+    `protocol` is the version to which the subject is pinned; `corrected`: an earlier enrolment was voided.
+    """
+
+    code: str
+    protocol: Protocol
+    site: Site
+    enrolment: Event
+    facts: tuple[Event, ...]
+    ledger: Ledger
+    handed: frozenset[str]
+    corrected: bool = False
+    chain: Chain = field(default_factory=lambda: Chain({}))
+
+    def decided(self, decisions: Iterable[Event], handed: Collection[str]) -> Subject:
+        """The subject once the service has decided more: what fold() gives for the log with `decisions`."""
+        later = replace(self, ledger=self.ledger.after(decisions), handed=frozenset(handed))
+        # What follows from the facts alone stays as it is: it need not be looked up again at every wake.
+        later.__dict__.update({name: self.__dict__[name] for name in _OF_FACTS if name in self.__dict__})
+        return later
+
+    def stating(self, log: Sequence[Event]) -> Subject | None:
+        """The subject once people stated one more fact, the last of `log`: what fold() gives for that log.
+
+        None for what changes more than one fact: a void, an enrolment, another protocol version.
+        """
+        fact = log[-1]
+        if isinstance(fact.data, _CHANGES_MORE):
+            return None
+        chained = isinstance(fact.data, AdverseEvent) or any(isinstance(event.data, Voided) for event in log)
+        chain = Chain(predecessors(log)) if chained else self.chain
+        later = replace(self, facts=self._with(self.facts, fact), chain=chain)
+        kind = type(fact.data)
+        later.__dict__["_by_type"] = {**self._by_type, kind: self._with(self.of(kind), fact)}
+        return later
+
+    def _with(self, facts: Sequence[Event], fact: Event) -> tuple[Event, ...]:
+        ordered = list(facts)
+        insort(ordered, fact, key=lambda event: (*self.place(event), event.key))
+        return tuple(ordered)
+
+    def origin(self, event: Event, basis: Basis = basis_of) -> Event:
+        """The report since which `basis` of an event is unchanged: the event itself, or what it corrects."""
+        return self.chain.origin(event, basis)
+
+    def known_since(self, event: Event, basis: Basis = basis_of) -> datetime:
+        """The instant (UTC) at which what an event states became known: its report, or its origin's."""
+        return self.origin(event, basis).time
+
+    @property
+    def enrolled(self) -> Enrolled:
+        """The standing enrolment's data."""
+        return as_data(self.enrolment, Enrolled)
+
+    def of(self, kind: type[Data]) -> tuple[Event, ...]:
+        """The standing facts of one type, in the study's order."""
+        return self._by_type.get(kind, ())
+
+    @cached_property
+    def _by_type(self) -> dict[type[Data], tuple[Event, ...]]:
+        found: dict[type[Data], list[Event]] = {}
+        for event in self.facts:
+            found.setdefault(type(event.data), []).append(event)
+        return {kind: tuple(events) for kind, events in found.items()}
+
+    @cached_property
+    def completed(self) -> dict[str, Event]:
+        """The visits done, by code."""
+        return {as_data(event, Completed).visit: event for event in self.of(Completed)}
+
+    @cached_property
+    def declared_missed(self) -> dict[str, Event]:
+        """The visits that somebody declared missed, by code."""
+        return {as_data(event, Missed).visit: event for event in self.of(Missed)}
+
+    @cached_property
+    def booked(self) -> dict[str, Event]:
+        """The booking known last for each visit, by code; one restated unchanged keeps its first instant."""
+        bookings = sorted(self.of(Booked), key=lambda event: (self.known_since(event), event.key))
+        return {as_data(event, Booked).visit: event for event in bookings}
+
+    def happened(self, event: Event) -> date:
+        """The site-local date on which what an event states happened."""
+        return happened(self.site, event)
+
+    def place(self, event: Event) -> tuple[date, datetime]:
+        """Where an event stands in the study's order: its date, then when it was reported."""
+        return self.happened(event), event.time
+
+
+def as_data(event: Event, kind: type[Kind]) -> Kind:
+    """The event's data as `kind`, for the type checker."""
+    assert isinstance(event.data, kind)
+    return event.data
+
+
+def happened(site: Site, event: Event) -> date:
+    """The date an event states, or for bookings, acknowledgements and dateless ones, that of `time`."""
+    on = None if isinstance(event.data, _AHEAD) else getattr(event.data, "on", None)
+    return on if isinstance(on, date) else site.date_of(event.time)
+
+
+def standing(history: Iterable[Event]) -> list[Event]:
+    """The facts in a log that nobody voided, in log order; voids themselves left out."""
+    facts = [event for event in history if not event.own]
+    voided = {voided_key(event) for event in facts if isinstance(event.data, Voided)}
+    return [event for event in facts if event.key not in voided and not isinstance(event.data, Voided)]
+
+
+def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] = ()) -> Subject:
+    """The subject that a log gives, own decisions included, in sequence order.
+
+    `handed` holds the keys of the notices whose hand-over has begun. Raises Refused when no enrolment
+    stands in the log, BadInput when the subject's protocol version is not installed.
+    """
+    facts = standing(history)
+    enrolment = next((event for event in facts if isinstance(event.data, Enrolled)), None)
+    if enrolment is None:
+        code = history[0].subject if history else "the subject"
+        raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
+    ledger = Ledger.of(event for event in history if event.own)
+    protocol = protocol.of_version(_assigned(facts) or ledger.pinned)
+    site = protocol.site(as_data(enrolment, Enrolled).site)
+    ordered = sorted(facts, key=lambda event: (happened(site, event), event.time, event.key))
+    corrected = any(isinstance(event.data, Enrolled) and event.key != enrolment.key for event in history)
+    chain = Chain(predecessors(history))
+    return Subject(
+        enrolment.subject,
+        protocol,
+        site,
+        enrolment,
+        tuple(ordered),
+        ledger,
+        frozenset(handed),
+        corrected,
+        chain,
+    )
+
+
+def _assigned(facts: Iterable[Event]) -> str | None:
+    assigned = [event for event in facts if isinstance(event.data, ProtocolAssigned)]
+    last = max(assigned, key=lambda event: (event.time, event.key), default=None)
+    return as_data(last, ProtocolAssigned).version if last else None

@@ -1,0 +1,289 @@
+"""Visit windows from anchors: what the schedule of activities means for one subject.
+
+A window is whole site-local days, both ends included. Infusion 2 hangs on infusion 1, each later one
+on the infusion before it; follow-up hangs on the end of treatment (synopsis). An anchor is `actual`
+(done), `planned` (missed: its target counts) or `projected` (still open).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, NamedTuple
+
+from itp_events.events import Acknowledged, Booked, Completed, Event, EventKey
+from itp_events.protocol.model import END_OF_TREATMENT, ENROLMENT, Protocol, Visit
+from itp_events.rules.ladder import Acknowledgement, Climb, Hold, climb
+from itp_events.rules.subject import Subject, as_data
+
+Outcome = Literal["completed", "missed", "cancelled"]
+Status = Literal["upcoming", "open", "overdue", "completed", "missed", "cancelled"]
+
+
+class Anchor(NamedTuple):
+    """What a visit hangs on; `known_at` is the instant at which it was resolved, None while projected."""
+
+    code: str
+    on: date
+    basis: Literal["actual", "planned", "projected"]
+    known_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A stop of treatment or an exit: on which date, known since when, and with which disposition.
+
+    `event` states it today; `origin` names the report with which it began.
+    """
+
+    on: date
+    at: datetime
+    decode: str
+    term: str
+    criterion: str | None
+    event: Event
+    origin: EventKey
+
+
+class PlannedVisit(NamedTuple):
+    """One visit of a subject's plan; all dates are local dates of the site."""
+
+    visit: Visit
+    anchor: Anchor
+    target: date
+    opens: date
+    closes: date
+    booked: date | None
+    climb: Climb | None
+    outcome: Outcome | None = None
+    on: date | None = None
+    event: Event | None = None
+    known_at: datetime | None = None
+    by_exit: bool = False
+
+    @property
+    def code(self) -> str:
+        """The visit's code."""
+        return self.visit.code
+
+    @property
+    def firm(self) -> bool:
+        """Whether the anchor is known, so that reminders and ladders may run."""
+        return self.anchor.basis != "projected"
+
+    @property
+    def day(self) -> date:
+        """T: the booked date, else the target."""
+        return self.booked or self.target
+
+    @property
+    def agreed(self) -> bool:
+        """Whether the target was agreed at enrolment, and does not follow from the anchor."""
+        return self.target != self.visit.target.after(self.anchor.on)
+
+    @property
+    def missed_by_service(self) -> bool:
+        """Whether the service, and not a person, counts the visit as missed."""
+        return self.outcome == "missed" and self.event is None
+
+    @property
+    def deviation_days(self) -> int | None:
+        """Days outside the window: negative when early, positive when late, None when not done."""
+        return None if self.on is None else self.outside(self.on)
+
+    def settled(self, at: datetime) -> bool:
+        """Whether it was known at an instant how the visit ended."""
+        return self.known_at is not None and self.known_at <= at
+
+    def outside(self, day: date) -> int:
+        """How many days `day` lies outside the window; 0 inside it."""
+        return min((day - self.opens).days, 0) + max((day - self.closes).days, 0)
+
+    def status(self, today: date) -> Status:
+        """What holds on the site-local date `today`. Overdue is derived, never stored."""
+        if self.outcome:
+            return self.outcome
+        if not self.firm or today < self.opens:
+            return "upcoming"
+        return "open" if today <= self.closes else "overdue"
+
+
+@dataclass(frozen=True)
+class _Circumstances:
+    """What the chain of windows depends on besides the visits themselves.
+
+    `holds` pause the ladders of infusions; `fatal`, those of them that a fatal event brings, every ladder.
+    """
+
+    protocol: Protocol
+    subject: Subject
+    holds: tuple[Hold, ...]
+    fatal: tuple[Hold, ...]
+    stop: Ending | None
+    exit: Ending | None
+    now: datetime
+
+
+def schedule(
+    protocol: Protocol,
+    subject: Subject,
+    now: datetime,
+    holds: Sequence[Hold] = (),
+    stop: Ending | None = None,
+    exit: Ending | None = None,
+    fatal: Sequence[Hold] = (),
+) -> tuple[PlannedVisit, ...]:
+    """All visits of a subject with their windows and outcomes, as known at `now`, in protocol order."""
+    given = _Circumstances(protocol, subject, tuple(holds), tuple(fatal), stop, exit, now)
+    planned: dict[str, PlannedVisit] = {}
+    for visit in protocol.visits:
+        planned[visit.code] = _plan(visit, planned, given)
+    return tuple(planned.values())
+
+
+def _plan(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) -> PlannedVisit:
+    subject = given.subject
+    anchor = _anchor(visit, before, given)
+    nominal = visit.target.after(anchor.on)
+    first_on = subject.enrolled.first_infusion_on if visit == given.protocol.visits[0] else None
+    booking = subject.booked.get(visit.code)
+    planned = PlannedVisit(
+        visit,
+        anchor,
+        target=first_on or nominal,
+        opens=visit.opens(nominal),
+        closes=visit.closes(nominal),
+        booked=as_data(booking, Booked).on if booking else None,
+        climb=None,
+    )
+    return _with_outcome(planned, before, given)
+
+
+def _anchor(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) -> Anchor:
+    if visit.anchor == ENROLMENT:
+        enrolment = given.subject.enrolment
+        known_at = given.subject.known_since(enrolment)
+        return Anchor(ENROLMENT, given.subject.enrolled.on, "actual", known_at)
+    if visit.anchor == END_OF_TREATMENT:
+        return _end_of_treatment(before, given)
+    return _hanging_on(before[visit.anchor])
+
+
+def _end_of_treatment(before: dict[str, PlannedVisit], given: _Circumstances) -> Anchor:
+    infusions = [before[visit.code] for visit in given.protocol.infusions]
+    done = [planned for planned in infusions if planned.on is not None]
+    if given.stop and done and any(planned.outcome == "cancelled" for planned in infusions):
+        last = max(done, key=lambda planned: planned.on or planned.target)
+        known_at = max(given.stop.at, last.known_at or given.stop.at)
+        return Anchor(last.code, last.on or last.target, "actual", known_at)
+    return _hanging_on(infusions[-1])
+
+
+def _hanging_on(planned: PlannedVisit) -> Anchor:
+    if planned.on is not None:
+        return Anchor(planned.code, planned.on, "actual", planned.known_at)
+    if planned.outcome == "missed":
+        return Anchor(planned.code, planned.target, "planned", planned.known_at)
+    return Anchor(planned.code, planned.target, "projected", None)
+
+
+def _with_outcome(
+    planned: PlannedVisit, before: dict[str, PlannedVisit], given: _Circumstances
+) -> PlannedVisit:
+    subject = given.subject
+    done = subject.completed.get(planned.code)
+    if done:
+        on = as_data(done, Completed).on
+        return _ended(planned, "completed", subject.known_since(done), event=done, on=on)
+    declared = subject.declared_missed.get(planned.code)
+    if declared and not _cancelled_before(planned, subject.known_since(declared), given.stop):
+        return _ended(planned, "missed", subject.known_since(declared), event=declared)
+    if planned.firm:
+        planned = _ended(planned, None, None, climb=_ladder(planned, given))
+    missed_at = planned.climb.missed_at if planned.climb else None
+    ends = _cancelled_or_missed(planned, missed_at, before, given)
+    if ends:
+        return ends
+    if missed_at and missed_at <= given.now:
+        return _ended(planned, "missed", missed_at)
+    return planned
+
+
+def _cancelled_before(planned: PlannedVisit, declared: datetime, stop: Ending | None) -> bool:
+    """Whether an infusion was cancelled already when somebody declared it missed."""
+    return stop is not None and planned.visit.epoch == "treatment" and declared > stop.at
+
+
+def _cancelled_or_missed(
+    planned: PlannedVisit,
+    missed_at: datetime | None,
+    before: dict[str, PlannedVisit],
+    given: _Circumstances,
+) -> PlannedVisit | None:
+    site = given.subject.site
+    # A stop after the last infusion cuts nothing short, follow-up neither.
+    cut_short = any(each.outcome == "cancelled" for each in before.values())
+    for ending in (given.stop, given.exit):
+        # A miss of the ending's own day counts only if it came before anybody knew of the ending.
+        if ending is None or (missed_at and missed_at <= ending.at and site.date_of(missed_at) <= ending.on):
+            continue
+        closed = planned.firm and planned.closes < ending.on
+        if ending is given.stop and (planned.visit.epoch == "treatment" or (closed and cut_short)):
+            return _ended(planned, "cancelled", ending.at)
+        if ending is given.exit:
+            outcome: Outcome = "missed" if closed else "cancelled"
+            return _ended(planned, outcome, ending.at, by_exit=closed)
+    return None
+
+
+def _ended(
+    planned: PlannedVisit,
+    outcome: Outcome | None,
+    known_at: datetime | None,
+    *,
+    event: Event | None = None,
+    on: date | None = None,
+    climb: Climb | None = None,
+    by_exit: bool = False,
+) -> PlannedVisit:
+    # Written out: dataclasses.replace is several times slower, and this runs for every visit of a wake.
+    return PlannedVisit(
+        planned.visit,
+        planned.anchor,
+        planned.target,
+        planned.opens,
+        planned.closes,
+        planned.booked,
+        climb or planned.climb,
+        outcome,
+        on,
+        event,
+        known_at,
+        by_exit,
+    )
+
+
+def _ladder(planned: PlannedVisit, given: _Circumstances) -> Climb:
+    site = given.subject.site
+    known_on = site.date_of(planned.anchor.known_at) if planned.anchor.known_at else planned.closes
+    base = max(planned.closes, known_on)
+    holds = given.holds if planned.visit.epoch == "treatment" else given.fatal
+    return climb(given.protocol, site, base, acknowledged(planned.code, given.subject), holds)
+
+
+def acknowledged(code: str, subject: Subject) -> list[Acknowledgement]:
+    """Who has taken care of a visit so far, and until when."""
+    site = subject.site
+    found = []
+    for event in subject.of(Acknowledged):
+        data, at = as_data(event, Acknowledged), subject.known_since(event)
+        if data.visit == code:
+            found.append(Acknowledgement(at, data.until or site.workdays.next(site.date_of(at))))
+    return found
+
+
+def last_given(planned: Sequence[PlannedVisit]) -> PlannedVisit | None:
+    """The infusion given last, if any."""
+    given = [each for each in planned if each.visit.epoch == "treatment" and each.on]
+    return max(given, key=lambda each: each.on or each.target, default=None)

@@ -1,0 +1,353 @@
+"""Withdrawal criteria: what meets them (flags), and what ends treatment or participation.
+
+None of the criteria is in the synopsis; all are GCP practice, to be confirmed by the site. Each is a
+row of the protocol file plus one small function here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from itp_events.events import (
+    OWN_SOURCE,
+    AdverseEvent,
+    Completed,
+    ConsentWithdrawn,
+    ContactAttempted,
+    Died,
+    Event,
+    EventKey,
+    MedicationChanged,
+    Pregnancy,
+    Unscheduled,
+    WithdrawalDecided,
+)
+from itp_events.protocol.model import Criterion, Protocol
+from itp_events.rules.corrections import flagged
+from itp_events.rules.decision_log import bounded
+from itp_events.rules.subject import Subject, as_data
+from itp_events.rules.windows import Ending, PlannedVisit
+
+COMPLETED = "COMPLETED"
+INVESTIGATOR = "investigator-decision"
+LOST = "lost-to-follow-up"
+MISSED_INFUSIONS = "missed-infusions"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A fact that meets a criterion: known since `at`, dated `on` at the site.
+
+    `event` names the report with which it began, `fact` is the event that states it today; None for what the
+    service counted itself.
+    """
+
+    criterion: str
+    at: datetime
+    on: date
+    event: EventKey
+    fact: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A criterion that waits for the investigator, or waited until `decision`, known since `decided_at`."""
+
+    criterion: str
+    at: datetime
+    on: date
+    event: EventKey
+    fact: Event | None = None
+    decision: Event | None = None
+    decided_at: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the investigator has not decided yet."""
+        return self.decision is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    protocol: Protocol
+    subject: Subject
+    visits: Sequence[PlannedVisit]
+
+
+def triggers(protocol: Protocol, subject: Subject, visits: Sequence[PlannedVisit]) -> list[Trigger]:
+    """What meets the criteria that raise a flag, in order of time; some may lie in the future."""
+    known = _Known(protocol, subject, visits)
+    found = [
+        trigger
+        for criterion in protocol.withdrawal
+        if criterion.effect == "flag"
+        for trigger in _CONDITIONS[criterion.criterion](criterion, known)
+    ]
+    return sorted(found, key=lambda trigger: (trigger.at, trigger.criterion, trigger.event))
+
+
+def flags(subject: Subject, found: Sequence[Trigger]) -> list[Flag]:
+    """The flags raised. A decision clears one for the facts known by then; a new fact flags again."""
+    raised: list[Flag] = []
+    for trigger in found:
+        covered = any(
+            flag.criterion == trigger.criterion and (flag.decided_at is None or trigger.at <= flag.decided_at)
+            for flag in raised
+        )
+        if not covered:
+            decision = _answer(subject, trigger)
+            decided_at = subject.known_since(decision) if decision else None
+            raised.append(_flag(trigger, decision, decided_at))
+    return raised
+
+
+def _flag(trigger: Trigger, decision: Event | None, decided_at: datetime | None) -> Flag:
+    return Flag(trigger.criterion, trigger.at, trigger.on, trigger.event, trigger.fact, decision, decided_at)
+
+
+def _answer(subject: Subject, trigger: Trigger) -> Event | None:
+    answers = (
+        event
+        for event in subject.of(WithdrawalDecided)
+        if subject.known_since(event) >= trigger.at
+        and as_data(event, WithdrawalDecided).criterion in (None, trigger.criterion)
+    )
+    return min(answers, key=lambda event: (subject.known_since(event), event.key), default=None)
+
+
+def _adverse_events(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+    for event in known.subject.of(AdverseEvent):
+        ae = as_data(event, AdverseEvent)
+        if ae.related and (ae.serious or ae.grade >= (criterion.grade or 0)):
+            origin = known.subject.origin(event, flagged)
+            yield Trigger(criterion.criterion, origin.time, ae.on, origin.key, event)
+
+
+def _medication(kind: str) -> Callable[[Criterion, _Known], Iterator[Trigger]]:
+    def changed(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+        for event in known.subject.of(MedicationChanged):
+            data = as_data(event, MedicationChanged)
+            if data.kind == kind:
+                origin = known.subject.origin(event)
+                yield Trigger(criterion.criterion, origin.time, data.on, origin.key, event)
+
+    return changed
+
+
+def _missed_infusions(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+    row: list[PlannedVisit] = []
+    for planned in known.visits:
+        if planned.visit.epoch != "treatment" or planned.outcome != "missed" or planned.by_exit:
+            row = []
+            continue
+        row.append(planned)
+        enough = row[-(criterion.in_a_row or 1) :]
+        if len(row) >= (criterion.in_a_row or 1):
+            # Of these alone: an earlier miss that becomes known later undoes no flag raised without it.
+            at = max(each.known_at for each in enough if each.known_at)
+            on = known.subject.site.date_of(at)
+            yield Trigger(criterion.criterion, at, on, _miss(known.subject, planned), planned.event)
+
+
+def _miss(subject: Subject, planned: PlannedVisit) -> EventKey:
+    return subject.origin(planned.event).key if planned.event else missed_key(subject, planned)
+
+
+def missed_key(subject: Subject, planned: PlannedVisit) -> EventKey:
+    """The identity of the service's own statement that a visit was missed."""
+    return OWN_SOURCE, bounded(f"{subject.code}/{planned.code}/missed/{planned.target}")
+
+
+class _Span(NamedTuple):
+    """From when until when (None: still) a condition holds, and what it began with."""
+
+    since: datetime
+    until: datetime | None
+    event: EventKey
+    fact: Event | None = None
+
+    def during(self, instant: datetime) -> bool:
+        return self.since <= instant and (self.until is None or instant < self.until)
+
+
+def _lost(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+    """Each attempt or silent visit with which both conditions hold. What ends them later undoes nothing."""
+    tried = list(_unreached(criterion, known.subject))
+    silent = list(_silent(criterion, known))
+    for span, others in [*((each, silent) for each in tried), *((each, tried) for each in silent)]:
+        if any(other.during(span.since) for other in others):
+            on = known.subject.site.date_of(span.since)
+            yield Trigger(criterion.criterion, span.since, on, span.event, span.fact)
+
+
+def _unreached(criterion: Criterion, subject: Subject) -> Iterator[_Span]:
+    """From each attempt with which enough are known, until somebody is reached or a visit attended.
+
+    Attempts count by their dates, and from the instant at which they are known: one entered late may be the
+    one that is third to be known, whatever its date.
+    """
+    enough = criterion.attempts or 1
+    for attempts, answer in _runs(subject):
+        if len(attempts) < enough:
+            continue
+        until = subject.known_since(answer) if answer else None
+        known = sorted(attempts, key=lambda each: (subject.known_since(each), each.key))
+        for attempt in known[enough - 1 :]:
+            origin = subject.origin(attempt)
+            yield _Span(origin.time, until, origin.key, attempt)
+
+
+def _runs(subject: Subject) -> Iterator[tuple[list[Event], Event | None]]:
+    """The attempts on different days that reached nobody, and what ended each row of them."""
+    days: dict[date, Event] = {}
+    for event in subject.facts:
+        data = event.data
+        if isinstance(data, ContactAttempted) and not data.reached:
+            # Of several on one day the one known first makes the day count.
+            days[data.on] = min(
+                days.get(data.on, event), event, key=lambda each: (subject.known_since(each), each.key)
+            )
+        elif isinstance(data, ContactAttempted | Completed | Unscheduled) and days:
+            yield list(days.values()), event
+            days.clear()
+    yield list(days.values()), None
+
+
+def _silent(criterion: Criterion, known: _Known) -> Iterator[_Span]:
+    """From when until when each visit was due for long with nothing recorded."""
+    site = known.subject.site
+    for planned in known.visits:
+        if planned.anchor.known_at is None:
+            continue
+        ready = planned.closes + timedelta(days=criterion.days_after_close or 0)
+        since = max(site.at(ready, known.protocol.notices_at), planned.anchor.known_at)
+        in_time = planned.on is not None and planned.on <= ready
+        until = None if planned.missed_by_service else planned.known_at
+        if not in_time and (until is None or since < until):
+            key = f"{known.subject.code}/{planned.code}/silent/{planned.target}"
+            yield _Span(since, until, (OWN_SOURCE, key))
+
+
+_CONDITIONS: dict[str, Callable[[Criterion, _Known], Iterator[Trigger]]] = {
+    "adverse-event": _adverse_events,
+    "rescue-medication": _medication("rescue"),
+    "prohibited-medication": _medication("prohibited"),
+    "maintenance-changed": _medication("maintenance"),
+    "missed-infusions": _missed_infusions,
+    "lost-to-follow-up": _lost,
+}
+
+
+def stops(protocol: Protocol, subject: Subject, raised: Sequence[Flag] = ()) -> list[Ending]:
+    """What stops treatment while follow-up goes on, in the study's order.
+
+    That somebody stated a stop, and when, follows from the facts alone; `raised` says what it answers.
+    """
+    found = [
+        _ending(protocol, subject, event, "consent-withdrawn", "Consent withdrawn for treatment")
+        for event in subject.of(ConsentWithdrawn)
+        if as_data(event, ConsentWithdrawn).scope == "treatment"
+    ]
+    found += [
+        _ending(protocol, subject, event, "pregnancy", "Pregnancy")
+        for event in subject.of(Pregnancy)
+        if not as_data(event, Pregnancy).partner
+    ]
+    found += _decided(protocol, subject, raised, "stop-treatment")
+    return sorted(found, key=_order)
+
+
+def exits(
+    protocol: Protocol, subject: Subject, raised: Sequence[Flag] = (), visits: Sequence[PlannedVisit] = ()
+) -> list[Ending]:
+    """What ends participation: early exits, and completion with the last visit of the protocol.
+
+    That somebody stated an end, and when, follows from the facts alone; `raised` and `visits` say which
+    criterion it answers.
+    """
+    found = [
+        _ending(protocol, subject, event, "consent-withdrawn", "Consent withdrawn for the study")
+        for event in subject.of(ConsentWithdrawn)
+        if as_data(event, ConsentWithdrawn).scope == "study"
+    ]
+    found += [_ending(protocol, subject, event, "death", "Death") for event in subject.of(Died)]
+    lost = bool(visits) and visits[-1].outcome == "missed" and not visits[-1].by_exit
+    found += _decided(protocol, subject, raised, "withdraw", LOST if lost else INVESTIGATOR)
+    last = subject.completed.get(protocol.visits[-1].code)
+    for event in [*_decisions(subject, "complete"), *([last] if last else [])]:
+        found.append(_completed(subject, event))
+    return sorted(found, key=_order)
+
+
+def _order(ending: Ending) -> tuple[date, datetime, EventKey]:
+    return ending.on, ending.at, ending.origin
+
+
+def _completed(subject: Subject, event: Event) -> Ending:
+    origin = subject.origin(event)
+    return Ending(subject.happened(event), origin.time, COMPLETED, "Completed", None, event, origin.key)
+
+
+def _ending(protocol: Protocol, subject: Subject, event: Event, criterion: str, term: str) -> Ending:
+    rule = protocol.criteria[criterion]
+    guardian = isinstance(event.data, ConsentWithdrawn) and event.data.guardian
+    decode = rule.guardian_decode if guardian and rule.guardian_decode else rule.decode
+    origin = subject.origin(event)
+    return Ending(subject.happened(event), origin.time, decode, term, criterion, event, origin.key)
+
+
+def _decisions(subject: Subject, decision: str) -> list[Event]:
+    return [
+        event
+        for event in subject.of(WithdrawalDecided)
+        if as_data(event, WithdrawalDecided).decision == decision
+    ]
+
+
+def _decided(
+    protocol: Protocol,
+    subject: Subject,
+    raised: Sequence[Flag],
+    decision: str,
+    otherwise: str = INVESTIGATOR,
+) -> Iterator[Ending]:
+    for event in _decisions(subject, decision):
+        data = as_data(event, WithdrawalDecided)
+        answered = [flag.criterion for flag in raised if flag.decision and flag.decision.key == event.key]
+        criterion = data.criterion or next(iter(answered), otherwise)
+        rule = protocol.criteria.get(criterion, protocol.criteria[INVESTIGATOR])
+        origin, decode = subject.origin(event), data.decode or rule.decode
+        yield Ending(data.on, origin.time, decode, data.reason, criterion, event, origin.key)
+
+
+def nothing_given(
+    protocol: Protocol,
+    subject: Subject,
+    raised: Sequence[Flag],
+    visits: Sequence[PlannedVisit],
+    stop: Ending | None,
+) -> Ending | None:
+    """The exit of a subject of whom no infusion was given and none is left, if so.
+
+    It rests on what a stop cancelled, or on misses that came before any exit: `visits` are those that hold
+    without it, so that it never rests on what follows from itself.
+    """
+    infusions = [planned for planned in visits if planned.visit.epoch == "treatment"]
+    if any(planned.outcome in (None, "completed") or planned.by_exit for planned in infusions):
+        return None
+    if stop:
+        return stop
+    answers = [flag for flag in raised if flag.criterion == MISSED_INFUSIONS]
+    decision, decided_at = (answers[-1].decision, answers[-1].decided_at) if answers else (None, None)
+    if not decision or not decided_at or any(planned.outcome == "cancelled" for planned in infusions):
+        return None
+    rule = protocol.criteria[MISSED_INFUSIONS]
+    term = "No infusion was given and none is left"
+    # Not before the last miss: the decision may be dated back, and no exit may undo what it stands on.
+    known = max(planned.known_at for planned in infusions if planned.known_at)
+    on = max(subject.happened(decision), subject.site.date_of(known))
+    origin = subject.origin(decision).key
+    return Ending(on, max(decided_at, known), rule.decode, term, rule.criterion, decision, origin)

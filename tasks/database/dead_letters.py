@@ -1,0 +1,53 @@
+"""What a door received and could not turn into recorded events: kept until it comes through, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from tasks.database.schema import leftovers
+from tasks.database.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """One thing that is left: through which door it came, what it is about, and what is wrong with it."""
+
+    id: int
+    door: str
+    about: str
+    problem: str
+    body: Any
+    at: datetime
+
+
+def keep(store: Store, door: str, about: str, problems: Iterable[tuple[str, Any]], now: datetime) -> None:
+    """Keep what is left of one thing; what was left of it before is settled by this newer look at it.
+
+    What is left in the same way as before stays as it is, since when it has been so.
+    """
+    left = list(problems)
+    mine = (leftovers.c.door == door, leftovers.c.about == about, leftovers.c.settled_at.is_(None))
+    with store.writing() as connection:
+        query = sa.select(leftovers.c.problem, leftovers.c.body).where(*mine).order_by(leftovers.c.id)
+        if [tuple(row) for row in connection.execute(query)] == left:
+            return
+        connection.execute(leftovers.update().where(*mine).values(settled_at=now))
+        rows = [
+            {"door": door, "about": about, "problem": problem, "body": body, "at": now}
+            for problem, body in left
+        ]
+        if rows:
+            connection.execute(leftovers.insert(), rows)
+
+
+def open_leftovers(store: Store) -> list[Leftover]:
+    """What is left now, oldest first."""
+    columns = [leftovers.c[name] for name in ("id", "door", "about", "problem", "body", "at")]
+    query = sa.select(*columns).where(leftovers.c.settled_at.is_(None)).order_by(leftovers.c.id)
+    with store.reading() as connection:
+        return [Leftover(**row._mapping) for row in connection.execute(query)]

@@ -1,0 +1,126 @@
+"""The event log: appended to under the subject's lock, never changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+
+import sqlalchemy as sa
+
+from itp_events.errors import ItpError, NotEligible
+from itp_events.events import Enrolled, Event, EventKey, parse_recorded
+from tasks.database.schema import events, screening_log
+from tasks.database.unreadable import Unreadable
+
+
+def history(connection: sa.Connection, code: str) -> list[Event]:
+    """The subject's whole log in sequence order, the service's own decisions included."""
+    query = sa.select(events.c.seq, events.c.body).where(events.c.subject == code).order_by(events.c.seq)
+    # All of them first: one that cannot be read would leave a reading open, behind which SQLite cannot write.
+    lines = connection.execute(query).all()
+    return [read_line(code, line.seq, line.body) for line in lines]
+
+
+def read_line(code: str, seq: int, body: str) -> Event:
+    """The event that a line of a subject's log holds.
+
+    Raises Unreadable, which names the line.
+    """
+    try:
+        return read(body)
+    except (ItpError, ValueError, TypeError, AttributeError) as problem:
+        raise Unreadable(code, f"line {seq} of its log is damaged: {problem}") from problem
+
+
+# A line of the log never changes, so what it says need not be checked again on every wake.
+@lru_cache(maxsize=20_000)
+def read(body: str) -> Event:
+    """The event that a line of the log holds."""
+    return parse_recorded(json.loads(body))
+
+
+_APPEND = events.insert()
+
+
+def append(connection: sa.Connection, code: str, seq: int, new: Sequence[Event], now: datetime) -> int:
+    """Append events after sequence number `seq` and return the number of the last.
+
+    Raises sqlalchemy.exc.IntegrityError when another transaction has written there meanwhile, or an
+    event's source and id are in the log already.
+    """
+    rows = [_row(event, code, number, now) for number, event in enumerate(new, seq + 1)]
+    if rows:
+        connection.execute(_APPEND, rows)
+    return seq + len(rows)
+
+
+def _row(event: Event, code: str, number: int, now: datetime) -> dict[str, object]:
+    return {
+        "subject": code,
+        "seq": number,
+        "source": event.source,
+        "id": event.id,
+        "type": event.type,
+        "time": event.time,
+        "recorded_at": now,
+        "body": json.dumps(event.to_json(), ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+def refused_enrolments(connection: sa.Connection, keys: Collection[EventKey]) -> dict[EventKey, NotEligible]:
+    """The refusals that the screening log keeps under these keys."""
+    query = sa.select(screening_log).where(_among(screening_log, keys))
+    return {
+        (row.source, row.id): NotEligible(row.subject, tuple(row.unmet)) for row in connection.execute(query)
+    }
+
+
+def keep_refusals(
+    connection: sa.Connection, refusals: Mapping[EventKey, tuple[Event, NotEligible]], now: datetime
+) -> None:
+    """Enter refused enrolments in the screening log, each finding once.
+
+    A refused enrolment names nothing: sent again with other findings under its id, it is another line, with
+    its number behind the id.
+    """
+    rows = []
+    for event, refusal in refusals.values():
+        identity = _free_line(connection, event, refusal)
+        if identity is not None:
+            rows.append(_screening_row(event, refusal, now) | {"id": identity})
+    if rows:
+        connection.execute(screening_log.insert(), rows)
+
+
+def _free_line(connection: sa.Connection, event: Event, refusal: NotEligible) -> str | None:
+    """The id of a new line for a refusal, or None when the screening log holds it already."""
+    identity, number = event.id, 1
+    while kept := refused_enrolments(connection, [(event.source, identity)]):
+        if kept[event.source, identity].unmet == refusal.unmet:
+            return None
+        number += 1
+        identity = f"{event.id}#{number}"
+    return identity
+
+
+def _screening_row(event: Event, refusal: NotEligible, now: datetime) -> dict[str, object]:
+    assert isinstance(event.data, Enrolled)
+    return {
+        "source": event.source,
+        "subject": event.subject,
+        "on": event.data.on,
+        "unmet": list(refusal.unmet),
+        "recorded_at": now,
+    }
+
+
+def _among(table: sa.Table, keys: Collection[EventKey]) -> sa.ColumnElement[bool]:
+    # By source: SQLite reads the whole table to find pairs, and uses its index for this.
+    ids: dict[str, list[str]] = {}
+    for source, identity in keys:
+        ids.setdefault(source, []).append(identity)
+    return sa.or_(
+        sa.false(), *(sa.and_(table.c.source == source, table.c.id.in_(ids[source])) for source in ids)
+    )

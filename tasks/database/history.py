@@ -1,0 +1,78 @@
+"""What a decision about a subject is taken from, read at once: a statement costs more than what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from itp_events.events import Event, EventKey
+from tasks.database import event_log
+from tasks.database.schema import events, notices
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A subject's whole log in sequence order, and the keys of its notices that matter to what comes next.
+
+    `handed`: their hand-over has begun. `waiting`: they are queued and it has not. `elsewhere`: those of the
+    events asked about that stand in the log of another subject, by source and id.
+    """
+
+    history: list[Event]
+    handed: frozenset[str]
+    waiting: frozenset[str]
+    elsewhere: Mapping[EventKey, Event]
+
+
+_CODE = sa.bindparam("code", type_=sa.Text)
+_NONE = sa.null()
+
+
+def _lines(
+    what: str,
+    seq: sa.ColumnElement[Any] = _NONE,
+    body: sa.ColumnElement[Any] = _NONE,
+    source: sa.ColumnElement[Any] = _NONE,
+    key: sa.ColumnElement[Any] = _NONE,
+) -> sa.Select[Any]:
+    columns = {"what": sa.literal_column(f"'{what}'"), "seq": seq, "body": body, "source": source, "id": key}
+    return sa.select(*(column.label(name) for name, column in columns.items()))
+
+
+_HISTORY = _lines("event", seq=events.c.seq, body=events.c.body).where(events.c.subject == _CODE)
+_HANDED = _lines("handed", key=notices.c.key).where(
+    notices.c.subject == _CODE, notices.c.handed_at.is_not(None)
+)
+_WAITING = _lines("waiting", key=notices.c.key).where(
+    notices.c.subject == _CODE, notices.c.status == "queued", notices.c.handed_at.is_(None)
+)
+# The sources and the ids apart, so that both databases use their index: what it finds besides is left out.
+_ELSEWHERE = _lines("elsewhere", body=events.c.body, source=events.c.source, key=events.c.id).where(
+    events.c.source.in_(sa.bindparam("sources", expanding=True)),
+    events.c.id.in_(sa.bindparam("ids", expanding=True)),
+    events.c.subject != _CODE,
+)
+_OF_THE_SUBJECT = sa.union_all(_HISTORY, _HANDED, _WAITING).order_by("seq")
+_AND_OF_OTHERS = sa.union_all(_HISTORY, _HANDED, _WAITING, _ELSEWHERE).order_by("seq")
+
+
+def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()) -> Past:
+    """What is known about a subject, enrolled or not, and about events that are `stated` of it."""
+    asked: dict[str, object] = {"code": code}
+    if stated:
+        asked |= {"sources": list({key[0] for key in stated}), "ids": list({key[1] for key in stated})}
+    found = connection.execute(_AND_OF_OTHERS if stated else _OF_THE_SUBJECT, asked).all()
+    asked_for = set(stated)
+    return Past(
+        history=[event_log.read_line(code, line.seq, line.body) for line in found if line.what == "event"],
+        handed=frozenset(line.id for line in found if line.what == "handed"),
+        waiting=frozenset(line.id for line in found if line.what == "waiting"),
+        elsewhere={
+            (line.source, line.id): event_log.read(line.body)
+            for line in found
+            if line.what == "elsewhere" and (line.source, line.id) in asked_for
+        },
+    )

@@ -1,0 +1,113 @@
+"""One process that hands over: what it holds, and the signs of life by which others know that it does.
+
+What a process has claimed is its own for as long as it gives signs of life, one a second while it waits for a
+provider. `tasks.delivery.left_behind` frees what a process held that gives none any more.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from tasks.database.schema import senders
+from tasks.database.store import NO_ANSWER, Store
+
+SIGN_SECONDS = 1.0
+# A send begins within so many seconds of its claim or of the last sign of life, well before anybody may take
+# the claim over; and within so many of its claim in any case, since it could have become pointless.
+SIGN_WITHIN = 3.0
+CLAIM_WITHIN = 20.0
+# How long the signs of processes that ended are kept.
+_KEPT = timedelta(days=1)
+_WARN_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Held:
+    taken: float
+    begun: bool = False
+
+
+class Instance:
+    """This process as others see it. Its methods may be called from several threads."""
+
+    def __init__(self) -> None:
+        self.id = secrets.token_hex(8)
+        # Whether this process frees what others left behind, so that no lease needs to.
+        self.watches = False
+        # The process whose place this one took: it has ended.
+        self.before = ""
+        self._held: dict[tuple[int, int], _Held] = {}
+        self._asked = self._signed = self._warned = float("-inf")
+        self._lock = threading.Lock()
+
+    def succeed(self, before: str) -> None:
+        """Note the `id` of the process whose place this one took, which has ended for certain."""
+        self.before = before
+
+    def take(self, delivery: int, attempt: int) -> None:
+        """Note that this process claims a send; called before the claim is committed."""
+        with self._lock:
+            self._held[delivery, attempt] = _Held(time.monotonic())
+
+    def begin(self, delivery: int, attempt: int) -> bool:
+        """Whether a send that was claimed may begin; False when somebody may have taken it over."""
+        with self._lock:
+            held = self._held.get((delivery, attempt))
+            if held is not None and self._may_begin(held, time.monotonic()):
+                held.begun = True
+            return held is not None and held.begun
+
+    def holds(self, delivery: int, attempt: int) -> bool:
+        """Whether this process has a send in hand, or may still begin it."""
+        with self._lock:
+            held = self._held.get((delivery, attempt))
+            return held is not None and (held.begun or self._may_begin(held, time.monotonic()))
+
+    def let_go(self, delivery: int, attempt: int) -> None:
+        """Note that what became of a send is recorded."""
+        with self._lock:
+            self._held.pop((delivery, attempt), None)
+
+    def _may_begin(self, held: _Held, now: float) -> bool:
+        return now - held.taken <= CLAIM_WITHIN and now - max(held.taken, self._signed) <= SIGN_WITHIN
+
+    def give_sign(self, store: Store, wall: datetime) -> None:
+        """Give a sign of life, at most one a second; while the database does not answer, none."""
+        began = time.monotonic()
+        with self._lock:
+            if began - self._asked < SIGN_SECONDS:
+                return
+            self._asked = began
+        try:
+            store.write(lambda connection: self._sign(connection, wall))
+        except NO_ANSWER:
+            return
+        with self._lock:
+            self._signed = max(self._signed, began)
+
+    def warn(self, said: str) -> None:
+        """Say what keeps this process from handing over, at most once a minute."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._warned < _WARN_SECONDS:
+                return
+            self._warned = now
+        _log.error("%s", said)
+
+    def _sign(self, connection: sa.Connection, wall: datetime) -> None:
+        mine = senders.update().where(senders.c.id == self.id).values(at=wall)
+        if connection.execute(mine).rowcount == 0:
+            connection.execute(senders.delete().where(senders.c.at < wall - _KEPT))
+            row = {"id": self.id, "host": socket.gethostname(), "pid": os.getpid(), "at": wall}
+            connection.execute(senders.insert(), row)

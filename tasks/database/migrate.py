@@ -1,0 +1,57 @@
+"""Brings a database to the newest migration, safely when several processes open it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from itp_events.errors import ItpError
+from tasks.database.schema import REVISION
+
+# Any number will do, as long as every process asks PostgreSQL for the same one.
+_ADVISORY_LOCK = 6_813_157
+_VERSION = sa.table("alembic_version", sa.column("version_num"))
+
+Transaction = Callable[[], AbstractContextManager[sa.Connection]]
+
+
+def migrate(reading: Transaction, writing: Transaction) -> None:
+    """Migrate, unless the database is at the newest revision already.
+
+    Raises ItpError when the database is ahead of this program.
+    """
+    with reading() as connection:
+        if _revision(connection) == REVISION:
+            return
+    with writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+        if _revision(connection) != REVISION:
+            _upgrade(connection)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(sa.select(_VERSION.c.version_num))
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    # Loaded here because most openings find nothing to do, and it takes a third of a second.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise ItpError(
+            f"the database stands at revision {_revision(connection)}, which this program does not know: "
+            "start the newer version of the service that wrote it"
+        ) from error

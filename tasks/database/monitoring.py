@@ -1,0 +1,103 @@
+"""What those who watch the service ask of the study's database: counts, ages, heartbeats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from tasks.database.schema import events, heartbeats, leftovers, notices, outages, subjects, troubles
+from tasks.database.stated import BY_PEOPLE
+from tasks.database.store import Store
+
+ROUND = "round"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The study in numbers; instants are the study's, None where there is nothing."""
+
+    accepted: dict[str, int]
+    notices: dict[str, int]
+    subjects: dict[str, int]
+    escalated: int
+    oldest_waiting: datetime | None
+    oldest_wake: datetime | None
+    leftovers: int
+    troubles: int
+
+
+def figures(store: Store, now: datetime) -> Figures:
+    """The study's numbers at `now`."""
+    with store.reading(long=True) as connection:
+        waiting = sa.select(sa.func.min(notices.c.due)).where(
+            notices.c.status == "queued", notices.c.due <= now
+        )
+        late = sa.select(sa.func.min(subjects.c.wake_at)).where(subjects.c.wake_at <= now)
+        escalated = sa.cast(subjects.c.tags, sa.Text).like('%"escalated"%')
+        return Figures(
+            accepted=_counts(connection, events.c.type, BY_PEOPLE),
+            notices=_counts(connection, notices.c.status, sa.true()),
+            subjects=_counts(connection, subjects.c.status, sa.true()),
+            escalated=_count(connection, subjects, escalated),
+            oldest_waiting=connection.scalar(waiting),
+            oldest_wake=connection.scalar(late),
+            leftovers=_count(connection, leftovers, leftovers.c.settled_at.is_(None)),
+            troubles=_count(connection, troubles, sa.true()),
+        )
+
+
+def _counts(connection: sa.Connection, by: sa.Column[Any], where: sa.ColumnElement[bool]) -> dict[str, int]:
+    query = sa.select(by, sa.func.count()).where(where).group_by(by)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _count(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(table).where(where)) or 0
+
+
+def beat(store: Store, part: str, wall: datetime) -> None:
+    """Note that a part of the service is at work at `wall`, the machine's time."""
+    with store.writing() as connection:
+        same = heartbeats.update().where(heartbeats.c.part == part)
+        if connection.execute(same.values(at=wall)).rowcount == 0:
+            connection.execute(heartbeats.insert(), {"part": part, "at": wall})
+
+
+def last_beat(store: Store, part: str) -> datetime | None:
+    """When a part of the service was last at work, in the machine's time."""
+    with store.reading() as connection:
+        at: datetime | None = connection.scalar(sa.select(heartbeats.c.at).where(heartbeats.c.part == part))
+    return at
+
+
+def overdue(store: Store, before: datetime) -> tuple[int, datetime | None]:
+    """How many subjects should have been woken `before` an instant and were not, and the first such time."""
+    query = sa.select(sa.func.count(), sa.func.min(subjects.c.wake_at)).where(subjects.c.wake_at <= before)
+    with store.reading() as connection:
+        count, first = connection.execute(query).one()
+    return count, first
+
+
+def server_clock(store: Store) -> datetime:
+    """What the clock of a PostgreSQL server shows."""
+    with store.reading() as connection:
+        query = sa.select(sa.func.clock_timestamp(type_=sa.DateTime(timezone=True)))
+        found: datetime = connection.execute(query).scalar_one()
+    return found.astimezone(UTC)
+
+
+def subjects_ahead(store: Store, instant: datetime) -> list[str]:
+    """The subjects who were decided about at a later instant, in order of code."""
+    query = sa.select(subjects.c.code).where(subjects.c.advanced_at > instant).order_by(subjects.c.code)
+    with store.reading() as connection:
+        return list(connection.scalars(query))
+
+
+def failing_channels(store: Store) -> list[tuple[str, datetime, int]]:
+    """The recipients that fail at present: masked address, since when, failures in a row."""
+    query = sa.select(outages.c.label, outages.c.since, outages.c.failures).order_by(outages.c.since)
+    with store.reading() as connection:
+        return [(row.label, row.since, row.failures) for row in connection.execute(query)]

@@ -1,0 +1,98 @@
+"""The outbox: what the service's decisions do to the notices waiting to be handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from itp_events.events import (
+    Event,
+    NoticeClosed,
+    NoticeIssued,
+    NoticeReopened,
+    NoticeWithdrawn,
+)
+from tasks.database.schema import notices
+
+_QUEUE = notices.insert()
+
+
+def post(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:
+    """Bring the outbox in line with decisions that have just been appended to the log.
+
+    Raises sqlalchemy.exc.IntegrityError for a notice whose key has been queued before.
+    """
+    events = list(decided)
+    # First: what is issued may be superseded at once.
+    _queue(connection, events, now)
+    for event in events:
+        match event.data:
+            case NoticeReopened():
+                _reopen(connection, event.data.notice)
+            case NoticeWithdrawn() | NoticeClosed():
+                _withdraw(connection, event.data.notice, event.data.reason, now)
+            case _:
+                pass  # the other decisions send nothing
+
+
+def _queue(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:
+    rows = [row(event.subject, event.data, now) for event in decided if isinstance(event.data, NoticeIssued)]
+    if rows:
+        connection.execute(_QUEUE, rows)
+
+
+def row(subject: str, issued: NoticeIssued, now: datetime) -> dict[str, Any]:
+    """A notice as it is queued at `now`."""
+    return {
+        "key": issued.notice,
+        "subject": subject,
+        "kind": issued.kind,
+        "visit": issued.visit,
+        "step": issued.step,
+        "audience": issued.audience,
+        "due": issued.due,
+        "until": issued.until,
+        "facts": issued.facts,
+        "queued_at": now,
+        "status": "queued",
+    }
+
+
+def _reopen(connection: sa.Connection, key: str) -> None:
+    connection.execute(
+        notices.update()
+        .where(notices.c.key == key, notices.c.status == "withdrawn")
+        .values(status="queued", reason=None, settled_at=None)
+    )
+
+
+def _withdraw(connection: sa.Connection, key: str, reason: str, now: datetime) -> None:
+    # A notice that has been delivered stays so: it cannot be recalled.
+    connection.execute(
+        notices.update()
+        .where(notices.c.key == key, notices.c.status == "queued")
+        .values(status="withdrawn", reason=reason, settled_at=now)
+    )
+
+
+def waiting_after(before: frozenset[str], decided: Iterable[Event]) -> frozenset[str]:
+    """The keys of a subject's notices that wait for their hand-over once `decided` is recorded."""
+    waiting = set(before)
+    for event in decided:
+        match event.data:
+            case NoticeIssued() | NoticeReopened():
+                waiting.add(event.data.notice)
+            case NoticeWithdrawn() | NoticeClosed():
+                waiting.discard(event.data.notice)
+            case _:
+                pass  # the other decisions send nothing
+    return frozenset(waiting)
+
+
+def handed(connection: sa.Connection, code: str) -> frozenset[str]:
+    """The keys of the subject's notices whose hand-over has begun at least once."""
+    query = sa.select(notices.c.key).where(notices.c.subject == code, notices.c.handed_at.is_not(None))
+    return frozenset(connection.scalars(query))

@@ -1,0 +1,35 @@
+"""What the service keeps of the Prefect that it uses: small notes, each under a key of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from tasks.database.schema import prefect_notes
+from tasks.database.store import Store
+
+
+def note(store: Store, key: str) -> dict[str, Any] | None:
+    """What was noted under a key; None when nothing was."""
+    with store.reading() as connection:
+        return note_in(connection, key)
+
+
+def note_in(connection: sa.Connection, key: str, *, lock: bool = False) -> dict[str, Any] | None:
+    """`note` within a transaction; with `lock`, until its end nobody else changes it."""
+    query = sa.select(prefect_notes.c.body).where(prefect_notes.c.key == key)
+    body: dict[str, Any] | None = connection.scalar(query.with_for_update() if lock else query)
+    return body
+
+
+def keep_note(store: Store, key: str, body: dict[str, Any]) -> None:
+    """Note something under a key, in place of what was noted before."""
+    store.write(lambda connection: keep_note_in(connection, key, body))
+
+
+def keep_note_in(connection: sa.Connection, key: str, body: dict[str, Any]) -> None:
+    """`keep_note` within a transaction."""
+    same = prefect_notes.update().where(prefect_notes.c.key == key)
+    if connection.execute(same.values(body=body)).rowcount == 0:
+        connection.execute(prefect_notes.insert(), {"key": key, "body": body})

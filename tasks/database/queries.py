@@ -1,0 +1,290 @@
+"""What others read from the study's database: subjects, notices, the screening log, repairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from itp_events.events import Event, EventKey
+from tasks.database import event_log, outbox
+from tasks.database.schema import attempts, deliveries, events, notices, repairs, screening_log, subjects
+from tasks.database.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """A subject as it was decided last. `wake_at` is the truth of which Prefect's timer is a copy."""
+
+    code: str
+    site: str
+    protocol_version: str
+    seq: int
+    state: str
+    message: str
+    status: str
+    tags: Sequence[str]
+    wake_at: datetime | None
+    exited: bool
+    flow_run_id: str | None
+    enrolled_at: datetime
+    advanced_at: datetime
+
+    @property
+    def live(self) -> bool:
+        """Whether the journey goes on: not ended, or a clock still runs after exit."""
+        return not self.exited or self.wake_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One event of the log, with its place and the instant at which it was recorded."""
+
+    seq: int
+    recorded_at: datetime
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLine:
+    """One line of the log as it is stored; its instant is None when that is damaged."""
+
+    seq: int
+    recorded_at: datetime | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow:
+    """A notice of the outbox; status is queued, delivered or withdrawn (with `reason`)."""
+
+    key: str
+    subject: str | None
+    kind: str
+    visit: str | None
+    step: str
+    audience: str
+    due: datetime
+    until: datetime | None
+    facts: dict[str, Any]
+    queued_at: datetime
+    status: str
+    reason: str | None = None
+    handed_at: datetime | None = None
+    settled_at: datetime | None = None
+    title: str | None = None
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One send of a notice to one recipient; outcome is None while it runs, else sent, failed, unknown."""
+
+    notice: str
+    recipient: str
+    status: str
+    number: int
+    repeated: bool
+    began_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScreeningRow:
+    """A refused enrolment: code, the date it was for, and the criteria not met."""
+
+    subject: str
+    on: date
+    unmet: Sequence[str]
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Something that the service mended by itself."""
+
+    subject: str | None
+    what: str
+    at: datetime
+
+
+# Built once: SQLAlchemy takes longer to build these than the database to answer.
+_SUBJECT = sa.select(subjects).where(subjects.c.code == sa.bindparam("about"))
+_LOCKED = _SUBJECT.with_for_update()
+_FOLDED = (
+    sa.select(subjects)
+    .where(sa.func.lower(subjects.c.code) == sa.bindparam("folded"))
+    # A store of old may hold two of them: then each is found by its own code.
+    .order_by((subjects.c.code == sa.bindparam("about")).desc(), subjects.c.code)
+)
+_FOLDED_LOCKED = _FOLDED.with_for_update()
+
+
+def subject(store: Store, code: str) -> SubjectRow | None:
+    """One subject, or None when nobody of that code is enrolled."""
+    with store.reading() as connection:
+        return subject_in(connection, code)
+
+
+def subject_in(connection: sa.Connection, code: str, *, lock: bool = False) -> SubjectRow | None:
+    """One subject, within a transaction; with `lock`, until its end nobody else decides about it."""
+    row = connection.execute(_LOCKED if lock else _SUBJECT, {"about": code}).one_or_none()
+    return None if row is None else _subject_row(row)
+
+
+def subject_called(connection: sa.Connection, code: str, *, lock: bool = False) -> SubjectRow | None:
+    """The subject of a code, whatever the case of its letters; `lock` as for `subject_in`."""
+    asked = {"about": code, "folded": code.lower()}
+    row = connection.execute(_FOLDED_LOCKED if lock else _FOLDED, asked).first()
+    return None if row is None else _subject_row(row)
+
+
+def all_subjects(store: Store) -> list[SubjectRow]:
+    """Every subject, in order of code."""
+    return _subjects(store, sa.select(subjects).order_by(subjects.c.code))
+
+
+def live_subjects(store: Store) -> list[SubjectRow]:
+    """The subjects whose journey goes on, in order of code."""
+    going = sa.or_(~subjects.c.exited, subjects.c.wake_at.is_not(None))
+    return _subjects(store, sa.select(subjects).where(going).order_by(subjects.c.code))
+
+
+def due_subjects(store: Store, now: datetime, limit: int) -> list[SubjectRow]:
+    """At most `limit` subjects whose wake time has come, the longest due first."""
+    query = sa.select(subjects).where(subjects.c.wake_at <= now).order_by(subjects.c.wake_at).limit(limit)
+    # The timers wait for this: a connection that fell silent is given up within seconds.
+    return _subjects(store, query, long=False)
+
+
+def _subjects(store: Store, query: sa.Select[Any], *, long: bool = True) -> list[SubjectRow]:
+    with store.reading(long=long) as connection:
+        return [_subject_row(row) for row in connection.execute(query)]
+
+
+def _subject_row(row: sa.Row[Any]) -> SubjectRow:
+    # Tags are shown, and nothing more: a row in which they are damaged is as good as any other.
+    return SubjectRow(**{**row._mapping, "tags": row.tags or ()})
+
+
+def next_wake(store: Store) -> datetime | None:
+    """The earliest instant at which any subject is due."""
+    with store.reading() as connection:
+        first: datetime | None = connection.scalar(sa.select(sa.func.min(subjects.c.wake_at)))
+    return first
+
+
+def remember_flow_run(store: Store, code: str, flow_run_id: str | None) -> None:
+    """Note which of Prefect's flow runs carries the subject's journey."""
+    with store.writing() as connection:
+        connection.execute(subjects.update().where(subjects.c.code == code).values(flow_run_id=flow_run_id))
+
+
+def history(store: Store, code: str) -> list[Event]:
+    """The subject's whole log in sequence order, the service's own decisions included."""
+    with store.reading() as connection:
+        return event_log.history(connection, code)
+
+
+def log_lines(store: Store, code: str) -> list[LogLine]:
+    """The subject's whole log, with sequence numbers and the instants of recording."""
+    columns = (events.c.seq, events.c.recorded_at, events.c.body)
+    query = sa.select(*columns).where(events.c.subject == code).order_by(events.c.seq)
+    with store.reading() as connection:
+        lines = connection.execute(query).all()
+    return [
+        LogLine(line.seq, line.recorded_at, event_log.read_line(code, line.seq, line.body)) for line in lines
+    ]
+
+
+def stored_lines(store: Store, code: str) -> list[StoredLine]:
+    """The lines of a subject's log as they are stored, also those that cannot be read."""
+    columns = (events.c.seq, events.c.recorded_at, events.c.body)
+    query = sa.select(*columns).where(events.c.subject == code).order_by(events.c.seq)
+    with store.reading() as connection:
+        return [StoredLine(**line._mapping) for line in connection.execute(query)]
+
+
+def recorded(store: Store, key: EventKey) -> Event | None:
+    """The recorded event of a source and id, whichever subject's; None when there is none."""
+    query = sa.select(events.c.body).where(events.c.source == key[0], events.c.id == key[1])
+    with store.reading() as connection:
+        found: str | None = connection.scalar(query)
+    return None if found is None else event_log.read(found)
+
+
+def handed(store: Store, code: str) -> frozenset[str]:
+    """The keys of the subject's notices whose hand-over has begun at least once."""
+    with store.reading() as connection:
+        return outbox.handed(connection, code)
+
+
+def notices_of(store: Store, code: str | None) -> list[NoticeRow]:
+    """A subject's notices, oldest first; with None the service's own alerts about its channels."""
+    return _notices(store, notices.c.subject.is_(None) if code is None else notices.c.subject == code)
+
+
+def waiting_notices(store: Store) -> list[NoticeRow]:
+    """Every notice that is queued and not delivered to all its recipients, oldest first."""
+    return _notices(store, notices.c.status == "queued")
+
+
+def _notices(store: Store, condition: sa.ColumnElement[bool]) -> list[NoticeRow]:
+    query = sa.select(notices).where(condition).order_by(notices.c.queued_at, notices.c.due, notices.c.key)
+    with store.reading() as connection:
+        return [NoticeRow(**row._mapping) for row in connection.execute(query)]
+
+
+def attempts_of(store: Store, code: str | None) -> list[AttemptRow]:
+    """Every send of a subject's notices, in order; with None those of the service's own alerts."""
+    mine = notices.c.subject.is_(None) if code is None else notices.c.subject == code
+    query = (
+        sa.select(
+            deliveries.c.notice,
+            deliveries.c.label.label("recipient"),
+            deliveries.c.status,
+            attempts.c.number,
+            attempts.c.repeated,
+            attempts.c.began_at,
+            attempts.c.ended_at,
+            attempts.c.outcome,
+            attempts.c.error,
+        )
+        .select_from(attempts.join(deliveries).join(notices))
+        .where(mine)
+        .order_by(attempts.c.began_at, deliveries.c.id, attempts.c.number)
+    )
+    with store.reading() as connection:
+        return [AttemptRow(**row._mapping) for row in connection.execute(query)]
+
+
+def screening_refusals(store: Store) -> list[ScreeningRow]:
+    """The screening log's refused enrolments, oldest first."""
+    columns = (
+        screening_log.c.subject,
+        screening_log.c.on,
+        screening_log.c.unmet,
+        screening_log.c.recorded_at,
+    )
+    query = sa.select(*columns).order_by(screening_log.c.recorded_at, screening_log.c.subject)
+    with store.reading() as connection:
+        return [ScreeningRow(**row._mapping) for row in connection.execute(query)]
+
+
+def note_repair(store: Store, what: str, now: datetime, subject: str | None = None) -> None:
+    """Add a line to the repairs log."""
+    with store.writing() as connection:
+        connection.execute(repairs.insert(), {"subject": subject, "what": what, "at": now})
+
+
+def latest_repairs(store: Store, limit: int = 100) -> list[Repair]:
+    """The repairs made last, newest first."""
+    columns = (repairs.c.subject, repairs.c.what, repairs.c.at)
+    query = sa.select(*columns).order_by(repairs.c.id.desc()).limit(limit)
+    with store.reading() as connection:
+        return [Repair(**row._mapping) for row in connection.execute(query)]

@@ -1,0 +1,63 @@
+"""What stands in the service's way until somebody mends it: shown on the board, in /healthz, by `itp doctor`.
+
+A row stands as long as its trouble does, and goes with it. What the service mends by itself is a repair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from tasks.database.schema import troubles
+from tasks.database.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that a person must mend; `about` is a subject's code, or a part of the service."""
+
+    about: str
+    what: str
+    since: datetime
+
+
+def standing(store: Store) -> list[Trouble]:
+    """The troubles that stand, the oldest first."""
+    query = sa.select(troubles).order_by(troubles.c.since, troubles.c.about)
+    with store.reading() as connection:
+        return [Trouble(**row._mapping) for row in connection.execute(query)]
+
+
+class Troubles:
+    """The troubles of a study, as one process meets and settles them; it writes only what changes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, str] | None = None
+
+    def note(self, about: str, what: str, now: datetime) -> bool:
+        """Keep that something stands in the way, since it was met first; whether that is new."""
+        if self._read().get(about) == what:
+            return False
+        with self._store.writing() as connection:
+            same = troubles.update().where(troubles.c.about == about).values(what=what)
+            if connection.execute(same).rowcount == 0:
+                connection.execute(troubles.insert(), {"about": about, "what": what, "since": now})
+        is_new = about not in self._read()
+        self._read()[about] = what
+        return is_new
+
+    def settle(self, about: str) -> None:
+        """What stood in the way of this is over."""
+        if about not in self._read():
+            return
+        with self._store.writing() as connection:
+            connection.execute(troubles.delete().where(troubles.c.about == about))
+        self._read().pop(about, None)
+
+    def _read(self) -> dict[str, str]:
+        if self._known is None:
+            self._known = {each.about: each.what for each in standing(self._store)}
+        return self._known

@@ -1,0 +1,221 @@
+"""Who is told what: audiences of the protocol, mapped to the user's own Apprise configuration by tags.
+
+A notice for an audience goes to every URL tagged with the audience's name (`coordinator`,
+`investigator`, `sponsor`, `cell-lab`, `ops`), and to every URL tagged with the name and the subject's
+site (`coordinator-01`); Apprise's own tag `always` gets everything. Each URL is one recipient. An
+audience that no URL is tagged for, and every audience when there is no configuration, is told on the
+console: the service prints the notice.
+
+Apprise is kept to sending: its retries, its "optional" (a failure reported as success), its priorities
+among tags, its emojis and escapes are off. This service does its own retrying, since it must know what
+became of each attempt. Redirects are not followed: a POST becomes a GET on the way, which carries no message
+and is answered all the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TextIO, cast, get_args
+
+from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyBase
+
+from itp_events.errors import BadInput
+from itp_events.protocol.model import Audience
+from tasks.delivery.evidence import speaks
+from tasks.delivery.links import Links
+
+AUDIENCES: tuple[str, ...] = get_args(Audience)
+SETTING = "ITP_APPRISE_CONFIG"
+_ALWAYS = "always"
+# How long a provider may take for its answer, in seconds, where its URL does not say so (`rto`, `cto`). Less
+# than the longest send; with much less, what a slow provider has taken would be sent again.
+ANSWER_SECONDS = 25.0
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One address. `id` is a fingerprint of its URL, `label` the URL with its secrets masked."""
+
+    id: str
+    label: str
+    tags: frozenset[str] = frozenset()
+    server: NotifyBase | None = None
+
+    @property
+    def is_console(self) -> bool:
+        """Whether this is the service's own console."""
+        return self.server is None
+
+
+CONSOLE = Recipient("console", "console")
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Every recipient there is, and what is wrong with the configuration they come from."""
+
+    configured: Sequence[Recipient] = ()
+    problems: Sequence[str] = ()
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    links: Links | None = None
+
+    @classmethod
+    def from_config(cls, path: Path | None, out: TextIO | None = None) -> Channels:
+        """The channels of an Apprise configuration file (YAML or text); None: the console alone.
+
+        Raises BadInput when the file cannot be read. What is wrong inside it is listed in `problems`, and
+        the rest of it is used.
+        """
+        out = out or sys.stdout
+        if path is None:
+            nothing = f"no Apprise configuration: every notice is printed by the service; set {SETTING}"
+            return cls(problems=[nothing], out=out)
+        servers, problems = _load(path)
+        recipients, refused = _recipients(servers)
+        return cls(recipients, [*problems, *refused, *_untold(recipients)], out)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for two configurations that tell the same addresses of the same things."""
+        told = sorted((each.id, sorted(each.tags)) for each in self.configured)
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+    def of(self, audience: str, site: str | None = None) -> list[Recipient]:
+        """Who is told when `audience` is, at a site; the console when nobody is configured."""
+        wanted = {audience, f"{audience}-{site}".lower(), _ALWAYS}
+        return [each for each in self.configured if each.tags & wanted] or [CONSOLE]
+
+    def find(self, recipient_id: str) -> Recipient | None:
+        """The recipient of this id, or None when it is no longer configured."""
+        return next((each for each in (*self.configured, CONSOLE) if each.id == recipient_id), None)
+
+
+def problems(path: Path | None) -> list[str]:
+    """What is wrong with an Apprise configuration, one line each and how to mend it; empty: nothing."""
+    try:
+        return list(Channels.from_config(path).problems)
+    except BadInput as error:
+        return [str(error)]
+
+
+def _load(path: Path) -> tuple[list[NotifyBase], list[str]]:
+    if not path.is_file():
+        raise BadInput(f"{path} is not a file; name an Apprise configuration file, or unset it", SETTING)
+    asset = AppriseAsset(
+        app_id="ITP visits", app_desc="Visits of trial subjects", async_mode=False, http_redirects=False
+    )
+    with _complaints() as complaints:
+        config = AppriseConfig(asset=asset, recursion=1)
+        config.add(str(path.absolute()), asset=asset)
+        apprise = Apprise(asset=asset)
+        apprise.add(config)
+        servers = list(apprise)
+    found = [f"{path.name}: {complaint}" for complaint in complaints]
+    if not servers:
+        found.append(f"{path.name}: there is no usable Apprise URL in it; write lines as coordinator=URL")
+    return servers, found
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What Apprise logs while it reads; it raises nothing, and masks the secrets of URLs itself."""
+    lines: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("apprise")
+    logger.addHandler(handler)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
+
+
+def _recipients(servers: Iterable[NotifyBase]) -> tuple[list[Recipient], list[str]]:
+    found: dict[str, Recipient] = {}
+    refused: list[str] = []
+    for server in servers:
+        _keep_to_sending(server)
+        singles = _split(server)
+        if not singles:
+            refused.append(
+                f"{_label(server)} reaches several recipients at once, so that nobody could tell which of "
+                "them got a notice; write one URL for each"
+            )
+        for single in singles:
+            recipient = _recipient(single)
+            tags = recipient.tags | (found[recipient.id].tags if recipient.id in found else frozenset())
+            found[recipient.id] = Recipient(recipient.id, recipient.label, tags, single)
+    return list(found.values()), refused
+
+
+def _keep_to_sending(server: NotifyBase) -> None:
+    server.retry = 0
+    server.optional = False
+    server.interpret_emojis = False
+    server.redirects = False
+
+
+def _split(server: NotifyBase) -> list[NotifyBase]:
+    """One server for each of its recipients; empty when it cannot be split."""
+    if getattr(server, "cc", None) or getattr(server, "bcc", None):
+        return []
+    targets = getattr(server, "targets", None)
+    if isinstance(targets, list | tuple | set) and len(targets) > 1:
+        return [_only(server, type(targets)([target])) for target in targets]
+    return [server] if len(server) <= 1 else []
+
+
+def _only(server: NotifyBase, target: Collection[object]) -> NotifyBase:
+    single: Any = copy.copy(server)
+    single.targets = target
+    return cast("NotifyBase", single)
+
+
+def _recipient(server: NotifyBase) -> Recipient:
+    fingerprint = hashlib.sha256(_url(server, privacy=False).encode()).hexdigest()[:16]
+    label, tags = _label(server), frozenset(str(tag) for tag in server.tags)
+    # After the fingerprint: what waits for this recipient must find it again whatever is set here.
+    _be_patient(server)
+    return Recipient(fingerprint, label, tags, server)
+
+
+def _be_patient(server: NotifyBase) -> None:
+    kind = type(server)
+    if server.socket_read_timeout == kind.socket_read_timeout:
+        server.socket_read_timeout = ANSWER_SECONDS
+    # Mail has one time limit, for connecting and for every answer.
+    if speaks(server, "smtplib") and server.socket_connect_timeout == kind.socket_connect_timeout:
+        server.socket_connect_timeout = ANSWER_SECONDS
+
+
+def _label(server: NotifyBase) -> str:
+    return _url(server, privacy=True).partition("?")[0]
+
+
+def _url(server: Any, *, privacy: bool) -> str:
+    return str(server.url(privacy=privacy))
+
+
+def _untold(recipients: Sequence[Recipient]) -> list[str]:
+    tags = frozenset[str]().union(*(each.tags for each in recipients))
+    untold = [name for name in AUDIENCES if not any(_tells(tag, name) for tag in tags)]
+    unused = [
+        each for each in recipients if not any(_tells(tag, name) for tag in each.tags for name in AUDIENCES)
+    ]
+    names = ", ".join(AUDIENCES)
+    return [
+        *(f"no URL is tagged {name}: its notices are printed by the service" for name in untold),
+        *(f"{each.label} has no tag of an audience ({names}), so it is never used" for each in unused),
+    ]
+
+
+def _tells(tag: str, audience: str) -> bool:
+    return tag in (audience, _ALWAYS) or tag.startswith(f"{audience}-")

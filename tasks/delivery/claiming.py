@@ -1,0 +1,226 @@
+"""The claim: a subject's waiting notices checked once more, and what is due taken under a lease.
+
+One transaction: lock the subject's row, advance the subject (which withdraws whatever has become pointless),
+end the leases that ran out, take what is due. Nobody else sends what is claimed while this process lives.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from itp_events.events import NoticeIssued, NoticeReopened
+from itp_events.protocol.model import Protocol, Site
+from tasks.advance import Settled, settle_in
+from tasks.database import outbox
+from tasks.database.instance import Instance
+from tasks.database.queries import NoticeRow
+from tasks.database.store import Store
+from tasks.delivery import deliveries, outages, recipients
+from tasks.delivery.channels import Channels, Recipient
+from tasks.delivery.claims import Claim, Moment
+from tasks.delivery.deliveries import DeliveryRow
+from tasks.delivery.links import facts_with_link
+from tasks.delivery.sending import Message
+from tasks.text.render import Occasion, marked_repeated, render
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What every hand-over needs."""
+
+    store: Store
+    protocol: Protocol
+    channels: Channels
+    instance: Instance = field(default_factory=Instance)
+
+
+def claim(office: Office, code: str | None, at: Moment) -> list[Claim]:
+    """Check a subject's waiting notices again, withdraw the pointless and take the others under a lease.
+
+    None as the code claims the service's own alerts. One transaction, without network calls.
+    """
+    return office.store.write(lambda connection: _claim(connection, office, code, at))
+
+
+def _claim(connection: sa.Connection, office: Office, code: str | None, at: Moment) -> list[Claim]:
+    if not _may_tell(connection, office):
+        return []
+    site_code, site = "default", office.protocol.site("default")
+    if code is not None:
+        settled = settle_in(connection, office.protocol, code, at.now)
+        site_code, site = settled.subject.enrolled.site, settled.subject.site
+        at = replace(at, now=settled.at)
+    deliveries.end_leases(connection, code, at, watched=office.instance.watches)
+    notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
+    pending = _pending(connection, office.channels, notices, site_code, at) if notices else []
+    ready = [row for row in pending if row.next_at and row.next_at <= at.wall]
+    return _take(connection, office, notices, site, ready, at)
+
+
+def _may_tell(connection: sa.Connection, office: Office) -> bool:
+    """Whether this process has the study's recipients; else it claims nothing, and says so."""
+    if recipients.agree(connection, office.channels):
+        return True
+    found = recipients.standing_in(connection)
+    if found is not None:
+        office.instance.warn(recipients.difference(office.channels, found))
+    return False
+
+
+class ClaimAtOnce:
+    """Claims what a door makes due, in the door's own transaction; `claims` must be sent within moments."""
+
+    def __init__(self, office: Office, at: Moment) -> None:
+        self._office, self._at = office, at
+        self.claims: Sequence[Claim] = ()
+
+    def __call__(self, connection: sa.Connection, settled: Settled) -> None:
+        """Claim, anew when the transaction is repeated: only what the last one took counts."""
+        self.claims = claim_at_once(self._office, self._at, connection, settled)
+
+
+def claim_at_once(office: Office, at: Moment, connection: sa.Connection, settled: Settled) -> Sequence[Claim]:
+    """Take what has just been decided about a subject, in the transaction that decides it.
+
+    There can be no delivery of it yet, so that nothing need be looked up. Nothing is taken, and `claim` is
+    left to do it, where there is more to look at: a notice that is due again, or one that cannot be put into
+    words.
+    """
+    at, subject = replace(at, now=settled.at), settled.subject
+    notices = [] if _reopens(settled) else _issued(settled)
+    if not notices or not _may_tell(connection, office):
+        return ()
+    told = {each.key: _recipients(office.channels, each, subject.enrolled.site) for each in notices}
+    sites = _sites(office, notices, subject.site)
+    try:
+        texts = {each.key: _text(office.channels, each, sites[each.key], at.now) for each in notices}
+    except Exception:
+        # What was stated is a fact all the same: whoever claims the notice next says what is wrong with it.
+        log.exception("The notices of %s cannot be put into words.", subject.code)
+        return ()
+    deliveries.say(connection, texts, at.now)
+    begun = deliveries.begin_first(connection, told, office.instance.id, at)
+    return _claims(office, notices, sites, texts, begun, at)
+
+
+def _reopens(settled: Settled) -> bool:
+    return any(isinstance(event.data, NoticeReopened) for event in settled.decision.events)
+
+
+def _issued(settled: Settled) -> list[NoticeRow]:
+    """The notices that were decided upon for the first time, and are of use; in the order of `queued`."""
+    issued = [
+        NoticeRow(**outbox.row(event.subject, event.data, settled.at))
+        for event in settled.decision.events
+        if isinstance(event.data, NoticeIssued) and event.data.notice in settled.waiting
+    ]
+    useful = [each for each in issued if _is_useful(each, settled.at)]
+    return sorted(useful, key=lambda each: (each.due, each.key))
+
+
+def _is_useful(notice: NoticeRow, now: datetime) -> bool:
+    return notice.due <= now and (notice.until is None or notice.until > now)
+
+
+def _useful(connection: sa.Connection, notices: Sequence[NoticeRow], now: datetime) -> list[NoticeRow]:
+    for notice in notices:
+        if not _is_useful(notice, now):
+            deliveries.run_out(connection, notice.key, now)
+    return [notice for notice in notices if _is_useful(notice, now)]
+
+
+def _pending(
+    connection: sa.Connection, channels: Channels, notices: Sequence[NoticeRow], site_code: str, at: Moment
+) -> list[DeliveryRow]:
+    """The pending deliveries of these notices, made now where there are none.
+
+    They stay as they were made, whatever is added to the configuration later. A recipient that has gone
+    from it is given up; when nobody is left, whoever is configured now takes its place.
+    """
+    keys = [notice.key for notice in notices]
+    rows = deliveries.of_notices(connection, keys)
+    lost = {row.id for row in rows if row.status == "pending" and channels.find(row.recipient) is None}
+    for delivery in lost:
+        deliveries.give_up(connection, delivery)
+    served = {row.notice for row in rows if row.status != "gone" and row.id not in lost}
+    told = {each.key: _recipients(channels, each, site_code) for each in notices if each.key not in served}
+    made = deliveries.make(connection, told, [row for row in rows if row.notice in told], at.wall)
+    for key in served if lost else ():
+        deliveries.settle(connection, key, at.now)
+    current = [*(row for row in rows if row.notice in served), *made]
+    return [row for row in current if row.status == "pending" and channels.find(row.recipient)]
+
+
+def _recipients(channels: Channels, notice: NoticeRow, site_code: str) -> list[Recipient]:
+    if notice.step == outages.STEP:
+        return outages.told(channels, notice.facts)
+    return channels.of(notice.audience, notice.facts.get("site", site_code))
+
+
+def _take(
+    connection: sa.Connection,
+    office: Office,
+    notices: Sequence[NoticeRow],
+    site: Site,
+    ready: Sequence[DeliveryRow],
+    at: Moment,
+) -> list[Claim]:
+    sites = _sites(office, notices, site)
+    going = {row.notice for row in ready}
+    texts = {
+        each.key: _text(office.channels, each, sites[each.key], at.now)
+        for each in notices
+        if each.key in going
+    }
+    deliveries.say(connection, texts, at.now)
+    begun = deliveries.begin(connection, ready, office.instance.id, at)
+    return _claims(office, notices, sites, texts, begun, at)
+
+
+def _sites(office: Office, notices: Sequence[NoticeRow], site: Site) -> dict[str, Site]:
+    # A digest is about a site, not about a subject.
+    return {
+        each.key: office.protocol.site(each.facts["site"]) if "site" in each.facts else site
+        for each in notices
+    }
+
+
+def _claims(
+    office: Office,
+    notices: Sequence[NoticeRow],
+    sites: Mapping[str, Site],
+    texts: Mapping[str, tuple[str, str]],
+    begun: Sequence[DeliveryRow],
+    at: Moment,
+) -> list[Claim]:
+    by_key = {notice.key: notice for notice in notices}
+    for row in begun:
+        office.instance.take(row.id, row.attempts)
+    return [
+        _claimed(office.channels, row, by_key[row.notice], texts[row.notice], sites[row.notice].language, at)
+        for row in begun
+    ]
+
+
+def _text(channels: Channels, notice: NoticeRow, site: Site, now: datetime) -> tuple[str, str]:
+    facts = facts_with_link(channels.links, notice, now)
+    occasion = Occasion(notice.step, notice.audience, notice.subject, notice.visit, facts)
+    return render(occasion, site.language, site.zone)
+
+
+def _claimed(
+    channels: Channels, row: DeliveryRow, notice: NoticeRow, text: tuple[str, str], language: str, at: Moment
+) -> Claim:
+    recipient = channels.find(row.recipient)
+    assert recipient is not None
+    text = marked_repeated(*text, language) if row.repeated else text
+    links = channels.links.base if channels.links else ""
+    message = Message(*text, urgent=notice.kind != "reminder", links=links)
+    return Claim(row.id, row.attempts, notice.key, recipient, message, row.repeated, at)

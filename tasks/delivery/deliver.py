@@ -1,0 +1,171 @@
+"""Hand-over: each notice to each of its recipients at least once, and repeated only if it must be.
+
+Claim (`tasks.delivery.claiming`), send, record. The send happens outside every transaction. Its outcome is
+recorded in a third step. A process killed between the steps leaves its claim behind;
+`tasks.delivery.left_behind` finds that, records "unknown" and frees the delivery. It is sent again, marked
+as possibly repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from itp_events.protocol.model import Protocol
+from tasks.database.instance import Instance
+from tasks.database.store import NO_ANSWER, Store, first_line
+from tasks.delivery import deliveries, outages
+from tasks.delivery.channels import Channels, problems
+from tasks.delivery.claiming import Office, claim
+from tasks.delivery.claims import Claim, Moment
+from tasks.delivery.sending import Outcome, Sent, all_at_once, send
+
+__all__ = [
+    "Channels",
+    "Claim",
+    "Handed",
+    "Moment",
+    "Office",
+    "claim",
+    "hand_over",
+    "hand_over_claimed",
+    "hand_over_one",
+    "problems",
+    "waiting",
+]
+
+_log = logging.getLogger(__name__)
+_SUBJECTS_AT_ONCE = 8
+# How often an outcome is offered to a database that does not answer, in seconds.
+_RECORD_AGAIN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What became of one send. `repeated`: the message was marked as possibly repeated."""
+
+    notice: str
+    recipient: str
+    outcome: Outcome
+    repeated: bool
+
+
+def hand_over(
+    store: Store,
+    protocol: Protocol,
+    channels: Channels,
+    now: datetime,
+    *,
+    subject: str | None = None,
+    wall: datetime | None = None,
+    instance: Instance | None = None,
+) -> list[Handed]:
+    """Hand over what is due: of one subject, or of all and the service's own alerts too.
+
+    `now` is the study's time, `wall` the machine's when the two differ: leases and back-off follow it. The
+    `instance` is this process as others see it, by default one for this hand-over alone.
+    Returns when every send has ended or has taken its 30 seconds; several subjects go side by side. When
+    one of them cannot be decided about (its protocol version is not installed, say) the others are served
+    all the same, and its error is raised at the end.
+    """
+    office = Office(store, protocol, channels, instance or Instance())
+    start = Moment(now, wall or now)
+    if subject is not None:
+        return hand_over_one(office, subject, start)
+    codes = waiting(store, start.now, start.wall)
+    if not codes:
+        return []
+    # Not map(): the first subject that fails would cancel those that have not begun.
+    with ThreadPoolExecutor(_SUBJECTS_AT_ONCE, "hand-over") as pool:
+        done = [pool.submit(hand_over_one, office, code, start) for code in codes]
+    return [handed for each in done for handed in each.result()]
+
+
+def waiting(store: Store, now: datetime, wall: datetime, *, watched: bool = False) -> list[str | None]:
+    """The subjects with something to hand over; None stands for the service's own notices.
+
+    With `watched` what others hold is left to `tasks.delivery.left_behind`, however long they have held it.
+    """
+    with store.reading() as connection:
+        return deliveries.waiting(connection, now, wall, watched=watched)
+
+
+def hand_over_one(office: Office, code: str | None, start: Moment) -> list[Handed]:
+    """Hand over what is due of one subject, or with None the service's own notices: alerts and digests."""
+    return hand_over_claimed(office, code, claim(office, code, start.later()))
+
+
+def hand_over_claimed(office: Office, code: str | None, claims: Sequence[Claim]) -> list[Handed]:
+    """Send what has been claimed of one subject, or with None of the service's own notices."""
+    handed: list[Handed] = []
+    dead: Claim | None = None
+    failures: list[Exception] = []
+    for ended in _sends(office, claims):
+        taken, outcome = ended.item, ended.outcome
+        try:
+            if _record(office, taken, outcome):
+                dead = taken
+        except Exception as error:  # noqa: BLE001 - raised once the others' outcomes are recorded too
+            failures.append(error)
+        handed.append(Handed(taken.notice, taken.recipient.label, outcome, taken.repeated))
+    if failures:
+        raise failures[0]
+    if dead is not None and code is not None:
+        handed += hand_over_one(office, None, dead.at)
+    return handed
+
+
+def _sends(office: Office, claims: Sequence[Claim]) -> Iterator[Sent[Claim]]:
+    def sign() -> None:
+        office.instance.give_sign(office.store, claims[0].at.later().wall)
+
+    def late(taken: Claim, outcome: Outcome) -> None:
+        _record(office, taken, outcome)
+
+    return all_at_once(claims, lambda each: _send(office, each), meanwhile=sign, late=late)
+
+
+def _send(office: Office, taken: Claim) -> Outcome:
+    if not office.instance.begin(taken.delivery, taken.attempt):
+        return Outcome(
+            "failed", "not begun: this process stood still for too long after the claim", tried=False
+        )
+    return send(taken.recipient, taken.message, office.channels.out)
+
+
+def _record(office: Office, taken: Claim, outcome: Outcome) -> bool:
+    """Record what became of a send; True when its channel has just been found dead.
+
+    While the database does not answer it is tried again: an outcome that is known and not recorded would be
+    taken for unknown, and the message repeated.
+    """
+    at = taken.at.later()
+    try:
+        while True:
+            try:
+                return office.store.write(lambda connection: _record_in(connection, taken, outcome, at))
+            except NO_ANSWER as problem:
+                said = first_line(problem)
+                _log.warning("%s: %s; the database does not take it: %s", taken.notice, outcome.kind, said)
+                office.instance.give_sign(office.store, taken.at.later().wall)
+                time.sleep(_RECORD_AGAIN)  # noqa: TID251 - nothing tells when the database answers again
+    finally:
+        office.instance.let_go(taken.delivery, taken.attempt)
+
+
+def _record_in(connection: sa.Connection, taken: Claim, outcome: Outcome, at: Moment) -> bool:
+    deliveries.lock_notice(connection, taken.notice)
+    if not deliveries.end(connection, taken.delivery, taken.attempt, taken.notice, outcome, at):
+        _log.warning(
+            "%s: attempt %s ended (%s) after it had been given up", taken.notice, taken.attempt, outcome.kind
+        )
+        return False
+    if outcome.kind != "sent":
+        _log.warning("%s to %s: %s, %s", taken.notice, taken.recipient.label, outcome.kind, outcome.error)
+    return outcome.tried and outages.note(connection, taken.recipient, outcome, at.now, at.wall)

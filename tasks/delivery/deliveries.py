@@ -1,0 +1,384 @@
+"""The rows of hand-over: one delivery per notice and recipient, one attempt per send.
+
+A delivery is pending, then `sending`, then sent, or pending again. While it is sending it belongs to the
+process that claimed it, its `holder`, as long as that gives signs of life; the lease is for processes that do
+not watch each other. When its sender died the outcome is recorded as unknown before anybody takes the
+delivery over, and what is sent from then on is marked as possibly repeated. `wall` is the machine's time,
+which leases and back-off follow; `now` is the study's, which only under a fast clock is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from tasks.database.queries import NoticeRow
+from tasks.database.schema import attempts, deliveries, notices, senders
+from tasks.delivery.channels import Recipient
+from tasks.delivery.claims import Moment
+from tasks.delivery.sending import Kind, Outcome
+
+LEASE = timedelta(seconds=60)
+# What was refused costs nobody a second copy: a fault of some seconds delays an alert by as many.
+_FIRST_WAIT = timedelta(seconds=5)
+_FIRST_WAIT_IN_DOUBT = timedelta(seconds=30)
+_LONGEST_WAIT = timedelta(minutes=15)
+# Each repetition of what may have arrived may be one more copy.
+_LONGEST_WAIT_IN_DOUBT = timedelta(hours=1)
+_OPEN = ("pending", "sending")
+SENDER_ENDED = "the sender ended before the outcome was known"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A notice on its way to one recipient; `attempts` counts the sends so far."""
+
+    id: int
+    notice: str
+    recipient: str
+    label: str
+    status: str
+    attempts: int
+    repeated: bool
+    next_at: datetime | None
+    sent_at: datetime | None
+    holder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """A send whose outcome is not known yet; `sign` is its holder's last sign of life."""
+
+    delivery: int
+    attempt: int
+    notice: str
+    holder: str | None
+    lease: datetime
+    sign: datetime | None
+
+
+def back_off(attempt: int, doubts: int = 0) -> timedelta:
+    """How long to wait after a send that failed, the first one counted as 1.
+
+    With `doubts`, after one whose outcome is unknown, of so many.
+    """
+    if doubts:
+        return min(_FIRST_WAIT_IN_DOUBT * (1 << min(doubts - 1, 10)), _LONGEST_WAIT_IN_DOUBT)
+    return min(_FIRST_WAIT * (1 << min(attempt - 1, 10)), _LONGEST_WAIT)
+
+
+def pull_back(connection: sa.Connection, wall: datetime) -> None:
+    """Let nothing wait longer than anything may: what does was put back by a clock that was ahead."""
+    too_far = sa.and_(deliveries.c.status == "pending", deliveries.c.next_at > wall + _LONGEST_WAIT_IN_DOUBT)
+    connection.execute(deliveries.update().where(too_far).values(next_at=wall))
+
+
+def waiting(
+    connection: sa.Connection, now: datetime, wall: datetime, *, watched: bool = False
+) -> list[str | None]:
+    """The subjects with something to hand over; None stands for the service's own alerts.
+
+    With `watched` no lease of a known holder counts: somebody watches who holds what.
+    """
+    fresh = sa.select(notices.c.subject).where(
+        notices.c.status == "queued", notices.c.handed_at.is_(None), notices.c.due <= now
+    )
+    again = (
+        sa.select(notices.c.subject)
+        .select_from(deliveries.join(notices))
+        .where(
+            deliveries.c.status.in_(_OPEN),
+            deliveries.c.next_at <= wall,
+            sa.or_(notices.c.status == "queued", _leased(watched)),
+        )
+    )
+    return list(connection.scalars(sa.union(fresh, again)))
+
+
+def _leased(watched: bool) -> sa.ColumnElement[bool]:
+    sending = deliveries.c.status == "sending"
+    return sa.and_(sending, deliveries.c.holder.is_(None)) if watched else sending
+
+
+def held(connection: sa.Connection) -> list[HeldRow]:
+    """Every send whose outcome is not known yet."""
+    rows = connection.execute(_HELD)
+    return [HeldRow(*row) for row in rows]
+
+
+_HELD = (
+    sa.select(
+        deliveries.c.id,
+        deliveries.c.attempts,
+        deliveries.c.notice,
+        deliveries.c.holder,
+        deliveries.c.next_at,
+        senders.c.at,
+    )
+    .select_from(deliveries.outerjoin(senders, senders.c.id == deliveries.c.holder))
+    .where(deliveries.c.status == "sending")
+    .order_by(deliveries.c.id)
+)
+
+
+def end_leases(connection: sa.Connection, subject: str | None, at: Moment, *, watched: bool = False) -> None:
+    """Record as unknown the outcome of every send whose lease has run out."""
+    mine = sa.select(notices.c.key).where(_about(subject)).scalar_subquery()
+    run_out = connection.execute(
+        sa.select(deliveries.c.id, deliveries.c.attempts, deliveries.c.notice).where(
+            deliveries.c.notice.in_(mine), _leased(watched), deliveries.c.next_at <= at.wall
+        )
+    ).all()
+    for row in run_out:
+        end(connection, row.id, row.attempts, row.notice, Outcome("unknown", SENDER_ENDED), at)
+
+
+def _about(subject: str | None) -> sa.ColumnElement[bool]:
+    return notices.c.subject.is_(None) if subject is None else notices.c.subject == subject
+
+
+def queued(connection: sa.Connection, subject: str | None, now: datetime) -> list[NoticeRow]:
+    """The subject's notices that are to be handed over, oldest first, locked until the transaction ends."""
+    query = (
+        sa.select(notices)
+        .where(_about(subject), notices.c.status == "queued", notices.c.due <= now)
+        .order_by(notices.c.queued_at, notices.c.due, notices.c.key)
+        .with_for_update()
+    )
+    return [NoticeRow(**row._mapping) for row in connection.execute(query)]
+
+
+def of_notices(connection: sa.Connection, keys: Collection[str]) -> list[DeliveryRow]:
+    """The deliveries of these notices, in the order in which they were made."""
+    query = sa.select(deliveries).where(deliveries.c.notice.in_(keys)).order_by(deliveries.c.id)
+    return [DeliveryRow(**row._mapping) for row in connection.execute(query)]
+
+
+def make(
+    connection: sa.Connection,
+    told: Mapping[str, Sequence[Recipient]],
+    before: Sequence[DeliveryRow],
+    wall: datetime,
+) -> list[DeliveryRow]:
+    """One delivery of each notice for each recipient told, taken up again where there is one `before`."""
+    wanted = {(key, each.id): each for key, recipients in told.items() for each in recipients}
+    again = [row for row in before if wanted.pop((row.notice, row.recipient), None)]
+    values = {"status": "pending", "next_at": wall}
+    if again:
+        connection.execute(
+            deliveries.update().where(deliveries.c.id.in_([row.id for row in again])).values(values)
+        )
+    made = [_new(key, each, wall) for (key, _), each in wanted.items()]
+    found = [replace(row, status="pending", next_at=wall) for row in again]
+    return [*found, *_insert(connection, made)]
+
+
+_MAKE = deliveries.insert().returning(deliveries)
+
+
+def _insert(connection: sa.Connection, made: Sequence[dict[str, object]]) -> list[DeliveryRow]:
+    if not made:
+        return []
+    rows = connection.execute(_MAKE, made)
+    return sorted((DeliveryRow(**row._mapping) for row in rows), key=lambda row: row.id)
+
+
+def _new(key: str, recipient: Recipient, wall: datetime) -> dict[str, object]:
+    return {
+        "notice": key,
+        "recipient": recipient.id,
+        "label": recipient.label,
+        "status": "pending",
+        "attempts": 0,
+        "repeated": False,
+        "next_at": wall,
+        "holder": None,
+    }
+
+
+def give_up(connection: sa.Connection, delivery: int) -> None:
+    """End a delivery whose recipient is no longer configured."""
+    connection.execute(
+        deliveries.update().where(deliveries.c.id == delivery).values(status="gone", next_at=None)
+    )
+
+
+def begin_first(
+    connection: sa.Connection, told: Mapping[str, Sequence[Recipient]], holder: str, at: Moment
+) -> list[DeliveryRow]:
+    """Make the first deliveries of notices, taken by `holder` at once."""
+    taken = {"status": "sending", "attempts": 1, "next_at": at.wall + LEASE, "holder": holder}
+    begun = _insert(connection, [_new(key, each, at.wall) | taken for key in told for each in told[key]])
+    _attempt(connection, begun, at.now)
+    return begun
+
+
+def begin(
+    connection: sa.Connection, taken: Sequence[DeliveryRow], holder: str, at: Moment
+) -> list[DeliveryRow]:
+    """Let `holder` take deliveries; the attempt of each has the number of its sends, this one included."""
+    lease = at.wall + LEASE
+    if taken:
+        connection.execute(
+            deliveries.update()
+            .where(deliveries.c.id.in_([row.id for row in taken]))
+            .values(status="sending", attempts=deliveries.c.attempts + 1, next_at=lease, holder=holder)
+        )
+    begun = [
+        replace(row, status="sending", attempts=row.attempts + 1, next_at=lease, holder=holder)
+        for row in taken
+    ]
+    _attempt(connection, begun, at.now)
+    return begun
+
+
+_ATTEMPT = attempts.insert()
+
+
+def _attempt(connection: sa.Connection, begun: Sequence[DeliveryRow], now: datetime) -> None:
+    rows = [
+        {"delivery": row.id, "number": row.attempts, "repeated": row.repeated, "began_at": now}
+        for row in begun
+    ]
+    if rows:
+        connection.execute(_ATTEMPT, rows)
+
+
+_SAY = (
+    notices.update()
+    .where(notices.c.key == sa.bindparam("about"))
+    .values(
+        title=sa.bindparam("says"),
+        body=sa.bindparam("tells"),
+        handed_at=sa.func.coalesce(
+            notices.c.handed_at, sa.bindparam("begun", type_=notices.c.handed_at.type)
+        ),
+    )
+)
+
+
+def say(connection: sa.Connection, texts: Mapping[str, tuple[str, str]], now: datetime) -> None:
+    """Keep what notices say (title and body, by key), and that their hand-over has begun."""
+    if texts:
+        rows = [
+            {"about": key, "says": title, "tells": body, "begun": now} for key, (title, body) in texts.items()
+        ]
+        connection.execute(_SAY, rows)
+
+
+_END = attempts.update().where(
+    attempts.c.delivery == sa.bindparam("of"),
+    attempts.c.number == sa.bindparam("nth"),
+    attempts.c.outcome.is_(None),
+)
+_CORRECT = attempts.update().where(
+    attempts.c.delivery == sa.bindparam("of"),
+    attempts.c.number == sa.bindparam("nth"),
+    attempts.c.outcome == "unknown",
+)
+_OUTCOMES = (
+    sa.select(sa.func.count())
+    .select_from(attempts)
+    .where(attempts.c.delivery == sa.bindparam("of"), attempts.c.outcome == sa.bindparam("what"))
+)
+_DELIVERY = deliveries.update().where(deliveries.c.id == sa.bindparam("which"))
+_LOCK = sa.select(notices.c.key).where(notices.c.key == sa.bindparam("about")).with_for_update()
+_SETTLE = notices.update().where(
+    notices.c.key == sa.bindparam("about"),
+    notices.c.status == "queued",
+    ~sa.exists().where(deliveries.c.notice == sa.bindparam("about"), deliveries.c.status.in_(_OPEN)),
+)
+
+
+def end(
+    connection: sa.Connection, delivery: int, number: int, notice: str, outcome: Outcome, at: Moment
+) -> bool:
+    """Record what became of a send, and what follows for its delivery and its notice.
+
+    False when the send has ended already, by the word of somebody who took its sender for dead: then what is
+    known after all stands in the place of "unknown", and nothing is sent again that has arrived.
+    """
+    ended = {"outcome": outcome.kind, "error": outcome.error, "ended_at": at.now}
+    attempt = {"of": delivery, "nth": number}
+    if connection.execute(_END, attempt | ended).rowcount == 1:
+        if outcome.kind == "sent" or _has_arrived(connection, delivery):
+            _finish(connection, delivery, notice, at.now)
+        else:
+            _put_back(connection, delivery, number, outcome, at.wall)
+        return True
+    if outcome.kind != "unknown" and connection.execute(_CORRECT, attempt | ended).rowcount == 1:
+        _correct(connection, delivery, notice, outcome, at.now)
+    return False
+
+
+def _has_arrived(connection: sa.Connection, delivery: int) -> bool:
+    return _count(connection, delivery, "sent") > 0
+
+
+def _count(connection: sa.Connection, delivery: int, outcome: Kind) -> int:
+    return connection.scalar(_OUTCOMES, {"of": delivery, "what": outcome}) or 0
+
+
+def _put_back(
+    connection: sa.Connection, delivery: int, number: int, outcome: Outcome, wall: datetime
+) -> None:
+    """Make a delivery that did not succeed pending again."""
+    values: dict[str, object] = {"which": delivery, "status": "pending", "holder": None, "next_at": wall}
+    if outcome.kind == "unknown":
+        values["repeated"] = True
+    if outcome.error != SENDER_ENDED and outcome.tried:
+        doubts = _count(connection, delivery, "unknown") if outcome.kind == "unknown" else 0
+        values["next_at"] = wall + back_off(number, doubts)
+    connection.execute(_DELIVERY, values)
+
+
+def _finish(connection: sa.Connection, delivery: int, notice: str, now: datetime) -> None:
+    """A recipient has the message."""
+    sent = {"status": "sent", "sent_at": now, "next_at": None, "holder": None}
+    connection.execute(_DELIVERY, {"which": delivery} | sent)
+    settle(connection, notice, now)
+
+
+def _correct(connection: sa.Connection, delivery: int, notice: str, outcome: Outcome, now: datetime) -> None:
+    """Draw what follows from an outcome that came late; what is being sent again is left to its sender."""
+    status = connection.scalar(sa.select(deliveries.c.status).where(deliveries.c.id == delivery))
+    if status == "pending" and outcome.kind == "sent":
+        _finish(connection, delivery, notice, now)
+    elif status == "pending" and not _count(connection, delivery, "unknown"):
+        connection.execute(_DELIVERY, {"which": delivery, "repeated": False})
+
+
+def lock_notice(connection: sa.Connection, key: str) -> None:
+    """Let no other transaction judge meanwhile whether this notice is delivered."""
+    connection.execute(_LOCK, {"about": key})
+
+
+def settle(connection: sa.Connection, key: str, now: datetime) -> None:
+    """Count a notice as delivered once no delivery of it is open."""
+    connection.execute(_SETTLE, {"about": key, "status": "delivered", "settled_at": now})
+
+
+def hurry(connection: sa.Connection, recipient: str, wall: datetime) -> None:
+    """Let what waits for a recipient be tried at once."""
+    connection.execute(
+        deliveries.update()
+        .where(
+            deliveries.c.status == "pending",
+            deliveries.c.next_at > wall,
+            deliveries.c.recipient == recipient,
+        )
+        .values(next_at=wall)
+    )
+
+
+def run_out(connection: sa.Connection, key: str, now: datetime) -> None:
+    """Stop a notice whose time of use ended before it got through to everybody."""
+    reason = "no longer of use before it got through"
+    connection.execute(
+        notices.update()
+        .where(notices.c.key == key, notices.c.status == "queued")
+        .values(status="withdrawn", reason=reason, settled_at=now)
+    )

@@ -1,0 +1,93 @@
+"""Frees what dead processes held: at once when one is known to have ended, else after seconds of silence.
+
+Only silence counts that was seen, a second for each look. So when the database comes back after an outage,
+the processes that hold something have time to give a sign, and to record what became of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+
+import sqlalchemy as sa
+
+from tasks.database.instance import Instance
+from tasks.database.store import NO_ANSWER, Store, first_line
+from tasks.delivery import deliveries
+from tasks.delivery.claims import Moment
+from tasks.delivery.deliveries import HeldRow
+from tasks.delivery.sending import Outcome
+
+# Longer than `instance.SIGN_WITHIN`: nobody begins a send that is about to be taken over.
+SILENCE_SECONDS = 5.0
+_MOST_PER_LOOK = 1.0
+# Whoever waits so long for the database cannot blame others for their silence.
+_PROMPT_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    sign: datetime | None
+    silence: float
+
+
+class LeftBehind:
+    """Looks, once a second, at what is being sent and by whom."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._seen: dict[tuple[int, int], _Seen] = {}
+        self._looked = float("-inf")
+        instance.watches = True
+
+    def free(self, store: Store, at: Moment) -> int:
+        """Free the sends whose process gave no sign of life for some seconds; how many."""
+        with store.reading() as connection:
+            held = deliveries.held(connection)
+        passed = min(at.began - self._looked, _MOST_PER_LOOK)
+        self._looked = at.began
+        self._seen = {(row.delivery, row.attempt): self._silence(row, passed, at.wall) for row in held}
+        gone = [row for row in held if self._seen[row.delivery, row.attempt].silence >= SILENCE_SECONDS]
+        return sum(1 for _ in takewhile(lambda row: self._free(store, row, at), gone))
+
+    def _silence(self, row: HeldRow, passed: float, wall: datetime) -> _Seen:
+        if row.holder and row.holder == self._instance.before:
+            return _Seen(row.sign, SILENCE_SECONDS)
+        before = self._seen.get((row.delivery, row.attempt))
+        if before is None or not self._is_silent(row, before, wall):
+            return _Seen(row.sign, 0.0)
+        return _Seen(row.sign, before.silence + passed)
+
+    def _is_silent(self, row: HeldRow, before: _Seen, wall: datetime) -> bool:
+        """Whether nobody seems to see to a send: its lease is over, or its process gave no sign since."""
+        if row.holder == self._instance.id:
+            return not self._instance.holds(row.delivery, row.attempt)
+        return row.lease <= wall or (row.holder is not None and row.sign == before.sign)
+
+    def _free(self, store: Store, row: HeldRow, at: Moment) -> bool:
+        asked = time.monotonic()
+
+        def free(connection: sa.Connection) -> bool:
+            deliveries.lock_notice(connection, row.notice)
+            if time.monotonic() - asked > _PROMPT_SECONDS:
+                return False
+            died = Outcome("unknown", deliveries.SENDER_ENDED)
+            return deliveries.end(connection, row.delivery, row.attempt, row.notice, died, at)
+
+        try:
+            freed = store.write(free)
+        except NO_ANSWER as problem:
+            # A row that somebody locks must keep nothing else: it is looked at again some seconds later.
+            _log.warning("%s: its sender ended; it cannot be freed yet: %s", row.notice, first_line(problem))
+            del self._seen[row.delivery, row.attempt]
+            return False
+        if not freed:
+            self._seen.clear()
+            return False
+        _log.warning("%s: its sender ended; it is sent again, marked as possibly repeated", row.notice)
+        return True

@@ -1,0 +1,167 @@
+"""One message to one recipient, bounded in time, and what became of it."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, Literal, TextIO, TypeVar
+
+from apprise import Apprise, NotifyBase, NotifyFormat, NotifyType
+
+from tasks.delivery.channels import Recipient
+from tasks.delivery.evidence import traced
+from tasks.text.markup import fit
+
+# No send takes longer, in seconds; the lease of a delivery is longer than this by far.
+BOUND = 30.0
+_MEANWHILE = 1.0
+
+Kind = Literal["sent", "failed", "unknown"]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent: a title and a body of plain text; urgent ones may be shown differently.
+
+    `links` is how the addresses of the service's own pages begin, where it has any.
+    """
+
+    title: str
+    body: str
+    urgent: bool = False
+    links: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`failed`: surely not accepted. `unknown`: perhaps accepted, so a repetition must say so.
+
+    Where nothing was `tried`, the failure says nothing of the provider.
+    """
+
+    kind: Kind
+    error: str | None = None
+    tried: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Generic[Item]):
+    """The outcome for one item, and how many seconds after the start it was known."""
+
+    item: Item
+    outcome: Outcome
+    seconds: float
+
+
+def send(recipient: Recipient, message: Message, out: TextIO) -> Outcome:
+    """Send now, without retrying; takes as long as Apprise does."""
+    if recipient.server is None:
+        return _print(message, out)
+    return _through_apprise(recipient.server, message)
+
+
+def _print(message: Message, out: TextIO) -> Outcome:
+    rule = "-" * 72
+    try:
+        out.write(f"{rule}\n{message.title}\n\n{message.body}\n{rule}\n")
+        out.flush()
+    except (OSError, ValueError) as error:
+        return Outcome("failed", f"the console cannot be written to: {error}")
+    return Outcome("sent")
+
+
+def _through_apprise(server: NotifyBase, message: Message) -> Outcome:
+    apprise = Apprise()
+    apprise.add(server)
+    kind = NotifyType.WARNING if message.urgent else NotifyType.INFO
+    with traced() as trace:
+        accepted = apprise.notify(
+            body=fit(message.body, server, message.links),
+            title=fit(message.title, server),
+            notify_type=kind,
+            body_format=NotifyFormat.TEXT,
+            interpret_escapes=False,
+        )
+    if accepted:
+        return Outcome("sent")
+    refusal = trace.refusal(server)
+    return Outcome("failed", refusal) if refusal else Outcome("unknown", trace.doubt())
+
+
+def all_at_once(
+    items: Iterable[Item],
+    step: Callable[[Item], Outcome],
+    bound: float = BOUND,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+    late: Callable[[Item, Outcome], None] = lambda _item, _outcome: None,
+) -> Iterator[Sent[Item]]:
+    """Run `step` on every item in a thread of its own, and yield each outcome as it comes.
+
+    `meanwhile` is called every second while there is one to wait for. After `bound` seconds what has not
+    ended is unknown: its thread is left to itself, since a send cannot be recalled; when it ends after all,
+    `late` is given its outcome, in that thread.
+    """
+    began = time.monotonic()
+    sends = _Sends(step, late)
+    waiting = dict(enumerate(items))
+    for number, item in waiting.items():
+        threading.Thread(target=sends.run, args=(number, item), daemon=True).start()
+    called = began
+    while waiting:
+        left = began + bound - time.monotonic()
+        ended = sends.next(min(left, _MEANWHILE)) if left > 0 else sends.next_or_none()
+        if ended is not None:
+            number, outcome = ended
+            yield Sent(waiting.pop(number), outcome, time.monotonic() - began)
+        elif left <= 0:
+            break
+        if waiting and time.monotonic() - called >= _MEANWHILE:
+            called = time.monotonic()
+            meanwhile()
+    for item in waiting.values():
+        slow = Outcome("unknown", f"no answer within {bound:g} s: the provider may have accepted it")
+        yield Sent(item, slow, time.monotonic() - began)
+
+
+class _Sends(Generic[Item]):
+    """Sends side by side; what ends after nobody waits any more is late."""
+
+    def __init__(self, step: Callable[[Item], Outcome], late: Callable[[Item, Outcome], None]) -> None:
+        self._step = step
+        self._late = late
+        self._done: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._over = False
+
+    def run(self, number: int, item: Item) -> None:
+        outcome = Outcome("unknown", "the sender broke off: see the service's log")
+        try:
+            outcome = self._step(item)
+        except Exception:
+            # Whatever went wrong, the delivery gets an outcome and is tried again.
+            logging.getLogger(__name__).exception("a send broke off")
+        finally:
+            with self._lock:
+                over = self._over
+                if not over:
+                    self._done.put((number, outcome))
+            if over:
+                self._late(item, outcome)
+
+    def next(self, seconds: float) -> tuple[int, Outcome] | None:
+        try:
+            return self._done.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def next_or_none(self) -> tuple[int, Outcome] | None:
+        """What has ended by now; once there is none, everything that still runs is late."""
+        with self._lock:
+            self._over = self._done.empty()
+        return None if self._over else self._done.get()

@@ -1,1 +1,0 @@
-"""The database's migrations, run by `tasks.migrate`."""

@@ -1,0 +1,275 @@
+"""What the HTTP doors claim leaves at once and once; what cannot leave at once stays in the outbox."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from deployments.api import background
+from deployments.bootstrap.clock import Clock
+from flows.study.runtime import Runtime
+from itp_events.events import parse_event
+from itp_events.protocol.model import Audience
+from tasks.database.queries import AttemptRow, all_subjects, attempts_of, notices_of
+from tasks.delivery.deliver import hand_over
+from tests.support.api import Door, Json, apprise_config, enrolment, event, served
+from tests.support.receiver import Receiver
+from tests.support.waiting import wait_until
+
+# As many as the API has threads, and more than it has senders.
+BURST = 40
+MARK = "[possibly repeated] "
+TOLD = "serious"
+
+
+@pytest.fixture
+def patient(tmp_path: Path, receiver: Receiver) -> Iterator[Door]:
+    """The API of an empty study whose sends wait for an answer for longer than any test lets them."""
+    config = tmp_path / "patient.conf"
+    urls = {name: receiver.apprise_url(f"{name}?rto=25") for name in get_args(Audience)}
+    config.write_text("".join(f"{name}={url}\n" for name, url in urls.items()), encoding="utf-8")
+    with served(tmp_path / "data", apprise_config=config) as door:
+        yield door
+
+
+@pytest.fixture
+def doors(tmp_path: Path, receiver: Receiver, postgresql_url: str) -> Iterator[tuple[Door, Door]]:
+    """Two APIs, each with a study of its own over one database."""
+    config = apprise_config(tmp_path / "apprise.conf", receiver.apprise_url())
+    given: dict[str, Any] = {"apprise_config": config, "database_url": postgresql_url}
+    with served(tmp_path / "one", **given) as one, served(tmp_path / "two", **given) as two:
+        yield one, two
+
+
+def attempts(study: Runtime) -> list[AttemptRow]:
+    return [each for row in all_subjects(study.store) for each in attempts_of(study.store, row.code)]
+
+
+def outcomes(study: Runtime) -> Counter[str | None]:
+    return Counter(each.outcome for each in attempts(study))
+
+
+def statuses(study: Runtime) -> Counter[str]:
+    return Counter(
+        each.status for row in all_subjects(study.store) for each in notices_of(study.store, row.code)
+    )
+
+
+def sweep(study: Runtime, wall: datetime | None = None) -> None:
+    hand_over(study.store, study.protocol, study.channels, study.clock.now(), wall=wall)
+
+
+def adverse_event(code: str, number: str) -> Json:
+    now = Clock().now()
+    on = (now - timedelta(days=1)).date()
+    data = {"ae": number, "term": "Fever", "grade": 3, "serious": True, "related": False, "on": f"{on}"}
+    return event("adverse-event.reported", code, now, data)
+
+
+def enrol_in_places(door: Door, count: int) -> int:
+    """Enrol so many, of whom none has been recorded when the last asks for a place; how many were claimed."""
+    follower, now, claims = door.parts.follower, door.now, 0
+    with ExitStack() as places:
+        kept = [places.enter_context(follower.place()) for _ in range(count)]
+        for number, is_kept in enumerate(kept, 1):
+            stated = parse_event(enrolment(f"ITP-{number:03}", now))
+            at_once = door.study.claiming(now) if is_kept else None
+            [answer] = door.study.record([stated], now, at_once=at_once)
+            assert answer.advanced
+            claimed = at_once.claims if at_once else ()
+            claims += bool(claimed)
+            follower.follow([answer], claimed)
+    return claims
+
+
+def test_a_notice_waits_for_no_sender_however_many_hang(
+    patient: Door, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All come in at the same instant, and the one that comes after them still leaves."""
+    together, record = threading.Barrier(BURST), Runtime.record
+
+    def at_the_same_instant(*given: Any, **how: Any) -> Any:
+        together.wait(timeout=30)
+        return record(*given, **how)
+
+    receiver.hang()
+    stated = [enrolment(f"ITP-{number:03}", patient.now) for number in range(1, BURST + 1)]
+    with monkeypatch.context() as burst, ThreadPoolExecutor(BURST) as pool:
+        burst.setattr(Runtime, "record", at_the_same_instant)
+        assert {answer.status_code for answer in pool.map(patient.post, stated)} == {201}
+    patient.enrol("ITP-099")
+    receiver.wait_for(BURST + 1)
+    assert outcomes(patient.study) == {None: BURST + 1}
+    receiver.succeed()
+    wait_until(lambda: outcomes(patient.study) == {"sent": BURST + 1}, "every send to end")
+    assert statuses(patient.study) == {"delivered": BURST + 1}
+    assert len(receiver.requests) == BURST + 1
+
+
+def test_no_more_is_claimed_at_once_than_can_leave_at_once(patient: Door, receiver: Receiver) -> None:
+    receiver.hang()
+    assert enrol_in_places(patient, background.PLACES + 4) == background.PLACES
+    with patient.parts.follower.place() as is_kept:
+        assert not is_kept, "the places are taken until the sends have ended"
+    receiver.wait_for(background.PLACES + 4)
+    receiver.succeed()
+
+    def has_place() -> bool:
+        with patient.parts.follower.place() as is_kept:
+            return is_kept
+
+    wait_until(has_place, "the places to be free again")
+
+
+def test_a_place_that_was_not_used_is_free_again(door: Door) -> None:
+    for _ in range(background.PLACES + 1):
+        with door.parts.follower.place() as is_kept:
+            assert is_kept
+
+
+def test_a_door_that_closes_leaves_nothing_claimed_behind(
+    patient: Door, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "DRAIN_SECONDS", 0.1)
+    everybody = background.PLACES + background.SENDERS + 8
+    receiver.hang()
+    assert enrol_in_places(patient, everybody) == background.PLACES
+    assert not patient.parts.follower.close()
+    receiver.succeed()
+    wait_until(lambda: outcomes(patient.study)[None] == 0, "what had begun to end")
+    sweep(patient.study)
+    wait_until(lambda: outcomes(patient.study) == {"sent": everybody}, "the others to be swept")
+    assert [each.body["title"] for each in receiver.requests if each.body["title"].startswith(MARK)] == []
+
+
+def test_a_door_that_closes_waits_for_the_event_that_it_is_recording(door: Door, receiver: Receiver) -> None:
+    follower = door.parts.follower
+    closing = threading.Thread(target=follower.close)
+
+    def is_closing() -> bool:
+        with follower.place() as is_kept:
+            return not is_kept
+
+    with follower.place() as is_kept:
+        assert is_kept
+        closing.start()
+        wait_until(is_closing, "the follower to take nothing more")
+        at_once = door.study.claiming(door.now)
+        answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now, at_once=at_once)
+        follower.follow(answers, at_once.claims)
+    closing.join(timeout=30)
+    assert not closing.is_alive()
+    assert outcomes(door.study) == {"sent": 1}
+    assert len(receiver.requests) == 1
+
+
+def test_one_event_sent_to_two_doors_a_hundred_times_is_told_once(
+    doors: tuple[Door, Door], receiver: Receiver
+) -> None:
+    """Some state it of another subject: one is right. The sweep looks for work meanwhile."""
+    study, done = doors[0].study, threading.Event()
+    for code in ("ITP-001", "ITP-002"):
+        doors[0].enrol(code)
+    stated = adverse_event("ITP-001", "AE-1")
+    said = [stated if number % 5 else stated | {"subject": "ITP-002"} for number in range(100)]
+
+    def sweep_on() -> None:
+        while not done.is_set():
+            sweep(study)
+
+    def post(number: int) -> int:
+        return doors[number % 2].post(said[number]).status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        sweeping = pool.submit(sweep_on)
+        answers = list(pool.map(post, range(100)))
+        wait_until(lambda: set(outcomes(study)) == {"sent"}, "every send to end")
+        done.set()
+        sweeping.result(timeout=60)
+    [first] = [number for number, answer in enumerate(answers) if answer == 201]
+    counted = said[first]["subject"]
+    right = [200 if each["subject"] == counted else 409 for each in said]
+    assert answers == [*right[:first], 201, *right[first + 1 :]]
+    sent = Counter(request.path for request in receiver.requests if TOLD in request.body["title"])
+    assert sent == {"/investigator": 1, "/sponsor": 1}
+    assert len(receiver.requests) == len(attempts(study))
+
+
+@pytest.mark.parametrize("manner", ["fail", "die"])
+def test_a_storm_of_corrections_at_two_doors_loses_and_doubles_nothing(
+    doors: tuple[Door, Door], receiver: Receiver, manner: str
+) -> None:
+    """The receiver refuses everything, or takes it without an answer, until the storm is over.
+
+    Half of the corrections mend a typo: the alert stands, and is told once. The others call it off.
+    """
+    study = doors[0].study
+    doors[0].enrol()
+    wait_until(lambda: set(outcomes(study)) == {"sent"}, "the reminder to leave")
+    (receiver.fail if manner == "fail" else receiver.die)()
+
+    def correct(number: int) -> list[int]:
+        wrong = adverse_event("ITP-001", f"AE-{number}")
+        about = {"event": {"source": wrong["source"], "id": wrong["id"]}, "reason": "entered in error"}
+        first = doors[number % 2].post(wrong)
+        void, right = (
+            event("event.voided", "ITP-001", Clock().now(), about),
+            adverse_event("ITP-001", "R"),
+        )
+        right["data"] |= {"ae": f"AE-{number}", "term": f"Right {number}", "serious": number % 4 < 2}
+        return [first.status_code, doors[(number + 1) % 2].post([void, right]).status_code]
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(correct, range(12))) == [[201, 201]] * 12
+    receiver.succeed()
+    wait_until(lambda: settled_after_a_sweep(study), "what was refused to be told")
+    told = Counter(each.recipient for each in attempts(study) if stands(study, each))
+    assert sorted(told.values()) == [6, 6], told
+    assert statuses(study) == {"delivered": 1 + 12, "withdrawn": 12}
+    assert len(receiver.requests) == len(attempts(study))
+    sent = Counter((each.notice, each.recipient) for each in attempts(study) if each.outcome == "sent")
+    assert set(sent.values()) == {1}
+    repeated = [each.body["title"] for each in receiver.requests if each.body["title"].startswith(MARK)]
+    assert len(repeated) == sum(each.repeated for each in attempts(study))
+    assert all(each.repeated == (manner == "die" and each.number > 1) for each in attempts(study))
+
+
+def settled_after_a_sweep(study: Runtime) -> bool:
+    """By then what was refused once is due again, and no lease has ended."""
+    sweep(study, study.clock.now() + timedelta(seconds=31))
+    return None not in outcomes(study) and set(statuses(study)) == {"delivered", "withdrawn"}
+
+
+def stands(study: Runtime, attempt: AttemptRow) -> bool:
+    """Whether it is the one that got through of an alert that nobody corrected."""
+    of = {each.key: each for each in notices_of(study.store, "ITP-001")}[attempt.notice]
+    return of.step == "sae" and of.status == "delivered" and attempt.outcome == "sent"
+
+
+def test_a_wait_is_shown_within_moments_although_events_keep_coming(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(background, "show_one", lambda _study, _runs, standing: shown.append(standing.code))
+    answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now)
+
+    def is_shown_under_events() -> bool:
+        door.parts.follower.follow(answers)
+        return bool(shown)
+
+    wait_until(is_shown_under_events, "the wait to be shown", timeout=background.LONGEST_SECONDS + 10)
+    assert shown[0] == "ITP-001"
+
+
+def test_what_is_recorded_while_a_door_closes_stays_in_the_outbox(door: Door, receiver: Receiver) -> None:
+    door.parts.follower.close()
+    answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now)
+    door.parts.follower.follow(answers)
+    sweep(door.study)
+    assert outcomes(door.study) == {"sent": 1}

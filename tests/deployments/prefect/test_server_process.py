@@ -1,0 +1,80 @@
+"""Prefect's server as a child: what it gets to know, and whom it keeps waiting."""
+
+import os
+import resource
+import socket
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from deployments.prefect.server_process import DATABASE, PrefectServer, child_environment, is_ready
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
+
+SECRETS = {
+    "ITP_REDCAP_TOKEN": "s3cret",
+    "ITP_DATABASE_URL": "postgresql://study:s3cret@db/study",
+    "ITP_SECRET_KEY": "s3cret",
+    "ITP_PREFECT_AUTH": "operator:s3cret",
+    "PGPASSWORD": "s3cret",
+    "AWS_SECRET_ACCESS_KEY": "s3cret",
+    "HTTPS_PROXY": "http://user:s3cret@proxy:3128",
+}
+NEEDED = {"PATH": "/bin", "HOME": "/home/itp", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONPATH": "/srv/itp"}
+PREFECT = {"PREFECT_SERVER_API_AUTH_STRING": "operator:its own", "PREFECT_UI_API_URL": "https://prefect"}
+
+
+def test_the_child_gets_what_it_needs_and_no_secret_of_the_study() -> None:
+    assert child_environment(SECRETS | NEEDED | PREFECT) == NEEDED | PREFECT
+
+
+def test_what_the_address_of_its_own_database_leaves_out_is_passed_on() -> None:
+    own = {DATABASE: "postgresql+asyncpg://prefect@db/prefect", "PGPASSFILE": "/run/secrets/pgpass"}
+    assert child_environment(SECRETS | own) == own | {"PGPASSWORD": SECRETS["PGPASSWORD"]}
+
+
+def test_the_process_that_is_started_has_no_secret_of_the_study_in_its_environment(tmp_path: Path) -> None:
+    server = PrefectServer(tmp_path / "home", free_port(), tmp_path / "log", {**os.environ, **SECRETS})
+    server.start()
+    try:
+        environment = wait_until(lambda: _environment(server.pid), "the child to have its environment")
+    finally:
+        server.stop()
+    assert b"PREFECT_HOME=" in environment
+    assert b"s3cret" not in environment
+
+
+def test_silent_connections_lose_their_places_to_those_who_ask(tmp_path: Path) -> None:
+    server = PrefectServer(tmp_path / "home", free_port(), tmp_path / "log", os.environ)
+    server.start()
+    try:
+        server.wait_ready(120)
+        assert server.pid is not None
+        # Half of the descriptors are places.
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (160, 160))
+        with ExitStack() as all_of_them:
+            silent = [all_of_them.enter_context(_connected(server.port)) for _ in range(200)]
+            assert is_ready(server.api)
+            assert _is_closed(silent[0])
+            assert not _is_closed(silent[-1])
+    finally:
+        server.stop()
+
+
+def _connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def _is_closed(client: socket.socket) -> bool:
+    client.settimeout(0.1)
+    with suppress(TimeoutError):
+        try:
+            return client.recv(1) == b""
+        except ConnectionResetError:
+            return True
+    return False
+
+
+def _environment(pid: int | None) -> bytes:
+    """A process's environment; empty until it runs its own program."""
+    found = Path(f"/proc/{pid}/environ").read_bytes()
+    return found if b"PREFECT_SERVER_API_PORT=" in found else b""

@@ -1,0 +1,96 @@
+"""What the round hands over: what a dead sender held, what is due beside a send that hangs, or nothing."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from deployments.service.deliveries import HandOvers
+from flows.study.runtime import Runtime
+from itp_events.events import Event, parse_event
+from tasks.advance import Answer
+from tasks.database import troubles
+from tasks.database.instance import Instance
+from tasks.database.queries import attempts_of
+from tasks.delivery.channels import Channels
+from tasks.delivery.claiming import Office, claim
+from tests.deployments.api.test_standalone import alone, enrol
+from tests.support.receiver import Receiver
+from tests.support.service import SITE, event
+
+__all__ = ["alone"]
+
+PATIENCE_SECONDS = 30.0
+
+
+def sweep(study: Runtime, until: Callable[[], bool], end: Callable[[], None] = lambda: None) -> None:
+    """Let the round hand over what is due, again and again, until this holds; then `end` what goes on."""
+
+    async def go() -> None:
+        found = HandOvers(study)
+        ends = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        while not until():
+            assert asyncio.get_running_loop().time() < ends, "not handed over in time"
+            await found.sweep()
+            await asyncio.sleep(0.2)  # the round's own pace, only quicker
+        found.close()
+        end()
+        await asyncio.gather(*found.begun)
+
+    asyncio.run(go())
+
+
+def test_what_a_sender_held_that_died_is_handed_over_long_before_its_lease_ends(
+    alone: Runtime, receiver: Receiver
+) -> None:
+    enrol(alone, "ITP-001")
+    dead = Office(alone.store, alone.protocol, alone.channels, Instance())
+    at = alone.moment()
+    assert claim(dead, "ITP-001", at)
+    sweep(alone, lambda: bool(receiver.requests))
+    assert alone.moment().wall - at.wall < timedelta(seconds=20)
+    [request] = receiver.requests
+    assert request.body["title"].startswith("[possibly repeated] ")
+
+
+def test_a_service_with_other_recipients_hands_over_nothing_until_it_is_restarted(
+    alone: Runtime, receiver: Receiver
+) -> None:
+    enrol(alone, "ITP-001")
+    sweep(alone, lambda: len(receiver.requests) == 1)
+    enrol(alone, "ITP-002")
+    other = replace(alone, channels=Channels(), instance=Instance(), place="ward:/other")
+    sweep(other, lambda: bool(troubles.standing(alone.store)))
+    [found] = troubles.standing(alone.store)
+    assert (found.about, len(receiver.requests)) == ("recipients", 1)
+    assert found.what.startswith("nothing is handed over from here: the study's notices go to 1 recipient")
+    sweep(replace(alone, instance=Instance()), lambda: len(receiver.requests) == 2)
+    assert troubles.standing(alone.store) == []
+
+
+def test_what_comes_due_is_handed_over_beside_a_send_of_the_same_subject_that_hangs(
+    alone: Runtime, receiver: Receiver
+) -> None:
+    enrol(alone, "ITP-001")
+    receiver.hang()
+    stated: list[Answer] = []
+
+    def told() -> bool:
+        if receiver.requests and not stated:
+            stated.extend(alone.record([serious(alone)], alone.clock.now()))
+        sent = {each.notice for each in attempts_of(alone.store, "ITP-001") if each.outcome == "sent"}
+        return any("/sae/" in notice for notice in sent)
+
+    try:
+        sweep(alone, told, end=receiver.succeed)
+    finally:
+        receiver.succeed()
+    assert len(receiver.requests) == 1, "the first was on its way all the time"
+
+
+def serious(study: Runtime) -> Event:
+    """A serious adverse event of today, which the investigator hears of on the console."""
+    now = study.clock.now()
+    today = now.astimezone(SITE).date().isoformat()
+    data = {"ae": "AE-1", "term": "Fever", "grade": 3, "serious": True, "related": False, "on": today}
+    return parse_event(event("adverse-event.reported", "ITP-001", now, data))

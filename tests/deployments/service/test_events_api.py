@@ -1,0 +1,100 @@
+"""Prefect as a door: its events API, and runs of `record-event` started in its UI."""
+
+import uuid
+from typing import Any
+
+import httpx
+
+from deployments.prefect.trigger import TRIGGER
+from flows.prefect_api.flow_runs import RECORD_EVENT
+from itp_events.events import ContactAttempted
+from tasks.database.queries import log_lines
+from tests.support.service import SITE, Service, enrolment, event
+from tests.support.waiting import wait_until
+
+REWRITING = "{{ event.payload | tojson | replace('true', 'false') }}"
+SLOW = 60.0  # some seconds for Prefect's trigger, ten for the round to ask; more on a busy machine
+
+
+def post(service: Service, event: dict[str, Any]) -> None:
+    """Post a CloudEvent to Prefect's own events API."""
+    posted = {
+        "id": str(uuid.uuid4()),
+        "occurred": event["time"],
+        "event": event["type"],
+        "resource": {"prefect.resource.id": f"itp.subject.{event['subject']}"},
+        "payload": event,
+    }
+    httpx.post(f"{service.settings.prefect_api}/events", json=[posted], timeout=10).raise_for_status()
+
+
+def record_runs(service: Service, code: str) -> list[dict[str, Any]]:
+    """The runs of `record-event` for a subject."""
+    query = {"flows": {"name": {"any_": [RECORD_EVENT]}}, "sort": "EXPECTED_START_TIME_ASC"}
+    found = httpx.post(f"{service.settings.prefect_api}/flow_runs/filter", json=query, timeout=10).json()
+    return [run for run in found if run["parameters"]["event"].get("subject") == code]
+
+
+def ended(service: Service, code: str, count: int) -> list[tuple[str, str]]:
+    """Wait for so many runs to end; each one's state and message."""
+
+    def all_ended() -> bool:
+        runs = record_runs(service, code)
+        return len(runs) == count and all(run["state_type"] in ("COMPLETED", "FAILED") for run in runs)
+
+    wait_until(all_ended, f"{count} runs of record-event to end", timeout=SLOW, every=0.5)
+    return [(run["state"]["name"], run["state"]["message"]) for run in record_runs(service, code)]
+
+
+def test_an_enrolment_posted_to_prefect_s_events_api_starts_one_journey(running: Service) -> None:
+    now = running.study.clock.now()
+    stated = enrolment("ITP-201", now, now.astimezone(SITE).date())
+    post(running, stated)
+    assert ended(running, "ITP-201", 1)[0][0] == "Recorded"
+    running.wait_for_run("ITP-201", running.is_shown("ITP-201"), "to wait")
+    post(running, stated)
+    assert [name for name, _ in ended(running, "ITP-201", 2)] == ["Recorded", "Known"]
+
+
+def test_a_refusal_is_shown_in_the_run_with_the_door_s_own_sentence(running: Service) -> None:
+    running.enrol("ITP-202")
+    now = running.study.clock.now()
+    again = enrolment("ITP-202", now, now.astimezone(SITE).date())
+    post(running, again)
+    [(name, message)] = ended(running, "ITP-202", 1)
+    [answer] = running.record(again)
+    assert name == "Refused"
+    assert message == str(answer.error)
+    decision = {"by": "inv-01", "decision": "continue", "reason": "r", "on": again["data"]["on"]}
+    post(running, again | {"id": "d-1", "type": "itp.withdrawal.decided", "data": decision})
+    assert "only an investigator" in ended(running, "ITP-202", 2)[1][1]
+
+
+def test_an_event_that_cannot_be_read_is_refused_with_the_field(running: Service) -> None:
+    now = running.study.clock.now()
+    stated = enrolment("ITP-203", now, now.astimezone(SITE).date())
+    stated["data"]["weight_pounds"] = 120
+    post(running, stated)
+    [(name, message)] = ended(running, "ITP-203", 1)
+    assert name == "Refused"
+    assert "weight_pounds" in message
+
+
+def test_no_event_is_recorded_as_somebody_rewrites_it_on_its_way(running: Service) -> None:
+    """The automation is put back before the event comes, or what it made of the event is refused."""
+    running.enrol("ITP-204")
+    api, now = running.settings.prefect_api, running.study.clock.now()
+    query = {"automations": {"name": {"any_": [TRIGGER]}}}
+    [mine] = httpx.post(f"{api}/automations/filter", json=query, timeout=30).json()
+    mine["actions"][0]["parameters"]["event"]["value"]["template"] = REWRITING
+    changed = {name: value for name, value in mine.items() if name not in ("id", "created", "updated")}
+    httpx.put(f"{api}/automations/{mine['id']}", json=changed, timeout=30).raise_for_status()
+    said = {"on": f"{now.astimezone(SITE).date()}", "reached": True}
+    post(running, stated := event("contact.attempted", "ITP-204", now, said))
+    [(name, message)] = ended(running, "ITP-204", 1)
+    assert (name == "Recorded") or (name == "Refused" and "post the event again" in message)
+    post(running, stated)
+    (name, message) = ended(running, "ITP-204", 2)[1]
+    assert (name, message) in [(each, "itp.contact.attempted of ITP-204") for each in ("Recorded", "Known")]
+    recorded = [line.event.data for line in log_lines(running.study.store, "ITP-204")]
+    assert [each.reached for each in recorded if isinstance(each, ContactAttempted)] == [True]

@@ -1,0 +1,82 @@
+"""A service that is killed: nothing is lost, and nothing doubled but one hand-over, marked."""
+
+import httpx
+
+from tasks.database.queries import attempts_of, log_lines
+from tests.support.service import SITE, Service
+from tests.support.waiting import wait_until
+
+
+def notices(service: Service, code: str) -> list[tuple[str, str]]:
+    """What was sent about a subject, by where to and title."""
+    return [(request.path, request.body["title"]) for request in service.told(code)]
+
+
+def outcomes(service: Service, code: str) -> list[str | None]:
+    """What became of every send about a subject."""
+    return [each.outcome for each in attempts_of(service.study.store, code)]
+
+
+def test_killed_while_subjects_wait_it_goes_on_where_it_was(service: Service) -> None:
+    service.enrol("ITP-001")
+    run = service.wait_for_run("ITP-001", service.is_shown("ITP-001"), "to wait")
+    before = notices(service, "ITP-001")
+    service.kill()
+    due = service.bring_forward("ITP-001", 20.0)
+    service.start()
+    service.wait_for_wake("ITP-001", due)
+    after = service.wait_for_run("ITP-001", service.is_shown("ITP-001"), "to wait again")
+    assert after.id == run.id
+    sent = notices(service, "ITP-001")
+    assert len(sent) == len(set(sent)) == len(before) + 1
+
+
+def test_killed_in_a_wake_the_journey_goes_on_and_the_repetition_is_marked(service: Service) -> None:
+    service.enrol("ITP-001")
+    service.wait_for_run("ITP-001", service.is_shown("ITP-001"), "to wait")
+    told = len(service.told("ITP-001"))
+    service.receiver.hang()
+    service.bring_forward("ITP-001", 2.0)
+    wait_until(lambda: len(service.told("ITP-001")) > told, "the notice to reach the provider")
+    service.wait_for_run("ITP-001", lambda run: run.state_type == "RUNNING", "to be in the wake")
+    service.kill()
+    service.receiver.succeed()
+    service.start()
+    wait_until(lambda: len(service.told("ITP-001")) == told + 2, "the notice to be sent again", timeout=90)
+    first, second = service.told("ITP-001")[told:]
+    assert first.body["title"] in second.body["title"]
+    assert second.body != first.body, "the second says that it is possibly repeated"
+    wait_until(lambda: outcomes(service, "ITP-001")[-2:] == ["unknown", "sent"], "both sends to be kept")
+    service.wait_for_wake("ITP-001", service.bring_forward("ITP-001"))
+
+
+def test_killed_while_it_records_a_form_it_takes_the_form_up_again_and_records_it_once(
+    service: Service,
+) -> None:
+    service.enrol("ITP-001")
+    run = fill_in_contact_attempt(service, "ITP-001")
+    with service.study.store.writing():
+        # The form's run waits for the database's lock, and so does the killed one's successor.
+        wait_until(lambda: state_of(service, run)[0] == "RUNNING", "the form to be in execution", every=0.2)
+        service.kill()
+    service.start()
+    wait_until(lambda: state_of(service, run) == ("COMPLETED", "Recorded"), "the form's end", every=0.5)
+    recorded = [line.event for line in log_lines(service.study.store, "ITP-001")]
+    assert [each.id for each in recorded if each.type == "itp.contact.attempted"] == [run]
+
+
+def fill_in_contact_attempt(service: Service, code: str) -> str:
+    """Fill in a form as somebody does in Prefect's UI; its run's id."""
+    today = service.study.clock.now().astimezone(SITE).date()
+    stated = {"subject": code, "by": "crc-01", "on": f"{today}", "reached": True}
+    with httpx.Client(base_url=service.settings.prefect_api, trust_env=False, timeout=30) as prefect:
+        form = prefect.get("/deployments/name/contact-attempt/contact-attempt").raise_for_status().json()
+        path, given = f"/deployments/{form['id']}/create_flow_run", {"parameters": stated}
+        return str(prefect.post(path, json=given).raise_for_status().json()["id"])
+
+
+def state_of(service: Service, run: str) -> tuple[str, str]:
+    """The type and name of the state that Prefect shows of a run."""
+    found = httpx.get(f"{service.settings.prefect_api}/flow_runs/{run}", trust_env=False, timeout=30)
+    state = found.raise_for_status().json()["state"]
+    return state["type"], state["name"]

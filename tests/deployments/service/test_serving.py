@@ -1,0 +1,60 @@
+"""Two Prefects on one study are refused; several services with one Prefect are not."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from deployments.service.serving import FRESH, OtherPrefect, Serving, name_of
+from tasks.database.store import Store
+
+NOW = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
+MINE, OTHER = "http://127.0.0.1:4200/api", "http://127.0.0.1:4201/api"
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    store = Store.open(database_url)
+    yield store
+    store.close()
+
+
+def serving(store: Store, api: str = MINE, home: str = "one") -> Serving:
+    return Serving.of(store, api, Path(f"/{home}"))
+
+
+def test_another_prefect_is_refused_while_a_service_is_at_work(store: Store) -> None:
+    serving(store).hold(NOW)
+    with pytest.raises(OtherPrefect, match=r"Prefect at \S+:4200 \(seen 9 s ago\): set PREFECT_API_URL"):
+        serving(store, OTHER, "two").hold(NOW + timedelta(seconds=9))
+    serving(store).hold(NOW + timedelta(seconds=10))
+
+
+def test_the_same_prefect_serves_several_services(store: Store) -> None:
+    serving(store).hold(NOW)
+    serving(store, home="two").hold(NOW)
+    serving(store).hold(NOW)
+
+
+def test_a_service_that_was_killed_may_come_back_with_another_prefect_at_once(store: Store) -> None:
+    """Nobody else works on its data directory: a lock says so."""
+    serving(store).hold(NOW)
+    serving(store, OTHER).hold(NOW + timedelta(seconds=1))
+
+
+def test_another_prefect_takes_over_from_a_service_that_stopped_or_died(store: Store) -> None:
+    serving(store).hold(NOW)
+    serving(store).release()
+    serving(store, OTHER, "two").hold(NOW + timedelta(seconds=1))
+    serving(store).release()
+    with pytest.raises(OtherPrefect):
+        serving(store).hold(NOW + timedelta(seconds=2))
+    serving(store).hold(NOW + FRESH + timedelta(seconds=1))
+
+
+def test_an_address_within_a_machine_names_that_machine() -> None:
+    names = {name_of(f"http://{host}:4200/api") for host in ("127.0.0.1", "localhost", "[::1]")}
+    assert len(names) == 1
+    assert names != {name_of("http://prefect.example.org:4200/api")}
+    assert name_of("http://prefect.example.org/api/") == name_of("http://prefect.example.org/api")

@@ -1,0 +1,322 @@
+"""Letting a batch in: its order, what is known already, and corrections that are judged together."""
+
+from functools import partial
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from itp_events.errors import Refused
+from itp_events.events import Event, parse_event
+from itp_events.intake.batch import Judgement, judge
+from itp_events.protocol.file import load_protocol
+from itp_events.rules.subject import happened
+from tests.itp_events.histories import History, histories
+from tests.support.study import Json, Study
+
+FEVER: Json = {"ae": "AE-1", "term": "Fever", "grade": 2, "serious": False, "related": False}
+
+
+@pytest.fixture
+def study() -> Study:
+    study = Study()
+    study.enrol("2026-01-05")
+    study.done("INF1", "2026-01-05")
+    return study
+
+
+def completed(study: Study, visit: str, on: str, at: str = "2026-03-01", **named: Any) -> Event:
+    return study.event("itp.visit.completed", on, at, visit=visit, **named)
+
+
+def statuses(judgement: Judgement) -> list[str]:
+    return [verdict.status for verdict in judgement.verdicts]
+
+
+def rules(judgement: Judgement) -> list[str | None]:
+    errors = [verdict.error for verdict in judgement.verdicts]
+    return [error.rule if isinstance(error, Refused) else None for error in errors]
+
+
+# Order within a batch
+
+
+def test_a_batch_is_applied_by_the_dates_on_which_things_happened(study: Study) -> None:
+    third = completed(study, "INF3", "2026-01-26")
+    second = completed(study, "INF2", "2026-01-12")
+    judgement = study.judge(third, second)
+    assert statuses(judgement) == ["accepted", "accepted"]
+    assert [verdict.event for verdict in judgement.verdicts] == [third, second]
+    assert judgement.accepted == (second, third)
+
+
+def test_what_has_no_date_of_its_own_is_applied_by_the_local_date_of_its_report(study: Study) -> None:
+    missed = study.event("itp.visit.missed", None, "2026-01-14 00:30", visit="INF2", reason="travelling")
+    third = completed(study, "INF3", "2026-01-14", "2026-01-14 00:20")  # the same local day, reported before
+    judgement = study.judge(third, missed)
+    assert rules(judgement) == ["anchor-first", None]
+
+    later = completed(study, "INF3", "2026-01-15", "2026-01-15")
+    assert statuses(study.judge(later)) == ["accepted"]
+
+
+def test_a_booking_is_applied_when_it_was_made_and_not_on_the_day_it_names(study: Study) -> None:
+    booking = study.event("itp.visit.booked", "2026-01-12", "2026-01-06", visit="INF2")
+    done = completed(study, "INF2", "2026-01-10", "2026-01-10")
+    assert statuses(study.judge(done, booking)) == ["accepted", "accepted"]
+
+
+def test_of_the_same_date_what_was_reported_first_is_applied_first(study: Study) -> None:
+    contact_later = study.event("itp.contact.attempted", "2026-01-12", "2026-01-12 15:00", reached=True)
+    exit_first = study.event("itp.consent.withdrawn", "2026-01-12", "2026-01-12 14:00", scope="study")
+    assert rules(study.judge(contact_later, exit_first)) == ["after-exit", None]
+
+
+def test_of_the_same_date_and_instant_the_position_decides(study: Study) -> None:
+    at = "2026-01-12 14:00"
+    exit = study.event("itp.consent.withdrawn", "2026-01-12", at, scope="study")
+    one = completed(study, "INF2", "2026-01-12", at)
+    two = completed(study, "INF2", "2026-01-12", at)
+    judgement = study.judge(one, two, exit)
+    assert rules(judgement) == [None, "recorded-once", None]
+    assert judgement.accepted == (one, exit)
+
+
+def test_the_same_instant_in_two_offsets_is_a_tie(study: Study) -> None:
+    here = study.raw("itp.visit.completed", "2026-01-12", "2026-01-12 14:00", visit="INF2")
+    there = {**here, "id": "elsewhere", "time": "2026-01-12T06:00:00Z"}
+    first, second = parse_event(there), parse_event(here)
+    assert study.judge(first, second).accepted == (first,)
+
+
+def test_a_whole_journey_in_one_batch_may_come_in_any_order() -> None:
+    visits = (("INF1", "2026-01-05"), ("INF2", "2026-01-12"), ("INF3", "2026-01-26"))
+    for order in permutations(range(4)):
+        study = Study()
+        done = [completed(study, visit, on, f"{on} 12:00") for visit, on in visits]
+        events = [study.enrolment("2026-01-05"), *done]
+        judgement = study.judge(*[events[position] for position in order])
+        assert set(statuses(judgement)) == {"accepted"}
+        assert judgement.accepted == tuple(events)
+
+
+def test_each_event_of_a_batch_is_accepted_or_refused_by_itself(study: Study) -> None:
+    good = completed(study, "INF2", "2026-01-12")
+    bad = completed(study, "INF4", "2026-02-09")
+    unknown = completed(study, "INF9", "2026-02-09")
+    judgement = study.judge(bad, good, unknown)
+    assert statuses(judgement) == ["refused", "accepted", "refused"]
+    assert judgement.accepted == (good,)
+    assert study.log[-1] == good
+
+
+# Known already
+
+
+def test_the_same_source_and_id_again_is_known_and_changes_nothing(study: Study) -> None:
+    before = study.plan("2026-01-06")
+    judgement = study.judge(study.log[1])
+    assert statuses(judgement) == ["known"]
+    assert judgement.accepted == ()
+    assert study.plan("2026-01-06") == before
+
+
+def test_the_same_source_and_id_with_other_content_are_refused_and_say_what_they_name(study: Study) -> None:
+    other = completed(study, "INF2", "2026-01-12", event_id=study.log[1].id)
+    [verdict] = study.judge(other).verdicts
+    assert isinstance(verdict.error, Refused)
+    assert verdict.error.rule == "id-reused"
+    assert "names itp.visit.completed of INF1 of 5 Jan 2026 for ITP-001 already" in str(verdict.error)
+    assert study.plan("2026-03-02").visit("INF2")["status"] != "completed"
+
+
+def test_the_same_id_of_another_source_is_another_event(study: Study) -> None:
+    other = completed(study, "INF2", "2026-01-12", event_id=study.log[1].id, source="redcap")
+    assert statuses(study.judge(other)) == ["accepted"]
+
+
+def test_true_and_1_are_two_contents(study: Study) -> None:
+    bled = completed(study, "INF2", "2026-01-12", bleeding=True)
+    study.record(bled)
+    graded = completed(study, "INF2", "2026-01-12", bleeding=1, event_id=bled.id)
+    assert rules(study.judge(graded)) == ["id-reused"]
+
+
+def test_of_two_contents_under_one_id_the_first_in_the_file_has_it(study: Study) -> None:
+    later = completed(study, "INF5", "2026-01-26")
+    earlier = completed(study, "INF2", "2026-01-12", event_id=later.id)
+    assert rules(study.judge(later, earlier)) == ["anchor-first", None]  # what is refused names nothing
+    fresh = completed(study, "INF3", "2026-01-26")
+    other = completed(study, "INF3", "2026-01-25", event_id=fresh.id)
+    assert rules(study.judge(fresh, other)) == [None, "id-reused"]
+
+
+def test_the_same_event_twice_in_a_batch_counts_once(study: Study) -> None:
+    event = completed(study, "INF2", "2026-01-12")
+    judgement = study.judge(event, event)
+    assert statuses(judgement) == ["accepted", "known"]
+    assert judgement.accepted == (event,)
+
+
+def test_a_known_event_is_known_also_after_the_exit(study: Study) -> None:
+    study.withdrew("2026-01-20")
+    assert statuses(study.judge(study.log[1])) == ["known"]
+
+
+def test_a_voided_event_sent_again_stays_voided(study: Study) -> None:
+    event = study.done("INF2", "2026-01-12")
+    study.voided(event, "2026-01-13")
+    assert statuses(study.judge(event)) == ["known"]
+    assert study.plan("2026-01-13 12:00").visit("INF2")["status"] == "open"
+
+
+# A void and its restatement
+
+
+def test_a_void_and_its_restatement_in_one_batch_are_both_accepted(study: Study) -> None:
+    wrong = study.done("INF2", "2026-01-12")
+    study.done("INF3", "2026-01-26")
+    void, again = study.void(wrong, "2026-01-27"), completed(study, "INF2", "2026-01-13", "2026-01-27")
+    for order in ((void, again), (again, void)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        assert statuses(fresh.judge(*order)) == ["accepted", "accepted"]
+        assert fresh.plan("2026-01-28").visit("INF2")["on"] == "2026-01-13"
+
+
+def test_a_restatement_that_is_refused_takes_its_void_with_it(study: Study) -> None:
+    wrong = study.done("INF2", "2026-01-12")
+    ahead = completed(study, "INF2", "2026-01-20", "2026-01-13")
+    judgement = study.judge(study.void(wrong, "2026-01-13"), ahead)
+    assert rules(judgement) == ["together", "date-ahead"]
+    assert judgement.accepted == ()
+    assert str(judgement.verdicts[1].error) in str(judgement.verdicts[0].error)
+    assert study.plan("2026-01-14").visit("INF2")["on"] == "2026-01-12"
+
+
+def test_a_void_that_is_refused_leaves_what_came_with_it_to_be_judged_by_itself(study: Study) -> None:
+    wrong = study.done("INF2", "2026-01-12")
+    study.voided(wrong, "2026-01-13")
+    judgement = study.judge(
+        study.void(wrong, "2026-01-14"), completed(study, "INF2", "2026-01-13", "2026-01-14")
+    )
+    assert rules(judgement) == ["void", None]
+    assert study.plan("2026-01-15").visit("INF2")["on"] == "2026-01-13"
+
+
+def test_a_visit_declared_missed_is_restated_as_done_and_the_reverse(study: Study) -> None:
+    missed = study.missed("INF2", "2026-01-15")
+    done = completed(study, "INF2", "2026-01-12", "2026-01-20")
+    for order in permutations((study.void(missed, "2026-01-20"), done)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        assert statuses(fresh.judge(*order)) == ["accepted", "accepted"]
+        assert fresh.plan("2026-01-21").visit("INF2")["on"] == "2026-01-12"
+    study.record(study.void(missed, "2026-01-20"), done)
+    again = study.event("itp.visit.missed", None, "2026-01-22", visit="INF2", reason="another subject's")
+    assert statuses(study.judge(again, study.void(done, "2026-01-22"))) == ["accepted", "accepted"]
+    assert study.plan("2026-01-23").visit("INF2")["status"] == "missed"
+
+
+def test_another_visit_long_after_a_void_is_no_restatement(study: Study) -> None:
+    wrong = study.done("INF2", "2026-01-12")
+    void = study.void(wrong, "2026-01-27 09:00")
+    ahead = completed(study, "INF3", "2026-01-28", "2026-01-27 09:06")
+    assert rules(study.judge(void, ahead)) == [None, "date-ahead"]
+
+
+def test_a_restatement_beside_its_void_may_name_another_visit_and_takes_the_void_with_it(
+    study: Study,
+) -> None:
+    wrong = study.done("INF2", "2026-01-12")
+    void = study.void(wrong, "2026-01-27 09:00")
+    ahead = completed(study, "INF3", "2026-01-28", "2026-01-27 09:05")
+    assert rules(study.judge(void, ahead)) == ["together", "date-ahead"]
+
+
+def test_an_enrolment_is_corrected_by_void_and_restatement_in_one_batch(study: Study) -> None:
+    enrolment = study.log[0]
+    again = study.enrolment("2026-01-04", at="2026-01-06", weight_kg=16.5)
+    assert statuses(study.judge(again, study.void(enrolment, "2026-01-06"))) == ["accepted", "accepted"]
+    plan = study.plan("2026-01-07")
+    assert plan.visit("INF1")["anchor"]["on"] == "2026-01-04"
+    assert plan.visit("INF1")["status"] == "completed"
+
+
+def test_an_enrolment_restated_wrongly_leaves_the_first_one_standing(study: Study) -> None:
+    enrolment = study.log[0]
+    again = study.enrolment("2026-01-05", at="2026-01-06", first_infusion_on="2026-02-01")
+    assert rules(study.judge(study.void(enrolment, "2026-01-06"), again)) == ["together", "first-infusion"]
+    assert study.plan("2026-01-07").visit("INF1")["status"] == "completed"
+
+
+def test_two_corrections_in_one_batch_find_each_their_own_restatement(study: Study) -> None:
+    one = study.adverse_event("2026-01-06", ae="AE-1")
+    two = study.adverse_event("2026-01-06", ae="AE-2")
+
+    def again(ae: str) -> Event:
+        data: Json = {"grade": 2, "serious": False, "related": False, "term": "Headache"}
+        return study.event("itp.adverse-event.reported", "2026-01-06", "2026-01-08", ae=ae, **data)
+
+    batch = (study.void(one, "2026-01-08"), study.void(two, "2026-01-08"), again("AE-2"), again("AE-1"))
+    assert statuses(study.judge(*batch)) == ["accepted"] * 4
+
+
+def test_an_event_and_its_void_may_come_in_one_batch(study: Study) -> None:
+    event = completed(study, "INF2", "2026-01-12", "2026-01-12")
+    again = completed(study, "INF2", "2026-01-13", "2026-01-14")
+    void = study.void(event, "2026-01-14")
+    for order in permutations((event, void, again)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        assert set(statuses(fresh.judge(*order))) == {"accepted"}, [each.id for each in order]
+        assert fresh.plan("2026-01-15").visit("INF2")["on"] == "2026-01-13"
+
+
+def test_a_pair_goes_behind_the_wrong_event_that_comes_with_it(study: Study) -> None:
+    wrong = study.event("itp.subject.died", "2026-01-12", "2026-01-12")
+    void = study.void(wrong, "2026-01-13")
+    again = study.event("itp.subject.died", "2026-01-10", "2026-01-13")
+    for order in permutations((wrong, void, again)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        assert fresh.judge(*order).accepted == (wrong, void, again), [each.id for each in order]
+
+
+def test_each_of_two_voids_goes_with_the_restatement_reported_next(study: Study) -> None:
+    one = study.event("itp.visit.completed", "2026-01-12", "2026-01-12", visit="INF2")
+    void_one = study.void(one, "2026-01-13 10:00")
+    two = completed(study, "INF2", "2026-01-11", "2026-01-13")
+    void_two = study.void(two, "2026-01-14 10:00")
+    three = completed(study, "INF2", "2026-01-13", "2026-01-14")
+    for order in permutations((one, void_one, two, void_two, three)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        assert set(statuses(fresh.judge(*order))) == {"accepted"}, [each.id for each in order]
+        assert fresh.folded().completed["INF2"] == three
+
+
+def test_what_happened_between_consent_and_enrolment_may_come_with_the_enrolment() -> None:
+    study = Study()
+    enrolment = study.enrolment("2026-01-05")
+    before = study.event("itp.adverse-event.reported", "2026-01-03", "2026-01-05", **FEVER)
+    for order in permutations((before, enrolment)):
+        fresh = Study()
+        assert fresh.judge(*order).accepted == (enrolment, before)
+
+
+@settings(max_examples=25)
+@given(histories(), st.randoms(use_true_random=False))
+def test_a_history_in_one_batch_is_judged_alike_in_whatever_order_it_comes(
+    history: History, random: object
+) -> None:
+    facts = history.facts
+    site = Study().site
+    places = [(happened(site, event), event.time) for event in facts]
+    assume(len(set(places)) == len(places))
+    shuffled = list(facts)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    judge_all = partial(judge, load_protocol(), [], now=history.end)
+    assert judge_all(batch=shuffled).accepted == judge_all(batch=facts).accepted

@@ -1,0 +1,104 @@
+"""The service's own ids: bounded, one for each duty, and for short ones what they always were."""
+
+import json
+from datetime import date
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from itp_events.events import EventKey, parse_recorded
+from itp_events.notices.wanted import event_key, visit_key
+from itp_events.rules.decision_log import LONGEST_KEY, again, bounded, marked, stable
+
+CODE, AUDIENCE = "ITP-007", "investigator"
+LONG = ("edc", "x" * 200)
+CHINESE = ("四川大学华西医院电子数据采集系统", "严重不良事件-2026-001")
+# A count of repetitions and a mark come on top of a key.
+SUFFIXED = LONGEST_KEY + 20
+
+names = st.one_of(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=200),
+    st.sampled_from(["x", "x~1", "x~void", "x~superseded", "x#2", "x/y", "x:y", *LONG, *CHINESE]),
+)
+event_keys = st.tuples(names, names)
+
+
+def key_about(event: EventKey) -> str:
+    return event_key(CODE, "sae", AUDIENCE, event)
+
+
+def test_a_key_that_is_short_stays_what_it_was() -> None:
+    assert key_about(("redcap", "8f1c")) == "ITP-007/sae/investigator/redcap:8f1c"
+    assert visit_key(CODE, "INF3", "T-7d", AUDIENCE, date(2026, 1, 19)) == (
+        "ITP-007/INF3/T-7d/investigator/2026-01-19"
+    )
+    assert key_about(("a", "b" * 173)) == "ITP-007/sae/investigator/a:" + "b" * 173
+    assert again("a/b") == "a/b#2"
+    assert again("a/b#2") == "a/b#3"
+    assert marked("a/b#2", 1) == "a/b#2~1"
+
+
+def test_a_long_key_says_what_it_is_about_and_ends_in_a_hash() -> None:
+    assert key_about(LONG).startswith("ITP-007/sae/investigator/sha256-")
+    assert len(key_about(CHINESE)) <= LONGEST_KEY
+
+
+def test_a_long_key_about_a_date_keeps_the_date() -> None:
+    key = visit_key("s" * 64, "V" * 200, "T-7d", AUDIENCE, date(2026, 1, 19))
+    assert len(key) <= LONGEST_KEY
+    assert key.endswith("/2026-01-19")
+
+
+@given(st.lists(event_keys, min_size=2, max_size=2, unique=True))
+@example([LONG, ("edc", "x" * 199)])
+@example([("edc", "x"), ("edc", "x~1")])
+@example([("edc", "x"), ("edc", "x~void")])
+def test_own_ids_of_two_events_never_meet_and_are_bounded(events: list[EventKey]) -> None:
+    ids = [own for key in map(key_about, events) for own in _derived(key)]
+    assert len(set(ids)) == len(ids)
+    assert all(len(own) <= SUFFIXED for own in ids)
+
+
+def _derived(key: str) -> list[str]:
+    """The ids that a duty can lead to."""
+    rows = [key, again(key), again(again(key))]
+    return rows + [marked(row, mark) for row in rows for mark in ("void", "superseded", 1, 12)]
+
+
+@given(event_keys)
+def test_a_row_leads_back_to_its_key(event: EventKey) -> None:
+    key = key_about(event)
+    assert stable(again(again(key))) == stable(again(key)) == stable(key) == key
+    assert again(again(key)) == f"{key}#3"
+
+
+@given(event_keys)
+def test_a_row_that_was_written_before_keys_were_bounded_leads_to_todays_key(event: EventKey) -> None:
+    before = f"{CODE}/sae/{AUDIENCE}/{':'.join(map(_escaped, event))}"
+    assert stable(before) == key_about(event)
+    assert stable(f"{before}#2") == key_about(event)
+    assert again(before) == f"{key_about(event)}#2"
+
+
+def _escaped(part: str) -> str:
+    kept = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+    return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in part.encode())
+
+
+def test_bounding_a_bounded_key_changes_nothing() -> None:
+    assert bounded(bounded("k" * 500)) == bounded("k" * 500)
+
+
+def test_what_the_log_holds_is_read_whatever_its_length() -> None:
+    line = {
+        "specversion": "1.0",
+        "id": "ITP-007/" + "x" * 3000,
+        "source": "itp",
+        "type": "itp.event.voided",
+        "subject": "ITP-007",
+        "time": "2026-01-12T10:20:00+08:00",
+        "data": {"by": "service", "event": {"source": "itp", "id": "y" * 3000}, "reason": "z" * 900},
+    }
+    event = parse_recorded(line)
+    assert parse_recorded(json.loads(json.dumps(event.to_json()))) == event
+    assert event.to_json()["data"]["event"]["id"] == "y" * 3000

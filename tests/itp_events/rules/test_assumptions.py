@@ -1,0 +1,97 @@
+"""What rests on an assumption is marked wherever it is shown: by its own rule, or by the date it hangs on."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from itp_events.rules.assumptions import notice_assumed, target_assumed, window_assumed
+from itp_events.rules.state import View, view
+from tests.support.study import FOLLOW_UP, INFUSIONS, Study, altered
+
+
+def seen(study: Study, at: str) -> View:
+    return view(study.protocol, study.folded(), study.instant(at))
+
+
+def targets(found: View) -> Iterator[str]:
+    return (each.code for each in found.visits if target_assumed(each, found.visits))
+
+
+def windows(found: View) -> Iterator[str]:
+    return (each.code for each in found.visits if window_assumed(each, found.visits))
+
+
+@pytest.fixture
+def study() -> Study:
+    study = Study()
+    study.enrol("2026-01-05", first_infusion_on="2026-01-06")
+    return study
+
+
+def test_an_agreed_first_infusion_is_a_fact_and_what_is_counted_from_it_too(study: Study) -> None:
+    assert [*targets(seen(study, "2026-01-05"))] == [*FOLLOW_UP]
+
+
+def test_a_first_infusion_that_nobody_agreed_is_assumed_and_what_is_projected_from_it_too() -> None:
+    study = Study()
+    study.enrol("2026-01-05")
+    assert [*targets(seen(study, "2026-01-05"))] == [*INFUSIONS, *FOLLOW_UP]
+    study.done("INF1", "2026-01-05")
+    assert [*targets(seen(study, "2026-01-06"))] == ["INF1", *FOLLOW_UP]
+
+
+def test_what_is_counted_from_a_missed_visit_is_assumed_until_a_visit_is_done(study: Study) -> None:
+    study.done("INF1", "2026-01-06")
+    study.missed("INF2", "2026-01-15")
+    assert [*targets(seen(study, "2026-01-16"))] == ["INF3", "INF4", "INF5", *FOLLOW_UP]
+    study.done("INF3", "2026-01-27")
+    assert [*targets(seen(study, "2026-01-28"))] == ["INF3", *FOLLOW_UP]
+
+
+def test_a_window_is_assumed_by_its_own_rule_or_with_its_target(study: Study) -> None:
+    study.done("INF1", "2026-01-06")
+    assert [*windows(seen(study, "2026-01-07"))] == ["INF1", *FOLLOW_UP]
+    study.missed("INF2", "2026-01-15")
+    assert "INF3" in windows(seen(study, "2026-01-16"))
+
+
+def test_a_reading_that_the_site_has_confirmed_is_no_assumption() -> None:
+    def confirmed(data: dict[str, list[dict[str, object]]]) -> None:
+        for visit in data["visits"]:
+            visit.pop("reading", None)
+
+    study = Study(protocol=altered(confirmed))
+    study.enrol("2026-01-05", first_infusion_on="2026-01-06")
+    assert [*targets(seen(study, "2026-01-05"))] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "epoch"),
+    [
+        ("reminder", "T-3d", "treatment"),
+        ("escalation", "rung-2", None),
+        ("alert", "sae-20h", None),
+        ("alert", "decision-3", None),
+        ("alert", "exit", None),
+    ],
+)
+def test_a_notice_is_marked_by_the_rule_that_sends_it(kind: str, step: str, epoch: str | None) -> None:
+    study = Study()
+    assert notice_assumed(study.protocol, kind, step, epoch)  # type: ignore[arg-type]
+
+    def confirmed(data: dict[str, object]) -> None:
+        for rule in rules(data):
+            rule["source"] = "synopsis"
+
+    assert not notice_assumed(altered(confirmed), kind, step, epoch)  # type: ignore[arg-type]
+
+
+def rules(value: object) -> Iterator[dict[str, object]]:
+    """Every rule that names one source."""
+    if isinstance(value, dict):
+        if isinstance(value.get("source"), str):
+            yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from rules(each)

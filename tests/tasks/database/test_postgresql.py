@@ -1,0 +1,142 @@
+"""Nothing waits for ever on PostgreSQL: not on a lock, a statement, or a server that fell silent."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from functools import partial
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+
+from tasks.database import postgresql, queries
+from tasks.database.monitoring import server_clock
+from tasks.database.store import NO_ANSWER, Store
+from tasks.delivery import deliver
+from tests.support.proxy import Proxy
+from tests.support.study import Study
+from tests.support.waiting import wait_until
+from tests.tasks.desk import ENROLLED_AT, Desk
+
+
+@pytest.fixture
+def desk(postgresql_url: str) -> Iterator[Desk]:
+    desk = Desk.open(postgresql_url)
+    yield desk
+    desk.store.close()
+
+
+def setting(connection: sa.Connection, name: str) -> str:
+    found: str = connection.scalar(sa.text(f"SHOW {name}"))
+    return found
+
+
+def fall_silent(proxy: Proxy, connection: sa.Connection) -> None:
+    connection.execute(sa.text("SELECT 1"))
+    proxy.silence()
+    connection.execute(sa.text("SELECT 1"))
+
+
+def test_a_row_that_somebody_keeps_locked_is_given_up_and_nobody_else_waits(desk: Desk, study: Study) -> None:
+    other = Study(code="ITP-002")
+    other._stated = 500
+    desk.take(study.enrol())
+    desk.take(other.enrol())
+    apart = desk.store.apart(1)
+    with apart.writing() as holding:
+        holding.execute(sa.text("SELECT 1 FROM subjects WHERE code = 'ITP-001' FOR UPDATE"))
+        began = time.monotonic()
+        with pytest.raises(OperationalError, match="lock timeout"):
+            desk.take(study.done("INF1", "2026-01-05"))
+        assert time.monotonic() - began < 2 * postgresql.LOCK_SECONDS
+        [answer] = desk.take(other.done("INF1", "2026-01-05"))
+        assert answer.status == "recorded"
+    apart.close()
+
+
+def test_repetitions_of_a_request_do_not_queue_behind_each_other(desk: Desk, study: Study) -> None:
+    other = Study(code="ITP-002")
+    other._stated = 500
+    desk.take(study.enrol())
+    desk.take(other.enrol())
+    done = study.done("INF1", "2026-01-05")
+    apart = desk.store.apart(1)
+    with ThreadPoolExecutor(60) as senders, apart.writing() as holding:
+        holding.execute(sa.text("SELECT 1 FROM subjects WHERE code = 'ITP-001' FOR UPDATE"))
+        began = time.monotonic()
+        repeated = [senders.submit(desk.take, done) for _ in range(60)]
+        wait_until(lambda: sum(each.done() for each in repeated) > 50, "most to be told to come again")
+        [answer] = desk.take(other.done("INF1", "2026-01-05"))
+        assert answer.status == "recorded"
+        errors = [each.exception() for each in repeated]
+        assert all(isinstance(error, NO_ANSWER) for error in errors), errors
+        assert time.monotonic() - began < 10
+    apart.close()
+
+
+def test_connections_that_fell_silent_are_left_within_seconds(postgresql_url: str, study: Study) -> None:
+    url = sa.make_url(postgresql_url)
+    with Proxy(url.port or 5432) as proxy:
+        store = Store.open(url.set(port=proxy.port).render_as_string(hide_password=False))
+        queries.note_repair(store, "before", ENROLLED_AT)
+        assert proxy.silence()
+        began = time.monotonic()
+        with pytest.raises(OperationalError):
+            store.write(partial(fall_silent, proxy))
+        queries.note_repair(store, "after", ENROLLED_AT)
+        assert time.monotonic() - began < 20
+        assert [repair.what for repair in queries.latest_repairs(store)] == ["after", "before"]
+        store.close()
+
+
+def test_statements_about_the_whole_study_may_take_longer_and_migrations_as_long_as_they_need(
+    desk: Desk,
+) -> None:
+    with desk.store.reading() as connection:
+        assert setting(connection, "statement_timeout") == "5s"
+        assert setting(connection, "lock_timeout") == "2s"
+        assert setting(connection, "idle_in_transaction_session_timeout") == "30s"
+    with desk.store.reading(long=True) as connection:
+        assert setting(connection, "statement_timeout") == "1min"
+    with desk.store.migrating() as connection:
+        assert [setting(connection, name) for name in ("statement_timeout", "lock_timeout")] == ["0", "0"]
+    with desk.store.reading() as connection:
+        assert setting(connection, "statement_timeout") == "5s"
+        patience = getattr(connection.connection.dbapi_connection, "patience", None)
+        assert patience == postgresql.BoundedConnection.patience
+
+
+def test_a_pool_of_its_own_serves_while_the_other_is_used_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.database.store._POOL_SECONDS", 0.1)
+    doors, timers = desk.store.apart(1), desk.store.apart(1)
+    with doors.reading(), doors.reading():
+        with pytest.raises(NO_ANSWER):
+            queries.all_subjects(doors)
+        assert queries.all_subjects(timers) == []
+    doors.close()
+    timers.close()
+
+
+def test_the_server_tells_the_time(desk: Desk) -> None:
+    one, other = (server_clock(desk.store) for _ in range(2))
+    assert one < other < one + timedelta(minutes=1)
+    assert one.tzinfo is not None
+
+
+def test_what_the_timers_ask_is_given_up_within_seconds(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    reading = Store.reading
+
+    def noted(store: Store, *, long: bool = False) -> AbstractContextManager[sa.Connection]:
+        asked.append(long)
+        return reading(store, long=long)
+
+    monkeypatch.setattr(Store, "reading", noted)
+    queries.due_subjects(desk.store, ENROLLED_AT, 10)
+    deliver.waiting(desk.store, ENROLLED_AT, ENROLLED_AT)
+    assert asked
+    assert not any(asked)
