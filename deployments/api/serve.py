@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from deployments.api.app import create_app
 from deployments.api.background import Follower
-from deployments.api.http.connection import raise_descriptor_limit
 from deployments.api.http.dependencies import Parts
 from deployments.api.http.server import ApiServer
 from deployments.api.http.tokens import SETTING, Tokens
@@ -12,7 +11,8 @@ from deployments.api.redcap.again import FetchAgain
 from deployments.api.redcap.project import Project
 from deployments.api.routes.webhook import read_secrets
 from deployments.bootstrap.settings import Settings
-from deployments.http_origin import is_loopback
+from deployments.http.connection import raise_descriptor_limit
+from deployments.http.origin import is_loopback
 from flows.study.runtime import Runtime
 from itp_events.errors import BadInput
 

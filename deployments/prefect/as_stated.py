@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from deployments.http_origin import App, Message, Receive, Send
+from deployments.http.origin import App, Message, Receive, Send
 
 RUNS = "/api/flow_runs/"
 # Prefect keeps no more of a run than its parameters, of half a megabyte at most.

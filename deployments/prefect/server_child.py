@@ -12,8 +12,8 @@ import sys
 import threading
 from typing import cast
 
-from deployments.api.http.connection import KEPT_SECONDS, WithWebsockets, backlog
-from deployments.http_origin import App, Guard
+from deployments.http.connection import KEPT_SECONDS, WithWebsockets, backlog
+from deployments.http.origin import App, Guard
 from deployments.prefect.as_stated import AsStated
 
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from deployments.http_origin import is_loopback
+from deployments.http.origin import is_loopback
 from flows.prefect_api.flow_runs import PrefectSilent
 from tasks.database.prefect_notes import keep_note_in, note_in
 from tasks.database.store import Store

@@ -18,7 +18,7 @@ from fastapi import Depends, Request
 from deployments.api.http.dependencies import Given, Parts
 from deployments.api.http.problems import Problem
 from deployments.api.http.tokens import Role, includes
-from deployments.http_origin import is_loopback, names_this_machine, split_address
+from deployments.http.origin import is_loopback, names_this_machine, split_address
 from itp_events.errors import BadInput
 
 LOCAL_ROLE: Role = "recorder"

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.api.http.problems import answer, document
+from deployments.http.problem_details import answer, document
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from deployments.http.problem_details import answer, document
 from itp_events.errors import BadInput, Forbidden, ItpError, NotEligible, Refused
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.unreadable import Unreadable
 
-MEDIA_TYPE = "application/problem+json"
 _WAYS = {
     HTTPStatus.NOT_FOUND: "there is nothing at this address; /openapi.json describes what there is",
     HTTPStatus.METHOD_NOT_ALLOWED: "this address is not asked in this way; see /openapi.json",
@@ -40,12 +40,6 @@ class Problem(ItpError):
         super().__init__(detail)
 
 
-def document(status: HTTPStatus, rule: str, detail: str, **more: Any) -> dict[str, Any]:
-    """Problem details; `more` are members beside the standard ones."""
-    named = {"type": f"urn:itp:problem:{rule}", "title": status.phrase, "status": int(status)}
-    return named | {"detail": detail} | more
-
-
 def of_error(error: ItpError) -> dict[str, Any]:
     """The problem details of a refusal (409; 403 to this sender), of malformed input (422), or a Problem."""
     if isinstance(error, Problem):
@@ -62,11 +56,6 @@ def of_error(error: ItpError) -> dict[str, Any]:
         field = {"field": error.field} if error.field else {}
         return document(HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", str(error), **field)
     return document(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", str(error))
-
-
-def answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
-    """The response that carries problem details."""
-    return JSONResponse(body, body["status"], headers=headers, media_type=MEDIA_TYPE)
 
 
 def handle_problems(app: FastAPI) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from deployments.api.http.examples import COMPLETED, ENROLLED, EXAMPLES, Json
-from deployments.api.http.problems import MEDIA_TYPE
+from deployments.http.problem_details import MEDIA_TYPE
 from itp_events.events import FACTS
 
 _REF = "#/components/schemas/{model}"

@@ -9,7 +9,7 @@ import threading
 import uvicorn
 from fastapi import FastAPI
 
-from deployments.api.http.connection import KEPT_SECONDS, Connection, backlog
+from deployments.http.connection import KEPT_SECONDS, Connection, backlog
 from itp_events.errors import ItpError
 
 DRAIN_SECONDS = 5

@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from deployments.api.http import problems
 from deployments.api.http.auth import Recorder
 from deployments.api.http.body import parse_json, read_json_text
 from deployments.api.http.dependencies import Given, Parts
@@ -16,6 +15,7 @@ from deployments.api.http.problems import Problem
 from deployments.api.http.schemas import EVENTS_BODY, EVENTS_RESPONSES
 from deployments.api.http.tokens import Role
 from deployments.api.recording import take_in
+from deployments.http.problem_details import answer
 from itp_events.errors import BadEvent
 
 MAX_EVENTS = 1000
@@ -59,7 +59,7 @@ def _bounded(stated: list[Any]) -> list[Any]:
 
 
 def _one(result: dict[str, Any]) -> JSONResponse:
-    return problems.answer(result) if "type" in result else JSONResponse(result, result["status"])
+    return answer(result) if "type" in result else JSONResponse(result, result["status"])
 
 
 def _several(results: list[dict[str, Any]]) -> JSONResponse:

@@ -21,11 +21,12 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as websocket
 
-from deployments.api.http import body, connection
-from deployments.api.http.connection import WithWebsockets, raise_descriptor_limit
+from deployments.api.http import body
 from deployments.api.http.dependencies import WATCHERS
 from deployments.api.http.server import ApiServer
 from deployments.api.routes.health import Check
+from deployments.http import connection
+from deployments.http.connection import WithWebsockets, raise_descriptor_limit
 from tests.support.api import Door, enrolment, served
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from deployments.http_origin import Message, Receive, Send
+from deployments.http.origin import Message, Receive, Send
 from deployments.prefect.as_stated import LONGEST, AsStated
 
 RUN = "/api/flow_runs/7f0f0f0f-0000-4000-8000-000000000000"

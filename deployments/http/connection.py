@@ -16,7 +16,7 @@ import h11
 from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from deployments.api.http.problems import answer, document
+from deployments.http.problem_details import answer, document
 
 # Enough for a site's people and programs; each browser opens about six.
 MOST = 512

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployments.http_origin import Guard, Message
+from deployments.http.origin import Guard, Message
 from deployments.prefect.server_process import server_environment
 
 PORT = 4200
