@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated
 
@@ -31,17 +32,13 @@ async def asks(request: Request, parts: Given) -> Role:
     """The role of who asks.
 
     Raises:
-        Problem: 401 without a known token, 403 for what no token would permit.
+        Problem: 401 without a known token, 403 for what no token would permit, 500 when no token can be read.
     """
     same_origin(request, parts)
-    try:
+    with _reading_tokens():
         if not parts.tokens.configured:
             return _local(request)
         role = parts.tokens.role_of(_bearer(request) or _password(request) or "")
-    except (BadInput, OSError) as error:
-        log.error("nobody is let in: the tokens cannot be read: %s", error)
-        said = "the tokens cannot be read; the service's log says more"
-        raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "tokens", said) from error
     if role is None:
         raise refuse(
             request, HTTPStatus.UNAUTHORIZED, "token", "send a known token: Authorization: Bearer ..."
@@ -65,9 +62,10 @@ def investigator(request: Request, parts: Parts, token: str) -> None:
     """Let pass who gives the token of an investigator in a page's form.
 
     Raises:
-        Problem: 401 for an unknown token, 403 for one of another role.
+        Problem: 401 for an unknown token, 403 for one of another role, 500 when no token can be read.
     """
-    role = parts.tokens.role_of(token.strip())
+    with _reading_tokens():
+        role = parts.tokens.role_of(token.strip())
     if role is None:
         raise refuse(request, HTTPStatus.UNAUTHORIZED, "token", "this token is not known")
     if not includes(role, "investigator"):
@@ -75,9 +73,25 @@ def investigator(request: Request, parts: Parts, token: str) -> None:
         raise refuse(request, HTTPStatus.FORBIDDEN, "role", said)
 
 
+@contextmanager
+def _reading_tokens() -> Iterator[None]:
+    """Let nobody in while the tokens cannot be read; why is for the log, which names their file."""
+    try:
+        yield
+    except (BadInput, OSError) as error:
+        log.error("nobody is let in: the tokens cannot be read: %s", error)
+        said = "the tokens cannot be read; the service's log says more"
+        raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "tokens", said) from error
+
+
 def is_local(request: Request, parts: Parts) -> bool:
-    """Whether a request comes from this machine, and no token is configured."""
-    return not parts.tokens.configured and _from_here(request)
+    """Whether a request comes from this machine, and no token is configured.
+
+    Raises:
+        Problem: 500 when no token can be read.
+    """
+    with _reading_tokens():
+        return not parts.tokens.configured and _from_here(request)
 
 
 def _from_here(request: Request) -> bool:

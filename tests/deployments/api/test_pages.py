@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from importlib.resources import files
@@ -218,6 +218,21 @@ def decide(door: Door, token: str) -> int:
 
 def decisions(door: Door) -> int:
     return sum(each.type == "itp.withdrawal.decided" for each in history(door.study.store, "ITP-007"))
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda file: file.chmod(0o666), Path.unlink, lambda file: file.write_text("?")]
+)
+def test_tokens_that_cannot_be_read_let_nobody_decide_and_the_page_names_no_file(
+    overdue: Door, spoil: Callable[[Path], object]
+) -> None:
+    token = overdue.token("investigator")["Authorization"].removeprefix("Bearer ")
+    tokens = overdue.settings.data_dir / "tokens"
+    spoil(tokens)
+    answer = decided(overdue, token)
+    assert answer.status_code in (401, 500)
+    assert str(tokens) not in answer.text
+    assert decisions(overdue) == 0
 
 
 def test_the_decision_page_asks_for_an_investigators_token(overdue: Door) -> None:
