@@ -12,7 +12,7 @@ from bench.measured import LEAD_SECONDS, Measured
 from bench.processes import cpu_seconds
 from bench.stage import Stage
 from bench.waiting import settle, wait_until
-from deployments.service.thread import RoundThread
+from deployments.service.thread import ServiceThread
 from flows.prefect_api.flow_runs import FlowRuns
 from flows.study.runtime import use
 
@@ -26,7 +26,7 @@ def service(stage: Stage, repair_seconds: float) -> Iterator[None]:
     logging.getLogger("deployments").setLevel(logging.ERROR)
     logging.getLogger("prefect.flow_runs").propagate = False
     use(lambda: stage.study)
-    round_thread = RoundThread(stage.study, repair_seconds)
+    round_thread = ServiceThread(stage.study, repair_seconds)
     round_thread.start()
     try:
         yield

@@ -81,8 +81,8 @@ def stage() -> Iterator[Stage]:
             study = open_study(settings)
             # The console is told, but not this one.
             channels = Channels.from_config(None, out=(home / "notices.log").open("w"))
-            parts = (study.store, study.protocol, channels, study.clock, study.prefect_api)
-            yield Stage(WatchedStudy(*parts), settings, server)
+            api = (study.store, study.protocol, channels, study.clock, study.prefect_api)
+            yield Stage(WatchedStudy(*api), settings, server)
         finally:
             server.stop()
 

@@ -23,7 +23,7 @@ from itp_events.outputs import sdtm
 from itp_events.outputs.plan_json import instant
 from itp_events.protocol.model import Protocol
 from itp_events.rules.response import course, responses
-from itp_events.rules.state import View, view
+from itp_events.rules.state import SubjectState, view
 from itp_events.rules.subject import fold
 from tasks.database import queries
 from tasks.database.event_log import read_line
@@ -132,26 +132,26 @@ def _facts(protocol: Protocol, code: str, stored: Sequence[StoredLine], now: dat
     events = [read_line(code, line.seq, line.body) for line in stored]
     files.lines("events.jsonl", (event.to_json() for event in events if not event.own))
     subject = fold(protocol, events)
-    seen = view(subject.protocol, subject, now)
-    files.rows("sv.csv", sdtm.visits(seen))
-    files.rows("ds.csv", sdtm.dispositions(seen))
-    files.rows("dv.csv", sdtm.deviation_records(seen))
-    files.rows("suppdv.csv", sdtm.deviation_qualifiers(seen))
-    files.rows("response.csv", _responses(seen))
-    files.rows("response_course.csv", _course(seen))
+    state = view(subject.protocol, subject, now)
+    files.rows("sv.csv", sdtm.visits(state))
+    files.rows("ds.csv", sdtm.dispositions(state))
+    files.rows("dv.csv", sdtm.deviation_records(state))
+    files.rows("suppdv.csv", sdtm.deviation_qualifiers(state))
+    files.rows("response.csv", _responses(state))
+    files.rows("response_course.csv", _course(state))
 
 
-def _responses(seen: View) -> Iterator[dict[str, Any]]:
+def _responses(state: SubjectState) -> Iterator[dict[str, Any]]:
     """The response at each visit done. It is derived: not SDTM, which holds what was observed."""
-    for each in responses(seen):
+    for each in responses(state):
         if each.on:
-            yield {"subject": seen.subject.code} | {name: getattr(each, name) for name in RESPONSE[1:]}
+            yield {"subject": state.subject.code} | {name: getattr(each, name) for name in RESPONSE[1:]}
 
 
-def _course(seen: View) -> Iterator[dict[str, Any]]:
+def _course(state: SubjectState) -> Iterator[dict[str, Any]]:
     """Each confirmed response with its time, and each visit at which a sustained one is asked for."""
-    found = course(seen)
-    empty = dict.fromkeys(COURSE) | {"subject": seen.subject.code}
+    found = course(state)
+    empty = dict.fromkeys(COURSE) | {"subject": state.subject.code}
     for spell in found.spells:
         yield empty | {
             "what": spell.grade,

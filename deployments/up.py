@@ -115,11 +115,11 @@ def _serve(
     # Prefect is loaded here, after the environment is set and while its server starts.
     from deployments.api.serve import Api
     from deployments.bootstrap.logs import set_up_logs
-    from deployments.service.thread import RoundThread
+    from deployments.service.thread import ServiceThread
 
     set_up_logs(settings.data_dir.absolute() / "logs")
     api = Api(settings, study)
-    service = RoundThread(timers, settings.repair_seconds, serving)
+    service = ServiceThread(timers, settings.repair_seconds, serving)
     service.start()
     api.start()
     told = _Told(settings, study)

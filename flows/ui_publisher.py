@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from flows.prefect_api.flow_runs import JOURNEY, Deployment, PrefectRefused, PrefectSilent
-from flows.prefect_api.ui import Showcase, refresh_on_trouble
+from flows.prefect_api.ui import PrefectUI, refresh_on_trouble
 from flows.study.runtime import Runtime
 from tasks.board import links, reading
 from tasks.board.cards import Card, Story, card, looks_alike, progress
@@ -49,11 +49,11 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Publisher:
+class UIPublisher:
     """Shows one study in one Prefect; `publish` is not to be called by several threads at once."""
 
     study: Runtime
-    prefect: Showcase
+    prefect: PrefectUI
     _resting: dict[str, float] = field(default_factory=dict)
     _board_at: float = field(default=float("-inf"))
     _board_behind: bool = True
@@ -243,6 +243,6 @@ class Publisher:
         return self.study.clock.wall(happening.at)
 
 
-def publisher(study: Runtime) -> Publisher:
+def publisher(study: Runtime) -> UIPublisher:
     """A publisher with a connection of its own to the study's Prefect."""
-    return Publisher(study, Showcase(study.prefect_api, 10.0))
+    return UIPublisher(study, PrefectUI(study.prefect_api, 10.0))

@@ -23,7 +23,7 @@ from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import Subject, fold
 from tasks.database import event_log, outbox
 from tasks.database import history as past
-from tasks.database.history import Past
+from tasks.database.history import SubjectHistory
 from tasks.database.queries import SubjectRow, subject_called, subject_in
 from tasks.database.schema import subjects
 from tasks.database.store import Store
@@ -182,7 +182,7 @@ class _Known:
 
     code: str
     row: SubjectRow | None
-    so_far: Past
+    so_far: SubjectHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def _keep(
     return [replace(answer, event=event) for answer, event in zip(answers, stated.events, strict=True)]
 
 
-def _barred(bars: Bars, so_far: Past, batch: Sequence[Event]) -> dict[EventKey, ItpError]:
+def _barred(bars: Bars, so_far: SubjectHistory, batch: Sequence[Event]) -> dict[EventKey, ItpError]:
     """What may not be stated, by the log as it is now; of several under one id all when one may not."""
     logged = {event.key: event for event in (*batch, *so_far.history)}
     barred: dict[EventKey, ItpError] = {}

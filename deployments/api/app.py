@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from deployments.api.http.dependencies import Parts
+from deployments.api.http.dependencies import ApiContext
 from deployments.api.http.gate import Gate
 from deployments.api.http.problems import handle_problems
 from deployments.api.http.schemas import components
@@ -21,7 +21,7 @@ judged by the study's order and answered by itself. Instants are UTC; visit date
 subject's site."""
 
 
-def create_app(parts: Parts, project: Project | None = None) -> FastAPI:
+def create_app(parts: ApiContext, project: Project | None = None) -> FastAPI:
     """The application over an open study; `project` is the REDCap project, if there is one."""
     app = FastAPI(
         title="ITP visits",

@@ -33,7 +33,7 @@ DRAIN_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
-class Follower:
+class Background:
     """Hands over and shows for the doors of this process."""
 
     def __init__(self, study: Runtime) -> None:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from deployments.api.http import problems
-from deployments.api.http.dependencies import Parts
+from deployments.api.http.dependencies import ApiContext
 from deployments.api.http.tokens import Role, includes
 from flows.study.roles import Speaker
 from itp_events.errors import Forbidden, ItpError
@@ -21,16 +21,16 @@ log = logging.getLogger(__name__)
 
 
 def take_in(
-    parts: Parts, stated: Sequence[object], role: Role, source: str | None = None
+    api: ApiContext, stated: Sequence[object], role: Role, source: str | None = None
 ) -> list[dict[str, Any]]:
     """Record what is well-formed and permitted to the role; one result for each, in their order."""
     read = [_read(each) for each in stated]
     events = [each for each in read if isinstance(each, Event)]
-    answers = _record(parts, events, _speaker(role, source)) if events else []
-    _note_unread(parts, stated, read)
+    answers = _record(api, events, _speaker(role, source)) if events else []
+    _note_unread(api, stated, read)
     recorded = iter(answers)
     return [
-        _result(parts, next(recorded)) if isinstance(each, Event) else _malformed(each, value)
+        _result(api, next(recorded)) if isinstance(each, Event) else _malformed(each, value)
         for each, value in zip(read, stated, strict=True)
     ]
 
@@ -39,24 +39,24 @@ def _speaker(role: Role, source: str | None) -> Speaker:
     return Speaker(includes(role, "investigator"), source, f"this request has the role {role}")
 
 
-def _record(parts: Parts, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
+def _record(api: ApiContext, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
     """Record one subject after the other: what is due for the first does not wait for the last."""
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(events):
         by_subject.setdefault(event.subject, []).append(place)
     answers: dict[int, Answer] = {}
     for places in by_subject.values():
-        of_one = _record_of_one(parts, [events[place] for place in places], speaker)
+        of_one = _record_of_one(api, [events[place] for place in places], speaker)
         answers |= zip(places, of_one, strict=True)
     return [answers[place] for place in range(len(events))]
 
 
-def _record_of_one(parts: Parts, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
-    with parts.follower.place() as is_kept:
-        now = parts.study.clock.now()
-        at_once = parts.study.claiming(now) if is_kept else None
-        answers = parts.study.record(events, now, speaker=speaker, at_once=at_once)
-        parts.follower.follow(answers, at_once.claims if at_once else ())
+def _record_of_one(api: ApiContext, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
+    with api.background.place() as is_kept:
+        now = api.study.clock.now()
+        at_once = api.study.claiming(now) if is_kept else None
+        answers = api.study.record(events, now, speaker=speaker, at_once=at_once)
+        api.background.follow(answers, at_once.claims if at_once else ())
     return answers
 
 
@@ -67,11 +67,11 @@ def _read(value: object) -> Event | ItpError:
         return error
 
 
-def _note_unread(parts: Parts, stated: Iterable[object], read: Iterable[Event | ItpError]) -> None:
+def _note_unread(api: ApiContext, stated: Iterable[object], read: Iterable[Event | ItpError]) -> None:
     for value, each in zip(stated, read, strict=True):
         if isinstance(each, ItpError):
             kind = value.get("type") if isinstance(value, dict) else None
-            parts.study.refusals.unread(kind, each)
+            api.study.refusals.unread(kind, each)
 
 
 def _malformed(error: ItpError, value: object) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _malformed(error: ItpError, value: object) -> dict[str, Any]:
     return problems.of_error(error) | same
 
 
-def _result(parts: Parts, answer: Answer) -> dict[str, Any]:
+def _result(api: ApiContext, answer: Answer) -> dict[str, Any]:
     named = {"source": answer.event.source, "id": answer.event.id}
     if isinstance(answer.error, Forbidden):
         log.warning("403 event %r of %s: %s", answer.event.key, answer.event.subject, answer.error)
@@ -89,7 +89,7 @@ def _result(parts: Parts, answer: Answer) -> dict[str, Any]:
     status = HTTPStatus.CREATED if answer.status == "recorded" else HTTPStatus.OK
     result: dict[str, Any] = {"status": int(status), "outcome": answer.status, **named}
     result["subject"] = answer.event.subject
-    standing = answer.advanced or subject(parts.study.store, answer.event.subject)
+    standing = answer.advanced or subject(api.study.store, answer.event.subject)
     if standing is not None:
         wake = standing.wake_at
         result |= {"state": standing.state, "wake_at": instant(wake) if wake else None}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from deployments.api.app import create_app
-from deployments.api.background import Follower
-from deployments.api.http.dependencies import Parts
+from deployments.api.background import Background
+from deployments.api.http.dependencies import ApiContext
 from deployments.api.http.server import ApiServer
 from deployments.api.http.tokens import SETTING, Tokens
 from deployments.api.redcap.again import FetchAgain
@@ -36,11 +36,11 @@ class Api:
         assert study.channels.links is not None, "a study is opened with the links of its notices"
         raise_descriptor_limit()
         self.project, secrets = Project.from_settings(settings), read_secrets(settings.webhook_secrets)
-        self._follower = Follower(study)
+        self._follower = Background(study)
         watching = study.store.apart(0)
-        self.parts = Parts(study, tokens, self._follower, study.channels.links, secrets, watching)
-        self._again = FetchAgain(self.parts, self.project) if self.project is not None else None
-        self._server = ApiServer(create_app(self.parts, self.project), settings.api_host, settings.api_port)
+        self.api = ApiContext(study, tokens, self._follower, study.channels.links, secrets, watching)
+        self._again = FetchAgain(self.api, self.project) if self.project is not None else None
+        self._server = ApiServer(create_app(self.api, self.project), settings.api_host, settings.api_port)
 
     @property
     def port(self) -> int:

@@ -45,7 +45,7 @@ class Life:
     @property
     def next(self) -> PlannedVisit:
         """The first visit that is neither done nor missed nor cancelled."""
-        current = self.decided.seen.current
+        current = self.decided.subject_state.current
         if current is None:
             raise ItpError(f"no visit is left for {self.code}")
         return current
@@ -59,7 +59,7 @@ class Life:
 
     def visit(self, code: str) -> PlannedVisit:
         """One visit of the plan."""
-        return next(each for each in self.decided.seen.visits if each.code == code)
+        return next(each for each in self.decided.subject_state.visits if each.code == code)
 
     def enrol(self, screening: dict[str, Any] | None = None, **data: Any) -> Event:
         """Enrol the subject on the present day."""

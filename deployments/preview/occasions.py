@@ -81,10 +81,10 @@ def _occasion(life: Life, notice: NoticeIssued, links: Links) -> Occasion:
 
 def _chosen(told: Sequence[Told]) -> Iterator[Told]:
     """Of each step and audience the occasions that differ in what their text says, the first of each."""
-    seen: dict[tuple[str, str], list[object]] = {}
+    state: dict[tuple[str, str], list[object]] = {}
     for each in told:
         step = re.sub(r"^decision-\d+$", "decision", each.occasion.step)
-        shapes = seen.setdefault((step, each.occasion.audience), [])
+        shapes = state.setdefault((step, each.occasion.audience), [])
         shape = _shape(each.occasion)
         if shape not in shapes and len(shapes) < SHOWN:
             shapes.append(shape)

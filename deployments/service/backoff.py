@@ -8,7 +8,7 @@ FIRST_SECONDS = 5.0
 LONGEST_SECONDS = 300.0
 
 
-class Rest:
+class Backoff:
     """Counts failures in a row by subject; each doubles the rest."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from deployments.service.backoff import Rest
+from deployments.service.backoff import Backoff
 from flows.study.runtime import Runtime
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import Troubles
@@ -24,14 +24,14 @@ _RECIPIENTS = "recipients"
 log = logging.getLogger(__name__)
 
 
-class HandOvers:
+class Deliveries:
     """Hand-overs that nobody waits for; None as a code stands for the service's own notices."""
 
     def __init__(self, study: Runtime) -> None:
         self._study = study
         self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
         self._begun: dict[asyncio.Task[None], tuple[str | None, float]] = {}
-        self._rest = Rest()
+        self._rest = Backoff()
         self._left_behind = LeftBehind(study.instance)
         self._keeper = Keeper(study.channels, study.place, study.instance.id)
         self._troubles = Troubles(study.store)
@@ -65,7 +65,7 @@ class HandOvers:
         return len(begun) >= AT_ONCE or any(time.monotonic() - at < CLAIMING_SECONDS for at in begun)
 
     def _waiting(self) -> list[str | None]:
-        at = self._study.moment()
+        at = self._study.clocks()
         self._left_behind.free(self._study.store, at)
         if self._keeper.keep(self._study.store, at):
             self._troubles.settle(_RECIPIENTS)

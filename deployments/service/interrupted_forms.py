@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Interrupted:
+class InterruptedForms:
     """Finds the interrupted runs of some deployments; `began` is since when this process is at work."""
 
     runs: FlowRuns

@@ -18,11 +18,11 @@ from prefect import Flow
 
 from deployments.bootstrap.watched_clock import look_and_say
 from deployments.prefect.deployments import FLOWS
-from deployments.service.backoff import Rest
-from deployments.service.deliveries import HandOvers
+from deployments.service.backoff import Backoff
+from deployments.service.deliveries import Deliveries
 from deployments.service.digests import Digests
 from deployments.service.heartbeat import Heartbeat
-from deployments.service.interrupted_forms import Interrupted
+from deployments.service.interrupted_forms import InterruptedForms
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.repair import Repair
 from deployments.service.runner import Runner, shared_clients
@@ -55,7 +55,7 @@ AT_ONCE = 200
 log = logging.getLogger(__name__)
 
 
-class Round:
+class ServiceLoop:
     """Wakes subjects, hands over again what failed, runs what else Prefect has due, repairs."""
 
     def __init__(self, study: Runtime, repair_seconds: float, serving: Serving | None = None) -> None:
@@ -64,9 +64,9 @@ class Round:
         self._repair_seconds = repair_seconds
         self.link = PrefectLink(study, serving)
         self._runner = Runner(self.link.runs)
-        self._hand_overs = HandOvers(study)
+        self._hand_overs = Deliveries(study)
         self._waker = Waker(study, self.link, self._runner, self._hand_overs)
-        self._rest = Rest()
+        self._rest = Backoff()
         self._troubles = Troubles(study.store)
         self._publisher = publisher(study)
         self._introduced = False
@@ -236,7 +236,7 @@ class Round:
         await self.link.keep_in_order()
         others = [known for name, known in self.link.deployments.items() if name != JOURNEY]
         if others:
-            left = Interrupted(self.link.runs, others, self._began)
+            left = InterruptedForms(self.link.runs, others, self._began)
             world = self._clock.wall(self._clock.now())
             await asyncio.to_thread(left.take_up, self._runner.executing, world)
 

@@ -11,7 +11,7 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from deployments.service.loop import DRAIN_SECONDS, Round
+from deployments.service.loop import DRAIN_SECONDS, ServiceLoop
 from deployments.service.serving import Serving
 from flows.study.runtime import Runtime
 
@@ -21,14 +21,14 @@ THREADS = 16
 log = logging.getLogger(__name__)
 
 
-class RoundThread(threading.Thread):
+class ServiceThread(threading.Thread):
     """Runs the round on an event loop until `stop`."""
 
     def __init__(self, study: Runtime, repair_seconds: float, serving: Serving | None = None) -> None:
         super().__init__(name="round", daemon=True)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(THREADS, "effects"))
-        self._round = Round(study, repair_seconds, serving)
+        self._round = ServiceLoop(study, repair_seconds, serving)
         self._drained = False
 
     @property

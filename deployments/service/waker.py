@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
-from deployments.service.deliveries import HandOvers
+from deployments.service.deliveries import Deliveries
 from deployments.service.lateness import WAKE_LATENESS
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner
@@ -26,7 +26,7 @@ DIRECTLY_AT_A_TIME = 4
 class Waker:
     """Wakes subjects; every step of it may be repeated without harm."""
 
-    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, hand_overs: HandOvers) -> None:
+    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, hand_overs: Deliveries) -> None:
         self._study = study
         self._clock = study.clock
         self._link = link

@@ -18,7 +18,7 @@ from deployments.simulation.people.behaviour import Behaviour
 from deployments.simulation.people.draws import Draws
 from deployments.simulation.people.enrolling import enrol, enrolment_at
 from deployments.simulation.people.mishaps import mishaps
-from deployments.simulation.people.moment import Act, Life, Scene
+from deployments.simulation.people.moment import Act, Life, Moment
 from deployments.simulation.record import Notice, Record, notice_of
 from deployments.simulation.replayable import overtaken
 from deployments.simulation.summing import close
@@ -145,12 +145,12 @@ class _Course:
         self._decide(now, accepted)
 
     def _act(self, now: datetime) -> tuple[Event, ...]:
-        seen = self.decision.seen if self.decision else None
-        scene = Scene(self.life, now, seen)
+        state = self.decision.subject_state if self.decision else None
+        moment = Moment(self.life, now, state)
         while self.agenda and self.agenda[0][0] <= now:
-            heapq.heappop(self.agenda)[2].do(scene)
-        self._plan(*scene.plans)
-        said = [event for event in scene.said if event.id not in self.unsaid]
+            heapq.heappop(self.agenda)[2].do(moment)
+        self._plan(*moment.plans)
+        said = [event for event in moment.said if event.id not in self.unsaid]
         return self._let_in(said, now) if said else ()
 
     def _let_in(self, said: list[Event], now: datetime) -> tuple[Event, ...]:
@@ -180,7 +180,7 @@ class _Course:
         """The subject that the log gives; folded anew only when people stated something."""
         if accepted or self.decision is None:
             return fold(self.study.protocol, self.log, self.handed)
-        return self.decision.seen.subject.decided(self.decision.events, self.handed)
+        return self.decision.subject_state.subject.decided(self.decision.events, self.handed)
 
     def _enter(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -200,7 +200,7 @@ class _Course:
         if hours <= 0:
             self._hand_over(row, now)
         else:
-            self._plan(Act(now + timedelta(hours=hours), lambda scene: self._retry(row, scene.now)))
+            self._plan(Act(now + timedelta(hours=hours), lambda moment: self._retry(row, moment.now)))
 
     def _retry(self, row: str, now: datetime) -> None:
         """The channel answers again: decide first, as the sender does, then hand over what still stands."""
@@ -216,10 +216,10 @@ class _Course:
         notice.sent = notice.sent or now
         self.handed.add(row)
         if self.decision:
-            self._plan(*answer(self.life, self.decision.seen, self.issued[row]))
+            self._plan(*answer(self.life, self.decision.subject_state, self.issued[row]))
 
     def _react(self, decision: Decision, accepted: Sequence[Event]) -> None:
         if any(isinstance(event.data, Enrolled) for event in accepted):
-            self.record.enrolled = decision.seen.now
-            self._plan(*mishaps(self.life, decision.seen.now))
-        self._plan(*arrange(self.life, decision.seen))
+            self.record.enrolled = decision.subject_state.now
+            self._plan(*mishaps(self.life, decision.subject_state.now))
+        self._plan(*arrange(self.life, decision.subject_state))

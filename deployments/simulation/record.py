@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from itp_events.events import Event, NoticeIssued
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit
 
 
@@ -88,7 +88,7 @@ def notice_of(event: Event, data: NoticeIssued) -> Notice:
     )
 
 
-def visit_record(seen: View, planned: PlannedVisit) -> VisitRecord:
+def visit_record(state: SubjectState, planned: PlannedVisit) -> VisitRecord:
     """A visit as it stands at the end."""
     return VisitRecord(
         planned.code,
@@ -97,7 +97,7 @@ def visit_record(seen: View, planned: PlannedVisit) -> VisitRecord:
         planned.target,
         planned.opens,
         planned.closes,
-        planned.status(seen.today),
+        planned.status(state.today),
         planned.on,
         planned.deviation_days,
     )

@@ -15,7 +15,7 @@ from itp_events.events import (
     Missed,
     SaeSubmitted,
 )
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import as_data, standing
 
 
@@ -27,24 +27,24 @@ def close(
     record.facts = [event for event in log if not event.own]
     if decision is None:
         return record
-    seen = decision.seen
-    record.status, record.state, record.last = seen.status, seen.state, seen.now
-    record.visits = [visit_record(seen, planned) for planned in seen.visits]
-    record.on_hold = [(flag.at, flag.decision.time if flag.decision else None) for flag in seen.flags]
-    record.stopped = seen.stop.on if seen.stop else None
-    if seen.exit:
-        record.decode, record.ended, record.exited = seen.exit.decode, seen.exit.at, seen.exit.on
-    record.waits = [*_flags(seen), *_escalations(seen, log, record.notices), *_submissions(seen, log)]
+    state = decision.subject_state
+    record.status, record.state, record.last = state.status, state.phase, state.now
+    record.visits = [visit_record(state, planned) for planned in state.visits]
+    record.on_hold = [(flag.at, flag.decision.time if flag.decision else None) for flag in state.flags]
+    record.stopped = state.stop.on if state.stop else None
+    if state.exit:
+        record.decode, record.ended, record.exited = state.exit.decode, state.exit.at, state.exit.on
+    record.waits = [*_flags(state), *_escalations(state, log, record.notices), *_submissions(state, log)]
     return record
 
 
-def _flags(seen: View) -> Iterator[Wait]:
-    for flag in seen.flags:
+def _flags(state: SubjectState) -> Iterator[Wait]:
+    for flag in state.flags:
         answered = flag.decision.time if flag.decision else None
-        yield Wait(seen.subject.code, "a flag, decided", flag.at, answered)
+        yield Wait(state.subject.code, "a flag, decided", flag.at, answered)
 
 
-def _escalations(seen: View, log: Sequence[Event], notices: Iterable[Notice]) -> Iterator[Wait]:
+def _escalations(state: SubjectState, log: Sequence[Event], notices: Iterable[Notice]) -> Iterator[Wait]:
     """From the first rung until somebody answered; a miss that the service counted itself is no answer."""
     first: dict[str, datetime] = {}
     for notice in notices:
@@ -53,7 +53,7 @@ def _escalations(seen: View, log: Sequence[Event], notices: Iterable[Notice]) ->
     for code, since in first.items():
         answers = [event.time for event in log if not event.own and _answers(event, code)]
         until = min((at for at in answers if at >= since), default=None)
-        yield Wait(seen.subject.code, "an overdue visit, answered", since, until)
+        yield Wait(state.subject.code, "an overdue visit, answered", since, until)
 
 
 def _answers(event: Event, code: str) -> bool:
@@ -61,7 +61,7 @@ def _answers(event: Event, code: str) -> bool:
     return isinstance(data, Acknowledged | Completed | Missed) and data.visit == code
 
 
-def _submissions(seen: View, log: Sequence[Event]) -> Iterator[Wait]:
+def _submissions(state: SubjectState, log: Sequence[Event]) -> Iterator[Wait]:
     facts = standing(log)
     submitted = {
         as_data(event, SaeSubmitted).ae: event.time for event in facts if isinstance(event.data, SaeSubmitted)
@@ -69,7 +69,7 @@ def _submissions(seen: View, log: Sequence[Event]) -> Iterator[Wait]:
     for event in facts:
         if isinstance(event.data, AdverseEvent) and event.data.serious:
             yield Wait(
-                seen.subject.code,
+                state.subject.code,
                 "a serious adverse event, submitted",
                 event.time,
                 submitted.get(event.data.ae),

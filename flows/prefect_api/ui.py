@@ -19,7 +19,7 @@ from tasks.board.links import subject_alone
 EVENTS_AT_ONCE = 50
 
 
-class Showcase(FlowRuns):
+class PrefectUI(FlowRuns):
     """Prefect's API, as far as it concerns what is only looked at; every call may raise PrefectProblem."""
 
     def update_artifact(self, artifact: str, data: Any, description: str) -> bool:

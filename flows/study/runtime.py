@@ -17,8 +17,8 @@ from tasks.database.instance import Instance
 from tasks.database.store import Store
 from tasks.delivery import deliver
 from tasks.delivery.channels import Channels
-from tasks.delivery.claiming import ClaimAtOnce, Office
-from tasks.delivery.claims import Claim, Moment
+from tasks.delivery.claiming import ClaimAtOnce, DeliveryContext
+from tasks.delivery.claims import Claim, Clocks
 
 
 class Clock(Interface):
@@ -77,17 +77,17 @@ class Runtime:
 
     def claiming(self, now: datetime) -> ClaimAtOnce:
         """What claims at once what is recorded at `now`, for `record`."""
-        return ClaimAtOnce(self._office, Moment(now, self.clock.wall(now)))
+        return ClaimAtOnce(self._office, Clocks(now, self.clock.wall(now)))
 
     def waiting(self) -> list[str | None]:
         """The subjects with something to hand over now; None stands for the service's own notices."""
-        at = self.moment()
+        at = self.clocks()
         return deliver.waiting(self.store, at.now, at.wall, watched=self.instance.watches)
 
-    def moment(self) -> Moment:
+    def clocks(self) -> Clocks:
         """The present instant, by both clocks."""
         now = self.clock.now()
-        return Moment(now, self.clock.wall(now))
+        return Clocks(now, self.clock.wall(now))
 
     def hand_over(self, code: str | None, claims: Sequence[Claim] = ()) -> None:
         """Hand over what is due now, of one subject; None stands for the service's own notices.
@@ -97,11 +97,11 @@ class Runtime:
         if claims:
             deliver.hand_over_claimed(self._office, code, claims)
         else:
-            deliver.hand_over_one(self._office, code, self.moment())
+            deliver.hand_over_one(self._office, code, self.clocks())
 
     @property
-    def _office(self) -> Office:
-        return Office(self.store, self.protocol, self.channels, self.instance)
+    def _office(self) -> DeliveryContext:
+        return DeliveryContext(self.store, self.protocol, self.channels, self.instance)
 
 
 _open: Callable[[], Runtime] | None = None

@@ -6,16 +6,16 @@ from difflib import SequenceMatcher
 
 from itp_events.errors import Refused
 from itp_events.events import DeviationAssessed, Event
-from itp_events.intake.context import Situation
+from itp_events.intake.context import IntakeContext
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.subject import as_data
 
 
-def assessment(situation: Situation, event: Event) -> None:
+def assessment(context: IntakeContext, event: Event) -> None:
     """An assessment names a deviation of the subject, as known now or when it was stated."""
     named = as_data(event, DeviationAssessed).deviation
-    now = deviations(situation.seen)
-    if named in {each.id for each in (*now, *_known_then(situation, event))}:
+    now = deviations(context.subject_state)
+    if named in {each.id for each in (*now, *_known_then(context, event))}:
         return
     raise Refused(
         "deviation",
@@ -24,11 +24,11 @@ def assessment(situation: Situation, event: Event) -> None:
     )
 
 
-def _known_then(situation: Situation, event: Event) -> tuple[Deviation, ...]:
+def _known_then(context: IntakeContext, event: Event) -> tuple[Deviation, ...]:
     """The deviations known when the assessment was stated: a visit counted as missed may be entered since."""
-    history = tuple(each for each in situation.history if each.time <= event.time)
-    then = Situation(situation.protocol, history, event.time)
-    return deviations(then.seen) if then.enrolled else ()
+    history = tuple(each for each in context.history if each.time <= event.time)
+    then = IntakeContext(context.protocol, history, event.time)
+    return deviations(then.subject_state) if then.enrolled else ()
 
 
 def _nearest(named: str, known: tuple[Deviation, ...]) -> str:

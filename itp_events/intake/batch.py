@@ -15,7 +15,7 @@ from typing import Literal
 
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Enrolled, Event, EventKey, Voided
-from itp_events.intake.context import Situation
+from itp_events.intake.context import IntakeContext
 from itp_events.intake.rules import aware_before_report, permit
 from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.corrections import TOGETHER, restatements, voided_key
@@ -86,10 +86,10 @@ class _Docket:
     named: dict[EventKey, Event]
     subject: Subject | None = None
 
-    def situation(self, court: _Court) -> Situation:
-        return Situation(court.protocol, self.log, court.now, self.subject)
+    def context(self, court: _Court) -> IntakeContext:
+        return IntakeContext(court.protocol, self.log, court.now, self.subject)
 
-    def accept(self, event: Event, judged: Situation) -> None:
+    def accept(self, event: Event, judged: IntakeContext) -> None:
         folded = judged.subject if judged.enrolled else None
         self.log = [*self.log, event]
         self.named = {**self.named, event.key: event}
@@ -155,13 +155,13 @@ def _judge_one(court: _Court, docket: _Docket, event: Event) -> Verdict:
     same = docket.named.get(event.key) or court.elsewhere.get(event.key)
     if same is not None:
         return named_before(event, same)
-    counted, situation = _as_recorded(court, event), docket.situation(court)
+    counted, context = _as_recorded(court, event), docket.context(court)
     try:
         aware_before_report(event)
-        permit(situation, counted)
+        permit(context, counted)
     except ItpError as error:
         return Verdict(event, "refused", error)
-    docket.accept(counted, situation)
+    docket.accept(counted, context)
     return Verdict(event, "accepted")
 
 

@@ -10,13 +10,13 @@ from functools import cached_property
 from itp_events.errors import BadEvent
 from itp_events.events import Enrolled, Event
 from itp_events.protocol.model import Protocol
-from itp_events.rules.state import View, view
+from itp_events.rules.state import SubjectState, view
 from itp_events.rules.subject import Subject, fold, standing
 from itp_events.rules.windows import PlannedVisit
 
 
 @dataclass(frozen=True)
-class Situation:
+class IntakeContext:
     """What an event is judged against: the log so far, and the instant of judging.
 
     `folded` is the subject that the log gives, where somebody has folded it already.
@@ -40,13 +40,13 @@ class Situation:
         return self.folded or fold(self.protocol, self.history)
 
     @cached_property
-    def seen(self) -> View:
+    def subject_state(self) -> SubjectState:
         """What holds so far."""
         return view(self.subject.protocol, self.subject, self.now)
 
     def planned(self, code: str) -> PlannedVisit:
         """The plan of one visit. Raises BadEvent for a code that the protocol does not have."""
-        found = next((planned for planned in self.seen.visits if planned.code == code), None)
+        found = next((planned for planned in self.subject_state.visits if planned.code == code), None)
         if found is None:
             known = ", ".join(self.protocol.by_code)
             raise BadEvent(f"unknown visit {code!r}; the protocol has {known}", "data.visit")

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from itp_events.errors import BadEvent, Refused
 from itp_events.events import AdverseEvent, Died, Event, Pregnancy, SaeSubmitted, WithdrawalDecided
-from itp_events.intake.context import Situation
+from itp_events.intake.context import IntakeContext
 from itp_events.rules.explain import day
 from itp_events.rules.subject import as_data
 from itp_events.rules.withdrawal import COMPLETED, INVESTIGATOR, LOST
 
 
-def decision(situation: Situation, event: Event) -> None:
+def decision(context: IntakeContext, event: Event) -> None:
     """A decision answers a flag or a missed last visit, or is the investigator's own."""
     data = as_data(event, WithdrawalDecided)
-    if data.criterion is not None and data.criterion not in situation.protocol.criteria:
-        known = ", ".join(situation.protocol.criteria)
+    if data.criterion is not None and data.criterion not in context.protocol.criteria:
+        known = ", ".join(context.protocol.criteria)
         raise BadEvent(f"unknown criterion {data.criterion!r}; the protocol has {known}", "data.criterion")
     _decode_fits(data)
-    last = situation.seen.visits[-1]
+    last = context.subject_state.visits[-1]
     if data.decision == "complete":
         if last.outcome not in ("missed", "cancelled") or not last.settled(event.time):
             raise Refused("decision", f"complete answers a missed or cancelled {last.code} only")
-    elif data.decision == "stop-treatment" and _treatment_ended(situation, event):
+    elif data.decision == "stop-treatment" and _treatment_ended(context, event):
         raise Refused("decision", "treatment has ended already; there is nothing to stop")
-    elif (data.decision == "continue" or data.criterion) and not _answers(situation, event):
+    elif (data.decision == "continue" or data.criterion) and not _answers(context, event):
         about = f" for {data.criterion}" if data.criterion else ""
-        at = event.time.astimezone(situation.seen.subject.site.zone)
+        at = event.time.astimezone(context.subject_state.subject.site.zone)
         raise Refused(
             "decision", f"no flag{about} waits for a decision on {day(at.date())} at {at:%H:%M} ({at.tzinfo})"
         )
 
 
-def _treatment_ended(situation: Situation, event: Event) -> bool:
+def _treatment_ended(context: IntakeContext, event: Event) -> bool:
     """Whether no infusion was left to give when the decision was stated."""
-    infusions = (visit for visit in situation.seen.visits if visit.visit.epoch == "treatment")
+    infusions = (visit for visit in context.subject_state.visits if visit.visit.epoch == "treatment")
     return all(visit.settled(event.time) for visit in infusions)
 
 
@@ -45,10 +45,10 @@ def _decode_fits(data: WithdrawalDecided) -> None:
         )
 
 
-def _answers(situation: Situation, event: Event) -> bool:
+def _answers(context: IntakeContext, event: Event) -> bool:
     data = as_data(event, WithdrawalDecided)
     criterion = data.criterion
-    last = situation.seen.visits[-1]
+    last = context.subject_state.visits[-1]
     lost = criterion == LOST and data.decision == "withdraw"
     if lost and last.outcome == "missed" and last.settled(event.time):
         return True  # the last visit was missed: that answers for itself, without a flag
@@ -57,11 +57,11 @@ def _answers(situation: Situation, event: Event) -> bool:
         flag.criterion == (criterion or flag.criterion)
         and flag.at <= event.time
         and (flag.decided_at is None or flag.decided_at > event.time)
-        for flag in situation.seen.flags
+        for flag in context.subject_state.flags
     )
 
 
-def adverse_event(situation: Situation, event: Event) -> None:
+def adverse_event(context: IntakeContext, event: Event) -> None:
     """An adverse event of which the subject died is a serious one (ICH E2A)."""
     data = as_data(event, AdverseEvent)
     if data.fatal and not data.serious:
@@ -71,10 +71,10 @@ def adverse_event(situation: Situation, event: Event) -> None:
         )
 
 
-def submission(situation: Situation, event: Event) -> None:
+def submission(context: IntakeContext, event: Event) -> None:
     """A submission names what was reported."""
     ae = as_data(event, SaeSubmitted).ae
-    subject = situation.subject
+    subject = context.subject
     versions = subject.chain.versions
     reported = {
         as_data(version, AdverseEvent).ae for each in subject.of(AdverseEvent) for version in versions(each)
@@ -85,9 +85,9 @@ def submission(situation: Situation, event: Event) -> None:
         raise Refused("submission", f"no adverse event {ae!r} (nor a pregnancy with that id) is reported")
 
 
-def pregnancy(situation: Situation, event: Event) -> None:
+def pregnancy(context: IntakeContext, event: Event) -> None:
     """A man's report is about his partner: taken for his own it would stop his treatment."""
-    if situation.subject.enrolled.screening.sex == "male" and not as_data(event, Pregnancy).partner:
+    if context.subject.enrolled.screening.sex == "male" and not as_data(event, Pregnancy).partner:
         raise Refused(
             "pregnancy", f"{event.subject} is a man; if his partner is pregnant, state partner: true"
         )

@@ -10,30 +10,30 @@ from datetime import date
 
 from itp_events.errors import Refused
 from itp_events.events import Completed, Event
-from itp_events.intake.context import Situation
+from itp_events.intake.context import IntakeContext
 from itp_events.marks import marked
 from itp_events.rules.assumptions import window_assumed
 from itp_events.rules.explain import days
 from itp_events.rules.windows import PlannedVisit
 
 
-def plausible(situation: Situation, planned: PlannedVisit, data: Completed) -> None:
+def plausible(context: IntakeContext, planned: PlannedVisit, data: Completed) -> None:
     """Let a visit's date pass, or raise Refused with the rule that it breaks and the visit probably meant."""
     if planned.visit.epoch == "treatment":
-        _not_before_enrolment(situation, planned, data.on)
-        _in_order(situation, planned, data.on)
+        _not_before_enrolment(context, planned, data.on)
+        _in_order(context, planned, data.on)
     if not data.confirmed:
-        _not_too_early(situation, planned, data.on)
+        _not_too_early(context, planned, data.on)
 
 
-def _not_before_enrolment(situation: Situation, planned: PlannedVisit, on: date) -> None:
-    enrolled = situation.subject.enrolled.on
+def _not_before_enrolment(context: IntakeContext, planned: PlannedVisit, on: date) -> None:
+    enrolled = context.subject.enrolled.on
     if on < enrolled:
         raise Refused("before-enrolment", f"{planned.code} on {on} is before the enrolment of {enrolled}")
 
 
-def _in_order(situation: Situation, planned: PlannedVisit, on: date) -> None:
-    infusions = [each for each in situation.seen.visits if each.visit.epoch == "treatment"]
+def _in_order(context: IntakeContext, planned: PlannedVisit, on: date) -> None:
+    infusions = [each for each in context.subject_state.visits if each.visit.epoch == "treatment"]
     place = [each.code for each in infusions].index(planned.code)
     for number, other in enumerate(infusions):
         if other.on is None or other.event is None or number == place:
@@ -44,43 +44,43 @@ def _in_order(situation: Situation, planned: PlannedVisit, on: date) -> None:
             raise Refused(
                 "infusion-order",
                 f"{planned.code} on {on} must be {order} than {other.code}, done on {other.on} "
-                f"({identified(other.event)}){probably_meant(situation, planned, on)}",
+                f"({identified(other.event)}){probably_meant(context, planned, on)}",
             )
 
 
-def _not_too_early(situation: Situation, planned: PlannedVisit, on: date) -> None:
-    before = _visit_before(situation, planned)
+def _not_too_early(context: IntakeContext, planned: PlannedVisit, on: date) -> None:
+    before = _visit_before(context, planned)
     if before is None or on >= before.opens:
         return
     raise Refused(
         "too-early",
         f"{planned.code} on {on} is before the window of {before.code} has opened "
-        f"({_window(situation, before)}); "
-        f"if the date is right, state confirmed: true{probably_meant(situation, planned, on)}",
+        f"({_window(context, before)}); "
+        f"if the date is right, state confirmed: true{probably_meant(context, planned, on)}",
     )
 
 
-def _visit_before(situation: Situation, planned: PlannedVisit) -> PlannedVisit | None:
-    visits = situation.seen.visits
+def _visit_before(context: IntakeContext, planned: PlannedVisit) -> PlannedVisit | None:
+    visits = context.subject_state.visits
     place = [each.code for each in visits].index(planned.code)
     earlier = (each for each in reversed(visits[:place]) if each.outcome != "cancelled")
     return next(earlier, None)
 
 
-def probably_meant(situation: Situation, planned: PlannedVisit, on: date | None) -> str:
+def probably_meant(context: IntakeContext, planned: PlannedVisit, on: date | None) -> str:
     """The visit that is not recorded yet and whose window holds the date, as a question; else empty."""
     if on is None:
         return ""
-    for other in situation.seen.visits:
+    for other in context.subject_state.visits:
         waiting = other.event is None and other.outcome != "cancelled" and other.firm
         if other.code != planned.code and waiting and other.opens <= on <= other.closes:
-            return f"; was {other.code} meant, whose window is {_window(situation, other)}?"
+            return f"; was {other.code} meant, whose window is {_window(context, other)}?"
     return ""
 
 
-def _window(situation: Situation, planned: PlannedVisit) -> str:
+def _window(context: IntakeContext, planned: PlannedVisit) -> str:
     span = days(planned.opens, planned.closes)
-    return marked(span, window_assumed(planned, situation.seen.visits))
+    return marked(span, window_assumed(planned, context.subject_state.visits))
 
 
 def identified(event: Event) -> str:

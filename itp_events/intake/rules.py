@@ -28,7 +28,7 @@ from itp_events.events import (
     WithdrawalDecided,
 )
 from itp_events.intake.assessment_rules import assessment
-from itp_events.intake.context import Situation
+from itp_events.intake.context import IntakeContext
 from itp_events.intake.decision_rules import adverse_event, decision, pregnancy, submission
 from itp_events.intake.plausibility import identified, plausible, probably_meant
 from itp_events.marks import marked
@@ -43,22 +43,22 @@ from itp_events.rules.windows import PlannedVisit
 _AFTER_EXIT = (AdverseEvent, SaeSubmitted, Pregnancy, Died, Voided, DeviationAssessed, ConsentGiven)
 
 
-def permit(situation: Situation, event: Event) -> None:
+def permit(context: IntakeContext, event: Event) -> None:
     """Let the event pass or raise Refused (NotEligible, BadEvent) with the rule that it breaks."""
     if event.own:
         raise Refused("source", f"the source {OWN_SOURCE!r} is the service's own; use another")
-    if event.time > situation.now:
+    if event.time > context.now:
         raise Refused("future", f"time {event.time.isoformat()} lies in the future; send it when it happened")
     if isinstance(event.data, Enrolled):
-        _enrolment(situation, event)
+        _enrolment(context, event)
         return
-    if not situation.enrolled:
+    if not context.enrolled:
         raise Refused("enrolment", f"{event.subject} is not enrolled; record itp.subject.enrolled first")
-    _dates(situation.subject.site, situation.subject.enrolled.consent_on, event)
-    _not_after_exit(situation, event)
+    _dates(context.subject.site, context.subject.enrolled.consent_on, event)
+    _not_after_exit(context, event)
     for kind, rule in _RULES:
         if isinstance(event.data, kind):
-            rule(situation, event)
+            rule(context, event)
 
 
 def aware_before_report(event: Event) -> None:
@@ -71,22 +71,22 @@ def aware_before_report(event: Event) -> None:
         )
 
 
-def _enrolment(situation: Situation, event: Event) -> None:
+def _enrolment(context: IntakeContext, event: Event) -> None:
     data = as_data(event, Enrolled)
-    if situation.enrolled:
-        since = day(situation.subject.enrolled.on)
+    if context.enrolled:
+        since = day(context.subject.enrolled.on)
         raise Refused(
             "second-enrolment",
             f"{event.subject} is enrolled since {since}; "
             "to correct that, void it and state it anew in one batch",
         )
-    site = situation.protocol.site(data.site)
+    site = context.protocol.site(data.site)
     _not_ahead(site, event)
-    _first_infusion(situation.protocol, data)
-    _before_infusions(situation, data)
-    corrects = any(isinstance(each.data, Enrolled) for each in situation.history)
+    _first_infusion(context.protocol, data)
+    _before_infusions(context, data)
+    corrects = any(isinstance(each.data, Enrolled) for each in context.history)
     # Who is enrolled already stays so: a correction that fails a criterion raises an alert instead.
-    if not corrects and (problems := unmet(situation.protocol, data)):
+    if not corrects and (problems := unmet(context.protocol, data)):
         raise NotEligible(event.subject, tuple(str(problem) for problem in problems))
 
 
@@ -102,10 +102,10 @@ def _first_infusion(protocol: Protocol, data: Enrolled) -> None:
         )
 
 
-def _before_infusions(situation: Situation, data: Enrolled) -> None:
+def _before_infusions(context: IntakeContext, data: Enrolled) -> None:
     """A corrected enrolment may not lie after an infusion that was given."""
-    infusions = {visit.code for visit in situation.protocol.infusions}
-    for event in standing(situation.history):
+    infusions = {visit.code for visit in context.protocol.infusions}
+    for event in standing(context.history):
         done = event.data
         if isinstance(done, Completed) and done.visit in infusions and done.on < data.on:
             raise Refused(
@@ -131,13 +131,13 @@ def _dates(site: Site, consent_on: date, event: Event) -> None:
         raise Refused("before-consent", f"on {on} is before the consent of {consent_on}")
 
 
-def _not_after_exit(situation: Situation, event: Event) -> None:
-    end = situation.seen.exit
+def _not_after_exit(context: IntakeContext, event: Event) -> None:
+    end = context.subject_state.exit
     if end is None or isinstance(event.data, _AFTER_EXIT):
         return
     if isinstance(event.data, Booked | Acknowledged) and event.time < end.at:
         return  # they speak of what is to come, and the end was not known yet
-    if situation.subject.place(event) > (end.on, end.at):
+    if context.subject.place(event) > (end.on, end.at):
         raise Refused(
             "after-exit",
             f"{event.subject} ended on {day(end.on)} ({end.decode}); after that only adverse events, their "
@@ -145,19 +145,19 @@ def _not_after_exit(situation: Situation, event: Event) -> None:
         )
 
 
-def _visit_recorded(situation: Situation, event: Event) -> None:
+def _visit_recorded(context: IntakeContext, event: Event) -> None:
     data = event.data
     assert isinstance(data, Completed | Missed)
-    planned = situation.planned(data.visit)
+    planned = context.planned(data.visit)
     on = data.on if isinstance(data, Completed) else None
-    _not_settled(planned, probably_meant(situation, planned, on))
+    _not_settled(planned, probably_meant(context, planned, on))
     if isinstance(data, Missed) and planned.outcome == "cancelled" and planned.settled(event.time):
         raise Refused(
             "cancelled", f"{planned.code} is cancelled, for treatment was stopped; it cannot be missed"
         )
     _after_anchor(planned, on)
     if isinstance(data, Completed):
-        plausible(situation, planned, data)
+        plausible(context, planned, data)
 
 
 def _not_settled(planned: PlannedVisit, meant: str = "") -> None:
@@ -183,33 +183,33 @@ def _after_anchor(planned: PlannedVisit, on: date | None) -> None:
         )
 
 
-def _booking(situation: Situation, event: Event) -> None:
-    planned = situation.planned(as_data(event, Booked).visit)
+def _booking(context: IntakeContext, event: Event) -> None:
+    planned = context.planned(as_data(event, Booked).visit)
     # Known by then: who booked it earlier was in order, also when a whole year arrives in one file.
     if planned.settled(event.time):
         _not_settled(planned)
         raise Refused("booking", f"{planned.code} counts as {planned.outcome}; there is nothing left to book")
 
 
-def _acknowledgement(situation: Situation, event: Event) -> None:
+def _acknowledgement(context: IntakeContext, event: Event) -> None:
     data = as_data(event, Acknowledged)
-    planned = situation.planned(data.visit)
+    planned = context.planned(data.visit)
     settled = planned.settled(event.time)
     if settled:
         _not_settled(planned)
-    today = situation.subject.site.date_of(event.time)
+    today = context.subject.site.date_of(event.time)
     if not planned.firm or today <= planned.closes or settled:
         raise Refused("acknowledgement", f"{planned.code} is not overdue; there is nothing to acknowledge")
-    most = situation.protocol.ladder.acknowledged_at_most_days
+    most = context.protocol.ladder.acknowledged_at_most_days
     if data.until and not today <= data.until <= today + timedelta(days=most):
         raise Refused(
             "acknowledgement", f"until {data.until} must be {today} to {today + timedelta(days=most)}"
         )
 
 
-def _void(situation: Situation, event: Event) -> None:
+def _void(context: IntakeContext, event: Event) -> None:
     key = voided_key(event)
-    target = next((each for each in situation.history if each.key == key), None)
+    target = next((each for each in context.history if each.key == key), None)
     said = f"the event (source {key[0]}, id {key[1]})"
     if target is None:
         raise Refused("void", f"{said} is not in the log of {event.subject}")
@@ -217,18 +217,18 @@ def _void(situation: Situation, event: Event) -> None:
         raise Refused("void", f"{said} is the service's own decision; void the event it stands on")
     if isinstance(target.data, Voided):
         raise Refused("void", f"{said} is a void; state the event again instead")
-    if target not in standing(situation.history):
+    if target not in standing(context.history):
         raise Refused("void", f"{said} is voided already")
 
 
-def _assignment(situation: Situation, event: Event) -> None:
+def _assignment(context: IntakeContext, event: Event) -> None:
     try:
-        situation.protocol.of_version(as_data(event, ProtocolAssigned).version)
+        context.protocol.of_version(as_data(event, ProtocolAssigned).version)
     except BadInput as error:
         raise Refused("protocol-version", error.problem) from error
 
 
-_RULES: tuple[tuple[type | tuple[type, ...], Callable[[Situation, Event], None]], ...] = (
+_RULES: tuple[tuple[type | tuple[type, ...], Callable[[IntakeContext, Event], None]], ...] = (
     ((Completed, Missed), _visit_recorded),
     (Booked, _booking),
     (Acknowledged, _acknowledgement),

@@ -7,90 +7,90 @@ from datetime import date, datetime
 from typing import Literal
 
 from itp_events.events import AdverseEvent, ConsentGiven, Data, Enrolled, Event, Pregnancy
-from itp_events.notices.wanted import Duty, event_key, visit_key
+from itp_events.notices.wanted import WantedNotice, event_key, visit_key
 from itp_events.protocol.model import AlertName
 from itp_events.rules.corrections import dosed, same_death, severity, whose
 from itp_events.rules.decision_log import Issue, bounded, stable
 from itp_events.rules.dose import deviates, weighing_at
 from itp_events.rules.eligibility import unmet
 from itp_events.rules.safety import Clock, clocks
-from itp_events.rules.state import DEATH_UNRECORDED, View
+from itp_events.rules.state import DEATH_UNRECORDED, SubjectState
 from itp_events.rules.subject import as_data
 from itp_events.rules.unwanted import unwanted_since
 from itp_events.rules.windows import Ending, PlannedVisit
 from itp_events.rules.withdrawal import Flag
 
 
-def alerts(seen: View) -> Iterator[Duty]:
+def alerts(state: SubjectState) -> Iterator[WantedNotice]:
     """Every alert whose reason stands, whatever its instant; of what repeats the present and the next."""
     for of_kind in _ALERTS:
-        yield from of_kind(seen)
-    yield from repeats(seen, seen.now)
+        yield from of_kind(state)
+    yield from repeats(state, state.now)
 
 
-def repeats(seen: View, since: datetime | None = None) -> Iterator[Duty]:
+def repeats(state: SubjectState, since: datetime | None = None) -> Iterator[WantedNotice]:
     """What is repeated until somebody decides: from the one at `since`, or the first, to the next."""
-    for flag in seen.open_flags:
-        yield from _undecided(seen, flag, since)
-    yield from _disposition(seen, since)
-    yield from _death_unrecorded(seen, since)
+    for flag in state.open_flags:
+        yield from _undecided(state, flag, since)
+    yield from _disposition(state, since)
+    yield from _death_unrecorded(state, since)
 
 
 def _about(
-    seen: View,
+    state: SubjectState,
     name: AlertName,
     origin: Event,
     fact: Event,
     *,
     due: datetime | None = None,
     planned: PlannedVisit | None = None,
-) -> Iterator[Duty]:
+) -> Iterator[WantedNotice]:
     """To each audience of an alert, about what began with the report `origin` and `fact` states today."""
-    for audience in seen.protocol.alerts[name].audiences:
+    for audience in state.protocol.alerts[name].audiences:
         visit = planned.code if planned else None
-        key = event_key(seen.subject.code, name, audience, origin.key, visit)
+        key = event_key(state.subject.code, name, audience, origin.key, visit)
         at = due or origin.time
-        yield Duty(key, "alert", name, audience, at, planned=planned, event=origin.key, fact=fact)
+        yield WantedNotice(key, "alert", name, audience, at, planned=planned, event=origin.key, fact=fact)
 
 
-def _safety(seen: View) -> Iterator[Duty]:
-    subject = seen.subject
+def _safety(state: SubjectState) -> Iterator[WantedNotice]:
+    subject = state.subject
     for event in sorted(subject.of(AdverseEvent), key=lambda each: (each.time, each.key)):
         if as_data(event, AdverseEvent).serious:
-            yield from _about(seen, "sae", subject.origin(event, severity), event)
+            yield from _about(state, "sae", subject.origin(event, severity), event)
     for event in subject.of(Pregnancy):
-        yield from _about(seen, "sae", subject.origin(event, whose), event)
-    for clock in clocks(seen.protocol, subject):
+        yield from _about(state, "sae", subject.origin(event, whose), event)
+    for clock in clocks(state.protocol, subject):
         if clock.death:
-            yield from _about(seen, "sae", subject.origin(clock.fact, same_death), clock.fact)
+            yield from _about(state, "sae", subject.origin(clock.fact, same_death), clock.fact)
         if clock.submitted is None:
-            yield from _clock(seen, clock)
+            yield from _clock(state, clock)
 
 
-def _clock(seen: View, clock: Clock) -> Iterator[Duty]:
-    rule = seen.protocol.alerts["sae"]
+def _clock(state: SubjectState, clock: Clock) -> Iterator[WantedNotice]:
+    rule = state.protocol.alerts["sae"]
     untils = [*clock.dues[1:], None]
     for hours, due, until in zip(clock.hours, clock.dues, untils, strict=True):
         for audience in rule.audiences:
             step = f"sae-{hours}h"
-            key = event_key(seen.subject.code, step, audience, clock.event)
-            yield Duty(
+            key = event_key(state.subject.code, step, audience, clock.event)
+            yield WantedNotice(
                 key, "alert", step, audience, due, until, event=clock.event, fact=clock.fact, number=hours
             )
 
 
-def _death_unrecorded(seen: View, since: datetime | None) -> Iterator[Duty]:
-    fatal = seen.unrecorded_death
+def _death_unrecorded(state: SubjectState, since: datetime | None) -> Iterator[WantedNotice]:
+    fatal = state.unrecorded_death
     if fatal is None:
         return
-    rule = seen.protocol.alerts["death-unrecorded"]
-    for number, (due, until) in enumerate(_repeats(seen, fatal.since, rule.every_working_days or 1), 1):
+    rule = state.protocol.alerts["death-unrecorded"]
+    for number, (due, until) in enumerate(_repeats(state, fatal.since, rule.every_working_days or 1), 1):
         if since and until <= since:
             continue
         for audience in rule.audiences:
-            day = seen.subject.site.date_of(due)
-            key = bounded(f"{seen.subject.code}/{DEATH_UNRECORDED}/{audience}/{day}")
-            yield Duty(
+            day = state.subject.site.date_of(due)
+            key = bounded(f"{state.subject.code}/{DEATH_UNRECORDED}/{audience}/{day}")
+            yield WantedNotice(
                 key,
                 "alert",
                 DEATH_UNRECORDED,
@@ -103,53 +103,53 @@ def _death_unrecorded(seen: View, since: datetime | None) -> Iterator[Duty]:
             )
 
 
-def _visits(seen: View) -> Iterator[Duty]:
-    subject = seen.subject
-    for planned in seen.visits:
+def _visits(state: SubjectState) -> Iterator[WantedNotice]:
+    subject = state.subject
+    for planned in state.visits:
         done = planned.event if planned.on else None
         if done and planned.deviation_days:
-            yield from _about(seen, "out-of-window", subject.origin(done), done, planned=planned)
-        if done and (due := unwanted_since(seen, planned)):
+            yield from _about(state, "out-of-window", subject.origin(done), done, planned=planned)
+        if done and (due := unwanted_since(state, planned)):
             origin = subject.origin(done)
-            yield from _about(seen, "infusion-on-hold", origin, done, due=due, planned=planned)
-        if done and deviates(seen, planned):
+            yield from _about(state, "infusion-on-hold", origin, done, due=due, planned=planned)
+        if done and deviates(state, planned):
             origin = subject.origin(done, dosed)
             due = max(origin.time, weighing_at(subject, done).known_at)
-            yield from _about(seen, "dose-deviation", origin, done, due=due, planned=planned)
-        yield from _booking(seen, planned)
+            yield from _about(state, "dose-deviation", origin, done, due=due, planned=planned)
+        yield from _booking(state, planned)
 
 
-def _booking(seen: View, planned: PlannedVisit) -> Iterator[Duty]:
-    booking = seen.subject.booked.get(planned.code)
+def _booking(state: SubjectState, planned: PlannedVisit) -> Iterator[WantedNotice]:
+    booking = state.subject.booked.get(planned.code)
     if booking and planned.outcome is None and planned.firm and planned.outside(planned.day):
-        origin = seen.subject.origin(booking)
+        origin = state.subject.origin(booking)
         # Before the anchor was known there was no window to lie outside of.
         due = max(origin.time, planned.anchor.known_at or origin.time)
-        yield from _about(seen, "booking-out-of-window", origin, booking, due=due, planned=planned)
+        yield from _about(state, "booking-out-of-window", origin, booking, due=due, planned=planned)
 
 
-def _enrolment(seen: View) -> Iterator[Duty]:
-    subject, data = seen.subject, seen.subject.enrolled
+def _enrolment(state: SubjectState) -> Iterator[WantedNotice]:
+    subject, data = state.subject, state.subject.enrolled
     enrolment = subject.enrolment
 
     def failed(stated: Data) -> object:
-        return isinstance(stated, Enrolled) and tuple(str(each) for each in unmet(seen.protocol, stated))
+        return isinstance(stated, Enrolled) and tuple(str(each) for each in unmet(state.protocol, stated))
 
     # Who met the criteria of the day of enrolment stays eligible when an amendment sets others.
-    if subject.corrected and unmet(seen.protocol, data):
-        yield from _about(seen, "eligibility", subject.origin(enrolment, failed), enrolment)
-    for step in open_consents(seen):
-        yield from _about(seen, step, subject.origin(enrolment, _age), enrolment)
+    if subject.corrected and unmet(state.protocol, data):
+        yield from _about(state, "eligibility", subject.origin(enrolment, failed), enrolment)
+    for step in open_consents(state):
+        yield from _about(state, step, subject.origin(enrolment, _age), enrolment)
 
 
-def open_consents(seen: View) -> tuple[Literal["assent", "majority"], ...]:
+def open_consents(state: SubjectState) -> tuple[Literal["assent", "majority"], ...]:
     """The consents that may fall due by age before the study ends, and are not given yet."""
-    given = {as_data(event, ConsentGiven).kind for event in seen.subject.of(ConsentGiven)}
-    return tuple(kind for kind in _consents_by_age(seen) if kind not in given)
+    given = {as_data(event, ConsentGiven).kind for event in state.subject.of(ConsentGiven)}
+    return tuple(kind for kind in _consents_by_age(state) if kind not in given)
 
 
-def _consents_by_age(seen: View) -> Iterator[Literal["assent", "majority"]]:
-    rules, age = seen.protocol.eligibility, seen.subject.enrolled.screening.age_years
+def _consents_by_age(state: SubjectState) -> Iterator[Literal["assent", "majority"]]:
+    rules, age = state.protocol.eligibility, state.subject.enrolled.screening.age_years
     if rules.assent_notice_years.holds(age) and not rules.assent_years.holds(age):
         yield "assent"
     if rules.majority_notice_years.holds(age) and not rules.consent_of_age.holds(age):
@@ -161,46 +161,46 @@ def _age(data: Data) -> object:
     return data.screening.age_years
 
 
-def _flags(seen: View) -> Iterator[Duty]:
-    for flag in seen.flags:
-        for audience in seen.protocol.alerts["flag"].audiences:
-            key = event_key(seen.subject.code, "flag", audience, flag.event)
-            yield Duty(key, "alert", "flag", audience, flag.at, event=flag.event, fact=flag.fact)
+def _flags(state: SubjectState) -> Iterator[WantedNotice]:
+    for flag in state.flags:
+        for audience in state.protocol.alerts["flag"].audiences:
+            key = event_key(state.subject.code, "flag", audience, flag.event)
+            yield WantedNotice(key, "alert", "flag", audience, flag.at, event=flag.event, fact=flag.fact)
 
 
-def _undecided(seen: View, flag: Flag, since: datetime | None) -> Iterator[Duty]:
-    rule = seen.protocol.alerts["decision"]
-    for number, (due, until) in enumerate(_repeats(seen, flag.at, rule.every_working_days or 1), 1):
+def _undecided(state: SubjectState, flag: Flag, since: datetime | None) -> Iterator[WantedNotice]:
+    rule = state.protocol.alerts["decision"]
+    for number, (due, until) in enumerate(_repeats(state, flag.at, rule.every_working_days or 1), 1):
         if since and until <= since:
             continue
         step = f"decision-{number}"
         audiences = [*rule.audiences, *(who for who, first in rule.later.items() if number >= first)]
         for audience in audiences:
-            key = event_key(seen.subject.code, step, audience, flag.event)
-            yield Duty(
+            key = event_key(state.subject.code, step, audience, flag.event)
+            yield WantedNotice(
                 key, "alert", step, audience, due, until, event=flag.event, fact=flag.fact, number=number
             )
 
 
-def _disposition(seen: View, since: datetime | None) -> Iterator[Duty]:
-    last = seen.visits[-1]
-    if not seen.awaiting_disposition or last.known_at is None:
+def _disposition(state: SubjectState, since: datetime | None) -> Iterator[WantedNotice]:
+    last = state.visits[-1]
+    if not state.awaiting_disposition or last.known_at is None:
         return
-    rule = seen.protocol.alerts["disposition"]
-    later = list(_repeats(seen, last.known_at, rule.every_working_days or 1))
+    rule = state.protocol.alerts["disposition"]
+    later = list(_repeats(state, last.known_at, rule.every_working_days or 1))
     spans = [(last.known_at, later[0][0]), *later]
     for number, (due, until) in enumerate(spans, 1):
         if since and until <= since:
             continue
         for audience in rule.audiences:
-            day = seen.subject.site.date_of(due)
-            key = visit_key(seen.subject.code, last.code, "disposition", audience, day)
-            yield Duty(key, "alert", "disposition", audience, due, until, last, number=number)
+            day = state.subject.site.date_of(due)
+            key = visit_key(state.subject.code, last.code, "disposition", audience, day)
+            yield WantedNotice(key, "alert", "disposition", audience, due, until, last, number=number)
 
 
-def _repeats(seen: View, since: datetime, every: int) -> Iterator[tuple[datetime, datetime]]:
+def _repeats(state: SubjectState, since: datetime, every: int) -> Iterator[tuple[datetime, datetime]]:
     """Each repetition so far and the next one: when it is due, and when the one after it is."""
-    site = seen.subject.site
+    site = state.subject.site
 
     def following(day: date) -> date:
         for _ in range(every):
@@ -208,45 +208,45 @@ def _repeats(seen: View, since: datetime, every: int) -> Iterator[tuple[datetime
         return day
 
     day = following(site.date_of(since))
-    due = site.at(day, seen.protocol.notices_at)
+    due = site.at(day, state.protocol.notices_at)
     while True:
         day = following(day)
-        after = site.at(day, seen.protocol.notices_at)
+        after = site.at(day, state.protocol.notices_at)
         yield due, after
-        if due > seen.now:
+        if due > state.now:
             return
         due = after
 
 
-def _endings(seen: View) -> Iterator[Duty]:
+def _endings(state: SubjectState) -> Iterator[WantedNotice]:
     # A stop that leaves nobody to follow up is the exit: what is told is the exit alone.
-    if seen.stopped and not (seen.exit and seen.exit.origin == seen.stopped.origin):
-        yield from _ending(seen, "treatment-stopped", seen.stopped)
-    if seen.exit:
-        yield from _ending(seen, "exit", seen.exit)
+    if state.stopped and not (state.exit and state.exit.origin == state.stopped.origin):
+        yield from _ending(state, "treatment-stopped", state.stopped)
+    if state.exit:
+        yield from _ending(state, "exit", state.exit)
 
 
-def _ending(seen: View, name: AlertName, end: Ending) -> Iterator[Duty]:
-    for audience in seen.protocol.alerts[name].audiences:
-        key = event_key(seen.subject.code, name, audience, end.origin)
-        yield Duty(key, "alert", name, audience, end.at, event=end.origin, fact=end.event)
+def _ending(state: SubjectState, name: AlertName, end: Ending) -> Iterator[WantedNotice]:
+    for audience in state.protocol.alerts[name].audiences:
+        key = event_key(state.subject.code, name, audience, end.origin)
+        yield WantedNotice(key, "alert", name, audience, end.at, event=end.origin, fact=end.event)
 
 
-def _stand_down(seen: View) -> Iterator[Duty]:
-    by_code = {planned.code: planned for planned in seen.visits}
-    handed = {stable(row) for row in seen.subject.handed}
-    for key, issue in seen.subject.ledger.issues.items():
+def _stand_down(state: SubjectState) -> Iterator[WantedNotice]:
+    by_code = {planned.code: planned for planned in state.visits}
+    handed = {stable(row) for row in state.subject.handed}
+    for key, issue in state.subject.decision_log.issues.items():
         planned = by_code.get(issue.notice.visit or "")
         if planned is None or planned.on or key not in handed or not issue.notice.facts.get("dose"):
             continue
-        for audience in seen.protocol.alerts["stand-down"].audiences:
-            duty = bounded(
-                f"{seen.subject.code}/{planned.code}/stand-down/{audience}/{key.rsplit('/', 1)[1]}"
+        for audience in state.protocol.alerts["stand-down"].audiences:
+            wanted = bounded(
+                f"{state.subject.code}/{planned.code}/stand-down/{audience}/{key.rsplit('/', 1)[1]}"
             )
-            before = seen.subject.ledger.issues.get(duty)
-            if _overtaken(seen, planned, key) or _told_and_past(seen, issue, before):
-                due = before.notice.due if before and not _contradicted(before, issue) else seen.now
-                yield Duty(duty, "alert", "stand-down", audience, due, planned=planned)
+            before = state.subject.decision_log.issues.get(wanted)
+            if _overtaken(state, planned, key) or _told_and_past(state, issue, before):
+                due = before.notice.due if before and not _contradicted(before, issue) else state.now
+                yield WantedNotice(wanted, "alert", "stand-down", audience, due, planned=planned)
 
 
 def _contradicted(before: Issue, order: Issue) -> bool:
@@ -254,21 +254,21 @@ def _contradicted(before: Issue, order: Issue) -> bool:
     return before.status == "closed" and order.at > before.at
 
 
-def _told_and_past(seen: View, order: Issue, before: Issue | None) -> bool:
+def _told_and_past(state: SubjectState, order: Issue, before: Issue | None) -> bool:
     """Whether they stood down for a date that is past since: a later miss does not say so once more."""
-    over = order.notice.until is not None and order.notice.until <= seen.now
+    over = order.notice.until is not None and order.notice.until <= state.now
     return over and before is not None and before.status == "issued"
 
 
-def _overtaken(seen: View, planned: PlannedVisit, key: str) -> bool:
+def _overtaken(state: SubjectState, planned: PlannedVisit, key: str) -> bool:
     """Whether the date for which cells were ordered no longer holds."""
-    held = seen.on_hold and planned.outcome is None
-    return bool(planned.outcome or seen.exit or held or not planned.firm) or not key.endswith(
+    held = state.on_hold and planned.outcome is None
+    return bool(planned.outcome or state.exit or held or not planned.firm) or not key.endswith(
         f"/{planned.day}"
     )
 
 
-_ALERTS: tuple[Callable[[View], Iterator[Duty]], ...] = (
+_ALERTS: tuple[Callable[[SubjectState], Iterator[WantedNotice]], ...] = (
     _safety,
     _visits,
     _enrolment,

@@ -17,30 +17,30 @@ from itp_events.events import (
 )
 from itp_events.marks import MARK
 from itp_events.notices.assumed import assumed_in
-from itp_events.notices.wanted import Duty
+from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import Limit, Reminder
 from itp_events.rules.dose import Weighing, planned_cells, weighing_at, weighings, weight_change
 from itp_events.rules.eligibility import unmet
 from itp_events.rules.explain import reason
 from itp_events.rules.safety import Clock, clocks, courses
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import as_data
 from itp_events.rules.windows import Ending, PlannedVisit
 
 
-def facts(seen: View, duty: Duty) -> dict[str, Any]:
+def facts(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
     """The facts for a duty's text; absent ones left out, dates as YYYY-MM-DD."""
     found: dict[str, Any] = {}
-    if duty.planned:
-        found |= _of_visit(seen, duty.planned)
-    if duty.event:
-        found |= _of_event(seen, duty)
-    if duty.kind == "escalation":
-        found["day"] = _days_closed(seen, duty)
-    if _prepares(seen, duty):
-        found["dose"] = _dose(seen, weighings(seen.subject)[-1]) | _changed(seen)
-    found |= _of_step(seen, duty)
-    found["assumed"] = sorted(assumed_in(seen, duty, found)) or None
+    if wanted.planned:
+        found |= _of_visit(state, wanted.planned)
+    if wanted.event:
+        found |= _of_event(state, wanted)
+    if wanted.kind == "escalation":
+        found["day"] = _days_closed(state, wanted)
+    if _prepares(state, wanted):
+        found["dose"] = _dose(state, weighings(state.subject)[-1]) | _changed(state)
+    found |= _of_step(state, wanted)
+    found["assumed"] = sorted(assumed_in(state, wanted, found)) or None
     return {key: _json(value) for key, value in found.items() if value is not None}
 
 
@@ -48,9 +48,9 @@ def _json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _of_visit(seen: View, planned: PlannedVisit) -> dict[str, Any]:
+def _of_visit(state: SubjectState, planned: PlannedVisit) -> dict[str, Any]:
     anchor = planned.anchor
-    rule = seen.protocol.by_code.get(anchor.code)
+    rule = state.protocol.by_code.get(anchor.code)
     return {
         "visit_label": planned.visit.label,
         "target": planned.target,
@@ -62,7 +62,7 @@ def _of_visit(seen: View, planned: PlannedVisit) -> dict[str, Any]:
         "anchor_label": rule.label if rule else anchor.code,
         "anchor_on": anchor.on,
         "anchor_basis": anchor.basis,
-        "reason": reason(planned, seen.visits),
+        "reason": reason(planned, state.visits),
         "offset": planned.visit.target.text,
         "agreed": planned.agreed or None,
         "target_source": planned.visit.source.target,
@@ -74,13 +74,13 @@ def _of_visit(seen: View, planned: PlannedVisit) -> dict[str, Any]:
     }
 
 
-def _days_closed(seen: View, duty: Duty) -> int | None:
+def _days_closed(state: SubjectState, wanted: WantedNotice) -> int | None:
     """How many days after a window's last day a rung falls: a hold or a working day may have moved it."""
-    return (seen.subject.site.date_of(duty.due) - duty.planned.closes).days if duty.planned else None
+    return (state.subject.site.date_of(wanted.due) - wanted.planned.closes).days if wanted.planned else None
 
 
-def _of_event(seen: View, duty: Duty) -> dict[str, Any]:
-    event = duty.fact
+def _of_event(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+    event = wanted.fact
     if event is None:
         return {}
     data = event.data
@@ -91,7 +91,7 @@ def _of_event(seen: View, duty: Duty) -> dict[str, Any]:
         return {"term": f"{data.drug}: {data.detail}", "on": data.on}
     if isinstance(data, Pregnancy):
         return {
-            "ae": duty.event[1] if duty.event else event.id,
+            "ae": wanted.event[1] if wanted.event else event.id,
             "term": "pregnancy of a partner" if data.partner else "pregnancy",
             "on": data.on,
         }
@@ -100,72 +100,72 @@ def _of_event(seen: View, duty: Duty) -> dict[str, Any]:
     return {} if isinstance(data, Completed) else {"on": getattr(data, "on", None)}
 
 
-def _prepares(seen: View, duty: Duty) -> Reminder | None:
-    if duty.planned is None or duty.kind != "reminder":
+def _prepares(state: SubjectState, wanted: WantedNotice) -> Reminder | None:
+    if wanted.planned is None or wanted.kind != "reminder":
         return None
-    rules = seen.protocol.reminders[duty.planned.visit.epoch]
-    return next((rule for rule in rules if rule.step == duty.step and rule.prepares_cells), None)
+    rules = state.protocol.reminders[wanted.planned.visit.epoch]
+    return next((rule for rule in rules if rule.step == wanted.step and rule.prepares_cells), None)
 
 
-def _dose(seen: View, known: Weighing) -> dict[str, Any]:
+def _dose(state: SubjectState, known: Weighing) -> dict[str, Any]:
     return {
-        "cells": planned_cells(seen, known),
-        "cells_per_kg": seen.protocol.dose.cells_per_kg,
+        "cells": planned_cells(state, known),
+        "cells_per_kg": state.protocol.dose.cells_per_kg,
         "weight_kg": known.kg,
         "weight_on": known.on.isoformat(),
         "weight_source": known.at,
-        "source": seen.protocol.dose.source,
+        "source": state.protocol.dose.source,
     }
 
 
-def _changed(seen: View) -> dict[str, Any]:
-    change = weight_change(seen)
+def _changed(state: SubjectState) -> dict[str, Any]:
+    change = weight_change(state)
     return {} if change is None else {"weight_change": change}
 
 
-def _of_step(seen: View, duty: Duty) -> dict[str, Any]:
-    if duty.step.startswith("decision-"):
-        return {"attempt": duty.number} | _criterion(seen, duty)
-    make = _BY_STEP.get("sae" if duty.step.startswith("sae") else duty.step)
-    return make(seen, duty) if make else {}
+def _of_step(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+    if wanted.step.startswith("decision-"):
+        return {"attempt": wanted.number} | _criterion(state, wanted)
+    make = _BY_STEP.get("sae" if wanted.step.startswith("sae") else wanted.step)
+    return make(state, wanted) if make else {}
 
 
-def _criterion(seen: View, duty: Duty) -> dict[str, Any]:
-    flag = next((each for each in seen.flags if each.event == duty.event), None)
+def _criterion(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+    flag = next((each for each in state.flags if each.event == wanted.event), None)
     if flag is None:
         return {}
-    return {"criterion": flag.criterion, "on": flag.on, "treatment_ended": seen.treatment_ended or None}
+    return {"criterion": flag.criterion, "on": flag.on, "treatment_ended": state.treatment_ended or None}
 
 
-def _clock(seen: View, duty: Duty) -> dict[str, Any]:
-    clock = next((each for each in clocks(seen.protocol, seen.subject) if each.event == duty.event), None)
+def _clock(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+    clock = next((each for each in clocks(state.protocol, state.subject) if each.event == wanted.event), None)
     if clock is None:
         # Told of within a clock that runs already.
-        clock = _running(seen, duty)
-    last = seen.protocol.alerts["sae"].clock_hours[-1]
-    limit = clock.limit if clock else duty.due + timedelta(hours=last)
+        clock = _running(state, wanted)
+    last = state.protocol.alerts["sae"].clock_hours[-1]
+    limit = clock.limit if clock else wanted.due + timedelta(hours=last)
     return {
-        "hours": duty.number or last,
+        "hours": wanted.number or last,
         "deadline": limit.astimezone(UTC).isoformat(),
         "follow_up": (clock is not None and clock.follow_up) or None,
-        "death": isinstance(duty.fact.data, Died) if duty.fact else None,
+        "death": isinstance(wanted.fact.data, Died) if wanted.fact else None,
     }
 
 
-def _running(seen: View, duty: Duty) -> Clock | None:
+def _running(state: SubjectState, wanted: WantedNotice) -> Clock | None:
     """The clock of the adverse event that an alert is about, though another report of it began it."""
-    fact = duty.fact
+    fact = wanted.fact
     if fact is None or not isinstance(fact.data, AdverseEvent):
         return None
-    course = next((each for each in courses(seen.subject) if fact in each.reports), None)
+    course = next((each for each in courses(state.subject) if fact in each.reports), None)
     found = [
-        clock for clock in clocks(seen.protocol, seen.subject) if course and clock.fact in course.reports
+        clock for clock in clocks(state.protocol, state.subject) if course and clock.fact in course.reports
     ]
     return found[-1] if found else None
 
 
-def _fatal_event(seen: View, duty: Duty) -> dict[str, Any]:
-    return {"attempt": duty.number}
+def _fatal_event(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+    return {"attempt": wanted.number}
 
 
 def _end(ending: Ending | None) -> dict[str, Any]:
@@ -174,61 +174,61 @@ def _end(ending: Ending | None) -> dict[str, Any]:
     return {"criterion": ending.criterion, "decode": ending.decode, "term": ending.term, "on": ending.on}
 
 
-def _given(seen: View, duty: Duty) -> dict[str, Any]:
-    event: Event | None = duty.planned.event if duty.planned else None
+def _given(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+    event: Event | None = wanted.planned.event if wanted.planned else None
     if event is None:
         return {}
-    dose = _dose(seen, weighing_at(seen.subject, event))
+    dose = _dose(state, weighing_at(state.subject, event))
     return {"given": as_data(event, Completed).cells_given, "planned": dose["cells"], "dose_for": dose}
 
 
-def _stand_down(seen: View, duty: Duty) -> dict[str, Any]:
-    planned = duty.planned
+def _stand_down(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+    planned = wanted.planned
     if planned is None:
         return {}
-    because = _why_stood_down(seen, planned)
+    because = _why_stood_down(state, planned)
     new_date = planned.day if because == "moved" else None
-    return {"old_date": duty.key.rsplit("/", 1)[1], "new_date": new_date, "because": because}
+    return {"old_date": wanted.key.rsplit("/", 1)[1], "new_date": new_date, "because": because}
 
 
-def _why_stood_down(seen: View, planned: PlannedVisit) -> str:
-    if seen.exit:
+def _why_stood_down(state: SubjectState, planned: PlannedVisit) -> str:
+    if state.exit:
         return "exit"
     if planned.outcome:
         return "stopped" if planned.outcome == "cancelled" else "missed"
-    if seen.unrecorded_death:
+    if state.unrecorded_death:
         return "fatal"
-    if seen.on_hold:
+    if state.on_hold:
         return "on-hold"
     return "moved" if planned.firm else "open"
 
 
-def _unmet(seen: View) -> dict[str, Any]:
-    found = unmet(seen.protocol, seen.subject.enrolled)
+def _unmet(state: SubjectState) -> dict[str, Any]:
+    found = unmet(state.protocol, state.subject.enrolled)
     return {
         "unmet": [str(each) for each in found],
         "shortfalls": [{"rule": each.rule, "mark": MARK * each.assumed, **each.values} for each in found],
     }
 
 
-def _of_age(seen: View, limit: Limit) -> dict[str, Any]:
-    return {"age_years": seen.subject.enrolled.screening.age_years, "from_years": limit.at_least}
+def _of_age(state: SubjectState, limit: Limit) -> dict[str, Any]:
+    return {"age_years": state.subject.enrolled.screening.age_years, "from_years": limit.at_least}
 
 
-def _choice(duty: Duty) -> dict[str, Any]:
-    return {"attempt": duty.number, "outcome": duty.planned.outcome if duty.planned else None}
+def _choice(wanted: WantedNotice) -> dict[str, Any]:
+    return {"attempt": wanted.number, "outcome": wanted.planned.outcome if wanted.planned else None}
 
 
-_BY_STEP: dict[str, Callable[[View, Duty], dict[str, Any]]] = {
+_BY_STEP: dict[str, Callable[[SubjectState, WantedNotice], dict[str, Any]]] = {
     "sae": _clock,
     "flag": _criterion,
-    "exit": lambda seen, _: _end(seen.exit),
-    "treatment-stopped": lambda seen, _: _end(seen.stop),
-    "eligibility": lambda seen, _: _unmet(seen),
-    "majority": lambda seen, _: _of_age(seen, seen.protocol.eligibility.consent_of_age),
-    "assent": lambda seen, _: _of_age(seen, seen.protocol.eligibility.assent_years),
+    "exit": lambda state, _: _end(state.exit),
+    "treatment-stopped": lambda state, _: _end(state.stop),
+    "eligibility": lambda state, _: _unmet(state),
+    "majority": lambda state, _: _of_age(state, state.protocol.eligibility.consent_of_age),
+    "assent": lambda state, _: _of_age(state, state.protocol.eligibility.assent_years),
     "death-unrecorded": _fatal_event,
     "dose-deviation": _given,
     "stand-down": _stand_down,
-    "disposition": lambda _, duty: _choice(duty),
+    "disposition": lambda _, wanted: _choice(wanted),
 }

@@ -5,56 +5,62 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from itp_events.notices.wanted import Duty, visit_key
+from itp_events.notices.wanted import WantedNotice, visit_key
 from itp_events.protocol.model import ENROLMENT, Reminder
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit, acknowledged
 
 _DAY = timedelta(days=1)
 
 
-def reminders(seen: View) -> Iterator[Duty]:
+def reminders(state: SubjectState) -> Iterator[WantedNotice]:
     """The reminders that hold: of visits with a known anchor, not recorded; of infusions, not on hold.
 
     While a fatal event stands without a death, there are none.
     """
-    for planned in seen.visits:
-        if planned.outcome is None and planned.firm and not seen.exit and not seen.held(planned):
-            yield from _of_visit(seen, planned)
+    for planned in state.visits:
+        if planned.outcome is None and planned.firm and not state.exit and not state.held(planned):
+            yield from _of_visit(state, planned)
 
 
-def rungs(seen: View) -> Iterator[Duty]:
+def rungs(state: SubjectState) -> Iterator[WantedNotice]:
     """The rungs of the ladders that run; those of infusions rest while a flag waits.
 
     A rung is of use until somebody acknowledges it. While a fatal event stands without a death, none is.
     """
-    if seen.exit or seen.unrecorded_death:
+    if state.exit or state.unrecorded_death:
         return
-    for planned in seen.visits:
+    for planned in state.visits:
         if planned.outcome is None and planned.climb:
-            answers = sorted(each.at for each in acknowledged(planned.code, seen.subject))
+            answers = sorted(each.at for each in acknowledged(planned.code, state.subject))
             for rung, due in planned.climb.rungs:
                 # The window, not a booking, is what closed: the rung's key holds the target.
-                key = visit_key(seen.subject.code, planned.code, rung.step, rung.audience, planned.target)
+                key = visit_key(state.subject.code, planned.code, rung.step, rung.audience, planned.target)
                 until = next((at for at in answers if at >= due), None)
-                yield Duty(key, "escalation", rung.step, rung.audience, due, until, planned, number=rung.day)
+                yield WantedNotice(
+                    key, "escalation", rung.step, rung.audience, due, until, planned, number=rung.day
+                )
 
 
-def _of_visit(seen: View, planned: PlannedVisit) -> Iterator[Duty]:
-    rules = seen.protocol.reminders[planned.visit.epoch]
-    found = [_duty(seen, planned, rule) for rule in rules if _applies(rule, planned)]
-    known = _silent_until(seen, planned)
-    for audience in dict.fromkeys(duty.audience for duty in found):  # in the protocol's order
+def _of_visit(state: SubjectState, planned: PlannedVisit) -> Iterator[WantedNotice]:
+    rules = state.protocol.reminders[planned.visit.epoch]
+    found = [_duty(state, planned, rule) for rule in rules if _applies(rule, planned)]
+    known = _silent_until(state, planned)
+    for audience in dict.fromkeys(wanted.audience for wanted in found):  # in the protocol's order
         # sorted() is stable: of two that are due at once, the later rule of the protocol is the newer.
-        row = sorted((duty for duty in found if duty.audience == audience), key=lambda duty: duty.due)
-        for duty, newer in zip(row, [*row[1:], None], strict=True):
-            useful = _until(duty, newer.due) if newer else duty
-            yield useful._replace(due=max(duty.due, known)) if known else useful
+        row = sorted(
+            (wanted for wanted in found if wanted.audience == audience), key=lambda wanted: wanted.due
+        )
+        for wanted, newer in zip(row, [*row[1:], None], strict=True):
+            useful = _until(wanted, newer.due) if newer else wanted
+            yield useful._replace(due=max(wanted.due, known)) if known else useful
 
 
-def _until(duty: Duty, instant: datetime) -> Duty:
-    until = min(duty.until, instant) if duty.until else instant
-    return Duty(duty.key, duty.kind, duty.step, duty.audience, duty.due, until, duty.planned)
+def _until(wanted: WantedNotice, instant: datetime) -> WantedNotice:
+    until = min(wanted.until, instant) if wanted.until else instant
+    return WantedNotice(
+        wanted.key, wanted.kind, wanted.step, wanted.audience, wanted.due, until, wanted.planned
+    )
 
 
 def _applies(rule: Reminder, planned: PlannedVisit) -> bool:
@@ -64,45 +70,45 @@ def _applies(rule: Reminder, planned: PlannedVisit) -> bool:
     return not (rule.unless_booked and planned.booked)
 
 
-def _duty(seen: View, planned: PlannedVisit, rule: Reminder) -> Duty:
+def _duty(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> WantedNotice:
     of_window = rule.from_ == "closes"
     day = planned.target if of_window else planned.day
-    key = visit_key(seen.subject.code, planned.code, rule.step, rule.audience, day)
-    due = _due(seen, planned, rule)
-    return Duty(key, "reminder", rule.step, rule.audience, due, _end(seen, planned, rule), planned)
+    key = visit_key(state.subject.code, planned.code, rule.step, rule.audience, day)
+    due = _due(state, planned, rule)
+    return WantedNotice(key, "reminder", rule.step, rule.audience, due, _end(state, planned, rule), planned)
 
 
-def _due(seen: View, planned: PlannedVisit, rule: Reminder) -> datetime:
+def _due(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> datetime:
     """When a reminder is due (UTC).
 
     Cells for the first infusion are ordered at enrolment, or at the booking that moved its date: there may be
     no day left to wait for.
     """
     if rule.prepares_cells and planned.anchor.code == ENROLMENT:
-        booking = seen.subject.booked.get(planned.code)
-        moved = booking if booking and planned.day != planned.target else seen.subject.enrolment
-        return seen.subject.known_since(moved)
-    return seen.subject.site.at(_on(seen, planned, rule), seen.protocol.notices_at)
+        booking = state.subject.booked.get(planned.code)
+        moved = booking if booking and planned.day != planned.target else state.subject.enrolment
+        return state.subject.known_since(moved)
+    return state.subject.site.at(_on(state, planned, rule), state.protocol.notices_at)
 
 
-def _silent_until(seen: View, planned: PlannedVisit) -> datetime | None:
+def _silent_until(state: SubjectState, planned: PlannedVisit) -> datetime | None:
     """When the service counted a visit's anchor as missed: before that instant no reminder could come due."""
     if planned.anchor.basis != "planned":
         return None
-    anchor = next((each for each in seen.visits if each.code == planned.anchor.code), None)
+    anchor = next((each for each in state.visits if each.code == planned.anchor.code), None)
     return anchor.known_at if anchor and anchor.missed_by_service else None
 
 
-def _on(seen: View, planned: PlannedVisit, rule: Reminder) -> date:
-    workdays = seen.subject.site.workdays
+def _on(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> date:
+    workdays = state.subject.site.workdays
     if rule.from_ == "closes":
         return planned.closes + rule.days * _DAY
     day = planned.day + rule.days * _DAY
     return workdays.on_or_after(day) if rule.from_ == "booked" else workdays.on_or_before(day)
 
 
-def _end(seen: View, planned: PlannedVisit, rule: Reminder) -> datetime | None:
-    site = seen.subject.site
+def _end(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> datetime | None:
+    site = state.subject.site
     if rule.prepares_cells:
         first = planned.anchor.code == ENROLMENT
         return site.midnight(planned.day + _DAY if first else planned.day)

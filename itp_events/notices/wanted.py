@@ -12,7 +12,7 @@ from itp_events.rules.windows import PlannedVisit
 Kind = Literal["reminder", "escalation", "alert"]
 
 
-class Duty(NamedTuple):
+class WantedNotice(NamedTuple):
     """To tell `audience` about `step`, from `due` on and before `until` (None: for ever); both UTC.
 
     `event` names the report on which the duty rests, `fact` is the event that states it today.

@@ -16,7 +16,7 @@ from itp_events.rules.deviations import deviations
 from itp_events.rules.dose import planned_cells, weighings
 from itp_events.rules.explain import day
 from itp_events.rules.response import WORDS, course, responses
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import Outcome, PlannedVisit
 
 
@@ -100,7 +100,7 @@ def _visits(before: Plan, after: Plan) -> Iterable[VisitChange]:
 
 
 def _by_code(of: Plan) -> dict[str, PlannedVisit]:
-    return {each.code: each for each in of.decision.seen.visits}
+    return {each.code: each for each in of.decision.subject_state.visits}
 
 
 def _differ(was: PlannedVisit | None, would_be: PlannedVisit | None) -> bool:
@@ -119,7 +119,7 @@ def _dates(planned: PlannedVisit) -> tuple[date, date, date]:
 def _window(planned: PlannedVisit | None, of: Plan) -> Window | None:
     if planned is None:
         return None
-    visits = of.decision.seen.visits
+    visits = of.decision.subject_state.visits
     return Window(*_dates(planned), target_assumed(planned, visits), window_assumed(planned, visits))
 
 
@@ -142,7 +142,7 @@ def _dues(of: Plan) -> dict[_Place, datetime]:
     """When each notice is due, told apart by its place among its like and not by dates that may move."""
     found: dict[_Place, datetime] = {}
     decision = of.decision
-    standing = [notice(decision.seen, duty, duty.key) for duty in decision.due()]
+    standing = [notice(decision.subject_state, wanted, wanted.key) for wanted in decision.due()]
     for told in (*standing, *of.forecast):
         number = 0
         while (key := _place(told, number)) in found:
@@ -157,33 +157,33 @@ def _place(told: NoticeIssued, number: int) -> _Place:
 
 
 def _standing(before: Plan, after: Plan) -> Iterable[StandingChange]:
-    old, new = _stands(before.decision.seen), _stands(after.decision.seen)
+    old, new = _stands(before.decision.subject_state), _stands(after.decision.subject_state)
     for what in dict.fromkeys([*old, *new]):
         if old.get(what) != new.get(what):
             yield StandingChange(what, old.get(what), new.get(what))
 
 
-def _stands(seen: View) -> dict[str, str]:
-    found = {"state": seen.state}
-    for flag in seen.flags:
+def _stands(state: SubjectState) -> dict[str, str]:
+    found = {"state": state.phase}
+    for flag in state.flags:
         found[f"flag {flag.criterion}"] = "decided" if flag.decision else "waits for a decision"
-    for each in seen.dispositions:
+    for each in state.dispositions:
         found[f"disposition of {each.epoch}"] = f"{each.decode} on {day(each.on)}"
-    for deviation in deviations(seen):
+    for deviation in deviations(state):
         important = "important" if deviation.important else "not important"
         found[f"deviation {deviation.id}"] = important
-    for response in responses(seen):
+    for response in responses(state):
         if response.on:
             confirmed = ", confirmed" if response.confirmed else ""
             found[f"response at {response.visit}"] = WORDS[response.grade] + confirmed
-    for sustained in course(seen).sustained:
+    for sustained in course(state).sustained:
         found[f"sustained response at {sustained.visit}"] = sustained.answer
-    if not seen.treatment_ended:
-        found["dose"] = _dose(seen)
+    if not state.treatment_ended:
+        found["dose"] = _dose(state)
     return found
 
 
-def _dose(seen: View) -> str:
-    known = weighings(seen.subject)[-1]
-    per_kg = f"{seen.protocol.dose.cells_per_kg:g} per kg, {known.kg:g} kg"
-    return f"{planned_cells(seen, known):g} cells ({per_kg})"
+def _dose(state: SubjectState) -> str:
+    known = weighings(state.subject)[-1]
+    per_kg = f"{state.protocol.dose.cells_per_kg:g} per kg, {known.kg:g} kg"
+    return f"{planned_cells(state, known):g} cells ({per_kg})"

@@ -15,9 +15,9 @@ from itp_events.decisions import Decision, decide, wake_at
 from itp_events.events import Enrolled, Event, NoticeIssued, ProtocolAssigned
 from itp_events.notices.alerts import repeats
 from itp_events.notices.reconcile import notice
-from itp_events.notices.wanted import Duty
+from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import Protocol
-from itp_events.rules.state import DEATH_UNRECORDED, View
+from itp_events.rules.state import DEATH_UNRECORDED, SubjectState
 from itp_events.rules.subject import Subject, fold, standing
 
 # Repetitions that wait for a person go on for ever; a forecast shows this many of them.
@@ -96,35 +96,44 @@ def _replay(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> tupl
 
 def _standing(decision: Decision) -> Iterator[NoticeIssued]:
     """What is due and of use; of alerts all whose reason stands, the repeated ones included."""
-    seen = decision.seen
-    duties = {duty.key: duty for duty in (*decision.duties, *repeats(seen)) if duty.due <= seen.now}
-    rows = [duty for duty in duties.values() if duty.kind == "alert" or duty.stands(seen.now)]
-    return (notice(seen, duty, duty.key) for duty in sorted(rows, key=_by_due))
+    state = decision.subject_state
+    wanted_notices = {
+        wanted.key: wanted
+        for wanted in (*decision.wanted_notices, *repeats(state))
+        if wanted.due <= state.now
+    }
+    rows = [
+        wanted for wanted in wanted_notices.values() if wanted.kind == "alert" or wanted.stands(state.now)
+    ]
+    return (notice(state, wanted, wanted.key) for wanted in sorted(rows, key=_by_due))
 
 
 def _forecast(life: _Life, decision: Decision) -> Iterator[NoticeIssued]:
     """What would come if nothing were ever recorded again; endless repetitions are cut."""
-    told = {duty.key for duty in decision.due()}
-    rows: dict[str, tuple[Duty, View]] = {}
+    told = {wanted.key for wanted in decision.due()}
+    rows: dict[str, tuple[WantedNotice, SubjectState]] = {}
     while (now := _next(decision)) is not None:
         decision = life.step(now)
-        for duty in decision.due():
-            if duty.key not in told and not _endless(duty):
-                rows.setdefault(duty.key, (duty, decision.seen))
+        for wanted in decision.due():
+            if wanted.key not in told and not _endless(wanted):
+                rows.setdefault(wanted.key, (wanted, decision.subject_state))
     return (
-        notice(seen, duty, duty.key) for duty, seen in sorted(rows.values(), key=lambda row: _by_due(row[0]))
+        notice(state, wanted, wanted.key)
+        for wanted, state in sorted(rows.values(), key=lambda row: _by_due(row[0]))
     )
 
 
-def _by_due(duty: Duty) -> tuple[datetime, str]:
-    return duty.due, duty.key
+def _by_due(wanted: WantedNotice) -> tuple[datetime, str]:
+    return wanted.due, wanted.key
 
 
 def _next(decision: Decision) -> datetime | None:
     """The next wake that brings more than another repetition of what already waits for a person."""
-    return wake_at(decision.seen, [duty for duty in decision.duties if not _endless(duty)])
+    return wake_at(
+        decision.subject_state, [wanted for wanted in decision.wanted_notices if not _endless(wanted)]
+    )
 
 
-def _endless(duty: Duty) -> bool:
-    repeated = duty.step.startswith("decision-") or duty.step in ("disposition", DEATH_UNRECORDED)
-    return repeated and duty.number > REPEATS_SHOWN
+def _endless(wanted: WantedNotice) -> bool:
+    repeated = wanted.step.startswith("decision-") or wanted.step in ("disposition", DEATH_UNRECORDED)
+    return repeated and wanted.number > REPEATS_SHOWN

@@ -10,33 +10,33 @@ from itp_events.outputs.plan import Plan
 from itp_events.rules.decision_log import stable
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.response import Response, responses
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import Ending, PlannedVisit
 from itp_events.rules.withdrawal import Flag
 
 
 def document(plan: Plan) -> dict[str, Any]:
     """The plan as `itp plan --json` prints it: instants in UTC, dates local to the site."""
-    seen, decision = plan.decision.seen, plan.decision
+    state, decision = plan.decision.subject_state, plan.decision
     return {
-        "subject": seen.subject.code,
-        "protocol": {"id": seen.protocol.id, "version": seen.protocol.version},
-        "time_zone": seen.subject.site.time_zone,
-        "as_of": instant(seen.now),
-        "status": seen.status,
-        "state": seen.state,
+        "subject": state.subject.code,
+        "protocol": {"id": state.protocol.id, "version": state.protocol.version},
+        "time_zone": state.subject.site.time_zone,
+        "as_of": instant(state.now),
+        "status": state.status,
+        "state": state.phase,
         "wake_at": instant(decision.wake_at) if decision.wake_at else None,
-        "exit": _exit(seen.exit),
+        "exit": _exit(state.exit),
         "visits": [
-            _visit(seen, planned, response)
-            for planned, response in zip(seen.visits, responses(seen), strict=True)
+            _visit(state, planned, response)
+            for planned, response in zip(state.visits, responses(state), strict=True)
         ],
         "dispositions": [
             {"epoch": each.epoch, "on": each.on.isoformat(), "decode": each.decode, "term": each.term}
-            for each in seen.dispositions
+            for each in state.dispositions
         ],
-        "flags": [_flag(flag) for flag in seen.flags],
-        "deviations": [deviation(each) for each in deviations(seen)],
+        "flags": [_flag(flag) for flag in state.flags],
+        "deviations": [deviation(each) for each in deviations(state)],
         "notices": [_row(notice) for notice in plan.notices],
         "forecast": [_row(notice) for notice in plan.forecast],
     }
@@ -53,7 +53,7 @@ def _exit(end: Ending | None) -> dict[str, Any] | None:
     return {"on": end.on.isoformat(), "decode": end.decode, "term": end.term, "criterion": end.criterion}
 
 
-def _visit(seen: View, planned: PlannedVisit, response: Response) -> dict[str, Any]:
+def _visit(state: SubjectState, planned: PlannedVisit, response: Response) -> dict[str, Any]:
     rule, anchor = planned.visit, planned.anchor
     return {
         "code": planned.code,
@@ -64,11 +64,11 @@ def _visit(seen: View, planned: PlannedVisit, response: Response) -> dict[str, A
         "target": planned.target.isoformat(),
         "opens": planned.opens.isoformat(),
         "closes": planned.closes.isoformat(),
-        "status": planned.status(seen.today),
+        "status": planned.status(state.today),
         "booked": _day(planned.booked),
         "on": _day(planned.on),
         "deviation_days": planned.deviation_days,
-        "suggested": _day(seen.suggested(planned)),
+        "suggested": _day(state.suggested(planned)),
         "bleeding": response.bleeding,
         "response": {"grade": response.grade, "confirmed": response.confirmed, "why": response.why},
     }

@@ -17,7 +17,7 @@ from itp_events.events import Event, Unscheduled
 from itp_events.protocol.model import DeviationCategory
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.explain import missed
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import as_data
 from itp_events.rules.windows import PlannedVisit
 
@@ -76,17 +76,17 @@ _DECODED: dict[DeviationCategory, tuple[str, str]] = {
 Record = dict[str, str]
 
 
-def visits(seen: View) -> list[Record]:
+def visits(state: SubjectState) -> list[Record]:
     """The subject's SV records, in order of VISITNUM."""
-    found = [*_planned(seen), *_unplanned(seen)]
+    found = [*_planned(state), *_unplanned(state)]
     return sorted(found, key=lambda record: float(record["VISITNUM"]))
 
 
-def dispositions(seen: View) -> list[Record]:
+def dispositions(state: SubjectState) -> list[Record]:
     """The subject's DS records: DSDECOD from the codelist NCOMPLT, DSTERM as it was stated."""
     return [
         {
-            **_identity(seen, "DS"),
+            **_identity(state, "DS"),
             "DSSEQ": str(number),
             "DSTERM": each.term,
             "DSDECOD": each.decode,
@@ -94,16 +94,16 @@ def dispositions(seen: View) -> list[Record]:
             "EPOCH": each.epoch.upper(),
             "DSSTDTC": each.on.isoformat(),
         }
-        for number, each in enumerate(seen.dispositions, 1)
+        for number, each in enumerate(state.dispositions, 1)
     ]
 
 
-def deviation_records(seen: View) -> list[Record]:
+def deviation_records(state: SubjectState) -> list[Record]:
     """The subject's DV records, the oldest first."""
-    numbers = {planned.code: str(number) for number, planned in enumerate(seen.visits, 1)}
+    numbers = {planned.code: str(number) for number, planned in enumerate(state.visits, 1)}
     return [
         {
-            **_identity(seen, "DV"),
+            **_identity(state, "DV"),
             "DVSEQ": str(number),
             "DVSPID": each.id,
             "DVTERM": each.term,
@@ -111,20 +111,20 @@ def deviation_records(seen: View) -> list[Record]:
             "DVCAT": _DECODED[each.category][1],
             "VISITNUM": numbers.get(each.visit or "", ""),
             "VISIT": each.visit or "",
-            "EPOCH": _epoch_of(seen, each).upper(),
+            "EPOCH": _epoch_of(state, each).upper(),
             "DVSTDTC": each.on.isoformat(),
         }
-        for number, each in enumerate(deviations(seen), 1)
+        for number, each in enumerate(deviations(state), 1)
     ]
 
 
-def deviation_qualifiers(seen: View) -> list[Record]:
+def deviation_qualifiers(state: SubjectState) -> list[Record]:
     """The SUPPDV records that belong to the DV records: importance, cause and action of each deviation."""
     return [
         {
-            "STUDYID": seen.protocol.id,
+            "STUDYID": state.protocol.id,
             "RDOMAIN": "DV",
-            "USUBJID": seen.subject.code,
+            "USUBJID": state.subject.code,
             "IDVAR": "DVSEQ",
             "IDVARVAL": str(number),
             "QNAM": name,
@@ -134,7 +134,7 @@ def deviation_qualifiers(seen: View) -> list[Record]:
             "QORIG": "CRF" if each.assessed else "DERIVED",
             "QEVAL": "INVESTIGATOR" if each.assessed else "SPONSOR",
         }
-        for number, each in enumerate(deviations(seen), 1)
+        for number, each in enumerate(deviations(state), 1)
         for name, label, value in _qualifiers(each)
     ]
 
@@ -148,62 +148,62 @@ def _qualifiers(found: Deviation) -> Iterator[tuple[str, str, str]]:
         yield "DVACTION", "Action Taken for Deviation", said.action
 
 
-def _epoch_of(seen: View, found: Deviation) -> str:
+def _epoch_of(state: SubjectState, found: Deviation) -> str:
     """The epoch of a deviation: its visit's, else that of its date; screening ends with the enrolment."""
     if found.visit:
-        return seen.protocol.by_code[found.visit].epoch
-    at_enrolment = found.category in ("eligibility", "consent") and found.on <= seen.subject.enrolled.on
-    return "screening" if at_enrolment else _epoch_on(seen, found.on)
+        return state.protocol.by_code[found.visit].epoch
+    at_enrolment = found.category in ("eligibility", "consent") and found.on <= state.subject.enrolled.on
+    return "screening" if at_enrolment else _epoch_on(state, found.on)
 
 
-def _identity(seen: View, domain: str) -> Record:
-    return {"STUDYID": seen.protocol.id, "DOMAIN": domain, "USUBJID": seen.subject.code}
+def _identity(state: SubjectState, domain: str) -> Record:
+    return {"STUDYID": state.protocol.id, "DOMAIN": domain, "USUBJID": state.subject.code}
 
 
-def _planned(seen: View) -> Iterator[Record]:
-    for number, planned in enumerate(seen.visits, 1):
+def _planned(state: SubjectState) -> Iterator[Record]:
+    for number, planned in enumerate(state.visits, 1):
         if planned.on is not None:
-            yield _of_plan(seen, number, planned, SVOCCUR="Y") | _dated(planned.on)
+            yield _of_plan(state, number, planned, SVOCCUR="Y") | _dated(planned.on)
         elif planned.outcome == "missed":
-            yield _of_plan(seen, number, planned, SVOCCUR="N", SVREASOC=missed(planned))
+            yield _of_plan(state, number, planned, SVOCCUR="N", SVREASOC=missed(planned))
 
 
-def _of_plan(seen: View, number: int, planned: PlannedVisit, **values: str) -> Record:
+def _of_plan(state: SubjectState, number: int, planned: PlannedVisit, **values: str) -> Record:
     blank = {"SVREASOC": "", "SVSTDTC": "", "SVENDTC": "", "SVUPDES": ""}
     visit = {"VISITNUM": str(number), "VISIT": planned.code, "EPOCH": planned.visit.epoch.upper()}
-    return _identity(seen, "SV") | visit | {"SVPRESP": "Y"} | blank | values
+    return _identity(state, "SV") | visit | {"SVPRESP": "Y"} | blank | values
 
 
 def _dated(on: date) -> Record:
     return {"SVSTDTC": on.isoformat(), "SVENDTC": on.isoformat()}
 
 
-def _unplanned(seen: View) -> Iterator[Record]:
+def _unplanned(state: SubjectState) -> Iterator[Record]:
     after: dict[int, int] = {}
-    for event in seen.subject.of(Unscheduled):
-        before = _visits_before(seen, event)
+    for event in state.subject.of(Unscheduled):
+        before = _visits_before(state, event)
         after[before] = after.get(before, 0) + 1
         yield {
-            **_identity(seen, "SV"),
+            **_identity(state, "SV"),
             # A decimal after the planned visit that came before it, as the implementation guide has it.
             "VISITNUM": f"{before}.{after[before]:02}",
             "VISIT": "UNSCHEDULED",
             "SVPRESP": "",
             "SVOCCUR": "",
             "SVREASOC": "",
-            "EPOCH": _epoch_on(seen, as_data(event, Unscheduled).on).upper(),
+            "EPOCH": _epoch_on(state, as_data(event, Unscheduled).on).upper(),
             **_dated(as_data(event, Unscheduled).on),
             "SVUPDES": as_data(event, Unscheduled).reason,
         }
 
 
-def _visits_before(seen: View, event: Event) -> int:
+def _visits_before(state: SubjectState, event: Event) -> int:
     on = as_data(event, Unscheduled).on
-    done = [number for number, each in enumerate(seen.visits, 1) if each.on is not None and each.on <= on]
+    done = [number for number, each in enumerate(state.visits, 1) if each.on is not None and each.on <= on]
     return max(done, default=0)
 
 
-def _epoch_on(seen: View, on: date) -> str:
+def _epoch_on(state: SubjectState, on: date) -> str:
     """The epoch of a date: follow-up once the treatment's disposition lies behind it."""
-    ended = next((each.on for each in seen.dispositions if each.epoch == "treatment"), None)
+    ended = next((each.on for each in state.dispositions if each.epoch == "treatment"), None)
     return "follow-up" if ended is not None and on > ended else "treatment"

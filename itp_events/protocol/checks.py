@@ -62,15 +62,15 @@ def findings(protocol: Protocol) -> Iterator[Finding]:
 
 
 def _criteria(protocol: Protocol) -> Iterator[Finding]:
-    seen: set[str] = set()
+    state: set[str] = set()
     for place, criterion in enumerate(protocol.withdrawal):
         at = ("withdrawal", place)
-        if criterion.criterion in seen:
+        if criterion.criterion in state:
             yield (*at, "criterion"), f"{criterion.criterion} stands more than once"
-        seen.add(criterion.criterion)
+        state.add(criterion.criterion)
         yield from _criterion(at, criterion)
     for name, known in CRITERIA.items():
-        if known.required and name not in seen:
+        if known.required and name not in state:
             yield ("withdrawal",), f"the criterion {name} is missing"
 
 
@@ -104,13 +104,13 @@ def _reminders(protocol: Protocol) -> Iterator[Finding]:
         if epoch not in protocol.reminders:
             yield ("reminders",), f"the list for {epoch} is missing"
     for epoch, rules in protocol.reminders.items():
-        seen: set[tuple[str, str]] = set()
+        state: set[tuple[str, str]] = set()
         for place, rule in enumerate(rules):
             at = ("reminders", epoch, place, "step")
             yield from _step(at, rule)
-            if (rule.step, rule.audience) in seen:
+            if (rule.step, rule.audience) in state:
                 yield at, f"{rule.step} to {rule.audience} stands more than once"
-            seen.add((rule.step, rule.audience))
+            state.add((rule.step, rule.audience))
 
 
 def _step(at: Location, rule: Reminder) -> Iterator[Finding]:

@@ -40,13 +40,13 @@ def _child(node: yaml.Node, part: int | str) -> tuple[yaml.Node, yaml.Node] | No
 
 def refuse_doubled_keys(root: yaml.Node, file: str) -> None:
     """Raise BadProtocol when a mapping gives a name twice: YAML itself would take the last in silence."""
-    seen: set[int] = set()
+    state: set[int] = set()
     waiting = [root]
     while waiting:
         node = waiting.pop()
-        if id(node) in seen:
+        if id(node) in state:
             continue
-        seen.add(id(node))
+        state.add(id(node))
         if isinstance(node, yaml.MappingNode):
             _refuse_doubled(node, file)
             waiting += [value for _, value in node.value]

@@ -248,10 +248,10 @@ class Chain(NamedTuple):
 
     def versions(self, event: Event) -> Iterator[Event]:
         """The event, and what it continues, back to the first report."""
-        seen = {event.key}
+        state = {event.key}
         yield event
-        while (link := self.before.get(event.key)) is not None and link.event.key not in seen:
-            seen.add(link.event.key)
+        while (link := self.before.get(event.key)) is not None and link.event.key not in state:
+            state.add(link.event.key)
             yield link.event
             event = link.event
 

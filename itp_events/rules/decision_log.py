@@ -43,7 +43,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class DecisionLog:
     """Notices and decisions by their stable keys; `pinned` is the protocol version of the enrolment."""
 
     issues: dict[str, Issue] = field(default_factory=dict)
@@ -52,20 +52,20 @@ class Ledger:
     pinned: str | None = None
 
     @classmethod
-    def of(cls, decisions: Iterable[Event]) -> Ledger:
+    def of(cls, decisions: Iterable[Event]) -> DecisionLog:
         """The ledger that the service's own events give, in sequence order."""
         return cls().after(decisions)
 
-    def after(self, decisions: Iterable[Event]) -> Ledger:
+    def after(self, decisions: Iterable[Event]) -> DecisionLog:
         """The ledger once the service has decided more; this one stays as it is."""
         pinned = self.pinned
-        ledger = Ledger(dict(self.issues), set(self.superseded), dict(self.decisions))
+        decision_log = DecisionLog(dict(self.issues), set(self.superseded), dict(self.decisions))
         for event in decisions:
             if isinstance(event.data, ProtocolAssigned):
                 pinned = event.data.version
             else:
-                ledger._enter(event)
-        return replace(ledger, pinned=pinned)
+                decision_log._enter(event)
+        return replace(decision_log, pinned=pinned)
 
     def _enter(self, event: Event) -> None:
         data = event.data

@@ -18,7 +18,7 @@ from itp_events.rules.dose import deviates, planned_cells, weighing_at
 from itp_events.rules.eligibility import unmet
 from itp_events.rules.explain import day, days, missed, outside
 from itp_events.rules.safety import Clock, clocks
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import as_data
 from itp_events.rules.unwanted import unwanted_since
 from itp_events.rules.windows import PlannedVisit
@@ -78,43 +78,43 @@ class _Found:
     planned: PlannedVisit | None = None
 
 
-def deviations(seen: View) -> tuple[Deviation, ...]:
+def deviations(state: SubjectState) -> tuple[Deviation, ...]:
     """The subject's deviations as known now, the oldest first."""
-    found = (each for of_category in _CATEGORIES for each in of_category(seen))
+    found = (each for of_category in _CATEGORIES for each in of_category(state))
     # Two regimens of one drug make one deviation.
-    judged = {each.id: each for each in map(partial(_judged, seen), found)}
+    judged = {each.id: each for each in map(partial(_judged, state), found)}
     return tuple(sorted(judged.values(), key=lambda each: (each.on, each.id)))
 
 
-def _judged(seen: View, found: _Found) -> Deviation:
+def _judged(state: SubjectState, found: _Found) -> Deviation:
     code = found.planned.code if found.planned else None
-    parts = (seen.subject.code, code, found.category, *found.rests_on)
+    parts = (state.subject.code, code, found.category, *found.rests_on)
     named = "/".join(part for part in parts if part)
     return Deviation(
-        named, found.category, code, found.on, found.term, _ruled(seen, found), _assessment(seen, named)
+        named, found.category, code, found.on, found.term, _ruled(state, found), _assessment(state, named)
     )
 
 
-def _ruled(seen: View, found: _Found) -> bool:
+def _ruled(state: SubjectState, found: _Found) -> bool:
     """Whether the protocol file says that a deviation is important."""
-    rule, planned = seen.protocol.deviations[found.category], found.planned
+    rule, planned = state.protocol.deviations[found.category], found.planned
     far = rule.beyond_days is None or planned is None or abs(planned.deviation_days or 0) > rule.beyond_days
     concerns = rule.epochs is None or planned is None or planned.visit.epoch in rule.epochs
     return rule.important and far and concerns
 
 
-def _assessment(seen: View, named: str) -> Event | None:
+def _assessment(state: SubjectState, named: str) -> Event | None:
     """The assessment stated last of the deviation of that id."""
     mine = (
         event
-        for event in seen.subject.of(DeviationAssessed)
+        for event in state.subject.of(DeviationAssessed)
         if as_data(event, DeviationAssessed).deviation == named
     )
     return max(mine, key=lambda event: (event.time, event.key), default=None)
 
 
-def _window(seen: View) -> Iterator[_Found]:
-    for planned in seen.visits:
+def _window(state: SubjectState) -> Iterator[_Found]:
+    for planned in state.visits:
         if planned.on is None or not planned.deviation_days:
             continue
         away = planned.deviation_days
@@ -124,47 +124,47 @@ def _window(seen: View) -> Iterator[_Found]:
         yield _Found("window", planned.on, term, (planned.on.isoformat(), f"{away:+d}d"), planned)
 
 
-def _missed(seen: View) -> Iterator[_Found]:
-    for planned in seen.visits:
+def _missed(state: SubjectState) -> Iterator[_Found]:
+    for planned in state.visits:
         if planned.outcome == "missed":
-            known = seen.subject.site.date_of(planned.known_at or seen.now)
+            known = state.subject.site.date_of(planned.known_at or state.now)
             term = f"{planned.code} missed: {missed(planned)}"
             yield _Found("missed", min(planned.closes, known), term, planned=planned)
-        elif why := _skipped(seen, planned):
+        elif why := _skipped(state, planned):
             yield _Found("missed", planned.closes, f"{planned.code} skipped: {why}", planned=planned)
 
 
-def _skipped(seen: View, planned: PlannedVisit) -> str | None:
+def _skipped(state: SubjectState, planned: PlannedVisit) -> str | None:
     """Why a visit was skipped: its window passed, nobody said that it was missed, nothing had cancelled it.
 
     The study went on to a later visit, or treatment was stopped after the window had closed. What a stop or
     an exit cancelled in time was not skipped, nor what had to wait for the investigator's decision.
     """
     closed = f"its window, {days(planned.opens, planned.closes)}, passed with nothing recorded"
-    if planned.status(seen.today) == "overdue":
-        place = [each.code for each in seen.visits].index(planned.code)
-        later = next((each for each in seen.visits[place + 1 :] if each.on), None)
+    if planned.status(state.today) == "overdue":
+        place = [each.code for each in state.visits].index(planned.code)
+        later = next((each for each in state.visits[place + 1 :] if each.on), None)
         return f"{closed}, and {later.code} was done on {day(later.on)}" if later and later.on else None
     if planned.outcome != "cancelled" or planned.visit.epoch != "treatment" or not planned.firm:
         return None
-    if seen.stop is None or planned.closes >= seen.stop.on or _held_at_close(seen, planned):
+    if state.stop is None or planned.closes >= state.stop.on or _held_at_close(state, planned):
         return None
-    return f"{closed}, before treatment was stopped on {day(seen.stop.on)}"
+    return f"{closed}, before treatment was stopped on {day(state.stop.on)}"
 
 
-def _held_at_close(seen: View, planned: PlannedVisit) -> bool:
+def _held_at_close(state: SubjectState, planned: PlannedVisit) -> bool:
     """Whether an infusion had to wait for a decision when its window closed."""
-    end = seen.subject.site.midnight(date.fromordinal(planned.closes.toordinal() + 1))
-    return any(hold.at < end and (hold.until is None or hold.until >= end) for hold in seen.holds)
+    end = state.subject.site.midnight(date.fromordinal(planned.closes.toordinal() + 1))
+    return any(hold.at < end and (hold.until is None or hold.until >= end) for hold in state.holds)
 
 
-def _dose(seen: View) -> Iterator[_Found]:
-    for planned in seen.visits:
-        if planned.on is None or planned.event is None or not deviates(seen, planned):
+def _dose(state: SubjectState) -> Iterator[_Found]:
+    for planned in state.visits:
+        if planned.on is None or planned.event is None or not deviates(state, planned):
             continue
-        weighing = weighing_at(seen.subject, planned.event)
+        weighing = weighing_at(state.subject, planned.event)
         given = as_data(planned.event, Completed).cells_given or 0
-        planned_dose = planned_cells(seen, weighing)
+        planned_dose = planned_cells(state, weighing)
         term = (
             f"{planned.code}: {_cells(given)} cells given, {_cells(planned_dose)} planned "
             f"for {weighing.kg:g} kg"
@@ -182,19 +182,19 @@ def _cells(value: float) -> str:
     return f"{float(mantissa):.4g} x 10^{int(exponent)}" if value else "0"
 
 
-def _on_hold(seen: View) -> Iterator[_Found]:
-    for planned in seen.visits:
-        if planned.on is not None and unwanted_since(seen, planned) is not None:
+def _on_hold(state: SubjectState) -> Iterator[_Found]:
+    for planned in state.visits:
+        if planned.on is not None and unwanted_since(state, planned) is not None:
             term = f"{planned.code} given on {day(planned.on)} while on hold or after treatment was stopped"
             yield _Found("on-hold", planned.on, term, (planned.on.isoformat(),), planned)
 
 
-def _eligibility(seen: View) -> Iterator[_Found]:
+def _eligibility(state: SubjectState) -> Iterator[_Found]:
     # Who met the criteria of the day of enrolment stays eligible when an amendment sets others.
-    if not seen.subject.corrected:
+    if not state.subject.corrected:
         return
-    enrolled = seen.subject.enrolled
-    for problem in unmet(seen.protocol, enrolled):
+    enrolled = state.subject.enrolled
+    for problem in unmet(state.protocol, enrolled):
         if problem.rule not in _ABOUT_CONSENT:
             # Of what a criterion says of several things alike, the name of the one.
             name = problem.values.get("name") or problem.values.get("drug") or ""
@@ -202,26 +202,26 @@ def _eligibility(seen: View) -> Iterator[_Found]:
             yield _Found("eligibility", enrolled.on, term, (problem.rule, name))
 
 
-def _safety_report(seen: View) -> Iterator[_Found]:
+def _safety_report(state: SubjectState) -> Iterator[_Found]:
     """The safety reports whose limit passed before they were submitted, as far as that is shown."""
-    for clock in clocks(seen.protocol, seen.subject):
-        due = seen.subject.site.date_of(clock.limit)
-        if late := _late(seen, clock):
-            term = f"{_report(clock)} due by {_at(seen, clock.limit)}: {late}"
+    for clock in clocks(state.protocol, state.subject):
+        due = state.subject.site.date_of(clock.limit)
+        if late := _late(state, clock):
+            term = f"{_report(clock)} due by {_at(state, clock.limit)}: {late}"
             yield _Found("safety-report", due, term, clock.event)
 
 
-def _late(seen: View, clock: Clock) -> str | None:
+def _late(state: SubjectState, clock: Clock) -> str | None:
     """How a safety report was late: not submitted, or after its limit; None while neither is so."""
     if clock.submitted is None:
-        return "not submitted" if clock.limit <= seen.now else None
+        return "not submitted" if clock.limit <= state.now else None
     on = as_data(clock.submitted, SaeSubmitted).on
-    entered = seen.subject.known_since(clock.submitted)
-    due = seen.subject.site.date_of(clock.limit)
+    entered = state.subject.known_since(clock.submitted)
+    due = state.subject.site.date_of(clock.limit)
     # Of the limit's own day, only the instant of the entry shows that it was in time.
     if on < due or (on == due and entered <= clock.limit):
         return None
-    return f"submitted on {day(on)}, entered {_at(seen, entered)}"
+    return f"submitted on {day(on)}, entered {_at(state, entered)}"
 
 
 def _report(clock: Clock) -> str:
@@ -233,37 +233,39 @@ def _report(clock: Clock) -> str:
     return f"{kind} of {what}"
 
 
-def _at(seen: View, instant: datetime) -> str:
-    local = instant.astimezone(seen.subject.site.zone)
+def _at(state: SubjectState, instant: datetime) -> str:
+    local = instant.astimezone(state.subject.site.zone)
     return f"{day(local.date())} {local:%H:%M}"
 
 
-def _consent(seen: View) -> Iterator[_Found]:
-    enrolled, first = seen.subject.enrolled, _first_procedure(seen)
-    problems = {each.rule: each for each in unmet(seen.protocol, enrolled)} if seen.subject.corrected else {}
+def _consent(state: SubjectState) -> Iterator[_Found]:
+    enrolled, first = state.subject.enrolled, _first_procedure(state)
+    problems = (
+        {each.rule: each for each in unmet(state.protocol, enrolled)} if state.subject.corrected else {}
+    )
     for rule in ("consent-by", "assent-missing"):
         if rule in problems:
             yield _Found("consent", first, str(problems[rule]), (rule,))
-    for name, given in (("consent", enrolled.consent_on), ("assent", _assent(seen))):
+    for name, given in (("consent", enrolled.consent_on), ("assent", _assent(state))):
         if given and given > first:
             term = f"{name} given on {day(given)}, after the first procedure on {day(first)}"
             yield _Found("consent", first, term, (f"{name}-late", given.isoformat()))
 
 
-def _assent(seen: View) -> date | None:
+def _assent(state: SubjectState) -> date | None:
     """When the child assented, where its assent was needed at enrolment."""
-    rules, age = seen.protocol.eligibility, seen.subject.enrolled.screening.age_years
+    rules, age = state.protocol.eligibility, state.subject.enrolled.screening.age_years
     needed = rules.assent_years.holds(age) and not rules.consent_of_age.holds(age)
-    return seen.subject.enrolled.assent_on if needed else None
+    return state.subject.enrolled.assent_on if needed else None
 
 
-def _first_procedure(seen: View) -> date:
+def _first_procedure(state: SubjectState) -> date:
     """The first date of which the facts show that something was done with the subject."""
-    visits = [*seen.subject.of(Completed), *seen.subject.of(Unscheduled)]
-    return min([seen.subject.enrolled.on, *map(seen.subject.happened, visits)])
+    visits = [*state.subject.of(Completed), *state.subject.of(Unscheduled)]
+    return min([state.subject.enrolled.on, *map(state.subject.happened, visits)])
 
 
-_CATEGORIES: tuple[Callable[[View], Iterator[_Found]], ...] = (
+_CATEGORIES: tuple[Callable[[SubjectState], Iterator[_Found]], ...] = (
     _window,
     _missed,
     _dose,

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from itp_events.events import Completed, Data, Event
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import Subject, as_data
 from itp_events.rules.windows import PlannedVisit
 
@@ -59,12 +59,12 @@ def _weight(data: Data) -> object:
     return data.type, getattr(data, "weight_kg", None)
 
 
-def planned_cells(seen: View, weighing: Weighing) -> float:
+def planned_cells(state: SubjectState, weighing: Weighing) -> float:
     """How many cells the protocol gives for a weight."""
-    return float(_decimal(seen.protocol.dose.cells_per_kg) * _decimal(weighing.kg))
+    return float(_decimal(state.protocol.dose.cells_per_kg) * _decimal(weighing.kg))
 
 
-def deviates(seen: View, planned: PlannedVisit) -> bool:
+def deviates(state: SubjectState, planned: PlannedVisit) -> bool:
     """Whether the cells given differ from the planned dose by more than the protocol's limit."""
     event = planned.event
     if event is None or planned.on is None or planned.visit.epoch != "treatment":
@@ -72,17 +72,19 @@ def deviates(seen: View, planned: PlannedVisit) -> bool:
     given = as_data(event, Completed).cells_given
     if given is None:
         return False
-    dose = planned_cells(seen, weighing_at(seen.subject, event))
-    return _differs(given, dose, seen.protocol.dose.deviation)
+    dose = planned_cells(state, weighing_at(state.subject, event))
+    return _differs(given, dose, state.protocol.dose.deviation)
 
 
-def weight_change(seen: View) -> float | None:
+def weight_change(state: SubjectState) -> float | None:
     """The relative change of weight since the last infusion, where it exceeds the protocol's limit."""
-    subject = seen.subject
-    last = next((each for each in reversed(seen.visits) if each.visit.epoch == "treatment" and each.on), None)
+    subject = state.subject
+    last = next(
+        (each for each in reversed(state.visits) if each.visit.epoch == "treatment" and each.on), None
+    )
     now = weighings(subject)[-1].kg
     then = weighings(subject, last.event)[-1].kg if last else subject.enrolled.weight_kg
-    return (now - then) / then if _differs(now, then, seen.protocol.dose.weight_change) else None
+    return (now - then) / then if _differs(now, then, state.protocol.dose.weight_change) else None
 
 
 def _differs(value: float, reference: float, limit: float) -> bool:

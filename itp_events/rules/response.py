@@ -16,7 +16,7 @@ from itp_events.events import Completed, Event, MedicationChanged
 from itp_events.protocol.model import ResponseRule
 from itp_events.rules import explain
 from itp_events.rules.explain import day
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import as_data
 from itp_events.rules.windows import PlannedVisit
 
@@ -107,22 +107,22 @@ class Course:
             yield f"sustained at {each.visit}: {each.answer} ({each.why})"
 
 
-def responses(seen: View) -> tuple[Response, ...]:
+def responses(state: SubjectState) -> tuple[Response, ...]:
     """The response at every visit, in the order of the protocol; what was not done is not evaluable."""
-    counts = _counts(seen)
-    return tuple(_confirmed(seen, counts, each) for each in counts)
+    counts = _counts(state)
+    return tuple(_confirmed(state, counts, each) for each in counts)
 
 
-def course(seen: View) -> Course:
+def course(state: SubjectState) -> Course:
     """When a confirmed response began and ended, and at which visits it is sustained."""
-    counts = _counts(seen)
+    counts = _counts(state)
     spells = tuple(
-        spell for grade in reversed(_RISING[1:]) for spell in _spells(seen, counts, _RISING.index(grade))
+        spell for grade in reversed(_RISING[1:]) for spell in _spells(state, counts, _RISING.index(grade))
     )
-    settled = {planned.code for planned in seen.visits if planned.outcome}
-    codes = [code for code in seen.protocol.response.sustained_at if code in settled]
-    sustained = tuple(_sustained(seen, counts, code) for code in codes)
-    return Course(_first_infusion(seen), spells, sustained)
+    settled = {planned.code for planned in state.visits if planned.outcome}
+    codes = [code for code in state.protocol.response.sustained_at if code in settled]
+    sustained = tuple(_sustained(state, counts, code) for code in codes)
+    return Course(_first_infusion(state), spells, sustained)
 
 
 def grade(
@@ -148,65 +148,65 @@ def grade(
     return "response", f"{least} or more, at least {fold}, no bleeding"
 
 
-def _counts(seen: View) -> tuple[Response, ...]:
-    return tuple(_count(seen, planned) for planned in seen.visits)
+def _counts(state: SubjectState) -> tuple[Response, ...]:
+    return tuple(_count(state, planned) for planned in state.visits)
 
 
-def _count(seen: View, planned: PlannedVisit) -> Response:
+def _count(state: SubjectState, planned: PlannedVisit) -> Response:
     if planned.on is None or planned.event is None or not isinstance(planned.event.data, Completed):
         why = f"the visit was {planned.outcome}" if planned.outcome else "the visit is not recorded"
         return Response(planned.code, None, None, None, "not-evaluable", why)
     data = planned.event.data
-    baseline = seen.subject.enrolled.baseline_platelets
-    found, why = grade(seen.protocol.response, data.platelets, data.bleeding, baseline)
-    if found in _RISING[1:] and (obstacle := _obstacle(seen, planned.on)):
+    baseline = state.subject.enrolled.baseline_platelets
+    found, why = grade(state.protocol.response, data.platelets, data.bleeding, baseline)
+    if found in _RISING[1:] and (obstacle := _obstacle(state, planned.on)):
         found, why = "not-evaluable", obstacle
     return Response(planned.code, planned.on, data.platelets, data.bleeding, found, why)
 
 
-def _obstacle(seen: View, on: date) -> str | None:
+def _obstacle(state: SubjectState, on: date) -> str | None:
     """Why a count of a date cannot show a response to treatment, however high it is."""
-    first = _first_infusion(seen)
+    first = _first_infusion(state)
     if first is None or on <= first:
         return "counted before the first infusion could act"
-    weeks = seen.protocol.response.not_within_weeks_of_rescue
-    for event in _rescues(seen):
+    weeks = state.protocol.response.not_within_weeks_of_rescue
+    for event in _rescues(state):
         given = as_data(event, MedicationChanged)
         if given.on <= on <= given.on + timedelta(weeks=weeks):
             return f"within {weeks} weeks of rescue medication ({given.drug} on {day(given.on)})"
     return None
 
 
-def _first_infusion(seen: View) -> date | None:
-    given = [each.on for each in seen.visits if each.visit.epoch == "treatment" and each.on]
+def _first_infusion(state: SubjectState) -> date | None:
+    given = [each.on for each in state.visits if each.visit.epoch == "treatment" and each.on]
     return min(given, default=None)
 
 
-def _rescues(seen: View) -> Iterator[Event]:
-    for event in seen.subject.of(MedicationChanged):
+def _rescues(state: SubjectState) -> Iterator[Event]:
+    for event in state.subject.of(MedicationChanged):
         if as_data(event, MedicationChanged).kind == "rescue":
             yield event
 
 
-def _confirmed(seen: View, counts: Sequence[Response], one: Response) -> Response:
+def _confirmed(state: SubjectState, counts: Sequence[Response], one: Response) -> Response:
     """The response of one visit, and which other count confirms it, if any does."""
     if one.rank < 1:
         return one
-    stretch = next(each for each in _stretches(seen, counts, one.rank) if one in each)
-    apart = seen.protocol.response.confirmed_after_days
-    if not _is_confirmed(seen, stretch):
+    stretch = next(each for each in _stretches(state, counts, one.rank) if one in each)
+    apart = state.protocol.response.confirmed_after_days
+    if not _is_confirmed(state, stretch):
         return replace(one, why=f"{one.why}; not confirmed by a second count at least {apart} days apart")
     others = [each for each in stretch if _days(one, each) >= apart] or [stretch[0], stretch[-1]]
     other = min(others, key=lambda each: _days(one, each))
     return replace(one, why=f"{one.why}; confirmed by {other.visit}", confirmed=True)
 
 
-def _stretches(seen: View, counts: Sequence[Response], rank: int) -> list[list[Response]]:
+def _stretches(state: SubjectState, counts: Sequence[Response], rank: int) -> list[list[Response]]:
     """The evaluable counts of at least a rank that follow each other without a lesser one or a rescue."""
     found: list[list[Response]] = [[]]
     before: Response | None = None
     for each in _in_time(counts):
-        if before and _rescued_between(seen, before, each):
+        if before and _rescued_between(state, before, each):
             found.append([])
         if each.rank >= rank:
             found[-1].append(each)
@@ -230,29 +230,33 @@ def _days(one: Response, other: Response) -> int:
     return abs((_date(one) - _date(other)).days)
 
 
-def _is_confirmed(seen: View, stretch: Sequence[Response]) -> bool:
-    return _days(stretch[0], stretch[-1]) >= seen.protocol.response.confirmed_after_days
+def _is_confirmed(state: SubjectState, stretch: Sequence[Response]) -> bool:
+    return _days(stretch[0], stretch[-1]) >= state.protocol.response.confirmed_after_days
 
 
-def _rescued_between(seen: View, one: Response, other: Response) -> Event | None:
+def _rescued_between(state: SubjectState, one: Response, other: Response) -> Event | None:
     between = (
-        event for event in _rescues(seen) if _date(one) < as_data(event, MedicationChanged).on <= _date(other)
+        event
+        for event in _rescues(state)
+        if _date(one) < as_data(event, MedicationChanged).on <= _date(other)
     )
     return next(between, None)
 
 
-def _spells(seen: View, counts: Sequence[Response], rank: int) -> Iterator[Spell]:
-    first = _first_infusion(seen)
-    for stretch in _stretches(seen, counts, rank):
-        if first and _is_confirmed(seen, stretch):
+def _spells(state: SubjectState, counts: Sequence[Response], rank: int) -> Iterator[Spell]:
+    first = _first_infusion(state)
+    for stretch in _stretches(state, counts, rank):
+        if first and _is_confirmed(state, stretch):
             since = _date(stretch[0])
             spell = Spell(_RISING[rank], stretch[0].visit, since, (since - first).days)
-            yield _with_end(seen, counts, spell, stretch[-1], rank)
+            yield _with_end(state, counts, spell, stretch[-1], rank)
 
 
-def _with_end(seen: View, counts: Sequence[Response], spell: Spell, last: Response, rank: int) -> Spell:
+def _with_end(
+    state: SubjectState, counts: Sequence[Response], spell: Spell, last: Response, rank: int
+) -> Spell:
     """The spell with what ended it: rescue medication, or the first count that no longer suffices."""
-    rescued = [as_data(each, MedicationChanged) for each in _rescues(seen)]
+    rescued = [as_data(each, MedicationChanged) for each in _rescues(state)]
     rescue = min((each for each in rescued if each.on > _date(last)), key=lambda each: each.on, default=None)
     lost = next((each for each in _in_time(counts) if _date(each) >= _date(last) and each.rank < rank), None)
     if rescue and (lost is None or rescue.on <= _date(lost)):
@@ -262,20 +266,20 @@ def _with_end(seen: View, counts: Sequence[Response], spell: Spell, last: Respon
     return replace(spell, until=lost.on, ended=f"lost at {lost.visit}: {lost.why}")
 
 
-def _sustained(seen: View, counts: Sequence[Response], code: str) -> Sustained:
+def _sustained(state: SubjectState, counts: Sequence[Response], code: str) -> Sustained:
     one = next(each for each in counts if each.visit == code)
     if one.rank < 1:
         return Sustained(code, False if one.grade == "none" else None, one.why)
-    stretch = next(each for each in _stretches(seen, counts, _RISING.index("response")) if one in each)
-    if not _is_confirmed(seen, stretch):
+    stretch = next(each for each in _stretches(state, counts, _RISING.index("response")) if one in each)
+    if not _is_confirmed(state, stretch):
         return Sustained(code, None, "not confirmed by a second count")
-    if treated := _treated_otherwise(seen, _date(one)):
+    if treated := _treated_otherwise(state, _date(one)):
         return Sustained(code, False, f"{treated.kind} drug {treated.drug} changed on {day(treated.on)}")
     return Sustained(code, True, f"response since {day(_date(stretch[0]))} without other treatment")
 
 
-def _treated_otherwise(seen: View, until: date) -> MedicationChanged | None:
+def _treated_otherwise(state: SubjectState, until: date) -> MedicationChanged | None:
     """The first change of another treatment up to a date. Rescue medication has ended the response before."""
-    changes = (as_data(event, MedicationChanged) for event in seen.subject.of(MedicationChanged))
+    changes = (as_data(event, MedicationChanged) for event in state.subject.of(MedicationChanged))
     others = (each for each in changes if each.kind != "rescue" and each.on <= until)
     return min(others, key=lambda each: each.on, default=None)

@@ -42,7 +42,7 @@ class Disposition:
 
 
 @dataclass(frozen=True)
-class View:
+class SubjectState:
     """A subject's situation at `now`; dates are local dates of the site, instants UTC."""
 
     protocol: Protocol
@@ -175,7 +175,7 @@ class View:
         return not cut_short or (self.stop is not None and any(visit.on for visit in infusions))
 
 
-def view(protocol: Protocol, subject: Subject, now: datetime) -> View:
+def view(protocol: Protocol, subject: Subject, now: datetime) -> SubjectState:
     """What holds for the subject at `now`, an aware instant.
 
     What people stated of a stop or an end holds from the beginning. The service itself finds one kind of end:
@@ -183,10 +183,10 @@ def view(protocol: Protocol, subject: Subject, now: datetime) -> View:
     """
     stop = next(iter(stops(protocol, subject)), None)
     exit = min(exits(protocol, subject), key=_first, default=None)
-    seen = _settled(_Given(protocol, subject, now, stop, exit, tuple(fatal_holds(subject))))
-    nothing = nothing_given(protocol, subject, seen.flags, seen.visits, seen.stop)
+    state = _settled(_Given(protocol, subject, now, stop, exit, tuple(fatal_holds(subject))))
+    nothing = nothing_given(protocol, subject, state.flags, state.visits, state.stop)
     if nothing is None or (exit is not None and _first(exit) <= _first(nothing)):
-        return seen
+        return state
     return _settled(_Given(protocol, subject, now, stop, nothing, tuple(fatal_holds(subject))))
 
 
@@ -206,7 +206,7 @@ def _first(ending: Ending) -> tuple[date, datetime, EventKey]:
     return ending.on, ending.at, ending.origin
 
 
-def _settled(given: _Given) -> View:
+def _settled(given: _Given) -> SubjectState:
     """What holds once the flags have paused the ladders that they pause.
 
     A flag acts only on what comes after it, so each round settles at least the earliest flag that is not
@@ -230,7 +230,7 @@ def _settled(given: _Given) -> View:
             raise ItpError(f"{given.subject.code}: flags and ladders do not settle; the rules are at fault")
     ahead = tuple(each.at for each in found if each.at > given.now)
     named = _as_answered(given, raised, visits, stop, exit)
-    return View(given.protocol, given.subject, given.now, visits, tuple(raised), *named, ahead, holds)
+    return SubjectState(given.protocol, given.subject, given.now, visits, tuple(raised), *named, ahead, holds)
 
 
 def _as_answered(

@@ -24,7 +24,7 @@ from itp_events.events import (
 )
 from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.corrections import Basis, Chain, basis_of, predecessors, voided_key
-from itp_events.rules.decision_log import Ledger
+from itp_events.rules.decision_log import DecisionLog
 
 Kind = TypeVar("Kind", bound=Data)
 
@@ -47,14 +47,14 @@ class Subject:
     site: Site
     enrolment: Event
     facts: tuple[Event, ...]
-    ledger: Ledger
+    decision_log: DecisionLog
     handed: frozenset[str]
     corrected: bool = False
     chain: Chain = field(default_factory=lambda: Chain({}))
 
     def decided(self, decisions: Iterable[Event], handed: Collection[str]) -> Subject:
         """The subject once the service has decided more: what fold() gives for the log with `decisions`."""
-        later = replace(self, ledger=self.ledger.after(decisions), handed=frozenset(handed))
+        later = replace(self, decision_log=self.decision_log.after(decisions), handed=frozenset(handed))
         # What follows from the facts alone stays as it is: it need not be looked up again at every wake.
         later.__dict__.update({name: self.__dict__[name] for name in _OF_FACTS if name in self.__dict__})
         return later
@@ -158,8 +158,8 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
     if enrolment is None:
         code = history[0].subject if history else "the subject"
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
-    ledger = Ledger.of(event for event in history if event.own)
-    protocol = protocol.of_version(_assigned(facts) or ledger.pinned)
+    decision_log = DecisionLog.of(event for event in history if event.own)
+    protocol = protocol.of_version(_assigned(facts) or decision_log.pinned)
     site = protocol.site(as_data(enrolment, Enrolled).site)
     ordered = sorted(facts, key=lambda event: (happened(site, event), event.time, event.key))
     corrected = any(isinstance(event.data, Enrolled) and event.key != enrolment.key for event in history)
@@ -170,7 +170,7 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
         site,
         enrolment,
         tuple(ordered),
-        ledger,
+        decision_log,
         frozenset(handed),
         corrected,
         chain,

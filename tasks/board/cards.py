@@ -14,7 +14,7 @@ from itp_events.notices.alerts import open_consents
 from itp_events.outputs.plan_json import instant
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.deviations import deviations
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit, acknowledged
 from itp_events.rules.withdrawal import Flag
 from tasks.database.queries import AttemptRow, NoticeRow
@@ -64,14 +64,14 @@ class Story:
     advanced_at: datetime
 
     @property
-    def seen(self) -> View:
+    def subject_state(self) -> SubjectState:
         """What holds for the subject."""
-        return self.decision.seen
+        return self.decision.subject_state
 
     @property
     def code(self) -> str:
         """The subject's code."""
-        return self.seen.subject.code
+        return self.subject_state.subject.code
 
     def tries(self, notice: NoticeRow) -> list[AttemptRow]:
         """The sends of one notice, in order."""
@@ -88,36 +88,36 @@ class Story:
 
 def card(story: Story) -> Card:
     """The card of a subject."""
-    seen, decision = story.seen, story.decision
+    state, decision = story.subject_state, story.decision
     return {
         "form": FORM,
         "seq": story.seq,
         "code": story.code,
-        "site": seen.subject.enrolled.site,
-        "zone": seen.subject.site.time_zone,
-        "enrolled": seen.subject.enrolled.on.isoformat(),
+        "site": state.subject.enrolled.site,
+        "zone": state.subject.site.time_zone,
+        "enrolled": state.subject.enrolled.on.isoformat(),
         "state": decision.state,
         "message": decision.message,
         "status": decision.status,
         "tags": list(decision.tags),
-        "exit": seen.exit.on.isoformat() if seen.exit else None,
-        "visits": [_visit(story, planned) for planned in seen.visits],
+        "exit": state.exit.on.isoformat() if state.exit else None,
+        "visits": [_visit(story, planned) for planned in state.visits],
         "flags": [
             {
                 "criterion": flag.criterion,
-                "since": flagged_on(seen, flag).isoformat(),
-                "assumed": seen.protocol.criteria[flag.criterion].source == "assumption",
+                "since": flagged_on(state, flag).isoformat(),
+                "assumed": state.protocol.criteria[flag.criterion].source == "assumption",
             }
-            for flag in seen.open_flags
+            for flag in state.open_flags
         ],
-        "fatal": fatal.isoformat() if (fatal := fatal_since(seen)) else None,
-        "consents": [] if seen.exit else list(open_consents(seen)),
+        "fatal": fatal.isoformat() if (fatal := fatal_since(state)) else None,
+        "consents": [] if state.exit else list(open_consents(state)),
         "deviations": [
             {"id": each.id, "category": each.category, "visit": each.visit, "since": each.on.isoformat()}
-            for each in deviations(seen)
+            for each in deviations(state)
             if each.waits
         ],
-        "disposition": seen.awaiting_disposition,
+        "disposition": state.awaiting_disposition,
         "death": died.isoformat() if (died := unexplained_death(story)) else None,
         "clocks": list(_clocks(story)),
         "undelivered": [_undelivered(story, each) for each in story.notices if _is_undelivered(story, each)],
@@ -142,9 +142,11 @@ def looks_alike(one: Card, other: Card) -> bool:
 
 def progress(story: Story) -> float:
     """How far the subject has come, in per cent: visits that are settled, everything after exit."""
-    visits = story.seen.visits
+    visits = story.subject_state.visits
     return (
-        100.0 if story.seen.exit else round(100 * sum(v.outcome is not None for v in visits) / len(visits), 1)
+        100.0
+        if story.subject_state.exit
+        else round(100 * sum(v.outcome is not None for v in visits) / len(visits), 1)
     )
 
 
@@ -157,78 +159,80 @@ def _visit(story: Story, planned: PlannedVisit) -> VisitLine:
         "opens": planned.opens.isoformat(),
         "closes": planned.closes.isoformat(),
         "day": planned.day.isoformat(),
-        "status": planned.status(story.seen.today),
+        "status": planned.status(story.subject_state.today),
         "firm": planned.firm,
         "on": on.isoformat() if on else None,
         "booked": planned.booked is not None,
         "deviation": planned.deviation_days,
         "off_target": (on - planned.target).days if on else None,
         "rung": _rung(story, planned),
-        "held": is_held(story.seen, planned),
-        "answered": _answered(story.seen, planned),
-        "assumed": list(_assumed(story.seen, planned)),
+        "held": is_held(story.subject_state, planned),
+        "answered": _answered(story.subject_state, planned),
+        "assumed": list(_assumed(story.subject_state, planned)),
     }
 
 
-def _assumed(seen: View, planned: PlannedVisit) -> Iterator[str]:
-    if planned.booked is None and target_assumed(planned, seen.visits):
+def _assumed(state: SubjectState, planned: PlannedVisit) -> Iterator[str]:
+    if planned.booked is None and target_assumed(planned, state.visits):
         yield "day"
-    if window_assumed(planned, seen.visits):
+    if window_assumed(planned, state.visits):
         yield "closes"
 
 
-def flagged_on(seen: View, flag: Flag) -> date:
+def flagged_on(state: SubjectState, flag: Flag) -> date:
     """Since when a flag waits: the site's date on which its reason was reported, not of its happening."""
-    return seen.subject.site.date_of(flag.at)
+    return state.subject.site.date_of(flag.at)
 
 
 def unexplained_death(story: Story) -> date | None:
     """The site's date since when the serious adverse event of a death is waited for; None when it is not."""
     asked = (
         each.due
-        for each in story.decision.duties
+        for each in story.decision.wanted_notices
         if each.step == "sae" and each.fact and isinstance(each.fact.data, Died)
     )
     since = min(asked, default=None)
-    return story.seen.subject.site.date_of(since) if since else None
+    return story.subject_state.subject.site.date_of(since) if since else None
 
 
-def fatal_since(seen: View) -> date | None:
+def fatal_since(state: SubjectState) -> date | None:
     """The site's date since when a fatal adverse event waits for the death's record; else None."""
-    fatal = seen.unrecorded_death
-    return seen.subject.site.date_of(fatal.since) if fatal else None
+    fatal = state.unrecorded_death
+    return state.subject.site.date_of(fatal.since) if fatal else None
 
 
-def is_held(seen: View, planned: PlannedVisit) -> bool:
+def is_held(state: SubjectState, planned: PlannedVisit) -> bool:
     """Whether a visit waits for the investigator: an infusion on hold, any visit behind a fatal event."""
-    return planned.outcome is None and seen.held(planned)
+    return planned.outcome is None and state.held(planned)
 
 
-def _answered(seen: View, planned: PlannedVisit) -> str | None:
+def _answered(state: SubjectState, planned: PlannedVisit) -> str | None:
     """Until when somebody takes care, or took care, of an overdue visit; None when nobody ever did."""
-    if planned.status(seen.today) != "overdue":
+    if planned.status(state.today) != "overdue":
         return None
-    days = [each.until for each in acknowledged(planned.code, seen.subject)]
+    days = [each.until for each in acknowledged(planned.code, state.subject)]
     return max(days).isoformat() if days else None
 
 
 def _rung(story: Story, planned: PlannedVisit) -> str | None:
     """To whom the visit has been escalated so far: the audience of the newest rung that stands."""
     found = [
-        duty for duty in story.decision.due() if duty.kind == "escalation" and duty.visit == planned.code
+        wanted
+        for wanted in story.decision.due()
+        if wanted.kind == "escalation" and wanted.visit == planned.code
     ]
-    return max(found, key=lambda duty: duty.due).audience if found else None
+    return max(found, key=lambda wanted: wanted.due).audience if found else None
 
 
 def _clocks(story: Story) -> list[dict[str, Any]]:
     """The safety reports that are still to be submitted, each with what it is about and its limit."""
-    rule = story.seen.protocol.alerts["sae"]
+    rule = story.subject_state.protocol.alerts["sae"]
     last = f"sae-{rule.clock_hours[-1]}h"
-    found = {duty.event: duty for duty in story.decision.duties if duty.step == last}
+    found = {wanted.event: wanted for wanted in story.decision.wanted_notices if wanted.step == last}
     assumed = rule.source == "assumption"
     return [
-        {"what": _reported(duty.fact), "deadline": instant(duty.due), "assumed": assumed}
-        for duty in found.values()
+        {"what": _reported(wanted.fact), "deadline": instant(wanted.due), "assumed": assumed}
+        for wanted in found.values()
     ]
 
 

@@ -58,7 +58,7 @@ HEAD_INCHES, DATES_INCHES, GAP_INCHES = 1.2, 0.35, 0.7
 
 def timeline(story: Story) -> Figure:
     """A subject's windows, visits and notices, and below them the platelets when any were counted."""
-    counts = any(each.platelets is not None for each in responses(story.seen))
+    counts = any(each.platelets is not None for each in responses(story.subject_state))
     below = PLATELETS_INCHES + GAP_INCHES if counts else 0.0
     figure = blank(WIDE_INCHES, DATES_INCHES + below + WINDOWS_INCHES + HEAD_INCHES)
     upper = _panel(figure, DATES_INCHES + below, WINDOWS_INCHES, story)
@@ -69,16 +69,16 @@ def timeline(story: Story) -> Figure:
         _platelets(panels[1], story)
     for axes in panels:
         date_axis(axes)
-    title = f"{story.code}: {story.decision.state}, as of {on(story.seen.today)}"
+    title = f"{story.code}: {story.decision.state}, as of {on(story.subject_state.today)}"
     figure.suptitle(title, x=0.01, y=0.99, ha="left", va="top")
-    if any(MARK in _marked(story, planned) for planned in story.seen.visits):
+    if any(MARK in _marked(story, planned) for planned in story.subject_state.visits):
         figure.text(0.99, 0.99, LEGEND, ha="right", va="top", fontsize="x-small", color=GREY)
     return figure
 
 
 def _panel(figure: Figure, bottom: float, height: float, story: Story, like: Axes | None = None) -> Axes:
     """Axes at a place in inches: laying them out by what is in them takes as long as drawing them."""
-    longest = max(len(name) for name in (*AUDIENCES, *(each.code for each in story.seen.visits)))
+    longest = max(len(name) for name in (*AUDIENCES, *(each.code for each in story.subject_state.visits)))
     left = 0.25 + 0.085 * longest
     wide, high = figure.get_size_inches()
     place = (left / wide, bottom / high, (wide - left - 0.15) / wide, height / high)
@@ -86,10 +86,10 @@ def _panel(figure: Figure, bottom: float, height: float, story: Story, like: Axe
 
 
 def _windows(axes: Axes, story: Story) -> None:
-    seen = story.seen
-    codes = [_marked(story, planned) for planned in seen.visits]
-    for row, planned in enumerate(seen.visits):
-        colour, label = WINDOWS[planned.status(seen.today)]
+    state = story.subject_state
+    codes = [_marked(story, planned) for planned in state.visits]
+    for row, planned in enumerate(state.visits):
+        colour, label = WINDOWS[planned.status(state.today)]
         width = (planned.closes - planned.opens).days + 1
         axes.barh(row, width, left=place(planned.opens), height=0.62, color=colour, label=label, zorder=2)
         if planned.outcome != "cancelled":
@@ -115,7 +115,7 @@ def _windows(axes: Axes, story: Story) -> None:
             linewidths=0.6,
         )
     _notices(axes, story, len(codes))
-    mark_today(axes, seen.today)
+    mark_today(axes, state.today)
     axes.set_yticks(range(len(codes) + len(AUDIENCES)), [*codes, *AUDIENCES])
     axes.set_ylim(len(codes) + len(AUDIENCES) - 0.4, -0.8)
     axes.axhline(len(codes) - 0.5, color=GREY, lw=0.6)
@@ -125,12 +125,12 @@ def _windows(axes: Axes, story: Story) -> None:
 
 def _marked(story: Story, planned: PlannedVisit) -> str:
     """A visit's code, marked where the window that is drawn beside it rests on an assumption."""
-    return marked(planned.code, window_assumed(planned, story.seen.visits))
+    return marked(planned.code, window_assumed(planned, story.subject_state.visits))
 
 
 def _marks(story: Story) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
-    for row, planned in enumerate(story.seen.visits):
+    for row, planned in enumerate(story.subject_state.visits):
         if planned.on:
             kind = "outside" if planned.deviation_days else "done"
             found.setdefault(kind, []).append((place(planned.on) + 0.5, row))
@@ -143,7 +143,7 @@ def _marks(story: Story) -> dict[str, list[tuple[float, float]]]:
 
 def _notices(axes: Axes, story: Story, below: int) -> None:
     """One tick for each notice that was handed over, in the row of those whom it was for."""
-    site = story.seen.subject.site
+    site = story.subject_state.subject.site
     for kind, (shape, colour) in NOTICES.items():
         points = [
             (place(site.date_of(each.handed_at)) + 0.5, below + AUDIENCES.index(each.audience))
@@ -156,7 +156,7 @@ def _notices(axes: Axes, story: Story, below: int) -> None:
 
 
 def _platelets(axes: Axes, story: Story) -> None:
-    found = [(each.on, each.platelets, each) for each in responses(story.seen)]
+    found = [(each.on, each.platelets, each) for each in responses(story.subject_state)]
     counts = sorted(
         (place(on) + 0.5, number, each) for on, number, each in found if on and number is not None
     )
@@ -169,7 +169,7 @@ def _platelets(axes: Axes, story: Story) -> None:
                 fill = colour if confirmed or grade not in CONFIRMABLE else "white"
                 word = WORDS[grade] + (" (not confirmed)" if fill == "white" else "")
                 scatter(axes, mine, c=fill, marker=shape, s=36, zorder=3, label=word, edgecolors=colour)
-    rule = story.seen.protocol.response
+    rule = story.subject_state.protocol.response
     for level, word in ((rule.response_from, "response"), (rule.complete_from, "complete response")):
         axes.axhline(level, color="black", lw=0.8, ls=":")
         axes.annotate(
@@ -184,6 +184,6 @@ def _platelets(axes: Axes, story: Story) -> None:
     axes.margins(y=0.12)
     # The line of a complete response is always in sight.
     axes.set_ylim(0, max(1.15 * rule.complete_from, 1.12 * max(number for _, number, _ in counts)))
-    mark_today(axes, story.seen.today, labelled=False)
+    mark_today(axes, story.subject_state.today, labelled=False)
     tidy(axes)
     legend(axes)

@@ -23,7 +23,7 @@ def sent(story: Story) -> str:
 
 
 def _notice(story: Story, notice: NoticeRow) -> tuple[str, ...]:
-    due = at_site(story.seen.subject.site, notice.due)
+    due = at_site(story.subject_state.subject.site, notice.due)
     return due, notice.visit or "", step(notice.step), notice.audience, _outcome(story, notice)
 
 
@@ -36,7 +36,7 @@ def _outcome(story: Story, notice: NoticeRow) -> str:
     lost = f"**not delivered**, {counted(failures, 'send')} failed" if failures else ""
     if arrived:
         of = f" at {len(arrived)} of {len(last)}" if lost else ""
-        found = f"arrived{of} {at_site(story.seen.subject.site, max(arrived))}{repeated}"
+        found = f"arrived{of} {at_site(story.subject_state.subject.site, max(arrived))}{repeated}"
         return "; ".join(filter(None, [found, lost]))
     if lost:
         return lost

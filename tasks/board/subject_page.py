@@ -7,7 +7,7 @@ from datetime import date
 
 from itp_events.marks import LEGEND, marked
 from itp_events.notices.alerts import open_consents
-from itp_events.notices.wanted import Duty
+from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.assumptions import notice_assumed, target_assumed, window_assumed
 from itp_events.rules.deviations import Deviation, deviations
@@ -32,8 +32,8 @@ def subject_page(
 
     `decide` is the service's own page on which an investigator answers what waits for them.
     """
-    seen, decision = story.seen, story.decision
-    head = f"site {plain(seen.subject.enrolled.site)} · enrolled {on(seen.subject.enrolled.on)}"
+    state, decision = story.subject_state, story.decision
+    head = f"site {plain(state.subject.enrolled.site)} · enrolled {on(state.subject.enrolled.on)}"
     return document(
         [
             f"# {story.code}: {plain(decision.state)}",
@@ -42,7 +42,7 @@ def subject_page(
             "## Who must do what\n\n" + "\n".join(f"- {line}" for line in waiting(story)),
             link("Decide here, with an investigator's token", decide) if decide and _to_decide(story) else "",
             "## Plan\n\n" + _plan(story),
-            f"{LEGEND}; the rest is the sponsor's synopsis. Dates are local to {_zone(seen.subject.site)}.",
+            f"{LEGEND}; the rest is the sponsor's synopsis. Dates are local to {_zone(state.subject.site)}.",
             f"![Timeline of {story.code}]({drawing})" if drawing else "",
             _section("What comes next by itself", _next(story)),
             _section("Platelets and response (IWG)", _responses(story)),
@@ -59,10 +59,10 @@ def _zone(site: Site) -> str:
 
 def _headline(story: Story) -> str:
     """The state's message, which is the window alone for who waits for a visit, with the visit's name."""
-    seen, message = story.seen, story.decision.message
-    if seen.exit or seen.on_hold or seen.awaiting_disposition or seen.current is None:
+    state, message = story.subject_state, story.decision.message
+    if state.exit or state.on_hold or state.awaiting_disposition or state.current is None:
         return message
-    return f"{seen.current.visit.label}: window {message}"
+    return f"{state.current.visit.label}: window {message}"
 
 
 def _links(code: str, board: str | None, run: str | None) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _links(code: str, board: str | None, run: str | None) -> Iterator[str]:
 
 def _to_decide(story: Story) -> bool:
     # A fatal event is settled by the record of the death or a correction, not by a decision.
-    return bool(story.seen.open_flags) or story.seen.awaiting_disposition
+    return bool(story.subject_state.open_flags) or story.subject_state.awaiting_disposition
 
 
 def _section(title: str, body: str) -> str:
@@ -85,31 +85,31 @@ def _section(title: str, body: str) -> str:
 
 def waiting(story: Story) -> Iterator[str]:
     """What waits for whom, the most urgent first; never empty."""
-    seen = story.seen
+    state = story.subject_state
     lines = [*_clocks(story), *_decisions(story), *_overdue(story), *_unassessed(story)]
-    lines += [] if seen.exit else _consents(story)
-    if seen.exit:
-        lines.append(f"{'nobody else' if lines else 'nobody'}: {plain(seen.state)} on {on(seen.exit.on)}")
-    lines += [_coming(story, planned) for planned in seen.visits if _is_next(story, planned)]
+    lines += [] if state.exit else _consents(story)
+    if state.exit:
+        lines.append(f"{'nobody else' if lines else 'nobody'}: {plain(state.phase)} on {on(state.exit.on)}")
+    lines += [_coming(story, planned) for planned in state.visits if _is_next(story, planned)]
     return iter(lines)
 
 
 def _is_next(story: Story, planned: PlannedVisit) -> bool:
     """Whether a visit's window is open, or it is the next one."""
-    seen = story.seen
-    if seen.exit or planned.outcome or not planned.firm:
+    state = story.subject_state
+    if state.exit or planned.outcome or not planned.firm:
         return False
-    first = next((each for each in seen.visits if each.outcome is None and each.firm), None)
-    status = planned.status(seen.today)
+    first = next((each for each in state.visits if each.outcome is None and each.firm), None)
+    status = planned.status(state.today)
     return status == "open" or (status == "upcoming" and planned is first)
 
 
 def _overdue(story: Story) -> Iterator[str]:
-    seen = story.seen
-    for planned in seen.visits:
-        if planned.status(seen.today) == "overdue":
-            late = counted((seen.today - planned.closes).days, "day")
-            held = is_held(seen, planned)
+    state = story.subject_state
+    for planned in state.visits:
+        if planned.status(state.today) == "overdue":
+            late = counted((state.today - planned.closes).days, "day")
+            held = is_held(state, planned)
             yield (
                 f"**coordinator**: {planned.code} is {late} overdue "
                 f"(window {_window(story, planned)}): "
@@ -118,79 +118,81 @@ def _overdue(story: Story) -> Iterator[str]:
 
 
 def _decisions(story: Story) -> Iterator[str]:
-    seen = story.seen
-    for flag in seen.open_flags:
-        waits = ago((seen.today - flagged_on(seen, flag)).days)
+    state = story.subject_state
+    for flag in state.open_flags:
+        waits = ago((state.today - flagged_on(state, flag)).days)
         yield (
             f"**investigator**: may the subject go on? Withdrawal criterion “{_criterion(story, flag)}”, "
-            f"flagged {on(flagged_on(seen, flag))} (waits {waits})"
+            f"flagged {on(flagged_on(state, flag))} (waits {waits})"
         )
-    if since := fatal_since(seen):
+    if since := fatal_since(state):
         yield (
             "**investigator**: a fatal adverse event stands and no death is recorded: record the death, or "
             f"correct the event (since {on(since)})"
         )
     if since := unexplained_death(story):
         yield f"**investigator**: report the serious adverse event that led to the death (asked {on(since)})"
-    if seen.awaiting_disposition:
-        yield f"**investigator**: choose a disposition, since {seen.visits[-1].code} will not be done"
+    if state.awaiting_disposition:
+        yield f"**investigator**: choose a disposition, since {state.visits[-1].code} will not be done"
 
 
 def _clocks(story: Story) -> Iterator[str]:
-    hours = story.seen.protocol.alerts["sae"].clock_hours[-1]
-    due = {duty.event: duty.due for duty in story.decision.duties if duty.step == f"sae-{hours}h"}
+    hours = story.subject_state.protocol.alerts["sae"].clock_hours[-1]
+    due = {
+        wanted.event: wanted.due for wanted in story.decision.wanted_notices if wanted.step == f"sae-{hours}h"
+    }
     for deadline in due.values():
-        late = "; that time has **PASSED**" if deadline <= story.seen.now else ""
-        by = at_site(story.seen.subject.site, deadline)
-        assumed = story.seen.protocol.alerts["sae"].source == "assumption"
+        late = "; that time has **PASSED**" if deadline <= story.subject_state.now else ""
+        by = at_site(story.subject_state.subject.site, deadline)
+        assumed = story.subject_state.protocol.alerts["sae"].source == "assumption"
         yield f"**investigator**: submit the safety report by {marked(by, assumed)}{late}"
 
 
 def _unassessed(story: Story) -> Iterator[str]:
-    waiting = [each for each in deviations(story.seen) if each.waits]
+    waiting = [each for each in deviations(story.subject_state) if each.waits]
     if waiting:
         named = ", ".join(plain(each.id) for each in waiting)
         yield f"**investigator**: assess {counted(len(waiting), 'important deviation')}: {named}"
 
 
 def _coming(story: Story, planned: PlannedVisit) -> str:
-    if is_held(story.seen, planned):
+    if is_held(story.subject_state, planned):
         target = _target(story, planned)
         return f"**coordinator**: {planned.code} must wait until that is settled (target {target})"
     if planned.booked:
-        past = ": record it, or book anew" if planned.booked < story.seen.today else ""
+        past = ": record it, or book anew" if planned.booked < story.subject_state.today else ""
         return f"**coordinator**: {planned.code} is booked for {on(planned.booked)}{past}"
-    suggested = story.seen.suggested(planned)
+    suggested = story.subject_state.suggested(planned)
     propose = f"; {on(suggested)} is a working day that suits" if suggested else ""
     return f"**coordinator**: book {planned.code}, window {_window(story, planned)}{propose}"
 
 
 def _window(story: Story, planned: PlannedVisit) -> str:
-    return marked(days(planned.opens, planned.closes), window_assumed(planned, story.seen.visits))
+    return marked(days(planned.opens, planned.closes), window_assumed(planned, story.subject_state.visits))
 
 
 def _target(story: Story, planned: PlannedVisit) -> str:
-    return marked(on(planned.target), target_assumed(planned, story.seen.visits))
+    return marked(on(planned.target), target_assumed(planned, story.subject_state.visits))
 
 
 def _criterion(story: Story, flag: Flag) -> str:
-    assumed = story.seen.protocol.criteria[flag.criterion].source == "assumption"
+    assumed = story.subject_state.protocol.criteria[flag.criterion].source == "assumption"
     return marked(criterion(flag.criterion), assumed)
 
 
 def _consents(story: Story) -> Iterator[str]:
     words = {"assent": "assent", "majority": "consent in their own name"}
-    for kind in open_consents(story.seen):
+    for kind in open_consents(story.subject_state):
         yield f"**coordinator**: plan the subject's {words[kind]}, since they reach that age during the study"
 
 
 def _plan(story: Story) -> str:
     columns = ("Visit", "Status", "Target", "Window", "Done", "Deviation", "Why")
-    return table(columns, (_visit(story, planned) for planned in story.seen.visits))
+    return table(columns, (_visit(story, planned) for planned in story.subject_state.visits))
 
 
 def _visit(story: Story, planned: PlannedVisit) -> tuple[str, ...]:
-    status, visits = planned.status(story.seen.today), story.seen.visits
+    status, visits = planned.status(story.subject_state.today), story.subject_state.visits
     booked = f"booked {_short(planned.booked)}" if planned.booked and not planned.outcome else ""
     return (
         f"**{planned.code}**",
@@ -223,34 +225,36 @@ def _deviation(value: int | None) -> str:
 
 
 def _next(story: Story) -> str:
-    seen, site = story.seen, story.seen.subject.site
-    duties = [
-        (each.due, _duty(seen.protocol, site, each)) for each in story.decision.duties if each.due > seen.now
+    state, site = story.subject_state, story.subject_state.subject.site
+    wanted_notices = [
+        (each.due, _duty(state.protocol, site, each))
+        for each in story.decision.wanted_notices
+        if each.due > state.now
     ]
-    missed = marked("counts as missed", seen.protocol.ladder.source == "assumption")
+    missed = marked("counts as missed", state.protocol.ladder.source == "assumption")
     lapses = [
         (at, (at_site(site, at), planned.code, missed, ""))
-        for planned in seen.visits
+        for planned in state.visits
         if planned.outcome is None and planned.firm and planned.climb and (at := planned.climb.missed_at)
     ]
-    ahead = sorted([*duties, *lapses], key=lambda row: row[0])
+    ahead = sorted([*wanted_notices, *lapses], key=lambda row: row[0])
     return table(("When (site)", "Visit", "What", "To"), [row for _, row in ahead[:NEXT_SHOWN]])
 
 
-def _duty(protocol: Protocol, site: Site, duty: Duty) -> tuple[str, ...]:
-    epoch = duty.planned.visit.epoch if duty.planned else None
-    what = marked(step(duty.step), notice_assumed(protocol, duty.kind, duty.step, epoch))
-    return at_site(site, duty.due), duty.visit or "", what, duty.audience
+def _duty(protocol: Protocol, site: Site, wanted: WantedNotice) -> tuple[str, ...]:
+    epoch = wanted.planned.visit.epoch if wanted.planned else None
+    what = marked(step(wanted.step), notice_assumed(protocol, wanted.kind, wanted.step, epoch))
+    return at_site(site, wanted.due), wanted.visit or "", what, wanted.audience
 
 
 def _responses(story: Story) -> str:
-    baseline = story.seen.subject.enrolled.baseline_platelets
+    baseline = story.subject_state.subject.enrolled.baseline_platelets
     found = f"Baseline: {baseline:g} × 10⁹/L." if baseline is not None else "Baseline: not recorded."
-    rows = [_response(each, each.on) for each in responses(story.seen) if each.on]
+    rows = [_response(each, each.on) for each in responses(story.subject_state) if each.on]
     if not rows:
         return ""
     columns = ("Visit", "Date", "Platelets", "Bleeding", "Response", "Why")
-    said = "\n".join(f"- {line}" for line in course(story.seen).in_words())
+    said = "\n".join(f"- {line}" for line in course(story.subject_state).in_words())
     return "\n\n".join(filter(None, (found, table(columns, rows), said)))
 
 
@@ -267,18 +271,21 @@ def _response(found: Response, on: date) -> tuple[str, ...]:
 
 def _flags(story: Story) -> str:
     rows = []
-    for flag in story.seen.flags:
+    for flag in story.subject_state.flags:
         decided = getattr(flag.decision.data, "decision", "") if flag.decision else ""
         answer = (
-            f"{decided} on {on(story.seen.subject.happened(flag.decision))}" if flag.decision else "**open**"
+            f"{decided} on {on(story.subject_state.subject.happened(flag.decision))}"
+            if flag.decision
+            else "**open**"
         )
-        rows.append((_criterion(story, flag), on(flagged_on(story.seen, flag)), answer))
+        rows.append((_criterion(story, flag), on(flagged_on(story.subject_state, flag)), answer))
     return table(("Criterion", "Since", "Decision"), rows)
 
 
 def _deviations(story: Story) -> str:
     rows = [
-        (day(each.on), plain(each.term), _importance(each), plain(each.id)) for each in deviations(story.seen)
+        (day(each.on), plain(each.term), _importance(each), plain(each.id))
+        for each in deviations(story.subject_state)
     ]
     return table(("Since", "What", "Important", "Id"), rows)
 

@@ -14,7 +14,7 @@ from tasks.database.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class DeadLetter:
     """One thing that is left: through which door it came, what it is about, and what is wrong with it."""
 
     id: int
@@ -45,9 +45,9 @@ def keep(store: Store, door: str, about: str, problems: Iterable[tuple[str, Any]
             connection.execute(leftovers.insert(), rows)
 
 
-def open_leftovers(store: Store) -> list[Leftover]:
+def open_dead_letters(store: Store) -> list[DeadLetter]:
     """What is left now, oldest first."""
     columns = [leftovers.c[name] for name in ("id", "door", "about", "problem", "body", "at")]
     query = sa.select(*columns).where(leftovers.c.settled_at.is_(None)).order_by(leftovers.c.id)
     with store.reading() as connection:
-        return [Leftover(**row._mapping) for row in connection.execute(query)]
+        return [DeadLetter(**row._mapping) for row in connection.execute(query)]

@@ -14,7 +14,7 @@ from tasks.database.schema import events, notices
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class SubjectHistory:
     """A subject's whole log in sequence order, and the keys of its notices that matter to what comes next.
 
     `handed`: their hand-over has begun. `waiting`: they are queued and it has not. `elsewhere`: those of the
@@ -59,14 +59,14 @@ _OF_THE_SUBJECT = sa.union_all(_HISTORY, _HANDED, _WAITING).order_by("seq")
 _AND_OF_OTHERS = sa.union_all(_HISTORY, _HANDED, _WAITING, _ELSEWHERE).order_by("seq")
 
 
-def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()) -> Past:
+def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()) -> SubjectHistory:
     """What is known about a subject, enrolled or not, and about events that are `stated` of it."""
     asked: dict[str, object] = {"code": code}
     if stated:
         asked |= {"sources": list({key[0] for key in stated}), "ids": list({key[1] for key in stated})}
     found = connection.execute(_AND_OF_OTHERS if stated else _OF_THE_SUBJECT, asked).all()
     asked_for = set(stated)
-    return Past(
+    return SubjectHistory(
         history=[event_log.read_line(code, line.seq, line.body) for line in found if line.what == "event"],
         handed=frozenset(line.id for line in found if line.what == "handed"),
         waiting=frozenset(line.id for line in found if line.what == "waiting"),

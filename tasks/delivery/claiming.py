@@ -22,7 +22,7 @@ from tasks.database.queries import NoticeRow
 from tasks.database.store import Store
 from tasks.delivery import deliveries, outages, recipients
 from tasks.delivery.channels import Channels, Recipient
-from tasks.delivery.claims import Claim, Moment
+from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.deliveries import DeliveryRow
 from tasks.delivery.links import facts_with_link
 from tasks.delivery.sending import Message
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class DeliveryContext:
     """What every hand-over needs."""
 
     store: Store
@@ -41,44 +41,44 @@ class Office:
     instance: Instance = field(default_factory=Instance)
 
 
-def claim(office: Office, code: str | None, at: Moment) -> list[Claim]:
+def claim(context: DeliveryContext, code: str | None, at: Clocks) -> list[Claim]:
     """Check a subject's waiting notices again, withdraw the pointless and take the others under a lease.
 
     None as the code claims the service's own alerts. One transaction, without network calls.
     """
-    return office.store.write(lambda connection: _claim(connection, office, code, at))
+    return context.store.write(lambda connection: _claim(connection, context, code, at))
 
 
-def _claim(connection: sa.Connection, office: Office, code: str | None, at: Moment) -> list[Claim]:
-    if not _may_tell(connection, office):
+def _claim(connection: sa.Connection, context: DeliveryContext, code: str | None, at: Clocks) -> list[Claim]:
+    if not _may_tell(connection, context):
         return []
-    site_code, site = "default", office.protocol.site("default")
+    site_code, site = "default", context.protocol.site("default")
     if code is not None:
-        settled = settle_in(connection, office.protocol, code, at.now)
+        settled = settle_in(connection, context.protocol, code, at.now)
         site_code, site = settled.subject.enrolled.site, settled.subject.site
         at = replace(at, now=settled.at)
-    deliveries.end_leases(connection, code, at, watched=office.instance.watches)
+    deliveries.end_leases(connection, code, at, watched=context.instance.watches)
     notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
-    pending = _pending(connection, office.channels, notices, site_code, at) if notices else []
+    pending = _pending(connection, context.channels, notices, site_code, at) if notices else []
     ready = [row for row in pending if row.next_at and row.next_at <= at.wall]
-    return _take(connection, office, notices, site, ready, at)
+    return _take(connection, context, notices, site, ready, at)
 
 
-def _may_tell(connection: sa.Connection, office: Office) -> bool:
+def _may_tell(connection: sa.Connection, context: DeliveryContext) -> bool:
     """Whether this process has the study's recipients; else it claims nothing, and says so."""
-    if recipients.agree(connection, office.channels):
+    if recipients.agree(connection, context.channels):
         return True
     found = recipients.standing_in(connection)
     if found is not None:
-        office.instance.warn(recipients.difference(office.channels, found))
+        context.instance.warn(recipients.difference(context.channels, found))
     return False
 
 
 class ClaimAtOnce:
     """Claims what a door makes due, in the door's own transaction; `claims` must be sent within moments."""
 
-    def __init__(self, office: Office, at: Moment) -> None:
-        self._office, self._at = office, at
+    def __init__(self, context: DeliveryContext, at: Clocks) -> None:
+        self._office, self._at = context, at
         self.claims: Sequence[Claim] = ()
 
     def __call__(self, connection: sa.Connection, settled: Settled) -> None:
@@ -86,7 +86,9 @@ class ClaimAtOnce:
         self.claims = claim_at_once(self._office, self._at, connection, settled)
 
 
-def claim_at_once(office: Office, at: Moment, connection: sa.Connection, settled: Settled) -> Sequence[Claim]:
+def claim_at_once(
+    context: DeliveryContext, at: Clocks, connection: sa.Connection, settled: Settled
+) -> Sequence[Claim]:
     """Take what has just been decided about a subject, in the transaction that decides it.
 
     There can be no delivery of it yet, so that nothing need be looked up. Nothing is taken, and `claim` is
@@ -95,19 +97,19 @@ def claim_at_once(office: Office, at: Moment, connection: sa.Connection, settled
     """
     at, subject = replace(at, now=settled.at), settled.subject
     notices = [] if _reopens(settled) else _issued(settled)
-    if not notices or not _may_tell(connection, office):
+    if not notices or not _may_tell(connection, context):
         return ()
-    told = {each.key: _recipients(office.channels, each, subject.enrolled.site) for each in notices}
-    sites = _sites(office, notices, subject.site)
+    told = {each.key: _recipients(context.channels, each, subject.enrolled.site) for each in notices}
+    sites = _sites(context, notices, subject.site)
     try:
-        texts = {each.key: _text(office.channels, each, sites[each.key], at.now) for each in notices}
+        texts = {each.key: _text(context.channels, each, sites[each.key], at.now) for each in notices}
     except Exception:
         # What was stated is a fact all the same: whoever claims the notice next says what is wrong with it.
         log.exception("The notices of %s cannot be put into words.", subject.code)
         return ()
     deliveries.say(connection, texts, at.now)
-    begun = deliveries.begin_first(connection, told, office.instance.id, at)
-    return _claims(office, notices, sites, texts, begun, at)
+    begun = deliveries.begin_first(connection, told, context.instance.id, at)
+    return _claims(context, notices, sites, texts, begun, at)
 
 
 def _reopens(settled: Settled) -> bool:
@@ -137,7 +139,7 @@ def _useful(connection: sa.Connection, notices: Sequence[NoticeRow], now: dateti
 
 
 def _pending(
-    connection: sa.Connection, channels: Channels, notices: Sequence[NoticeRow], site_code: str, at: Moment
+    connection: sa.Connection, channels: Channels, notices: Sequence[NoticeRow], site_code: str, at: Clocks
 ) -> list[DeliveryRow]:
     """The pending deliveries of these notices, made now where there are none.
 
@@ -166,45 +168,45 @@ def _recipients(channels: Channels, notice: NoticeRow, site_code: str) -> list[R
 
 def _take(
     connection: sa.Connection,
-    office: Office,
+    context: DeliveryContext,
     notices: Sequence[NoticeRow],
     site: Site,
     ready: Sequence[DeliveryRow],
-    at: Moment,
+    at: Clocks,
 ) -> list[Claim]:
-    sites = _sites(office, notices, site)
+    sites = _sites(context, notices, site)
     going = {row.notice for row in ready}
     texts = {
-        each.key: _text(office.channels, each, sites[each.key], at.now)
+        each.key: _text(context.channels, each, sites[each.key], at.now)
         for each in notices
         if each.key in going
     }
     deliveries.say(connection, texts, at.now)
-    begun = deliveries.begin(connection, ready, office.instance.id, at)
-    return _claims(office, notices, sites, texts, begun, at)
+    begun = deliveries.begin(connection, ready, context.instance.id, at)
+    return _claims(context, notices, sites, texts, begun, at)
 
 
-def _sites(office: Office, notices: Sequence[NoticeRow], site: Site) -> dict[str, Site]:
+def _sites(context: DeliveryContext, notices: Sequence[NoticeRow], site: Site) -> dict[str, Site]:
     # A digest is about a site, not about a subject.
     return {
-        each.key: office.protocol.site(each.facts["site"]) if "site" in each.facts else site
+        each.key: context.protocol.site(each.facts["site"]) if "site" in each.facts else site
         for each in notices
     }
 
 
 def _claims(
-    office: Office,
+    context: DeliveryContext,
     notices: Sequence[NoticeRow],
     sites: Mapping[str, Site],
     texts: Mapping[str, tuple[str, str]],
     begun: Sequence[DeliveryRow],
-    at: Moment,
+    at: Clocks,
 ) -> list[Claim]:
     by_key = {notice.key: notice for notice in notices}
     for row in begun:
-        office.instance.take(row.id, row.attempts)
+        context.instance.take(row.id, row.attempts)
     return [
-        _claimed(office.channels, row, by_key[row.notice], texts[row.notice], sites[row.notice].language, at)
+        _claimed(context.channels, row, by_key[row.notice], texts[row.notice], sites[row.notice].language, at)
         for row in begun
     ]
 
@@ -216,7 +218,7 @@ def _text(channels: Channels, notice: NoticeRow, site: Site, now: datetime) -> t
 
 
 def _claimed(
-    channels: Channels, row: DeliveryRow, notice: NoticeRow, text: tuple[str, str], language: str, at: Moment
+    channels: Channels, row: DeliveryRow, notice: NoticeRow, text: tuple[str, str], language: str, at: Clocks
 ) -> Claim:
     recipient = channels.find(row.recipient)
     assert recipient is not None

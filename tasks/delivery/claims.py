@@ -11,17 +11,17 @@ from tasks.delivery.sending import Message
 
 
 @dataclass(frozen=True)
-class Moment:
+class Clocks:
     """The instant at which a hand-over began, in the study's time and in the machine's."""
 
     now: datetime
     wall: datetime
     began: float = field(default_factory=time.monotonic)
 
-    def later(self) -> Moment:
+    def later(self) -> Clocks:
         """The same two clocks, read again."""
         passed = time.monotonic() - self.began
-        return Moment(self.now + timedelta(seconds=passed), self.wall + timedelta(seconds=passed))
+        return Clocks(self.now + timedelta(seconds=passed), self.wall + timedelta(seconds=passed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +34,4 @@ class Claim:
     recipient: Recipient
     message: Message
     repeated: bool
-    at: Moment
+    at: Clocks

@@ -22,8 +22,8 @@ from tasks.database.instance import Instance
 from tasks.database.store import NO_ANSWER, Store, first_line
 from tasks.delivery import deliveries, outages
 from tasks.delivery.channels import Channels, problems
-from tasks.delivery.claiming import Office, claim
-from tasks.delivery.claims import Claim, Moment
+from tasks.delivery.claiming import DeliveryContext, claim
+from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.sending import Outcome, Sent, all_at_once, send
 
 __all__ = [
@@ -74,16 +74,16 @@ def hand_over(
     one of them cannot be decided about (its protocol version is not installed, say) the others are served
     all the same, and its error is raised at the end.
     """
-    office = Office(store, protocol, channels, instance or Instance())
-    start = Moment(now, wall or now)
+    context = DeliveryContext(store, protocol, channels, instance or Instance())
+    start = Clocks(now, wall or now)
     if subject is not None:
-        return hand_over_one(office, subject, start)
+        return hand_over_one(context, subject, start)
     codes = waiting(store, start.now, start.wall)
     if not codes:
         return []
     # Not map(): the first subject that fails would cancel those that have not begun.
     with ThreadPoolExecutor(_SUBJECTS_AT_ONCE, "hand-over") as pool:
-        done = [pool.submit(hand_over_one, office, code, start) for code in codes]
+        done = [pool.submit(hand_over_one, context, code, start) for code in codes]
     return [handed for each in done for handed in each.result()]
 
 
@@ -96,20 +96,20 @@ def waiting(store: Store, now: datetime, wall: datetime, *, watched: bool = Fals
         return deliveries.waiting(connection, now, wall, watched=watched)
 
 
-def hand_over_one(office: Office, code: str | None, start: Moment) -> list[Handed]:
+def hand_over_one(context: DeliveryContext, code: str | None, start: Clocks) -> list[Handed]:
     """Hand over what is due of one subject, or with None the service's own notices: alerts and digests."""
-    return hand_over_claimed(office, code, claim(office, code, start.later()))
+    return hand_over_claimed(context, code, claim(context, code, start.later()))
 
 
-def hand_over_claimed(office: Office, code: str | None, claims: Sequence[Claim]) -> list[Handed]:
+def hand_over_claimed(context: DeliveryContext, code: str | None, claims: Sequence[Claim]) -> list[Handed]:
     """Send what has been claimed of one subject, or with None of the service's own notices."""
     handed: list[Handed] = []
     dead: Claim | None = None
     failures: list[Exception] = []
-    for ended in _sends(office, claims):
+    for ended in _sends(context, claims):
         taken, outcome = ended.item, ended.outcome
         try:
-            if _record(office, taken, outcome):
+            if _record(context, taken, outcome):
                 dead = taken
         except Exception as error:  # noqa: BLE001 - raised once the others' outcomes are recorded too
             failures.append(error)
@@ -117,29 +117,29 @@ def hand_over_claimed(office: Office, code: str | None, claims: Sequence[Claim])
     if failures:
         raise failures[0]
     if dead is not None and code is not None:
-        handed += hand_over_one(office, None, dead.at)
+        handed += hand_over_one(context, None, dead.at)
     return handed
 
 
-def _sends(office: Office, claims: Sequence[Claim]) -> Iterator[Sent[Claim]]:
+def _sends(context: DeliveryContext, claims: Sequence[Claim]) -> Iterator[Sent[Claim]]:
     def sign() -> None:
-        office.instance.give_sign(office.store, claims[0].at.later().wall)
+        context.instance.give_sign(context.store, claims[0].at.later().wall)
 
     def late(taken: Claim, outcome: Outcome) -> None:
-        _record(office, taken, outcome)
+        _record(context, taken, outcome)
 
-    return all_at_once(claims, lambda each: _send(office, each), meanwhile=sign, late=late)
+    return all_at_once(claims, lambda each: _send(context, each), meanwhile=sign, late=late)
 
 
-def _send(office: Office, taken: Claim) -> Outcome:
-    if not office.instance.begin(taken.delivery, taken.attempt):
+def _send(context: DeliveryContext, taken: Claim) -> Outcome:
+    if not context.instance.begin(taken.delivery, taken.attempt):
         return Outcome(
             "failed", "not begun: this process stood still for too long after the claim", tried=False
         )
-    return send(taken.recipient, taken.message, office.channels.out)
+    return send(taken.recipient, taken.message, context.channels.out)
 
 
-def _record(office: Office, taken: Claim, outcome: Outcome) -> bool:
+def _record(context: DeliveryContext, taken: Claim, outcome: Outcome) -> bool:
     """Record what became of a send; True when its channel has just been found dead.
 
     While the database does not answer it is tried again: an outcome that is known and not recorded would be
@@ -149,17 +149,17 @@ def _record(office: Office, taken: Claim, outcome: Outcome) -> bool:
     try:
         while True:
             try:
-                return office.store.write(lambda connection: _record_in(connection, taken, outcome, at))
+                return context.store.write(lambda connection: _record_in(connection, taken, outcome, at))
             except NO_ANSWER as problem:
                 said = first_line(problem)
                 _log.warning("%s: %s; the database does not take it: %s", taken.notice, outcome.kind, said)
-                office.instance.give_sign(office.store, taken.at.later().wall)
+                context.instance.give_sign(context.store, taken.at.later().wall)
                 time.sleep(_RECORD_AGAIN)  # noqa: TID251 - nothing tells when the database answers again
     finally:
-        office.instance.let_go(taken.delivery, taken.attempt)
+        context.instance.let_go(taken.delivery, taken.attempt)
 
 
-def _record_in(connection: sa.Connection, taken: Claim, outcome: Outcome, at: Moment) -> bool:
+def _record_in(connection: sa.Connection, taken: Claim, outcome: Outcome, at: Clocks) -> bool:
     deliveries.lock_notice(connection, taken.notice)
     if not deliveries.end(connection, taken.delivery, taken.attempt, taken.notice, outcome, at):
         _log.warning(

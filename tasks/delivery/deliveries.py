@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from tasks.database.queries import NoticeRow
 from tasks.database.schema import attempts, deliveries, notices, senders
 from tasks.delivery.channels import Recipient
-from tasks.delivery.claims import Moment
+from tasks.delivery.claims import Clocks
 from tasks.delivery.sending import Kind, Outcome
 
 LEASE = timedelta(seconds=60)
@@ -124,7 +124,7 @@ _HELD = (
 )
 
 
-def end_leases(connection: sa.Connection, subject: str | None, at: Moment, *, watched: bool = False) -> None:
+def end_leases(connection: sa.Connection, subject: str | None, at: Clocks, *, watched: bool = False) -> None:
     """Record as unknown the outcome of every send whose lease has run out."""
     mine = sa.select(notices.c.key).where(_about(subject)).scalar_subquery()
     run_out = connection.execute(
@@ -207,7 +207,7 @@ def give_up(connection: sa.Connection, delivery: int) -> None:
 
 
 def begin_first(
-    connection: sa.Connection, told: Mapping[str, Sequence[Recipient]], holder: str, at: Moment
+    connection: sa.Connection, told: Mapping[str, Sequence[Recipient]], holder: str, at: Clocks
 ) -> list[DeliveryRow]:
     """Make the first deliveries of notices, taken by `holder` at once."""
     taken = {"status": "sending", "attempts": 1, "next_at": at.wall + LEASE, "holder": holder}
@@ -217,7 +217,7 @@ def begin_first(
 
 
 def begin(
-    connection: sa.Connection, taken: Sequence[DeliveryRow], holder: str, at: Moment
+    connection: sa.Connection, taken: Sequence[DeliveryRow], holder: str, at: Clocks
 ) -> list[DeliveryRow]:
     """Let `holder` take deliveries; the attempt of each has the number of its sends, this one included."""
     lease = at.wall + LEASE
@@ -294,7 +294,7 @@ _SETTLE = notices.update().where(
 
 
 def end(
-    connection: sa.Connection, delivery: int, number: int, notice: str, outcome: Outcome, at: Moment
+    connection: sa.Connection, delivery: int, number: int, notice: str, outcome: Outcome, at: Clocks
 ) -> bool:
     """Record what became of a send, and what follows for its delivery and its notice.
 

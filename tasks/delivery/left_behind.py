@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from tasks.database.instance import Instance
 from tasks.database.store import NO_ANSWER, Store, first_line
 from tasks.delivery import deliveries
-from tasks.delivery.claims import Moment
+from tasks.delivery.claims import Clocks
 from tasks.delivery.deliveries import HeldRow
 from tasks.delivery.sending import Outcome
 
@@ -45,7 +45,7 @@ class LeftBehind:
         self._looked = float("-inf")
         instance.watches = True
 
-    def free(self, store: Store, at: Moment) -> int:
+    def free(self, store: Store, at: Clocks) -> int:
         """Free the sends whose process gave no sign of life for some seconds; how many."""
         with store.reading() as connection:
             held = deliveries.held(connection)
@@ -69,7 +69,7 @@ class LeftBehind:
             return not self._instance.holds(row.delivery, row.attempt)
         return row.lease <= wall or (row.holder is not None and row.sign == before.sign)
 
-    def _free(self, store: Store, row: HeldRow, at: Moment) -> bool:
+    def _free(self, store: Store, row: HeldRow, at: Clocks) -> bool:
         asked = time.monotonic()
 
         def free(connection: sa.Connection) -> bool:

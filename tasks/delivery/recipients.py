@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from tasks.database.schema import recipients
 from tasks.database.store import Store
 from tasks.delivery.channels import SETTING, Channels
-from tasks.delivery.claims import Moment
+from tasks.delivery.claims import Clocks
 
 SIGN_SECONDS = 10.0
 # A service of another place that gave no sign of life for so long has ended.
@@ -124,7 +124,7 @@ class Keeper:
         self._looked: float | None = None
         self._silence = 0.0
 
-    def keep(self, store: Store, at: Moment) -> bool:
+    def keep(self, store: Store, at: Clocks) -> bool:
         """Look, a second after the last time, and keep or take over; whether this service may hand over."""
         found = standing(store)
         self._note(found, at)
@@ -134,7 +134,7 @@ class Keeper:
             return False
         return store.write(lambda connection: self._take_over(connection, found, at.wall))
 
-    def _note(self, found: Standing | None, at: Moment) -> None:
+    def _note(self, found: Standing | None, at: Clocks) -> None:
         if self._looked is None:
             self._first = found.since if found else None
             self._looked = at.began
@@ -142,7 +142,7 @@ class Keeper:
         self._silence = self._silence + passed if found == self._seen else 0.0
         self._looked, self._seen = at.began, found
 
-    def _is_kept(self, found: Standing | None, at: Moment) -> bool:
+    def _is_kept(self, found: Standing | None, at: Clocks) -> bool:
         """Whether nothing need be written: ours, with a recent sign, or of another service that lives."""
         if found is None or found.fingerprint != self._channels.fingerprint:
             return False

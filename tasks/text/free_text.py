@@ -42,8 +42,8 @@ class FreeText(str):
 
 def one_line(text: str) -> str:
     """The text as `visible` gives it; long ones are cut."""
-    seen = visible(text)
-    return seen if len(seen) <= LONGEST else f"{seen[: LONGEST - 1]}…"
+    state = visible(text)
+    return state if len(state) <= LONGEST else f"{state[: LONGEST - 1]}…"
 
 
 def visible(text: str) -> str:

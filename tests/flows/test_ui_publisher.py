@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from flows.study.runtime import Runtime
-from flows.ui_publisher import Publisher, publisher
+from flows.ui_publisher import UIPublisher, publisher
 from itp_events.events import Event
 from itp_events.protocol.file import load_protocol
 from tasks.board import links, reading
@@ -50,7 +50,7 @@ class Standing:
 
 
 @pytest.fixture
-def showing(sqlite_url: str, prefect_server: PrefectServer) -> Iterator[Publisher]:
+def showing(sqlite_url: str, prefect_server: PrefectServer) -> Iterator[UIPublisher]:
     store = Store.open(sqlite_url)
     study = Runtime(store, load_protocol(), Channels(out=io.StringIO()), Standing(), prefect_server.api_url)
     made = publisher(study)
@@ -59,7 +59,7 @@ def showing(sqlite_url: str, prefect_server: PrefectServer) -> Iterator[Publishe
     store.close()
 
 
-def enrol(showing: Publisher, *codes: str) -> list[Study]:
+def enrol(showing: UIPublisher, *codes: str) -> list[Study]:
     """Subjects of whom INF1 was done, and INF2 is overdue."""
     told = [Study(code=code) for code in codes]
     for number, each in enumerate(told):
@@ -68,13 +68,13 @@ def enrol(showing: Publisher, *codes: str) -> list[Study]:
     return told
 
 
-def shown(showing: Publisher, key: str) -> Any:
+def shown(showing: UIPublisher, key: str) -> Any:
     found = showing.prefect._call("GET", f"/artifacts/{key}/latest", absent_is_none=True)
     assert found is not None, f"nothing is shown under {key}"
     return found
 
 
-def test_a_subjects_page_keeps_its_address_when_it_changes(showing: Publisher) -> None:
+def test_a_subjects_page_keeps_its_address_when_it_changes(showing: UIPublisher) -> None:
     (subject,) = enrol(showing, "ITP-701")
     showing.begin(None)
     showing.publish()
@@ -90,7 +90,7 @@ def test_a_subjects_page_keeps_its_address_when_it_changes(showing: Publisher) -
 
 
 def test_a_change_shows_its_subject_alone_however_many_wait(
-    showing: Publisher, monkeypatch: pytest.MonkeyPatch
+    showing: UIPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, *_ = enrol(showing, "ITP-711", "ITP-712", "ITP-713")
     showing.begin(None)
@@ -111,7 +111,7 @@ def test_a_change_shows_its_subject_alone_however_many_wait(
     assert [path for path in calls if path != "/events"] == [f"/artifacts/{each}" for each in mine]
 
 
-def test_the_board_links_to_the_plans_and_the_work_lists_are_saved_searches(showing: Publisher) -> None:
+def test_the_board_links_to_the_plans_and_the_work_lists_are_saved_searches(showing: UIPublisher) -> None:
     enrol(showing, "ITP-721")
     showing.begin(None)
     showing.publish()
@@ -122,7 +122,7 @@ def test_the_board_links_to_the_plans_and_the_work_lists_are_saved_searches(show
     assert {"ITP: overdue", "ITP: on hold", "ITP: waiting for the investigator"} <= saved
 
 
-def test_the_log_of_a_subjects_flow_run_leads_to_its_plan(showing: Publisher) -> None:
+def test_the_log_of_a_subjects_flow_run_leads_to_its_plan(showing: UIPublisher) -> None:
     enrol(showing, "ITP-741")
     run = str(uuid4())
     remember_flow_run(showing.study.store, "ITP-741", run)
@@ -137,7 +137,7 @@ def test_the_log_of_a_subjects_flow_run_leads_to_its_plan(showing: Publisher) ->
     assert len(lines) == 2
 
 
-def test_the_board_is_made_although_one_card_is_of_an_older_version(showing: Publisher) -> None:
+def test_the_board_is_made_although_one_card_is_of_an_older_version(showing: UIPublisher) -> None:
     enrol(showing, "ITP-781", "ITP-782")
     showing.begin(None)
     showing.publish()
@@ -151,7 +151,7 @@ def test_the_board_is_made_although_one_card_is_of_an_older_version(showing: Pub
     assert "ITP-781" not in board
 
 
-def test_a_prefect_that_was_emptied_is_told_the_story_again(showing: Publisher) -> None:
+def test_a_prefect_that_was_emptied_is_told_the_story_again(showing: UIPublisher) -> None:
     enrol(showing, "ITP-751")
     showing.begin(None)
     showing.publish()
@@ -166,7 +166,7 @@ def test_a_prefect_that_was_emptied_is_told_the_story_again(showing: Publisher) 
     assert (again.told_seq, again.told) == (0, [])
 
 
-def test_the_board_costs_no_query_more_when_more_subjects_wait(showing: Publisher) -> None:
+def test_the_board_costs_no_query_more_when_more_subjects_wait(showing: UIPublisher) -> None:
     first, *_ = enrol(showing, "ITP-761", "ITP-762")
     showing.begin(None)
     showing.publish()
@@ -180,7 +180,7 @@ def test_the_board_costs_no_query_more_when_more_subjects_wait(showing: Publishe
     assert _queries(showing, first.booked("INF3", "2026-01-26", at="2026-01-13")) == few
 
 
-def _queries(showing: Publisher, change: Event) -> int:
+def _queries(showing: UIPublisher, change: Event) -> int:
     """How often the study's database is asked to show one change, the board included."""
     showing.study.record([change], NOW)
     asked: list[str] = []
@@ -196,7 +196,7 @@ def _queries(showing: Publisher, change: Event) -> int:
     return len(asked)
 
 
-def test_what_happened_is_told_once_with_the_subject_as_resource(showing: Publisher) -> None:
+def test_what_happened_is_told_once_with_the_subject_as_resource(showing: UIPublisher) -> None:
     subject = enrol_today(showing, "ITP-731")
     showing.begin(None)
     showing.publish()
@@ -210,7 +210,7 @@ def test_what_happened_is_told_once_with_the_subject_as_resource(showing: Publis
 
 
 def test_the_link_to_what_happened_leads_to_one_subject_and_to_none_whose_code_begins_alike(
-    showing: Publisher,
+    showing: UIPublisher,
 ) -> None:
     codes = ("ITP-74", "ITP-741", "ITP-74.1")
     for code in codes:
@@ -222,7 +222,7 @@ def test_the_link_to_what_happened_leads_to_one_subject_and_to_none_whose_code_b
         assert _fed(showing, links.happened(code)) == {f"itp.subject.{code}"}
 
 
-def enrol_today(showing: Publisher, code: str) -> Study:
+def enrol_today(showing: UIPublisher, code: str) -> Study:
     """Enrol a subject five minutes ago in the world's time: Prefect takes no news of another year."""
     clock = showing.study.clock
     assert isinstance(clock, Standing)
@@ -236,7 +236,7 @@ def enrol_today(showing: Publisher, code: str) -> Study:
     return told
 
 
-def _fed(showing: Publisher, link: str) -> set[str]:
+def _fed(showing: UIPublisher, link: str) -> set[str]:
     """The resources of the events that Prefect's event feed shows under a link: either UI asks like this."""
     asked = parse_qs(urlsplit(link).query)["resource"]
     query = {"filter": {"any_resource": {"id_prefix": asked}}}
@@ -244,6 +244,6 @@ def _fed(showing: Publisher, link: str) -> set[str]:
     return {each["resource"]["prefect.resource.id"] for each in found}
 
 
-def _told(showing: Publisher, code: str) -> list[str]:
+def _told(showing: UIPublisher, code: str) -> list[str]:
     query = {"filter": {"resource": {"id": [f"itp.subject.{code}"]}}}
     return [each["event"] for each in showing.prefect._call("POST", "/events/filter", query)["events"]]

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from itp_events.events import AdverseEvent, Completed, Event, Voided
-from itp_events.rules.state import View, view
+from itp_events.rules.state import SubjectState, view
 from itp_events.rules.subject import standing
 from itp_events.rules.windows import PlannedVisit
 from tests.support.study import Study
@@ -66,7 +66,7 @@ class Walk(Study):
         self.told: list[Told] = []
 
     @property
-    def seen(self) -> View:
+    def subject_state(self) -> SubjectState:
         """What holds now."""
         return view(self.protocol, self.folded(), self.now)
 
@@ -94,7 +94,7 @@ class Walk(Study):
 
     def pick(self, number: int, *, firm: bool = True) -> PlannedVisit | None:
         """One of the visits that nobody has recorded, mostly the next."""
-        found = [each for each in self.seen.visits if each.event is None and (each.firm or not firm)]
+        found = [each for each in self.subject_state.visits if each.event is None and (each.firm or not firm)]
         return found[number % len(found)] if found else None
 
 
@@ -120,7 +120,7 @@ def _booked(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
 
 
 def _acknowledged(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
-    overdue = [each for each in walk.seen.visits if each.status(walk.today) == "overdue"]
+    overdue = [each for each in walk.subject_state.visits if each.status(walk.today) == "overdue"]
     if overdue:
         until = walk.site.date_of(at) + timedelta(days=given["until"]) if given["until"] else None
         code = overdue[given["pick"] % len(overdue)].code
@@ -135,7 +135,7 @@ def _dated(kind: str) -> Callable[[Walk, datetime, dict[str, Any]], None]:
 
 
 def _decided(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
-    flags = walk.seen.open_flags
+    flags = walk.subject_state.open_flags
     named = given.pop("named")
     criterion = flags[0].criterion if flags and named else None
     walk.say(

@@ -31,7 +31,7 @@ from itp_events.intake.batch import judge
 from itp_events.protocol.file import load_protocol
 from itp_events.rules.decision_log import Issue, named
 from itp_events.rules.dose import weighings
-from itp_events.rules.state import View, view
+from itp_events.rules.state import SubjectState, view
 from itp_events.rules.subject import fold, standing
 from itp_events.rules.windows import PlannedVisit
 from tests.itp_events.histories import History, histories
@@ -67,7 +67,7 @@ class Service(Journey):
 
     def unsent(self) -> list[Issue]:
         """The notices that stand and are not handed over."""
-        issues = self.folded().ledger.issues.values() if self.log else ()
+        issues = self.folded().decision_log.issues.values() if self.log else ()
         return [issue for issue in issues if issue.status == "issued" and issue.row not in self.handed]
 
     def live(self, history: History, extra: Sequence[datetime] = (), *, timely: bool = True) -> "Service":
@@ -116,7 +116,7 @@ class Prober(Service):
     def decide(self, at: object) -> Decision:
         """Decide as every service does; a second before, there was nothing to decide."""
         before = self.instant(at) - timedelta(seconds=1)
-        if self.last and before > self.last.seen.now and self.instant(at) == self.wake:
+        if self.last and before > self.last.subject_state.now and self.instant(at) == self.wake:
             assert decide(self.protocol, self.folded(), before).events == ()
         return super().decide(at)
 
@@ -132,7 +132,7 @@ def test_waking_late_catches_up(history: History, hours: list[int]) -> None:
 
 def held(service: Service) -> list[tuple[str, str]]:
     """The decisions that stand, other than notices, without the count of their repetitions."""
-    found = service.folded().ledger.decisions.items()
+    found = service.folded().decision_log.decisions.items()
     return sorted((key, repr(entry.event.data)) for key, entry in found if entry.stands)
 
 
@@ -175,10 +175,10 @@ def test_any_event_twice_counts_once(history: History, data: st.DataObject) -> N
     assert judgement.accepted == ()
 
 
-def shown(seen: View) -> object:
+def shown(state: SubjectState) -> object:
     """What a plan shows of a view."""
-    told = (seen.state, seen.status, seen.dispositions, weighings(seen.subject))
-    return seen.visits, seen.flags, seen.stop, seen.exit, told
+    told = (state.phase, state.status, state.dispositions, weighings(state.subject))
+    return state.visits, state.flags, state.stop, state.exit, told
 
 
 # 3. No notice key is ever queued twice; none is queued or waits after what makes it pointless.
@@ -204,16 +204,16 @@ def test_nothing_waits_to_be_sent_after_what_makes_it_pointless(
 def no_pointless_notice(service: Service, decision: Decision) -> None:
     facts = standing(service.log)
     for issue in service.unsent():
-        assert not list(pointless(issue.notice, facts, decision.seen)), issue.notice.notice
+        assert not list(pointless(issue.notice, facts, decision.subject_state)), issue.notice.notice
 
 
-def pointless(notice: NoticeIssued, facts: list[Event], seen: View) -> Iterator[str]:
+def pointless(notice: NoticeIssued, facts: list[Event], state: SubjectState) -> Iterator[str]:
     """Why a notice must not be sent, judged from the facts; nothing when it may be."""
     if notice.kind == "alert":
-        yield from pointless_alert(notice, facts, seen)
+        yield from pointless_alert(notice, facts, state)
         return
-    planned = next(each for each in seen.visits if each.code == notice.visit)
-    if seen.exit:
+    planned = next(each for each in state.visits if each.code == notice.visit)
+    if state.exit:
         yield "exited"
     for event in facts:
         if isinstance(event.data, Completed | Missed) and event.data.visit == notice.visit:
@@ -223,9 +223,9 @@ def pointless(notice: NoticeIssued, facts: list[Event], seen: View) -> Iterator[
     )
     if not notice.notice.partition("#")[0].endswith(f"/{counted_from}"):
         yield "T changed"
-    if notice.kind == "reminder" and notice.visit in INFUSIONS and (seen.open_flags or seen.stop):
+    if notice.kind == "reminder" and notice.visit in INFUSIONS and (state.open_flags or state.stop):
         yield "on hold or stopped"
-    if notice.kind == "reminder" and notice.step != "no-show" and seen.today > last_day(notice, planned):
+    if notice.kind == "reminder" and notice.step != "no-show" and state.today > last_day(notice, planned):
         yield "too late"
 
 
@@ -236,9 +236,9 @@ def last_day(notice: NoticeIssued, planned: PlannedVisit) -> date:
     return planned.closes if notice.step == "last-day" else max(planned.closes, planned.day)
 
 
-def pointless_alert(notice: NoticeIssued, facts: list[Event], seen: View) -> Iterator[str]:
+def pointless_alert(notice: NoticeIssued, facts: list[Event], state: SubjectState) -> Iterator[str]:
     """An alert is about an event that stands, or that one which stands restates or follows up."""
-    versions = [(event, version) for event in facts for version in seen.subject.chain.versions(event)]
+    versions = [(event, version) for event in facts for version in state.subject.chain.versions(event)]
     about = next((event for event, each in versions if f"/{named(each.key)}#" in f"{notice.notice}#"), None)
     dated = notice.step in ("stand-down", "disposition", "death-unrecorded")
     if about is None and not dated and "itp:" not in notice.notice:
@@ -248,14 +248,14 @@ def pointless_alert(notice: NoticeIssued, facts: list[Event], seen: View) -> Ite
     if notice.step in ("sae-20h", "sae-24h") and about:
         numbers = {
             event.data.ae if isinstance(event.data, AdverseEvent) else event.id
-            for event in seen.subject.chain.versions(about)
+            for event in state.subject.chain.versions(about)
         }
         told = [
             event.time
             for event in facts
             if isinstance(event.data, SaeSubmitted)
             and event.data.ae in numbers
-            and event.data.on >= seen.subject.site.date_of(about.time)
+            and event.data.on >= state.subject.site.date_of(about.time)
         ]
         if any(at >= about.time for at in told):
             yield "submitted"
@@ -272,15 +272,15 @@ def test_the_next_wake_lies_ahead_or_nothing_is_left_to_do(history: History, hou
 
 def wake_ahead(service: Service, decision: Decision) -> None:
     if decision.wake_at is not None:
-        assert decision.wake_at > decision.seen.now
+        assert decision.wake_at > decision.subject_state.now
         return
     assert decision.exited
-    assert not running_clocks(standing(service.log), decision.seen)
+    assert not running_clocks(standing(service.log), decision.subject_state)
 
 
-def running_clocks(facts: list[Event], seen: View) -> list[str]:
+def running_clocks(facts: list[Event], state: SubjectState) -> list[str]:
     """The serious adverse events and pregnancies known for less than 24 hours that are not submitted."""
-    first = seen.subject.chain.versions
+    first = state.subject.chain.versions
     submitted = {event.data.ae for event in facts if isinstance(event.data, SaeSubmitted)}
     clocks: dict[str, datetime] = {}
     for event in facts:
@@ -289,7 +289,7 @@ def running_clocks(facts: list[Event], seen: View) -> list[str]:
             clocks[event.data.ae] = min(clocks.get(event.data.ae, known), known)
         elif isinstance(event.data, Pregnancy):
             clocks[event.id] = min(version.time for version in first(event))
-    return [name for name, since in clocks.items() if name not in submitted and seen.now < since + DAY]
+    return [name for name, since in clocks.items() if name not in submitted and state.now < since + DAY]
 
 
 @looked_at
@@ -298,7 +298,9 @@ def test_silence_ends_the_journey_or_waits_for_the_investigator_who_is_reminded(
     """If nothing were ever recorded again: an exit, or an open question that is asked again and again."""
     service = Service().live(history)
     for _ in range(400):
-        if service.last and (service.last.seen.on_hold or service.last.seen.awaiting_disposition):
+        if service.last and (
+            service.last.subject_state.on_hold or service.last.subject_state.awaiting_disposition
+        ):
             break
         if service.wake is None:
             assert service.last
@@ -306,7 +308,7 @@ def test_silence_ends_the_journey_or_waits_for_the_investigator_who_is_reminded(
             return
         service.decide(service.wake)
     assert service.last
-    asked_at = service.last.seen.now
+    asked_at = service.last.subject_state.now
     service.until(asked_at + 25 * DAY)  # the longest holidays are nine days without work
     asked = [
         notice
@@ -329,10 +331,10 @@ def test_an_infusion_is_never_proposed_on_hold_or_after_a_stop(
 
 
 def no_infusion_on_hold(service: Service, decision: Decision) -> None:
-    seen = decision.seen
-    if not (seen.open_flags or seen.stop):
+    state = decision.subject_state
+    if not (state.open_flags or state.stop):
         return
-    assert [seen.suggested(each) for each in seen.visits if each.code in INFUSIONS] == [None] * 5
+    assert [state.suggested(each) for each in state.visits if each.code in INFUSIONS] == [None] * 5
     issued = [event.data for event in decision.events if isinstance(event.data, NoticeIssued)]
     assert not [
         each.notice
@@ -355,16 +357,18 @@ def test_every_decision_that_stands_follows_from_the_facts(
 
 def derivable(service: Service, decision: Decision) -> None:
     facts = [event for event in service.log if not event.own]
-    seen = view(service.protocol, fold(service.protocol, facts), decision.seen.now)
-    assert shown(seen) == shown(decision.seen)
-    recorded = [entry.event.data for entry in service.folded().ledger.decisions.values() if entry.stands]
+    state = view(service.protocol, fold(service.protocol, facts), decision.subject_state.now)
+    assert shown(state) == shown(decision.subject_state)
+    recorded = [
+        entry.event.data for entry in service.folded().decision_log.decisions.values() if entry.stands
+    ]
     stops = [data.because for data in recorded if isinstance(data, TreatmentStopped)]
     exits = [data.because for data in recorded if isinstance(data, Exited)]
     misses = {data.visit for data in recorded if isinstance(data, Missed)}
-    assert misses == {each.code for each in seen.visits if each.missed_by_service}
-    assert sum(isinstance(data, Flagged) for data in recorded) == len(seen.flags)
-    assert stops == ([seen.stopped.event.reference] if seen.stopped else [])
-    assert exits == ([seen.exit.event.reference] if seen.exit else [])
+    assert misses == {each.code for each in state.visits if each.missed_by_service}
+    assert sum(isinstance(data, Flagged) for data in recorded) == len(state.flags)
+    assert stops == ([state.stopped.event.reference] if state.stopped else [])
+    assert exits == ([state.exit.event.reference] if state.exit else [])
 
 
 @looked_at
@@ -376,7 +380,10 @@ def test_deciding_twice_at_one_instant_decides_nothing_more(history: History, ho
 def decided_once(service: Service, decision: Decision) -> None:
     handed = service.handed
     assert (
-        decide(service.protocol, fold(service.protocol, service.log, handed), decision.seen.now).events == ()
+        decide(
+            service.protocol, fold(service.protocol, service.log, handed), decision.subject_state.now
+        ).events
+        == ()
     )
 
 

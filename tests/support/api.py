@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import httpx
 
-from deployments.api.http.dependencies import Parts
+from deployments.api.http.dependencies import ApiContext
 from deployments.api.http.examples import ENROLLED
 from deployments.api.http.tokens import Role, Tokens, new_token
 from deployments.api.redcap.project import Project
@@ -32,7 +32,7 @@ Json = dict[str, Any]
 class Door:
     """A served API, and the study behind it."""
 
-    parts: Parts
+    api: ApiContext
     settings: Settings
     client: httpx.Client
     project: Project | None = None
@@ -40,7 +40,7 @@ class Door:
     @property
     def study(self) -> Runtime:
         """The study behind the API."""
-        return self.parts.study
+        return self.api.study
 
     @property
     def now(self) -> datetime:
@@ -114,7 +114,7 @@ def served(home: Path, **settings: Any) -> Iterator[Door]:
     try:
         api.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
-            door = Door(api.parts, chosen, client, api.project)
+            door = Door(api.api, chosen, client, api.project)
             wait_until(lambda: _answers(client), "the API to answer")
             yield door
     finally:

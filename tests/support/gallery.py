@@ -120,8 +120,8 @@ class Gallery:
     def _next(self, code: str) -> tuple[str, date, date] | None:
         row = subject(self.store, code)
         assert row is not None
-        seen = story(self.store, self.protocol, code, row.advanced_at).seen
-        planned = seen.current if seen.exit is None else None
+        state = story(self.store, self.protocol, code, row.advanced_at).subject_state
+        planned = state.current if state.exit is None else None
         return (planned.code, planned.target, planned.closes) if planned else None
 
     def _at(self, day: date, hour: int = 9) -> datetime:

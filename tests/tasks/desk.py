@@ -17,7 +17,7 @@ from tasks.database.queries import AttemptRow, NoticeRow
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 from tasks.delivery.claiming import ClaimAtOnce
-from tasks.delivery.deliver import Claim, Handed, Moment, Office, _record, claim, hand_over
+from tasks.delivery.deliver import Claim, Clocks, DeliveryContext, Handed, _record, claim, hand_over
 from tasks.delivery.sending import Outcome
 from tests.support.study import Study
 
@@ -61,7 +61,7 @@ class Desk:
     def take(self, *events: Event, now: datetime | None = None, at_once: bool = False) -> list[Answer]:
         """Record events, by default at the instant at which the last of them was reported."""
         at = now or max(event.time for event in events)
-        claiming = ClaimAtOnce(self.office, Moment(at, at)) if at_once else None
+        claiming = ClaimAtOnce(self.context, Clocks(at, at)) if at_once else None
         answers = record(self.store, self.protocol, events, at, claiming)
         self.claimed = claiming.claims if claiming else ()
         return answers
@@ -77,16 +77,16 @@ class Desk:
 
     def claim(self, now: datetime, subject: str = "ITP-001") -> list[Claim]:
         """The first step of a hand-over alone, as if its process died right after."""
-        return claim(self.office, subject, Moment(now, now))
+        return claim(self.context, subject, Clocks(now, now))
 
     def end(self, taken: Claim, outcome: Outcome) -> None:
         """The last step of a hand-over alone."""
-        _record(self.office, taken, outcome)
+        _record(self.context, taken, outcome)
 
     @property
-    def office(self) -> Office:
+    def context(self) -> DeliveryContext:
         """What every hand-over needs."""
-        return Office(self.store, self.protocol, self.channels, self.instance)
+        return DeliveryContext(self.store, self.protocol, self.channels, self.instance)
 
     def notices(self, code: str | None = "ITP-001") -> list[NoticeRow]:
         """The subject's notices in the outbox."""

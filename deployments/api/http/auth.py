@@ -16,7 +16,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from deployments.api.http.dependencies import Given, Parts
+from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.http.tokens import Role, includes
 from deployments.http.origin import is_loopback, names_this_machine, split_address
@@ -28,17 +28,17 @@ log = logging.getLogger(__name__)
 
 
 # Asynchronous, as what a request depends on: it never waits, and a thread for each step costs more than it.
-async def asks(request: Request, parts: Given) -> Role:
+async def asks(request: Request, api: Dependencies) -> Role:
     """The role of who asks.
 
     Raises:
         Problem: 401 without a known token, 403 for what no token would permit, 500 when no token can be read.
     """
-    same_origin(request, parts)
+    same_origin(request, api)
     with _reading_tokens():
-        if not parts.tokens.configured:
+        if not api.tokens.configured:
             return _local(request)
-        role = parts.tokens.role_of(_bearer(request) or _password(request) or "")
+        role = api.tokens.role_of(_bearer(request) or _password(request) or "")
     if role is None:
         raise refuse(
             request, HTTPStatus.UNAUTHORIZED, "token", "send a known token: Authorization: Bearer ..."
@@ -58,14 +58,14 @@ def needs(needed: Role) -> Callable[[Request, Role], Awaitable[Role]]:
     return check
 
 
-def investigator(request: Request, parts: Parts, token: str) -> None:
+def investigator(request: Request, api: ApiContext, token: str) -> None:
     """Let pass who gives the token of an investigator in a page's form.
 
     Raises:
         Problem: 401 for an unknown token, 403 for one of another role, 500 when no token can be read.
     """
     with _reading_tokens():
-        role = parts.tokens.role_of(token.strip())
+        role = api.tokens.role_of(token.strip())
     if role is None:
         raise refuse(request, HTTPStatus.UNAUTHORIZED, "token", "this token is not known")
     if not includes(role, "investigator"):
@@ -84,14 +84,14 @@ def _reading_tokens() -> Iterator[None]:
         raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "tokens", said) from error
 
 
-def is_local(request: Request, parts: Parts) -> bool:
+def is_local(request: Request, api: ApiContext) -> bool:
     """Whether a request comes from this machine, and no token is configured.
 
     Raises:
         Problem: 500 when no token can be read.
     """
     with _reading_tokens():
-        return not parts.tokens.configured and _from_here(request)
+        return not api.tokens.configured and _from_here(request)
 
 
 def _from_here(request: Request) -> bool:
@@ -106,14 +106,14 @@ def _local(request: Request) -> Role:
     return LOCAL_ROLE
 
 
-def same_origin(request: Request, parts: Parts) -> None:
+def same_origin(request: Request, api: ApiContext) -> None:
     """Let pass what no page of another site has made a browser send.
 
     Raises:
         Problem: 403 for a request of another origin.
     """
     origin = request.headers.get("origin")
-    ours = {request.headers.get("host"), split_address(parts.links.base).netloc} - {""}
+    ours = {request.headers.get("host"), split_address(api.links.base).netloc} - {""}
     if origin and split_address(origin).netloc not in ours:
         said = "a page of another site may not ask this service"
         raise refuse(request, HTTPStatus.FORBIDDEN, "origin", said)

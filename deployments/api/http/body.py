@@ -120,11 +120,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _repeated(names: Iterable[str]) -> str:
     """The first name that stands there a second time, found in one pass: a body may hold 100,000 names."""
-    seen: set[str] = set()
+    state: set[str] = set()
     for name in names:
-        if name in seen:
+        if name in state:
             return name
-        seen.add(name)
+        state.add(name)
     raise AssertionError("some name stands there twice")
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Path, Request
 
-from deployments.api.background import Follower
+from deployments.api.background import Background
 from deployments.api.http.tokens import Tokens
 from flows.study.runtime import Runtime
 from tasks.database.store import Store
@@ -24,12 +24,12 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Parts:
+class ApiContext:
     """A running study and the doors' own parts, opened once per process."""
 
     study: Runtime
     tokens: Tokens
-    follower: Follower
+    background: Background
     links: Links
     webhook_secrets: dict[str, str]
     # Asked by those who watch: it says whether the database answers, however busy the doors' pool is.
@@ -46,12 +46,12 @@ class Parts:
         return await to_thread.run_sync(partial(step, *given), limiter=self.watchers)
 
 
-async def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
-    return parts
+async def _context(request: Request) -> ApiContext:
+    api: ApiContext = request.app.state.api
+    return api
 
 
-Given = Annotated[Parts, Depends(_parts)]
+Dependencies = Annotated[ApiContext, Depends(_context)]
 """The parameter of an endpoint that works on the study."""
 
 Code = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["ITP-007"])]

@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from deployments.api.http.dependencies import Given, Parts
+from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.pages.render import page, read_form, refusal
 from deployments.api.pages.words import ACKNOWLEDGE, Language, Words
 from deployments.api.recording import take_in
@@ -35,51 +35,51 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/acknowledge/{signed}", response_class=HTMLResponse)
-def ask(signed: str, parts: Given) -> HTMLResponse:
+def ask(signed: str, api: Dependencies) -> HTMLResponse:
     """Say what would be acknowledged, and until when; acknowledges nothing."""
     try:
-        return _ask(parts, signed, parts.study.clock.now())
+        return _ask(api, signed, api.study.clock.now())
     except ItpError as error:
-        return _refused(parts, error)
+        return _refused(api, error)
 
 
 @router.post("/acknowledge/{signed}", response_class=HTMLResponse)
-async def acknowledge(signed: str, request: Request, parts: Given) -> HTMLResponse:
+async def acknowledge(signed: str, request: Request, api: Dependencies) -> HTMLResponse:
     """Record the acknowledgement, unless somebody has it already; pressing twice records it once."""
     try:
-        return await parts.in_door(_acknowledge, parts, signed, await read_form(request))
+        return await api.in_door(_acknowledge, api, signed, await read_form(request))
     except ItpError as error:
-        return _refused(parts, error)
+        return _refused(api, error)
 
 
-def _ask(parts: Parts, signed: str, now: datetime) -> HTMLResponse:
-    call = parts.links.read(signed, now)
-    site = _site(parts, call)
-    words, facts = ACKNOWLEDGE[site.language], history(parts.study.store, call.subject)
+def _ask(api: ApiContext, signed: str, now: datetime) -> HTMLResponse:
+    call = api.links.read(signed, now)
+    site = _site(api, call)
+    words, facts = ACKNOWLEDGE[site.language], history(api.study.store, call.subject)
     if taken := _taken(facts, call, site, now):
         return _already(words, site, taken)
-    pressed = parse_event(_event(parts, call, site, now, facts, {}))
-    (verdict,) = judge(parts.study.protocol, facts, [pressed], now).verdicts
+    pressed = parse_event(_event(api, call, site, now, facts, {}))
+    (verdict,) = judge(api.study.protocol, facts, [pressed], now).verdicts
     if verdict.error is not None:
         return page("said", words["nothing"], language=site.language, said=str(verdict.error), refused=False)
-    asked = _asked(parts, call, site, now)
+    asked = _asked(api, call, site, now)
     return page("acknowledge", words["title"], language=site.language, w=words, **asked)
 
 
-def _acknowledge(parts: Parts, signed: str, form: dict[str, str]) -> HTMLResponse:
-    now = parts.study.clock.now()
-    call = parts.links.read(signed, now)
-    site = _site(parts, call)
-    words, facts = ACKNOWLEDGE[site.language], history(parts.study.store, call.subject)
+def _acknowledge(api: ApiContext, signed: str, form: dict[str, str]) -> HTMLResponse:
+    now = api.study.clock.now()
+    call = api.links.read(signed, now)
+    site = _site(api, call)
+    words, facts = ACKNOWLEDGE[site.language], history(api.study.store, call.subject)
     if taken := _taken(facts, call, site, now):
         return _already(words, site, taken)
-    stated = _event(parts, call, site, now, facts, form)
-    result = take_in(parts, [stated], "recorder")[0]
+    stated = _event(api, call, site, now, facts, form)
+    result = take_in(api, [stated], "recorder")[0]
     if result["status"] == HTTPStatus.CREATED:
         said = _told(words, "said", site, parse_event(stated))
         return page("said", words["done"], language=site.language, said=said, refused=False)
     # Whoever presses at the same moment as another comes second here.
-    if taken := _taken(history(parts.study.store, call.subject), call, site, now):
+    if taken := _taken(history(api.study.store, call.subject), call, site, now):
         return _already(words, site, taken)
     status, detail = HTTPStatus(result["status"]), result.get("detail") or words["refused"]
     return page("said", words["refused"], status, site.language, said=detail, refused=True)
@@ -116,21 +116,21 @@ def _told(words: Words, word: str, site: Site, event: Event) -> str:
     return words[word].format(visit=data.visit, subject=event.subject, until=shown, by=data.by)
 
 
-def _refused(parts: Parts, error: ItpError) -> HTMLResponse:
+def _refused(api: ApiContext, error: ItpError) -> HTMLResponse:
     """Before a link is believed, nobody knows whose site it is about: the study's language counts."""
-    language: Language = parts.study.protocol.site("default").language
+    language: Language = api.study.protocol.site("default").language
     words = ACKNOWLEDGE[language]
     said = words.get(error.rule) if isinstance(error, Refused) else None
     return refusal(error, words["refused"], language, said)
 
 
 def _event(
-    parts: Parts, call: Call, site: Site, now: datetime, facts: Sequence[Event], form: dict[str, str]
+    api: ApiContext, call: Call, site: Site, now: datetime, facts: Sequence[Event], form: dict[str, str]
 ) -> dict[str, Any]:
     until = form.get("until") or _by_default(site, now).isoformat()
     return {
         "specversion": "1.0",
-        "id": _next_id(parts, call, facts),
+        "id": _next_id(api, call, facts),
         "source": SOURCE,
         "type": Acknowledged.type,
         "subject": call.subject,
@@ -139,17 +139,17 @@ def _event(
     }
 
 
-def _next_id(parts: Parts, call: Call, facts: Sequence[Event]) -> str:
+def _next_id(api: ApiContext, call: Call, facts: Sequence[Event]) -> str:
     """One id for whoever presses next: of two who press at once one counts, and nobody can take it before."""
     given = sum(isinstance(each.data, Acknowledged) and each.data.visit == call.visit for each in facts)
     name = f"{call.subject}/{call.visit}/{given + 1}"
-    secret = hmac.digest(parts.links.key, f"acknowledged\n{name}".encode(), hashlib.sha256)
+    secret = hmac.digest(api.links.key, f"acknowledged\n{name}".encode(), hashlib.sha256)
     return f"{name}/{secret.hex()[:32]}"
 
 
-def _asked(parts: Parts, call: Call, site: Site, now: datetime) -> dict[str, Any]:
+def _asked(api: ApiContext, call: Call, site: Site, now: datetime) -> dict[str, Any]:
     today = site.date_of(now)
-    most = timedelta(days=parts.study.protocol.ladder.acknowledged_at_most_days)
+    most = timedelta(days=api.study.protocol.ladder.acknowledged_at_most_days)
     dates = {"until": _by_default(site, now), "first": today, "last": today + most}
     return dates | {"visit": call.visit, "subject": call.subject, "audience": call.audience}
 
@@ -158,8 +158,8 @@ def _by_default(site: Site, now: datetime) -> date:
     return site.workdays.next(site.date_of(now))
 
 
-def _site(parts: Parts, call: Call) -> Site:
-    row = subject(parts.study.store, call.subject)
+def _site(api: ApiContext, call: Call) -> Site:
+    row = subject(api.study.store, call.subject)
     if row is None:
         raise Refused("enrolment", f"{call.subject} is not enrolled")
-    return parts.study.protocol.site(row.site)
+    return api.study.protocol.site(row.site)

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
 from deployments.api.http.auth import investigator, same_origin
-from deployments.api.http.dependencies import Code, Given, Parts
+from deployments.api.http.dependencies import ApiContext, Code, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.pages.render import page, read_form, refusal
 from deployments.api.pages.words import DECIDE
@@ -33,45 +33,45 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/decide/{code}", response_class=HTMLResponse)
-def ask(code: Code, parts: Given, criterion: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
+def ask(code: Code, api: Dependencies, criterion: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
     """Ask for the decision."""
-    site = _site(parts, code)
-    title, facts = DECIDE[site.language]["title"], _facts(parts, site, code, {"criterion": criterion})
+    site = _site(api, code)
+    title, facts = DECIDE[site.language]["title"], _facts(api, site, code, {"criterion": criterion})
     return _ours(page("decide", title, language=site.language, refused=False, **facts))
 
 
 @router.post("/decide/{code}", response_class=HTMLResponse)
-async def decide(code: Code, request: Request, parts: Given) -> HTMLResponse:
+async def decide(code: Code, request: Request, api: Dependencies) -> HTMLResponse:
     """Record the decision of whoever gives an investigator's token; sent twice it counts once.
 
     Who is refused gets the form again with what they entered, except for the token.
     """
-    site = await run_in_threadpool(_site, parts, code)
+    site = await run_in_threadpool(_site, api, code)
     try:
-        same_origin(request, parts)
+        same_origin(request, api)
     except Problem as error:
         # No form here: another site would have filled it in.
         return refusal(error, DECIDE[site.language]["refused"], site.language)
     form: dict[str, str] = {}
     try:
         form = await read_form(request)
-        investigator(request, parts, form.pop("token", ""))
-        return await parts.in_door(_decide, parts, code, form)
+        investigator(request, api, form.pop("token", ""))
+        return await api.in_door(_decide, api, code, form)
     except ItpError as error:
-        return _again(parts, site, code, form, error)
+        return _again(api, site, code, form, error)
 
 
-def _again(parts: Parts, site: Site, code: str, form: dict[str, str], error: ItpError) -> HTMLResponse:
+def _again(api: ApiContext, site: Site, code: str, form: dict[str, str], error: ItpError) -> HTMLResponse:
     words, rule = DECIDE[site.language], getattr(error, "rule", None)
     # The same id, so that a form counts once however often it was refused; not one that is another event's.
-    facts = _facts(parts, site, code, form if rule != "form" else form | {"id": ""})
+    facts = _facts(api, site, code, form if rule != "form" else form | {"id": ""})
     said = words.get(f"refused-{rule}")
     return _ours(refusal(error, words["refused"], site.language, said, "decide", **facts))
 
 
-def _facts(parts: Parts, site: Site, code: str, entered: dict[str, str]) -> dict[str, Any]:
+def _facts(api: ApiContext, site: Site, code: str, entered: dict[str, str]) -> dict[str, Any]:
     """What the form shows: the protocol's rules and what was entered, nothing of the subject."""
-    protocol = parts.study.protocol
+    protocol = api.study.protocol
     criteria = {
         each.criterion: each.decode for each in protocol.withdrawal if each.effect in ("flag", "by-decision")
     }
@@ -85,7 +85,7 @@ def _facts(parts: Parts, site: Site, code: str, entered: dict[str, str]) -> dict
         "marks": {each.criterion: MARK * (each.source == "assumption") for each in protocol.withdrawal},
         "decodes": {"usual": usual, "rare": rare},
         "last": protocol.visits[-1].code,
-        "today": site.date_of(parts.study.clock.now()),
+        "today": site.date_of(api.study.clock.now()),
         "entered": dict.fromkeys(_ENTERED, "") | entered,
         "in_words": filters(site.language, site.zone),
     }
@@ -97,31 +97,31 @@ def _ours(answer: HTMLResponse) -> HTMLResponse:
     return answer
 
 
-def _decide(parts: Parts, code: str, form: dict[str, str]) -> HTMLResponse:
-    language = _site(parts, code).language
-    words, event = DECIDE[language], _event(code, parts.study.clock.now(), form)
-    result = take_in(parts, [event], "investigator")[0]
+def _decide(api: ApiContext, code: str, form: dict[str, str]) -> HTMLResponse:
+    language = _site(api, code).language
+    words, event = DECIDE[language], _event(code, api.study.clock.now(), form)
+    result = take_in(api, [event], "investigator")[0]
     known = result["status"] == HTTPStatus.OK or result.get("type") == _ID_REUSED
     if result["status"] >= HTTPStatus.BAD_REQUEST and not known:
         raise Problem(HTTPStatus(result["status"]), "decision", result["detail"])
     # A form that was sent before, perhaps with something else in it, changes nothing, and says so.
     title, word = ("known", "again") if known else ("done", "said")
-    decision = _decision(parts, code, (event["source"], event["id"]))
+    decision = _decision(api, code, (event["source"], event["id"]))
     said = words[word].format(subject=code, decision=decision)
     return page("said", words[title], language=language, said=said, refused=False)
 
 
-def _decision(parts: Parts, code: str, key: EventKey) -> str:
+def _decision(api: ApiContext, code: str, key: EventKey) -> str:
     """The decision about the subject that is recorded under a source and id."""
-    stated = recorded(parts.study.store, key)
+    stated = recorded(api.study.store, key)
     if stated and isinstance(stated.data, WithdrawalDecided) and stated.subject.lower() == code.lower():
         return stated.data.decision
     raise Refused("form", "this form's id belongs to another event; it has a new one now, send it again")
 
 
-def _site(parts: Parts, code: str) -> Site:
-    row = subject(parts.study.store, code)
-    return parts.study.protocol.site(row.site if row else "default")
+def _site(api: ApiContext, code: str) -> Site:
+    row = subject(api.study.store, code)
+    return api.study.protocol.site(row.site if row else "default")
 
 
 def _event(code: str, now: datetime, form: dict[str, str]) -> dict[str, Any]:

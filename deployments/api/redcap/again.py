@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 
-from deployments.api.http.dependencies import Parts
+from deployments.api.http.dependencies import ApiContext
 from deployments.api.redcap.client import Trigger
 from deployments.api.redcap.form import DOOR, WAITING, being_fetched, take_form
 from deployments.api.redcap.project import Project
-from tasks.database.dead_letters import open_leftovers
+from tasks.database.dead_letters import open_dead_letters
 
 EVERY_SECONDS = 60.0
 
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 class FetchAgain(threading.Thread):
     """Every minute, until `stop`, tries the forms that could not be fetched; at once those that only wait."""
 
-    def __init__(self, parts: Parts, project: Project) -> None:
+    def __init__(self, api: ApiContext, project: Project) -> None:
         super().__init__(name="redcap", daemon=True)
-        self._parts, self._project = parts, project
+        self._context, self._project = api, project
         self._asked = threading.Event()
 
     def run(self) -> None:
@@ -32,7 +32,7 @@ class FetchAgain(threading.Thread):
             if self._asked.is_set():
                 return
             try:
-                fetch_again(self._parts, self._project)
+                fetch_again(self._context, self._project)
             except Exception:
                 log.exception("The forms that REDCap did not give could not be tried again; the next minute.")
 
@@ -42,16 +42,16 @@ class FetchAgain(threading.Thread):
         self._project.waiting.set()
 
 
-def fetch_again(parts: Parts, project: Project) -> None:
+def fetch_again(api: ApiContext, project: Project) -> None:
     """Try each form that could not be fetched, oldest first."""
-    for trigger in _unfetched(parts):
+    for trigger in _unfetched(api):
         if not being_fetched(trigger):
-            take_form(parts, project, trigger)
+            take_form(api, project, trigger)
 
 
-def _unfetched(parts: Parts) -> list[Trigger]:
+def _unfetched(api: ApiContext) -> list[Trigger]:
     """What is left of a form is the trigger itself only while the form could not be fetched."""
     names = Trigger.__dataclass_fields__.keys()
-    left = [each.body for each in open_leftovers(parts.study.store) if each.door in (DOOR, WAITING)]
+    left = [each.body for each in open_dead_letters(api.study.store) if each.door in (DOOR, WAITING)]
     found = [Trigger(**body) for body in left if isinstance(body, dict) and body.keys() == names]
     return list(dict.fromkeys(found))

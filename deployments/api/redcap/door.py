@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from deployments.api.http.auth import is_local, refuse, same_origin
-from deployments.api.http.dependencies import Given, Parts
+from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.pages.render import read_form
 from deployments.api.redcap.client import Trigger
@@ -32,23 +32,23 @@ router = APIRouter(include_in_schema=False)
 @router.post("/redcap")
 async def trigger(
     request: Request,
-    parts: Given,
+    api: Dependencies,
     project: GivenProject,
     key: Annotated[str, Query(max_length=500)] = "",
 ) -> JSONResponse:
     """Fetch the form that was saved, and record what it states."""
     if project is None:
         raise Problem(HTTPStatus.NOT_FOUND, "redcap", "no REDCap is configured; set ITP_REDCAP_URL")
-    same_origin(request, parts)
-    _permit(request, parts, project, key)
+    same_origin(request, api)
+    _permit(request, api, project, key)
     said = _trigger(await read_form(request))
-    return JSONResponse(await parts.in_door(receive, parts, project, said))
+    return JSONResponse(await api.in_door(receive, api, project, said))
 
 
-def _permit(request: Request, parts: Parts, project: Project, key: str) -> None:
+def _permit(request: Request, api: ApiContext, project: Project, key: str) -> None:
     if project.key and hmac.compare_digest(key.encode(), project.key.encode()):
         return
-    if project.key or not is_local(request, parts):
+    if project.key or not is_local(request, api):
         said = "the trigger's address must carry ?key= with the value of ITP_REDCAP_KEY"
         raise refuse(request, HTTPStatus.UNAUTHORIZED, "token", said)
 

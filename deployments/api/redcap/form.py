@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from deployments.api.http.dependencies import Parts
+from deployments.api.http.dependencies import ApiContext
 from deployments.api.recording import take_in
 from deployments.api.redcap.client import RedcapSilent, Trigger
 from deployments.api.redcap.mapping import Mapping, read_data, unmapped
@@ -44,34 +44,32 @@ _being_fetched: Counter[Trigger] = Counter()
 log = logging.getLogger(__name__)
 
 
-def receive(parts: Parts, project: Project, said: Trigger) -> dict[str, Any]:
+def receive(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any]:
     """Write a trigger down, then take its form; later, when REDCap is busy with as many as it may be."""
-    keep(
-        parts.study.store, WAITING, str(said), [("waits to be fetched", vars(said))], parts.study.clock.now()
-    )
+    keep(api.study.store, WAITING, str(said), [("waits to be fetched", vars(said))], api.study.clock.now())
     if not project.fetchers.acquire(blocking=False):
         project.waiting.set()
         return {"form": str(said), "results": [], "left": ["waits to be fetched: REDCap is slow at present"]}
     try:
-        return take_form(parts, project, said)
+        return take_form(api, project, said)
     finally:
         project.fetchers.release()
 
 
-def take_form(parts: Parts, project: Project, said: Trigger) -> dict[str, Any]:
+def take_form(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any]:
     """Fetch a form and record what it states; what cannot be mapped or recorded is kept and shown."""
     with _turn(said):
         try:
-            results, left = _taken(parts, project, said)
+            results, left = _taken(api, project, said)
         except NO_ANSWER:
             # Nothing can be kept now; the trigger is written down already, where it came through the door.
             raise
         except Exception:
             log.exception("The form %s could not be taken; it is kept and tried again.", said)
             results, left = [], [("the service failed at this form; its log says more", vars(said))]
-        now = parts.study.clock.now()
-        keep(parts.study.store, DOOR, str(said), left, now)
-        keep(parts.study.store, WAITING, str(said), [], now)
+        now = api.study.clock.now()
+        keep(api.study.store, DOOR, str(said), left, now)
+        keep(api.study.store, WAITING, str(said), [], now)
     return {"form": str(said), "results": results, "left": [problem for problem, _ in left]}
 
 
@@ -95,7 +93,7 @@ def _turn(said: Trigger) -> Iterator[None]:
 _Taken = tuple[list[dict[str, Any]], list[tuple[str, Any]]]
 
 
-def _taken(parts: Parts, project: Project, said: Trigger) -> _Taken:
+def _taken(api: ApiContext, project: Project, said: Trigger) -> _Taken:
     mapping = project.mapping
     try:
         record = project.redcap.export(said, mapping.record_id, mapping.subject)
@@ -107,7 +105,7 @@ def _taken(parts: Parts, project: Project, said: Trigger) -> _Taken:
         return [], []
     left = _without_place(unmapped(mapping, said.instrument, record))
     try:
-        results = _record(parts, mapping, said, record)
+        results = _record(api, mapping, said, record)
     except BadInput as error:
         return [], [*left, (str(error), record)]
     return results, left + [(result["detail"], record) for result in results if "detail" in result]
@@ -124,23 +122,23 @@ def _is_complete(mapping: Mapping, said: Trigger, record: dict[str, str]) -> boo
     return not wanted or str(record.get(f"{said.instrument}_complete", COMPLETE)) == COMPLETE
 
 
-def _record(parts: Parts, mapping: Mapping, said: Trigger, record: dict[str, str]) -> list[dict[str, Any]]:
+def _record(api: ApiContext, mapping: Mapping, said: Trigger, record: dict[str, str]) -> list[dict[str, Any]]:
     instrument = mapping.instruments[said.instrument]
-    mine = _stated_before(parts, mapping.source, said)
+    mine = _stated_before(api, mapping.source, said)
     stated = {
         "specversion": "1.0",
         "id": f"{_name(said)}#{len(mine) + 1}",
         "source": mapping.source,
         "type": instrument.event,
         "subject": str(record.get(mapping.subject) or "").strip(),
-        "time": parts.study.clock.now().isoformat(),
+        "time": api.study.clock.now().isoformat(),
         "data": read_data(instrument, record, said.event),
     }
     event = parse_event(stated)
-    before = _standing(parts, mine)
+    before = _standing(api, mine)
     if before and (before[-1].subject, before[-1].data) == (event.subject, event.data):
-        return take_in(parts, [before[-1].to_json()], "recorder")
-    return take_in(parts, [*(_void(each, stated) for each in before), stated], "recorder")
+        return take_in(api, [before[-1].to_json()], "recorder")
+    return take_in(api, [*(_void(each, stated) for each in before), stated], "recorder")
 
 
 def _name(said: Trigger) -> str:
@@ -151,19 +149,19 @@ def _name(said: Trigger) -> str:
     return f"{name[: LONGEST_NAME - 17]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def _stated_before(parts: Parts, source: str, said: Trigger) -> list[Event]:
+def _stated_before(api: ApiContext, source: str, said: Trigger) -> list[Event]:
     """What the form stated so far, of whichever subject, in order."""
     found: list[Event] = []
     for number in count(1):
-        event = recorded(parts.study.store, (source, f"{_name(said)}#{number}"))
+        event = recorded(api.study.store, (source, f"{_name(said)}#{number}"))
         if event is None:
             break
         found.append(event)
     return found
 
 
-def _standing(parts: Parts, mine: Sequence[Event]) -> list[Event]:
-    logs = {event.subject: history(parts.study.store, event.subject) for event in mine}
+def _standing(api: ApiContext, mine: Sequence[Event]) -> list[Event]:
+    logs = {event.subject: history(api.study.store, event.subject) for event in mine}
     valid = {event.key for facts in logs.values() for event in standing(facts)}
     return [event for event in mine if event.key in valid]
 

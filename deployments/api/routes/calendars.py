@@ -17,7 +17,7 @@ from icalendar import Calendar
 from icalendar import Event as Entry
 
 from deployments.api.http.auth import Reader
-from deployments.api.http.dependencies import Code, Given, Parts
+from deployments.api.http.dependencies import ApiContext, Code, Dependencies
 from deployments.api.http.examples import Json
 from deployments.api.http.schemas import ABSENT, ASKING
 from deployments.api.routes.subjects import found
@@ -67,12 +67,12 @@ class Span:
     response_class=Response,
     responses=ASKING | ABSENT | _CONTENT,
 )
-def subject_calendar(code: Code, parts: Given) -> Response:
+def subject_calendar(code: Code, api: Dependencies) -> Response:
     """Every visit of the plan."""
-    found(parts, code)
-    now = parts.study.clock.now()
-    told = stated_of(parts.study.store, code)
-    return _calendar(code, (_entry(one, *each) for one in told for each in _planned(parts, one, now)))
+    found(api, code)
+    now = api.study.clock.now()
+    told = stated_of(api.study.store, code)
+    return _calendar(code, (_entry(one, *each) for one in told for each in _planned(api, one, now)))
 
 
 @router.get(
@@ -82,22 +82,22 @@ def subject_calendar(code: Code, parts: Given) -> Response:
     responses=ASKING | _CONTENT,
 )
 def agenda(
-    parts: Given,
+    api: Dependencies,
     days: Annotated[int, Query(ge=1, le=500, description="so many days ahead")] = 90,
 ) -> Response:
     """What touches the days from 30 days ago until so many days ahead.
 
     A subject who has ended stays for 30 days, so that calendars take off what was cancelled.
     """
-    now = parts.study.clock.now()
+    now = api.study.clock.now()
     first, last = (now - PAST).date(), (now + timedelta(days=days)).date()
     entries: list[Entry] = []
     unreadable: dict[str, str] = {}
-    for one in stated_lately(parts.study.store, now - PAST):
+    for one in stated_lately(api.study.store, now - PAST):
         with passing_over(one.code, unreadable):
             entries += [
                 _entry(one, planned, span)
-                for planned, span in _planned(parts, one, now)
+                for planned, span in _planned(api, one, now)
                 # Asked of the span: making the entry is what costs.
                 if span.touches(first, last)
             ]
@@ -118,12 +118,12 @@ def _calendar(name: str, entries: Iterable[Entry], unreadable: Mapping[str, str]
     return Response(calendar.to_ical(), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-cache"})
 
 
-def _planned(parts: Parts, one: Stated, now: datetime) -> Iterator[tuple[PlannedVisit, Span]]:
-    subject = one.folded(parts.study.protocol)
-    seen = view(subject.protocol, subject, now)
-    for planned in seen.visits:
-        held = seen.on_hold and planned.visit.epoch == "treatment" and planned.outcome is None
-        why = with_legend(f"{planned.visit.label}: {reason(planned, seen.visits)}")
+def _planned(api: ApiContext, one: Stated, now: datetime) -> Iterator[tuple[PlannedVisit, Span]]:
+    subject = one.folded(api.study.protocol)
+    state = view(subject.protocol, subject, now)
+    for planned in state.visits:
+        held = state.on_hold and planned.visit.epoch == "treatment" and planned.outcome is None
+        why = with_legend(f"{planned.visit.label}: {reason(planned, state.visits)}")
         for span in _spans(planned, _once_booked(one.facts, planned), why, held=held):
             yield planned, span
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from deployments.api.http.auth import Reader
-from deployments.api.http.dependencies import Given
+from deployments.api.http.dependencies import Dependencies
 from deployments.api.http.schemas import ASKING
-from tasks.database.dead_letters import open_leftovers
+from tasks.database.dead_letters import open_dead_letters
 
 router = APIRouter(tags=["watching"], dependencies=[Reader])
 
@@ -28,6 +28,6 @@ class Left(BaseModel):
 
 
 @router.get("/leftovers", summary="What could not be mapped to events", responses=ASKING)
-def leftovers(parts: Given) -> list[Left]:
+def leftovers(api: Dependencies) -> list[Left]:
     """Oldest first; a line goes when the same thing comes through later."""
-    return [Left.model_validate(each, from_attributes=True) for each in open_leftovers(parts.study.store)]
+    return [Left.model_validate(each, from_attributes=True) for each in open_dead_letters(api.study.store)]

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from deployments.api.http.auth import Recorder
 from deployments.api.http.body import parse_json, read_json_text
-from deployments.api.http.dependencies import Given, Parts
+from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.http.schemas import EVENTS_BODY, EVENTS_RESPONSES
 from deployments.api.http.tokens import Role
@@ -31,22 +31,22 @@ router = APIRouter()
     responses=EVENTS_RESPONSES,
     status_code=HTTPStatus.CREATED,
 )
-async def record_events(request: Request, parts: Given, role: Recorder) -> JSONResponse:
+async def record_events(request: Request, api: Dependencies, role: Recorder) -> JSONResponse:
     """Each event is judged by itself, in the study's order; `source` and `id` together count once.
 
     The same pair again changes nothing and answers 200. An array answers with an array, in its order: with
     the status that all its events share, else 207. Of a void and its restatement in one array both are
     recorded or neither.
     """
-    return await parts.in_door(answer_to, parts, await read_json_text(request), role)
+    return await api.in_door(answer_to, api, await read_json_text(request), role)
 
 
-def answer_to(parts: Parts, body: bytes, role: Role, source: str | None = None) -> JSONResponse:
+def answer_to(api: ApiContext, body: bytes, role: Role, source: str | None = None) -> JSONResponse:
     """Record one event or an array of them, given as JSON; all of one source, when it is given."""
     stated = parse_json(body)
     if not isinstance(stated, list):
-        return _one(take_in(parts, [stated], role, source)[0])
-    return _several(take_in(parts, _bounded(stated), role, source))
+        return _one(take_in(api, [stated], role, source)[0])
+    return _several(take_in(api, _bounded(stated), role, source))
 
 
 def _bounded(stated: list[Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 
-from deployments.api.http.dependencies import Given, Parts
+from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.prefect.server_process import is_ready
 from tasks.database.monitoring import ROUND, failing_channels, last_beat, overdue
 from tasks.database.store import NO_ANSWER, first_line
@@ -54,22 +54,22 @@ class Health(BaseModel):
     response_model=Health,
     responses={503: {"model": Health, "description": "The database or the round does not work."}},
 )
-async def healthz(parts: Given) -> JSONResponse:
+async def healthz(api: Dependencies) -> JSONResponse:
     """Reminders go out without Prefect, so its silence is no reason for 503."""
     # Nobody is asked for a token here: who asks again and again uses up neither threads nor connections.
-    checks = await parts.for_watchers(_checks, parts)
+    checks = await api.for_watchers(_checks, api)
     worst: Word = max((check.status for check in checks.values()), key=("ok", "degraded", "down").index)
     status = HTTPStatus.SERVICE_UNAVAILABLE if worst == "down" else HTTPStatus.OK
     return JSONResponse(Health(status=worst, **checks).model_dump(), status)
 
 
-def _checks(parts: Parts) -> dict[str, Check]:
-    clock = parts.study.clock
-    prefect = _prefect(parts)
+def _checks(api: ApiContext) -> dict[str, Check]:
+    clock = api.study.clock
+    prefect = _prefect(api)
     try:
-        runner = _runner(last_beat(parts.watching, ROUND), clock.wall(clock.now()))
-        runner = _late(parts) if runner.status == "ok" else runner
-        channels, study = _channels(parts), _study(parts)
+        runner = _runner(last_beat(api.watching, ROUND), clock.wall(clock.now()))
+        runner = _late(api) if runner.status == "ok" else runner
+        channels, study = _channels(api), _study(api)
     except (DBAPIError, *NO_ANSWER) as problem:
         log.error("The study's database does not answer: %s", first_line(problem))
         silent = Check(status="down", said="the study's database does not answer; the service's log says why")
@@ -91,40 +91,40 @@ def _runner(beat: datetime | None, wall: datetime) -> Check:
     return Check(status="ok", said="the round is at work")
 
 
-def _late(parts: Parts) -> Check:
+def _late(api: ApiContext) -> Check:
     """The round is at work; whether it could wake everybody, too."""
-    count, since = overdue(parts.watching, parts.study.clock.now() - LATE)
+    count, since = overdue(api.watching, api.study.clock.now() - LATE)
     if since is None:
         return Check(status="ok", said="the round is at work")
     said = f"subjects that could not be woken: {count}, since {since:%Y-%m-%d %H:%M}Z"
     return Check(status="degraded", said=f"{said}; the service's log says why")
 
 
-def _study(parts: Parts) -> Check:
+def _study(api: ApiContext) -> Check:
     """How much stands in the way, not of whom: the board and `itp doctor` name it."""
-    count = len(standing(parts.watching))
+    count = len(standing(api.watching))
     if not count:
         return Check(status="ok", said="nothing stands in its way")
     return Check(status="degraded", said=f"somebody must mend: {count}; the board and itp doctor say what")
 
 
-def _prefect(parts: Parts) -> Check:
-    if is_ready(parts.study.prefect_api):
+def _prefect(api: ApiContext) -> Check:
+    if is_ready(api.study.prefect_api):
         return Check(status="ok", said="answers")
     return Check(status="degraded", said="does not answer; notices go out without it")
 
 
-def _channels(parts: Parts) -> Check:
+def _channels(api: ApiContext) -> Check:
     """How many fail, not which: nobody is asked for a token here, and addresses are people's."""
-    if differs(parts.watching, parts.study.channels):
+    if differs(api.watching, api.study.channels):
         # What this process does not send the service does, unless it is the service.
         said = "nothing is handed over from here: its recipients are not the study's; see itp recipients"
-        return Check(status="down" if parts.study.instance.watches else "degraded", said=said)
-    failing = [since for _, since, _ in failing_channels(parts.watching)]
+        return Check(status="down" if api.study.instance.watches else "degraded", said=said)
+    failing = [since for _, since, _ in failing_channels(api.watching)]
     if failing:
         since = f"{min(failing):%Y-%m-%d %H:%M}Z"
         said = f"recipients that fail: {len(failing)}, since {since}; the board names them"
         return Check(status="degraded", said=said)
-    if problems := parts.study.channels.problems:
+    if problems := api.study.channels.problems:
         return Check(status="degraded", said=f"problems of the channels: {len(problems)}; see itp doctor")
     return Check(status="ok", said="no recipient fails")

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from deployments.api.http.auth import Reader
-from deployments.api.http.dependencies import Given, Parts
+from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.examples import Json
 from deployments.api.http.schemas import ASKING
 from deployments.service.lateness import WAKE_LATENESS
@@ -29,10 +29,10 @@ router = APIRouter(tags=["watching"], dependencies=[Reader])
 
 
 @router.get("/metrics", summary="The service in numbers", response_class=Response, responses=ASKING | _TEXT)
-def metrics(parts: Given) -> Response:
+def metrics(api: Dependencies) -> Response:
     """Prometheus text format."""
     registry = CollectorRegistry()
-    registry.register(_Collector(parts))
+    registry.register(_Collector(api))
     registry.register(WAKE_LATENESS)
     return Response(generate_latest(registry), media_type=MEDIA_TYPE)
 
@@ -40,13 +40,13 @@ def metrics(parts: Given) -> Response:
 class _Collector:
     """Reads everything once for each scrape."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, api: ApiContext) -> None:
+        self._context = api
 
     def collect(self) -> Iterator[Metric]:
         """The families of numbers."""
-        now = self._parts.study.clock.now()
-        found = figures(self._parts.study.store, now)
+        now = self._context.study.clock.now()
+        found = figures(self._context.study.store, now)
         yield _by(
             "itp_events_accepted", "Events recorded, by type.", "type", found.accepted, CounterMetricFamily
         )
@@ -59,7 +59,7 @@ class _Collector:
         family = CounterMetricFamily(
             "itp_events_refused", "Events refused by this process, by type and rule.", labels=["type", "rule"]
         )
-        for labels, count in self._parts.study.refusals.counted().items():
+        for labels, count in self._context.study.refusals.counted().items():
             family.add_metric(labels, count)
         return family
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from deployments.api.http.auth import Reader
-from deployments.api.http.dependencies import Code, Given, Parts
+from deployments.api.http.dependencies import ApiContext, Code, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.http.schemas import ABSENT, ASKING
 from itp_events.outputs.plan import plan
@@ -46,13 +46,13 @@ class Standing(BaseModel):
         )
 
 
-def found(parts: Parts, code: str) -> SubjectRow:
+def found(api: ApiContext, code: str) -> SubjectRow:
     """The subject of a code.
 
     Raises:
         Problem: 404 when nobody of that code is enrolled.
     """
-    row = subject(parts.study.store, code)
+    row = subject(api.study.store, code)
     if row is None:
         raise Problem(HTTPStatus.NOT_FOUND, "subject", f"{code} is not enrolled")
     return row
@@ -60,25 +60,25 @@ def found(parts: Parts, code: str) -> SubjectRow:
 
 @router.get("/subjects", summary="All subjects, in order of code", responses=ASKING)
 def subjects(
-    parts: Given,
+    api: Dependencies,
     after: Annotated[str | None, Query(description="only codes behind this one", max_length=64)] = None,
     limit: Annotated[int | None, Query(ge=1, le=10_000, description="at most so many")] = None,
 ) -> list[Standing]:
     """Where each stands, as it was decided last."""
-    rows = [row for row in all_subjects(parts.study.store) if after is None or row.code > after]
+    rows = [row for row in all_subjects(api.study.store) if after is None or row.code > after]
     return [Standing.of(row) for row in rows[:limit]]
 
 
 @router.get("/subjects/{code}", summary="One subject", responses=ASKING | ABSENT)
-def one_subject(code: Code, parts: Given) -> Standing:
+def one_subject(code: Code, api: Dependencies) -> Standing:
     """Where the subject stands, as it was decided last."""
-    return Standing.of(found(parts, code))
+    return Standing.of(found(api, code))
 
 
 @router.get("/subjects/{code}/plan", summary="The subject's plan", responses=ASKING | ABSENT)
-def subject_plan(code: Code, parts: Given) -> dict[str, Any]:
+def subject_plan(code: Code, api: Dependencies) -> dict[str, Any]:
     """Every visit with its window and what it hangs on, and the notices to come: as `itp plan --json`."""
-    found(parts, code)
+    found(api, code)
     with naming(code):
-        facts = history(parts.study.store, code)
-        return document(plan(parts.study.protocol, facts, parts.study.clock.now()))
+        facts = history(api.study.store, code)
+        return document(plan(api.study.protocol, facts, api.study.clock.now()))

@@ -18,7 +18,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from deployments.api.http.body import read_body
-from deployments.api.http.dependencies import Given
+from deployments.api.http.dependencies import Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.routes.events import answer_to
 from itp_events.errors import BadInput
@@ -55,16 +55,16 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 @router.post("/webhooks/{name}")
-async def receive(name: str, request: Request, parts: Given) -> JSONResponse:
+async def receive(name: str, request: Request, api: Dependencies) -> JSONResponse:
     """Record the events of a signed request; answers as POST /events."""
     body = await read_body(request)
-    secret = parts.webhook_secrets.get(name)
-    clock = parts.study.clock
+    secret = api.webhook_secrets.get(name)
+    clock = api.study.clock
     said = _wrong(secret, request, body, clock.wall(clock.now()))
     if said:
         log.warning("401 POST /webhooks/%s: %s", name[:100], said)
         raise Problem(HTTPStatus.UNAUTHORIZED, "signature", said)
-    return await parts.in_door(answer_to, parts, body, "recorder", name)
+    return await api.in_door(answer_to, api, body, "recorder", name)
 
 
 def _wrong(secret: str | None, request: Request, body: bytes, now: datetime) -> str | None:

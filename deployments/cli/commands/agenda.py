@@ -28,7 +28,7 @@ from itp_events.events import Event
 from itp_events.notices.alerts import open_consents
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.explain import day
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import fold
 from itp_events.rules.windows import PlannedVisit
 from tasks.board.cards import fatal_since, flagged_on
@@ -84,7 +84,7 @@ def command(days: int, as_json: bool) -> None:
         found = list(_decisions(study, unreadable))
     waiting = sorted((each for one in found for each in _waiting(one)), key=attrgetter("since", "subject"))
     items = sorted(
-        (each for one in found for each in _items(one.seen, days)), key=attrgetter("on", "subject")
+        (each for one in found for each in _items(one.subject_state, days)), key=attrgetter("on", "subject")
     )
     if as_json:
         agenda = {"waiting": [_json(each) for each in waiting], "agenda": [_json(each) for each in items]}
@@ -104,54 +104,54 @@ def _decisions(study: OpenStudy, unreadable: dict[str, str]) -> Iterator[Decisio
 
 
 def _waiting(decision: Decision) -> Iterator[Waiting]:
-    seen = decision.seen
-    zone = seen.subject.site
+    state = decision.subject_state
+    zone = state.subject.site
     for event in _unsubmitted(decision):
-        yield _since(seen, None, zone.date_of(event.time), "report to submit: " + stated(event))
-    if since := fatal_since(seen):
-        yield _since(seen, None, since, "death not recorded: a fatal adverse event stands")
-    for kind in () if seen.exit else open_consents(seen):
+        yield _since(state, None, zone.date_of(event.time), "report to submit: " + stated(event))
+    if since := fatal_since(state):
+        yield _since(state, None, since, "death not recorded: a fatal adverse event stands")
+    for kind in () if state.exit else open_consents(state):
         words = {"assent": "the subject's assent", "majority": "consent in the subject's own name"}
-        yield _since(seen, None, seen.subject.enrolled.on, f"consent to plan: {words[kind]}")
-    for flag in seen.open_flags:
+        yield _since(state, None, state.subject.enrolled.on, f"consent to plan: {words[kind]}")
+    for flag in state.open_flags:
         # As on the board: the decision is asked for since the report, however long ago its reason happened.
-        since = flagged_on(seen, flag)
+        since = flagged_on(state, flag)
         what = f"flag: {flag.criterion}, the investigator must decide"
-        source = seen.protocol.criteria[flag.criterion].source
-        yield replace(_since(seen, None, since, what), source=source)
-    for planned in seen.visits:
-        if planned.status(seen.today) == "overdue":
-            source = "assumption" if window_assumed(planned, seen.visits) else planned.visit.source.window
-            late = _since(seen, planned.code, planned.closes + _DAY, "overdue: nothing recorded")
+        source = state.protocol.criteria[flag.criterion].source
+        yield replace(_since(state, None, since, what), source=source)
+    for planned in state.visits:
+        if planned.status(state.today) == "overdue":
+            source = "assumption" if window_assumed(planned, state.visits) else planned.visit.source.window
+            late = _since(state, planned.code, planned.closes + _DAY, "overdue: nothing recorded")
             yield replace(late, source=source)
-    if seen.awaiting_disposition:
-        last = seen.visits[-1]
-        yield _since(seen, last.code, zone.date_of(last.known_at or seen.now), "disposition to choose")
+    if state.awaiting_disposition:
+        last = state.visits[-1]
+        yield _since(state, last.code, zone.date_of(last.known_at or state.now), "disposition to choose")
 
 
-def _since(seen: View, visit: str | None, first: date, what: str) -> Waiting:
-    subject = seen.subject
-    return Waiting(subject.code, subject.enrolled.site, visit, first, what, (seen.today - first).days)
+def _since(state: SubjectState, visit: str | None, first: date, what: str) -> Waiting:
+    subject = state.subject
+    return Waiting(subject.code, subject.enrolled.site, visit, first, what, (state.today - first).days)
 
 
 def _unsubmitted(decision: Decision) -> list[Event]:
     """The events whose safety clock runs."""
-    clocks = (duty.fact for duty in decision.duties if duty.step.startswith("sae-"))
+    clocks = (wanted.fact for wanted in decision.wanted_notices if wanted.step.startswith("sae-"))
     return list({fact.key: fact for fact in clocks if fact}.values())
 
 
-def _items(seen: View, days: int) -> Iterator[Item]:
-    last = seen.today + (days - 1) * _DAY
-    for planned in seen.visits:
-        held = seen.on_hold and planned.visit.epoch == "treatment"
-        if planned.outcome or held or seen.exit:
+def _items(state: SubjectState, days: int) -> Iterator[Item]:
+    last = state.today + (days - 1) * _DAY
+    for planned in state.visits:
+        held = state.on_hold and planned.visit.epoch == "treatment"
+        if planned.outcome or held or state.exit:
             continue
-        for on, what, source in _dates(seen, planned):
-            if seen.today <= on <= last:
+        for on, what, source in _dates(state, planned):
+            if state.today <= on <= last:
                 yield Item(
                     on,
-                    seen.subject.code,
-                    seen.subject.enrolled.site,
+                    state.subject.code,
+                    state.subject.enrolled.site,
                     planned.code,
                     what,
                     not planned.firm,
@@ -159,9 +159,9 @@ def _items(seen: View, days: int) -> Iterator[Item]:
                 )
 
 
-def _dates(seen: View, planned: PlannedVisit) -> Iterator[tuple[date, str, str]]:
-    window = "assumption" if window_assumed(planned, seen.visits) else planned.visit.source.window
-    target = "assumption" if target_assumed(planned, seen.visits) else planned.visit.source.target
+def _dates(state: SubjectState, planned: PlannedVisit) -> Iterator[tuple[date, str, str]]:
+    window = "assumption" if window_assumed(planned, state.visits) else planned.visit.source.window
+    target = "assumption" if target_assumed(planned, state.visits) else planned.visit.source.target
     yield planned.opens, "window opens", window
     if planned.booked:
         yield planned.booked, "booked", ""

@@ -8,7 +8,7 @@ from rich.table import Table
 from deployments.bootstrap.settings import load_settings
 from deployments.cli.output.tables import console, print_json
 from itp_events.outputs.plan_json import instant
-from tasks.database.dead_letters import Leftover, open_leftovers
+from tasks.database.dead_letters import DeadLetter, open_dead_letters
 from tasks.database.store import Store
 
 
@@ -27,7 +27,7 @@ def command(as_json: bool) -> None:
     """
     store = Store.open(load_settings().database)
     try:
-        left = open_leftovers(store)
+        left = open_dead_letters(store)
     finally:
         store.close()
     if as_json:
@@ -36,13 +36,13 @@ def command(as_json: bool) -> None:
         _print(left)
 
 
-def row(each: Leftover) -> dict[str, object]:
+def row(each: DeadLetter) -> dict[str, object]:
     """One of them as JSON types."""
     told = {"id": each.id, "door": each.door, "about": each.about, "problem": each.problem}
     return told | {"at": instant(each.at), "body": each.body}
 
 
-def _print(left: list[Leftover]) -> None:
+def _print(left: list[DeadLetter]) -> None:
     if not left:
         click.echo("Nothing is left.")
         return

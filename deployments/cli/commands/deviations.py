@@ -76,8 +76,8 @@ def _lines(study: OpenStudy, code: str | None, unreadable: dict[str, str]) -> It
     for row in rows:
         with passing_over(row.code, unreadable):
             subject = fold(study.protocol, history(study.store, row.code))
-            seen = view(subject.protocol, subject, study.now)
-            yield from [_Line(row.code, row.site, seen.protocol, each) for each in deviations(seen)]
+            state = view(subject.protocol, subject, study.now)
+            yield from [_Line(row.code, row.site, state.protocol, each) for each in deviations(state)]
 
 
 def _document(line: _Line) -> dict[str, Any]:

@@ -143,14 +143,14 @@ def _print(planned: Sequence[_Planned]) -> None:
     out = console()
     for each in planned:
         if each.plan:
-            seen = each.plan.decision.seen
-            print_head(out, seen)
-            print_visits(out, seen)
-            print_flags(out, seen)
-            print_deviations(out, seen)
-            print_responses(out, seen)
-            print_due(out, seen, each.plan.notices)
-            print_next(out, seen, each.plan.forecast)
+            state = each.plan.decision.subject_state
+            print_head(out, state)
+            print_visits(out, state)
+            print_flags(out, state)
+            print_deviations(out, state)
+            print_responses(out, state)
+            print_due(out, state, each.plan.notices)
+            print_next(out, state, each.plan.forecast)
         left_out = list(_left_out(each))
         for line in left_out:
             out.print(line)

@@ -71,11 +71,11 @@ class _Shown:
 
     @property
     def site(self) -> Site:
-        return self.plan.decision.seen.subject.site
+        return self.plan.decision.subject_state.subject.site
 
     @property
     def protocol(self) -> Protocol:
-        return self.plan.decision.seen.protocol
+        return self.plan.decision.subject_state.protocol
 
 
 @click.command("show", short_help="One subject, with every date explained.")
@@ -115,18 +115,18 @@ def _look_up(study: OpenStudy, code: str) -> _Shown:
 
 def _print(shown: _Shown) -> None:
     out = console()
-    seen = shown.plan.decision.seen
-    print_head(out, seen)
-    print_visits(out, seen)
-    print_flags(out, seen)
-    print_deviations(out, seen)
-    print_responses(out, seen)
+    state = shown.plan.decision.subject_state
+    print_head(out, state)
+    print_visits(out, state)
+    print_flags(out, state)
+    print_deviations(out, state)
+    print_responses(out, state)
     heading(out, "Recorded")
     out.print(_recorded(shown))
     _print_decisions(out, shown)
     heading(out, "Notices")
     out.print(_notices(shown) if shown.notices else "none yet")
-    print_next(out, seen, shown.plan.forecast)
+    print_next(out, state, shown.plan.forecast)
 
 
 def _recorded(shown: _Shown) -> object:
@@ -191,11 +191,11 @@ def _last_error(attempts: Sequence[AttemptRow]) -> str:
 
 
 def _document(shown: _Shown) -> dict[str, Any]:
-    seen = shown.plan.decision.seen
+    state = shown.plan.decision.subject_state
     found = document(shown.plan)
     found["message"] = shown.plan.decision.message
-    found["response"] = _response(course(seen))
-    found["why"] = {planned.code: why(seen, planned) for planned in seen.visits}
+    found["response"] = _response(course(state))
+    found["why"] = {planned.code: why(state, planned) for planned in state.visits}
     found["log"] = [_line(line) for line in shown.log]
     found["decisions"] = [
         {"at": instant(line.event.time), "id": line.event.id, "what": text}

@@ -26,7 +26,7 @@ from itp_events.rules.assumptions import notice_assumed, target_assumed, window_
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.explain import READINGS, basis, day, outside, sides
 from itp_events.rules.response import WORDS, course, responses
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit
 from itp_events.rules.withdrawal import Flag
 
@@ -34,80 +34,80 @@ NOTICES_SHOWN = 8
 _WHOLE = ("Visit", "Opens", "Closes", "Target", "Booked", "Done")
 
 
-def print_head(out: Console, seen: View) -> None:
+def print_head(out: Console, state: SubjectState) -> None:
     """Who, in which state, by which protocol and time zone."""
-    subject, protocol = seen.subject, seen.protocol
-    out.print(Text.assemble((subject.code, "bold"), "  ", (seen.state, "bold")))
+    subject, protocol = state.subject, state.protocol
+    out.print(Text.assemble((subject.code, "bold"), "  ", (state.phase, "bold")))
     zone = assumed(subject.site.time_zone, subject.site.source)
     site = f"site {subject.enrolled.site} ({zone})"
     out.print(f"{protocol.id} version {protocol.version}, {site}, enrolled {day(subject.enrolled.on)}")
-    out.print(f"As of {at_site(subject.site, seen.now)} at the site")
+    out.print(f"As of {at_site(subject.site, state.now)} at the site")
 
 
-def print_visits(out: Console, seen: View) -> None:
+def print_visits(out: Console, state: SubjectState) -> None:
     """Each visit with its window, what happened, and the reason of its dates."""
     out.print()
-    rows = (_row(seen, each) for each in seen.visits)
+    rows = (_row(state, each) for each in state.visits)
     # With a gap of one the widest dates leave room for the status on 80 columns.
     out.print(table((*_WHOLE, "Status"), rows, _WHOLE, gap=1))
     heading(out, "Why these dates")
-    bullets(out, ((each.code, why(seen, each) + _proposed(seen, each)) for each in seen.visits))
+    bullets(out, ((each.code, why(state, each) + _proposed(state, each)) for each in state.visits))
     out.print(LEGEND)
 
 
-def why(seen: View, planned: PlannedVisit) -> str:
+def why(state: SubjectState, planned: PlannedVisit) -> str:
     """What a visit's dates hang on and what became of it, each rule marked where it is assumed."""
     rule = planned.visit
     read = READINGS[rule.reading] if rule.reading else ""
     hangs_on = ", ".join(filter(None, (basis(planned), read)))
-    target = marked(hangs_on, target_assumed(planned, seen.visits))
+    target = marked(hangs_on, target_assumed(planned, state.visits))
     window = assumed(f"window {sides(rule)}", rule.source.window)
-    return "; ".join(filter(None, (f"{rule.label}: {target}", window, _became(seen, planned))))
+    return "; ".join(filter(None, (f"{rule.label}: {target}", window, _became(state, planned))))
 
 
-def _became(seen: View, planned: PlannedVisit) -> str:
+def _became(state: SubjectState, planned: PlannedVisit) -> str:
     """What became of a visit, and which event says so; nothing while it is open and not booked."""
     if planned.event:
         return f"{stated(planned.event)} ({identified(planned.event)})"
     if planned.outcome == "missed" and not planned.by_exit:
-        ladder = seen.protocol.ladder
+        ladder = state.protocol.ladder
         rule = assumed(f"automatic on day {ladder.missed_on_day} or later", ladder.source)
-        since = seen.subject.site.date_of(planned.known_at) if planned.known_at else planned.closes
+        since = state.subject.site.date_of(planned.known_at) if planned.known_at else planned.closes
         return f"counts as missed since {day(since)}, nothing was recorded ({rule})"
     if planned.outcome:
-        return _cut_short(seen, planned)
-    booking = seen.subject.booked.get(planned.code)
+        return _cut_short(state, planned)
+    booking = state.subject.booked.get(planned.code)
     return f"{stated(booking)} ({identified(booking)})" if booking else ""
 
 
-def _cut_short(seen: View, planned: PlannedVisit) -> str:
+def _cut_short(state: SubjectState, planned: PlannedVisit) -> str:
     """Why a visit no longer takes place: participation ended, or treatment was stopped."""
-    end = seen.exit if seen.exit and planned.known_at == seen.exit.at else seen.stop
+    end = state.exit if state.exit and planned.known_at == state.exit.at else state.stop
     if end is None:
         return ""
-    what = "participation ended" if end is seen.exit else "treatment was stopped"
+    what = "participation ended" if end is state.exit else "treatment was stopped"
     closed = "missed: its window had closed when" if planned.by_exit else "cancelled:"
     return f"{closed} {what} on {day(end.on)} ({identified(end.event)})"
 
 
-def _proposed(seen: View, planned: PlannedVisit) -> str:
+def _proposed(state: SubjectState, planned: PlannedVisit) -> str:
     """The day to propose for a visit whose target is no working day, or is past."""
-    suggested = None if planned.booked else seen.suggested(planned)
+    suggested = None if planned.booked else state.suggested(planned)
     if suggested is None or suggested == planned.target:
         return ""
     return f"; nearest working day {day(suggested)}"
 
 
-def _row(seen: View, planned: PlannedVisit) -> Sequence[str | Text]:
-    window = window_assumed(planned, seen.visits)
+def _row(state: SubjectState, planned: PlannedVisit) -> Sequence[str | Text]:
+    window = window_assumed(planned, state.visits)
     return (
         planned.code,
         dated(planned.opens, window),
         dated(planned.closes, window),
-        dated(planned.target, target_assumed(planned, seen.visits)),
+        dated(planned.target, target_assumed(planned, state.visits)),
         dated(planned.booked),
         dated(planned.on),
-        coloured(planned.status(seen.today), _deviation(planned)),
+        coloured(planned.status(state.today), _deviation(planned)),
     )
 
 
@@ -115,35 +115,35 @@ def _deviation(planned: PlannedVisit) -> str:
     return f", {outside(planned.deviation_days)}" if planned.deviation_days else ""
 
 
-def print_flags(out: Console, seen: View) -> None:
+def print_flags(out: Console, state: SubjectState) -> None:
     """The withdrawal criteria that were met, and how each epoch ended."""
-    if seen.flags:
+    if state.flags:
         heading(out, "Flags")
-        bullets(out, ((flag.criterion, _flag(seen, flag)) for flag in seen.flags))
-    if seen.dispositions:
+        bullets(out, ((flag.criterion, _flag(state, flag)) for flag in state.flags))
+    if state.dispositions:
         heading(out, "Dispositions")
         bullets(
             out,
-            ((each.epoch, f"{each.decode} on {day(each.on)} ({each.term})") for each in seen.dispositions),
+            ((each.epoch, f"{each.decode} on {day(each.on)} ({each.term})") for each in state.dispositions),
         )
 
 
-def _flag(seen: View, flag: Flag) -> str:
-    source = sourced(seen.protocol.criteria[flag.criterion].source)
-    known = {event.key: event for event in seen.subject.facts}
-    since = f"since {at_site(seen.subject.site, flag.at)}, reason: {because(flag.event, known)} [{source}]"
+def _flag(state: SubjectState, flag: Flag) -> str:
+    source = sourced(state.protocol.criteria[flag.criterion].source)
+    known = {event.key: event for event in state.subject.facts}
+    since = f"since {at_site(state.subject.site, flag.at)}, reason: {because(flag.event, known)} [{source}]"
     if flag.decision is None:
         return f"{since}; waits for the investigator's decision"
     return f"{since}; {stated(flag.decision)} ({identified(flag.decision)})"
 
 
-def print_responses(out: Console, seen: View) -> None:
+def print_responses(out: Console, state: SubjectState) -> None:
     """The platelets counted and the response they show; nothing where none were counted."""
-    found = [each for each in responses(seen) if each.on]
+    found = [each for each in responses(state) if each.on]
     if not any(each.platelets is not None or each.bleeding is not None for each in found):
         return
-    heading(out, f"Platelets and response ({seen.protocol.response.source})")
-    baseline = seen.subject.enrolled.baseline_platelets
+    heading(out, f"Platelets and response ({state.protocol.response.source})")
+    baseline = state.subject.enrolled.baseline_platelets
     out.print(f"Baseline: {baseline:g} × 10⁹/L" if baseline is not None else "Baseline: not recorded")
     columns = ("Visit", "Platelets", "Response", "Why")
     rows = (
@@ -156,17 +156,17 @@ def print_responses(out: Console, seen: View) -> None:
         for each in found
     )
     out.print(table(columns, rows, columns[:3]))
-    for line in course(seen).in_words():
+    for line in course(state).in_words():
         out.print(Text(line))
 
 
-def print_deviations(out: Console, seen: View) -> None:
+def print_deviations(out: Console, state: SubjectState) -> None:
     """What deviated from the protocol, with its importance; nothing where nothing did."""
-    found = deviations(seen)
+    found = deviations(state)
     if found:
         heading(out, "Deviations")
         columns = ("Since", "Deviation", "Important")
-        rows = ((day(each.on), deviated(each), importance(seen.protocol, each)) for each in found)
+        rows = ((day(each.on), deviated(each), importance(state.protocol, each)) for each in found)
         out.print(table(columns, rows, columns[:1]))
 
 
@@ -185,25 +185,25 @@ def importance(protocol: Protocol, found: Deviation) -> str:
     return word if found.assessed else assumed(word, protocol.deviations[found.category].source)
 
 
-def print_due(out: Console, seen: View, due: Sequence[NoticeIssued]) -> None:
+def print_due(out: Console, state: SubjectState, due: Sequence[NoticeIssued]) -> None:
     """The notices that are due now."""
     heading(out, "Due now")
-    out.print(_notices(seen, due) if due else "nothing")
+    out.print(_notices(state, due) if due else "nothing")
 
 
-def print_next(out: Console, seen: View, ahead: Sequence[NoticeIssued]) -> None:
+def print_next(out: Console, state: SubjectState, ahead: Sequence[NoticeIssued]) -> None:
     """The notices that come next if nothing else is recorded."""
     heading(out, "Next, if nothing else is recorded")
-    out.print(_notices(seen, ahead[:NOTICES_SHOWN]) if ahead else "nothing")
+    out.print(_notices(state, ahead[:NOTICES_SHOWN]) if ahead else "nothing")
     if len(ahead) > NOTICES_SHOWN:
-        last = seen.subject.site.date_of(ahead[-1].due)
+        last = state.subject.site.date_of(ahead[-1].due)
         out.print(f"and {len(ahead) - NOTICES_SHOWN} more until {day(last)}")
 
 
-def _notices(seen: View, notices: Iterable[NoticeIssued]) -> object:
+def _notices(state: SubjectState, notices: Iterable[NoticeIssued]) -> object:
     columns = ("When (site)", "Visit", "What", "To")
     rows = (
-        (at_site(seen.subject.site, each.due), each.visit or "", _what(seen.protocol, each), each.audience)
+        (at_site(state.subject.site, each.due), each.visit or "", _what(state.protocol, each), each.audience)
         for each in notices
     )
     return table(columns, rows, columns)

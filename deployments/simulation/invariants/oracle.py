@@ -104,14 +104,16 @@ class Oracle:
 
     def hand_over(self, notice: Notice, decision: Decision) -> None:
         """A notice leaves: what it asks for must still stand, by what was decided last and by the log."""
-        self.reminded = decision.seen.now
+        self.reminded = decision.subject_state.now
         self.waiting.pop(notice.row, None)
         log = self.last.log if self.last else ()
         problems = list(Truth.of(self.study.protocol, log).pointless(notice, notice.row))
-        if notice.row.partition("#")[0] not in {duty.key.partition("#")[0] for duty in decision.duties}:
+        if notice.row.partition("#")[0] not in {
+            wanted.key.partition("#")[0] for wanted in decision.wanted_notices
+        }:
             problems.append(f"{notice.row} leaves, and nothing asks for it")
         for problem in problems:
-            self._report(3, decision.seen.now, problem, log)
+            self._report(3, decision.subject_state.now, problem, log)
 
     def course(self, record: Record) -> None:
         """The course is over: it has ended, or a named person who must act was reminded lately."""
@@ -125,12 +127,12 @@ class Oracle:
             self._another_order(self.study.protocol, step)
 
     def _left_alone(self, record: Record, step: Step) -> Iterator[str]:
-        seen, wake = step.decision.seen, step.decision.wake_at
-        end = record.enrolled + HORIZON if record.enrolled else seen.now
-        if seen.exit and wake is not None:
-            yield f"{seen.state}, and still it asks to be woken on {wake.isoformat()}"
-        if seen.exit is None and (self.reminded is None or self.reminded < end - _REMINDED_WITHIN):
-            yield f"{seen.state}, and nobody was reminded since {self.reminded}"
+        state, wake = step.decision.subject_state, step.decision.wake_at
+        end = record.enrolled + HORIZON if record.enrolled else state.now
+        if state.exit and wake is not None:
+            yield f"{state.phase}, and still it asks to be woken on {wake.isoformat()}"
+        if state.exit is None and (self.reminded is None or self.reminded < end - _REMINDED_WITHIN):
+            yield f"{state.phase}, and nobody was reminded since {self.reminded}"
 
     def _report(self, statement: int, now: datetime, problem: str, log: Sequence[Event]) -> None:
         name, seed = self.study.behaviour.name, self.study.seed

@@ -30,7 +30,7 @@ from itp_events.events import (
     Voided,
     WithdrawalDecided,
 )
-from itp_events.notices.wanted import Duty
+from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import Criterion, Protocol
 
 _MEDICINES = {
@@ -92,7 +92,7 @@ class Truth:
     def _void_names(self) -> set[str]:
         return {_named(key) for key in self.voided}
 
-    def pointless(self, notice: Notice | NoticeIssued | Duty, row: str) -> Iterator[str]:
+    def pointless(self, notice: Notice | NoticeIssued | WantedNotice, row: str) -> Iterator[str]:
         """Why a notice must not leave, or a duty not be asked for."""
         if notice.kind == "alert":
             yield from self._unfounded(notice.step, row)

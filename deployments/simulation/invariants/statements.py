@@ -61,9 +61,9 @@ def another_order(protocol: Protocol, step: Step, chance: Random) -> Iterator[st
         log += accepted
     here, there = (_alone(protocol, [*pinned, *each], step.now) for each in (facts, log[len(pinned) :]))
     for name in ("visits", "flags", "stop", "exit"):
-        if getattr(here.seen, name) != getattr(there.seen, name):
+        if getattr(here.subject_state, name) != getattr(there.subject_state, name):
             yield f"in another order of arrival its {name} are different"
-    if {duty.key for duty in here.duties} != {duty.key for duty in there.duties}:
+    if {wanted.key for wanted in here.wanted_notices} != {wanted.key for wanted in there.wanted_notices}:
         yield "in another order of arrival its duties are different"
 
 
@@ -112,8 +112,8 @@ def of_use(step: Step, truth: Truth, waiting: dict[str, NoticeIssued]) -> Iterat
     """3. What waits to be handed over or is still asked for has a point, and no burst of reminders leaves."""
     for row, notice in waiting.items():
         yield from truth.pointless(notice, row)
-    for duty in step.decision.duties:
-        yield from truth.pointless(duty, duty.key)
+    for wanted in step.decision.wanted_notices:
+        yield from truth.pointless(wanted, wanted.key)
     issued = [event.data for event in step.decision.events if isinstance(event.data, NoticeIssued)]
     told = Counter((each.visit, each.audience) for each in issued if each.kind == "reminder")
     yield from (f"{count} reminders of {who} at once" for who, count in told.items() if count > 1)
@@ -121,15 +121,15 @@ def of_use(step: Step, truth: Truth, waiting: dict[str, NoticeIssued]) -> Iterat
 
 def ahead(step: Step, truth: Truth) -> Iterator[str]:
     """4. The next wake lies ahead, or is None after exit once no clock runs."""
-    wake, seen = step.decision.wake_at, step.decision.seen
+    wake, state = step.decision.wake_at, step.decision.subject_state
     if wake is not None and wake <= step.now:
         yield f"wake_at {wake.isoformat()} does not lie ahead"
-    if wake is None and seen.exit is None:
-        yield f"{seen.state}: not ended, and nothing will wake it"
+    if wake is None and state.exit is None:
+        yield f"{state.phase}: not ended, and nothing will wake it"
     if wake is None and truth.running(step.now):
         yield "something serious is not submitted, and nothing will wake it"
-    if truth.ended and seen.exit is None:
-        yield f"{seen.state}, and what ends the journey is in the log"
+    if truth.ended and state.exit is None:
+        yield f"{state.phase}, and what ends the journey is in the log"
 
 
 def again(protocol: Protocol, step: Step) -> Iterator[str]:
@@ -144,17 +144,17 @@ def again(protocol: Protocol, step: Step) -> Iterator[str]:
 
 def no_infusion(step: Step, truth: Truth) -> Iterator[str]:
     """6. An infusion is never proposed while on hold or after a stop."""
-    seen = step.decision.seen
+    state = step.decision.subject_state
     why = sorted(truth.held)
     why += ["the end of treatment"] if truth.stopped else []
-    why += [step.decision.state] if truth.ended or seen.on_hold or seen.stop or seen.exit else []
+    why += [step.decision.state] if truth.ended or state.on_hold or state.stop or state.exit else []
     if not why:
         return
-    infusions = {visit.code for visit in seen.protocol.infusions}
+    infusions = {visit.code for visit in state.protocol.infusions}
     for event in step.decision.events:
         data = event.data
         if isinstance(data, NoticeIssued) and data.kind == "reminder" and data.visit in infusions:
             yield f"{data.notice} is issued in spite of {why[0]}"
-    for planned in seen.visits:
-        if planned.code in infusions and seen.suggested(planned):
-            yield f"{planned.code} is proposed for {seen.suggested(planned)} in spite of {why[0]}"
+    for planned in state.visits:
+        if planned.code in infusions and state.suggested(planned):
+            yield f"{planned.code} is proposed for {state.suggested(planned)} in spite of {why[0]}"

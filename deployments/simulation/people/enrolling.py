@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from deployments.simulation.people.moment import OPENS, Life, Scene
+from deployments.simulation.people.moment import OPENS, Life, Moment
 from itp_events.events import Enrolled, FailedTreatments, Maintenance, Screening
 
 _DRUGS = ("danazol", "prednisone", "azathioprine", "mycophenolate")
@@ -22,19 +22,19 @@ def enrolment_at(life: Life, number: int, start: date) -> datetime:
     return life.site.at(on, OPENS) + timedelta(seconds=int(minutes * 60))
 
 
-def enrol(scene: Scene) -> None:
+def enrol(moment: Moment) -> None:
     """State the enrolment as of now."""
-    life = scene.life
+    life = moment.life
     chance = life.draws.of("enrolment", "data")
     minor = life.draws.happens(life.behaviour.enrolment.minors, "minor")
     age = chance.randint(4, 17) if minor else chance.randint(18, 75)
-    consent_on = scene.today - timedelta(days=chance.randint(3, 21))
+    consent_on = moment.today - timedelta(days=chance.randint(3, 21))
     screening = _screening(life, age)
-    scene.say(
+    moment.say(
         "enrolled",
         Enrolled(
             by="crc-01",
-            on=scene.today,
+            on=moment.today,
             site="01",
             consent_on=consent_on,
             consent_by="guardian" if minor else "subject",
@@ -42,7 +42,7 @@ def enrol(scene: Scene) -> None:
             weight_kg=round(chance.uniform(18, 55) if minor else chance.uniform(45, 90), 1),
             baseline_platelets=chance.randint(3, 28),
             screening=screening,
-            first_infusion_on=_first_infusion(life, scene.today),
+            first_infusion_on=_first_infusion(life, moment.today),
         ),
     )
 

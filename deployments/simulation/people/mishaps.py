@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from deployments.simulation.people.draws import pick
-from deployments.simulation.people.moment import Act, Life, Scene
+from deployments.simulation.people.moment import Act, Life, Moment
 from itp_events.events import (
     AdverseEvent,
     ConsentWithdrawn,
@@ -54,7 +54,7 @@ def _next(
     name: str,
     per_month: float,
     since: datetime,
-    happen: Callable[[Scene, str], None],
+    happen: Callable[[Moment, str], None],
     *,
     repeats: bool = False,
     number: int = 1,
@@ -64,26 +64,28 @@ def _next(
     months = life.draws.of(name, number, "when").expovariate(per_month)
     at = since + timedelta(seconds=int(MONTH.total_seconds() * months))
 
-    def come(scene: Scene) -> None:
-        happen(scene, f"{name}-{number}")
-        ended = scene.seen is None or (scene.seen.exit and scene.now > scene.seen.exit.at + _AFTER_EXIT)
+    def come(moment: Moment) -> None:
+        happen(moment, f"{name}-{number}")
+        ended = moment.subject_state is None or (
+            moment.subject_state.exit and moment.now > moment.subject_state.exit.at + _AFTER_EXIT
+        )
         after = _next(life, name, per_month, at, happen, repeats=True, number=number + 1) if repeats else None
         if after and not ended:
-            scene.plans.append(after)
+            moment.plans.append(after)
 
     return Act(at, come)
 
 
-def _in_study(scene: Scene) -> bool:
-    return scene.seen is not None and scene.seen.exit is None
+def _in_study(moment: Moment) -> bool:
+    return moment.subject_state is not None and moment.subject_state.exit is None
 
 
-def _report(scene: Scene, name: str, data: Data) -> Event | None:
-    return scene.say(name, data) if _in_study(scene) and not scene.life.lost else None
+def _report(moment: Moment, name: str, data: Data) -> Event | None:
+    return moment.say(name, data) if _in_study(moment) and not moment.life.lost else None
 
 
-def _adverse_event(scene: Scene, name: str) -> None:
-    life, day = scene.life, scene.today
+def _adverse_event(moment: Moment, name: str) -> None:
+    life, day = moment.life, moment.today
     rules = life.behaviour.adverse_events
     hours = rules.reported_hours.draw(life.draws.of(name, "reported"))
     data = AdverseEvent(
@@ -95,99 +97,101 @@ def _adverse_event(scene: Scene, name: str) -> None:
         related=life.draws.happens(rules.related, name, "related"),
         on=day,
     )
-    at = scene.now + timedelta(hours=max(0.1, hours))
-    scene.later(at if data.serious else life.office(at), lambda later: _state(later, name, data))
+    at = moment.now + timedelta(hours=max(0.1, hours))
+    moment.later(at if data.serious else life.office(at), lambda later: _state(later, name, data))
 
 
-def _state(scene: Scene, name: str, data: AdverseEvent) -> None:
-    life = scene.life
-    if life.lost or scene.seen is None:
+def _state(moment: Moment, name: str, data: AdverseEvent) -> None:
+    life = moment.life
+    if life.lost or moment.subject_state is None:
         return
-    event = scene.say(name, data)
+    event = moment.say(name, data)
     if data.serious:
-        _submit(scene, name, data.ae)
+        _submit(moment, name, data.ae)
     if life.draws.happens(life.behaviour.adverse_events.voided, name, "voided"):
         days = 1 + life.draws.of(name, "voided", "days").random() * 10
         void = Voided(by="dm-01", event=event.reference, reason="entered for the wrong subject")
-        scene.later(life.office(scene.now + timedelta(days=days)), lambda later: _void(later, name, void))
+        moment.later(life.office(moment.now + timedelta(days=days)), lambda later: _void(later, name, void))
 
 
-def _void(scene: Scene, name: str, void: Voided) -> None:
-    scene.say(f"{name}/voided", void)
+def _void(moment: Moment, name: str, void: Voided) -> None:
+    moment.say(f"{name}/voided", void)
 
 
-def _submit(scene: Scene, name: str, ae: str) -> None:
-    life = scene.life
+def _submit(moment: Moment, name: str, ae: str) -> None:
+    life = moment.life
     answer = life.behaviour.answers.submit_sae
     if life.draws.happens(answer.probability, name, "submitted"):
         hours = max(0.2, answer.hours.draw(life.draws.of(name, "submitted", "hours")))
-        scene.later(
-            scene.now + timedelta(hours=hours),
+        moment.later(
+            moment.now + timedelta(hours=hours),
             lambda later: _submitted(later, name, SaeSubmitted(by="pi-01", ae=ae, on=later.today)),
         )
 
 
-def _submitted(scene: Scene, name: str, data: SaeSubmitted) -> None:
-    standing = scene.seen.subject.facts if scene.seen else ()
+def _submitted(moment: Moment, name: str, data: SaeSubmitted) -> None:
+    standing = moment.subject_state.subject.facts if moment.subject_state else ()
     known = {getattr(event.data, "ae", event.id) for event in standing}
     if data.ae in known:
-        scene.say(f"{name}/submitted", data)
+        moment.say(f"{name}/submitted", data)
 
 
-def _unscheduled(scene: Scene, name: str) -> None:
-    at = scene.life.office(scene.now)
-    reason = scene.life.draws.of(name, "why").choice(("new bruises", "platelet count", "a question"))
-    scene.later(at, lambda later: _told(later, name, Unscheduled(by="crc-01", on=later.today, reason=reason)))
+def _unscheduled(moment: Moment, name: str) -> None:
+    at = moment.life.office(moment.now)
+    reason = moment.life.draws.of(name, "why").choice(("new bruises", "platelet count", "a question"))
+    moment.later(
+        at, lambda later: _told(later, name, Unscheduled(by="crc-01", on=later.today, reason=reason))
+    )
 
 
-def _told(scene: Scene, name: str, data: Data) -> None:
-    _report(scene, name, data)
+def _told(moment: Moment, name: str, data: Data) -> None:
+    _report(moment, name, data)
 
 
-def _lose(scene: Scene, name: str) -> None:
-    scene.life.lost = True
+def _lose(moment: Moment, name: str) -> None:
+    moment.life.lost = True
 
 
-def _withdraws(scope: str) -> Callable[[Scene, str], None]:
-    def withdraw(scene: Scene, name: str) -> None:
-        if _may_stop(scene, scope):
-            age = scene.seen.subject.enrolled.screening.age_years if scene.seen else 18
-            data = ConsentWithdrawn(by="crc-01", on=scene.today, scope=scope, guardian=age < 18)  # type: ignore[arg-type]
-            scene.later(scene.life.office(scene.now), lambda later: _told(later, name, data))
+def _withdraws(scope: str) -> Callable[[Moment, str], None]:
+    def withdraw(moment: Moment, name: str) -> None:
+        if _may_stop(moment, scope):
+            age = moment.subject_state.subject.enrolled.screening.age_years if moment.subject_state else 18
+            data = ConsentWithdrawn(by="crc-01", on=moment.today, scope=scope, guardian=age < 18)  # type: ignore[arg-type]
+            moment.later(moment.life.office(moment.now), lambda later: _told(later, name, data))
 
     return withdraw
 
 
-def _may_stop(scene: Scene, scope: str) -> bool:
+def _may_stop(moment: Moment, scope: str) -> bool:
     """Consent to treatment alone can be withdrawn while there is treatment left."""
-    return scope == "study" or bool(scene.seen and not scene.seen.treatment_ended)
+    return scope == "study" or bool(moment.subject_state and not moment.subject_state.treatment_ended)
 
 
-def _die(scene: Scene, name: str) -> None:
-    data = Died(by="crc-01", on=scene.today)
-    hours = scene.life.draws.of(name, "known").uniform(2, 90)
-    scene.later(scene.now + timedelta(hours=hours), lambda later: _known_dead(later, name, data))
+def _die(moment: Moment, name: str) -> None:
+    data = Died(by="crc-01", on=moment.today)
+    hours = moment.life.draws.of(name, "known").uniform(2, 90)
+    moment.later(moment.now + timedelta(hours=hours), lambda later: _known_dead(later, name, data))
 
 
-def _known_dead(scene: Scene, name: str, data: Died) -> None:
-    if _in_study(scene):
-        scene.say(name, data)
+def _known_dead(moment: Moment, name: str, data: Died) -> None:
+    if _in_study(moment):
+        moment.say(name, data)
 
 
-def _pregnancy(scene: Scene, name: str) -> None:
-    seen = scene.seen
-    if seen is None or not seen.subject.enrolled.screening.childbearing:
+def _pregnancy(moment: Moment, name: str) -> None:
+    state = moment.subject_state
+    if state is None or not state.subject.enrolled.screening.childbearing:
         return
-    partner = seen.subject.enrolled.screening.sex == "male"
-    event = _report(scene, name, Pregnancy(by="crc-01", on=scene.today, partner=partner))
+    partner = state.subject.enrolled.screening.sex == "male"
+    event = _report(moment, name, Pregnancy(by="crc-01", on=moment.today, partner=partner))
     if event:
-        _submit(scene, name, event.id)
+        _submit(moment, name, event.id)
 
 
-def _medicine(kind: str) -> Callable[[Scene, str], None]:
-    def change(scene: Scene, name: str) -> None:
+def _medicine(kind: str) -> Callable[[Moment, str], None]:
+    def change(moment: Moment, name: str) -> None:
         drug = {"rescue": "IVIG", "prohibited": "rituximab", "maintenance": "prednisone"}[kind]
-        data = MedicationChanged(by="crc-01", drug=drug, kind=kind, on=scene.today, detail="told at a call")  # type: ignore[arg-type]
-        scene.later(scene.life.office(scene.now), lambda later: _told(later, name, data))
+        data = MedicationChanged(by="crc-01", drug=drug, kind=kind, on=moment.today, detail="told at a call")  # type: ignore[arg-type]
+        moment.later(moment.life.office(moment.now), lambda later: _told(later, name, data))
 
     return change

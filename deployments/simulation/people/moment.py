@@ -10,7 +10,7 @@ from deployments.simulation.people.behaviour import Behaviour
 from deployments.simulation.people.draws import Draws
 from itp_events.events import Data, Event
 from itp_events.protocol.model import Site
-from itp_events.rules.state import View
+from itp_events.rules.state import SubjectState
 
 SOURCE = "simulation"
 OPENS, CLOSES = time(8, 30), time(17, 30)
@@ -23,16 +23,16 @@ class Act:
     """Something somebody will do at an instant (UTC)."""
 
     at: datetime
-    do: Callable[[Scene], None]
+    do: Callable[[Moment], None]
 
 
 @dataclass
-class Scene:
+class Moment:
     """The present moment for who acts: what the service shows, what they report, what they will do later."""
 
     life: Life
     now: datetime
-    seen: View | None
+    subject_state: SubjectState | None
     said: list[Event] = field(default_factory=list)
     plans: list[Act] = field(default_factory=list)
 
@@ -47,7 +47,7 @@ class Scene:
         self.said.append(event)
         return event
 
-    def later(self, at: datetime, do: Callable[[Scene], None]) -> None:
+    def later(self, at: datetime, do: Callable[[Moment], None]) -> None:
         """Do something else at an instant, not before now."""
         self.plans.append(Act(max(at, self.now), do))
 

@@ -74,9 +74,9 @@ def adverse_event(code: str, number: str) -> Json:
 
 def enrol_in_places(door: Door, count: int) -> int:
     """Enrol so many, of whom none has been recorded when the last asks for a place; how many were claimed."""
-    follower, now, claims = door.parts.follower, door.now, 0
+    background, now, claims = door.api.background, door.now, 0
     with ExitStack() as places:
-        kept = [places.enter_context(follower.place()) for _ in range(count)]
+        kept = [places.enter_context(background.place()) for _ in range(count)]
         for number, is_kept in enumerate(kept, 1):
             stated = parse_event(enrolment(f"ITP-{number:03}", now))
             at_once = door.study.claiming(now) if is_kept else None
@@ -84,7 +84,7 @@ def enrol_in_places(door: Door, count: int) -> int:
             assert answer.advanced
             claimed = at_once.claims if at_once else ()
             claims += bool(claimed)
-            follower.follow([answer], claimed)
+            background.follow([answer], claimed)
     return claims
 
 
@@ -115,13 +115,13 @@ def test_a_notice_waits_for_no_sender_however_many_hang(
 def test_no_more_is_claimed_at_once_than_can_leave_at_once(patient: Door, receiver: Receiver) -> None:
     receiver.hang()
     assert enrol_in_places(patient, background.PLACES + 4) == background.PLACES
-    with patient.parts.follower.place() as is_kept:
+    with patient.api.background.place() as is_kept:
         assert not is_kept, "the places are taken until the sends have ended"
     receiver.wait_for(background.PLACES + 4)
     receiver.succeed()
 
     def has_place() -> bool:
-        with patient.parts.follower.place() as is_kept:
+        with patient.api.background.place() as is_kept:
             return is_kept
 
     wait_until(has_place, "the places to be free again")
@@ -129,7 +129,7 @@ def test_no_more_is_claimed_at_once_than_can_leave_at_once(patient: Door, receiv
 
 def test_a_place_that_was_not_used_is_free_again(door: Door) -> None:
     for _ in range(background.PLACES + 1):
-        with door.parts.follower.place() as is_kept:
+        with door.api.background.place() as is_kept:
             assert is_kept
 
 
@@ -140,7 +140,7 @@ def test_a_door_that_closes_leaves_nothing_claimed_behind(
     everybody = background.PLACES + background.SENDERS + 8
     receiver.hang()
     assert enrol_in_places(patient, everybody) == background.PLACES
-    assert not patient.parts.follower.close()
+    assert not patient.api.background.close()
     receiver.succeed()
     wait_until(lambda: outcomes(patient.study)[None] == 0, "what had begun to end")
     sweep(patient.study)
@@ -149,20 +149,20 @@ def test_a_door_that_closes_leaves_nothing_claimed_behind(
 
 
 def test_a_door_that_closes_waits_for_the_event_that_it_is_recording(door: Door, receiver: Receiver) -> None:
-    follower = door.parts.follower
-    closing = threading.Thread(target=follower.close)
+    background = door.api.background
+    closing = threading.Thread(target=background.close)
 
     def is_closing() -> bool:
-        with follower.place() as is_kept:
+        with background.place() as is_kept:
             return not is_kept
 
-    with follower.place() as is_kept:
+    with background.place() as is_kept:
         assert is_kept
         closing.start()
         wait_until(is_closing, "the follower to take nothing more")
         at_once = door.study.claiming(door.now)
         answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now, at_once=at_once)
-        follower.follow(answers, at_once.claims)
+        background.follow(answers, at_once.claims)
     closing.join(timeout=30)
     assert not closing.is_alive()
     assert outcomes(door.study) == {"sent": 1}
@@ -260,7 +260,7 @@ def test_a_wait_is_shown_within_moments_although_events_keep_coming(
     answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now)
 
     def is_shown_under_events() -> bool:
-        door.parts.follower.follow(answers)
+        door.api.background.follow(answers)
         return bool(shown)
 
     wait_until(is_shown_under_events, "the wait to be shown", timeout=background.LONGEST_SECONDS + 10)
@@ -268,8 +268,8 @@ def test_a_wait_is_shown_within_moments_although_events_keep_coming(
 
 
 def test_what_is_recorded_while_a_door_closes_stays_in_the_outbox(door: Door, receiver: Receiver) -> None:
-    door.parts.follower.close()
+    door.api.background.close()
     answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now)
-    door.parts.follower.follow(answers)
+    door.api.background.follow(answers)
     sweep(door.study)
     assert outcomes(door.study) == {"sent": 1}

@@ -209,7 +209,7 @@ def test_those_who_ask_how_the_service_is_cannot_take_all_threads(
     slow: SlowDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fine = Check(status="ok", said="answers")
-    monkeypatch.setattr("deployments.api.routes.health._prefect", lambda parts: slow.subjects(parts) or fine)
+    monkeypatch.setattr("deployments.api.routes.health._prefect", lambda api: slow.subjects(api) or fine)
     with ExitStack() as asking:
         for _ in range(50):
             asking.enter_context(connect(slow.door, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))

@@ -57,7 +57,7 @@ OPERATIONS = (
 
 @pytest.fixture(scope="module")
 def described(door: Door) -> OpenApiSchema:
-    found: OpenApiSchema = schemathesis.openapi.from_dict(create_app(door.parts).openapi())
+    found: OpenApiSchema = schemathesis.openapi.from_dict(create_app(door.api).openapi())
     # The document says in words that text holds no NUL: as a pattern it would make every text a regex.
     found.config.generation.update(allow_x00=False)
     return found
@@ -86,7 +86,7 @@ def test_the_document_holds_no_other_operations(described: OpenApiSchema) -> Non
 
 
 def test_the_document_describes_every_type_of_event_and_its_examples_are_events(door: Door) -> None:
-    schemas = create_app(door.parts).openapi()["components"]["schemas"]
+    schemas = create_app(door.api).openapi()["components"]["schemas"]
     described = {
         schemas[ref["$ref"].rsplit("/", 1)[1]]["properties"]["type"]["const"]
         for ref in schemas["Event"]["oneOf"]

@@ -51,7 +51,7 @@ def acknowledged(door: Door) -> list[str]:
 
 
 def path(door: Door, call: Call = CALL, expires: datetime | None = None) -> str:
-    return "/acknowledge/" + door.parts.links.sign(call, expires or door.now + timedelta(days=1))
+    return "/acknowledge/" + door.api.links.sign(call, expires or door.now + timedelta(days=1))
 
 
 def test_opening_the_link_acknowledges_nothing(overdue: Door) -> None:

@@ -18,7 +18,7 @@ from deployments.api.redcap.mapping import load_mapping
 from deployments.api.redcap.project import FETCHERS
 from itp_events.errors import BadInput
 from itp_events.rules.subject import standing
-from tasks.database.dead_letters import open_leftovers
+from tasks.database.dead_letters import open_dead_letters
 from tasks.database.queries import history
 from tests.support.api import Door, served
 from tests.support.redcap import TOKEN, Form, Raw, RedcapStandIn
@@ -96,7 +96,7 @@ def test_a_saved_form_is_fetched_mapped_and_recorded(door: Door, redcap: RedcapS
     assert (enrolment.screening.sex, enrolment.weight_kg) == ("female", 61.5)
     assert (visit.visit, visit.platelets) == ("INF1", 41)
     assert redcap.asked[0]["records[0]"] == "7"
-    assert open_leftovers(door.study.store) == []
+    assert open_dead_letters(door.study.store) == []
 
 
 def test_the_same_form_saved_again_counts_once(door: Door, redcap: RedcapStandIn) -> None:
@@ -138,7 +138,7 @@ def test_what_the_study_refuses_is_kept_with_its_sentence(door: Door, redcap: Re
 def test_a_form_that_comes_through_later_is_no_longer_left(door: Door, redcap: RedcapStandIn) -> None:
     enrolled(door, redcap, sex="7")
     enrolled(door, redcap, sex="2")
-    assert open_leftovers(door.study.store) == []
+    assert open_dead_letters(door.study.store) == []
 
 
 def test_a_form_that_is_not_complete_states_nothing(door: Door, redcap: RedcapStandIn) -> None:
@@ -151,24 +151,24 @@ def test_a_trigger_is_kept_while_redcap_is_down(door: Door, redcap: RedcapStandI
     assert "REDCap answers 503" in enrolled(door, redcap)["left"][0]
     redcap.down = False
     enrolled(door, redcap)
-    assert open_leftovers(door.study.store) == []
+    assert open_dead_letters(door.study.store) == []
 
 
 def test_a_form_that_redcap_did_not_give_is_fetched_again(door: Door, redcap: RedcapStandIn) -> None:
     redcap.down = True
     enrolled(door, redcap)
-    since = [each.at for each in open_leftovers(door.study.store)]
+    since = [each.at for each in open_dead_letters(door.study.store)]
     again(door)
-    assert [each.at for each in open_leftovers(door.study.store)] == since
+    assert [each.at for each in open_dead_letters(door.study.store)] == since
     redcap.down = False
     again(door)
     assert len(facts(door)) == 1
-    assert open_leftovers(door.study.store) == []
+    assert open_dead_letters(door.study.store) == []
 
 
 def again(door: Door) -> None:
     assert door.project is not None
-    fetch_again(door.parts, door.project)
+    fetch_again(door.api, door.project)
 
 
 def test_an_answer_that_holds_no_records_is_kept(door: Door, redcap: RedcapStandIn) -> None:
@@ -211,7 +211,7 @@ def test_of_a_form_saved_twice_in_a_moment_the_newer_look_counts(door: Door, red
         list(pool.map(lambda platelets: visited(door, redcap, plt=f"{platelets}"), range(8)))
     stands = redcap.forms["7"][Form("inf_1_arm_1", "visit", "")]["plt"]
     assert [data.platelets for data in facts(door)[1:]] == [float(stands)]
-    assert open_leftovers(door.study.store) == []
+    assert open_dead_letters(door.study.store) == []
 
 
 def test_a_page_of_another_site_triggers_nothing(door: Door, redcap: RedcapStandIn) -> None:
@@ -281,7 +281,7 @@ def test_whatever_redcap_answers_the_form_is_asked_for_again(
     redcap.raw = None
     again(door)
     assert len(facts(door)) == 1
-    assert open_leftovers(door.study.store) == []
+    assert open_dead_letters(door.study.store) == []
 
 
 def test_a_fault_of_our_own_loses_no_form(
@@ -292,7 +292,7 @@ def test_a_fault_of_our_own_loses_no_form(
         assert enrolled(door, redcap)["left"] == ["the service failed at this form; its log says more"]
     again(door)
     assert len(facts(door)) == 1
-    assert open_leftovers(door.study.store) == []
+    assert open_dead_letters(door.study.store) == []
 
 
 def test_a_service_that_ends_while_it_fetches_has_written_the_trigger_down(
@@ -307,12 +307,12 @@ def test_a_service_that_ends_while_it_fetches_has_written_the_trigger_down(
     with monkeypatch.context() as ending:
         ending.setattr("deployments.api.redcap.form.take_form", ends)
         with pytest.raises(KeyboardInterrupt):
-            receive(door.parts, project, said)
+            receive(door.api, project, said)
     on = f"{door.now - timedelta(days=3):%Y-%m-%d}"
     redcap.save("7", "screening_arm_1", "enrolment", **ENROLMENT, enrol_date=on, consent_date=on)
     again(door)
     assert len(facts(door)) == 1
-    assert open_leftovers(door.study.store) == []
+    assert open_dead_letters(door.study.store) == []
 
 
 def test_an_answer_that_drips_is_given_up(
@@ -342,7 +342,7 @@ def test_a_slow_redcap_stops_no_other_door_and_loses_no_form(door: Door, redcap:
         assert door.get("/subjects", timeout=5).json() == []
         redcap.holds.set()
         assert sum(bool(answer.result()["results"]) for answer in answers) == FETCHERS
-    wait_until(lambda: open_leftovers(door.study.store) == [], "the others to be fetched")
+    wait_until(lambda: open_dead_letters(door.study.store) == [], "the others to be fetched")
     assert len(door.get("/subjects").json()) == len(forms)
 
 
@@ -353,7 +353,7 @@ def test_what_redcap_would_not_call_a_record_is_no_trigger(
     form = {"project_id": "42", "record": record, "instrument": "visit"}
     answer = door.client.post("/redcap", params={"key": "k" * 20}, data=form)
     assert (answer.status_code, answer.json()["field"]) == (422, "record")
-    assert open_leftovers(door.study.store) == []
+    assert open_dead_letters(door.study.store) == []
     assert redcap.asked == []
 
 

@@ -18,7 +18,7 @@ from deployments.api import background
 from deployments.bootstrap.clock import Clock
 from deployments.service import backoff, heartbeat
 from deployments.service import loop as turning
-from deployments.service.loop import Round
+from deployments.service.loop import ServiceLoop
 from flows.study.runtime import Runtime
 from itp_events.events import parse_event
 from itp_events.protocol.file import load_protocol
@@ -81,7 +81,7 @@ def while_going(study: Runtime, look: Callable[[], None]) -> None:
     """Look at a round at work, and stop it."""
 
     async def scenario() -> None:
-        at_work = Round(study, repair_seconds=180)
+        at_work = ServiceLoop(study, repair_seconds=180)
         going = asyncio.create_task(at_work.go())
         try:
             await asyncio.to_thread(look)
@@ -196,12 +196,12 @@ def test_a_door_that_closes_waits_for_what_has_begun_but_not_for_ever(
     today = now.astimezone(SITE).date()
     stated = parse_event(enrolment("ITP-001", now, today, first_infusion_on=str(today)))
     receiver.hang()
-    follower = background.Follower(alone)
-    follower.follow(alone.record([stated], now))
+    background = background.Background(alone)
+    background.follow(alone.record([stated], now))
     receiver.wait_for(1)
     if answers:
         receiver.succeed()
-    assert follower.close() is answers
+    assert background.close() is answers
     receiver.succeed()
     told = ["sent", "sent"]  # the coordinator of the visit, the laboratory of the cells
     wait_until(lambda: [each.outcome for each in attempts_of(alone.store, "ITP-001")] == told, "its end")

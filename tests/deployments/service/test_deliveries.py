@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from deployments.service.deliveries import HandOvers
+from deployments.service.deliveries import Deliveries
 from flows.study.runtime import Runtime
 from itp_events.events import Event, parse_event
 from tasks.advance import Answer
@@ -13,7 +13,7 @@ from tasks.database import troubles
 from tasks.database.instance import Instance
 from tasks.database.queries import attempts_of
 from tasks.delivery.channels import Channels
-from tasks.delivery.claiming import Office, claim
+from tasks.delivery.claiming import DeliveryContext, claim
 from tests.deployments.api.test_standalone import alone, enrol
 from tests.support.receiver import Receiver
 from tests.support.service import SITE, event
@@ -27,7 +27,7 @@ def sweep(study: Runtime, until: Callable[[], bool], end: Callable[[], None] = l
     """Let the round hand over what is due, again and again, until this holds; then `end` what goes on."""
 
     async def go() -> None:
-        found = HandOvers(study)
+        found = Deliveries(study)
         ends = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while not until():
             assert asyncio.get_running_loop().time() < ends, "not handed over in time"
@@ -44,11 +44,11 @@ def test_what_a_sender_held_that_died_is_handed_over_long_before_its_lease_ends(
     alone: Runtime, receiver: Receiver
 ) -> None:
     enrol(alone, "ITP-001")
-    dead = Office(alone.store, alone.protocol, alone.channels, Instance())
-    at = alone.moment()
+    dead = DeliveryContext(alone.store, alone.protocol, alone.channels, Instance())
+    at = alone.clocks()
     assert claim(dead, "ITP-001", at)
     sweep(alone, lambda: bool(receiver.requests))
-    assert alone.moment().wall - at.wall < timedelta(seconds=20)
+    assert alone.clocks().wall - at.wall < timedelta(seconds=20)
     [request] = receiver.requests
     assert request.body["title"].startswith("[possibly repeated] ")
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from deployments.bootstrap.clock import Clock
-from deployments.service.interrupted_forms import PATIENCE, REST, Interrupted
+from deployments.service.interrupted_forms import PATIENCE, REST, InterruptedForms
 from flows.prefect_api.flow_runs import Deployment, FlowRun, FlowRuns, scheduled
 from tests.flows.conftest import journeys, runs
 
@@ -40,7 +40,7 @@ def take_up(
     runs: FlowRuns, form: Deployment, run: FlowRun, later: timedelta, *, began: datetime = LONG_AGO
 ) -> str:
     """Look so much later for what was interrupted; the state in which the run is then."""
-    Interrupted(runs, [form], began).take_up(frozenset(), Clock().now() + later)
+    InterruptedForms(runs, [form], began).take_up(frozenset(), Clock().now() + later)
     return state_of(runs, run)
 
 
@@ -84,7 +84,7 @@ def test_a_form_that_took_too_long_is_taken_up_after_a_rest(
 
 def test_a_form_that_is_executed_here_is_left_alone(runs: FlowRuns, form: Deployment, run: FlowRun) -> None:
     leave(runs, run, "RUNNING")
-    Interrupted(runs, [form], LONG_AGO).take_up({run.id}, Clock().now() + PATIENCE * 2)
+    InterruptedForms(runs, [form], LONG_AGO).take_up({run.id}, Clock().now() + PATIENCE * 2)
     assert state_of(runs, run) == "RUNNING"
 
 

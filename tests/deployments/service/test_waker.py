@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from deployments.bootstrap.clock import Clock
 from deployments.service import runner
-from deployments.service.deliveries import HandOvers
+from deployments.service.deliveries import Deliveries
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner, shared_clients
 from deployments.service.waker import Waker
@@ -61,7 +61,7 @@ def test_a_wake_that_takes_too_long_is_ended_and_its_run_waits_again_at_once(
         row = subject(study.store, code)
         assert row is not None
         async with shared_clients():
-            await Waker(study, link, Runner(link.runs), HandOvers(study)).wake(row)
+            await Waker(study, link, Runner(link.runs), Deliveries(study)).wake(row)
         link.runs.close()
 
     try:
@@ -106,7 +106,7 @@ def test_a_subject_is_held_until_its_flow_run_ends_also_when_the_direct_way_fail
         runner = Pending(asyncio.Event())
         link = PrefectLink(study)
         link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
-        waking = asyncio.create_task(Waker(study, link, runner, HandOvers(study)).wake(_row()))
+        waking = asyncio.create_task(Waker(study, link, runner, Deliveries(study)).wake(_row()))
         done, _ = await asyncio.wait({waking}, timeout=0.2)
         runner.let_go.set()
         with pytest.raises(OperationalError):

@@ -19,11 +19,11 @@ from itp_events.events import Event, Voided
 from itp_events.intake import batch as intake
 from itp_events.intake.batch import Judgement, Verdict
 from itp_events.notices import alerts, reconcile, reminders
-from itp_events.notices.wanted import Duty
+from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import Protocol
 from itp_events.rules import safety, state, subject
-from itp_events.rules.decision_log import Ledger
-from itp_events.rules.state import View
+from itp_events.rules.decision_log import DecisionLog
+from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import Subject
 from tests.deployments.simulation.runs import study
 
@@ -104,31 +104,33 @@ def wakes_for_ever_after_exit(patch: Patch) -> None:
 
 def issues_again_at_every_wake(patch: Patch) -> None:
     def forgotten(made: Decision, known: Subject, now: datetime) -> Decision:
-        return real_decide(made.seen.protocol, replace(known, ledger=Ledger(pinned="1")), now)
+        return real_decide(
+            made.subject_state.protocol, replace(known, decision_log=DecisionLog(pinned="1")), now
+        )
 
     decide_as(patch, forgotten)
 
 
 def issues_under_a_new_key(patch: Patch) -> None:
-    def issued(seen: View, duty: Duty, _: object) -> Iterator[Event]:
-        yield reconcile.own(seen, duty.key + "#2", reconcile.notice(seen, duty, duty.key + "#2"))
+    def issued(state: SubjectState, wanted: WantedNotice, _: object) -> Iterator[Event]:
+        yield reconcile.own(state, wanted.key + "#2", reconcile.notice(state, wanted, wanted.key + "#2"))
 
     patch.setattr(reconcile, "_standing", issued)
 
 
 def reminds_of_what_is_recorded(patch: Patch) -> None:
-    def all_of_them(seen: View) -> Iterator[Duty]:
-        for planned in seen.visits:
-            yield from reminders._of_visit(seen, planned)
+    def all_of_them(state: SubjectState) -> Iterator[WantedNotice]:
+        for planned in state.visits:
+            yield from reminders._of_visit(state, planned)
 
     patch.setattr(decisions, "reminders", all_of_them)
 
 
 def reminds_of_infusions_on_hold(patch: Patch) -> None:
-    def held_too(seen: View) -> Iterator[Duty]:
-        for planned in seen.visits:
-            if planned.outcome is None and planned.firm and not seen.exit:
-                yield from reminders._of_visit(seen, planned)
+    def held_too(state: SubjectState) -> Iterator[WantedNotice]:
+        for planned in state.visits:
+            if planned.outcome is None and planned.firm and not state.exit:
+                yield from reminders._of_visit(state, planned)
 
     patch.setattr(decisions, "reminders", held_too)
 
@@ -138,7 +140,7 @@ def knows_no_hold(patch: Patch) -> None:
 
 
 def proposes_on_hold(patch: Patch) -> None:
-    patch.setattr(View, "suggested", lambda _, planned: None if planned.outcome else planned.target)
+    patch.setattr(SubjectState, "suggested", lambda _, planned: None if planned.outcome else planned.target)
 
 
 def knows_no_stop(patch: Patch) -> None:
@@ -150,7 +152,7 @@ def never_ends(patch: Patch) -> None:
 
 
 def sends_all_that_was_missed(patch: Patch) -> None:
-    patch.setattr(reminders, "_until", lambda duty, _: duty)
+    patch.setattr(reminders, "_until", lambda wanted, _: wanted)
 
 
 def withdraws_nothing(patch: Patch) -> None:
@@ -223,12 +225,12 @@ FAULTS: tuple[tuple[Callable[[Patch], None], str, int, set[int]], ...] = (
     ("fault", "scenario", "seed", "seen"), FAULTS, ids=lambda each: getattr(each, "__name__", "")
 )
 def test_a_fault_in_the_rules_is_seen(
-    fault: Callable[[Patch], None], scenario: str, seed: int, seen: set[int], monkeypatch: Patch
+    fault: Callable[[Patch], None], scenario: str, seed: int, state: set[int], monkeypatch: Patch
 ) -> None:
     fault(monkeypatch)
     violation = first_violation(scenario, seed)
     assert violation is not None
-    assert violation.statement in seen, str(violation)
+    assert violation.statement in state, str(violation)
 
 
 def test_a_violation_names_its_subject_and_shows_its_log(monkeypatch: Patch) -> None:

@@ -59,4 +59,6 @@ def test_a_subject_that_goes_on_from_its_last_decision_is_the_one_folded_from_th
     before = study.folded()
     decision = study.decide("2026-01-20")
     assert before.decided(decision.events, study.handed) == fold(study.protocol, study.log, study.handed)
-    assert before.ledger == study.folded().ledger.of(event for event in study.log[:2] if event.own)
+    assert before.decision_log == study.folded().decision_log.of(
+        event for event in study.log[:2] if event.own
+    )

@@ -263,7 +263,7 @@ def test_the_same_alert_has_the_same_key_in_every_plan(step: str) -> None:
     study.done("INF3", "2026-01-30")
     study.withdrew("2026-01-31")
     fresh = decide(study.protocol, study.folded(), study.instant("2026-03-01"))
-    keys = {duty.key for duty in fresh.duties if duty.step == step}
+    keys = {wanted.key for wanted in fresh.wanted_notices if wanted.step == step}
     assert keys == {data.notice for _, data in study.notices(step)}
 
 

@@ -1,20 +1,20 @@
 """The SDTM records of a subject's visits (SV), dispositions (DS) and deviations (DV, SUPPDV)."""
 
 from itp_events.outputs import sdtm
-from itp_events.rules.state import View, view
+from itp_events.rules.state import SubjectState, view
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study
 
 
-def seen(study: Study, at: str) -> View:
+def state(study: Study, at: str) -> SubjectState:
     return view(study.protocol, study.folded(), study.instant(at))
 
 
 def sv(study: Study, at: str) -> dict[str, sdtm.Record]:
-    return {record["VISIT"]: record for record in sdtm.visits(seen(study, at))}
+    return {record["VISIT"]: record for record in sdtm.visits(state(study, at))}
 
 
 def ds(study: Study, at: str) -> list[tuple[str, str, str]]:
-    records = sdtm.dispositions(seen(study, at))
+    records = sdtm.dispositions(state(study, at))
     return [(record["EPOCH"], record["DSSTDTC"], record["DSDECOD"]) for record in records]
 
 
@@ -63,7 +63,7 @@ def test_an_unscheduled_visit_is_numbered_after_the_visit_before_it_and_says_wha
     study.unscheduled("2026-01-08", reason="nosebleed")
     study.unscheduled("2026-01-09", reason="nosebleed again")
     study.done("INF2", "2026-01-13")
-    records = sdtm.visits(seen(study, "2026-01-14"))
+    records = sdtm.visits(state(study, "2026-01-14"))
     assert [record["VISITNUM"] for record in records] == ["1", "1.01", "1.02", "2"]
     unplanned = records[1]
     assert (unplanned["SVPRESP"], unplanned["SVOCCUR"], unplanned["SVUPDES"]) == ("", "", "nosebleed")
@@ -101,7 +101,7 @@ def test_a_disposition_keeps_the_investigator_s_own_words() -> None:
     study.enrol("2026-01-05")
     study.done("INF1", "2026-01-06")
     study.decided("withdraw", "2026-01-08", reason="moves abroad")
-    [record] = sdtm.dispositions(seen(study, "2026-01-09"))
+    [record] = sdtm.dispositions(state(study, "2026-01-09"))
     assert (record["DSCAT"], record["DSSEQ"]) == ("DISPOSITION EVENT", "1")
     assert "moves abroad" in record["DSTERM"]
 
@@ -110,7 +110,7 @@ def test_a_deviation_has_a_record_with_its_id_its_visit_and_its_epoch() -> None:
     study = Study()
     study.enrol("2026-01-05")
     study.done("INF1", "2026-01-15")
-    [record] = sdtm.deviation_records(seen(study, "2026-01-16"))
+    [record] = sdtm.deviation_records(state(study, "2026-01-16"))
     assert record == {
         "STUDYID": "NCT06813157",
         "DOMAIN": "DV",
@@ -136,7 +136,7 @@ def test_a_criterion_found_unmet_later_belongs_to_screening() -> None:
     on = data.pop("on")
     again = study.event(enrolment.type, on, "2026-01-06", **data)
     study.record(study.void(enrolment, "2026-01-06"), again)
-    records = sdtm.deviation_records(seen(study, "2026-01-07"))
+    records = sdtm.deviation_records(state(study, "2026-01-07"))
     assert [(row["DVDECOD"], row["EPOCH"], row["VISIT"]) for row in records] == [
         ("PROCEDURE WITHOUT CONSENT", "SCREENING", ""),
         ("SELECTION CRITERIA NOT MET", "SCREENING", ""),
@@ -149,7 +149,7 @@ def test_how_important_a_deviation_is_stands_in_the_supplemental_qualifiers() ->
     study.missed("INF1", "2026-01-14")
 
     def qualifiers(at: str) -> list[tuple[str, ...]]:
-        found = sdtm.deviation_qualifiers(seen(study, at))
+        found = sdtm.deviation_qualifiers(state(study, at))
         assert all(tuple(each) == sdtm.SUPPDV for each in found)
         return [tuple(each[name] for name in ("IDVARVAL", "QNAM", "QVAL", "QEVAL")) for each in found]
 

@@ -5,19 +5,19 @@ from collections.abc import Iterator
 import pytest
 
 from itp_events.rules.assumptions import notice_assumed, target_assumed, window_assumed
-from itp_events.rules.state import View, view
+from itp_events.rules.state import SubjectState, view
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study, altered
 
 
-def seen(study: Study, at: str) -> View:
+def state(study: Study, at: str) -> SubjectState:
     return view(study.protocol, study.folded(), study.instant(at))
 
 
-def targets(found: View) -> Iterator[str]:
+def targets(found: SubjectState) -> Iterator[str]:
     return (each.code for each in found.visits if target_assumed(each, found.visits))
 
 
-def windows(found: View) -> Iterator[str]:
+def windows(found: SubjectState) -> Iterator[str]:
     return (each.code for each in found.visits if window_assumed(each, found.visits))
 
 
@@ -29,30 +29,30 @@ def study() -> Study:
 
 
 def test_an_agreed_first_infusion_is_a_fact_and_what_is_counted_from_it_too(study: Study) -> None:
-    assert [*targets(seen(study, "2026-01-05"))] == [*FOLLOW_UP]
+    assert [*targets(state(study, "2026-01-05"))] == [*FOLLOW_UP]
 
 
 def test_a_first_infusion_that_nobody_agreed_is_assumed_and_what_is_projected_from_it_too() -> None:
     study = Study()
     study.enrol("2026-01-05")
-    assert [*targets(seen(study, "2026-01-05"))] == [*INFUSIONS, *FOLLOW_UP]
+    assert [*targets(state(study, "2026-01-05"))] == [*INFUSIONS, *FOLLOW_UP]
     study.done("INF1", "2026-01-05")
-    assert [*targets(seen(study, "2026-01-06"))] == ["INF1", *FOLLOW_UP]
+    assert [*targets(state(study, "2026-01-06"))] == ["INF1", *FOLLOW_UP]
 
 
 def test_what_is_counted_from_a_missed_visit_is_assumed_until_a_visit_is_done(study: Study) -> None:
     study.done("INF1", "2026-01-06")
     study.missed("INF2", "2026-01-15")
-    assert [*targets(seen(study, "2026-01-16"))] == ["INF3", "INF4", "INF5", *FOLLOW_UP]
+    assert [*targets(state(study, "2026-01-16"))] == ["INF3", "INF4", "INF5", *FOLLOW_UP]
     study.done("INF3", "2026-01-27")
-    assert [*targets(seen(study, "2026-01-28"))] == ["INF3", *FOLLOW_UP]
+    assert [*targets(state(study, "2026-01-28"))] == ["INF3", *FOLLOW_UP]
 
 
 def test_a_window_is_assumed_by_its_own_rule_or_with_its_target(study: Study) -> None:
     study.done("INF1", "2026-01-06")
-    assert [*windows(seen(study, "2026-01-07"))] == ["INF1", *FOLLOW_UP]
+    assert [*windows(state(study, "2026-01-07"))] == ["INF1", *FOLLOW_UP]
     study.missed("INF2", "2026-01-15")
-    assert "INF3" in windows(seen(study, "2026-01-16"))
+    assert "INF3" in windows(state(study, "2026-01-16"))
 
 
 def test_a_reading_that_the_site_has_confirmed_is_no_assumption() -> None:
@@ -62,7 +62,7 @@ def test_a_reading_that_the_site_has_confirmed_is_no_assumption() -> None:
 
     study = Study(protocol=altered(confirmed))
     study.enrol("2026-01-05", first_infusion_on="2026-01-06")
-    assert [*targets(seen(study, "2026-01-05"))] == []
+    assert [*targets(state(study, "2026-01-05"))] == []
 
 
 @pytest.mark.parametrize(

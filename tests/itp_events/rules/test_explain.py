@@ -12,8 +12,8 @@ from tests.support.study import INFUSIONS, Study, altered
 
 
 def explained(study: Study, visit: str, at: str) -> str:
-    seen = view(study.protocol, study.folded(), study.instant(at))
-    return reason(next(planned for planned in seen.visits if planned.code == visit), seen.visits)
+    state = view(study.protocol, study.folded(), study.instant(at))
+    return reason(next(planned for planned in state.visits if planned.code == visit), state.visits)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from itp_events.protocol.file import load_protocol
 from itp_events.rules.response import Course, Response, course, grade, responses
-from itp_events.rules.state import View, view
+from itp_events.rules.state import SubjectState, view
 from tests.support.study import INFUSIONS, Study, altered
 
 RULE = load_protocol().response
@@ -17,16 +17,16 @@ COUNT = st.none() | st.integers(0, 200).map(float)
 BLEEDING = st.sampled_from([None, False, True, 0, 1, 2, 3, 4])
 
 
-def seen(study: Study) -> View:
+def state(study: Study) -> SubjectState:
     return view(study.protocol, study.folded(), max(event.time for event in study.log))
 
 
 def at(study: Study, visit: str) -> Response:
-    return next(each for each in responses(seen(study)) if each.visit == visit)
+    return next(each for each in responses(state(study)) if each.visit == visit)
 
 
 def course_of(study: Study) -> Course:
-    return course(seen(study))
+    return course(state(study))
 
 
 def counted(
@@ -236,7 +236,9 @@ MEASURED = st.lists(st.tuples(COUNT, BLEEDING), min_size=1, max_size=5)
 RESCUES = st.lists(st.integers(0, 60), max_size=2)
 
 
-def looked_at(measured: list[tuple[float | None, Any]], rescues: list[int], baseline: float | None) -> View:
+def looked_at(
+    measured: list[tuple[float | None, Any]], rescues: list[int], baseline: float | None
+) -> SubjectState:
     study = Study()
     study.enrol("2026-01-05", baseline_platelets=baseline)
     dates = ("2026-01-05", "2026-01-12", "2026-01-26", "2026-02-09", "2026-02-23")
@@ -245,7 +247,7 @@ def looked_at(measured: list[tuple[float | None, Any]], rescues: list[int], base
     for days in rescues:
         given = date(2025, 12, 25) + timedelta(days=days)
         study.medication("rescue", given.isoformat(), at="2026-02-24")
-    return seen(study)
+    return state(study)
 
 
 @given(MEASURED, RESCUES, COUNT)

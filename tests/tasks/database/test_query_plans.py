@@ -40,7 +40,7 @@ def _wake(desk: Desk, study: Study) -> None:
 def test_no_table_that_grows_is_read_from_end_to_end(sqlite_url: str, study: Study, work: Work) -> None:
     desk = Desk.open(sqlite_url)
     asked: list[tuple[str, Any]] = []
-    listen = (desk.store.engine, "before_cursor_execute", lambda *seen: asked.append((seen[2], seen[3])))
+    listen = (desk.store.engine, "before_cursor_execute", lambda *state: asked.append((state[2], state[3])))
     sa.event.listen(*listen)
     work(desk, study)
     sa.event.remove(*listen)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from itp_events.rules.state import View, view
+from itp_events.rules.state import SubjectState, view
 from itp_events.rules.subject import fold
 from tasks.database import queries
 from tasks.database.schema import events
@@ -34,12 +34,12 @@ def several(desk: Desk) -> None:
             desk.wake(study.code, datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=days))
 
 
-def by_the_whole_log(desk: Desk, code: str) -> View:
+def by_the_whole_log(desk: Desk, code: str) -> SubjectState:
     subject = fold(desk.protocol, queries.history(desk.store, code))
     return view(subject.protocol, subject, NOW)
 
 
-def same(found: View, expected: View) -> bool:
+def same(found: SubjectState, expected: SubjectState) -> bool:
     names = ("visits", "flags", "stop", "exit", "ahead", "state")
     return all(getattr(found, name) == getattr(expected, name) for name in names)
 

@@ -18,7 +18,7 @@ from tasks.database.queries import NoticeRow
 from tasks.database.store import Store
 from tasks.delivery import claiming
 from tasks.delivery.claiming import ClaimAtOnce, claim
-from tasks.delivery.claims import Claim, Moment
+from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.deliver import hand_over_claimed
 from tests.itp_events.journey import Journey
 from tests.support import Receiver
@@ -71,7 +71,7 @@ def test_it_is_what_a_claim_after_the_door_takes(
 
 def _said(claimed: Sequence[Claim]) -> list[Claim]:
     """Claims without the numbers that each database gives, and without the machine's clock."""
-    same = [replace(each, delivery=0, at=Moment(each.at.now, each.at.wall, 0.0)) for each in claimed]
+    same = [replace(each, delivery=0, at=Clocks(each.at.now, each.at.wall, 0.0)) for each in claimed]
     return sorted(same, key=lambda each: (each.notice, each.recipient.id))
 
 
@@ -166,7 +166,7 @@ def _told_alike(desk: Desk, plain: Desk, study: Stating) -> Iterator[Claim]:
         assert _said(claimed) == _said(after)
         yield from at_once
         for each, sent in ((desk, claimed), (plain, after)):
-            hand_over_claimed(each.office, study.code, sent)
+            hand_over_claimed(each.context, study.code, sent)
 
 
 def test_nothing_is_looked_up_for_it_but_whose_recipients_stand(
@@ -190,7 +190,7 @@ def test_nothing_is_looked_up_for_it_but_whose_recipients_stand(
 
 def test_what_was_claimed_is_sent_and_its_outcome_recorded(desk: Desk, study: Study, told: Receiver) -> None:
     claimed = taken(desk, study.enrol())
-    hand_over_claimed(desk.office, study.code, claimed)
+    hand_over_claimed(desk.context, study.code, claimed)
     assert len(told.requests) == 1
     assert outcomes(desk.attempts()) == ["sent"]
     assert desk.hand_over(LATER, subject=None) == []
@@ -271,7 +271,7 @@ def test_what_a_lost_race_had_claimed_is_not_sent(
     monkeypatch.setattr(event_log, "keep_refusals", lose_the_first)
     claimed = taken(desk, study.enrol())
     assert len(tries) == 2
-    hand_over_claimed(desk.office, study.code, claimed)
+    hand_over_claimed(desk.context, study.code, claimed)
     assert len(told.requests) == 1
     assert outcomes(desk.attempts()) == ["sent"]
 
@@ -279,14 +279,14 @@ def test_what_a_lost_race_had_claimed_is_not_sent(
 def test_its_lease_follows_the_machines_clock(desk: Desk, study: Study, told: Receiver) -> None:
     """A demonstration's days pass in seconds: they end no lease."""
     wall = later(ENROLLED_AT, hours=500)
-    claiming = ClaimAtOnce(desk.office, Moment(ENROLLED_AT, wall))
+    claiming = ClaimAtOnce(desk.context, Clocks(ENROLLED_AT, wall))
     [answer] = record(desk.store, desk.protocol, [study.enrol()], ENROLLED_AT, claiming)
     assert answer.advanced
     assert len(claiming.claims) == 1
     soon, over = later(wall, seconds=59), later(wall, seconds=61)
     hours_later = later(ENROLLED_AT, hours=1)
-    assert claim(desk.office, study.code, Moment(hours_later, soon)) == []
-    assert [each.repeated for each in claim(desk.office, study.code, Moment(hours_later, over))] == [True]
+    assert claim(desk.context, study.code, Clocks(hours_later, soon)) == []
+    assert [each.repeated for each in claim(desk.context, study.code, Clocks(hours_later, over))] == [True]
 
 
 def test_whom_it_tells_when_the_channels_change_before_it_is_taken_over(

@@ -340,7 +340,7 @@ def test_a_send_is_not_begun_when_its_process_gave_no_sign_of_life_since_the_cla
     desk.take(study.enrol())
     taken = desk.claim(ENROLLED_AT)
     monkeypatch.setattr(instance, "SIGN_WITHIN", 0.0)
-    [handed] = hand_over_claimed(desk.office, "ITP-001", taken)
+    [handed] = hand_over_claimed(desk.context, "ITP-001", taken)
     assert (handed.outcome.kind, handed.outcome.tried) == ("failed", False)
     assert told.requests == []
 
@@ -493,8 +493,8 @@ def test_the_machines_time_and_not_the_studys_decides_when_a_lease_ends(
 
 
 @pytest.mark.parametrize("moment", [ENROLLED_AT, later(ENROLLED_AT, days=40)])
-def test_a_hand_over_with_nothing_due_writes_nothing(desk: Desk, told: Receiver, moment: datetime) -> None:
-    assert desk.hand_over(moment, subject=None) == []
+def test_a_hand_over_with_nothing_due_writes_nothing(desk: Desk, told: Receiver, clocks: datetime) -> None:
+    assert desk.hand_over(clocks, subject=None) == []
     assert queries.waiting_notices(desk.store) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from tasks.delivery import deliveries, left_behind
-from tasks.delivery.claims import Claim, Moment
+from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.deliver import hand_over_one
 from tasks.delivery.left_behind import LeftBehind
 from tasks.delivery.sending import Outcome
@@ -40,12 +40,12 @@ class Watcher:
         freed = 0
         for passed in seconds:
             self.seconds += passed
-            freed += self.left.free(self.desk.store, Moment(ENROLLED_AT, wall, self.seconds))
+            freed += self.left.free(self.desk.store, Clocks(ENROLLED_AT, wall, self.seconds))
         return freed
 
     def hand_over(self, now: datetime) -> None:
         """Hand over as the watching service does."""
-        hand_over_one(self.desk.office, "ITP-001", Moment(now, now))
+        hand_over_one(self.desk.context, "ITP-001", Clocks(now, now))
 
 
 @pytest.fixture

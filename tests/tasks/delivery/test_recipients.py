@@ -8,7 +8,7 @@ import pytest
 
 from tasks.delivery import recipients
 from tasks.delivery.channels import Channels
-from tasks.delivery.claims import Moment
+from tasks.delivery.claims import Clocks
 from tasks.delivery.recipients import Keeper, differs
 from tests.support import Receiver
 from tests.support.study import Study
@@ -41,8 +41,8 @@ class Service:
         may = False
         for _ in range(times):
             self.seconds += 1
-            moment = Moment(ENROLLED_AT, later(wall, seconds=self.seconds), self.seconds)
-            may = self.keeper.keep(self.desk.store, moment)
+            clocks = Clocks(ENROLLED_AT, later(wall, seconds=self.seconds), self.seconds)
+            may = self.keeper.keep(self.desk.store, clocks)
         return may
 
     def ends(self) -> None:
