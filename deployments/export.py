@@ -23,7 +23,7 @@ from itp_events.outputs import sdtm
 from itp_events.outputs.plan_json import instant
 from itp_events.protocol.model import Protocol
 from itp_events.rules.response import course, responses
-from itp_events.rules.state import SubjectState, view
+from itp_events.rules.state import SubjectState, subject_state
 from itp_events.rules.subject import fold
 from tasks.database import queries
 from tasks.database.event_log import read_line
@@ -132,7 +132,7 @@ def _facts(protocol: Protocol, code: str, stored: Sequence[StoredLine], now: dat
     events = [read_line(code, line.seq, line.body) for line in stored]
     files.lines("events.jsonl", (event.to_json() for event in events if not event.own))
     subject = fold(protocol, events)
-    state = view(subject.protocol, subject, now)
+    state = subject_state(subject, now)
     files.rows("sv.csv", sdtm.visits(state))
     files.rows("ds.csv", sdtm.dispositions(state))
     files.rows("dv.csv", sdtm.deviation_records(state))

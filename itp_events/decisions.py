@@ -26,14 +26,13 @@ from itp_events.events import (
     Voided,
 )
 from itp_events.notices.alerts import alerts
-from itp_events.notices.reconcile import own, told
+from itp_events.notices.reconcile import own, reconcile_notices
 from itp_events.notices.reminders import reminders, rungs
 from itp_events.notices.wanted import WantedNotice
-from itp_events.protocol.model import Protocol
 from itp_events.rules.assumptions import target_assumed, window_assumed
-from itp_events.rules.decision_log import again, bounded, marked, named
+from itp_events.rules.decision_log import bounded, marked, named, next_key
 from itp_events.rules.explain import day, days, missed
-from itp_events.rules.state import StudyStatus, SubjectState, view
+from itp_events.rules.state import StudyStatus, SubjectState, subject_state
 from itp_events.rules.subject import Subject
 from itp_events.rules.windows import Ending
 from itp_events.rules.withdrawal import missed_key
@@ -58,11 +57,11 @@ class Decision:
         return tuple(wanted for wanted in self.wanted_notices if wanted.stands(self.subject_state.now))
 
 
-def decide(protocol: Protocol, subject: Subject, now: datetime) -> Decision:
+def decide(subject: Subject, now: datetime) -> Decision:
     """What is due for `subject` at `now`, an aware instant; `subject` is folded from its whole log."""
-    state = view(subject.protocol, subject, now)
+    state = subject_state(subject, now)
     wanted_notices = (*reminders(state), *rungs(state), *alerts(state))
-    events = (*_pinned(state), *_decisions(state), *told(state, wanted_notices))
+    events = (*_pinned(state), *_decisions(state), *reconcile_notices(state, wanted_notices))
     return Decision(
         events,
         state.phase,
@@ -96,7 +95,7 @@ def _decisions(state: SubjectState) -> Iterator[Event]:
     for key, data in standing.items():
         before = recorded.get(key)
         if before is None or not before.stands or before.event.data != data:
-            yield own(state, again(before.event.id) if before else key, data)
+            yield own(state, next_key(before.event.id) if before else key, data)
 
 
 def _standing(state: SubjectState) -> Iterator[tuple[str, Data]]:
@@ -109,8 +108,11 @@ def _standing(state: SubjectState) -> Iterator[tuple[str, Data]]:
         key = bounded(f"{subject.code}/flagged/{flag.criterion}/{named(flag.event)}")
         because = _reference(flag.event)
         yield key, Flagged(by=SERVICE, criterion=flag.criterion, on=flag.on, because=because)
-    if state.stopped:
-        yield bounded(f"{subject.code}/stopped/{named(state.stopped.origin)}"), _stopped(state.stopped)
+    if state.effective_stop:
+        yield (
+            bounded(f"{subject.code}/stopped/{named(state.effective_stop.origin)}"),
+            _stopped(state.effective_stop),
+        )
     if state.exit:
         yield bounded(f"{subject.code}/exited/{named(state.exit.origin)}"), _exited(state.exit)
 

@@ -103,7 +103,7 @@ def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: dat
     now = _not_before(row, now)
     so_far = past.read(connection, code)
     subject = folded(protocol, code, so_far.history, so_far.handed)
-    return _settle(connection, row, subject, decide(subject.protocol, subject, now), so_far.waiting, now)
+    return _settle(connection, row, subject, decide(subject, now), so_far.waiting, now)
 
 
 def decided_at(now: datetime, before: datetime) -> datetime:
@@ -238,7 +238,7 @@ def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
     if not judgement.accepted:
         return _Judged(known, now, judgement, None)
     subject = fold(protocol, [*known.so_far.history, *judgement.accepted], known.so_far.handed)
-    return _Judged(known, now, judgement, (subject, decide(subject.protocol, subject, now)))
+    return _Judged(known, now, judgement, (subject, decide(subject, now)))
 
 
 def _keep(

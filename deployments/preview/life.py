@@ -139,7 +139,7 @@ class Life:
             self._decide(self.now)
 
     def _decide(self, now: datetime) -> None:
-        self.decision = decide(self.protocol, fold(self.protocol, self.log, self._handed), now)
+        self.decision = decide(fold(self.protocol, self.log, self._handed), now)
         self.log += self.decision.events
         issued = [event for event in self.decision.events if isinstance(event.data, NoticeIssued)]
         self._handed |= {event.id for event in issued}

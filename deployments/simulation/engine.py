@@ -166,7 +166,7 @@ class _Course:
 
     def _decide(self, now: datetime, accepted: tuple[Event, ...] = ()) -> None:
         subject = self._subject(accepted)
-        self.decision = decide(self.study.protocol, subject, now)
+        self.decision = decide(subject, now)
         self.log += self.decision.events
         self.record.steps += 1
         if self.watch:

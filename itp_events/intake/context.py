@@ -10,7 +10,7 @@ from functools import cached_property
 from itp_events.errors import BadEvent
 from itp_events.events import Enrolled, Event
 from itp_events.protocol.model import Protocol
-from itp_events.rules.state import SubjectState, view
+from itp_events.rules.state import SubjectState, subject_state
 from itp_events.rules.subject import Subject, fold, standing
 from itp_events.rules.windows import PlannedVisit
 
@@ -42,7 +42,7 @@ class IntakeContext:
     @cached_property
     def subject_state(self) -> SubjectState:
         """What holds so far."""
-        return view(self.subject.protocol, self.subject, self.now)
+        return subject_state(self.subject, self.now)
 
     def planned(self, code: str) -> PlannedVisit:
         """The plan of one visit. Raises BadEvent for a code that the protocol does not have."""

@@ -220,8 +220,8 @@ def _repeats(state: SubjectState, since: datetime, every: int) -> Iterator[tuple
 
 def _endings(state: SubjectState) -> Iterator[WantedNotice]:
     # A stop that leaves nobody to follow up is the exit: what is told is the exit alone.
-    if state.stopped and not (state.exit and state.exit.origin == state.stopped.origin):
-        yield from _ending(state, "treatment-stopped", state.stopped)
+    if state.effective_stop and not (state.exit and state.exit.origin == state.effective_stop.origin):
+        yield from _ending(state, "treatment-stopped", state.effective_stop)
     if state.exit:
         yield from _ending(state, "exit", state.exit)
 

@@ -17,7 +17,7 @@ from itp_events.events import (
 )
 from itp_events.notices.contents import facts
 from itp_events.notices.wanted import WantedNotice
-from itp_events.rules.decision_log import Issue, again, marked
+from itp_events.rules.decision_log import Issue, marked, next_key
 from itp_events.rules.explain import day
 from itp_events.rules.state import SubjectState
 
@@ -30,7 +30,7 @@ def own(state: SubjectState, key: str, data: Data) -> Event:
     return Event(key, OWN_SOURCE, state.subject.code, state.now, data)
 
 
-def told(state: SubjectState, wanted_notices: Iterable[WantedNotice]) -> Iterator[Event]:
+def reconcile_notices(state: SubjectState, wanted_notices: Iterable[WantedNotice]) -> Iterator[Event]:
     """What changes among the notices: issued, reopened, withdrawn, closed, superseded."""
     valid = {wanted.key: wanted for wanted in wanted_notices}
     yield from _ended(state, valid)
@@ -92,7 +92,7 @@ def _ordered_now(state: SubjectState, wanted: WantedNotice) -> float | None:
 
 
 def _anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Event:
-    row = again(issue.row)
+    row = next_key(issue.row)
     return own(state, row, notice(state, wanted, row, _replaced(state, issue)))
 
 

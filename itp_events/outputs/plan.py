@@ -69,7 +69,7 @@ class _Life:
     def step(self, now: datetime) -> Decision:
         """Decide at `now` and enter the decisions in the log."""
         subject = self.subject or fold(self.protocol, self.log, self.issued)
-        decision = decide(self.protocol, subject, now)
+        decision = decide(subject, now)
         self.log.extend(decision.events)
         self.issued |= {event.id for event in decision.events if isinstance(event.data, NoticeIssued)}
         self.subject = subject.decided(decision.events, self.issued) if decision.events else subject

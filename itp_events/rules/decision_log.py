@@ -104,7 +104,7 @@ def stable(row: str) -> str:
     return bounded(row.partition("#")[0])
 
 
-def again(row: str) -> str:
+def next_key(row: str) -> str:
     """The key under which a duty that was fulfilled or contradicted is issued anew."""
     count = int(row.partition("#")[2] or 1)
     return f"{stable(row)}#{count + 1}"

@@ -86,7 +86,7 @@ class SubjectState:
         return all(visit.outcome for visit in self.visits if visit.visit.epoch == "treatment")
 
     @property
-    def stopped(self) -> Ending | None:
+    def effective_stop(self) -> Ending | None:
         """The stop that cancelled infusions, or after which one was given all the same; else it is none."""
         return self.stop if self.stop and self._cut_short(self.stop) else None
 
@@ -114,7 +114,7 @@ class SubjectState:
         return "in-follow-up" if self.treatment_ended else "on-treatment"
 
     @property
-    def state(self) -> str:
+    def phase(self) -> str:
         """The phase to show, as `Awaiting INF3`."""
         if self.exit:
             return "Completed" if self.status == "completed" else f"Withdrawn: {self.exit.decode}"
@@ -155,7 +155,7 @@ class SubjectState:
             return None
         given = all(visit.on for visit in infusions)
         cut_short = any(visit.outcome == "cancelled" or visit.by_exit for visit in infusions)
-        if cut_short or (self.stopped and not given):
+        if cut_short or (self.effective_stop and not given):
             end = self.stop or self.exit
             return Disposition("treatment", end.on, end.decode, end.term) if end else None
         return self._treatment_over(infusions)
@@ -175,12 +175,13 @@ class SubjectState:
         return not cut_short or (self.stop is not None and any(visit.on for visit in infusions))
 
 
-def view(protocol: Protocol, subject: Subject, now: datetime) -> SubjectState:
+def subject_state(subject: Subject, now: datetime) -> SubjectState:
     """What holds for the subject at `now`, an aware instant.
 
     What people stated of a stop or an end holds from the beginning. The service itself finds one kind of end:
     no infusion was given and none is left. It is looked for in what holds without it.
     """
+    protocol = subject.protocol
     stop = next(iter(stops(protocol, subject)), None)
     exit = min(exits(protocol, subject), key=_first, default=None)
     state = _settled(_Given(protocol, subject, now, stop, exit, tuple(fatal_holds(subject))))

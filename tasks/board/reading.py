@@ -64,7 +64,7 @@ def story(store: Store, protocol: Protocol, code: str, now: datetime) -> Story:
         history = event_log.history(connection, code)
         handed = outbox.handed(connection, code)
     with naming(code):
-        decision = decide(protocol, fold(protocol, history, handed), decided_at(now, row.advanced_at))
+        decision = decide(fold(protocol, history, handed), decided_at(now, row.advanced_at))
     return Story(decision, notices_of(store, code), attempts_of(store, code), row.seq, row.advanced_at)
 
 

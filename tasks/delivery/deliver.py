@@ -29,9 +29,9 @@ from tasks.delivery.sending import Outcome, Sent, all_at_once, send
 __all__ = [
     "Channels",
     "Claim",
+    "Clocks",
+    "DeliveryContext",
     "Handed",
-    "Moment",
-    "Office",
     "claim",
     "hand_over",
     "hand_over_claimed",

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from itp_events.events import AdverseEvent, Completed, Event, Voided
-from itp_events.rules.state import SubjectState, view
+from itp_events.rules.state import SubjectState, subject_state
 from itp_events.rules.subject import standing
 from itp_events.rules.windows import PlannedVisit
 from tests.support.study import Study
@@ -68,7 +68,7 @@ class Walk(Study):
     @property
     def subject_state(self) -> SubjectState:
         """What holds now."""
-        return view(self.protocol, self.folded(), self.now)
+        return subject_state(self.folded(), self.now)
 
     @property
     def today(self) -> date:

@@ -31,7 +31,7 @@ from itp_events.intake.batch import judge
 from itp_events.protocol.file import load_protocol
 from itp_events.rules.decision_log import Issue, named
 from itp_events.rules.dose import weighings
-from itp_events.rules.state import SubjectState, view
+from itp_events.rules.state import SubjectState, subject_state
 from itp_events.rules.subject import fold, standing
 from itp_events.rules.windows import PlannedVisit
 from tests.itp_events.histories import History, histories
@@ -117,7 +117,7 @@ class Prober(Service):
         """Decide as every service does; a second before, there was nothing to decide."""
         before = self.instant(at) - timedelta(seconds=1)
         if self.last and before > self.last.subject_state.now and self.instant(at) == self.wake:
-            assert decide(self.protocol, self.folded(), before).events == ()
+            assert decide(self.folded(), before).events == ()
         return super().decide(at)
 
 
@@ -148,8 +148,8 @@ def test_the_order_of_arrival_does_not_matter(history: History, random: Random) 
     log = arrived(waiting, now)
     assume(len(log) == len(history.facts))
     for at in (now, now + 30 * DAY):
-        assert shown(view(protocol, fold(protocol, log), at)) == shown(
-            view(protocol, fold(protocol, history.facts), at)
+        assert shown(subject_state(fold(protocol, log), at)) == shown(
+            subject_state(fold(protocol, history.facts), at)
         )
 
 
@@ -357,7 +357,7 @@ def test_every_decision_that_stands_follows_from_the_facts(
 
 def derivable(service: Service, decision: Decision) -> None:
     facts = [event for event in service.log if not event.own]
-    state = view(service.protocol, fold(service.protocol, facts), decision.subject_state.now)
+    state = subject_state(fold(service.protocol, facts), decision.subject_state.now)
     assert shown(state) == shown(decision.subject_state)
     recorded = [
         entry.event.data for entry in service.folded().decision_log.decisions.values() if entry.stands
@@ -367,7 +367,7 @@ def derivable(service: Service, decision: Decision) -> None:
     misses = {data.visit for data in recorded if isinstance(data, Missed)}
     assert misses == {each.code for each in state.visits if each.missed_by_service}
     assert sum(isinstance(data, Flagged) for data in recorded) == len(state.flags)
-    assert stops == ([state.stopped.event.reference] if state.stopped else [])
+    assert stops == ([state.effective_stop.event.reference] if state.effective_stop else [])
     assert exits == ([state.exit.event.reference] if state.exit else [])
 
 
@@ -379,12 +379,8 @@ def test_deciding_twice_at_one_instant_decides_nothing_more(history: History, ho
 
 def decided_once(service: Service, decision: Decision) -> None:
     handed = service.handed
-    assert (
-        decide(
-            service.protocol, fold(service.protocol, service.log, handed), decision.subject_state.now
-        ).events
-        == ()
-    )
+    subject = fold(service.protocol, service.log, handed)
+    assert decide(subject, decision.subject_state.now).events == ()
 
 
 @looked_at
@@ -395,9 +391,9 @@ def test_what_held_at_an_instant_still_held_when_more_time_has_passed(
     """Nothing rests on what follows from it: silence adds flags, misses and an end, and takes none back."""
     protocol = load_protocol()
     subject = fold(protocol, history.facts)
-    earlier = view(protocol, subject, history.end)
+    earlier = subject_state(subject, history.end)
     for now in sorted(history.end + timedelta(hours=hour) for hour in hours):
-        later = view(protocol, subject, now)
+        later = subject_state(subject, now)
         assert [flag for flag in later.flags if flag.at <= earlier.now] == list(earlier.flags)
         assert earlier.exit in (None, later.exit)
         assert later.exit is None or earlier.exit or later.exit.at > earlier.now
@@ -415,11 +411,11 @@ def test_an_end_that_the_service_finds_rests_on_misses_that_stood_without_it(
     protocol = load_protocol()
     for now in [history.end, *instants(history, hours)]:
         facts = [event for event in history.facts if event.time <= now]
-        end = view(protocol, fold(protocol, facts), now).exit
+        end = subject_state(fold(protocol, facts), now).exit
         if end is None or getattr(end.event.data, "decision", "") != "continue":
             continue
         without = fold(protocol, [event for event in facts if event.key != end.event.key])
-        visits = [each for each in view(protocol, without, end.at).visits if each.code in INFUSIONS]
+        visits = [each for each in subject_state(without, end.at).visits if each.code in INFUSIONS]
         assert {each.outcome for each in visits} == {"missed"}
 
 

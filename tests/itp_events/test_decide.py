@@ -35,7 +35,7 @@ def test_deciding_is_the_same_whoever_decides() -> None:
     """Nothing but the log, the hand-overs and the instant goes in."""
     study = Journey().treated("2026-01-05", "2026-01-14")
     at = study.instant("2026-02-03 09:00")
-    one, other = (decide(study.protocol, study.folded(), at) for _ in range(2))
+    one, other = (decide(study.folded(), at) for _ in range(2))
     assert one.events == other.events
     assert (one.wake_at, one.state, one.tags) == (other.wake_at, other.state, other.tags)
 
@@ -46,9 +46,7 @@ def test_a_log_read_back_from_json_gives_the_same_decision() -> None:
     study.decided("stop-treatment", "2026-01-22")
     read = [parse_event(event.to_json()) for event in study.log]
     assert read == study.log
-    again = decide(
-        study.protocol, fold(study.protocol, read, study.handed), study.instant("2026-01-22 11:00")
-    )
+    again = decide(fold(study.protocol, read, study.handed), study.instant("2026-01-22 11:00"))
     assert again.events == ()
 
 

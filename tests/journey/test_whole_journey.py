@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time
 import pytest
 
 from itp_events.events import Completed, NoticeIssued, NoticeSuperseded
-from itp_events.rules.state import view
+from itp_events.rules.state import subject_state
 from itp_events.rules.subject import fold
 from tasks.database.queries import NoticeRow, handed, history, log_lines, notices_of
 from tests.support.service import SITE, Service, event
@@ -27,7 +27,7 @@ def target(service: Service, visit: str) -> date:
     study = service.study
     now = study.clock.now()
     subject = fold(study.protocol, history(study.store, CODE), handed(study.store, CODE))
-    return next(each.target for each in view(study.protocol, subject, now).visits if each.code == visit)
+    return next(each.target for each in subject_state(subject, now).visits if each.code == visit)
 
 
 def at_ten(day: date) -> datetime:

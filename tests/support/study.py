@@ -21,7 +21,7 @@ from itp_events.outputs.plan import plan
 from itp_events.outputs.plan_json import document
 from itp_events.protocol.file import BUILT_IN, load_protocol
 from itp_events.protocol.model import Protocol
-from itp_events.rules.state import view
+from itp_events.rules.state import subject_state
 from itp_events.rules.subject import Subject, fold
 
 Json = dict[str, Any]
@@ -103,7 +103,7 @@ class Study:
     def on_target(self, *visits: str) -> None:
         """Visits took place one after the other, each on its target."""
         for code in visits:
-            seen = view(self.protocol, self.folded(), max(event.time for event in self.log))
+            seen = subject_state(self.folded(), max(event.time for event in self.log))
             target = next(planned.target for planned in seen.visits if planned.code == code)
             self.done(code, target.isoformat())
 
@@ -264,7 +264,7 @@ class Study:
 
     def decide(self, at: object) -> Decision:
         """Decide as the service does: the decisions are logged, notices handed over if `hands_over`."""
-        decision = decide(self.protocol, self.folded(), self.instant(at))
+        decision = decide(self.folded(), self.instant(at))
         self.log.extend(decision.events)
         if self.hands_over:
             self.handed.update(issued(decision))

@@ -24,7 +24,7 @@ from deployments.api.routes.subjects import found
 from itp_events.events import Booked, Event
 from itp_events.marks import with_legend
 from itp_events.rules.explain import reason
-from itp_events.rules.state import view
+from itp_events.rules.state import subject_state
 from itp_events.rules.subject import as_data
 from itp_events.rules.windows import PlannedVisit
 from tasks.database.stated import Stated, stated_lately, stated_of
@@ -120,7 +120,7 @@ def _calendar(name: str, entries: Iterable[Entry], unreadable: Mapping[str, str]
 
 def _planned(api: ApiContext, one: Stated, now: datetime) -> Iterator[tuple[PlannedVisit, Span]]:
     subject = one.folded(api.study.protocol)
-    state = view(subject.protocol, subject, now)
+    state = subject_state(subject, now)
     for planned in state.visits:
         held = state.on_hold and planned.visit.epoch == "treatment" and planned.outcome is None
         why = with_legend(f"{planned.visit.label}: {reason(planned, state.visits)}")

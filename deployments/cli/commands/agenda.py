@@ -100,7 +100,7 @@ def _decisions(study: OpenStudy, unreadable: dict[str, str]) -> Iterator[Decisio
     for row in live_subjects(study.store):
         with passing_over(row.code, unreadable):
             folded = fold(study.protocol, history(study.store, row.code))
-            yield decide(study.protocol, folded, study.now)
+            yield decide(folded, study.now)
 
 
 def _waiting(decision: Decision) -> Iterator[Waiting]:

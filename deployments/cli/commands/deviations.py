@@ -17,7 +17,7 @@ from itp_events.outputs.plan_json import deviation
 from itp_events.protocol.model import Protocol
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.explain import day
-from itp_events.rules.state import view
+from itp_events.rules.state import subject_state
 from itp_events.rules.subject import fold
 from tasks.database.queries import all_subjects, history
 from tasks.database.unreadable import passing_over
@@ -76,7 +76,7 @@ def _lines(study: OpenStudy, code: str | None, unreadable: dict[str, str]) -> It
     for row in rows:
         with passing_over(row.code, unreadable):
             subject = fold(study.protocol, history(study.store, row.code))
-            state = view(subject.protocol, subject, study.now)
+            state = subject_state(subject, study.now)
             yield from [_Line(row.code, row.site, state.protocol, each) for each in deviations(state)]
 
 

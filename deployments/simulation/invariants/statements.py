@@ -32,7 +32,7 @@ def extra_wakes(protocol: Protocol, step: Step, chance: Random, handed: frozense
     for at in (step.now, between, until - _SECOND):
         if not step.now <= at < until:
             continue
-        again = decide(protocol, fold(protocol, step.log, handed), at)
+        again = decide(fold(protocol, step.log, handed), at)
         for event in again.events:
             yield f"an extra wake at {at.isoformat()} brings {event.type} {event.id}"
         if again.wake_at != decision.wake_at:
@@ -77,7 +77,7 @@ def _moved(facts: list[Event], chance: Random) -> list[Event]:
 
 
 def _alone(protocol: Protocol, facts: list[Event], now: datetime) -> Decision:
-    return decide(protocol, fold(protocol, facts), now)
+    return decide(fold(protocol, facts), now)
 
 
 def keys(step: Step, issued: set[str]) -> Iterator[str]:
@@ -135,10 +135,10 @@ def ahead(step: Step, truth: Truth) -> Iterator[str]:
 def again(protocol: Protocol, step: Step) -> Iterator[str]:
     """5. Killed before the step was committed, or before anything left, it loses and doubles nothing."""
     before = step.log[: len(step.log) - len(step.decision.events)]
-    anew = decide(protocol, fold(protocol, before, step.handed), step.now)
+    anew = decide(fold(protocol, before, step.handed), step.now)
     if anew.events != step.decision.events or anew.wake_at != step.decision.wake_at:
         yield "decided again from the log alone, the decision is another"
-    for event in decide(protocol, fold(protocol, step.log, step.handed), step.now).events:
+    for event in decide(fold(protocol, step.log, step.handed), step.now).events:
         yield f"decided again before anything left, {event.type} {event.id} is new"
 
 

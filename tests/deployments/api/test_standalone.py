@@ -196,12 +196,12 @@ def test_a_door_that_closes_waits_for_what_has_begun_but_not_for_ever(
     today = now.astimezone(SITE).date()
     stated = parse_event(enrolment("ITP-001", now, today, first_infusion_on=str(today)))
     receiver.hang()
-    background = background.Background(alone)
-    background.follow(alone.record([stated], now))
+    following = background.Background(alone)
+    following.follow(alone.record([stated], now))
     receiver.wait_for(1)
     if answers:
         receiver.succeed()
-    assert background.close() is answers
+    assert following.close() is answers
     receiver.succeed()
     told = ["sent", "sent"]  # the coordinator of the visit, the laboratory of the cells
     wait_until(lambda: [each.outcome for each in attempts_of(alone.store, "ITP-001")] == told, "its end")

@@ -74,8 +74,8 @@ def everywhere(patch: Patch, name: str, value: object, *modules: Any) -> None:
 
 
 def decide_as(patch: Patch, changed: Callable[[Decision, Subject, datetime], Decision]) -> None:
-    def decide(protocol: Protocol, known: Subject, now: datetime) -> Decision:
-        return changed(real_decide(protocol, known, now), known, now)
+    def decide(known: Subject, now: datetime) -> Decision:
+        return changed(real_decide(known, now), known, now)
 
     everywhere(patch, "decide", decide, engine, statements)
 
@@ -104,9 +104,7 @@ def wakes_for_ever_after_exit(patch: Patch) -> None:
 
 def issues_again_at_every_wake(patch: Patch) -> None:
     def forgotten(made: Decision, known: Subject, now: datetime) -> Decision:
-        return real_decide(
-            made.subject_state.protocol, replace(known, decision_log=DecisionLog(pinned="1")), now
-        )
+        return real_decide(replace(known, decision_log=DecisionLog(pinned="1")), now)
 
     decide_as(patch, forgotten)
 

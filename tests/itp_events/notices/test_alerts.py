@@ -262,7 +262,7 @@ def test_the_same_alert_has_the_same_key_in_every_plan(step: str) -> None:
     study.medication("rescue", "2026-01-30", at="2026-01-30 08:00")
     study.done("INF3", "2026-01-30")
     study.withdrew("2026-01-31")
-    fresh = decide(study.protocol, study.folded(), study.instant("2026-03-01"))
+    fresh = decide(study.folded(), study.instant("2026-03-01"))
     keys = {wanted.key for wanted in fresh.wanted_notices if wanted.step == step}
     assert keys == {data.notice for _, data in study.notices(step)}
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from itp_events.events import EventKey, parse_recorded
 from itp_events.notices.wanted import event_key, visit_key
-from itp_events.rules.decision_log import LONGEST_KEY, again, bounded, marked, stable
+from itp_events.rules.decision_log import LONGEST_KEY, bounded, marked, next_key, stable
 
 CODE, AUDIENCE = "ITP-007", "investigator"
 LONG = ("edc", "x" * 200)
@@ -33,8 +33,8 @@ def test_a_key_that_is_short_stays_what_it_was() -> None:
         "ITP-007/INF3/T-7d/investigator/2026-01-19"
     )
     assert key_about(("a", "b" * 173)) == "ITP-007/sae/investigator/a:" + "b" * 173
-    assert again("a/b") == "a/b#2"
-    assert again("a/b#2") == "a/b#3"
+    assert next_key("a/b") == "a/b#2"
+    assert next_key("a/b#2") == "a/b#3"
     assert marked("a/b#2", 1) == "a/b#2~1"
 
 
@@ -61,15 +61,15 @@ def test_own_ids_of_two_events_never_meet_and_are_bounded(events: list[EventKey]
 
 def _derived(key: str) -> list[str]:
     """The ids that a duty can lead to."""
-    rows = [key, again(key), again(again(key))]
+    rows = [key, next_key(key), next_key(next_key(key))]
     return rows + [marked(row, mark) for row in rows for mark in ("void", "superseded", 1, 12)]
 
 
 @given(event_keys)
 def test_a_row_leads_back_to_its_key(event: EventKey) -> None:
     key = key_about(event)
-    assert stable(again(again(key))) == stable(again(key)) == stable(key) == key
-    assert again(again(key)) == f"{key}#3"
+    assert stable(next_key(next_key(key))) == stable(next_key(key)) == stable(key) == key
+    assert next_key(next_key(key)) == f"{key}#3"
 
 
 @given(event_keys)
@@ -77,7 +77,7 @@ def test_a_row_that_was_written_before_keys_were_bounded_leads_to_todays_key(eve
     before = f"{CODE}/sae/{AUDIENCE}/{':'.join(map(_escaped, event))}"
     assert stable(before) == key_about(event)
     assert stable(f"{before}#2") == key_about(event)
-    assert again(before) == f"{key_about(event)}#2"
+    assert next_key(before) == f"{key_about(event)}#2"
 
 
 def _escaped(part: str) -> str:

@@ -1,12 +1,12 @@
 """The SDTM records of a subject's visits (SV), dispositions (DS) and deviations (DV, SUPPDV)."""
 
 from itp_events.outputs import sdtm
-from itp_events.rules.state import SubjectState, view
+from itp_events.rules.state import SubjectState, subject_state
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study
 
 
 def state(study: Study, at: str) -> SubjectState:
-    return view(study.protocol, study.folded(), study.instant(at))
+    return subject_state(study.folded(), study.instant(at))
 
 
 def sv(study: Study, at: str) -> dict[str, sdtm.Record]:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from itp_events.rules.assumptions import notice_assumed, target_assumed, window_assumed
-from itp_events.rules.state import SubjectState, view
+from itp_events.rules.state import SubjectState, subject_state
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study, altered
 
 
 def state(study: Study, at: str) -> SubjectState:
-    return view(study.protocol, study.folded(), study.instant(at))
+    return subject_state(study.folded(), study.instant(at))
 
 
 def targets(found: SubjectState) -> Iterator[str]:

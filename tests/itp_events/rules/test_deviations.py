@@ -12,14 +12,14 @@ from itp_events.events import Completed, Event, Voided, parse_event
 from itp_events.intake.batch import judge
 from itp_events.protocol.file import load_protocol
 from itp_events.rules.deviations import Deviation, deviations
-from itp_events.rules.state import view
+from itp_events.rules.state import subject_state
 from itp_events.rules.subject import fold, standing
 from tests.itp_events.histories import History, histories
 from tests.support.study import INFUSIONS, Study, altered
 
 
 def found(study: Study, at: str) -> list[Deviation]:
-    return list(deviations(view(study.protocol, study.folded(), study.instant(at))))
+    return list(deviations(subject_state(study.folded(), study.instant(at))))
 
 
 def ids(study: Study, at: str) -> list[str]:
@@ -398,7 +398,7 @@ PROTOCOL = load_protocol()
 
 
 def of_history(facts: list[Event], at: Any) -> list[Deviation]:
-    return list(deviations(view(PROTOCOL, fold(PROTOCOL, facts), at)))
+    return list(deviations(subject_state(fold(PROTOCOL, facts), at)))
 
 
 @looked_at

@@ -7,12 +7,12 @@ import pytest
 
 from itp_events.protocol.model import Visit
 from itp_events.rules.explain import day, days, reason, span
-from itp_events.rules.state import view
+from itp_events.rules.state import subject_state
 from tests.support.study import INFUSIONS, Study, altered
 
 
 def explained(study: Study, visit: str, at: str) -> str:
-    state = view(study.protocol, study.folded(), study.instant(at))
+    state = subject_state(study.folded(), study.instant(at))
     return reason(next(planned for planned in state.visits if planned.code == visit), state.visits)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from itp_events.protocol.file import load_protocol
 from itp_events.rules.response import Course, Response, course, grade, responses
-from itp_events.rules.state import SubjectState, view
+from itp_events.rules.state import SubjectState, subject_state
 from tests.support.study import INFUSIONS, Study, altered
 
 RULE = load_protocol().response
@@ -18,7 +18,7 @@ BLEEDING = st.sampled_from([None, False, True, 0, 1, 2, 3, 4])
 
 
 def state(study: Study) -> SubjectState:
-    return view(study.protocol, study.folded(), max(event.time for event in study.log))
+    return subject_state(study.folded(), max(event.time for event in study.log))
 
 
 def at(study: Study, visit: str) -> Response:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from itp_events.rules.state import SubjectState, view
+from itp_events.rules.state import SubjectState, subject_state
 from itp_events.rules.subject import fold
 from tasks.database import queries
 from tasks.database.schema import events
@@ -36,7 +36,7 @@ def several(desk: Desk) -> None:
 
 def by_the_whole_log(desk: Desk, code: str) -> SubjectState:
     subject = fold(desk.protocol, queries.history(desk.store, code))
-    return view(subject.protocol, subject, NOW)
+    return subject_state(subject, NOW)
 
 
 def same(found: SubjectState, expected: SubjectState) -> bool:
@@ -54,7 +54,7 @@ def test_the_facts_alone_give_every_subjects_visits(desk: Desk) -> None:
     for one in told:
         assert [each for each in queries.history(desk.store, one.code) if not each.own] == one.facts
         subject = one.folded(desk.protocol)
-        assert same(view(subject.protocol, subject, NOW), by_the_whole_log(desk, one.code))
+        assert same(subject_state(subject, NOW), by_the_whole_log(desk, one.code))
         assert stated_of(desk.store, one.code) == [one]
 
 
