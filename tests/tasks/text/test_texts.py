@@ -18,7 +18,7 @@ from tests.support.study import Study, protocol_in
 from tests.tasks.desk import ENROLLED_AT, Desk
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-TEXTS = Path(rendering.__file__).parent / "texts"
+TEXTS = Path(rendering.__file__).parent
 STEPS = [
     *("T-14d", "T-7d", "T-3d", "T-1d", "T", "last-day", "no-show", "rung-1", "rung-2", "rung-3"),
     *("sae", "sae-20h", "sae-24h", "out-of-window", "infusion-on-hold", "booking-out-of-window"),
