@@ -110,7 +110,7 @@ class ClockWatch:
             beat(self.store, part, started)
 
     @property
-    def _has_server(self) -> bool:
+    def has_server(self) -> bool:
         """Whether the database has a clock of its own: on this machine it has this machine's."""
         host = self.store.engine.url.host
         return self.store.engine.name == "postgresql" and host not in _HERE and not str(host).startswith("/")
@@ -122,15 +122,15 @@ class ClockWatch:
             return None
         if clock.expected() is None:
             # Just started. By the earlier of two machines' clocks no deadline has passed that may not have.
-            clock.believe(min(shown, second) if self._has_server else second)
-        other = "the database server" if self._has_server else "its count of the seconds since its start"
+            clock.believe(min(shown, second) if self.has_server else second)
+        other = "the database server" if self.has_server else "its count of the seconds since its start"
         return (
             f"the machine's clock shows {_said(shown)}, {other} {_said(second)}; the study goes on by "
             f"{_said(clock.now())}. Set the wrong clock, or say that the machine's is right: {_ACCEPT}"
         )
 
     def _second(self) -> datetime | None:
-        if self._has_server:
+        if self.has_server:
             return server_clock(self.store)
         part = _boot()
         started = last_beat(self.store, part) if part else None

@@ -33,7 +33,7 @@ UNREAD_SECONDS = 30.0
 KEPT_SECONDS = 75
 
 Part = Literal["head", "body"]
-_LIMITS: dict[Part, float] = {"head": HEAD_SECONDS, "body": BODY_SECONDS}
+LIMITS: dict[Part, float] = {"head": HEAD_SECONDS, "body": BODY_SECONDS}
 
 
 # More than all parts together ever need.
@@ -142,7 +142,7 @@ class Connection(H11Protocol):
         now = self.loop.time()
         if part != self._part:
             self._part, self._since = part, now
-        ends = self._since + _LIMITS[part]
+        ends = self._since + LIMITS[part]
         self._timer = self.loop.call_at(
             min(ends, now + PAUSE_SECONDS) if part == "body" else ends, self._too_slow
         )

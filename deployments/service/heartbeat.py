@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 Step = Callable[[], Awaitable[None]]
 
 # Longer than both steps take while the database gives up on a statement, shorter than the next beat.
-_WITHIN_SECONDS = 10.0
+STANDING_STILL_SECONDS = 10.0
 
 
 class Heartbeat:
@@ -29,5 +29,5 @@ class Heartbeat:
 
     def standing_still(self) -> list[str]:
         """The steps that have not come to their end for 10 s."""
-        oldest = time.monotonic() - _WITHIN_SECONDS
+        oldest = time.monotonic() - STANDING_STILL_SECONDS
         return [name for name, done in self._done.items() if done < oldest]

@@ -37,7 +37,7 @@ class PrefectLink:
         self.api = study.prefect_api
         self.runs = Setup(self.api)
         self.deployments: dict[str, Deployment] = {}
-        self._study, self._serving = study, serving
+        self.study, self._serving = study, serving
         self._contents = wanted(tuple(study.protocol.by_code))
         self._applied = False
         self._said = ""
@@ -88,7 +88,7 @@ class PrefectLink:
         brought = [run for run in runs if recording and run.deployment_id == recording.id and run.made_by]
         if recording is None or not brought:
             return runs
-        trigger = Trigger(self._study.store, self.runs, recording)
+        trigger = Trigger(self.study.store, self.runs, recording)
         self._put_back(trigger)
         denied = {run.id for run in brought if not trigger.brought(run)}
         for each in denied:
@@ -99,7 +99,7 @@ class PrefectLink:
     def _hold(self) -> None:
         """See to it that no other Prefect shows this study meanwhile."""
         if self._serving is not None:
-            clock = self._study.clock
+            clock = self.study.clock
             self._serving.hold(clock.wall(clock.now()))
 
     def _look_up(self) -> dict[str, Deployment]:
@@ -111,13 +111,13 @@ class PrefectLink:
                 # The program may be newer than they are, or there are none.
                 log.info("Brought up to date: %s.", what)
         self._applied = True
-        self._put_back(Trigger(self._study.store, self.runs, found[RECORD_EVENT]))
+        self._put_back(Trigger(self.study.store, self.runs, found[RECORD_EVENT]))
         return found
 
     def _is_in_order(self) -> bool:
         known = self.deployments
         if known:
-            self._put_back(Trigger(self._study.store, self.runs, known[RECORD_EVENT]))
+            self._put_back(Trigger(self.study.store, self.runs, known[RECORD_EVENT]))
         return is_in_order(self.runs, self._contents, known)
 
     def _put_back(self, trigger: Trigger) -> None:
@@ -126,4 +126,4 @@ class PrefectLink:
 
     def _say(self, what: str) -> None:
         log.warning("In Prefect %s.", what)
-        note_repair(self._study.store, f"in Prefect {what}", self._study.clock.now())
+        note_repair(self.study.store, f"in Prefect {what}", self.study.clock.now())

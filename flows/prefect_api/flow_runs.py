@@ -135,7 +135,7 @@ class FlowRuns:
 
     def live(self, deployment: Deployment) -> int:
         """How many runs of a deployment have not ended."""
-        found = self._call("POST", "/flow_runs/count", {"flow_runs": _of([deployment], LIVE)})
+        found = self.call("POST", "/flow_runs/count", {"flow_runs": _of([deployment], LIVE)})
         if not isinstance(found, int):
             raise self._no_sense("/flow_runs/count", found)
         return found
@@ -174,15 +174,15 @@ class FlowRuns:
 
     def force(self, run: UUID, state: State) -> None:
         """Set a state against Prefect's rules for the order of states."""
-        self._call("POST", f"/flow_runs/{run}/set_state", {"state": state, "force": True})
+        self.call("POST", f"/flow_runs/{run}/set_state", {"state": state, "force": True})
 
     def tag(self, run: UUID, tags: Iterable[str]) -> None:
         """Replace a run's tags."""
-        self._call("PATCH", f"/flow_runs/{run}", {"tags": list(tags)})
+        self.call("PATCH", f"/flow_runs/{run}", {"tags": list(tags)})
 
     def delete(self, run: UUID) -> None:
         """Delete a run that no deployment can ever start again."""
-        self._call("DELETE", f"/flow_runs/{run}", absent_is_none=True)
+        self.call("DELETE", f"/flow_runs/{run}", absent_is_none=True)
 
     def due(self, deployments: Iterable[Deployment], before: datetime) -> list[FlowRun]:
         """Runs planned for `before` or earlier that nobody has claimed."""
@@ -200,21 +200,21 @@ class FlowRuns:
 
     def _list(self, path: str, query: Any) -> list[dict[str, Any]]:
         """What Prefect finds by a query."""
-        found = self._call("POST", path, query)
+        found = self.call("POST", path, query)
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
             raise self._no_sense(path, found)
         return found
 
     def _object(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """What Prefect says of one thing."""
-        found = self._call(method, path, body)
+        found = self.call(method, path, body)
         if not isinstance(found, dict):
             raise self._no_sense(path, found)
         return found
 
     def _object_if_there(self, method: str, path: str, body: Any = None) -> dict[str, Any] | None:
         """What Prefect says of one thing; None when it has none."""
-        found = self._call(method, path, body, absent_is_none=True)
+        found = self.call(method, path, body, absent_is_none=True)
         if found is not None and not isinstance(found, dict):
             raise self._no_sense(path, found)
         return found
@@ -222,7 +222,12 @@ class FlowRuns:
     def _no_sense(self, path: str, found: object) -> PrefectSilent:
         return PrefectSilent(f"what answers {path} at {self.api} is not Prefect's API: {str(found)[:80]}")
 
-    def _call(self, method: str, path: str, body: Any = None, *, absent_is_none: bool = False) -> Any:
+    def call(self, method: str, path: str, body: Any = None, *, absent_is_none: bool = False) -> Any:
+        """Ask one thing of Prefect's API, and return its JSON; None for an empty answer.
+
+        Raises PrefectSilent when Prefect cannot answer now, PrefectRefused when it refuses this request;
+        with `absent_is_none` what is not there (404) is None.
+        """
         answer = self._patiently(method, path, body)
         if absent_is_none and answer.status_code == httpx.codes.NOT_FOUND:
             return None

@@ -28,7 +28,7 @@ class Setup(FlowRuns):
         made = self._object("POST", "/deployments/", contents | {"name": flow, "flow_id": known["id"]})
         # Prefect keeps what is not mentioned, and a work pool cannot be unset but by a change.
         if made["work_pool_name"] is not None:
-            self._call("PATCH", f"/deployments/{made['id']}", {"work_pool_name": None})
+            self.call("PATCH", f"/deployments/{made['id']}", {"work_pool_name": None})
 
     def automations(self, name: str) -> list[Body]:
         """The automations of a name."""
@@ -41,4 +41,4 @@ class Setup(FlowRuns):
     def delete_automations(self, automations: Sequence[str]) -> None:
         """Delete automations."""
         for each in automations:
-            self._call("DELETE", f"/automations/{each}", absent_is_none=True)
+            self.call("DELETE", f"/automations/{each}", absent_is_none=True)

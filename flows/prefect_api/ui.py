@@ -35,12 +35,12 @@ class PrefectUI(FlowRuns):
     def create_artifact(self, key: str, kind: str, data: Any, description: str, run: str | None) -> str:
         """Make an artifact under a key, on a flow run's page too when there is one; its id."""
         body = {"key": key, "type": kind, "data": data, "description": description, "flow_run_id": run}
-        made = self._call("POST", "/artifacts/", body)
+        made = self.call("POST", "/artifacts/", body)
         return str(made["id"])
 
     def has_artifact(self, artifact: str) -> bool:
         """Whether Prefect still has an artifact."""
-        return self._call("GET", f"/artifacts/{artifact}", absent_is_none=True) is not None
+        return self.call("GET", f"/artifacts/{artifact}", absent_is_none=True) is not None
 
     def page(self, path: str) -> str:
         """The whole address of a page of the UI."""
@@ -49,31 +49,29 @@ class PrefectUI(FlowRuns):
     def log(self, run: str, lines: Iterable[str], at: datetime) -> None:
         """Add lines to a flow run's log, where addresses become links."""
         common = {"name": "itp", "level": logging.INFO, "timestamp": at.isoformat(), "flow_run_id": run}
-        self._call("POST", "/logs/", [common | {"message": line} for line in lines])
+        self.call("POST", "/logs/", [common | {"message": line} for line in lines])
 
     def tag_if_there(self, run: str, tags: Sequence[str]) -> None:
         """Replace a run's tags; one that is missing gets its own when the repair creates it."""
-        self._call("PATCH", f"/flow_runs/{run}", {"tags": list(tags)}, absent_is_none=True)
+        self.call("PATCH", f"/flow_runs/{run}", {"tags": list(tags)}, absent_is_none=True)
 
     def describe(self, deployment: Deployment, text: str) -> None:
         """Say something on a deployment's page, as Markdown."""
-        self._call("PATCH", f"/deployments/{deployment.id}", {"description": text})
+        self.call("PATCH", f"/deployments/{deployment.id}", {"description": text})
 
     def save_search(self, search: dict[str, Any]) -> None:
         """Keep a filter for the runs page under its name, in place of the one before."""
-        self._call("PUT", "/saved_searches/", search)
+        self.call("PUT", "/saved_searches/", search)
 
     def tell(self, code: str, run: str | None, told: Sequence[tuple[Happening, datetime]]) -> None:
         """Post what happened to a subject, each with the world's instant; told twice it counts once."""
         for first in range(0, len(told), EVENTS_AT_ONCE):
-            self._call(
-                "POST", "/events", [_event(code, run, *each) for each in told[first:][:EVENTS_AT_ONCE]]
-            )
+            self.call("POST", "/events", [_event(code, run, *each) for each in told[first:][:EVENTS_AT_ONCE]])
 
     def ensure_automation(self, automation: dict[str, Any]) -> None:
         """Create an automation unless there is one of its name, which stays as users left it."""
         if not self.has_automation(automation["name"]):
-            self._call("POST", "/automations/", automation)
+            self.call("POST", "/automations/", automation)
 
 
 def _event(code: str, run: str | None, happening: Happening, at: datetime) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def reminders(state: SubjectState) -> Iterator[WantedNotice]:
     """
     for planned in state.visits:
         if planned.outcome is None and planned.firm and not state.exit and not state.held(planned):
-            yield from _of_visit(state, planned)
+            yield from visit_reminders(state, planned)
 
 
 def rungs(state: SubjectState) -> Iterator[WantedNotice]:
@@ -42,7 +42,8 @@ def rungs(state: SubjectState) -> Iterator[WantedNotice]:
                 )
 
 
-def _of_visit(state: SubjectState, planned: PlannedVisit) -> Iterator[WantedNotice]:
+def visit_reminders(state: SubjectState, planned: PlannedVisit) -> Iterator[WantedNotice]:
+    """The reminders of one visit by the protocol, each of use until the next one to its audience is due."""
     rules = state.protocol.reminders[planned.visit.epoch]
     found = [_duty(state, planned, rule) for rule in rules if _applies(rule, planned)]
     known = _silent_until(state, planned)

@@ -34,7 +34,7 @@ NO_ANSWER = (OperationalError, InterfaceError, InternalError, NoConnectionFree)
 
 # Connections of the doors, side by side; the round has a pool of its own (`Store.apart`).
 _POOL, _OVERFLOW = 8, 24
-_POOL_SECONDS = 4.0
+POOL_SECONDS = 4.0
 _TRIES = 4
 _DEADLOCK = "40P01"
 
@@ -179,7 +179,7 @@ def _pool(size: int, overflow: int) -> dict[str, Any]:
     options: dict[str, Any] = {"json_serializer": _json, "json_deserializer": _read_json}
     if size == 0:
         return options | {"poolclass": sa.NullPool}
-    return options | {"pool_size": size, "max_overflow": overflow, "pool_timeout": _POOL_SECONDS}
+    return options | {"pool_size": size, "max_overflow": overflow, "pool_timeout": POOL_SECONDS}
 
 
 def _read_json(text: str | bytes) -> Any:

@@ -15,7 +15,7 @@ _PLACES = 4
 _WAIT_SECONDS = 4.0
 # A transaction takes milliseconds, on a machine with much to do a second. Who is at it for longer waits for a
 # lock that somebody keeps, until the database's own limit for that.
-_STUCK_SECONDS = 1.8
+STUCK_SECONDS = 1.8
 
 
 class Turns:
@@ -54,4 +54,4 @@ class Turns:
         return len(self._begun.get(code, ())) < _PLACES
 
     def _is_stuck(self, code: str) -> bool:
-        return time.monotonic() - min(self._begun[code], default=time.monotonic()) > _STUCK_SECONDS
+        return time.monotonic() - min(self._begun[code], default=time.monotonic()) > STUCK_SECONDS

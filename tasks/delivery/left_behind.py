@@ -25,7 +25,7 @@ from tasks.delivery.sending import Outcome
 SILENCE_SECONDS = 5.0
 _MOST_PER_LOOK = 1.0
 # Whoever waits so long for the database cannot blame others for their silence.
-_PROMPT_SECONDS = 1.0
+PROMPT_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class LeftBehind:
 
         def free(connection: sa.Connection) -> bool:
             deliveries.lock_notice(connection, row.notice)
-            if time.monotonic() - asked > _PROMPT_SECONDS:
+            if time.monotonic() - asked > PROMPT_SECONDS:
                 return False
             died = Outcome("unknown", deliveries.SENDER_ENDED)
             return deliveries.end(connection, row.delivery, row.attempt, row.notice, died, at)

@@ -18,7 +18,7 @@ from tasks.text.markup import fit
 
 # No send takes longer, in seconds; the lease of a delivery is longer than this by far.
 BOUND = 30.0
-_MEANWHILE = 1.0
+MEANWHILE_SECONDS = 1.0
 
 Kind = Literal["sent", "failed", "unknown"]
 Item = TypeVar("Item")
@@ -115,13 +115,13 @@ def all_at_once(
     called = began
     while waiting:
         left = began + bound - time.monotonic()
-        ended = sends.next(min(left, _MEANWHILE)) if left > 0 else sends.next_or_none()
+        ended = sends.next(min(left, MEANWHILE_SECONDS)) if left > 0 else sends.next_or_none()
         if ended is not None:
             number, outcome = ended
             yield Sent(waiting.pop(number), outcome, time.monotonic() - began)
         elif left <= 0:
             break
-        if waiting and time.monotonic() - called >= _MEANWHILE:
+        if waiting and time.monotonic() - called >= MEANWHILE_SECONDS:
             called = time.monotonic()
             meanwhile()
     for item in waiting.values():

@@ -36,7 +36,7 @@ class Shown:
         """Whether every subject's page is there and the board was made of all of them."""
         if self._count() < len(SUBJECTS):
             return False
-        board = self.service.flow_runs._call("GET", f"/artifacts/{BOARD}/latest", absent_is_none=True)
+        board = self.service.flow_runs.call("GET", f"/artifacts/{BOARD}/latest", absent_is_none=True)
         return board is not None and f"{len(SUBJECTS)} subjects enrolled" in board["data"]
 
     def _id(self, key: str) -> str | None:

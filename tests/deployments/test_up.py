@@ -76,8 +76,7 @@ def test_a_second_service_on_the_same_data_is_refused_in_one_line(make_service: 
     wait_until(lambda: "Starting" in first.log, "the first service to hold the lock")
     second = make_service()
     second.start(ready=False)
-    assert second._process is not None
-    assert second._process.wait(timeout=60) != 0
+    assert second.wait_ended() != 0
     assert f"a service runs on {first.data_dir} already (process {first.pid})" in first.log
 
 
@@ -86,8 +85,7 @@ def test_a_taken_port_is_named_before_anything_starts(make_service: MakeService)
     first.start()
     second = Service(first.data_dir.parent / "other", first.receiver, prefect_port=first.prefect_port)
     second.start(ready=False)
-    assert second._process is not None
-    assert second._process.wait(timeout=60) != 0
+    assert second.wait_ended() != 0
     assert f"port {first.prefect_port} is in use: set ITP_PREFECT_PORT" in second.log
 
 
@@ -100,7 +98,6 @@ def test_a_second_prefect_for_one_study_is_refused_in_one_line(
     other = first.data_dir.parent / "other"
     second = Service(other, first.receiver, {"ITP_DATABASE_URL": postgresql_url})
     second.start(ready=False)
-    assert second._process is not None
-    assert second._process.wait(timeout=60) == 1
+    assert second.wait_ended() == 1
     [line] = second.log.splitlines()
     assert f"shows this study in the Prefect at {gethostname()}:{first.prefect_port}" in line

@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
+from flows import ui_publisher
 from flows.study.runtime import Runtime
 from flows.ui_publisher import UIPublisher, publisher
 from itp_events.events import Event
@@ -63,13 +65,13 @@ def enrol(showing: UIPublisher, *codes: str) -> list[Study]:
     """Subjects of whom INF1 was done, and INF2 is overdue."""
     told = [Study(code=code) for code in codes]
     for number, each in enumerate(told):
-        each._stated = 100 * number
+        each.last_id = 100 * number
         showing.study.record([each.enrol("2026-01-05"), each.done("INF1", "2026-01-05")], NOW)
     return told
 
 
 def shown(showing: UIPublisher, key: str) -> Any:
-    found = showing.prefect._call("GET", f"/artifacts/{key}/latest", absent_is_none=True)
+    found = showing.prefect.call("GET", f"/artifacts/{key}/latest", absent_is_none=True)
     assert found is not None, f"nothing is shown under {key}"
     return found
 
@@ -96,13 +98,13 @@ def test_a_change_shows_its_subject_alone_however_many_wait(
     showing.begin(None)
     showing.publish()
     calls: list[str] = []
-    real = showing.prefect._patiently
+    real = httpx.Client.request
 
-    def noted(method: str, path: str, body: Any) -> Any:
+    def noted(client: httpx.Client, method: str, path: str, **how: Any) -> httpx.Response:
         calls.append(path)
-        return real(method, path, body)
+        return real(client, method, path, **how)
 
-    monkeypatch.setattr(showing.prefect, "_patiently", noted)
+    monkeypatch.setattr(httpx.Client, "request", noted)
     assert showing.publish() == 0
     assert calls == []
     showing.study.record([first.done("INF2", "2026-01-12")], NOW)
@@ -118,7 +120,7 @@ def test_the_board_links_to_the_plans_and_the_work_lists_are_saved_searches(show
     plan = reading.artifact_id(showing.study.store, "plan-itp-721")
     board = shown(showing, links.BOARD)["data"]
     assert f"[ITP-721](/artifacts/artifact/{plan}) | INF2 · infusion 2 |" in board
-    saved = {each["name"] for each in showing.prefect._call("POST", "/saved_searches/filter", {})}
+    saved = {each["name"] for each in showing.prefect.call("POST", "/saved_searches/filter", {})}
     assert {"ITP: overdue", "ITP: on hold", "ITP: waiting for the investigator"} <= saved
 
 
@@ -131,7 +133,7 @@ def test_the_log_of_a_subjects_flow_run_leads_to_its_plan(showing: UIPublisher) 
         showing.show_subject("ITP-741", at)
     plan = reading.artifact_id(showing.study.store, "plan-itp-741")
     query = {"logs": {"flow_run_id": {"any_": [run]}}}
-    lines = [each["message"] for each in showing.prefect._call("POST", "/logs/filter", query)]
+    lines = [each["message"] for each in showing.prefect.call("POST", "/logs/filter", query)]
     ui = showing.study.prefect_api.removesuffix("/api")
     assert [each for each in lines if f"{ui}/artifacts/artifact/{plan}" in each] == lines[:1]
     assert len(lines) == 2
@@ -159,21 +161,24 @@ def test_a_prefect_that_was_emptied_is_told_the_story_again(showing: UIPublisher
     assert told is not None
     assert told.told_seq > 0
     board = reading.artifact_id(showing.study.store, links.BOARD)
-    showing.prefect._call("DELETE", f"/artifacts/{board}")
+    showing.prefect.call("DELETE", f"/artifacts/{board}")
     showing.begin(None)
     again = reading.kept(showing.study.store, "ITP-751")
     assert again is not None
     assert (again.told_seq, again.told) == (0, [])
 
 
-def test_the_board_costs_no_query_more_when_more_subjects_wait(showing: UIPublisher) -> None:
+def test_the_board_costs_no_query_more_when_more_subjects_wait(
+    showing: UIPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ui_publisher, "BOARD_SECONDS", 0.0)
     first, *_ = enrol(showing, "ITP-761", "ITP-762")
     showing.begin(None)
     showing.publish()
     few = _queries(showing, first.done("INF2", "2026-01-12"))
     others = [Study(code=f"ITP-77{number}") for number in range(9)]
     for number, each in enumerate(others, 10):
-        each._stated = 100 * number
+        each.last_id = 100 * number
         showing.study.record([each.enrol("2026-01-05")], NOW)
     while showing.publish():
         pass
@@ -188,7 +193,6 @@ def _queries(showing: UIPublisher, change: Event) -> int:
     listener = lambda *given: asked.append(given[2])  # noqa: E731 - SQLAlchemy removes what it was given
     sa.event.listen(engine, "before_cursor_execute", listener)
     try:
-        showing._board_at = float("-inf")
         showing.publish()
     finally:
         sa.event.remove(engine, "before_cursor_execute", listener)
@@ -229,7 +233,7 @@ def enrol_today(showing: UIPublisher, code: str) -> Study:
     clock.at = datetime.now(UTC)  # noqa: TID251 - Prefect's server knows no other time
     site = showing.study.protocol.site("01")
     told = Study(code=code)
-    told._stated = int.from_bytes(code.encode()) % 10**9  # ids of the subject's own
+    told.last_id = int.from_bytes(code.encode()) % 10**9  # ids of the subject's own
     at = clock.at - timedelta(minutes=5)
     consent = site.date_of(at) - timedelta(days=1)
     showing.study.record([told.enrol(f"{site.date_of(at)}", at=at, consent_on=f"{consent}")], clock.at)
@@ -240,10 +244,10 @@ def _fed(showing: UIPublisher, link: str) -> set[str]:
     """The resources of the events that Prefect's event feed shows under a link: either UI asks like this."""
     asked = parse_qs(urlsplit(link).query)["resource"]
     query = {"filter": {"any_resource": {"id_prefix": asked}}}
-    found = showing.prefect._call("POST", "/events/filter", query)["events"]
+    found = showing.prefect.call("POST", "/events/filter", query)["events"]
     return {each["resource"]["prefect.resource.id"] for each in found}
 
 
 def _told(showing: UIPublisher, code: str) -> list[str]:
     query = {"filter": {"resource": {"id": [f"itp.subject.{code}"]}}}
-    return [each["event"] for each in showing.prefect._call("POST", "/events/filter", query)["events"]]
+    return [each["event"] for each in showing.prefect.call("POST", "/events/filter", query)["events"]]

@@ -89,11 +89,16 @@ class Service:
         if ready:
             wait_until(lambda: self._says("Ready.", before), "the service to be ready", timeout=120)
 
+    def wait_ended(self) -> int:
+        """Wait until the process has ended; its exit code."""
+        assert self._process is not None
+        return self._process.wait(timeout=60)
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop, and return its exit code."""
         assert self._process is not None
         self._process.send_signal(how)
-        return self._process.wait(timeout=60)
+        return self.wait_ended()
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -80,7 +80,7 @@ class Study:
         self.log: list[Event] = []
         self.handed: set[str] = set()
         self.hands_over = True
-        self._stated = 0
+        self.last_id = 0
 
     # What people state
 
@@ -225,11 +225,11 @@ class Study:
         **data: Any,
     ) -> Json:
         """One CloudEvent as JSON types."""
-        self._stated += 1
+        self.last_id += 1
         stated = {"by": "crc-01", **({"on": on} if on else {}), **data}
         return {
             "specversion": "1.0",
-            "id": event_id or f"e-{self._stated}",
+            "id": event_id or f"e-{self.last_id}",
             "source": source,
             "type": kind,
             "subject": self.code,

@@ -112,7 +112,7 @@ def test_a_subject_that_cannot_be_decided_about_keeps_nobody_elses_digest(
     desk.take(Study(code="ITP-001", protocol=desk.protocol).enrol("2026-02-03", at="2026-02-03 08:00"))
     desk.protocol = load_protocol()
     other = Study(code="ITP-002")
-    other._stated = 10
+    other.last_id = 10
     desk.take(other.enrol("2026-02-03", at="2026-02-03 08:00"))
     assert post(desk, HALF_PAST_EIGHT) == ["digest/01/2026-02-03/coordinator"]
     assert "ITP-001 cannot be read: protocol version '9' is not installed" in caplog.text
@@ -143,7 +143,7 @@ def test_reports_come_before_decisions_and_the_most_urgent_first() -> None:
 def test_a_hold_is_told_of_infusions_and_not_of_follow_up(desk: Desk, study: Study) -> None:
     desk.take(study.enrol("2026-02-03", at="2026-02-03 08:00"))
     other = Study(code="ITP-002")
-    other._stated = 500
+    other.last_id = 500
     other.enrol("2025-10-20", consent_on="2025-10-18")
     other.on_target(*INFUSIONS, "FU-D14")
     desk.take(*(each for each in other.log if not each.own))

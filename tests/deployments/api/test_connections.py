@@ -21,9 +21,8 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as websocket
 
-from deployments.api.http import body
+from deployments.api.http import body, server
 from deployments.api.http.dependencies import WATCHERS
-from deployments.api.http.server import ApiServer
 from deployments.api.routes.health import Check
 from deployments.http import connection
 from deployments.http.connection import WithWebsockets, raise_descriptor_limit
@@ -38,8 +37,8 @@ BODY = b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all times be short, but for the one that a test sets itself."""
-    monkeypatch.setitem(connection._LIMITS, "head", 0.3)
-    monkeypatch.setitem(connection._LIMITS, "body", 0.6)
+    monkeypatch.setitem(connection.LIMITS, "head", 0.3)
+    monkeypatch.setitem(connection.LIMITS, "body", 0.6)
     monkeypatch.setattr(connection, "PAUSE_SECONDS", 0.3)
     monkeypatch.setattr(connection, "UNREAD_SECONDS", 0.3)
 
@@ -111,10 +110,14 @@ def one_answer(client: socket.socket) -> int:
     return int(head.split()[1])
 
 
-def test_a_connection_is_kept_longer_than_clients_and_proxies_keep_it(door: Door) -> None:
-    server = ApiServer(lambda: None, "127.0.0.1", free_port())  # type: ignore[arg-type]
-    assert server._server.config.timeout_keep_alive > 60
-    server._socket.close()
+def test_a_connection_is_kept_longer_than_clients_and_proxies_keep_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert connection.KEPT_SECONDS > 60
+    monkeypatch.setattr(server, "KEPT_SECONDS", 1)
+    with served(tmp_path) as door, connect(door, HEAD + b"\r\n") as client:
+        assert one_answer(client) == 200
+        assert client.recv(1) == b"", "an idle connection is closed when its time is over"
 
 
 @pytest.mark.usefixtures("impatient")

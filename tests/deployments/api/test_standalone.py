@@ -152,7 +152,7 @@ def test_a_round_that_cannot_wake_anybody_gives_no_sign_of_life(
 ) -> None:
     monkeypatch.setattr(turning, "HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(turning, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(heartbeat, "_WITHIN_SECONDS", 1.0)
+    monkeypatch.setattr(heartbeat, "STANDING_STILL_SECONDS", 1.0)
 
     def silent(*_: object) -> object:
         raise OperationalError("SELECT 1", {}, OSError("gone"))

@@ -122,7 +122,7 @@ def test_a_person_s_word_makes_the_machine_s_clock_right(study: Runtime, machine
 def test_another_machine_s_clock_is_followed_when_it_agrees(
     study: Runtime, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ClockWatch, "_has_server", True)
+    monkeypatch.setattr(ClockWatch, "has_server", True)
     monkeypatch.setattr(watched_clock, "server_clock", lambda _: machine.shown)
     machine.set_by = WEEK  # the machine stood still for a week, as one that was paused
     assert ClockWatch(study.store, study.clock).look() is None
@@ -134,7 +134,7 @@ def test_between_two_clocks_at_the_start_the_earlier_counts(
     study: Runtime, machine: Machine, monkeypatch: pytest.MonkeyPatch, ahead: str
 ) -> None:
     server = machine.true if ahead == "the machine" else machine.true + WEEK
-    monkeypatch.setattr(ClockWatch, "_has_server", True)
+    monkeypatch.setattr(ClockWatch, "has_server", True)
     monkeypatch.setattr(watched_clock, "server_clock", lambda _: server)
     machine.set_by = WEEK if ahead == "the machine" else timedelta()
     started = WatchedClock()
@@ -145,7 +145,7 @@ def test_between_two_clocks_at_the_start_the_earlier_counts(
 def test_a_server_s_clock_that_jumps_is_not_followed(
     study: Runtime, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ClockWatch, "_has_server", True)
+    monkeypatch.setattr(ClockWatch, "has_server", True)
     monkeypatch.setattr(watched_clock, "server_clock", lambda _: machine.true + WEEK)
     assert ClockWatch(study.store, study.clock).look()
     assert study.clock.now() == machine.true

@@ -43,10 +43,6 @@ def link(sqlite_url: str, runs: FlowRuns, journeys: Deployment) -> Iterator[Pref
     store.close()
 
 
-def study_of(link: PrefectLink) -> Runtime:
-    return link._study
-
-
 def form(link: PrefectLink) -> dict[str, Any]:
     found = link.runs.deployed(FORM)
     assert found is not None
@@ -77,19 +73,19 @@ def test_a_deployment_that_somebody_changed_is_put_back(
     link: PrefectLink, field: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = form(link)
-    link.runs._call("PATCH", f"/deployments/{before['id']}", CHANGES[field])
+    link.runs.call("PATCH", f"/deployments/{before['id']}", CHANGES[field])
     assert without_reading(form(link)) != without_reading(before)
     asyncio.run(link.keep_in_order())
     assert without_reading(form(link)) == without_reading(before)
     assert f"the deployment {FORM} was not as the service applies it" in caplog.text
-    assert FORM in latest_repairs(study_of(link).store)[0].what
+    assert FORM in latest_repairs(link.study.store)[0].what
 
 
 def test_what_a_form_asks_is_put_back(link: PrefectLink) -> None:
     before = form(link)
     schema = deepcopy(before["parameter_openapi_schema"])
     schema["properties"]["serious"]["description"] = "Whether it is not serious."
-    link.runs._call("PATCH", f"/deployments/{before['id']}", {"parameter_openapi_schema": schema})
+    link.runs.call("PATCH", f"/deployments/{before['id']}", {"parameter_openapi_schema": schema})
     asyncio.run(link.keep_in_order())
     assert form(link)["parameter_openapi_schema"] == before["parameter_openapi_schema"]
 
@@ -98,12 +94,12 @@ def test_a_deployment_in_order_is_not_touched(link: PrefectLink, caplog: pytest.
     before = form(link)
     asyncio.run(link.keep_in_order())
     assert form(link)["updated"] == before["updated"]
-    assert latest_repairs(study_of(link).store) == []
+    assert latest_repairs(link.study.store) == []
     assert "put back" not in caplog.text
 
 
 def test_deployments_that_were_deleted_are_there_again(link: PrefectLink) -> None:
-    link.runs._call("DELETE", f"/deployments/{form(link)['id']}")
+    link.runs.call("DELETE", f"/deployments/{form(link)['id']}")
     asyncio.run(link.keep_in_order())
     assert str(link.deployments[FORM].id) == form(link)["id"]
     assert set(link.deployments) == set(FLOWS)
@@ -126,11 +122,11 @@ def rewrite(link: PrefectLink) -> None:
 
 def change(link: PrefectLink, contents: dict[str, Any]) -> None:
     """Change the automation, as anybody may."""
-    link.runs._call("PUT", f"/automations/{the_automation(link)['id']}", contents)
+    link.runs.call("PUT", f"/automations/{the_automation(link)['id']}", contents)
 
 
 def trigger(link: PrefectLink) -> Trigger:
-    return Trigger(study_of(link).store, link.runs, link.deployments[RECORD_EVENT])
+    return Trigger(link.study.store, link.runs, link.deployments[RECORD_EVENT])
 
 
 def brought(link: PrefectLink, by: str | None = None) -> FlowRun:
@@ -161,7 +157,7 @@ def test_an_automation_that_was_deleted_is_made_again_and_one_too_many_goes(link
 def test_an_automation_in_order_is_not_touched_when_the_service_starts_again(link: PrefectLink) -> None:
     """What came by it while the service was away is what was stated."""
     before = the_automation(link)
-    successor = PrefectLink(study_of(link))
+    successor = PrefectLink(link.study)
     asyncio.run(successor.look_up())
     successor.runs.close()
     assert the_automation(link)["updated"] == before["updated"]
@@ -233,7 +229,7 @@ def test_a_run_that_may_not_be_believed_ends_refused_and_the_others_are_executed
     ended = link.runs.read(other.id)
     assert ended is not None
     assert (ended.state_type, ended.state_name) == ("FAILED", "Refused")
-    assert f"{other.id}" in latest_repairs(study_of(link).store)[0].what
+    assert f"{other.id}" in latest_repairs(link.study.store)[0].what
 
 
 def test_what_waits_when_an_automation_is_found_rewritten_is_refused(link: PrefectLink) -> None:

@@ -119,7 +119,7 @@ class Asking(FlowRuns):
     def ask(self, status: int) -> None:
         """Ask for an answer of a status."""
         try:
-            self._call("PATCH", f"/{status}", {})
+            self.call("PATCH", f"/{status}", {})
         finally:
             self.close()
 

@@ -119,7 +119,7 @@ def issues_under_a_new_key(patch: Patch) -> None:
 def reminds_of_what_is_recorded(patch: Patch) -> None:
     def all_of_them(state: SubjectState) -> Iterator[WantedNotice]:
         for planned in state.visits:
-            yield from reminders._of_visit(state, planned)
+            yield from reminders.visit_reminders(state, planned)
 
     patch.setattr(decisions, "reminders", all_of_them)
 
@@ -128,7 +128,7 @@ def reminds_of_infusions_on_hold(patch: Patch) -> None:
     def held_too(state: SubjectState) -> Iterator[WantedNotice]:
         for planned in state.visits:
             if planned.outcome is None and planned.firm and not state.exit:
-                yield from reminders._of_visit(state, planned)
+                yield from reminders.visit_reminders(state, planned)
 
     patch.setattr(decisions, "reminders", held_too)
 

@@ -282,7 +282,7 @@ def test_an_unwanted_infusion_is_called_recorded_on_hold_or_after_a_stop(
 def test_only_the_subject_that_moved_is_behind(desk: Desk, study: Study) -> None:
     overdue(desk, study)
     other = Study(code="ITP-002")
-    other._stated = 100
+    other.last_id = 100
     desk.take(other.enrol("2026-01-05"))
     for code in reading.stale(desk.store, NOW, 10):
         shown = {"shown_tags": [], "told_seq": 0, "told": []}

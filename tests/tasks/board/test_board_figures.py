@@ -21,7 +21,7 @@ def told() -> Iterator[Study]:
     """A study of seven: on time, late, overdue, on hold, missed, treatment stopped, gone."""
     for number in range(7):
         each = Study(code=f"ITP-00{number + 1}")
-        each._stated = 100 * number
+        each.last_id = 100 * number
         yield each
 
 

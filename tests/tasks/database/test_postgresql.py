@@ -41,7 +41,7 @@ def fall_silent(proxy: Proxy, connection: sa.Connection) -> None:
 
 def test_a_row_that_somebody_keeps_locked_is_given_up_and_nobody_else_waits(desk: Desk, study: Study) -> None:
     other = Study(code="ITP-002")
-    other._stated = 500
+    other.last_id = 500
     desk.take(study.enrol())
     desk.take(other.enrol())
     apart = desk.store.apart(1)
@@ -58,7 +58,7 @@ def test_a_row_that_somebody_keeps_locked_is_given_up_and_nobody_else_waits(desk
 
 def test_repetitions_of_a_request_do_not_queue_behind_each_other(desk: Desk, study: Study) -> None:
     other = Study(code="ITP-002")
-    other._stated = 500
+    other.last_id = 500
     desk.take(study.enrol())
     desk.take(other.enrol())
     done = study.done("INF1", "2026-01-05")
@@ -111,7 +111,7 @@ def test_statements_about_the_whole_study_may_take_longer_and_migrations_as_long
 def test_a_pool_of_its_own_serves_while_the_other_is_used_up(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.database.store._POOL_SECONDS", 0.1)
+    monkeypatch.setattr("tasks.database.store.POOL_SECONDS", 0.1)
     doors, timers = desk.store.apart(1), desk.store.apart(1)
     with doors.reading(), doors.reading():
         with pytest.raises(NO_ANSWER):

@@ -258,7 +258,7 @@ def test_a_corrected_enrolment_moves_the_subject_to_its_site(desk: Desk, study: 
     wrong = study.enrol()
     desk.take(wrong)
     elsewhere = Study(site="02")
-    elsewhere._stated = 10
+    elsewhere.last_id = 10
     at = later(wrong.time, hours=1)
     desk.take(study.void(wrong, at), elsewhere.enrol(at=at), now=at)
     row = queries.subject(desk.store, "ITP-001")
@@ -273,7 +273,7 @@ def due(desk: Desk, now: datetime, limit: int = 5) -> list[str]:
 def test_due_subjects_are_those_whose_wake_has_come_the_longest_due_first(desk: Desk) -> None:
     for number, code in enumerate(("ITP-002", "ITP-001"), 1):
         study = Study(code=code)
-        study._stated = 10 * number
+        study.last_id = 10 * number
         desk.take(study.enrol(f"2026-01-0{number + 4}"))
     rows = {row.code: row for row in queries.all_subjects(desk.store)}
     assert list(rows) == ["ITP-001", "ITP-002"]

@@ -20,7 +20,7 @@ def several(desk: Desk) -> None:
     """One on hold for what it missed, one with a voided booking, one who died, one just enrolled."""
     studies = [Study(code=f"ITP-{number:03}") for number in (1, 2, 3, 10)]
     for number, study in enumerate(studies):
-        study._stated = 100 * number
+        study.last_id = 100 * number
     missing, booked, died, fresh = studies
     desk.take(missing.enrol(), missing.done("INF1", "2026-01-05"))
     desk.take(booked.enrol())

@@ -24,7 +24,7 @@ def test_a_burst_about_one_subject_is_served_whole() -> None:
 
 
 def test_behind_those_who_are_stuck_nobody_queues(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "_STUCK_SECONDS", 0.0)
+    monkeypatch.setattr(turns, "STUCK_SECONDS", 0.0)
     places, release = Turns(), threading.Event()
     entered = threading.Barrier(turns._PLACES + 1)
 

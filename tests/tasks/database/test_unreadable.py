@@ -30,7 +30,7 @@ DAMAGE = {
 def two(desk: Desk) -> Desk:
     """A study of two subjects, enrolled at the same time."""
     other = Study(code="ITP-002")
-    other._stated = 500
+    other.last_id = 500
     desk.take(Study(code="ITP-001").enrol(first_infusion_on="2026-01-06"))
     desk.take(other.enrol(first_infusion_on="2026-01-06"))
     return desk
@@ -63,7 +63,7 @@ def test_an_unreadable_subject_is_named_with_the_reason(two: Desk, why: str) -> 
 
 def test_events_of_others_in_the_same_batch_are_taken_in(two: Desk, why: str) -> None:
     study, other = Study(code="ITP-001"), Study(code="ITP-002")
-    study._stated, other._stated = 700, 900
+    study.last_id, other.last_id = 700, 900
     attempts = [each.event("itp.contact.attempted", "2026-01-05", reached=True) for each in (study, other)]
     refused, recorded = two.take(*attempts, now=later(ENROLLED_AT, hours=2))
     assert recorded.status == "recorded"
@@ -88,7 +88,7 @@ def test_the_export_holds_everybody_else_and_the_damaged_lines_as_they_are(
     two: Desk, why: str, tmp_path: Path
 ) -> None:
     other = Study(code="ITP-002")
-    other._stated = 900
+    other.last_id = 900
     two.take(other.event("itp.visit.completed", "2026-01-06", visit="INF1"))
     written = export(two.store, two.protocol, later(ENROLLED_AT, days=2), tmp_path / "out")
     assert written["unreadable.csv"] == 1
@@ -116,7 +116,7 @@ def test_the_export_holds_everybody_else_and_the_damaged_lines_as_they_are(
 )
 def test_a_damaged_row_keeps_no_other_from_being_read(sqlite_url: str, change: str) -> None:
     desk, other = Desk.open(sqlite_url), Study(code="ITP-002")
-    other._stated = 500
+    other.last_id = 500
     desk.take(Study(code="ITP-001").enrol(), other.enrol())
     now = later(ENROLLED_AT, days=1)
     for code in ("ITP-001", "ITP-002"):

@@ -69,7 +69,7 @@ def test_nothing_is_lost_and_what_may_be_repeated_is_marked(
         desk.configure(config, *(f"{name}={receiver.apprise_url(name)}" for name in audiences))
         for number in range(1, 5):
             study = Study(code=f"ITP-00{number}")
-            study._stated = 10 * number
+            study.last_id = 10 * number
             desk.take(study.enrol())
         began = time.monotonic()
         work_and_be_killed([database_url, str(config), ENROLLED_AT.isoformat(), str(began)])

@@ -215,7 +215,7 @@ def test_events_about_several_subjects_are_left_to_the_claim(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
     other = ReportedLate(code="ITP-002")
-    other._stated = 100
+    other.last_id = 100
     answers = desk.take(study.enrol(), other.enrol(), at_once=True)
     assert [answer.status for answer in answers] == ["recorded", "recorded"]
     assert desk.claimed == ()

@@ -51,7 +51,7 @@ def test_what_has_been_delivered_is_not_handed_over_again(desk: Desk, study: Stu
 def test_the_sweep_hands_over_for_every_subject(desk: Desk, told: Receiver) -> None:
     for number, code in enumerate(("ITP-001", "ITP-002", "ITP-003")):
         study = ReportedLate(code=code)
-        study._stated = 10 * number
+        study.last_id = 10 * number
         desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT, subject=None)
     assert sorted(request.body["title"][:7] for request in told.requests) == ["ITP-001", "ITP-002", "ITP-003"]
@@ -128,7 +128,7 @@ def test_a_subject_whose_rules_are_missing_does_not_keep_the_notices_of_others(
     desk.take(ReportedLate(code="ITP-001", protocol=desk.protocol).enrol())
     desk.protocol = load_protocol()
     other = ReportedLate(code="ITP-002")
-    other._stated = 10
+    other.last_id = 10
     desk.take(other.enrol())
     with pytest.raises(Unreadable, match="version '9' is not installed"):
         desk.hand_over(ENROLLED_AT, subject=None)

@@ -136,7 +136,7 @@ def test_whoever_waits_for_the_database_takes_nobody_for_dead(
     watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On SQLite another writer's lock keeps everybody from giving signs, and nobody from looking."""
-    monkeypatch.setattr(left_behind, "_PROMPT_SECONDS", -1.0)
+    monkeypatch.setattr(left_behind, "PROMPT_SECONDS", -1.0)
     assert watcher.look(1, 1, 1, 1, 1) == 0
     monkeypatch.undo()
     assert watcher.look(1, 1, 1, 1, 1) == 0

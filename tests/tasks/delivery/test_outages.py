@@ -102,7 +102,7 @@ def test_once_a_channel_answers_again_nothing_waits_for_it_any_longer(
     try_for(desk, 30)
     told.succeed()
     other = ReportedLate(code="ITP-002")
-    other._stated = 10
+    other.last_id = 10
     desk.take(other.enrol())
     desk.hand_over(later(ENROLLED_AT, minutes=31), subject="ITP-002")
     assert [row.status for row in desk.notices()] == ["queued"]

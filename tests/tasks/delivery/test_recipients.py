@@ -34,7 +34,8 @@ class Service:
     keeper: Keeper = field(init=False)
 
     def __post_init__(self) -> None:
-        self.keeper = Keeper(self.channels, self.place, self.place + str(id(self)))
+        self.holder = self.place + str(id(self))
+        self.keeper = Keeper(self.channels, self.place, self.holder)
 
     def looks(self, times: int = 1, wall: datetime = ENROLLED_AT) -> bool:
         """Look so many times; whether it may hand over at last."""
@@ -47,7 +48,7 @@ class Service:
 
     def ends(self) -> None:
         """Stop in order."""
-        recipients.let_go(self.desk.store, self.keeper._holder)
+        recipients.let_go(self.desk.store, self.holder)
 
 
 @pytest.fixture

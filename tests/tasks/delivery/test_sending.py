@@ -217,7 +217,7 @@ def test_who_waits_for_a_send_is_called_every_second() -> None:
 
 
 def test_who_waits_is_called_also_while_outcomes_keep_coming(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.delivery.sending._MEANWHILE", 0.0)
+    monkeypatch.setattr("tasks.delivery.sending.MEANWHILE_SECONDS", 0.0)
     called: list[int] = []
     found = list(all_at_once(range(5), lambda _: Outcome("sent"), meanwhile=lambda: called.append(1)))
     assert len(found) == 5

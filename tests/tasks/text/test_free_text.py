@@ -1,5 +1,6 @@
 """What people wrote stands in a notice on one line, in quotation marks, and means nothing to any channel."""
 
+import io
 import json
 import re
 import smtplib
@@ -142,7 +143,7 @@ def posted() -> Iterator[list[str]]:
     def take(*_: object, **given: Any) -> requests.Response:
         sent.extend(_strings([given.get("data"), given.get("json")]))
         answer = requests.Response()
-        answer.status_code, answer._content = 200, b'{"ok": true, "id": 1}'
+        answer.status_code, answer.raw = 200, io.BytesIO(b'{"ok": true, "id": 1}')
         return answer
 
     with mock.patch("requests.post", take), mock.patch("requests.request", take):
