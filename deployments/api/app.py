@@ -21,7 +21,7 @@ judged by the study's order and answered by itself. Instants are UTC; visit date
 subject's site."""
 
 
-def create_app(parts: ApiContext, project: Project | None = None) -> FastAPI:
+def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
     """The application over an open study; `project` is the REDCap project, if there is one."""
     app = FastAPI(
         title="ITP visits",
@@ -32,7 +32,7 @@ def create_app(parts: ApiContext, project: Project | None = None) -> FastAPI:
         # A redirect would repeat the Host header, which anybody may have set to anything.
         redirect_slashes=False,
     )
-    app.state.parts, app.state.redcap = parts, project
+    app.state.api, app.state.redcap = api, project
     for door in (
         events,
         subjects,
