@@ -26,7 +26,7 @@ class Api:
         Raises:
             ItpError: its port is taken, its tokens cannot be read, or it would be open to the network.
         """
-        tokens = Tokens.from_setting(settings.api_tokens, settings.data_dir)
+        tokens = Tokens.from_setting(settings.api_tokens.get_secret_value(), settings.data_dir)
         if not (is_loopback(settings.api_host) or tokens.configured):
             raise BadInput(
                 "without tokens the API serves this machine alone: make one with itp token new ROLE "
@@ -35,7 +35,8 @@ class Api:
             )
         assert study.channels.links is not None, "a study is opened with the links of its notices"
         raise_descriptor_limit()
-        self.project, secrets = Project.from_settings(settings), read_secrets(settings.webhook_secrets)
+        self.project = Project.from_settings(settings)
+        secrets = read_secrets(settings.webhook_secrets.get_secret_value())
         self._follower = Background(study)
         watching = study.store.apart(0)
         self.api = ApiContext(study, tokens, self._follower, study.channels.links, secrets, watching)

@@ -1,75 +1,31 @@
-"""What a user may set: environment variables with the prefix ITP_, also from a file `.env`.
+"""The settings of the service: their names, types and defaults. README.md lists them for users.
 
-The environment wins over `.env`. Prefect's own PREFECT_* variables keep their meaning: PREFECT_API_URL names
-a Prefect server that runs elsewhere, and without it the service runs its own.
+Where variables come from, and how a file `.env` is written, is in variables.py. Prefect's own PREFECT_*
+variables keep their meaning: PREFECT_API_URL names a Prefect server that runs elsewhere, and without it the
+service runs its own.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from deployments.bootstrap.variables import PREFIX, read_variables
 from itp_events.errors import BadInput
 
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Where the service keeps its data, whom it tells, and which Prefect it uses."""
-
-    data_dir: Path = Path(".itp")
-    database_url: str = ""
-    apprise_config: Path | None = None
-    protocol: Path | None = None
-    prefect_port: int = 4200
-    prefect_api_url: str | None = None
-    clock_speed: float | None = None
-    clock_start: datetime | None = None
-    repair_seconds: float = 180.0
-    api_host: str = "127.0.0.1"
-    api_port: int = 8300
-    api_tokens: str | None = None
-    public_url: str = ""
-    secret_key: str = ""
-    prefect_auth: str = ""
-    redcap_url: str = ""
-    redcap_token: str = ""
-    redcap_mapping: Path | None = None
-    redcap_key: str = ""
-    webhook_secrets: str = ""
-
-    @property
-    def database(self) -> str:
-        """The study's database, as an SQLAlchemy URL; by default SQLite in the data directory."""
-        return self.database_url or f"sqlite:///{(self.data_dir / 'study.db').absolute()}"
-
-    @property
-    def base_url(self) -> str:
-        """Where people reach the service's pages, without a slash at the end."""
-        return (self.public_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
-
-    @property
-    def prefect_api(self) -> str:
-        """The address of Prefect's API."""
-        return self.prefect_api_url or f"http://127.0.0.1:{self.prefect_port}/api"
-
-
-def load_settings(environ: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")) -> Settings:
-    """Read the settings.
-
-    Raises:
-        BadInput: a variable that cannot be read as what it should be, by name.
-    """
-    values = _read_dotenv(dotenv) | dict(environ)
-    found = {name: values[f"ITP_{name.upper()}"] for name in _READERS if values.get(f"ITP_{name.upper()}")}
-    settings = {name: _read(name, value) for name, value in found.items()}
-    return Settings(**settings, prefect_api_url=values.get("PREFECT_API_URL") or None)  # type: ignore[arg-type]
 
 
 # What these raise is shown: they do not repeat the value, which may be a secret that went astray.
@@ -128,48 +84,119 @@ def _user_and_password(value: str) -> str:
     return value
 
 
-_READERS = {
-    "data_dir": lambda value: Path(value).expanduser(),
-    "database_url": str,
-    "apprise_config": _existing,
-    "protocol": _existing,
-    "prefect_port": _port,
-    "clock_speed": _positive,
-    "clock_start": _instant,
-    "repair_seconds": _positive,
-    "api_host": str,
-    "api_port": _port,
-    "api_tokens": str,
-    "public_url": _shown_address,
-    "secret_key": str,
-    "prefect_auth": _user_and_password,
-    "redcap_url": _address,
-    "redcap_token": str,
-    "redcap_mapping": _existing,
-    "redcap_key": str,
-    "webhook_secrets": str,
-}
+def _read_by(read: Callable[[str], object]) -> BeforeValidator:
+    """A variable's text is read by `read`; what a program passes to Settings is taken as it is."""
+    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
-def _read(name: str, value: str) -> object:
-    try:
-        return _READERS[name](value)  # type: ignore[operator]
-    except ValueError as problem:
-        raise BadInput(f"its value cannot be used: {problem}", f"ITP_{name.upper()}") from problem
+_Folder = Annotated[Path, _read_by(lambda value: Path(value).expanduser())]
+_File = Annotated[Path, _read_by(_existing)]
+_Port = Annotated[int, _read_by(_port)]
+_Positive = Annotated[float, _read_by(_positive)]
+_NO_SECRET = SecretStr("")
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BadInput(f"cannot be read as UTF-8 text: {problem}", str(path)) from problem
+class Settings(BaseSettings):
+    """Where the service keeps its data, whom it tells, and which Prefect it uses.
 
+    Only `load_settings` looks at the environment; `Settings(...)` takes what it is given. A secret shows
+    itself as stars wherever the settings are printed.
+    """
 
-def _read_dotenv(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    lines = (line.strip() for line in _text(path).splitlines())
-    pairs = (
-        line.removeprefix("export ").partition("=") for line in lines if line and not line.startswith("#")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        validate_default=False,
     )
-    return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
+
+    data_dir: _Folder = Path(".itp")
+    database_url: SecretStr = _NO_SECRET
+    apprise_config: _File | None = None
+    protocol: _File | None = None
+    prefect_port: _Port = 4200
+    prefect_api_url: str | None = Field(None, validation_alias="PREFECT_API_URL")
+    clock_speed: _Positive | None = None
+    clock_start: Annotated[datetime, _read_by(_instant)] | None = None
+    repair_seconds: _Positive = 180.0
+    api_host: str = "127.0.0.1"
+    api_port: _Port = 8300
+    api_tokens: SecretStr = _NO_SECRET
+    public_url: Annotated[str, _read_by(_shown_address)] = ""
+    secret_key: SecretStr = _NO_SECRET
+    prefect_auth: Annotated[SecretStr, _read_by(_user_and_password)] = _NO_SECRET
+    redcap_url: Annotated[str, _read_by(_address)] = ""
+    redcap_token: SecretStr = _NO_SECRET
+    redcap_mapping: _File | None = None
+    redcap_key: SecretStr = _NO_SECRET
+    webhook_secrets: SecretStr = _NO_SECRET
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed, and nothing else."""
+        return (init_settings,)
+
+    @property
+    def database(self) -> str:
+        """The study's database, as an SQLAlchemy URL; by default SQLite in the data directory."""
+        default = f"sqlite:///{(self.data_dir / 'study.db').absolute()}"
+        return self.database_url.get_secret_value() or default
+
+    @property
+    def base_url(self) -> str:
+        """Where people reach the service's pages, without a slash at the end."""
+        return (self.public_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
+
+    @property
+    def prefect_api(self) -> str:
+        """The address of Prefect's API."""
+        return self.prefect_api_url or f"http://127.0.0.1:{self.prefect_port}/api"
+
+
+VARIABLES = {
+    name: str(field.validation_alias or f"{PREFIX}{name.upper()}")
+    for name, field in Settings.model_fields.items()
+}
+"""The variable of each setting, by the setting's name."""
+
+SECRETS = frozenset(
+    VARIABLES[name] for name, field in Settings.model_fields.items() if field.annotation is SecretStr
+)
+"""The variables that hold a secret: each NAME may be given as NAME_FILE, a file that holds it."""
+
+
+class _Given(EnvSettingsSource):
+    """Reads the settings from variables that were read already, not from the process's environment."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__(Settings)
+        self.env_vars = {name.lower(): value for name, value in variables.items() if value}
+
+
+def load_settings(environ: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")) -> Settings:
+    """Read the settings from the environment and from a file `.env`, of which the environment wins.
+
+    Raises:
+        BadInput: a variable that cannot be read as what it should be, or whose name is misspelt, by its name;
+            a file that cannot be read. The value is never repeated.
+    """
+    variables = read_variables(environ, dotenv, frozenset(VARIABLES.values()), SECRETS)
+    try:
+        return Settings(**_Given(variables)())
+    except ValidationError as error:
+        raise _refusal(error.errors(include_url=False, include_input=False)[0]) from None
+
+
+def _refusal(first: Mapping[str, Any]) -> BadInput:
+    name = str(first["loc"][0])
+    problem = first.get("ctx", {}).get("error") or first["msg"]
+    return BadInput(f"its value cannot be used: {problem}", VARIABLES.get(name, name))

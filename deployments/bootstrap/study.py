@@ -28,9 +28,9 @@ def open_study(settings: Settings) -> Runtime:
         ItpError: one line that says which of them cannot be opened, and why.
     """
     # Prefect's own clients, its server and `FlowRuns` all read it there.
-    os.environ.update(auth_environment(settings.prefect_auth))
+    os.environ.update(auth_environment(settings.prefect_auth.get_secret_value()))
     protocol = load_protocol(settings.protocol)
-    links = Links(settings.base_url, signing_key(settings.secret_key, settings.data_dir))
+    links = Links(settings.base_url, signing_key(settings.secret_key.get_secret_value(), settings.data_dir))
     channels = replace(Channels.from_config(settings.apprise_config), links=links)
     store = Store.open(settings.database)
     clock = study_clock(settings, store)

@@ -50,7 +50,8 @@ class Door:
     def token(self, role: Role) -> dict[str, str]:
         """The header of a fresh token; from the first one on, everybody needs one."""
         token, entry = new_token(role)
-        Tokens.from_setting(self.settings.api_tokens, self.settings.data_dir).add(entry, "test")
+        setting = self.settings.api_tokens.get_secret_value()
+        Tokens.from_setting(setting, self.settings.data_dir).add(entry, "test")
         return {"Authorization": f"Bearer {token}"}
 
     def post(self, stated: Any, **how: Any) -> httpx.Response:

@@ -93,13 +93,13 @@ class Tokens:
     _needed: bool = field(default=False, init=False)
 
     @classmethod
-    def from_setting(cls, value: str | None, data_dir: Path) -> Tokens:
-        """The tokens that ITP_API_TOKENS gives, or the data directory's.
+    def from_setting(cls, value: str, data_dir: Path) -> Tokens:
+        """The tokens that ITP_API_TOKENS gives, or the data directory's when it is empty.
 
         Raises:
             BadInput: an entry that cannot be read, or a file that is not there.
         """
-        tokens = cls(file=data_dir / FILE) if value is None else cls._named(value)
+        tokens = cls(file=data_dir / FILE) if not value else cls._named(value)
         tokens._needed = bool(tokens.entries())
         return tokens
 

@@ -41,8 +41,9 @@ class Project:
             return None
         if not settings.redcap_token or settings.redcap_mapping is None:
             raise BadInput("also set ITP_REDCAP_TOKEN and ITP_REDCAP_MAPPING", "ITP_REDCAP_URL")
-        redcap = Redcap(settings.redcap_url, settings.redcap_token)
-        return cls(redcap, load_mapping(settings.redcap_mapping), settings.redcap_key)
+        redcap = Redcap(settings.redcap_url, settings.redcap_token.get_secret_value())
+        key = settings.redcap_key.get_secret_value()
+        return cls(redcap, load_mapping(settings.redcap_mapping), key)
 
 
 async def _project(request: Request) -> Project | None:

@@ -36,7 +36,7 @@ def new(role: Role, note: str) -> None:
       itp token new investigator --note inv-01
     """
     settings = load_settings()
-    tokens = Tokens.from_setting(settings.api_tokens, settings.data_dir)
+    tokens = Tokens.from_setting(settings.api_tokens.get_secret_value(), settings.data_dir)
     token, entry = new_token(role)
     made = f"{Clock().now():%Y-%m-%d}"
     place = tokens.add(entry, f"{made} {note}")

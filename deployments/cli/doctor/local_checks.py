@@ -144,7 +144,7 @@ def _running(around: Surroundings) -> Iterator[Finding]:
         yield Finding("service", "ok", "none runs on this data directory; itp up starts it")
     yield from _ports(around)
     if around.service or settings.prefect_api_url:
-        os.environ.update(auth_environment(settings.prefect_auth))
+        os.environ.update(auth_environment(settings.prefect_auth.get_secret_value()))
         yield _prefect(settings.prefect_api, serves=around.service is not None)
 
 

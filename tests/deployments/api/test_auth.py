@@ -125,7 +125,7 @@ def test_a_refusal_is_logged_without_the_token(door: Door, caplog: pytest.LogCap
 
 def test_only_the_hash_of_a_token_is_kept(tmp_path: Path) -> None:
     token, entry = new_token("recorder")
-    tokens = Tokens.from_setting(None, tmp_path)
+    tokens = Tokens.from_setting("", tmp_path)
     tokens.add(entry, "2026-01-05")
     assert tokens.role_of(token) == "recorder"
     assert token not in (tmp_path / "tokens").read_text()

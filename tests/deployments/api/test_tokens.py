@@ -18,7 +18,7 @@ READERS, SMUGGLED = Entry("reader", digest(READER)), Entry("investigator", diges
 
 @pytest.fixture
 def tokens(tmp_path: Path) -> Tokens:
-    return Tokens.from_setting(None, tmp_path)
+    return Tokens.from_setting("", tmp_path)
 
 
 def file_of(tokens: Tokens) -> Path:

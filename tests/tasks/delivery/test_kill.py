@@ -106,7 +106,7 @@ def api(database_url: str, home: Path) -> Iterator[tuple["subprocess.Popen[bytes
         "ITP_DATABASE_URL": database_url,
         "ITP_API_PORT": port,
         "ITP_APPRISE_CONFIG": home / "apprise.txt",
-        "ITP_PREFECT_API_URL": "http://127.0.0.1:9/api",
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",
     }
     environment = os.environ | {name: str(value) for name, value in ours.items()}
     command = [str(Path(sys.executable).with_name("itp")), "api"]
