@@ -30,12 +30,11 @@ from itp_events.notices.reconcile import own, reconcile_notices
 from itp_events.notices.reminders import reminders, rungs
 from itp_events.notices.wanted import WantedNotice
 from itp_events.rules.assumptions import target_assumed, window_assumed
-from itp_events.rules.decision_log import bounded, marked, named, next_key
 from itp_events.rules.explain import day, days, missed
+from itp_events.rules.keys import bounded, marked, missed_key, named, next_key
 from itp_events.rules.state import StudyStatus, SubjectState, subject_state
 from itp_events.rules.subject import Subject
 from itp_events.rules.windows import Ending
-from itp_events.rules.withdrawal import missed_key
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _standing(state: SubjectState) -> Iterator[tuple[str, Data]]:
     for planned in state.visits:
         if planned.missed_by_service:
             data = Missed(by=SERVICE, visit=planned.code, reason=missed(planned))
-            yield missed_key(subject, planned)[1], data
+            yield missed_key(subject.code, planned.code, planned.target)[1], data
     for flag in state.flags:
         key = bounded(f"{subject.code}/flagged/{flag.criterion}/{named(flag.event)}")
         because = _reference(flag.event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from deployments.preview.life import FIRST_DAY, Life
 from deployments.preview.lives import FREE_TEXT, LIVES
 from itp_events.errors import ItpError
 from itp_events.events import NoticeIssued
+from itp_events.notices.steps import Step
 from itp_events.protocol.model import Protocol
 from tasks import digest
 from tasks.board.cards import Card, Story, card
@@ -81,10 +81,9 @@ def _occasion(life: Life, notice: NoticeIssued, links: Links) -> Occasion:
 
 def _chosen(told: Sequence[Told]) -> Iterator[Told]:
     """Of each step and audience the occasions that differ in what their text says, the first of each."""
-    state: dict[tuple[str, str], list[object]] = {}
+    shown: dict[tuple[str, str], list[object]] = {}
     for each in told:
-        step = re.sub(r"^decision-\d+$", "decision", each.occasion.step)
-        shapes = state.setdefault((step, each.occasion.audience), [])
+        shapes = shown.setdefault((Step.read(each.occasion.step).text, each.occasion.audience), [])
         shape = _shape(each.occasion)
         if shape not in shapes and len(shapes) < SHOWN:
             shapes.append(shape)

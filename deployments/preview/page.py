@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deployments.preview.occasions import Told
+from itp_events.notices.steps import Step
 from itp_events.protocol.model import Audience
 from tasks.text.render import render
 
@@ -73,8 +73,8 @@ def _steps(told: tuple[Told, ...], audience: str, language: str, zone: ZoneInfo)
     found: dict[str, list[Text]] = {}
     for each in told:
         if each.occasion.audience == audience:
-            step = re.sub(r"^decision-\d+$", "decision-n", each.occasion.step)
-            found.setdefault(step, []).append(_text(each, language, zone))
+            text = _text(each, language, zone)
+            found.setdefault(Step.read(each.occasion.step).text, []).append(text)
     return found
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from deployments.simulation.record import Notice, Record, VisitRecord
 from deployments.simulation.study_run import Run
 from deployments.simulation.summary import summary
-from itp_events.rules.decision_log import stable
 from itp_events.rules.explain import days
+from itp_events.rules.keys import stable
 
 
 def compare(old: Run, new: Run, names: tuple[str, str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from deployments.simulation.record import Notice, Record, VisitRecord, Wait
 from deployments.simulation.study_run import Run
+from itp_events.notices.steps import Step
 
 _AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab")
 _KINDS = ("reminder", "escalation", "alert")
@@ -207,8 +208,9 @@ def _steps(sent: Sequence[Notice]) -> list[dict[str, Any]]:
 
 
 def _family(step: str) -> str:
-    """Repetitions of one step count together: decision-7 is a decision."""
-    return "decision" if step.startswith("decision-") else step
+    """The name under which a step is counted: all requests for a decision count together."""
+    found = Step.read(step)
+    return found.family if found.family == "decision" else step
 
 
 def _answers(about: str, waits: Sequence[Wait]) -> dict[str, Any]:

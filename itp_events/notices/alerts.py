@@ -7,12 +7,14 @@ from datetime import date, datetime
 from typing import Literal
 
 from itp_events.events import AdverseEvent, ConsentGiven, Data, Enrolled, Event, Pregnancy
+from itp_events.notices.steps import Step
 from itp_events.notices.wanted import WantedNotice, event_key, visit_key
 from itp_events.protocol.model import AlertName
 from itp_events.rules.corrections import dosed, same_death, severity, whose
-from itp_events.rules.decision_log import Issue, bounded, stable
+from itp_events.rules.decision_log import Issue
 from itp_events.rules.dose import deviates, weighing_at
 from itp_events.rules.eligibility import unmet
+from itp_events.rules.keys import bounded, stable
 from itp_events.rules.safety import Clock, clocks
 from itp_events.rules.state import DEATH_UNRECORDED, SubjectState
 from itp_events.rules.subject import as_data
@@ -50,7 +52,9 @@ def _about(
         visit = planned.code if planned else None
         key = event_key(state.subject.code, name, audience, origin.key, visit)
         at = due or origin.time
-        yield WantedNotice(key, "alert", name, audience, at, planned=planned, event=origin.key, fact=fact)
+        yield WantedNotice(
+            key, "alert", name, audience, at, planned=planned, event=origin.key, fact=fact, alert=name
+        )
 
 
 def _safety(state: SubjectState) -> Iterator[WantedNotice]:
@@ -72,10 +76,19 @@ def _clock(state: SubjectState, clock: Clock) -> Iterator[WantedNotice]:
     untils = [*clock.dues[1:], None]
     for hours, due, until in zip(clock.hours, clock.dues, untils, strict=True):
         for audience in rule.audiences:
-            step = f"sae-{hours}h"
+            step = Step("sae", hours).name
             key = event_key(state.subject.code, step, audience, clock.event)
             yield WantedNotice(
-                key, "alert", step, audience, due, until, event=clock.event, fact=clock.fact, number=hours
+                key,
+                "alert",
+                step,
+                audience,
+                due,
+                until,
+                event=clock.event,
+                fact=clock.fact,
+                number=hours,
+                alert="sae",
             )
 
 
@@ -100,6 +113,8 @@ def _death_unrecorded(state: SubjectState, since: datetime | None) -> Iterator[W
                 event=fatal.event,
                 fact=fatal.fact,
                 number=number,
+                day=day,
+                alert="death-unrecorded",
             )
 
 
@@ -165,7 +180,9 @@ def _flags(state: SubjectState) -> Iterator[WantedNotice]:
     for flag in state.flags:
         for audience in state.protocol.alerts["flag"].audiences:
             key = event_key(state.subject.code, "flag", audience, flag.event)
-            yield WantedNotice(key, "alert", "flag", audience, flag.at, event=flag.event, fact=flag.fact)
+            yield WantedNotice(
+                key, "alert", "flag", audience, flag.at, event=flag.event, fact=flag.fact, alert="flag"
+            )
 
 
 def _undecided(state: SubjectState, flag: Flag, since: datetime | None) -> Iterator[WantedNotice]:
@@ -173,12 +190,21 @@ def _undecided(state: SubjectState, flag: Flag, since: datetime | None) -> Itera
     for number, (due, until) in enumerate(_repeats(state, flag.at, rule.every_working_days or 1), 1):
         if since and until <= since:
             continue
-        step = f"decision-{number}"
+        step = Step("decision", number).name
         audiences = [*rule.audiences, *(who for who, first in rule.later.items() if number >= first)]
         for audience in audiences:
             key = event_key(state.subject.code, step, audience, flag.event)
             yield WantedNotice(
-                key, "alert", step, audience, due, until, event=flag.event, fact=flag.fact, number=number
+                key,
+                "alert",
+                step,
+                audience,
+                due,
+                until,
+                event=flag.event,
+                fact=flag.fact,
+                number=number,
+                alert="decision",
             )
 
 
@@ -195,7 +221,18 @@ def _disposition(state: SubjectState, since: datetime | None) -> Iterator[Wanted
         for audience in rule.audiences:
             day = state.subject.site.date_of(due)
             key = visit_key(state.subject.code, last.code, "disposition", audience, day)
-            yield WantedNotice(key, "alert", "disposition", audience, due, until, last, number=number)
+            yield WantedNotice(
+                key,
+                "alert",
+                "disposition",
+                audience,
+                due,
+                until,
+                last,
+                number=number,
+                day=day,
+                alert="disposition",
+            )
 
 
 def _repeats(state: SubjectState, since: datetime, every: int) -> Iterator[tuple[datetime, datetime]]:
@@ -229,7 +266,7 @@ def _endings(state: SubjectState) -> Iterator[WantedNotice]:
 def _ending(state: SubjectState, name: AlertName, end: Ending) -> Iterator[WantedNotice]:
     for audience in state.protocol.alerts[name].audiences:
         key = event_key(state.subject.code, name, audience, end.origin)
-        yield WantedNotice(key, "alert", name, audience, end.at, event=end.origin, fact=end.event)
+        yield WantedNotice(key, "alert", name, audience, end.at, event=end.origin, fact=end.event, alert=name)
 
 
 def _stand_down(state: SubjectState) -> Iterator[WantedNotice]:
@@ -239,14 +276,24 @@ def _stand_down(state: SubjectState) -> Iterator[WantedNotice]:
         planned = by_code.get(issue.notice.visit or "")
         if planned is None or planned.on or key not in handed or not issue.notice.facts.get("dose"):
             continue
+        day = issue.day
+        if day is None:  # an order of cells always counts from a date
+            continue
         for audience in state.protocol.alerts["stand-down"].audiences:
-            wanted = bounded(
-                f"{state.subject.code}/{planned.code}/stand-down/{audience}/{key.rsplit('/', 1)[1]}"
-            )
+            wanted = visit_key(state.subject.code, planned.code, "stand-down", audience, day)
             before = state.subject.decision_log.issues.get(wanted)
-            if _overtaken(state, planned, key) or _told_and_past(state, issue, before):
+            if _overtaken(state, planned, day) or _told_and_past(state, issue, before):
                 due = before.notice.due if before and not _contradicted(before, issue) else state.now
-                yield WantedNotice(wanted, "alert", "stand-down", audience, due, planned=planned)
+                yield WantedNotice(
+                    wanted,
+                    "alert",
+                    "stand-down",
+                    audience,
+                    due,
+                    planned=planned,
+                    day=day,
+                    alert="stand-down",
+                )
 
 
 def _contradicted(before: Issue, order: Issue) -> bool:
@@ -260,12 +307,10 @@ def _told_and_past(state: SubjectState, order: Issue, before: Issue | None) -> b
     return over and before is not None and before.status == "issued"
 
 
-def _overtaken(state: SubjectState, planned: PlannedVisit, key: str) -> bool:
-    """Whether the date for which cells were ordered no longer holds."""
+def _overtaken(state: SubjectState, planned: PlannedVisit, day: date) -> bool:
+    """Whether cells are not needed any more on the date for which they were ordered."""
     held = state.on_hold and planned.outcome is None
-    return bool(planned.outcome or state.exit or held or not planned.firm) or not key.endswith(
-        f"/{planned.day}"
-    )
+    return bool(planned.outcome or state.exit or held or not planned.firm) or day != planned.day
 
 
 _ALERTS: tuple[Callable[[SubjectState], Iterator[WantedNotice]], ...] = (

@@ -1,11 +1,16 @@
-"""What of a notice's facts rests on an assumption, so that its text can mark it."""
+"""Which rules behind a notice, and which parts of what it says, rest on an assumption.
+
+This module does not mark them: the texts and the tables do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from itp_events.notices.steps import Step
 from itp_events.notices.wanted import WantedNotice
+from itp_events.protocol.model import Epoch, Protocol, Reminder, Rung
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.state import SubjectState
 
@@ -28,6 +33,21 @@ def assumed_in(state: SubjectState, wanted: WantedNotice, facts: Mapping[str, An
     criterion = protocol.criteria.get(facts.get("criterion", ""))
     if criterion and criterion.source == "assumption":
         yield "criterion"
-    age = {"majority": rules.consent_of_age, "assent": rules.assent_years}.get(wanted.step)
+    age = {"majority": rules.consent_of_age, "assent": rules.assent_years}.get(wanted.alert or "")
     if age and age.assumed:
         yield "age"
+
+
+def notice_assumed(protocol: Protocol, kind: str, step: str, epoch: Epoch | None) -> bool:
+    """Whether the rule by which a notice is sent, at that time and to that audience, is an assumption.
+
+    `epoch` is the epoch of the notice's visit; a reminder always has one.
+    """
+    if kind == "reminder" and epoch:
+        rules: Iterable[Reminder | Rung] = protocol.reminders[epoch]
+    elif kind == "escalation":
+        rules = protocol.ladder.rungs
+    else:
+        family = Step.read(step).family
+        return any(alert.source == "assumption" for name, alert in protocol.alerts.items() if name == family)
+    return any(rule.step == step and rule.source == "assumption" for rule in rules)

@@ -18,7 +18,7 @@ from itp_events.events import (
 from itp_events.marks import MARK
 from itp_events.notices.assumed import assumed_in
 from itp_events.notices.wanted import WantedNotice
-from itp_events.protocol.model import Limit, Reminder
+from itp_events.protocol.model import AlertName, Limit, Reminder
 from itp_events.rules.dose import Weighing, planned_cells, weighing_at, weighings, weight_change
 from itp_events.rules.eligibility import unmet
 from itp_events.rules.explain import reason
@@ -124,10 +124,12 @@ def _changed(state: SubjectState) -> dict[str, Any]:
 
 
 def _of_step(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
-    if wanted.step.startswith("decision-"):
-        return {"attempt": wanted.number} | _criterion(state, wanted)
-    make = _BY_STEP.get("sae" if wanted.step.startswith("sae") else wanted.step)
+    make = _BY_ALERT.get(wanted.alert) if wanted.alert else None
     return make(state, wanted) if make else {}
+
+
+def _decision(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+    return {"attempt": wanted.number} | _criterion(state, wanted)
 
 
 def _criterion(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
@@ -188,7 +190,7 @@ def _stand_down(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
         return {}
     because = _why_stood_down(state, planned)
     new_date = planned.day if because == "moved" else None
-    return {"old_date": wanted.key.rsplit("/", 1)[1], "new_date": new_date, "because": because}
+    return {"old_date": wanted.day, "new_date": new_date, "because": because}
 
 
 def _why_stood_down(state: SubjectState, planned: PlannedVisit) -> str:
@@ -219,8 +221,9 @@ def _choice(wanted: WantedNotice) -> dict[str, Any]:
     return {"attempt": wanted.number, "outcome": wanted.planned.outcome if wanted.planned else None}
 
 
-_BY_STEP: dict[str, Callable[[SubjectState, WantedNotice], dict[str, Any]]] = {
+_BY_ALERT: dict[AlertName, Callable[[SubjectState, WantedNotice], dict[str, Any]]] = {
     "sae": _clock,
+    "decision": _decision,
     "flag": _criterion,
     "exit": lambda state, _: _end(state.exit),
     "treatment-stopped": lambda state, _: _end(state.stop),

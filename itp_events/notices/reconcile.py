@@ -17,8 +17,9 @@ from itp_events.events import (
 )
 from itp_events.notices.contents import facts
 from itp_events.notices.wanted import WantedNotice
-from itp_events.rules.decision_log import Issue, marked, next_key
+from itp_events.rules.decision_log import Issue
 from itp_events.rules.explain import day
+from itp_events.rules.keys import marked, next_key
 from itp_events.rules.state import SubjectState
 
 # The fact that says how many cells an order before this one asked for.

@@ -38,14 +38,22 @@ def rungs(state: SubjectState) -> Iterator[WantedNotice]:
                 key = visit_key(state.subject.code, planned.code, rung.step, rung.audience, planned.target)
                 until = next((at for at in answers if at >= due), None)
                 yield WantedNotice(
-                    key, "escalation", rung.step, rung.audience, due, until, planned, number=rung.day
+                    key,
+                    "escalation",
+                    rung.step,
+                    rung.audience,
+                    due,
+                    until,
+                    planned,
+                    number=rung.day,
+                    day=planned.target,
                 )
 
 
 def visit_reminders(state: SubjectState, planned: PlannedVisit) -> Iterator[WantedNotice]:
     """The reminders of one visit by the protocol, each of use until the next one to its audience is due."""
     rules = state.protocol.reminders[planned.visit.epoch]
-    found = [_duty(state, planned, rule) for rule in rules if _applies(rule, planned)]
+    found = [_wanted(state, planned, rule) for rule in rules if _applies(rule, planned)]
     known = _silent_until(state, planned)
     for audience in dict.fromkeys(wanted.audience for wanted in found):  # in the protocol's order
         # sorted() is stable: of two that are due at once, the later rule of the protocol is the newer.
@@ -59,9 +67,7 @@ def visit_reminders(state: SubjectState, planned: PlannedVisit) -> Iterator[Want
 
 def _until(wanted: WantedNotice, instant: datetime) -> WantedNotice:
     until = min(wanted.until, instant) if wanted.until else instant
-    return WantedNotice(
-        wanted.key, wanted.kind, wanted.step, wanted.audience, wanted.due, until, wanted.planned
-    )
+    return wanted._replace(until=until)
 
 
 def _applies(rule: Reminder, planned: PlannedVisit) -> bool:
@@ -71,12 +77,12 @@ def _applies(rule: Reminder, planned: PlannedVisit) -> bool:
     return not (rule.unless_booked and planned.booked)
 
 
-def _duty(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> WantedNotice:
+def _wanted(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> WantedNotice:
     of_window = rule.from_ == "closes"
     day = planned.target if of_window else planned.day
     key = visit_key(state.subject.code, planned.code, rule.step, rule.audience, day)
-    due = _due(state, planned, rule)
-    return WantedNotice(key, "reminder", rule.step, rule.audience, due, _end(state, planned, rule), planned)
+    due, end = _due(state, planned, rule), _end(state, planned, rule)
+    return WantedNotice(key, "reminder", rule.step, rule.audience, due, end, planned, day=day)
 
 
 def _due(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> datetime:

@@ -16,12 +16,13 @@ from itp_events.events import Enrolled, Event, NoticeIssued, ProtocolAssigned
 from itp_events.notices.alerts import repeats
 from itp_events.notices.reconcile import notice
 from itp_events.notices.wanted import WantedNotice
-from itp_events.protocol.model import Protocol
-from itp_events.rules.state import DEATH_UNRECORDED, SubjectState
+from itp_events.protocol.model import AlertName, Protocol
+from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import Subject, fold, standing
 
 # Repetitions that wait for a person go on for ever; a forecast shows this many of them.
 REPEATS_SHOWN = 3
+_REPEATED: tuple[AlertName, ...] = ("decision", "disposition", "death-unrecorded")
 
 
 @dataclass(frozen=True)
@@ -135,5 +136,4 @@ def _next(decision: Decision) -> datetime | None:
 
 
 def _endless(wanted: WantedNotice) -> bool:
-    repeated = wanted.step.startswith("decision-") or wanted.step in ("disposition", DEATH_UNRECORDED)
-    return repeated and wanted.number > REPEATS_SHOWN
+    return wanted.alert in _REPEATED and wanted.number > REPEATS_SHOWN

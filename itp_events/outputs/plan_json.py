@@ -7,8 +7,8 @@ from typing import Any
 
 from itp_events.events import NoticeIssued
 from itp_events.outputs.plan import Plan
-from itp_events.rules.decision_log import stable
 from itp_events.rules.deviations import Deviation, deviations
+from itp_events.rules.keys import stable
 from itp_events.rules.response import Response, responses
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import Ending, PlannedVisit

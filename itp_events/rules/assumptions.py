@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from itp_events.protocol.model import Epoch, Protocol, Reminder, Rung
 from itp_events.rules.windows import PlannedVisit
 
 
@@ -32,23 +31,3 @@ def target_assumed(planned: PlannedVisit, visits: Iterable[PlannedVisit]) -> boo
 def window_assumed(planned: PlannedVisit, visits: Iterable[PlannedVisit]) -> bool:
     """Whether a visit's window rests on an assumption: by its own rule, or because its target does."""
     return planned.visit.source.window == "assumption" or target_assumed(planned, visits)
-
-
-def notice_assumed(protocol: Protocol, kind: str, step: str, epoch: Epoch | None) -> bool:
-    """Whether the rule by which a notice is sent, at that time and to that audience, is an assumption.
-
-    `epoch` is that of the notice's visit, which a reminder has.
-    """
-    if kind == "reminder" and epoch:
-        rules: Iterable[Reminder | Rung] = protocol.reminders[epoch]
-    elif kind == "escalation":
-        rules = protocol.ladder.rungs
-    else:
-        alerts = (alert for name, alert in protocol.alerts.items() if name == _alert(step))
-        return any(alert.source == "assumption" for alert in alerts)
-    return any(rule.step == step and rule.source == "assumption" for rule in rules)
-
-
-def _alert(step: str) -> str:
-    """The rule of an alert; what is repeated bears a number behind its name."""
-    return "decision" if step.startswith("decision-") else "sae" if step.startswith("sae") else step

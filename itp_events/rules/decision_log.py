@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import lru_cache
+from datetime import date, datetime
 from typing import Literal, NamedTuple
-from urllib.parse import quote
 
 from itp_events.events import (
     Event,
-    EventKey,
     NoticeClosed,
     NoticeIssued,
     NoticeReopened,
@@ -22,6 +17,7 @@ from itp_events.events import (
     ProtocolAssigned,
     Voided,
 )
+from itp_events.rules.keys import day_of, stable
 
 
 class Issue(NamedTuple):
@@ -32,6 +28,11 @@ class Issue(NamedTuple):
     at: datetime
     status: Literal["issued", "withdrawn", "closed"] = "issued"
     touched: int = 1
+
+    @property
+    def day(self) -> date | None:
+        """The site-local date that the notice counts from; None for a notice that counts from no date."""
+        return day_of(stable(self.row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,52 +90,3 @@ class DecisionLog:
         issue = self.issues[stable(row)]
         # Written out: dataclasses.replace is several times slower, and a fold touches every notice.
         self.issues[stable(row)] = Issue(issue.row, issue.notice, issue.at, status, issue.touched + 1)
-
-
-# An own id fits the field that takes other ids, whatever it is made of; a count of repetitions and a mark
-# ("~void") come on top. What is cut is named by its hash.
-LONGEST_KEY = 200
-_HEAD = 120
-# What the service puts behind a key to name another decision about it: no key may end like that by itself.
-_LIKE_A_MARK = re.compile(r"~(?=(?:void|superseded|[0-9]+)$)")
-
-
-def stable(row: str) -> str:
-    """The stable key of an outbox row or decision: its own key without the count of repetitions."""
-    return bounded(row.partition("#")[0])
-
-
-def next_key(row: str) -> str:
-    """The key under which a duty that was fulfilled or contradicted is issued anew."""
-    count = int(row.partition("#")[2] or 1)
-    return f"{stable(row)}#{count + 1}"
-
-
-def marked(row: str, mark: str | int) -> str:
-    """The id of a decision about an outbox row or an earlier decision: its key, bounded, and the mark."""
-    key, count, number = row.partition("#")
-    return f"{bounded(key)}{count}{number}~{mark}"
-
-
-@lru_cache(maxsize=4096)
-def bounded(key: str) -> str:
-    """The key itself when it is at most 200 characters long, else its beginning and its hash.
-
-    A last part that is short, such as a date, stays. So that a key of a log that was written before keys were
-    bounded means what it meant, the same is done with what is read.
-    """
-    if "~" in key:
-        key = _LIKE_A_MARK.sub("%7E", key)
-    if len(key) <= LONGEST_KEY:
-        return key
-    head, _, last = key.rpartition("/")
-    # No event's name looks like this: those hold a colon.
-    digest = f"sha256-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
-    kept = [last] if len(last) < len(digest) else []
-    return "/".join([head[:_HEAD], digest, *kept])
-
-
-@lru_cache(maxsize=4096)
-def named(key: EventKey) -> str:
-    """An event's source and id as a part of a key; escaped, so that no id can imitate another key."""
-    return ":".join(quote(part, safe="") for part in key)

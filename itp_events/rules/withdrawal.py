@@ -12,7 +12,6 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from itp_events.events import (
-    OWN_SOURCE,
     AdverseEvent,
     Completed,
     ConsentWithdrawn,
@@ -27,7 +26,7 @@ from itp_events.events import (
 )
 from itp_events.protocol.model import Criterion, Protocol
 from itp_events.rules.corrections import flagged
-from itp_events.rules.decision_log import bounded
+from itp_events.rules.keys import missed_key, silent_key
 from itp_events.rules.subject import Subject, as_data
 from itp_events.rules.windows import Ending, PlannedVisit
 
@@ -153,12 +152,9 @@ def _missed_infusions(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
 
 
 def _miss(subject: Subject, planned: PlannedVisit) -> EventKey:
-    return subject.origin(planned.event).key if planned.event else missed_key(subject, planned)
-
-
-def missed_key(subject: Subject, planned: PlannedVisit) -> EventKey:
-    """The identity of the service's own statement that a visit was missed."""
-    return OWN_SOURCE, bounded(f"{subject.code}/{planned.code}/missed/{planned.target}")
+    if planned.event:
+        return subject.origin(planned.event).key
+    return missed_key(subject.code, planned.code, planned.target)
 
 
 class _Span(NamedTuple):
@@ -227,8 +223,7 @@ def _silent(criterion: Criterion, known: _Known) -> Iterator[_Span]:
         in_time = planned.on is not None and planned.on <= ready
         until = None if planned.missed_by_service else planned.known_at
         if not in_time and (until is None or since < until):
-            key = f"{known.subject.code}/{planned.code}/silent/{planned.target}"
-            yield _Span(since, until, (OWN_SOURCE, key))
+            yield _Span(since, until, silent_key(known.subject.code, planned.code, planned.target))
 
 
 _CONDITIONS: dict[str, Callable[[Criterion, _Known], Iterator[Trigger]]] = {

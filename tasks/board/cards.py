@@ -227,8 +227,12 @@ def _rung(story: Story, planned: PlannedVisit) -> str | None:
 def _clocks(story: Story) -> list[dict[str, Any]]:
     """The safety reports that are still to be submitted, each with what it is about and its limit."""
     rule = story.subject_state.protocol.alerts["sae"]
-    last = f"sae-{rule.clock_hours[-1]}h"
-    found = {wanted.event: wanted for wanted in story.decision.wanted_notices if wanted.step == last}
+    last = rule.clock_hours[-1]
+    found = {
+        wanted.event: wanted
+        for wanted in story.decision.wanted_notices
+        if wanted.alert == "sae" and wanted.number == last
+    }
     assumed = rule.source == "assumption"
     return [
         {"what": _reported(wanted.fact), "deadline": instant(wanted.due), "assumed": assumed}

@@ -7,9 +7,10 @@ from datetime import date
 
 from itp_events.marks import LEGEND, marked
 from itp_events.notices.alerts import open_consents
+from itp_events.notices.assumed import notice_assumed
 from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import Protocol, Site
-from itp_events.rules.assumptions import notice_assumed, target_assumed, window_assumed
+from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.explain import bleeding, day, days, offset, outside
 from itp_events.rules.response import WORDS, Response, course, responses
@@ -139,7 +140,9 @@ def _decisions(story: Story) -> Iterator[str]:
 def _clocks(story: Story) -> Iterator[str]:
     hours = story.subject_state.protocol.alerts["sae"].clock_hours[-1]
     due = {
-        wanted.event: wanted.due for wanted in story.decision.wanted_notices if wanted.step == f"sae-{hours}h"
+        wanted.event: wanted.due
+        for wanted in story.decision.wanted_notices
+        if wanted.alert == "sae" and wanted.number == hours
     }
     for deadline in due.values():
         late = "; that time has **PASSED**" if deadline <= story.subject_state.now else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
+from itp_events.notices.steps import Step
 from itp_events.rules.explain import day
 
 _STEPS = {
@@ -28,12 +29,12 @@ _STEPS = {
     "eligibility": "criteria not met after a correction",
     "channel-dead": "a channel fails",
 }
+# The protocol file gives reminders and rungs these names.
 _NUMBERED = {
     r"T-(\d+)d": "reminder {} days before",
     r"rung-(\d+)": "escalation, step {}",
-    r"sae-(\d+)h": "safety report: {} h have passed",
-    r"decision-(\d+)": "decision asked for, time {}",
 }
+_REPEATED = {"sae": "safety report: {} h have passed", "decision": "decision asked for, time {}"}
 
 
 def on(value: date, today: date | None = None) -> str:
@@ -49,6 +50,9 @@ def criterion(name: str) -> str:
 
 def step(name: str) -> str:
     """What a notice is about, as `reminder 7 days before`."""
+    family, number = Step.read(name)
+    if number:
+        return _REPEATED[family].format(number)
     for pattern, words in _NUMBERED.items():
         if found := re.fullmatch(pattern, name):
             return words.format(found[1]).replace(" 1 days", " 1 day")

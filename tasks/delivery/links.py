@@ -17,10 +17,13 @@ from typing import Any
 from urllib.parse import quote
 
 from itp_events.errors import Refused
+from itp_events.notices.steps import Step
 from tasks.database.queries import NoticeRow
 
 # As long as an acknowledgement may reach; the next rung brings a link of its own.
 VALID = timedelta(days=14)
+# Steps that ask the investigator for a decision.
+_TO_DECIDE = ("flag", "decision", "disposition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Links:
         if notice.kind == "escalation" and notice.visit:
             call = Call(notice.key, notice.subject, notice.visit, notice.audience)
             return {"link": self.acknowledge(call, now + VALID)}
-        if notice.step == "flag" or notice.step == "disposition" or notice.step.startswith("decision-"):
+        if Step.read(notice.step).family in _TO_DECIDE:
             return {"link": self.decide(notice.subject, notice.facts.get("criterion"))}
         return {}
 

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, select_autoescape
 
 from itp_events.marks import MARK
+from itp_events.notices.steps import Step
 from tasks.text.free_text import legible
 from tasks.text.wording import LEGENDS, filters, is_own_term, visit_name, why
 
@@ -121,7 +122,7 @@ def _context(occasion: Occasion, language: str) -> dict[str, Any]:
 
 @cache
 def _template(step: str, audience: str, language: str, zone: ZoneInfo) -> Template:
-    step = re.sub(r"^decision-\d+$", "decision-n", step)
+    step = Step.read(step).text
     names = [f"{step}.{audience}.txt", f"{step}.txt", "_any.txt"]
     return environment(language, zone).select_template(names)
 

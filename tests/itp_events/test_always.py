@@ -29,8 +29,9 @@ from itp_events.events import (
 )
 from itp_events.intake.batch import judge
 from itp_events.protocol.file import load_protocol
-from itp_events.rules.decision_log import Issue, named
+from itp_events.rules.decision_log import Issue
 from itp_events.rules.dose import weighings
+from itp_events.rules.keys import named
 from itp_events.rules.state import SubjectState, subject_state
 from itp_events.rules.subject import fold, standing
 from itp_events.rules.windows import PlannedVisit

@@ -136,7 +136,7 @@ def _since(state: SubjectState, visit: str | None, first: date, what: str) -> Wa
 
 def _unsubmitted(decision: Decision) -> list[Event]:
     """The events whose safety clock runs."""
-    clocks = (wanted.fact for wanted in decision.wanted_notices if wanted.step.startswith("sae-"))
+    clocks = (wanted.fact for wanted in decision.wanted_notices if wanted.alert == "sae" and wanted.number)
     return list({fact.key: fact for fact in clocks if fact}.values())
 
 

@@ -21,8 +21,9 @@ from deployments.cli.output.tables import (
 )
 from itp_events.events import NoticeIssued
 from itp_events.marks import marked
+from itp_events.notices.assumed import notice_assumed
 from itp_events.protocol.model import Protocol
-from itp_events.rules.assumptions import notice_assumed, target_assumed, window_assumed
+from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.explain import READINGS, basis, day, outside, sides
 from itp_events.rules.response import WORDS, course, responses

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from deployments.cli.output.tables import sourced
 from itp_events.events import (
-    OWN_SOURCE,
     Acknowledged,
     AdverseEvent,
     Booked,
@@ -38,6 +36,7 @@ from itp_events.events import (
 )
 from itp_events.protocol.model import Criterion, Protocol
 from itp_events.rules.explain import bleeding, day
+from itp_events.rules.keys import unrecorded
 
 
 def stated(event: Event) -> str:
@@ -59,12 +58,12 @@ def because(key: EventKey, known: Mapping[EventKey, Event]) -> str:
     """What a decision stands on, in words: a fact that somebody stated, or time that has passed."""
     if key in known:
         return f"{stated(known[key])} ({identified(known[key])})"
-    passed = re.fullmatch(r"[^/]+/([^/]+)/(missed|silent)/.+", key[1]) if key[0] == OWN_SOURCE else None
-    if passed is None:
+    found = unrecorded(key)
+    if found is None:
         return ": ".join(key)
-    if passed[2] == "missed":
-        return f"{passed[1]}, which counts as missed"
-    return f"{passed[1]}, with nothing recorded long after its window closed"
+    if found.how == "missed":
+        return f"{found.visit}, which counts as missed"
+    return f"{found.visit}, with nothing recorded long after its window closed"
 
 
 def decided(protocol: Protocol, event: Event, known: Mapping[EventKey, Event]) -> str:

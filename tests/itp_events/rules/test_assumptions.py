@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from itp_events.rules.assumptions import notice_assumed, target_assumed, window_assumed
+from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.state import SubjectState, subject_state
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study, altered
 
@@ -63,35 +63,3 @@ def test_a_reading_that_the_site_has_confirmed_is_no_assumption() -> None:
     study = Study(protocol=altered(confirmed))
     study.enrol("2026-01-05", first_infusion_on="2026-01-06")
     assert [*targets(state(study, "2026-01-05"))] == []
-
-
-@pytest.mark.parametrize(
-    ("kind", "step", "epoch"),
-    [
-        ("reminder", "T-3d", "treatment"),
-        ("escalation", "rung-2", None),
-        ("alert", "sae-20h", None),
-        ("alert", "decision-3", None),
-        ("alert", "exit", None),
-    ],
-)
-def test_a_notice_is_marked_by_the_rule_that_sends_it(kind: str, step: str, epoch: str | None) -> None:
-    study = Study()
-    assert notice_assumed(study.protocol, kind, step, epoch)  # type: ignore[arg-type]
-
-    def confirmed(data: dict[str, object]) -> None:
-        for rule in rules(data):
-            rule["source"] = "synopsis"
-
-    assert not notice_assumed(altered(confirmed), kind, step, epoch)  # type: ignore[arg-type]
-
-
-def rules(value: object) -> Iterator[dict[str, object]]:
-    """Every rule that names one source."""
-    if isinstance(value, dict):
-        if isinstance(value.get("source"), str):
-            yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for each in value:
-            yield from rules(each)

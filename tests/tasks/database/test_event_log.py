@@ -9,7 +9,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from itp_events.events import NoticeIssued
-from itp_events.rules.decision_log import LONGEST_KEY
+from itp_events.rules.keys import LONGEST_KEY
 from tasks.database import event_log, outbox, queries
 from tasks.database.schema import Instant, notices, subjects
 from tests.support.study import Study

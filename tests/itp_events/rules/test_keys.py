@@ -1,4 +1,4 @@
-"""The service's own ids: bounded, one for each duty, and for short ones what they always were."""
+"""The service's own ids are bounded and differ for each notice; a short one is what it always was."""
 
 import json
 from datetime import date
@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from itp_events.events import EventKey, parse_recorded
 from itp_events.notices.wanted import event_key, visit_key
-from itp_events.rules.decision_log import LONGEST_KEY, bounded, marked, next_key, stable
+from itp_events.rules.keys import (
+    LONGEST_KEY,
+    Unrecorded,
+    bounded,
+    day_of,
+    marked,
+    missed_key,
+    next_key,
+    silent_key,
+    stable,
+    unrecorded,
+)
 
 CODE, AUDIENCE = "ITP-007", "investigator"
 LONG = ("edc", "x" * 200)
@@ -47,6 +58,19 @@ def test_a_long_key_about_a_date_keeps_the_date() -> None:
     key = visit_key("s" * 64, "V" * 200, "T-7d", AUDIENCE, date(2026, 1, 19))
     assert len(key) <= LONGEST_KEY
     assert key.endswith("/2026-01-19")
+    assert day_of(key) == date(2026, 1, 19)
+
+
+def test_a_key_about_an_event_counts_from_no_date() -> None:
+    assert day_of(key_about(("redcap", "8f1c"))) is None
+
+
+def test_a_visit_of_which_nothing_was_recorded_is_read_back_from_the_key_that_names_it() -> None:
+    target = date(2026, 1, 19)
+    assert unrecorded(missed_key(CODE, "FU-M1", target)) == Unrecorded("FU-M1", "missed")
+    assert unrecorded(silent_key(CODE, "FU-M1", target)) == Unrecorded("FU-M1", "silent")
+    assert unrecorded(("redcap", missed_key(CODE, "FU-M1", target)[1])) is None
+    assert unrecorded(("itp", f"{CODE}/flagged/rescue-medication/site:e-3")) is None
 
 
 @given(st.lists(event_keys, min_size=2, max_size=2, unique=True))
@@ -60,7 +84,7 @@ def test_own_ids_of_two_events_never_meet_and_are_bounded(events: list[EventKey]
 
 
 def _derived(key: str) -> list[str]:
-    """The ids that a duty can lead to."""
+    """The ids that one notice can lead to."""
     rows = [key, next_key(key), next_key(next_key(key))]
     return rows + [marked(row, mark) for row in rows for mark in ("void", "superseded", 1, 12)]
 
