@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from flows.prefect_api.flow_runs import JOURNEY, Deployment, PrefectRefused, PrefectSilent
 from flows.prefect_api.ui import PrefectUI, refresh_on_trouble
 from flows.study.runtime import Runtime
+from tasks.backoff import PAGE, PAGE_UNANSWERED, Backoff
 from tasks.board import links, reading
 from tasks.board.cards import Card, Story, card, looks_alike, progress
 from tasks.board.drawings import timeline
@@ -39,9 +40,6 @@ BOARD_SECONDS = 30.0
 # The drawing of all lanes is the one part that costs more the more subjects there are.
 LANES_SECONDS = 300.0
 AT_ONCE = 5
-# How long a subject is left alone that could not be shown, so that it does not keep the others waiting.
-REST_SECONDS = 300.0
-SILENT_SECONDS = 20.0
 # Prefect keeps events for a week: older news is no news.
 NEWS = timedelta(days=7)
 
@@ -54,7 +52,7 @@ class UIPublisher:
 
     study: Runtime
     prefect: PrefectUI
-    _resting: dict[str, float] = field(default_factory=dict)
+    _backoff: Backoff = field(default_factory=lambda: Backoff(PAGE))
     _board_at: float = field(default=float("-inf"))
     _board_behind: bool = True
     _board_of: date | None = None
@@ -82,26 +80,26 @@ class UIPublisher:
         return len(codes)
 
     def _behind(self, now: datetime) -> list[str]:
-        resting = {code for code, until in self._resting.items() if time.monotonic() < until}
+        resting = self._backoff.resting()
         codes = reading.stale(self.study.store, now, AT_ONCE + len(resting))
         return [code for code in codes if code not in resting][:AT_ONCE]
 
     def _try(self, code: str) -> None:
         try:
             self.show_subject(code, self.study.clock.now())
-            self._resting.pop(code, None)
+            self._backoff.succeeded(code)
         except OperationalError:
             raise
         except PrefectSilent:
-            self._resting[code] = time.monotonic() + SILENT_SECONDS
+            self._backoff.unanswered(code, PAGE_UNANSWERED)
             raise
         except PrefectRefused as reason:
-            self._resting[code] = time.monotonic() + REST_SECONDS
-            log.warning("%s cannot be shown, trying again in %g s: %s", code, REST_SECONDS, reason)
+            seconds = self._backoff.failed(code)
+            log.warning("%s cannot be shown, trying again in %g s: %s", code, seconds, reason)
         except Exception:
             # What cannot be shown of one subject must stop neither the others nor the service.
-            self._resting[code] = time.monotonic() + REST_SECONDS
-            log.exception("%s cannot be shown; trying again in %g s", code, REST_SECONDS)
+            seconds = self._backoff.failed(code)
+            log.exception("%s cannot be shown; trying again in %g s", code, seconds)
 
     def show_subject(self, code: str, now: datetime) -> None:
         """Show one subject: its page, its progress, its tags and what happened since it was shown last."""

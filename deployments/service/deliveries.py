@@ -7,8 +7,9 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from deployments.service.backoff import Backoff
 from flows.study.runtime import Runtime
+from tasks import backoff
+from tasks.backoff import Backoff
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import Troubles
 from tasks.delivery.left_behind import LeftBehind
@@ -31,7 +32,7 @@ class Deliveries:
         self._study = study
         self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
         self._begun: dict[asyncio.Task[None], tuple[str | None, float]] = {}
-        self._rest = Backoff()
+        self._backoff = Backoff(backoff.WAKE)
         self._left_behind = LeftBehind(study.instance)
         self._keeper = Keeper(study.channels, study.place, study.instance.id)
         self._troubles = Troubles(study.store)
@@ -56,7 +57,7 @@ class Deliveries:
     async def sweep(self) -> None:
         """Begin what nobody has begun here: what failed before, and what a sender that died left."""
         for code in await asyncio.to_thread(self._waiting):
-            if not self._is_busy_with(code) and self._rest.is_over(code or ""):
+            if not self._is_busy_with(code) and self._backoff.is_over(code or ""):
                 self.begin(code)
 
     def _is_busy_with(self, code: str | None) -> bool:
@@ -79,13 +80,13 @@ class Deliveries:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._senders, self._study.hand_over, code)
-            self._rest.succeeded(code or "")
+            self._backoff.succeeded(code or "")
         except NO_ANSWER as problem:
             log.error(
                 "The notices of %s wait for the database: %s", code or "the service", first_line(problem)
             )
         except Exception:
             # It stays in the outbox, and the sweep begins it again.
-            seconds = self._rest.failed(code or "")
+            seconds = self._backoff.failed(code or "")
             whose = code or "the service"
             log.exception("The notices of %s could not be handed over; trying again in %g s.", whose, seconds)

@@ -18,7 +18,6 @@ from prefect import Flow
 
 from deployments.bootstrap.watched_clock import look_and_say
 from deployments.prefect.deployments import FLOWS
-from deployments.service.backoff import Backoff
 from deployments.service.deliveries import Deliveries
 from deployments.service.digests import Digests
 from deployments.service.heartbeat import Heartbeat
@@ -32,6 +31,8 @@ from flows.prefect_api.flow_runs import DUE_AT_ONCE, JOURNEY, FlowRun, PrefectPr
 from flows.study.runtime import Runtime
 from flows.ui_publisher import AT_ONCE as AT_ONCE_SHOWN
 from flows.ui_publisher import STUDY_BOARD, publisher
+from tasks import backoff
+from tasks.backoff import Backoff
 from tasks.database.monitoring import ROUND, beat
 from tasks.database.queries import SubjectRow, due_subjects, next_wake
 from tasks.database.store import NO_ANSWER, first_line
@@ -66,7 +67,7 @@ class ServiceLoop:
         self._runner = Runner(self.link.runs)
         self._hand_overs = Deliveries(study)
         self._waker = Waker(study, self.link, self._runner, self._hand_overs)
-        self._rest = Backoff()
+        self._backoff = Backoff(backoff.WAKE)
         self._troubles = Troubles(study.store)
         self._publisher = publisher(study)
         self._introduced = False
@@ -142,29 +143,29 @@ class ServiceLoop:
     async def _wake_due(self) -> None:
         until = self._clock.ahead(AHEAD_SECONDS)
         # Those that failed are the longest due: however many they are, there is room for others.
-        limit = AT_ONCE + len(self._rest)
+        limit = AT_ONCE + len(self._backoff)
         for row in await asyncio.to_thread(due_subjects, self._study.store, until, limit):
-            if row.code not in self._held and self._rest.is_over(row.code):
+            if row.code not in self._held and self._backoff.is_over(row.code):
                 self._held[row.code] = asyncio.create_task(self._wake(row))
 
     async def _wake(self, row: SubjectRow) -> None:
         try:
             if await self._time_comes(row):
                 await self._waker.wake(row)
-            self._rest.succeeded(row.code)
+            self._backoff.succeeded(row.code)
             await asyncio.to_thread(self._troubles.settle, row.code)
         except NO_ANSWER as problem:
-            seconds = self._rest.unanswered(row.code)
+            seconds = self._backoff.unanswered(row.code)
             log.error(
                 "%s could not be woken; trying again in %g s: %s", row.code, seconds, first_line(problem)
             )
         except Unreadable as problem:
-            seconds = self._rest.failed(row.code)
+            seconds = self._backoff.failed(row.code)
             log.error("%s; trying again in %g s.", problem, seconds)
             await self._trouble(row.code, str(problem))
         except Exception as problem:
             # One subject's failure must not keep the others waiting; it is tried again, and repaired.
-            seconds = self._rest.failed(row.code)
+            seconds = self._backoff.failed(row.code)
             log.exception("%s could not be woken; trying again in %g s.", row.code, seconds)
             await self._trouble(row.code, f"{row.code} could not be woken: {problem!r}")
         finally:

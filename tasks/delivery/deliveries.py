@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from tasks.backoff import SEND_IN_DOUBT, SEND_REFUSED
 from tasks.database.queries import NoticeRow
 from tasks.database.schema import attempts, deliveries, notices, senders
 from tasks.delivery.channels import Recipient
@@ -22,12 +23,7 @@ from tasks.delivery.claims import Clocks
 from tasks.delivery.sending import Kind, Outcome
 
 LEASE = timedelta(seconds=60)
-# What was refused costs nobody a second copy: a fault of some seconds delays an alert by as many.
-_FIRST_WAIT = timedelta(seconds=5)
-_FIRST_WAIT_IN_DOUBT = timedelta(seconds=30)
-_LONGEST_WAIT = timedelta(minutes=15)
-# Each repetition of what may have arrived may be one more copy.
-_LONGEST_WAIT_IN_DOUBT = timedelta(hours=1)
+_LONGEST_WAIT = max(SEND_REFUSED.longest, SEND_IN_DOUBT.longest)
 _OPEN = ("pending", "sending")
 SENDER_ENDED = "the sender ended before the outcome was known"
 
@@ -60,19 +56,9 @@ class HeldRow:
     sign: datetime | None
 
 
-def back_off(attempt: int, doubts: int = 0) -> timedelta:
-    """How long to wait after a send that failed, the first one counted as 1.
-
-    With `doubts`, after one whose outcome is unknown, of so many.
-    """
-    if doubts:
-        return min(_FIRST_WAIT_IN_DOUBT * (1 << min(doubts - 1, 10)), _LONGEST_WAIT_IN_DOUBT)
-    return min(_FIRST_WAIT * (1 << min(attempt - 1, 10)), _LONGEST_WAIT)
-
-
 def pull_back(connection: sa.Connection, wall: datetime) -> None:
     """Let nothing wait longer than anything may: what does was put back by a clock that was ahead."""
-    too_far = sa.and_(deliveries.c.status == "pending", deliveries.c.next_at > wall + _LONGEST_WAIT_IN_DOUBT)
+    too_far = sa.and_(deliveries.c.status == "pending", deliveries.c.next_at > wall + _LONGEST_WAIT)
     connection.execute(deliveries.update().where(too_far).values(next_at=wall))
 
 
@@ -330,9 +316,14 @@ def _put_back(
     if outcome.kind == "unknown":
         values["repeated"] = True
     if outcome.error != SENDER_ENDED and outcome.tried:
-        doubts = _count(connection, delivery, "unknown") if outcome.kind == "unknown" else 0
-        values["next_at"] = wall + back_off(number, doubts)
+        values["next_at"] = wall + _wait(connection, delivery, number, outcome)
     connection.execute(_DELIVERY, values)
+
+
+def _wait(connection: sa.Connection, delivery: int, number: int, outcome: Outcome) -> timedelta:
+    if outcome.kind == "unknown":
+        return SEND_IN_DOUBT.after(_count(connection, delivery, "unknown"))
+    return SEND_REFUSED.after(number)
 
 
 def _finish(connection: sa.Connection, delivery: int, notice: str, now: datetime) -> None:

@@ -16,12 +16,13 @@ from sqlalchemy.exc import OperationalError
 
 from deployments.api import background
 from deployments.bootstrap.clock import Clock
-from deployments.service import backoff, heartbeat
+from deployments.service import heartbeat
 from deployments.service import loop as turning
 from deployments.service.loop import ServiceLoop
 from flows.study.runtime import Runtime
 from itp_events.events import parse_event
 from itp_events.protocol.file import load_protocol
+from tasks import backoff
 from tasks.advance import record
 from tasks.database.monitoring import ROUND, last_beat
 from tasks.database.queries import attempts_of, stored_lines
@@ -172,7 +173,7 @@ def test_a_round_that_cannot_wake_anybody_gives_no_sign_of_life(
 def test_what_keeps_a_subject_from_being_woken_stands_as_a_trouble_until_it_is_mended(
     alone: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backoff, "FIRST_SECONDS", 0.1)
+    monkeypatch.setattr(backoff, "WAKE", replace(backoff.WAKE, first=timedelta(seconds=0.1)))
     enrol(alone, "ITP-001", "ITP-002")
     [first, *_] = stored_lines(alone.store, "ITP-001")
     damage_log(alone.store, "ITP-001", 1, "not json")

@@ -1,6 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -170,11 +170,6 @@ def test_the_mark_is_in_the_language_of_the_site() -> None:
     assert body.endswith("正文")
 
 
-def test_failures_back_off_up_to_a_quarter_of_an_hour() -> None:
-    waits = [deliveries.back_off(attempt) / timedelta(seconds=1) for attempt in (1, 2, 3, 4, 8, 9, 1000)]
-    assert waits == [5, 10, 20, 40, 640, 900, 900]
-
-
 def test_nothing_is_tried_again_before_its_time(desk: Desk, study: Study, told: Receiver) -> None:
     desk.take(study.enrol())
     told.fail()
@@ -316,11 +311,6 @@ def test_a_message_that_surely_did_not_arrive_after_all_is_sent_again_without_a_
     desk.end(taken, Outcome("failed", "the provider answered 503"))
     desk.hand_over(later(ENROLLED_AT, hours=1))
     assert "repeated" not in told.requests[0].body["title"]
-
-
-def test_what_may_have_arrived_is_repeated_ever_more_rarely() -> None:
-    waits = [deliveries.back_off(20, doubts) / timedelta(minutes=1) for doubts in (1, 2, 5, 7, 8, 1000)]
-    assert waits == [0.5, 1, 8, 32, 60, 60]
 
 
 def test_a_send_that_was_not_begun_is_no_fault_of_its_provider_and_is_tried_at_once(
@@ -492,7 +482,7 @@ def test_the_machines_time_and_not_the_studys_decides_when_a_lease_ends(
     assert len(told.requests) == 1
 
 
-@pytest.mark.parametrize("moment", [ENROLLED_AT, later(ENROLLED_AT, days=40)])
+@pytest.mark.parametrize("clocks", [ENROLLED_AT, later(ENROLLED_AT, days=40)])
 def test_a_hand_over_with_nothing_due_writes_nothing(desk: Desk, told: Receiver, clocks: datetime) -> None:
     assert desk.hand_over(clocks, subject=None) == []
     assert queries.waiting_notices(desk.store) == []
