@@ -1,8 +1,73 @@
-"""The one family of errors: each says in one line which input, which rule, and what to do."""
+"""The errors of this service: each says in one line which input is wrong, by which rule, and what to do.
+
+This module says nothing of how an error is shown: the command line, the pages and the API do that.
+"""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from itp_events.marks import with_legend
+
+RuleName = Literal[
+    # which events of a subject are permitted, and in which order
+    "acknowledgement",
+    "after-exit",
+    "anchor-first",
+    "aware-ahead",
+    "before-consent",
+    "before-enrolment",
+    "booking",
+    "cancelled",
+    "date-ahead",
+    "decision",
+    "deviation",
+    "eligibility",
+    "enrolment",
+    "fatal-serious",
+    "first-infusion",
+    "future",
+    "id-reused",
+    "infusion-order",
+    "pregnancy",
+    "protocol-version",
+    "recorded-once",
+    "second-enrolment",
+    "submission",
+    "together",
+    "too-early",
+    "void",
+    # who may state an event, and who may ask
+    "form",
+    "link",
+    "link-expired",
+    "loopback",
+    "origin",
+    "role",
+    "signature",
+    "source",
+    "token",
+    # which requests can be answered
+    "busy",
+    "failed",
+    "framing",
+    "malformed",
+    "media-type",
+    "not-http",
+    "redcap",
+    "subject",
+    "tokens",
+    "too-large",
+    "too-many",
+    "too-slow",
+    "unavailable",
+    "unreadable",
+]
+"""The short names by which refusals and problems are known; a public contract that never changes.
+
+The API answers a name as `urn:itp:problem:NAME`. An HTTP status without a rule of its own is named by its
+phrase, as `not-found`.
+"""
 
 
 class ItpError(Exception):
@@ -10,7 +75,7 @@ class ItpError(Exception):
 
 
 class BadInput(ItpError):
-    """An input that cannot be read as what it should be; `field` is its dotted path, if known."""
+    """An input that cannot be read as what it should be; `field` is its dotted path, None when unknown."""
 
     def __init__(self, problem: str, field: str | None = None) -> None:
         self.field = field
@@ -23,7 +88,7 @@ class BadEvent(BadInput):
 
 
 class BadProtocol(BadInput):
-    """A protocol file that is refused; `line` is where, counted from 1, if known."""
+    """A protocol file that is refused; `line` is counted from 1, None when unknown."""
 
     def __init__(self, problem: str, field: str | None = None, line: int | None = None) -> None:
         self.line = line
@@ -31,23 +96,23 @@ class BadProtocol(BadInput):
 
 
 class Refused(ItpError):
-    """A well-formed event that the study's order does not permit; `rule` is the rule's short name.
+    """A well-formed event or request that a rule of the study does not permit.
 
-    A message that marks an assumption says what the mark means.
+    `rule` is the rule's short name. A message that marks an assumption ends with what the mark means.
     """
 
-    def __init__(self, rule: str, message: str) -> None:
-        self.rule = rule
+    def __init__(self, rule: RuleName, message: str) -> None:
+        self.rule: RuleName = rule
         self.message = with_legend(message)
         super().__init__(self.message)
 
 
 class Forbidden(Refused):
-    """An event that its sender may not state; another might."""
+    """An event that this sender may not state; another sender may."""
 
 
 class NotEligible(Refused):
-    """An enrolment that fails inclusion criteria; `unmet` holds one sentence for each."""
+    """An enrolment that fails inclusion criteria; `unmet` holds one sentence for each of them."""
 
     def __init__(self, subject: str, unmet: tuple[str, ...]) -> None:
         self.unmet = unmet

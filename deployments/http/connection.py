@@ -17,6 +17,7 @@ from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from deployments.http.problem_details import answer, document
+from itp_events.errors import RuleName
 
 # Enough for a site's people and programs; each browser opens about six.
 MOST = 512
@@ -157,7 +158,7 @@ class Connection(H11Protocol):
             said = f"the {self._part} of the request did not come in time"
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "too-slow", said)
 
-    def _refuse(self, status: HTTPStatus, rule: str, said: str) -> None:
+    def _refuse(self, status: HTTPStatus, rule: RuleName, said: str) -> None:
         """Answer from here, where nothing is answered yet, and close; what a door still says is not heard."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             refusal = answer(document(status, rule, said), {"Connection": "close"})

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError
 
-from itp_events.errors import ItpError
+from itp_events.errors import ItpError, RuleName
 from itp_events.events import Event
 from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import Subject, fold
@@ -21,7 +21,7 @@ _SILENCE = (*NO_ANSWER, DBAPIError)
 class Unreadable(ItpError):
     """A subject whose record this program cannot read, or cannot judge, and why."""
 
-    rule = "unreadable"
+    rule: RuleName = "unreadable"
 
     def __init__(self, code: str, why: str) -> None:
         self.subject = code

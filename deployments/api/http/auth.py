@@ -20,7 +20,7 @@ from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.http.tokens import Role, includes
 from deployments.http.origin import is_loopback, names_this_machine, split_address
-from itp_events.errors import BadInput
+from itp_events.errors import BadInput, RuleName
 
 LOCAL_ROLE: Role = "recorder"
 
@@ -136,7 +136,7 @@ def _password(request: Request) -> str | None:
         return None
 
 
-def refuse(request: Request, status: HTTPStatus, rule: str, said: str) -> Problem:
+def refuse(request: Request, status: HTTPStatus, rule: RuleName, said: str) -> Problem:
     """The problem to raise, which is also logged: by the caller's address, without what they sent."""
     client = request.client.host if request.client else "unknown"
     log.warning("%d %s %s from %s: %s", status, request.method, request.url.path, client, said)

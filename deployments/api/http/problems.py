@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from deployments.http.problem_details import answer, document
-from itp_events.errors import BadInput, Forbidden, ItpError, NotEligible, Refused
+from itp_events.errors import BadInput, Forbidden, ItpError, NotEligible, Refused, RuleName
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.unreadable import Unreadable
 
@@ -32,10 +32,10 @@ class Problem(ItpError):
     """A request that is answered with a status of its own; `rule` is the rule's short name."""
 
     def __init__(
-        self, status: HTTPStatus, rule: str, detail: str, headers: dict[str, str] | None = None
+        self, status: HTTPStatus, rule: RuleName, detail: str, headers: dict[str, str] | None = None
     ) -> None:
         self.status = status
-        self.rule = rule
+        self.rule: RuleName = rule
         self.headers = headers
         super().__init__(detail)
 

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deployments.api.http.body import read_body
-from itp_events.errors import BadInput, ItpError, Refused
+from itp_events.errors import BadInput, ItpError, Refused, RuleName
 
 FORM_BYTES = 16 * 1024
 FORM_FIELDS = 50
@@ -63,7 +63,11 @@ def _status(error: ItpError) -> HTTPStatus:
     )
 
 
-_RULES = {"link": HTTPStatus.FORBIDDEN, "link-expired": HTTPStatus.GONE, "enrolment": HTTPStatus.NOT_FOUND}
+_RULES: dict[RuleName, HTTPStatus] = {
+    "link": HTTPStatus.FORBIDDEN,
+    "link-expired": HTTPStatus.GONE,
+    "enrolment": HTTPStatus.NOT_FOUND,
+}
 
 
 async def read_form(request: Request) -> dict[str, str]:
