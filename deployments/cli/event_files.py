@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from deployments import strict_json
 from itp_events.errors import BadEvent, BadInput, ItpError, Refused
 from itp_events.events import Event, parse_event
 
@@ -80,10 +79,10 @@ def read_events(name: str) -> Events:
 
 
 def _parsed(value: Any) -> Event:
-    try:
-        return parse_event(_checked(value))
-    except RecursionError as error:
-        raise BadEvent("is nested too deeply to be an event") from error
+    if isinstance(value, BadEvent):
+        raise value
+    strict_json.check(value)
+    return parse_event(value)
 
 
 def called(name: str) -> str:
@@ -106,41 +105,6 @@ def _text(name: str, shown: str) -> str:
     return text
 
 
-class _Doubled(dict[str, Any]):
-    """A JSON object in which a field stands twice: which of the two is meant cannot be known."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name, following in pairwise(sorted(names)):
-        if name == following:
-            return _Doubled(name)
-    return dict(pairs)
-
-
-def _not_a_number(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_a_number)
-
-
-def _checked(value: Any) -> Any:
-    """The value. Raises BadEvent for a broken line, and for a field that stands twice."""
-    if isinstance(value, BadEvent):
-        raise value
-    if isinstance(value, _Doubled):
-        raise BadEvent("this field stands twice", value.name)
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for each in inner:
-        _checked(each)
-    return value
-
-
 def _values(text: str, shown: str) -> Iterator[tuple[int, Any]]:
     """Each JSON value of a file with the line at which it begins; a BadEvent for what is not JSON."""
     begins = _skip(text, 0, _SPACE)
@@ -158,13 +122,9 @@ def _values(text: str, shown: str) -> Iterator[tuple[int, Any]]:
 def _decoded(text: str, line: int) -> tuple[int, Any]:
     """The JSON value of a text that begins at a line; or the line that breaks it, and a BadEvent."""
     try:
-        return line, _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        return line + error.lineno - 1, BadEvent(f"is not JSON: {error.msg}")
-    except RecursionError:
-        return line, BadEvent("is nested too deeply to be an event")
-    except ValueError as error:
-        return line, BadEvent(f"is not JSON: {error}")
+        return line, strict_json.decode(text)
+    except strict_json.NotJson as error:
+        return line + (error.line or 1) - 1, BadEvent(error.problem)
 
 
 def _lines(text: str) -> Iterator[tuple[int, Any]]:
@@ -197,7 +157,7 @@ def _elements(text: str, shown: str) -> Iterator[tuple[int, Any]]:
     for _ in array:
         begins = _skip(text, end, _SPACE + ",")
         line += text.count("\n", end, begins)
-        value, after = _DECODER.raw_decode(text, begins)
+        value, after = strict_json.decode_at(text, begins)
         yield line, value
         line, end = line + text.count("\n", begins, after), after
 

@@ -1,22 +1,17 @@
-"""The body of a request: bounded in size, and JSON in which nothing is ambiguous."""
+"""The body of a request, bounded in size. What it holds is read by deployments/strict_json.py."""
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
-from typing import Any, NoReturn
 
 from fastapi import Request
 
 from deployments.api.http.problems import Problem
-from itp_events.errors import BadEvent
 
 MAX_BYTES = 2 * 1024 * 1024
-MAX_DEPTH = 16
 _JSON = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
@@ -87,69 +82,3 @@ async def read_json_text(request: Request) -> bytes:
         said = f"events are sent as {_JSON[1]} or {_JSON[0]}, in UTF-8, not as {found!r}"
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", said)
     return await read_body(request)
-
-
-def parse_json(body: bytes) -> Any:
-    """JSON, read strictly; it takes long for a large body, so that no event loop may wait for it.
-
-    Raises:
-        BadEvent: it is not UTF-8 or not JSON, a field stands twice, NaN or Infinity, nested too deeply.
-    """
-    try:
-        # Not the bytes: json would guess UTF-16 and UTF-32 too.
-        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
-    except UnicodeDecodeError as error:
-        raise BadEvent("the body is not UTF-8 text") from error
-    except json.JSONDecodeError as error:
-        raise BadEvent(f"the body is not JSON: {error.msg} (line {error.lineno})") from error
-    except RecursionError as error:
-        raise BadEvent("the body is nested too deeply to hold events") from error
-    except ValueError as error:
-        raise BadEvent(f"the body is not JSON: {str(error).partition(';')[0]}") from error
-    _check_depth(value)
-    _check_text(body, value)
-    return value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise BadEvent("this field stands twice", _repeated(name for name, _ in pairs)[:100])
-    return found
-
-
-def _repeated(names: Iterable[str]) -> str:
-    """The first name that stands there a second time, found in one pass: a body may hold 100,000 names."""
-    state: set[str] = set()
-    for name in names:
-        if name in state:
-            return name
-        state.add(name)
-    raise AssertionError("some name stands there twice")
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _check_text(body: bytes, value: Any) -> None:
-    if b"\\ud" not in body.lower():
-        return
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise BadEvent("the body holds half of a surrogate pair, which is no text") from error
-
-
-def _check_depth(value: Any) -> None:
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise BadEvent("the body is nested too deeply to hold events")
-        inner = [
-            each.values() if isinstance(each, dict) else each
-            for each in level
-            if isinstance(each, dict | list)
-        ]
-        level = [item for items in inner for item in items]

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from deployments.api.http.body import parse_json
+from deployments.strict_json import parse
 from itp_events.errors import BadEvent, ItpError
 
 # For the whole answer, however slowly it comes.
@@ -85,7 +85,7 @@ class Redcap:
         if status != httpx.codes.OK:
             raise RedcapSilent(f"REDCap answers {status}: {_shown(answer)}".rstrip(": "))
         try:
-            found = parse_json(answer)
+            found = parse(answer)
         except BadEvent as error:
             raise RedcapSilent(f"REDCap's answer cannot be read ({error}); see ITP_REDCAP_URL") from error
         return _rows(found)

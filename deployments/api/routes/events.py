@@ -9,13 +9,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from deployments.api.http.auth import Recorder
-from deployments.api.http.body import parse_json, read_json_text
+from deployments.api.http.body import read_json_text
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.http.schemas import EVENTS_BODY, EVENTS_RESPONSES
 from deployments.api.http.tokens import Role
 from deployments.api.recording import take_in
 from deployments.http.problem_details import answer
+from deployments.strict_json import parse
 from itp_events.errors import BadEvent
 
 MAX_EVENTS = 1000
@@ -43,7 +44,7 @@ async def record_events(request: Request, api: Dependencies, role: Recorder) -> 
 
 def answer_to(api: ApiContext, body: bytes, role: Role, source: str | None = None) -> JSONResponse:
     """Record one event or an array of them, given as JSON; all of one source, when it is given."""
-    stated = parse_json(body)
+    stated = parse(body)
     if not isinstance(stated, list):
         return _one(take_in(api, [stated], role, source)[0])
     return _several(take_in(api, _bounded(stated), role, source))

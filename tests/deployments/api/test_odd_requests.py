@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.api.http.body import parse_json
 from deployments.bootstrap.logs import OneLine
+from deployments.strict_json import parse
 from itp_events.errors import BadEvent
 from tests.support.api import Door, served
 from tests.support.waiting import wait_until
@@ -167,10 +167,10 @@ def test_what_no_door_expected_is_answered_once_and_logged_once(
 def test_the_field_that_stands_twice_is_named(names: list[str]) -> None:
     body = ("{" + ",".join(f'"{name}": 1' for name in names) + "}").encode()
     if len(set(names)) == len(names):
-        assert list(parse_json(body)) == names
+        assert list(parse(body)) == names
     else:
         with pytest.raises(BadEvent, match="this field stands twice") as caught:
-            parse_json(body)
+            parse(body)
         assert names.count(str(caught.value.field)) > 1
 
 
