@@ -32,8 +32,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
+    """The last sign of life of a send's process, seconds of its silence, and seconds since the first look."""
+
     sign: datetime | None
     silence: float
+    age: float = 0.0
 
 
 class LeftBehind:
@@ -59,15 +62,21 @@ class LeftBehind:
         if row.holder and row.holder == self._instance.before:
             return _Seen(row.sign, SILENCE_SECONDS)
         before = self._seen.get((row.delivery, row.attempt))
-        if before is None or not self._is_silent(row, before, wall):
+        if before is None:
             return _Seen(row.sign, 0.0)
-        return _Seen(row.sign, before.silence + passed)
+        silence = before.silence + passed if self._is_silent(row, before, wall) else 0.0
+        return _Seen(row.sign, silence, before.age + passed)
 
     def _is_silent(self, row: HeldRow, before: _Seen, wall: datetime) -> bool:
-        """Whether nobody seems to see to a send: its lease is over, or its process gave no sign since."""
+        """Whether nobody seems to see to a send: its process gave no sign since, or has had it for a lease.
+
+        A lease is counted here. Another machine wrote when it ends, and the clocks of two machines differ.
+        """
         if row.holder == self._instance.id:
             return not self._instance.holds(row.delivery, row.attempt)
-        return row.lease <= wall or (row.holder is not None and row.sign == before.sign)
+        if row.holder is None:
+            return row.lease <= wall
+        return row.sign == before.sign or before.age >= deliveries.LEASE.total_seconds()
 
     def _free(self, store: Store, row: HeldRow, at: Clocks) -> bool:
         asked = time.monotonic()

@@ -93,6 +93,17 @@ def test_what_a_process_holds_that_gives_signs_of_life_is_left_to_it(
         assert watcher.look(1) == 0
 
 
+def test_a_clock_that_is_ahead_ends_nobodys_lease_and_a_send_that_never_ends_is_freed_all_the_same(
+    watcher: Watcher, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.database.instance.SIGN_SECONDS", 0.0)
+    freed = []
+    for second in range(66):
+        desk.instance.give_sign(desk.store, later(ENROLLED_AT, seconds=second))
+        freed.append(watcher.look(1, wall=later(AFTER_THE_LEASE, minutes=3)))
+    assert (sum(freed[:60]), sum(freed)) == (0, 1)
+
+
 def test_an_outage_of_the_database_is_nobodys_silence(watcher: Watcher) -> None:
     assert watcher.look(1, 75, 1, 1) == 0
     assert watcher.look(1) == 1
