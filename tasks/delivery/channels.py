@@ -110,7 +110,13 @@ def _load(path: Path) -> tuple[list[NotifyBase], list[str]]:
     if not path.is_file():
         raise BadInput(f"{path} is not a file; name an Apprise configuration file, or unset it", SETTING)
     asset = AppriseAsset(
-        app_id="ITP visits", app_desc="Visits of trial subjects", async_mode=False, http_redirects=False
+        app_id="ITP visits",
+        app_desc="Visits of trial subjects",
+        async_mode=False,
+        http_redirects=False,
+        allow_templates=False,
+        # With a time limit of its own, Apprise sends in another thread, where tasks/evidence.py sees nothing.
+        service_timeout=0,
     )
     with _complaints() as complaints:
         config = AppriseConfig(asset=asset, recursion=1)
@@ -161,6 +167,7 @@ def _keep_to_sending(server: NotifyBase) -> None:
     server.optional = False
     server.interpret_emojis = False
     server.redirects = False
+    server.asset.async_mode = False
 
 
 def _split(server: NotifyBase) -> list[NotifyBase]:

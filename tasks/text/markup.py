@@ -42,7 +42,8 @@ def _neutral(text: str) -> str:
 
 
 def _is_verbatim(server: NotifyBase) -> bool:
-    return not _VERBATIM.isdisjoint(_schemes(server)) and server.notify_format != NotifyFormat.MARKDOWN
+    shown_as = server.resolve_format(NotifyFormat.TEXT)
+    return not _VERBATIM.isdisjoint(_schemes(server)) and shown_as != NotifyFormat.MARKDOWN
 
 
 def _schemes(server: Any) -> set[str]:

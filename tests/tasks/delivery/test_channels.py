@@ -124,3 +124,13 @@ def test_an_audience_is_told_at_its_site(tmp_path: Path) -> None:
     channels = Channels.from_config(config(tmp_path, *lines))
     assert len(channels.of("coordinator", "SH1")) == 2
     assert len(channels.of("coordinator", "SH2")) == 1
+
+
+def test_a_configuration_takes_nothing_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPRISE_TEMPLATE_PLACE", "elsewhere")
+    lines = ["template:", "  - PLACE", "urls:", "  - json://127.0.0.1/${PLACE}:", "      - tag: sponsor"]
+    channels = Channels.from_config(config(tmp_path, *lines, name="apprise.yml"))
+    [recipient] = channels.of("sponsor")
+    assert "PLACE" in recipient.label

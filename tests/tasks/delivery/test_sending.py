@@ -54,6 +54,18 @@ def test_a_provider_that_answers_with_an_error_did_not_accept(
     assert outcome == Outcome("failed", f"the provider answered {status}")
 
 
+def test_what_a_configuration_says_of_threads_does_not_hide_the_evidence(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    file = tmp_path / "apprise.yaml"
+    file.write_text(
+        f"asset: {{async_mode: yes}}\nurls:\n  - {receiver.apprise_url('x')}:\n      - tag: coordinator\n"
+    )
+    [found] = Channels.from_config(file).of("coordinator")
+    receiver.fail(503)
+    assert send(found, MESSAGE, io.StringIO()) == Outcome("failed", "the provider answered 503")
+
+
 @pytest.mark.parametrize(
     ("status", "kind"), [(301, "failed"), (302, "unknown"), (303, "unknown"), (308, "failed")]
 )

@@ -184,20 +184,33 @@ def test_no_mark_up_means_anything_in_a_chat_and_our_link_stays_as_it_is(
     assert "acknowledge/_a_-b_.c" in said.replace("\\", "")
 
 
-def test_mail_shows_what_was_written_and_takes_none_of_it_for_html(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "kinds"), [("", {"plain"}), ("&format=html", {"plain", "html"})])
+def test_mail_shows_what_was_written_and_takes_none_of_it_for_html(
+    tmp_path: Path, form: str, kinds: set[str]
+) -> None:
     sent: list[str] = []
 
     server = mock.MagicMock()
     server.return_value.sendmail = lambda _sender, _to, text: sent.append(text)
     with mock.patch.object(smtplib, "SMTP", server):
-        url = "mailto://u:p@127.0.0.1:2525/?from=itp@example.org&to=a@example.org&mode=insecure"
+        url = f"mailto://u:p@127.0.0.1:2525/?from=itp@example.org&to=a@example.org&mode=insecure{form}"
         through(tmp_path, url, Message("ITP-001: x", f"platelets < 30\n{MARKUP}"))
     mail = message_from_string(sent[0], policy=policy.default)
-    parts = {part.get_content_type(): part.get_content() for part in mail.walk() if not part.is_multipart()}
-    assert "platelets < 30" in parts["text/plain"]
-    assert "<img" not in parts["text/html"]
+    parts = {
+        part.get_content_subtype(): part.get_content() for part in mail.walk() if not part.is_multipart()
+    }
+    assert parts.keys() == kinds
+    assert "platelets < 30" in parts["plain"]
+    assert "<img" not in parts.get("html", "")
 
 
 def test_a_machine_gets_what_was_written_as_it_is(posted: list[str], tmp_path: Path) -> None:
     through(tmp_path, "json://127.0.0.1/x", Message("t", "platelets < 30 @noon"))
     assert "platelets < 30 @noon" in posted
+
+
+def test_a_machine_that_asks_for_mark_up_gets_none_that_people_wrote(
+    posted: list[str], tmp_path: Path
+) -> None:
+    through(tmp_path, "json://127.0.0.1/x?format=markdown", Message("t", "platelets @noon"))
+    assert "platelets @noon" not in posted
