@@ -56,7 +56,7 @@ class PrefectServer:
             self._process = subprocess.Popen(
                 self._command(), env=self._server_environment(), stdout=log, stderr=log, cwd=self.home
             )
-        wait_until(self._healthy, "the Prefect server to answer", timeout=90, every=0.1)
+        wait_until(self._healthy, "the Prefect server to answer", timeout=180, every=0.1)
 
     def stop(self) -> None:
         """Stop it as an operator would, and return when it has gone. Nothing to do when it is not running."""
@@ -90,5 +90,10 @@ class PrefectServer:
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(timeout=60)
-            self._process = None
+            try:
+                self._process.wait(timeout=60)
+            finally:
+                # One that does not stop fails its test, and does not outlive it.
+                self._process.kill()
+                self._process.wait()
+                self._process = None
