@@ -73,7 +73,8 @@ storm: $(DEV) ## break the real service at random for an hour, and judge what is
 COMPILE = uv pip compile --universal --python-version 3.11 --quiet $(UPGRADE) --generate-hashes --no-emit-index-url --no-header
 lock: ## choose the versions anew (needs uv); UPGRADE=--upgrade moves them all
 	$(COMPILE) pyproject.toml --output-file requirements.lock
-	$(COMPILE) pyproject.toml --all-extras --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra docs --constraint requirements-dev.lock --output-file requirements-docs.lock
 	$(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 
 SBOM := build/sbom
