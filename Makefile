@@ -1,13 +1,14 @@
 # Two commands are enough: `make run` starts the service, `make test` checks everything.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-browser screenshots lint fmt bench storm lock sbom clean
+.PHONY: help venv run test test-browser screenshots lint fmt bench storm docs lock sbom clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
 # What the service needs is in .venv; what its tests need is there too. Each holds the place it was made at.
 RUN := .venv/.made
 DEV := .venv/.made-for-tests
+DOCS := .venv/.made-for-docs
 # Wheels alone, each by its hash: building one would fetch build tools that nobody has pinned.
 INSTALL := install -qq --only-binary :all: --require-hashes
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -18,7 +19,7 @@ PYTHON = $(shell for p in python3.11 python3.12 python3.13 python3; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
 # An environment knows its own path: one that was copied or moved here is made anew.
-$(shell [ "$$(cat $(RUN) 2>/dev/null)" = "$$(pwd)" ] || rm -f $(RUN) $(DEV))
+$(shell [ "$$(cat $(RUN) 2>/dev/null)" = "$$(pwd)" ] || rm -f $(RUN) $(DEV) $(DOCS))
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
@@ -37,6 +38,11 @@ $(RUN): pyproject.toml requirements.lock requirements-build.lock
 $(DEV): $(RUN) requirements-dev.lock
 	@echo "Installing what requirements-dev.lock lists besides ..."
 	@$(BIN)/python -m pip $(INSTALL) -r requirements-dev.lock
+	@pwd > $@
+
+$(DOCS): $(RUN) requirements-docs.lock
+	@echo "Installing what requirements-docs.lock lists besides ..."
+	@$(BIN)/python -m pip $(INSTALL) -r requirements-docs.lock
 	@pwd > $@
 
 run: $(RUN) ## start the whole service on this machine; Ctrl-C stops it
@@ -70,6 +76,12 @@ bench: $(DEV) ## measure what wakes, doors, the board and commands cost, beside 
 storm: $(DEV) ## break the real service at random for an hour, and judge what is left; STORM_ARGS="--minutes 480 --db pg"
 	$(BIN)/python -m storm --minutes 60 $(STORM_ARGS)
 
+docs: $(DOCS) docs/architecture.svg ## build the documentation in build/docs, for a browser without the internet
+	$(BIN)/zensical build --clean --strict
+
+docs/architecture.svg: docs/architecture.dot
+	$(BIN)/python .ci/picture.py $< $@
+
 COMPILE = uv pip compile --universal --python-version 3.11 --quiet $(UPGRADE) --generate-hashes --no-emit-index-url --no-header
 lock: ## choose the versions anew (needs uv); UPGRADE=--upgrade moves them all
 	$(COMPILE) pyproject.toml --output-file requirements.lock
@@ -89,5 +101,5 @@ sbom: $(DEV) ## list what the service is made of, in build/sbom: a CycloneDX doc
 	@ls $(SBOM)/*
 
 clean: ## remove .venv, caches and build products, never study data
-	rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

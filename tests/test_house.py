@@ -12,8 +12,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("itp_events", "tasks", "flows", "deployments")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-# What the service runs on, what its tests need besides, and what installs and builds.
-RUN, TESTS, BUILD = ((ROOT / f"requirements{which}.lock").read_text() for which in ("", "-dev", "-build"))
+# What the service runs on, what its tests and its documentation need besides, and what installs and builds.
+RUN, TESTS, DOCS, BUILD = (
+    (ROOT / f"requirements{which}.lock").read_text() for which in ("", "-dev", "-docs", "-build")
+)
 
 
 def _declared(wanted: list[str]) -> list[str]:
@@ -30,10 +32,11 @@ def _locked(lock: str) -> dict[str, set[str]]:
 
 NEEDED = _declared(PROJECT["project"]["dependencies"])
 FOR_TESTS = _declared(PROJECT["project"]["optional-dependencies"]["dev"])
+FOR_DOCS = _declared(PROJECT["project"]["optional-dependencies"]["docs"])
 FOR_BUILDS = _declared(PROJECT["dependency-groups"]["build"])
 
 
-@pytest.mark.parametrize("lock", [RUN, TESTS, BUILD])
+@pytest.mark.parametrize("lock", [RUN, TESTS, DOCS, BUILD])
 def test_a_lock_names_no_address(lock: str) -> None:
     assert "://" not in lock
     assert "index-url" not in lock
@@ -44,6 +47,7 @@ def test_a_lock_names_no_address(lock: str) -> None:
     ("name", "lock"),
     [(name, RUN) for name in NEEDED]
     + [(name, TESTS) for name in (*NEEDED, *FOR_TESTS)]
+    + [(name, DOCS) for name in FOR_DOCS]
     + [(name, BUILD) for name in FOR_BUILDS],
 )
 def test_every_declared_requirement_is_locked_with_a_hash(name: str, lock: str) -> None:
@@ -53,12 +57,12 @@ def test_every_declared_requirement_is_locked_with_a_hash(name: str, lock: str) 
     assert entry, f"{name} is not locked: run make lock"
 
 
-def test_the_service_is_locked_without_the_tools_of_its_tests() -> None:
-    assert _locked(RUN).keys() & set(FOR_TESTS) == set()
+def test_the_service_is_locked_without_the_tools_of_its_tests_and_documentation() -> None:
+    assert _locked(RUN).keys() & {*FOR_TESTS, *FOR_DOCS} == set()
 
 
-def test_tests_and_builds_use_the_versions_that_the_service_runs_on() -> None:
-    for other in (TESTS, BUILD):
+def test_tests_documentation_and_builds_use_the_versions_that_the_service_runs_on() -> None:
+    for other in (TESTS, DOCS, BUILD):
         both = _locked(RUN).keys() & _locked(other).keys()
         assert {name: _locked(other)[name] for name in both} == {name: _locked(RUN)[name] for name in both}
 
