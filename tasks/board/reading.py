@@ -35,6 +35,7 @@ from tasks.database.schema import (
 from tasks.database.store import Store
 from tasks.database.troubles import standing
 from tasks.database.unreadable import naming, passing_over
+from tasks.database.upsert import upsert
 
 _log = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ def keep(store: Store, told: Story, drawing: str | None, shown: Mapping[str, Any
         **shown,
     }
     with store.writing() as connection:
-        _upsert(connection, cards, cards.c.subject, told.code, row)
+        upsert(connection, cards, {"subject": told.code}, row)
     return body
 
 
@@ -183,7 +184,7 @@ def artifact_ids(store: Store) -> dict[str, str]:
 def remember_artifact(store: Store, key: str, found: str) -> None:
     """Note which artifact shows a key."""
     with store.writing() as connection:
-        _upsert(connection, shown_artifacts, shown_artifacts.c.key, key, {"id": found})
+        upsert(connection, shown_artifacts, {"key": key}, {"id": found})
 
 
 def forget_shown(store: Store) -> None:
@@ -218,14 +219,6 @@ def log_after(store: Store, code: str, seq: int) -> list[tuple[Event, datetime]]
     with store.reading() as connection:
         rows = connection.execute(query).all()
     return [(event_log.read_line(code, row.seq, row.body), row.recorded_at) for row in rows]
-
-
-def _upsert(
-    connection: sa.Connection, table: sa.Table, key: sa.Column[Any], value: str, row: Mapping[str, Any]
-) -> None:
-    same = table.update().where(key == value).values(**row)
-    if connection.execute(same).rowcount == 0:
-        connection.execute(table.insert(), {key.name: value, **row})
 
 
 def study_board(store: Store, protocol: Protocol, cards: Sequence[Card], now: datetime) -> Board:

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from tasks.database.schema import senders
 from tasks.database.store import NO_ANSWER, Store
+from tasks.database.upsert import upsert
 
 SIGN_SECONDS = 1.0
 # A send begins within so many seconds of its claim or of the last sign of life, well before anybody may take
@@ -106,8 +107,7 @@ class Instance:
         _log.error("%s", said)
 
     def _sign(self, connection: sa.Connection, wall: datetime) -> None:
-        mine = senders.update().where(senders.c.id == self.id).values(at=wall)
-        if connection.execute(mine).rowcount == 0:
+        if self._signed == float("-inf"):
             connection.execute(senders.delete().where(senders.c.at < wall - _KEPT))
-            row = {"id": self.id, "host": socket.gethostname(), "pid": os.getpid(), "at": wall}
-            connection.execute(senders.insert(), row)
+        about = {"host": socket.gethostname(), "pid": os.getpid()}
+        upsert(connection, senders, {"id": self.id}, {"at": wall}, once=about)

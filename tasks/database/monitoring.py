@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tasks.database.schema import events, heartbeats, leftovers, notices, outages, subjects, troubles
 from tasks.database.stated import BY_PEOPLE
 from tasks.database.store import Store
+from tasks.database.upsert import upsert
 
 ROUND = "round"
 
@@ -61,9 +62,7 @@ def _count(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[b
 def beat(store: Store, part: str, wall: datetime) -> None:
     """Note that a part of the service is at work at `wall`, the machine's time."""
     with store.writing() as connection:
-        same = heartbeats.update().where(heartbeats.c.part == part)
-        if connection.execute(same.values(at=wall)).rowcount == 0:
-            connection.execute(heartbeats.insert(), {"part": part, "at": wall})
+        upsert(connection, heartbeats, {"part": part}, {"at": wall})
 
 
 def last_beat(store: Store, part: str) -> datetime | None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from tasks.database.schema import prefect_notes
 from tasks.database.store import Store
+from tasks.database.upsert import upsert
 
 
 def note(store: Store, key: str) -> dict[str, Any] | None:
@@ -25,11 +26,16 @@ def note_in(connection: sa.Connection, key: str, *, lock: bool = False) -> dict[
 
 def keep_note(store: Store, key: str, body: dict[str, Any]) -> None:
     """Note something under a key, in place of what was noted before."""
-    store.write(lambda connection: keep_note_in(connection, key, body))
+    with store.writing() as connection:
+        upsert(connection, prefect_notes, {"key": key}, {"body": body})
 
 
 def keep_note_in(connection: sa.Connection, key: str, body: dict[str, Any]) -> None:
-    """`keep_note` within a transaction."""
+    """Note something in place of what `note_in` has read and locked.
+
+    Raises sqlalchemy.exc.IntegrityError when there was no note and somebody else has made one meanwhile:
+    `Store.write` repeats the step, which reads that one.
+    """
     same = prefect_notes.update().where(prefect_notes.c.key == key)
     if connection.execute(same.values(body=body)).rowcount == 0:
         connection.execute(prefect_notes.insert(), {"key": key, "body": body})

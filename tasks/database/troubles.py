@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from tasks.database.schema import troubles
 from tasks.database.store import Store
+from tasks.database.upsert import upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,7 @@ class Troubles:
         if self._read().get(about) == what:
             return False
         with self._store.writing() as connection:
-            same = troubles.update().where(troubles.c.about == about).values(what=what)
-            if connection.execute(same).rowcount == 0:
-                connection.execute(troubles.insert(), {"about": about, "what": what, "since": now})
+            upsert(connection, troubles, {"about": about}, {"what": what}, {"since": now})
         is_new = about not in self._read()
         self._read()[about] = what
         return is_new
