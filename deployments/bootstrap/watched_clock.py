@@ -24,7 +24,7 @@ from flows.study.runtime import Clock, Runtime
 from itp_events.protocol.model import Protocol
 from tasks.advance import CLOCKS_DIFFER, advance
 from tasks.database.monitoring import beat, last_beat, server_clock, subjects_ahead
-from tasks.database.queries import note_repair
+from tasks.database.repairs import note_repair
 from tasks.database.store import Store
 from tasks.database.troubles import Troubles
 from tasks.database.unreadable import passing_over

@@ -20,7 +20,7 @@ from flows.prefect_api.flow_runs import (
 )
 from flows.prefect_api.setup import Setup
 from flows.study.runtime import Runtime
-from tasks.database.queries import note_repair
+from tasks.database.repairs import note_repair
 
 ALTERED = (
     "not recorded: the automation that brought it is not the service's own, or had been changed by somebody; "

@@ -18,7 +18,9 @@ from flows.study.recording import start_journey
 from flows.study.runtime import Runtime
 from flows.study.wait_state import waiting
 from flows.subject_journey import OWN_RUN, SECOND
-from tasks.database.queries import SubjectRow, all_subjects, note_repair, remember_flow_run, subject
+from tasks.database.prefect_notes import remember_flow_run
+from tasks.database.queries import SubjectRow, all_subjects, subject
+from tasks.database.repairs import note_repair
 
 # Longer than a wake may take: until then a run that somebody has claimed is left alone.
 PATIENCE = timedelta(minutes=2)

@@ -19,7 +19,7 @@ from flows.study.runtime import Runtime
 from flows.study.wait_state import Standing, waiting
 from itp_events.events import Event
 from tasks.advance import Advanced, Answer
-from tasks.database.queries import remember_flow_run
+from tasks.database.prefect_notes import remember_flow_run
 
 SHOW_SECONDS = 1.0
 

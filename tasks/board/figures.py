@@ -9,7 +9,7 @@ from statistics import median
 from tasks.board.cards import VisitLine
 from tasks.board.markdown import counted, document, plain, table
 from tasks.board.overview import Board, at
-from tasks.database.queries import Repair
+from tasks.database.repairs import Repair
 
 REPAIRS_SHOWN = 10
 REPAIRS_READ = 200

@@ -12,7 +12,7 @@ from tasks.board import links
 from tasks.board.cards import Card, VisitLine
 from tasks.board.markdown import link, plain, table
 from tasks.board.words import on
-from tasks.database.queries import Repair
+from tasks.database.repairs import Repair
 from tasks.database.troubles import Trouble
 
 # A list longer than this ends with a count; the work lists show everybody.

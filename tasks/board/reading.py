@@ -21,7 +21,8 @@ from tasks.board.figures import REPAIRS_READ
 from tasks.board.overview import Board
 from tasks.database import event_log, outbox
 from tasks.database.monitoring import failing_channels
-from tasks.database.queries import all_subjects, attempts_of, latest_repairs, notices_of, subject_in
+from tasks.database.queries import all_subjects, attempts_of, notices_of, subject_in
+from tasks.database.repairs import latest_repairs
 from tasks.database.schema import (
     attempts,
     cards,

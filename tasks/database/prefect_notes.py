@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.database.schema import prefect_notes
+from tasks.database.schema import prefect_notes, subjects
 from tasks.database.store import Store
 from tasks.database.upsert import upsert
 
@@ -39,3 +39,9 @@ def keep_note_in(connection: sa.Connection, key: str, body: dict[str, Any]) -> N
     same = prefect_notes.update().where(prefect_notes.c.key == key)
     if connection.execute(same.values(body=body)).rowcount == 0:
         connection.execute(prefect_notes.insert(), {"key": key, "body": body})
+
+
+def remember_flow_run(store: Store, code: str, flow_run_id: str | None) -> None:
+    """Note which of Prefect's flow runs carries the subject's journey."""
+    with store.writing() as connection:
+        connection.execute(subjects.update().where(subjects.c.code == code).values(flow_run_id=flow_run_id))

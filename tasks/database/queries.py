@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from itp_events.events import Event, EventKey
 from tasks.database import event_log, outbox
-from tasks.database.schema import attempts, deliveries, events, notices, repairs, screening_log, subjects
+from tasks.database.schema import attempts, deliveries, events, notices, screening_log, subjects
 from tasks.database.store import Store
 
 
@@ -104,15 +104,6 @@ class ScreeningRow:
     recorded_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """Something that the service mended by itself."""
-
-    subject: str | None
-    what: str
-    at: datetime
-
-
 # Built once: SQLAlchemy takes longer to build these than the database to answer.
 _SUBJECT = sa.select(subjects).where(subjects.c.code == sa.bindparam("about"))
 _LOCKED = _SUBJECT.with_for_update()
@@ -177,12 +168,6 @@ def next_wake(store: Store) -> datetime | None:
     with store.reading() as connection:
         first: datetime | None = connection.scalar(sa.select(sa.func.min(subjects.c.wake_at)))
     return first
-
-
-def remember_flow_run(store: Store, code: str, flow_run_id: str | None) -> None:
-    """Note which of Prefect's flow runs carries the subject's journey."""
-    with store.writing() as connection:
-        connection.execute(subjects.update().where(subjects.c.code == code).values(flow_run_id=flow_run_id))
 
 
 def history(store: Store, code: str) -> list[Event]:
@@ -274,17 +259,3 @@ def screening_refusals(store: Store) -> list[ScreeningRow]:
     query = sa.select(*columns).order_by(screening_log.c.recorded_at, screening_log.c.subject)
     with store.reading() as connection:
         return [ScreeningRow(**row._mapping) for row in connection.execute(query)]
-
-
-def note_repair(store: Store, what: str, now: datetime, subject: str | None = None) -> None:
-    """Add a line to the repairs log."""
-    with store.writing() as connection:
-        connection.execute(repairs.insert(), {"subject": subject, "what": what, "at": now})
-
-
-def latest_repairs(store: Store, limit: int = 100) -> list[Repair]:
-    """The repairs made last, newest first."""
-    columns = (repairs.c.subject, repairs.c.what, repairs.c.at)
-    query = sa.select(*columns).order_by(repairs.c.id.desc()).limit(limit)
-    with store.reading() as connection:
-        return [Repair(**row._mapping) for row in connection.execute(query)]

@@ -18,7 +18,7 @@ from flows.ui_publisher import UIPublisher, publisher
 from itp_events.events import Event
 from itp_events.protocol.file import load_protocol
 from tasks.board import links, reading
-from tasks.database.queries import remember_flow_run
+from tasks.database.prefect_notes import remember_flow_run
 from tasks.database.schema import cards
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels

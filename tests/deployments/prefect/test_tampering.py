@@ -20,7 +20,7 @@ from flows.prefect_api.flow_runs import RECORD_EVENT, Deployment, FlowRun, FlowR
 from flows.prefect_api.setup import Setup
 from flows.study.runtime import Runtime
 from itp_events.protocol.file import load_protocol
-from tasks.database.queries import latest_repairs
+from tasks.database.repairs import latest_repairs
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 from tests.flows.conftest import journeys, runs

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deployments.prefect.server_process import is_ready
-from tasks.database.queries import latest_repairs
+from tasks.database.repairs import latest_repairs
 from tests.support.service import SITE, Service, children, enrolment
 from tests.support.waiting import wait_until
 

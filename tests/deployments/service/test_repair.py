@@ -16,7 +16,8 @@ from flows.prefect_api.flow_runs import RECORD_EVENT, Deployment, FlowRun, FlowR
 from flows.study.recording import record_and_show
 from flows.study.runtime import Runtime
 from itp_events.events import parse_event
-from tasks.database.queries import all_subjects, latest_repairs, subject
+from tasks.database.queries import all_subjects, subject
+from tasks.database.repairs import latest_repairs
 from tests.flows.conftest import journeys, runs
 from tests.support.prefect_server import PrefectServer
 from tests.support.service import SITE, enrolment

@@ -22,7 +22,7 @@ from tasks.board.paper import image, inline
 from tasks.board.study_page import study_page
 from tasks.board.subject_page import subject_page
 from tasks.board.words import step
-from tasks.database.queries import Repair
+from tasks.database.repairs import Repair
 from tasks.database.schema import cards
 from tests.support import Receiver
 from tests.support.study import INFUSIONS, Study

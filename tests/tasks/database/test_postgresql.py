@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from tasks.database import postgresql, queries
+from tasks.database import postgresql, queries, repairs
 from tasks.database.monitoring import server_clock
 from tasks.database.store import NO_ANSWER, Store
 from tasks.delivery import deliver
@@ -80,14 +80,14 @@ def test_connections_that_fell_silent_are_left_within_seconds(postgresql_url: st
     url = sa.make_url(postgresql_url)
     with Proxy(url.port or 5432) as proxy:
         store = Store.open(url.set(port=proxy.port).render_as_string(hide_password=False))
-        queries.note_repair(store, "before", ENROLLED_AT)
+        repairs.note_repair(store, "before", ENROLLED_AT)
         assert proxy.silence()
         began = time.monotonic()
         with pytest.raises(OperationalError):
             store.write(partial(fall_silent, proxy))
-        queries.note_repair(store, "after", ENROLLED_AT)
+        repairs.note_repair(store, "after", ENROLLED_AT)
         assert time.monotonic() - began < 20
-        assert [repair.what for repair in queries.latest_repairs(store)] == ["after", "before"]
+        assert [repair.what for repair in repairs.latest_repairs(store)] == ["after", "before"]
         store.close()
 
 

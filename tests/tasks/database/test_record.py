@@ -15,7 +15,7 @@ from flows.study.roles import Speaker
 from itp_events.errors import Forbidden, NotEligible, Refused
 from itp_events.events import Event, NoticeIssued, parse_event
 from tasks.advance import Answer, Settled, record
-from tasks.database import outbox, queries
+from tasks.database import outbox, queries, repairs
 from tests.support import wait_until
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
@@ -303,9 +303,9 @@ def test_a_journey_is_live_after_exit_while_a_clock_runs(desk: Desk, study: Stud
 
 def test_repairs_are_listed_the_newest_first(desk: Desk) -> None:
     for hour, what in enumerate(("first", "second")):
-        queries.note_repair(desk.store, what, later(ENROLLED_AT, hours=hour), "ITP-001")
-    assert [repair.what for repair in queries.latest_repairs(desk.store)] == ["second", "first"]
-    assert len(queries.latest_repairs(desk.store, limit=1)) == 1
+        repairs.note_repair(desk.store, what, later(ENROLLED_AT, hours=hour), "ITP-001")
+    assert [repair.what for repair in repairs.latest_repairs(desk.store)] == ["second", "first"]
+    assert len(repairs.latest_repairs(desk.store, limit=1)) == 1
 
 
 def test_a_door_knows_whether_anything_waits_to_be_handed_over(desk: Desk, study: Study) -> None:

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from tasks.database import queries
+from tasks.database import queries, repairs
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
@@ -100,6 +100,6 @@ def test_a_file_that_is_put_back_goes_on(desk: Desk, study: Study, file: Path) -
 
 def test_a_store_apart_sees_what_the_other_has_written(desk: Desk) -> None:
     apart = desk.store.apart(1)
-    queries.note_repair(apart, "mended", ENROLLED_AT)
-    assert [repair.what for repair in queries.latest_repairs(desk.store)] == ["mended"]
+    repairs.note_repair(apart, "mended", ENROLLED_AT)
+    assert [repair.what for repair in repairs.latest_repairs(desk.store)] == ["mended"]
     apart.close()

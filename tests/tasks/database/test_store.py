@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from itp_events.errors import BadInput, ItpError
-from tasks.database import queries, sqlite
+from tasks.database import queries, repairs, sqlite
 from tasks.database.schema import REVISION, metadata
 from tasks.database.store import Store
 from tests.support import free_port
@@ -90,7 +90,7 @@ def test_writers_of_one_process_stand_in_line_instead_of_polling(
     monkeypatch.setattr(sqlite, "BUSY_MS", 0)
     store = Store.open(sqlite_url)
     with ThreadPoolExecutor(8) as pool, store.writing():
-        waiting = [pool.submit(queries.note_repair, store, "mended", ENROLLED_AT) for _ in range(8)]
+        waiting = [pool.submit(repairs.note_repair, store, "mended", ENROLLED_AT) for _ in range(8)]
         assert not any(each.done() for each in waiting)
     assert [each.result() for each in waiting] == [None] * 8
     store.close()

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.board import reading
-from tasks.database import monitoring, prefect_notes, troubles
+from tasks.database import monitoring, prefect_notes, schema, troubles
 from tasks.database.store import Store
 from tasks.database.troubles import Troubles
 from tasks.database.upsert import upsert
@@ -36,10 +36,10 @@ def _artifact(store: Store) -> None:
 
 
 FIRST: dict[Callable[[Store], None], tuple[sa.Table, dict[str, str], dict[str, object]]] = {
-    _beat: (monitoring.heartbeats, {"part": "round"}, {"at": NOW}),
-    _trouble: (troubles.troubles, {"about": "round"}, {"what": "the first of two", "since": NOW}),
-    _note: (prefect_notes.prefect_notes, {"key": "round"}, {"body": {"by": "the first"}}),
-    _artifact: (reading.shown_artifacts, {"key": "round"}, {"id": "the first"}),
+    _beat: (schema.heartbeats, {"part": "round"}, {"at": NOW}),
+    _trouble: (schema.troubles, {"about": "round"}, {"what": "the first of two", "since": NOW}),
+    _note: (schema.prefect_notes, {"key": "round"}, {"body": {"by": "the first"}}),
+    _artifact: (schema.shown_artifacts, {"key": "round"}, {"id": "the first"}),
 }
 
 
@@ -63,7 +63,7 @@ def test_two_who_write_the_same_new_row_at_once_both_succeed(
 def test_a_row_that_is_there_keeps_what_is_written_once(desk: Desk) -> None:
     for what, at in (("the first", NOW), ("the second", LATER)):
         with desk.store.writing() as connection:
-            upsert(connection, troubles.troubles, {"about": "round"}, {"what": what}, {"since": at})
+            upsert(connection, schema.troubles, {"about": "round"}, {"what": what}, {"since": at})
     assert troubles.standing(desk.store) == [troubles.Trouble("round", "the second", NOW)]
 
 
