@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectRefused, PrefectSilent
 from flows.study.roles import UNKNOWN, Speaker
@@ -34,17 +35,29 @@ def record_and_show(
     The answers are in the order of the events; each event is recorded, known already, or refused by itself.
     """
     answers = study.record(events, now, speaker=speaker)
-    follow_up(study, answers)
+    follow_up(answers, study.hand_over, partial(show, study))
     return answers
 
 
-def follow_up(study: Runtime, answers: Iterable[Answer]) -> None:
-    """What follows an answer: hand over what is due, then show the new waits."""
+def follow_up(
+    answers: Iterable[Answer],
+    hand_over: Callable[[str], None],
+    show: Callable[[Sequence[Advanced]], None],
+    *,
+    is_claimed: bool = False,
+) -> None:
+    """What follows an answer: hand over what is due of each subject, then show the new waits.
+
+    Every door does it by this order, in its own threads and with its own patience: `hand_over` takes a
+    subject's code, `show` takes each subject once, as its last event left it. With `is_claimed` something was
+    claimed already when the events were recorded.
+    """
     moved = {answer.advanced.code: answer.advanced for answer in answers if answer.advanced}
-    for standing in moved.values():
-        if standing.due_notices:
-            study.hand_over(standing.code)
-    show(study, list(moved.values()))
+    for subject in moved.values():
+        if is_claimed or subject.due_notices:
+            hand_over(subject.code)
+    if moved:
+        show(list(moved.values()))
 
 
 def show(study: Runtime, moved: Sequence[Advanced], seconds: float = SHOW_SECONDS) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
@@ -72,12 +73,15 @@ def _answer(read: Events, answers: Sequence[Answer], *, as_json: bool) -> bool:
 
 
 def _follow_up(study: Runtime, answers: Sequence[Answer]) -> None:
-    if study.channels.configured:
-        # The answers own the standard output: who has no channel is told beside it.
-        follow_up(replace(study, channels=replace(study.channels, out=sys.stderr)), answers)
-    else:
-        # Without any channel notices are printed by the service, where somebody looks for them.
-        show(study, list({each.advanced.code: each.advanced for each in answers if each.advanced}.values()))
+    # The answers own the standard output: what is printed for want of a channel goes beside it.
+    told = replace(study, channels=replace(study.channels, out=sys.stderr))
+    # Without any channel notices are printed by the service, where somebody looks for them.
+    hand_over = told.hand_over if study.channels.configured else _leave
+    follow_up(answers, hand_over, partial(show, study))
+
+
+def _leave(code: str) -> None:
+    """Leave a subject's notices to the service."""
 
 
 def _refusals(stated: Sequence[Stated], answers: Sequence[Answer]) -> list[str]:

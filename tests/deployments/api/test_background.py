@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
-from deployments.api import background
+from deployments.api import hand_overs, showing
 from deployments.bootstrap.clock import Clock
 from flows.study.runtime import Runtime
 from itp_events.events import parse_event
@@ -114,10 +114,10 @@ def test_a_notice_waits_for_no_sender_however_many_hang(
 
 def test_no_more_is_claimed_at_once_than_can_leave_at_once(patient: Door, receiver: Receiver) -> None:
     receiver.hang()
-    assert enrol_in_places(patient, background.PLACES + 4) == background.PLACES
+    assert enrol_in_places(patient, hand_overs.PLACES + 4) == hand_overs.PLACES
     with patient.api.background.place() as is_kept:
         assert not is_kept, "the places are taken until the sends have ended"
-    receiver.wait_for(background.PLACES + 4)
+    receiver.wait_for(hand_overs.PLACES + 4)
     receiver.succeed()
 
     def has_place() -> bool:
@@ -128,7 +128,7 @@ def test_no_more_is_claimed_at_once_than_can_leave_at_once(patient: Door, receiv
 
 
 def test_a_place_that_was_not_used_is_free_again(door: Door) -> None:
-    for _ in range(background.PLACES + 1):
+    for _ in range(hand_overs.PLACES + 1):
         with door.api.background.place() as is_kept:
             assert is_kept
 
@@ -136,10 +136,10 @@ def test_a_place_that_was_not_used_is_free_again(door: Door) -> None:
 def test_a_door_that_closes_leaves_nothing_claimed_behind(
     patient: Door, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "DRAIN_SECONDS", 0.1)
-    everybody = background.PLACES + background.SENDERS + 8
+    monkeypatch.setattr(hand_overs, "DRAIN_SECONDS", 0.1)
+    everybody = hand_overs.PLACES + hand_overs.SENDERS + 8
     receiver.hang()
-    assert enrol_in_places(patient, everybody) == background.PLACES
+    assert enrol_in_places(patient, everybody) == hand_overs.PLACES
     assert not patient.api.background.close()
     receiver.succeed()
     wait_until(lambda: outcomes(patient.study)[None] == 0, "what had begun to end")
@@ -256,14 +256,14 @@ def test_a_wait_is_shown_within_moments_although_events_keep_coming(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []
-    monkeypatch.setattr(background, "show_one", lambda _study, _runs, standing: shown.append(standing.code))
+    monkeypatch.setattr(showing, "show_one", lambda _study, _runs, standing: shown.append(standing.code))
     answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now)
 
     def is_shown_under_events() -> bool:
         door.api.background.follow(answers)
         return bool(shown)
 
-    wait_until(is_shown_under_events, "the wait to be shown", timeout=background.LONGEST_SECONDS + 10)
+    wait_until(is_shown_under_events, "the wait to be shown", timeout=showing.LONGEST_SECONDS + 10)
     assert shown[0] == "ITP-001"
 
 

@@ -14,7 +14,8 @@ from prefect.settings import (
 )
 from sqlalchemy.exc import OperationalError
 
-from deployments.api import background
+from deployments.api import hand_overs
+from deployments.api.background import Background
 from deployments.bootstrap.clock import Clock
 from deployments.service import heartbeat
 from deployments.service import loop as turning
@@ -192,12 +193,12 @@ def test_what_keeps_a_subject_from_being_woken_stands_as_a_trouble_until_it_is_m
 def test_a_door_that_closes_waits_for_what_has_begun_but_not_for_ever(
     alone: Runtime, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:
-    monkeypatch.setattr(background, "DRAIN_SECONDS", 10.0 if answers else 0.1)
+    monkeypatch.setattr(hand_overs, "DRAIN_SECONDS", 10.0 if answers else 0.1)
     now = alone.clock.now()
     today = now.astimezone(SITE).date()
     stated = parse_event(enrolment("ITP-001", now, today, first_infusion_on=str(today)))
     receiver.hang()
-    following = background.Background(alone)
+    following = Background(alone)
     following.follow(alone.record([stated], now))
     receiver.wait_for(1)
     if answers:

@@ -1,0 +1,94 @@
+"""Hands over what the doors of this process record, in threads of its own.
+
+It decides nothing about notices, and loses none: what it does not hand over stays in the outbox, from which
+the service takes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+from flows.study.runtime import Runtime
+from tasks.delivery.claims import Claim
+
+# A send may take half a minute, in which its thread only waits: an alert that follows must not.
+SENDERS = 32
+# So many more send what a door has claimed, which must not wait: it could be pointless when its turn comes.
+PLACES = 16
+DRAIN_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class HandOvers:
+    """The hand-overs that this process has begun: some of notices that a door has claimed, the others not."""
+
+    def __init__(self, study: Runtime) -> None:
+        self._study = study
+        self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
+        self._claim_senders = ThreadPoolExecutor(PLACES, "claimed")
+        self._begun: set[Future[None]] = set()
+        self._leaving: set[Future[None]] = set()
+        self._promised = 0
+        self._places = threading.Condition()
+        self._closed = False
+
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """Keep a sender ready while a door records; False when none is free.
+
+        What is claimed and begun within leaves at once.
+        """
+        with self._places:
+            kept = not self._closed and self._promised + len(self._leaving) < PLACES
+            self._promised += kept
+        try:
+            yield kept
+        finally:
+            with self._places:
+                self._promised -= kept
+                self._places.notify_all()
+
+    def begin(self, code: str, claims: Sequence[Claim] = ()) -> None:
+        """Begin to hand over what is due of a subject, or what of it is claimed already; return at once.
+
+        After `close` this does nothing: what was recorded waits in the outbox.
+        """
+        if claims:
+            self._begin(code, claims, self._claim_senders, self._leaving)
+        else:
+            self._begin(code, (), self._senders, self._begun)
+
+    def close(self) -> bool:
+        """Let the hand-overs that have begun end, for 10 s at most; False when some did not."""
+        ends = time.monotonic() + DRAIN_SECONDS
+        # What has not begun stays in the outbox; of what is claimed nothing may be left behind.
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        with self._places:
+            self._closed = True
+            self._places.wait_for(lambda: not self._promised, DRAIN_SECONDS)
+        self._claim_senders.shutdown(wait=False)
+        _, left = wait([*self._begun, *self._leaving], max(0.0, ends - time.monotonic()))
+        return not left
+
+    def _begin(
+        self, code: str, claims: Sequence[Claim], senders: ThreadPoolExecutor, begun: set[Future[None]]
+    ) -> None:
+        try:
+            future = senders.submit(self._hand_over, code, claims)
+        except RuntimeError:
+            # The door has closed meanwhile.
+            return
+        begun.add(future)
+        future.add_done_callback(begun.discard)
+
+    def _hand_over(self, code: str, claims: Sequence[Claim]) -> None:
+        try:
+            self._study.hand_over(code, claims)
+        except Exception:
+            log.exception("The notices of %s could not be handed over; the service tries again.", code)

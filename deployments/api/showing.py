@@ -1,0 +1,87 @@
+"""Shows in Prefect what the doors of this process record, in a thread of its own.
+
+It is best effort: the service's repair shows what Prefect was not told.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+
+from flows.prefect_api.flow_runs import FlowRuns, PrefectRefused, PrefectSilent
+from flows.study.recording import show_one
+from flows.study.runtime import Runtime
+from tasks.advance import Advanced
+
+# Prefect takes tens of milliseconds to show a wait: it is told when the doors have been quiet for a moment,
+# so that a burst of events is recorded first. Where events keep coming it waits no longer than a second.
+QUIET_SECONDS = 0.2
+LONGEST_SECONDS = 1.0
+SHOW_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Showing:
+    """Shows each subject's newest wait on its flow run, soon after it was recorded."""
+
+    def __init__(self, study: Runtime) -> None:
+        self._study = study
+        # Each subject's newest wait, and since when it has not been shown; the oldest comes first.
+        self._waits: dict[str, tuple[float, Advanced]] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._show_all, name="show", daemon=True)
+        self._thread.start()
+
+    def add(self, moved: Iterable[Advanced]) -> None:
+        """Show these waits soon."""
+        with self._changed:
+            for subject in moved:
+                since, _ = self._waits.get(subject.code, (time.monotonic(), subject))
+                self._waits[subject.code] = since, subject
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Show nothing more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def join(self) -> None:
+        """Wait until the wait that is being shown is shown, for 2 s at most."""
+        self._thread.join(SHOW_SECONDS + 1)
+
+    def _show_all(self) -> None:
+        runs = FlowRuns(self._study.prefect_api, SHOW_SECONDS)
+        while (subject := self._next()) is not None:
+            try:
+                show_one(self._study, runs, subject)
+            except PrefectSilent as reason:
+                self._forget(reason)
+            except PrefectRefused as reason:
+                log.warning(
+                    "The new wait of %s could not be shown; the repair will: %s", subject.code, reason
+                )
+            except Exception:
+                log.exception("The new wait of %s could not be shown; the repair will.", subject.code)
+        runs.close()
+
+    def _next(self) -> Advanced | None:
+        """Wait for the subject whose wait has not been shown for longest; None when nothing more is shown."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waits)
+            while not self._closed and self._changed.wait(self._patience()):
+                continue
+            return None if self._closed else self._waits.pop(next(iter(self._waits)))[1]
+
+    def _patience(self) -> float:
+        since, _ = next(iter(self._waits.values()))
+        return max(0.0, min(QUIET_SECONDS, since + LONGEST_SECONDS - time.monotonic()))
+
+    def _forget(self, reason: PrefectSilent) -> None:
+        with self._changed:
+            self._waits.clear()
+        log.info("Prefect's UI shows the new waits later: %s", reason)
