@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from itp_events.protocol.model import Protocol
 from tasks.board.cards import Card, VisitLine
 from tasks.board.reading import fresh_cards
+from tasks.database.contents import DigestContents
 from tasks.database.schema import notices, subjects
 from tasks.database.store import Store
 
@@ -24,8 +25,6 @@ AUDIENCES = ("coordinator", "investigator")
 NOTHING = "nothing to say"
 # Rungs from which an overdue visit waits for the investigator too.
 ESCALATED = ("investigator", "sponsor")
-
-Content = dict[str, list[dict[str, Any]]]
 
 
 def due(store: Store, protocol: Protocol, now: datetime) -> list[tuple[str, date]]:
@@ -73,7 +72,7 @@ def _post(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[str
 
 
 def _row(
-    protocol: Protocol, site: str, today: date, audience: str, said: Content, now: datetime
+    protocol: Protocol, site: str, today: date, audience: str, said: DigestContents, now: datetime
 ) -> dict[str, Any]:
     where = protocol.site(site)
     news = any(said.values())
@@ -92,7 +91,7 @@ def _row(
     }
 
 
-def content(cards: Sequence[Card], audience: str, today: date) -> Content:
+def content(cards: Sequence[Card], audience: str, today: date) -> DigestContents:
     """What the digest says to an audience of a site, from its subjects' cards; dates as YYYY-MM-DD."""
     waiting = _waiting(cards)
     if audience == "investigator":

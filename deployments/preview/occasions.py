@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from deployments.preview.life import FIRST_DAY, Life
 from deployments.preview.lives import FREE_TEXT, LIVES
@@ -15,9 +15,10 @@ from itp_events.notices.steps import Step
 from itp_events.protocol.model import Protocol
 from tasks import digest
 from tasks.board.cards import Card, Story, card
+from tasks.database.contents import OutboxContents
 from tasks.database.queries import NoticeRow
 from tasks.delivery import outages
-from tasks.delivery.links import Links, facts_with_link
+from tasks.delivery.links import Links, with_link
 from tasks.text.render import Occasion
 
 # So many occasions at most of one step and audience: enough to see its variants, few enough to read.
@@ -71,12 +72,12 @@ def _occasion(life: Life, notice: NoticeIssued, links: Links) -> Occasion:
         audience=notice.audience,
         due=notice.due,
         until=notice.until,
-        facts=dict(notice.facts),
+        facts=cast("OutboxContents", notice.facts),
         queued_at=notice.due,
         status="queued",
     )
-    facts = facts_with_link(links, row, notice.due)
-    return Occasion(notice.step, notice.audience, life.code, notice.visit, facts)
+    said = with_link(links, row, notice.due)
+    return Occasion(notice.step, notice.audience, life.code, notice.visit, said)
 
 
 def _chosen(told: Sequence[Told]) -> Iterator[Told]:
@@ -91,15 +92,15 @@ def _chosen(told: Sequence[Told]) -> Iterator[Told]:
 
 
 def _shape(occasion: Occasion) -> object:
-    facts = occasion.facts
-    telling = [facts.get(name) for name in _TELLING]
+    said = occasion.contents
+    telling = [said.get(name) for name in _TELLING]
     # An adverse event's term changes no text; the service's own words (a partner's pregnancy) do.
-    term = None if facts.get("grade") else facts.get("term")
-    late = (facts.get("deviation_days") or 0) > 0
-    inside = (facts.get("t") or "") < (facts.get("closes") or "")
+    term = None if said.get("grade") else said.get("term")
+    late = said.get("deviation_days", 0) > 0
+    inside = said.get("t", "") < said.get("closes", "")
     # The first of what is repeated does not say so.
-    first = facts.get("attempt") in (None, 1)
-    return sorted(facts), telling, term, late, inside, first
+    first = said.get("attempt") in (None, 1)
+    return sorted(said), telling, term, late, inside, first
 
 
 def _digests(protocol: Protocol, language: str) -> Iterator[Told]:
@@ -109,9 +110,9 @@ def _digests(protocol: Protocol, language: str) -> Iterator[Told]:
     today = protocol.site("default").date_of(at)
     title = {"en": "A Monday morning at a site", "zh-CN": "某周一上午"}[language]
     for audience in digest.AUDIENCES:
-        said = digest.content(_of_one_site(cards), audience, today)
-        facts = {"site": cards[0]["site"], "on": today.isoformat(), **said}
-        yield Told(title, Occasion(digest.STEP, audience, None, None, facts))
+        found = digest.content(_of_one_site(cards), audience, today)
+        said = cast("OutboxContents", {"site": cards[0]["site"], "on": today.isoformat(), **found})
+        yield Told(title, Occasion(digest.STEP, audience, None, None, said))
 
 
 def _monday(protocol: Protocol) -> datetime:
@@ -163,6 +164,6 @@ def _dead_channels(protocol: Protocol, language: str) -> Iterator[Told]:
     }
     channel, error = answers[language]
     since = protocol.site("default").at(FIRST_DAY, digest.AT)
-    facts = {"channel": channel, "since": since.isoformat(), "failures": 4, "error": error}
-    for each in (facts, facts | {"error": None}):
+    said: OutboxContents = {"channel": channel, "since": since.isoformat(), "failures": 4, "error": error}
+    for each in (said, said | {"error": None}):
         yield Told(title, Occasion(outages.STEP, "ops", None, None, each))

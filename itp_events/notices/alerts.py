@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from itp_events.events import AdverseEvent, ConsentGiven, Data, Enrolled, Event, Pregnancy
+from itp_events.notices.content_types import said_by
 from itp_events.notices.steps import Step
 from itp_events.notices.wanted import WantedNotice, event_key, visit_key
 from itp_events.protocol.model import AlertName
@@ -274,7 +275,7 @@ def _stand_down(state: SubjectState) -> Iterator[WantedNotice]:
     handed = {stable(row) for row in state.subject.handed}
     for key, issue in state.subject.decision_log.issues.items():
         planned = by_code.get(issue.notice.visit or "")
-        if planned is None or planned.on or key not in handed or not issue.notice.facts.get("dose"):
+        if planned is None or planned.on or key not in handed or "dose" not in said_by(issue.notice):
             continue
         day = issue.day
         if day is None:  # an order of cells always counts from a date

@@ -5,9 +5,9 @@ This module does not mark them: the texts and the tables do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
+from itp_events.notices.content_types import NoticeContents
 from itp_events.notices.steps import Step
 from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import Epoch, Protocol, Reminder, Rung
@@ -15,7 +15,7 @@ from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.state import SubjectState
 
 
-def assumed_in(state: SubjectState, wanted: WantedNotice, facts: Mapping[str, Any]) -> Iterator[str]:
+def assumed_in(state: SubjectState, wanted: WantedNotice, said: NoticeContents) -> Iterator[str]:
     """The names by which the texts mark what rests on an assumption.
 
     `target`, `window`: the visit's dates; `ladder`: on which day whom it is escalated to; `clock`: the hours
@@ -28,9 +28,9 @@ def assumed_in(state: SubjectState, wanted: WantedNotice, facts: Mapping[str, An
         yield "window"
     if wanted.kind == "escalation" and protocol.ladder.source == "assumption":
         yield "ladder"
-    if "hours" in facts and protocol.alerts["sae"].source == "assumption":
+    if "hours" in said and protocol.alerts["sae"].source == "assumption":
         yield "clock"
-    criterion = protocol.criteria.get(facts.get("criterion", ""))
+    criterion = protocol.criteria.get(said.get("criterion", ""))
     if criterion and criterion.source == "assumption":
         yield "criterion"
     age = {"majority": rules.consent_of_age, "assent": rules.assent_years}.get(wanted.alert or "")

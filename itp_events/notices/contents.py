@@ -1,10 +1,12 @@
-"""What a notice says: the facts that fill its text, as JSON types. Subject codes only, never names."""
+"""What a notice says: the values that fill its text. Subject codes only, never names.
+
+This module does not say which notices are due, and it does not put values into words.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, timedelta
-from typing import Any
+from datetime import UTC, timedelta
 
 from itp_events.events import (
     AdverseEvent,
@@ -17,6 +19,7 @@ from itp_events.events import (
 )
 from itp_events.marks import MARK
 from itp_events.notices.assumed import assumed_in
+from itp_events.notices.content_types import DoseContents, NoticeContents, StoodDownBecause
 from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import AlertName, Limit, Reminder
 from itp_events.rules.dose import Weighing, planned_cells, weighing_at, weighings, weight_change
@@ -28,86 +31,113 @@ from itp_events.rules.subject import as_data
 from itp_events.rules.windows import Ending, PlannedVisit
 
 
-def facts(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
-    """The facts for a duty's text; absent ones left out, dates as YYYY-MM-DD."""
-    found: dict[str, Any] = {}
+def contents(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
+    """What a wanted notice says at the instant of `state`; an absent value has no key."""
+    found: NoticeContents = {}
     if wanted.planned:
         found |= _of_visit(state, wanted.planned)
     if wanted.event:
-        found |= _of_event(state, wanted)
-    if wanted.kind == "escalation":
-        found["day"] = _days_closed(state, wanted)
+        found |= _of_event(wanted)
+    if wanted.kind == "escalation" and wanted.planned:
+        found["day"] = _days_closed(state, wanted, wanted.planned)
     if _prepares(state, wanted):
-        found["dose"] = _dose(state, weighings(state.subject)[-1]) | _changed(state)
-    found |= _of_step(state, wanted)
-    found["assumed"] = sorted(assumed_in(state, wanted, found)) or None
-    return {key: _json(value) for key, value in found.items() if value is not None}
+        found["dose"] = _ordered(state)
+    make = _BY_ALERT.get(wanted.alert) if wanted.alert else None
+    if make:
+        found |= make(state, wanted)
+    if assumed := sorted(assumed_in(state, wanted, found)):
+        found["assumed"] = assumed
+    return found
 
 
-def _json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def _of_visit(state: SubjectState, planned: PlannedVisit) -> dict[str, Any]:
+def _of_visit(state: SubjectState, planned: PlannedVisit) -> NoticeContents:
     anchor = planned.anchor
     rule = state.protocol.by_code.get(anchor.code)
-    return {
+    found: NoticeContents = {
         "visit_label": planned.visit.label,
-        "target": planned.target,
-        "opens": planned.opens,
-        "closes": planned.closes,
-        "t": planned.day,
+        "target": planned.target.isoformat(),
+        "opens": planned.opens.isoformat(),
+        "closes": planned.closes.isoformat(),
+        "t": planned.day.isoformat(),
         "booked": planned.booked is not None,
         "anchor_code": anchor.code,
         "anchor_label": rule.label if rule else anchor.code,
-        "anchor_on": anchor.on,
+        "anchor_on": anchor.on.isoformat(),
         "anchor_basis": anchor.basis,
         "reason": reason(planned, state.visits),
         "offset": planned.visit.target.text,
-        "agreed": planned.agreed or None,
         "target_source": planned.visit.source.target,
-        "reading": planned.visit.reading,
         "window_source": planned.visit.source.window,
-        "on": planned.on,
-        "deviation_days": planned.deviation_days
-        or (planned.outside(planned.day) if planned.booked else None),
     }
+    return found | _of_this_visit(planned)
 
 
-def _days_closed(state: SubjectState, wanted: WantedNotice) -> int | None:
+def _of_this_visit(planned: PlannedVisit) -> NoticeContents:
+    """What is said of some visits only."""
+    found: NoticeContents = {}
+    if planned.agreed:
+        found["agreed"] = True
+    if planned.visit.reading:
+        found["reading"] = planned.visit.reading
+    if planned.on:
+        found["on"] = planned.on.isoformat()
+    away = planned.deviation_days or (planned.outside(planned.day) if planned.booked else None)
+    if away is not None:
+        found["deviation_days"] = away
+    return found
+
+
+def _days_closed(state: SubjectState, wanted: WantedNotice, planned: PlannedVisit) -> int:
     """How many days after a window's last day a rung falls: a hold or a working day may have moved it."""
-    return (state.subject.site.date_of(wanted.due) - wanted.planned.closes).days if wanted.planned else None
+    return (state.subject.site.date_of(wanted.due) - planned.closes).days
 
 
-def _of_event(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+def _of_event(wanted: WantedNotice) -> NoticeContents:
     event = wanted.fact
     if event is None:
         return {}
     data = event.data
     if isinstance(data, AdverseEvent):
-        said = {"ae": data.ae, "term": data.term, "grade": data.grade, "on": data.on}
-        return said | {"outcome": data.outcome}
+        return _of_adverse_event(data)
     if isinstance(data, MedicationChanged):
-        return {"term": f"{data.drug}: {data.detail}", "on": data.on}
+        return {"term": f"{data.drug}: {data.detail}", "on": data.on.isoformat()}
     if isinstance(data, Pregnancy):
         return {
             "ae": wanted.event[1] if wanted.event else event.id,
             "term": "pregnancy of a partner" if data.partner else "pregnancy",
-            "on": data.on,
+            "on": data.on.isoformat(),
         }
     if isinstance(data, ContactAttempted):
-        return {"on": data.on}
-    return {} if isinstance(data, Completed) else {"on": getattr(data, "on", None)}
+        return {"on": data.on.isoformat()}
+    on = None if isinstance(data, Completed) else getattr(data, "on", None)
+    return {"on": on.isoformat()} if on else {}
+
+
+def _of_adverse_event(data: AdverseEvent) -> NoticeContents:
+    found: NoticeContents = {"ae": data.ae, "term": data.term, "grade": data.grade, "on": data.on.isoformat()}
+    if data.outcome:
+        found["outcome"] = data.outcome
+    return found
 
 
 def _prepares(state: SubjectState, wanted: WantedNotice) -> Reminder | None:
+    """The rule of a reminder that orders cells; None for every other notice."""
     if wanted.planned is None or wanted.kind != "reminder":
         return None
     rules = state.protocol.reminders[wanted.planned.visit.epoch]
     return next((rule for rule in rules if rule.step == wanted.step and rule.prepares_cells), None)
 
 
-def _dose(state: SubjectState, known: Weighing) -> dict[str, Any]:
+def _ordered(state: SubjectState) -> DoseContents:
+    """The dose that the cell laboratory must prepare, by the weight known last."""
+    dose = _dose(state, weighings(state.subject)[-1])
+    change = weight_change(state)
+    if change is not None:
+        dose["weight_change"] = change
+    return dose
+
+
+def _dose(state: SubjectState, known: Weighing) -> DoseContents:
     return {
         "cells": planned_cells(state, known),
         "cells_per_kg": state.protocol.dose.cells_per_kg,
@@ -118,44 +148,44 @@ def _dose(state: SubjectState, known: Weighing) -> dict[str, Any]:
     }
 
 
-def _changed(state: SubjectState) -> dict[str, Any]:
-    change = weight_change(state)
-    return {} if change is None else {"weight_change": change}
+def _decision(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
+    return _repeated(state, wanted) | _criterion(state, wanted)
 
 
-def _of_step(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
-    make = _BY_ALERT.get(wanted.alert) if wanted.alert else None
-    return make(state, wanted) if make else {}
+def _repeated(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
+    return {"attempt": wanted.number}
 
 
-def _decision(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
-    return {"attempt": wanted.number} | _criterion(state, wanted)
-
-
-def _criterion(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+def _criterion(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     flag = next((each for each in state.flags if each.event == wanted.event), None)
     if flag is None:
         return {}
-    return {"criterion": flag.criterion, "on": flag.on, "treatment_ended": state.treatment_ended or None}
+    found: NoticeContents = {"criterion": flag.criterion, "on": flag.on.isoformat()}
+    if state.treatment_ended:
+        found["treatment_ended"] = True
+    return found
 
 
-def _clock(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+def _clock(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     clock = next((each for each in clocks(state.protocol, state.subject) if each.event == wanted.event), None)
     if clock is None:
-        # Told of within a clock that runs already.
+        # A report within a clock that runs already has no clock of its own.
         clock = _running(state, wanted)
     last = state.protocol.alerts["sae"].clock_hours[-1]
     limit = clock.limit if clock else wanted.due + timedelta(hours=last)
-    return {
+    found: NoticeContents = {
         "hours": wanted.number or last,
         "deadline": limit.astimezone(UTC).isoformat(),
-        "follow_up": (clock is not None and clock.follow_up) or None,
-        "death": isinstance(wanted.fact.data, Died) if wanted.fact else None,
     }
+    if clock is not None and clock.follow_up:
+        found["follow_up"] = True
+    if wanted.fact:
+        found["death"] = isinstance(wanted.fact.data, Died)
+    return found
 
 
 def _running(state: SubjectState, wanted: WantedNotice) -> Clock | None:
-    """The clock of the adverse event that an alert is about, though another report of it began it."""
+    """The clock of the adverse event that an alert is about, when another report of that event began it."""
     fact = wanted.fact
     if fact is None or not isinstance(fact.data, AdverseEvent):
         return None
@@ -166,34 +196,39 @@ def _running(state: SubjectState, wanted: WantedNotice) -> Clock | None:
     return found[-1] if found else None
 
 
-def _fatal_event(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
-    return {"attempt": wanted.number}
-
-
-def _end(ending: Ending | None) -> dict[str, Any]:
+def _end(ending: Ending | None) -> NoticeContents:
     if ending is None:
         return {}
-    return {"criterion": ending.criterion, "decode": ending.decode, "term": ending.term, "on": ending.on}
+    found: NoticeContents = {"decode": ending.decode, "term": ending.term, "on": ending.on.isoformat()}
+    if ending.criterion is not None:
+        found["criterion"] = ending.criterion
+    return found
 
 
-def _given(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
+def _given(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     event: Event | None = wanted.planned.event if wanted.planned else None
     if event is None:
         return {}
     dose = _dose(state, weighing_at(state.subject, event))
-    return {"given": as_data(event, Completed).cells_given, "planned": dose["cells"], "dose_for": dose}
+    found: NoticeContents = {"planned": dose["cells"], "dose_for": dose}
+    given = as_data(event, Completed).cells_given
+    if given is not None:
+        found["given"] = given
+    return found
 
 
-def _stand_down(state: SubjectState, wanted: WantedNotice) -> dict[str, Any]:
-    planned = wanted.planned
-    if planned is None:
+def _stand_down(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
+    planned, ordered_for = wanted.planned, wanted.day
+    if planned is None or ordered_for is None:
         return {}
     because = _why_stood_down(state, planned)
-    new_date = planned.day if because == "moved" else None
-    return {"old_date": wanted.day, "new_date": new_date, "because": because}
+    found: NoticeContents = {"old_date": ordered_for.isoformat(), "because": because}
+    if because == "moved":
+        found["new_date"] = planned.day.isoformat()
+    return found
 
 
-def _why_stood_down(state: SubjectState, planned: PlannedVisit) -> str:
+def _why_stood_down(state: SubjectState, planned: PlannedVisit) -> StoodDownBecause:
     if state.exit:
         return "exit"
     if planned.outcome:
@@ -205,7 +240,7 @@ def _why_stood_down(state: SubjectState, planned: PlannedVisit) -> str:
     return "moved" if planned.firm else "open"
 
 
-def _unmet(state: SubjectState) -> dict[str, Any]:
+def _unmet(state: SubjectState) -> NoticeContents:
     found = unmet(state.protocol, state.subject.enrolled)
     return {
         "unmet": [str(each) for each in found],
@@ -213,25 +248,31 @@ def _unmet(state: SubjectState) -> dict[str, Any]:
     }
 
 
-def _of_age(state: SubjectState, limit: Limit) -> dict[str, Any]:
-    return {"age_years": state.subject.enrolled.screening.age_years, "from_years": limit.at_least}
+def _of_age(state: SubjectState, limit: Limit) -> NoticeContents:
+    found: NoticeContents = {"age_years": state.subject.enrolled.screening.age_years}
+    if limit.at_least is not None:
+        found["from_years"] = limit.at_least
+    return found
 
 
-def _choice(wanted: WantedNotice) -> dict[str, Any]:
-    return {"attempt": wanted.number, "outcome": wanted.planned.outcome if wanted.planned else None}
+def _choice(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
+    found = _repeated(state, wanted)
+    if wanted.planned and wanted.planned.outcome:
+        found["outcome"] = wanted.planned.outcome
+    return found
 
 
-_BY_ALERT: dict[AlertName, Callable[[SubjectState, WantedNotice], dict[str, Any]]] = {
+_BY_ALERT: dict[AlertName, Callable[[SubjectState, WantedNotice], NoticeContents]] = {
     "sae": _clock,
-    "decision": _decision,
     "flag": _criterion,
+    "decision": _decision,
     "exit": lambda state, _: _end(state.exit),
     "treatment-stopped": lambda state, _: _end(state.stop),
     "eligibility": lambda state, _: _unmet(state),
     "majority": lambda state, _: _of_age(state, state.protocol.eligibility.consent_of_age),
     "assent": lambda state, _: _of_age(state, state.protocol.eligibility.assent_years),
-    "death-unrecorded": _fatal_event,
+    "death-unrecorded": _repeated,
     "dose-deviation": _given,
     "stand-down": _stand_down,
-    "disposition": lambda _, wanted: _choice(wanted),
+    "disposition": _choice,
 }

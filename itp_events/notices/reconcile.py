@@ -15,15 +15,13 @@ from itp_events.events import (
     NoticeSuperseded,
     NoticeWithdrawn,
 )
-from itp_events.notices.contents import facts
+from itp_events.notices.content_types import NoticeContents, said_by
+from itp_events.notices.contents import contents
 from itp_events.notices.wanted import WantedNotice
 from itp_events.rules.decision_log import Issue
 from itp_events.rules.explain import day
 from itp_events.rules.keys import marked, next_key
 from itp_events.rules.state import SubjectState
-
-# The fact that says how many cells an order before this one asked for.
-_REPLACES = "replaces"
 
 
 def own(state: SubjectState, key: str, data: Data) -> Event:
@@ -68,7 +66,7 @@ def _said_anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Itera
         if not _says_else(state, wanted, issue):
             return
         data: Data = NoticeWithdrawn(by=SERVICE, notice=issue.row, reason="it would say something else now")
-    elif _ordered(issue) and _ordered(issue) != _ordered_now(state, wanted):
+    elif (cells := _ordered(said_by(issue.notice))) and cells != _ordered(contents(state, wanted)):
         data = NoticeClosed(by=SERVICE, notice=issue.row, reason="the dose changed")
     else:
         return
@@ -77,19 +75,13 @@ def _said_anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Itera
 
 
 def _says_else(state: SubjectState, wanted: WantedNotice, issue: Issue) -> bool:
-    now = notice(state, wanted, issue.row, issue.notice.facts.get(_REPLACES))
+    now = notice(state, wanted, issue.row, said_by(issue.notice).get("replaces"))
     return now != issue.notice
 
 
-def _ordered(issue: Issue) -> float | None:
-    """How many cells a notice asks the cell laboratory to prepare, if it does."""
-    cells: float | None = issue.notice.facts.get("dose", {}).get("cells")
-    return cells
-
-
-def _ordered_now(state: SubjectState, wanted: WantedNotice) -> float | None:
-    cells: float | None = facts(state, wanted).get("dose", {}).get("cells")
-    return cells
+def _ordered(said: NoticeContents) -> float | None:
+    """How many cells a notice asks the cell laboratory to prepare; None when it asks for none."""
+    return said["dose"]["cells"] if "dose" in said else None
 
 
 def _anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Event:
@@ -99,10 +91,10 @@ def _anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Event:
 
 def _replaced(state: SubjectState, issue: Issue) -> float | None:
     """How many cells are being prepared because of an order that the next one replaces."""
+    said = said_by(issue.notice)
     if issue.row not in state.subject.handed:
-        cells: float | None = issue.notice.facts.get(_REPLACES)
-        return cells
-    return _ordered(issue) if issue.status == "issued" else None
+        return said.get("replaces")
+    return _ordered(said) if issue.status == "issued" else None
 
 
 def _overdue_reminder(state: SubjectState, wanted: WantedNotice) -> bool:
@@ -114,7 +106,9 @@ def notice(
     state: SubjectState, wanted: WantedNotice, row: str, replaces: float | None = None
 ) -> NoticeIssued:
     """The notice that a duty asks for, under its key in the outbox; `replaces`: cells ordered before."""
-    said = facts(state, wanted) | ({_REPLACES: replaces} if replaces is not None else {})
+    said = contents(state, wanted)
+    if replaces is not None:
+        said["replaces"] = replaces
     return NoticeIssued(
         by=SERVICE,
         notice=row,
@@ -124,7 +118,7 @@ def notice(
         audience=wanted.audience,
         due=wanted.due,
         until=wanted.until,
-        facts=said,
+        facts=dict(said),
     )
 
 

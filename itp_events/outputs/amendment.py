@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from itp_events.events import Event, NoticeIssued, ProtocolAssigned
+from itp_events.notices.content_types import said_by
 from itp_events.notices.reconcile import notice
 from itp_events.outputs.plan import Plan, plan
 from itp_events.protocol.model import Protocol
@@ -152,7 +153,7 @@ def _dues(of: Plan) -> dict[_Place, datetime]:
 
 
 def _place(told: NoticeIssued, number: int) -> _Place:
-    criterion = told.facts.get("criterion") or ""
+    criterion = said_by(told).get("criterion", "")
     return told.visit or "", told.step, told.audience, criterion, number
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from itp_events.events import Event, EventKey
 from tasks.database import event_log, outbox
+from tasks.database.contents import OutboxContents
 from tasks.database.schema import attempts, deliveries, events, notices, screening_log, subjects
 from tasks.database.store import Store
 
@@ -69,7 +70,7 @@ class NoticeRow:
     audience: str
     due: datetime
     until: datetime | None
-    facts: dict[str, Any]
+    facts: OutboxContents
     queued_at: datetime
     status: str
     reason: str | None = None

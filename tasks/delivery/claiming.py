@@ -24,7 +24,7 @@ from tasks.delivery import deliveries, outages, recipients
 from tasks.delivery.channels import Channels, Recipient
 from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.deliveries import DeliveryRow
-from tasks.delivery.links import facts_with_link
+from tasks.delivery.links import with_link
 from tasks.delivery.sending import Message
 from tasks.text.render import Occasion, marked_repeated, render
 
@@ -212,8 +212,8 @@ def _claims(
 
 
 def _text(channels: Channels, notice: NoticeRow, site: Site, now: datetime) -> tuple[str, str]:
-    facts = facts_with_link(channels.links, notice, now)
-    occasion = Occasion(notice.step, notice.audience, notice.subject, notice.visit, facts)
+    said = with_link(channels.links, notice, now)
+    occasion = Occasion(notice.step, notice.audience, notice.subject, notice.visit, said)
     return render(occasion, site.language, site.zone)
 
 

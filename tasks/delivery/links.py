@@ -13,11 +13,11 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import quote
 
 from itp_events.errors import Refused
 from itp_events.notices.steps import Step
+from tasks.database.contents import OutboxContents
 from tasks.database.queries import NoticeRow
 
 # As long as an acknowledgement may reach; the next rung brings a link of its own.
@@ -43,16 +43,16 @@ class Links:
     base: str
     key: bytes
 
-    def facts(self, notice: NoticeRow, now: datetime) -> dict[str, str]:
-        """What a notice's text may use beside its facts: `link`, where there is a page for what it asks."""
+    def of_notice(self, notice: NoticeRow, now: datetime) -> str | None:
+        """The address of the page for what a notice asks, valid from `now`; None where there is no page."""
         if notice.subject is None:
-            return {}
+            return None
         if notice.kind == "escalation" and notice.visit:
             call = Call(notice.key, notice.subject, notice.visit, notice.audience)
-            return {"link": self.acknowledge(call, now + VALID)}
+            return self.acknowledge(call, now + VALID)
         if Step.read(notice.step).family in _TO_DECIDE:
-            return {"link": self.decide(notice.subject, notice.facts.get("criterion"))}
-        return {}
+            return self.decide(notice.subject, notice.facts.get("criterion"))
+        return None
 
     def acknowledge(self, call: Call, expires: datetime) -> str:
         """The address of the page on which a call is acknowledged, until an instant."""
@@ -88,9 +88,10 @@ class Links:
         return hmac.digest(self.key, b"acknowledge\n" + text, hashlib.sha256)
 
 
-def facts_with_link(links: Links | None, notice: NoticeRow, now: datetime) -> dict[str, Any]:
-    """A notice's facts, with its link where links are made."""
-    return {**notice.facts, **(links.facts(notice, now) if links else {})}
+def with_link(links: Links | None, notice: NoticeRow, now: datetime) -> OutboxContents:
+    """What a notice says, with its link where there is one; `links` is None where no links are made."""
+    link = links.of_notice(notice, now) if links else None
+    return notice.facts | {"link": link} if link else notice.facts
 
 
 def _text(value: bytes) -> str:

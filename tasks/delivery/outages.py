@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from tasks.database.contents import OutageContents
 from tasks.database.schema import notices, outages
 from tasks.delivery import deliveries
 from tasks.delivery.channels import CONSOLE, Channels, Recipient
@@ -60,7 +61,7 @@ def _alert(
     outcome: Outcome,
     now: datetime,
 ) -> None:
-    facts = {
+    said: OutageContents = {
         "channel": recipient.label,
         "channel_id": recipient.id,
         "since": since.isoformat(),
@@ -73,13 +74,13 @@ def _alert(
         "step": STEP,
         "audience": "ops",
         "due": now,
-        "facts": facts,
+        "facts": said,
         "queued_at": now,
         "status": "queued",
     }
     connection.execute(notices.insert(), row)
 
 
-def told(channels: Channels, facts: dict[str, object]) -> list[Recipient]:
+def told(channels: Channels, said: OutageContents) -> list[Recipient]:
     """Who hears of a dead channel: `ops`, but not through that channel; else the console."""
-    return [each for each in channels.of("ops") if each.id != facts.get("channel_id")] or [CONSOLE]
+    return [each for each in channels.of("ops") if each.id != said.get("channel_id")] or [CONSOLE]

@@ -1,8 +1,8 @@
 """The text of a notice: one template file per step and language, in the folder of its language.
 
 The first line that a template gives is the title, the rest the body. A step whose text differs for one
-audience has a second file, `T-3d.cell-lab.txt`. A template may name any key of FACTS; what a notice does
-not carry is None there. It never gets a name: a notice knows the subject's code only. What people wrote
+audience has a second file, `T-3d.cell-lab.txt`. A template may name any value of KEYS; what a notice does
+not say is None there. It never gets a name: a notice knows the subject's code only. What people wrote
 stands there on one line, in quotation marks (`tasks.text.free_text`): no template need see to it.
 """
 
@@ -11,45 +11,24 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, select_autoescape
 
 from itp_events.marks import MARK
+from itp_events.notices.content_types import DoseContents
 from itp_events.notices.steps import Step
+from tasks.database.contents import OutboxContents
 from tasks.text.free_text import legible
 from tasks.text.wording import LEGENDS, filters, is_own_term, visit_name, why
 
-# Every key that `facts` of itp.notice.issued, or of the service's own alerts, may hold.
-FACTS = frozenset(
-    {
-        # the visit and its dates
-        *("visit_label", "target", "opens", "closes", "t", "booked", "on", "deviation_days"),
-        # why they lie there
-        *("anchor_code", "anchor_label", "anchor_on", "anchor_basis", "reason"),
-        *("offset", "agreed", "target_source", "window_source", "reading"),
-        # which of them rest on an assumption
-        "assumed",
-        # reminders, ladder and what is repeated
-        *("link", "day", "attempt", "dose", "replaces", "given", "planned", "dose_for"),
-        *("old_date", "new_date", "because", "treatment_ended"),
-        # safety, withdrawal, eligibility
-        *("ae", "term", "grade", "outcome", "hours", "deadline", "follow_up", "death"),
-        *("criterion", "decode", "unmet", "shortfalls", "age_years", "from_years"),
-        # the service's own alert about a channel
-        *("channel", "since", "failures", "error"),
-        # the daily digest of a site
-        *("site", "today", "week", "overdue", "waiting"),
-    }
-)
-DOSE = frozenset(
-    {"cells", "cells_per_kg", "weight_kg", "weight_on", "weight_source", "weight_change", "source"}
-)
+# The names that a template may use: every value that a notice may carry, but what no text says.
+KEYS = frozenset(OutboxContents.__annotations__) - {"channel_id"}
+_DOSE = frozenset(DoseContents.__annotations__)
 # CTCAE's grade of an adverse event that led to death.
 _DEATH = 5
 _TEXTS = Path(__file__).parent
@@ -63,30 +42,30 @@ _REPEATED_WHY = {
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What a notice is about. `visit` is a visit's code; `facts` as in itp.notice.issued."""
+    """What a notice is about and says. `subject` and `visit` are codes; both are None where there is none."""
 
     step: str
     audience: str
     subject: str | None
     visit: str | None
-    facts: Mapping[str, Any]
+    contents: OutboxContents
 
 
 def render(occasion: Occasion, language: str, zone: ZoneInfo) -> tuple[str, str]:
     """Title and body in a language, with instants in the site's time zone.
 
-    A notice must leave even when its facts do not fit its text: then the facts themselves are the body,
+    A notice must leave even when its contents do not fit its text: then the contents themselves are the body,
     and the error is logged.
     """
-    occasion = replace(occasion, facts=legible(occasion.facts, is_own_term))
+    occasion = replace(occasion, contents=cast("OutboxContents", legible(occasion.contents, is_own_term)))
     try:
         text = _template(occasion.step, occasion.audience, language, zone).render(
             _context(occasion, language)
         )
     except (TemplateError, ValueError, TypeError):
         logging.getLogger(__name__).exception("the text of %s could not be made", occasion.step)
-        facts = json.dumps(dict(occasion.facts), ensure_ascii=False, indent=1)
-        return f"{occasion.subject}: {occasion.step} {occasion.visit or ''}".rstrip(), facts
+        said = json.dumps(occasion.contents, ensure_ascii=False, indent=1)
+        return f"{occasion.subject}: {occasion.step} {occasion.visit or ''}".rstrip(), said
     title, _, body = text.strip().partition("\n")
     return title.strip(), _tidy(f"{body}\n{LEGENDS[language] if MARK in text else ''}")
 
@@ -102,21 +81,22 @@ def _tidy(body: str) -> str:
 
 
 def _context(occasion: Occasion, language: str) -> dict[str, Any]:
-    facts = dict.fromkeys(FACTS) | {key: value for key, value in occasion.facts.items() if key in FACTS}
-    if facts["dose"]:
-        facts["dose"] = dict.fromkeys(DOSE) | facts["dose"]
-    assumed = frozenset(facts["assumed"] or ())
-    return facts | {
+    said = occasion.contents
+    values: dict[str, Any] = dict.fromkeys(KEYS) | {key: value for key, value in said.items() if key in KEYS}
+    if dose := said.get("dose"):
+        values["dose"] = dict.fromkeys(_DOSE) | dose
+    assumed = frozenset(said.get("assumed", ()))
+    return values | {
         "mark": lambda name: MARK * (name in assumed),
-        "t_mark": MARK * ("target" in assumed and not facts["booked"]),
+        "t_mark": MARK * ("target" in assumed and not said.get("booked")),
         "row_mark": lambda row, name="it": MARK * (name in row.get("assumed", ())),
-        "fatal": facts["grade"] == _DEATH or facts["outcome"] == "fatal",
+        "fatal": said.get("grade") == _DEATH or said.get("outcome") == "fatal",
         "step": occasion.step,
         "audience": occasion.audience,
         "subject": occasion.subject,
         "visit": occasion.visit,
-        "visit_name": visit_name(language, occasion.visit, facts["visit_label"]),
-        "why": why(language, facts),
+        "visit_name": visit_name(language, occasion.visit, said.get("visit_label")),
+        "why": why(language, said),
     }
 
 

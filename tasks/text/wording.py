@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from itp_events.marks import LEGEND, MARK, marked
+from itp_events.notices.content_types import NoticeContents
 from itp_events.rules.deviations import WORDS
 from itp_events.rules.explain import power_of_ten
 from tasks.text.criteria_zh import unmet_zh
@@ -137,31 +137,31 @@ def _label_zh(code: str) -> str | None:
     return next((name.format(match[1]) for match, name in found if match), None)
 
 
-def why(language: str, facts: Mapping[str, Any]) -> str | None:
+def why(language: str, said: NoticeContents) -> str | None:
     """Why a visit's dates lie where they lie, in one sentence."""
     if language != "zh-CN":
-        reason = facts.get("reason")
+        reason = said.get("reason")
         return f"{reason}." if reason else None
-    return _why_zh(facts) if facts.get("anchor_on") else None
+    return _why_zh(said) if said.get("anchor_on") else None
 
 
-def _why_zh(facts: Mapping[str, Any]) -> str:
-    return f"{_basis_zh(facts)}{_sources_zh(facts)}。"
+def _why_zh(said: NoticeContents) -> str:
+    return f"{_basis_zh(said)}{_sources_zh(said)}。"
 
 
-def _basis_zh(facts: Mapping[str, Any]) -> str:
-    on, code = _day_zh(facts["anchor_on"]), facts.get("anchor_code")
-    offset = _span_zh(facts.get("offset") or "")
+def _basis_zh(said: NoticeContents) -> str:
+    on, code = _day_zh(said["anchor_on"]), said.get("anchor_code")
+    offset = _span_zh(said.get("offset") or "")
     if code == "enrolment":
-        if facts.get("agreed"):
+        if said.get("agreed"):
             return f"入组日{on}商定的日期"
         return f"自入组日{on}起{offset}" if offset else f"入组当日{on}"
-    name = visit_name("zh-CN", code, facts.get("anchor_label"))
+    name = visit_name("zh-CN", code, said.get("anchor_label"))
     words = {
         "planned": f"{name}未进行，自其目标日期{on}起{offset}",
         "projected": f"{name}尚无记录，暂自其目标日期{on}起{offset}",
     }
-    return words.get(str(facts.get("anchor_basis")), f"自{name}的实际日期{on}起{offset}")
+    return words.get(said.get("anchor_basis", ""), f"自{name}的实际日期{on}起{offset}")
 
 
 def _span_zh(text: str) -> str:
@@ -170,14 +170,14 @@ def _span_zh(text: str) -> str:
     return "".join(f"{number}{_UNITS_ZH[unit]}" for number, unit in parts)
 
 
-def _sources_zh(facts: Mapping[str, Any]) -> str:
-    target, window = facts.get("target_source"), facts.get("window_source")
+def _sources_zh(said: NoticeContents) -> str:
+    target, window = said.get("target_source"), said.get("window_source")
     if not target or not window:
         return ""
-    assumed = facts.get("assumed") or ()
-    read = _READINGS_ZH.get(facts.get("reading") or "")
-    said = "入组时商定" if facts.get("agreed") else "，".join(filter(None, (_source_zh(target), read)))
-    on = marked(said, "target" in assumed)
+    assumed = said.get("assumed") or ()
+    read = _READINGS_ZH.get(said.get("reading") or "")
+    target_by = "入组时商定" if said.get("agreed") else "，".join(filter(None, (_source_zh(target), read)))
+    on = marked(target_by, "target" in assumed)
     return f"（目标日期：{on}；时间窗：{marked(_source_zh(window), 'window' in assumed)}）"
 
 

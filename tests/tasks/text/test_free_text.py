@@ -7,7 +7,7 @@ import smtplib
 from collections.abc import Iterator
 from email import message_from_string, policy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.database.contents import OutboxContents
 from tasks.delivery.channels import Channels
 from tasks.delivery.sending import Message, send
 from tasks.text.free_text import LONGEST
@@ -51,7 +52,8 @@ def written(text: str) -> dict[str, Any]:
 
 
 def lines(step: str, language: str, facts: dict[str, Any]) -> list[str]:
-    title, body = render(Occasion(step, "investigator", "ITP-007", "INF3", facts), language, SHANGHAI)
+    said = cast("OutboxContents", facts)
+    title, body = render(Occasion(step, "investigator", "ITP-007", "INF3", said), language, SHANGHAI)
     return [title, *body.split("\n")]
 
 

@@ -1,6 +1,6 @@
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,9 +9,10 @@ from jinja2 import meta
 from itp_events.events import Decode, NoticeIssued
 from itp_events.protocol.file import load_protocol
 from itp_events.rules import eligibility
+from tasks.database.contents import OutboxContents
 from tasks.text import render as rendering
 from tasks.text.criteria_zh import unmet_zh
-from tasks.text.render import FACTS, LANGUAGES, Occasion, environment, render
+from tasks.text.render import KEYS, LANGUAGES, Occasion, environment, render
 from tasks.text.wording import visit_name
 from tests.support import Receiver
 from tests.support.study import Study, protocol_in
@@ -126,12 +127,19 @@ FULL: dict[str, Any] = {
 
 
 def text(step: str, language: str = "en", audience: str = "coordinator", **facts: Any) -> str:
-    title, body = render(Occasion(step, audience, "ITP-007", "INF3", facts), language, SHANGHAI)
+    said = cast("OutboxContents", facts)
+    title, body = render(Occasion(step, audience, "ITP-007", "INF3", said), language, SHANGHAI)
     return f"{title}\n{body}"
 
 
-def test_the_facts_of_these_tests_are_all_there_are() -> None:
-    assert set(FULL) == FACTS
+def occasion(notice: NoticeIssued) -> Occasion:
+    """What a notice of the log is about and says."""
+    said = cast("OutboxContents", notice.facts)
+    return Occasion(notice.step, notice.audience, "ITP-001", notice.visit, said)
+
+
+def test_the_contents_of_these_tests_are_all_there_are() -> None:
+    assert set(FULL) == KEYS
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -153,7 +161,7 @@ def test_there_are_texts_in_english_and_simplified_chinese_for_the_same_steps() 
 def test_a_template_names_only_what_notices_carry(path: Path) -> None:
     made = environment(path.parent.name, SHANGHAI)
     named = meta.find_undeclared_variables(made.parse(path.read_text(encoding="utf-8")))
-    assert named <= FACTS | CONTEXT
+    assert named <= KEYS | CONTEXT
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -311,9 +319,7 @@ def test_what_a_corrected_enrolment_does_not_meet_is_said_in_chinese() -> None:
         for event in study.log
         if isinstance(event.data, NoticeIssued) and event.data.step == "eligibility"
     ]
-    _, body = render(
-        Occasion("eligibility", "investigator", "ITP-001", None, notice.facts), "zh-CN", SHANGHAI
-    )
+    _, body = render(occasion(notice), "zh-CN", SHANGHAI)
     assert body.splitlines()[:5] == [
         "更正后，受试者 ITP-001 有 4 项入选标准不符合。",
         "- ITP 病程 3 个月，须大于 3 个月",
@@ -337,8 +343,7 @@ def test_what_the_service_itself_says_is_chinese_in_a_chinese_text() -> None:
     ]
     assert {notice.step for notice in told} >= {"sae", "treatment-stopped", "exit"}
     for notice in told:
-        occasion = Occasion(notice.step, notice.audience, "ITP-001", notice.visit, notice.facts)
-        assert str(notice.facts["term"]) not in "".join(render(occasion, "zh-CN", SHANGHAI))
+        assert str(notice.facts["term"]) not in "".join(render(occasion(notice), "zh-CN", SHANGHAI))
 
 
 def test_the_deviation_of_a_dose_says_by_how_much_and_for_which_weight() -> None:
@@ -402,11 +407,10 @@ def test_every_fact_that_the_core_gives_is_one_that_texts_may_name() -> None:
     study.live_until("2026-06-30")
     notices = [event.data for event in study.log if isinstance(event.data, NoticeIssued)]
     assert len({notice.step for notice in notices}) > 12
-    assert set().union(*(notice.facts for notice in notices)) <= FACTS
+    assert set().union(*(notice.facts for notice in notices)) <= KEYS
     for notice in notices:
-        occasion = Occasion(notice.step, notice.audience, "ITP-001", notice.visit, notice.facts)
         for language in LANGUAGES:
-            title, body = render(occasion, language, SHANGHAI)
+            title, body = render(occasion(notice), language, SHANGHAI)
             assert "None" not in title + body
 
 
