@@ -85,3 +85,16 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
 
 def _files(package: Path) -> list[Path]:
     return [path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+
+
+READ = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("text", READ, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_text_names_in_the_repository_is_there(text: Path) -> None:
+    words = text.read_text(encoding="utf-8")
+    named = re.findall(rf"`((?:{'|'.join((*PACKAGES, 'tests', 'docs', 'examples'))})/[\w./-]+)`", words)
+    linked = re.findall(r"\]\(([^)#:]+)[)#]", words)
+    missing = [path for path in named if not (ROOT / path).exists()]
+    missing += [path for path in linked if not (text.parent / path).exists()]
+    assert missing == []
