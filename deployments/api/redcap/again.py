@@ -7,7 +7,7 @@ import threading
 
 from deployments.api.http.dependencies import ApiContext
 from deployments.api.redcap.client import Trigger
-from deployments.api.redcap.form import DOOR, WAITING, being_fetched, take_form
+from deployments.api.redcap.form import DOOR, WAITING, take_form
 from deployments.api.redcap.project import Project
 from tasks.database.dead_letters import open_dead_letters
 
@@ -45,7 +45,7 @@ class FetchAgain(threading.Thread):
 def fetch_again(api: ApiContext, project: Project) -> None:
     """Try each form that could not be fetched, oldest first."""
     for trigger in _unfetched(api):
-        if not being_fetched(trigger):
+        if not project.turns.is_taken(trigger):
             take_form(api, project, trigger)
 
 

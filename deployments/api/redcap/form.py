@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
@@ -28,6 +25,7 @@ from tasks.database.queries import history, recorded
 from tasks.database.store import NO_ANSWER
 
 DOOR = "redcap"
+_ID_REUSED = "urn:itp:problem:id-reused"
 # REDCap calls only once: a trigger is written down here before the form is fetched, until it was taken.
 WAITING = "redcap-waiting"
 COMPLETE = "2"
@@ -36,10 +34,8 @@ MOST_FIELDS = 50
 # An event's id must hold the form's name, a count and what is appended to it.
 LONGEST_NAME = 120
 
-# A form that is saved twice in a moment is fetched and recorded once after the other, so that the newer look
-# at it counts. Forms that share a lock only wait for each other.
-_TURNS = tuple(threading.Lock() for _ in range(32))
-_being_fetched: Counter[Trigger] = Counter()
+# How often a form is looked at when other processes record it at the same time.
+LOOKS = 5
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +54,7 @@ def receive(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any]:
 
 def take_form(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any]:
     """Fetch a form and record what it states; what cannot be mapped or recorded is kept and shown."""
-    with _turn(said):
+    with project.turns.of(said):
         try:
             results, left = _taken(api, project, said)
         except NO_ANSWER:
@@ -73,28 +69,26 @@ def take_form(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any
     return {"form": str(said), "results": results, "left": [problem for problem, _ in left]}
 
 
-def being_fetched(said: Trigger) -> bool:
-    """Whether this process fetches the form just now, or will in a moment."""
-    return said in _being_fetched
-
-
-@contextmanager
-def _turn(said: Trigger) -> Iterator[None]:
-    _being_fetched[said] += 1
-    try:
-        with _TURNS[hash(said) % len(_TURNS)]:
-            yield
-    finally:
-        _being_fetched[said] -= 1
-        if not _being_fetched[said]:
-            del _being_fetched[said]
-
-
 _Taken = tuple[list[dict[str, Any]], list[tuple[str, Any]]]
 
 
 def _taken(api: ApiContext, project: Project, said: Trigger) -> _Taken:
+    """Look at the form until no other process records it meanwhile: the newest look counts.
+
+    The number of the form's next event is chosen before the form is fetched. Of two processes that choose the
+    same number the database lets one record it; the other looks at the form again.
+    """
+    for _ in range(LOOKS):
+        results, left = _taken_once(api, project, said)
+        if not any(result.get("type") == _ID_REUSED for result in results):
+            break
+        log.info("The form %s was recorded by another process meanwhile; it is fetched again.", said)
+    return results, left
+
+
+def _taken_once(api: ApiContext, project: Project, said: Trigger) -> _Taken:
     mapping = project.mapping
+    stated_before = _stated_before(api, mapping.source, said)
     try:
         record = project.redcap.export(said, mapping.record_id, mapping.subject)
     except RedcapSilent as error:
@@ -105,7 +99,7 @@ def _taken(api: ApiContext, project: Project, said: Trigger) -> _Taken:
         return [], []
     left = _without_place(unmapped(mapping, said.instrument, record))
     try:
-        results = _record(api, mapping, said, record)
+        results = _record(api, mapping, said, record, stated_before)
     except BadInput as error:
         return [], [*left, (str(error), record)]
     return results, left + [(result["detail"], record) for result in results if "detail" in result]
@@ -122,12 +116,17 @@ def _is_complete(mapping: Mapping, said: Trigger, record: dict[str, str]) -> boo
     return not wanted or str(record.get(f"{said.instrument}_complete", COMPLETE)) == COMPLETE
 
 
-def _record(api: ApiContext, mapping: Mapping, said: Trigger, record: dict[str, str]) -> list[dict[str, Any]]:
+def _record(
+    api: ApiContext,
+    mapping: Mapping,
+    said: Trigger,
+    record: dict[str, str],
+    stated_before: Sequence[Event],
+) -> list[dict[str, Any]]:
     instrument = mapping.instruments[said.instrument]
-    mine = _stated_before(api, mapping.source, said)
     stated = {
         "specversion": "1.0",
-        "id": f"{_name(said)}#{len(mine) + 1}",
+        "id": f"{_name(said)}#{len(stated_before) + 1}",
         "source": mapping.source,
         "type": instrument.event,
         "subject": str(record.get(mapping.subject) or "").strip(),
@@ -135,10 +134,10 @@ def _record(api: ApiContext, mapping: Mapping, said: Trigger, record: dict[str, 
         "data": read_data(instrument, record, said.event),
     }
     event = parse_event(stated)
-    before = _standing(api, mine)
-    if before and (before[-1].subject, before[-1].data) == (event.subject, event.data):
-        return take_in(api, [before[-1].to_json()], "recorder")
-    return take_in(api, [*(_void(each, stated) for each in before), stated], "recorder")
+    valid = _valid(api, stated_before)
+    if valid and (valid[-1].subject, valid[-1].data) == (event.subject, event.data):
+        return take_in(api, [valid[-1].to_json()], "recorder")
+    return take_in(api, [*(_void(each, stated) for each in valid), stated], "recorder")
 
 
 def _name(said: Trigger) -> str:
@@ -150,20 +149,21 @@ def _name(said: Trigger) -> str:
 
 
 def _stated_before(api: ApiContext, source: str, said: Trigger) -> list[Event]:
-    """What the form stated so far, of whichever subject, in order."""
-    found: list[Event] = []
+    """The events that the form stated so far, of any subject, in order."""
+    events: list[Event] = []
     for number in count(1):
         event = recorded(api.study.store, (source, f"{_name(said)}#{number}"))
         if event is None:
             break
-        found.append(event)
-    return found
+        events.append(event)
+    return events
 
 
-def _standing(api: ApiContext, mine: Sequence[Event]) -> list[Event]:
-    logs = {event.subject: history(api.study.store, event.subject) for event in mine}
-    valid = {event.key for facts in logs.values() for event in standing(facts)}
-    return [event for event in mine if event.key in valid]
+def _valid(api: ApiContext, events: Sequence[Event]) -> list[Event]:
+    """Those of the form's events that nobody has voided."""
+    logs = {event.subject: history(api.study.store, event.subject) for event in events}
+    valid = {event.key for stated in logs.values() for event in standing(stated)}
+    return [event for event in events if event.key in valid]
 
 
 def _void(event: Event, stated: dict[str, Any]) -> dict[str, Any]:

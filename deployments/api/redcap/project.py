@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Event, Semaphore
+from threading import Event, Lock, Semaphore
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from deployments.api.redcap.client import Redcap
+from deployments.api.redcap.client import Redcap, Trigger
 from deployments.api.redcap.mapping import Mapping, load_mapping
 from deployments.bootstrap.settings import Settings
 from itp_events.errors import BadInput
 
 # Each holds a thread of the doors' for as long as REDCap takes: a REDCap that is slow may not take them all.
 FETCHERS = 8
+
+
+class Turns:
+    """Lets the threads of this process look at one form one after the other, so that none looks in vain.
+
+    Other processes are not kept from it: the database decides between them.
+    """
+
+    def __init__(self) -> None:
+        # Forms that share a lock only wait for each other.
+        self._locks = tuple(Lock() for _ in range(32))
+        self._taken: Counter[Trigger] = Counter()
+
+    @contextmanager
+    def of(self, form: Trigger) -> Iterator[None]:
+        """Wait for the form's turn, and keep it."""
+        self._taken[form] += 1
+        try:
+            with self._locks[hash(form) % len(self._locks)]:
+                yield
+        finally:
+            self._taken[form] -= 1
+            if not self._taken[form]:
+                del self._taken[form]
+
+    def is_taken(self, form: Trigger) -> bool:
+        """Whether a thread of this process looks at the form just now, or will in a moment."""
+        return form in self._taken
 
 
 @dataclass(frozen=True)
@@ -29,6 +60,7 @@ class Project:
     key: str
     fetchers: Semaphore = field(default_factory=lambda: Semaphore(FETCHERS), compare=False)
     waiting: Event = field(default_factory=Event, compare=False)
+    turns: Turns = field(default_factory=Turns, compare=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Project | None:

@@ -2,14 +2,17 @@
 
 import gzip
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployments.api.recording import take_in
 from deployments.api.redcap import client
 from deployments.api.redcap.again import fetch_again
 from deployments.api.redcap.client import MOST_BYTES, Trigger
@@ -212,6 +215,39 @@ def test_of_a_form_saved_twice_in_a_moment_the_newer_look_counts(door: Door, red
     stands = redcap.forms["7"][Form("inf_1_arm_1", "visit", "")]["plt"]
     assert [data.platelets for data in facts(door)[1:]] == [float(stands)]
     assert open_dead_letters(door.study.store) == []
+
+
+def test_two_processes_that_take_one_form_at_once_record_it_once_by_its_newest_look(
+    tmp_path: Path, redcap: RedcapStandIn, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has looked at the form, which changed in between, before the other records."""
+    both_have_looked, first_looks = threading.Barrier(2, timeout=30), deque[str]()
+
+    def take_in_together(*given: Any) -> Any:
+        with suppress(IndexError):
+            first_looks.pop()
+            both_have_looked.wait()
+        return take_in(*given)
+
+    settings = {
+        "redcap_url": redcap.url,
+        "redcap_token": TOKEN,
+        "redcap_mapping": EXAMPLE,
+        "redcap_key": "k" * 20,
+        "database_url": postgresql_url,
+    }
+    with served(tmp_path / "one", **settings) as one, served(tmp_path / "two", **settings) as two:
+        enrolled(one, redcap)
+        monkeypatch.setattr("deployments.api.redcap.form.take_in", take_in_together)
+        with ThreadPoolExecutor(2) as pool:
+            for older, newer in (("41", "14"), ("23", "32")):
+                first_looks.extend((older, newer))
+                slower = pool.submit(visited, one, redcap, plt=older)
+                wait_until(lambda: len(first_looks) == 1, "the first to have looked at the form")
+                answers = [visited(two, redcap, plt=newer), slower.result()]
+                assert [answer["left"] for answer in answers] == [[], []]
+                assert [data.platelets for data in facts(one)[1:]] == [float(newer)]
+        assert open_dead_letters(one.study.store) == []
 
 
 def test_a_page_of_another_site_triggers_nothing(door: Door, redcap: RedcapStandIn) -> None:
