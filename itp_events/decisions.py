@@ -1,7 +1,8 @@
-"""decide(): what is due for a subject now, whatever led here.
+"""decide(): the events that the service must record for a subject at an instant.
 
-Pure and level-triggered: it compares what holds at `now` with what the service has recorded, and
-returns the difference as events. Deciding once too often changes nothing; deciding late catches up.
+This module reads no clock and no database, and sends nothing. decide() is pure and level-triggered: it
+compares the subject's state at `now` with the decisions in the log, and returns the difference as events.
+Deciding once too often changes nothing; deciding late catches up.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ from itp_events.rules.windows import Ending
 
 @dataclass(frozen=True)
 class Decision:
-    """What to record now, what to show, and when anything could change next (UTC; None: never)."""
+    """The events to record now, the values to show, and the next instant at which anything could change.
+
+    `state` and `message` are the phase and its details in words; `status` and `tags` are names of the
+    contract. `wake_at` is in UTC; None: nothing will change by itself any more.
+    """
 
     events: tuple[Event, ...]
     state: str
@@ -52,12 +57,12 @@ class Decision:
     wanted_notices: tuple[WantedNotice, ...]
 
     def due(self) -> tuple[WantedNotice, ...]:
-        """The duties that are due and of use at this instant."""
+        """The wanted notices that are due and of use at the instant of the decision."""
         return tuple(wanted for wanted in self.wanted_notices if wanted.stands(self.subject_state.now))
 
 
 def decide(subject: Subject, now: datetime) -> Decision:
-    """What is due for `subject` at `now`, an aware instant; `subject` is folded from its whole log."""
+    """The decision for `subject` at `now`, an aware instant; `subject` must be folded from its whole log."""
     state = subject_state(subject, now)
     wanted_notices = (*reminders(state), *rungs(state), *alerts(state))
     events = (*_pinned(state), *_decisions(state), *reconcile_notices(state, wanted_notices))
@@ -75,7 +80,7 @@ def decide(subject: Subject, now: datetime) -> Decision:
 
 
 def _pinned(state: SubjectState) -> Iterator[Event]:
-    """An enrolment pins the subject to the protocol version of its day; later versions are assigned."""
+    """The assignment of the protocol version that is current at enrolment; people assign later ones."""
     if state.subject.decision_log.pinned is None:
         version = state.protocol.version
         data = ProtocolAssigned(by=SERVICE, version=version, reason="current at enrolment")
@@ -85,19 +90,20 @@ def _pinned(state: SubjectState) -> Iterator[Event]:
 def _decisions(state: SubjectState) -> Iterator[Event]:
     """Misses, flags, stops and exits that are not recorded yet, and voids of those that no longer hold."""
     recorded = state.subject.decision_log.decisions
-    standing = dict(_standing(state))
+    holding = dict(_holding(state))
     for key, entry in recorded.items():
-        if entry.stands and standing.get(key) != entry.event.data:
+        if entry.stands and holding.get(key) != entry.event.data:
             reference = Reference(source=OWN_SOURCE, id=entry.event.id)
             why = "the facts it stood on no longer hold"
             yield own(state, marked(entry.event.id, "void"), Voided(by=SERVICE, event=reference, reason=why))
-    for key, data in standing.items():
+    for key, data in holding.items():
         before = recorded.get(key)
         if before is None or not before.stands or before.event.data != data:
             yield own(state, next_key(before.event.id) if before else key, data)
 
 
-def _standing(state: SubjectState) -> Iterator[tuple[str, Data]]:
+def _holding(state: SubjectState) -> Iterator[tuple[str, Data]]:
+    """The misses, flags, stop and exit that hold now, by their stable keys."""
     subject = state.subject
     for planned in state.visits:
         if planned.missed_by_service:
@@ -143,10 +149,10 @@ def _exited(end: Ending) -> Exited:
 
 
 def wake_at(state: SubjectState, wanted_notices: Iterable[WantedNotice]) -> datetime | None:
-    """The next instant (UTC) at which a duty comes due or a date passes that could change anything.
+    """The next instant (UTC) at which a notice comes due or a date passes that could change anything.
 
-    A reminder that did not leave while it was of use is withdrawn at that very instant, not at some later
-    wake; alerts are of use until the next one is due.
+    None when there is no such instant. A reminder that could not leave while it was of use is withdrawn at
+    the very instant at which its use ends. An alert is of use until the next one is due.
     """
     wanted_notices = tuple(wanted_notices)
     ahead = [wanted.due for wanted in wanted_notices if wanted.due > state.now]
@@ -157,7 +163,7 @@ def wake_at(state: SubjectState, wanted_notices: Iterable[WantedNotice]) -> date
 
 
 def _edges(state: SubjectState) -> Iterator[datetime]:
-    """When windows open and close, and when the service would count a visit as missed."""
+    """The instants (UTC) at which windows open and close and the service would count a visit as missed."""
     site = state.subject.site
     for planned in state.visits:
         if planned.outcome is None and planned.firm:

@@ -1,8 +1,9 @@
 """The event catalogue: CloudEvents 1.0 envelopes with typed data.
 
-An event is identified by `source` and `id`; `time` is when it was reported (an instant); dates inside
-`data` are local dates of the subject's site. Unknown types and fields are refused by name, and null
-means absent. Events of source `itp` are the service's own decisions.
+This module checks the form of an event, and not whether the study permits it: the package intake does that.
+`source` and `id` identify an event. `time` is the instant at which it was reported. Dates inside `data` are
+local dates of the subject's site. Unknown types and fields are refused by name, and null means absent. Events
+of the source `itp` are the service's own decisions.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ def _bleeding(value: object) -> bool | int:
 
 
 def _one_width(value: object) -> object:
-    # A code typed with a Chinese keyboard, or copied with blanks, is the same code. What holds no number is
-    # none: a name must not become one for want of its blank.
+    # A code that was typed with a Chinese keyboard, or copied with blanks, is the same code. A text without a
+    # number is no code: its blanks stay, so that a person's name is not taken for a code.
     if not isinstance(value, str):
         return value
     narrow = unicodedata.normalize("NFKC", value).strip()
@@ -92,7 +93,7 @@ def _one_width(value: object) -> object:
 
 
 def _legible(value: str) -> str:
-    # Neither can be stored as text: NUL by PostgreSQL, half a surrogate pair by anybody.
+    # PostgreSQL cannot store NUL, and no database can store half of a surrogate pair.
     if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError("must be text: no NUL, no half of a surrogate pair")
     return value
@@ -102,7 +103,7 @@ _AT_A_DOOR = {"at a door": True}
 
 
 def _at_most(length: int) -> AfterValidator:
-    """A limit to the length of text that doors set: what the log holds is read whatever its length."""
+    """A limit to the length of a text that comes in; a text in the log is read whatever its length."""
 
     def check(value: str, info: ValidationInfo) -> str:
         if info.context and len(value) > length:
@@ -138,7 +139,10 @@ Bleeding = Annotated[
 
 
 class Data(BaseModel):
-    """What one event states; `by` is who states it. Subclasses are found by their `type`."""
+    """The content of one event; `by` names the person or program that states it.
+
+    Each subclass is one type of event. `type` is its name in CloudEvents.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     type: ClassVar[str]
@@ -154,7 +158,7 @@ class Reference(BaseModel):
 
 
 class FailedTreatments(BaseModel):
-    """Which earlier treatments had no effect (for splenectomy: or were followed by relapse)."""
+    """The earlier treatments that had no effect; a splenectomy counts too when a relapse followed it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     first_line: StrictBool
@@ -164,7 +168,7 @@ class FailedTreatments(BaseModel):
 
 
 class Maintenance(BaseModel):
-    """A maintenance regimen, and for how many weeks its dose has been stable."""
+    """A maintenance regimen, and the number of weeks for which its dose has been stable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     drug: Word
@@ -175,7 +179,7 @@ def _regimens_shape(value: object) -> str:
     return _LIST if isinstance(value, list | tuple) else _SINGLE
 
 
-# Names of the two shapes; what is wrong is named by its path without them.
+# Names of the two shapes. The path of a wrong field leaves them out.
 _SINGLE, _LIST = "<one>", "<list>"
 Regimens = Annotated[
     Annotated[Maintenance, Tag(_SINGLE)] | Annotated[tuple[Maintenance, ...], Tag(_LIST)],
@@ -184,7 +188,10 @@ Regimens = Annotated[
 
 
 class Screening(BaseModel):
-    """Findings of screening and baseline; `_x_uln` values are multiples of the upper limit of normal."""
+    """Findings of screening and baseline.
+
+    `_x_uln` values are multiples of the upper limit of normal; `itp_months` is the time since the diagnosis.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     age_years: Years
@@ -204,14 +211,17 @@ class Screening(BaseModel):
 
     @property
     def regimens(self) -> tuple[Maintenance, ...]:
-        """The maintenance regimens: none, the one that was stated, or the list."""
+        """The maintenance regimens as a tuple: empty, the one that was stated, or all of the list."""
         if self.maintenance is None:
             return ()
         return self.maintenance if isinstance(self.maintenance, tuple) else (self.maintenance,)
 
 
 class Enrolled(Data):
-    """The subject is enrolled on a local date, with what screening found."""
+    """The subject is enrolled on a local date, with the findings of screening.
+
+    Weight in kg, platelets in 10^9/L. `first_infusion_on` is the date agreed for the first infusion, if any.
+    """
 
     type = "itp.subject.enrolled"
     on: LocalDate
@@ -236,8 +246,8 @@ class Booked(Data):
 class Completed(Data):
     """A visit took place. Platelets in 10^9/L, weight in kg, cells as an absolute number.
 
-    Bleeding is a grade of the WHO scale, 0 to 4, or only whether there was any. `confirmed` says that a date
-    that looks too early is right.
+    Bleeding is a grade of the WHO scale, 0 to 4, or only whether there was any. `confirmed`: the sender has
+    checked a date that looks too early.
     """
 
     type = "itp.visit.completed"
@@ -267,7 +277,7 @@ class Unscheduled(Data):
 
 
 class Voided(Data):
-    """An earlier event was wrong; it stays in the log and no longer counts."""
+    """An earlier event was wrong: it stays in the log and no longer counts."""
 
     type = "itp.event.voided"
     event: Reference
@@ -279,7 +289,10 @@ _DEATH_GRADE = 5  # CTCAE: grade 5 is death related to the adverse event
 
 
 class AdverseEvent(Data):
-    """An adverse event; grade by CTCAE, 1 to 5. The site became aware of it at the instant `aware_at`."""
+    """An adverse event. `ae` is its number, `grade` is by CTCAE, 1 to 5.
+
+    `aware_at` is the instant at which the site became aware of it; None: when it was reported.
+    """
 
     type = "itp.adverse-event.reported"
     ae: Word
@@ -293,12 +306,12 @@ class AdverseEvent(Data):
 
     @property
     def fatal(self) -> bool:
-        """Whether the subject died of it: grade 5, or the outcome `fatal`."""
+        """Whether the subject died of the event: grade 5, or the outcome `fatal`."""
         return self.grade == _DEATH_GRADE or self.outcome == "fatal"
 
 
 class SaeSubmitted(Data):
-    """The report of a serious adverse event (or pregnancy) was submitted."""
+    """The report of a serious adverse event or pregnancy was submitted; `ae` is its number or its id."""
 
     type = "itp.sae.submitted"
     ae: Word
@@ -306,7 +319,10 @@ class SaeSubmitted(Data):
 
 
 class Pregnancy(Data):
-    """The subject, or with `partner` the subject's partner, is pregnant."""
+    """The subject is pregnant, or with `partner` the subject's partner.
+
+    `aware_at` is the instant at which the site became aware of it; None: when it was reported.
+    """
 
     type = "itp.pregnancy.reported"
     on: LocalDate
@@ -369,7 +385,10 @@ class WithdrawalDecided(Data):
 
 
 class Died(Data):
-    """The subject died; `ae` names the adverse event that led to it, if that is known."""
+    """The subject died; `ae` is the number of the adverse event that led to it, if that is known.
+
+    `aware_at` is the instant at which the site became aware of it; None: when it was reported.
+    """
 
     type = "itp.subject.died"
     on: LocalDate
@@ -378,7 +397,7 @@ class Died(Data):
 
 
 class Acknowledged(Data):
-    """Somebody takes care of an overdue visit until a date."""
+    """Somebody takes care of an overdue visit until a date; None: until the next working day."""
 
     type = "itp.escalation.acknowledged"
     visit: Word
@@ -386,7 +405,7 @@ class Acknowledged(Data):
 
 
 class DeviationAssessed(Data):
-    """The investigator's assessment of a deviation: whether it is important, its cause, and what was done."""
+    """The investigator's assessment of a deviation: its importance, its cause, and the action taken."""
 
     type = "itp.deviation.assessed"
     deviation: Text
@@ -396,7 +415,7 @@ class DeviationAssessed(Data):
 
 
 class ConsentGiven(Data):
-    """A consent given during the study: anew, a child's assent, or in one's own name on coming of age."""
+    """A consent given during the study: a renewed one, a child's assent, or the subject's own on majority."""
 
     type = "itp.consent.given"
     kind: Literal["consent", "assent", "majority"]
@@ -413,7 +432,11 @@ class ProtocolAssigned(Data):
 
 
 class NoticeIssued(Data):
-    """A notice was decided: to whom, about what, and until when it is of use. `facts` fill its text."""
+    """A notice was decided, to `audience` and about `step`, due at `due` and of use until `until`.
+
+    Both instants are in UTC; without `until` the notice stays of use. `facts` holds the values that fill its
+    text, as JSON types: see notices/content_types.py.
+    """
 
     type = "itp.notice.issued"
     notice: str
@@ -450,7 +473,7 @@ class NoticeWithdrawn(Data):
 
 
 class NoticeClosed(Data):
-    """What a notice asked for, after it was handed over, is done or no longer holds."""
+    """A notice that was handed over asks for something that is done or no longer holds."""
 
     type = "itp.notice.closed"
     notice: str
@@ -478,7 +501,7 @@ class TreatmentStopped(Data):
 
 
 class Exited(Data):
-    """The subject's participation ended, at M12 or early."""
+    """The subject's participation ended, with the last visit or early."""
 
     type = "itp.subject.exited"
     criterion: str | None = None
@@ -521,7 +544,7 @@ DECISIONS: tuple[type[Data], ...] = (
     TreatmentStopped,
     Exited,
 )
-# Only an investigator states these, or takes one back.
+# Only an investigator may state these or take one back.
 INVESTIGATORS: tuple[type[Data], ...] = (WithdrawalDecided, DeviationAssessed)
 _CATALOGUE: dict[bool, dict[str, type[Data]]] = {
     False: {data.type: data for data in FACTS},
@@ -539,7 +562,7 @@ class _Envelope(BaseModel):
     subject: SubjectCode
     time: Instant
     datacontenttype: Literal["application/json"] | None = None
-    # Written by the service; what a sender says of it has no meaning.
+    # The service writes these two. A sender's values for them have no meaning.
     restatessource: Word | None = None
     restatesid: Word | None = None
     data: dict[str, Any]
@@ -547,9 +570,10 @@ class _Envelope(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One CloudEvent whose data has been checked against the catalogue.
+    """One CloudEvent whose data has been checked against the catalogue; `time` is an aware instant.
 
-    `restates` names the event that it states anew, where it came in one batch with the void of that event.
+    `restates` identifies the event that this one states anew, when it came in one batch with that event's
+    void.
     """
 
     id: str
@@ -566,17 +590,17 @@ class Event:
 
     @property
     def key(self) -> EventKey:
-        """Source and id: what identifies the event."""
+        """Source and id, which identify the event."""
         return self.source, self.id
 
     @property
     def own(self) -> bool:
-        """Whether the service itself decided this."""
+        """Whether the event is a decision of the service itself."""
         return self.source == OWN_SOURCE
 
     @property
     def reference(self) -> Reference:
-        """The event's identity, to be named by another event."""
+        """The event's identity in the form in which another event names it."""
         return Reference(source=self.source, id=self.id)
 
     def to_json(self) -> dict[str, Any]:
@@ -595,17 +619,19 @@ class Event:
 
 
 def parse_event(value: object) -> Event:
-    """Check one CloudEvent given as JSON types and return it.
+    """The event that a sender's CloudEvent states, given as JSON types.
 
-    Raises BadEvent, which names the first field that is wrong and how many more are.
+    Raises:
+        BadEvent: it is malformed; the error names the first wrong field and how many more there are.
     """
     return replace(_parsed(value, _AT_A_DOOR), restates=None)
 
 
 def parse_recorded(value: object) -> Event:
-    """The event that a line of the log holds. The limits of the doors do not apply to what was let in.
+    """The event that an entry of the log holds; limits of length do not apply to it.
 
-    Raises BadEvent for what no version of the catalogue has written.
+    Raises:
+        BadEvent: no version of the catalogue has written such an entry.
     """
     return _parsed(value, None)
 
@@ -654,7 +680,7 @@ def _path(location: tuple[int | str, ...], prefix: str) -> str:
     return path[:_LONGEST_PATH]
 
 
-# A refusal is a line for people, also when 100,000 fields are unknown or a name fills the body.
+# A refusal stays one readable line, even when 100,000 fields are unknown or one name fills the whole body.
 _NAMED = 20
 _LONGEST_PATH = 200
 _PLAIN = {"timezone_aware": "must carry its offset from UTC, as +08:00 or Z"}

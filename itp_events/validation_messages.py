@@ -1,4 +1,7 @@
-"""What pydantic says of a wrong field, in plain words."""
+"""Plain words for what pydantic finds wrong with a field.
+
+This module does not say which field is wrong: its callers do.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,6 @@ _SAID = {
 
 
 def plainly(kind: str, message: str) -> str:
-    """One problem, from pydantic's name for its kind and its message."""
+    """One problem in plain words, from pydantic's name for its kind and pydantic's message."""
     said = _SAID.get(kind) or message.removeprefix(_VALUE_ERROR)
     return re.sub(r"^\w+ should ", "must ", said)

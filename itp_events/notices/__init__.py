@@ -1,1 +1,4 @@
-"""What people are told: which notices are wanted, what they say, and which must be issued or taken back."""
+"""The notices to people: which are wanted, their contents, and which must be issued or taken back.
+
+This package puts nothing into words and sends nothing.
+"""

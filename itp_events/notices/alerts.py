@@ -1,4 +1,7 @@
-"""The alerts: what must be known at once, and what is repeated until somebody acts."""
+"""The alerts that are wanted: some are due at once, others are repeated until somebody acts.
+
+This module does not say what an alert says (contents.py does) and issues nothing (reconcile.py does).
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,18 @@ from itp_events.rules.withdrawal import Flag
 
 
 def alerts(state: SubjectState) -> Iterator[WantedNotice]:
-    """Every alert whose reason stands, whatever its instant; of what repeats the present and the next."""
+    """Every alert whose reason holds, due or not; of a repeated one the present repetition and the next."""
     for of_kind in _ALERTS:
         yield from of_kind(state)
     yield from repeats(state, state.now)
 
 
 def repeats(state: SubjectState, since: datetime | None = None) -> Iterator[WantedNotice]:
-    """What is repeated until somebody decides: from the one at `since`, or the first, to the next."""
+    """The alerts that are repeated until somebody decides, up to the next one to come.
+
+    They begin with the repetition that is current at `since`, an aware instant, or with the first when it is
+    None.
+    """
     for flag in state.open_flags:
         yield from _undecided(state, flag, since)
     yield from _disposition(state, since)
@@ -48,7 +55,10 @@ def _about(
     due: datetime | None = None,
     planned: PlannedVisit | None = None,
 ) -> Iterator[WantedNotice]:
-    """To each audience of an alert, about what began with the report `origin` and `fact` states today."""
+    """One alert to each audience of the rule `name`, due at `due` (UTC) or at the report `origin`.
+
+    `origin` is the report with which the matter began, `fact` is the event that states it today.
+    """
     for audience in state.protocol.alerts[name].audiences:
         visit = planned.code if planned else None
         key = event_key(state.subject.code, name, audience, origin.key, visit)
@@ -139,7 +149,7 @@ def _booking(state: SubjectState, planned: PlannedVisit) -> Iterator[WantedNotic
     booking = state.subject.booked.get(planned.code)
     if booking and planned.outcome is None and planned.firm and planned.outside(planned.day):
         origin = state.subject.origin(booking)
-        # Before the anchor was known there was no window to lie outside of.
+        # Before the anchor was known, there was no window.
         due = max(origin.time, planned.anchor.known_at or origin.time)
         yield from _about(state, "booking-out-of-window", origin, booking, due=due, planned=planned)
 
@@ -151,7 +161,7 @@ def _enrolment(state: SubjectState) -> Iterator[WantedNotice]:
     def failed(stated: Data) -> object:
         return isinstance(stated, Enrolled) and tuple(str(each) for each in unmet(state.protocol, stated))
 
-    # Who met the criteria of the day of enrolment stays eligible when an amendment sets others.
+    # A subject that met the criteria on the day of enrolment stays eligible when an amendment sets others.
     if subject.corrected and unmet(state.protocol, data):
         yield from _about(state, "eligibility", subject.origin(enrolment, failed), enrolment)
     for step in open_consents(state):
@@ -159,7 +169,7 @@ def _enrolment(state: SubjectState) -> Iterator[WantedNotice]:
 
 
 def open_consents(state: SubjectState) -> tuple[Literal["assent", "majority"], ...]:
-    """The consents that may fall due by age before the study ends, and are not given yet."""
+    """The consents that may fall due by age before the study ends and are not given yet."""
     given = {as_data(event, ConsentGiven).kind for event in state.subject.of(ConsentGiven)}
     return tuple(kind for kind in _consents_by_age(state) if kind not in given)
 
@@ -237,7 +247,10 @@ def _disposition(state: SubjectState, since: datetime | None) -> Iterator[Wanted
 
 
 def _repeats(state: SubjectState, since: datetime, every: int) -> Iterator[tuple[datetime, datetime]]:
-    """Each repetition so far and the next one: when it is due, and when the one after it is."""
+    """Each repetition so far and the next one, as two instants (UTC): when it and when its successor is due.
+
+    The first is due `every` working days after `since`, at the protocol's hour for notices.
+    """
     site = state.subject.site
 
     def following(day: date) -> date:
@@ -257,7 +270,7 @@ def _repeats(state: SubjectState, since: datetime, every: int) -> Iterator[tuple
 
 
 def _endings(state: SubjectState) -> Iterator[WantedNotice]:
-    # A stop that leaves nobody to follow up is the exit: what is told is the exit alone.
+    # A stop after which nobody is left to follow up is the exit itself: only the exit is told.
     if state.effective_stop and not (state.exit and state.exit.origin == state.effective_stop.origin):
         yield from _ending(state, "treatment-stopped", state.effective_stop)
     if state.exit:
@@ -298,12 +311,12 @@ def _stand_down(state: SubjectState) -> Iterator[WantedNotice]:
 
 
 def _contradicted(before: Issue, order: Issue) -> bool:
-    """Whether the cells were ordered once more after they had been stood down: that is due anew."""
+    """Whether the cells were ordered once more after the stand-down; it must then be told anew."""
     return before.status == "closed" and order.at > before.at
 
 
 def _told_and_past(state: SubjectState, order: Issue, before: Issue | None) -> bool:
-    """Whether they stood down for a date that is past since: a later miss does not say so once more."""
+    """Whether the stand-down was told and its date has passed since: a later miss does not repeat it."""
     over = order.notice.until is not None and order.notice.until <= state.now
     return over and before is not None and before.status == "issued"
 

@@ -16,10 +16,11 @@ from itp_events.rules.state import SubjectState
 
 
 def assumed_in(state: SubjectState, wanted: WantedNotice, said: NoticeContents) -> Iterator[str]:
-    """The names by which the texts mark what rests on an assumption.
+    """The names of the parts of a notice that rest on an assumption; the texts mark these parts.
 
-    `target`, `window`: the visit's dates; `ladder`: on which day whom it is escalated to; `clock`: the hours
-    and the limit of a safety report; `criterion`: the withdrawal criterion; `age`: of a consent.
+    `target` and `window` are the visit's dates. `ladder` is the day and the audience of an escalation.
+    `clock` is the hours and the limit of a safety report. `criterion` is the withdrawal criterion. `age` is
+    the age from which a consent is needed.
     """
     protocol, rules = state.protocol, state.protocol.eligibility
     if wanted.planned and target_assumed(wanted.planned, state.visits):

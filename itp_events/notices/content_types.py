@@ -1,4 +1,4 @@
-"""What the service's notices may say, as types: the values that fill a notice's text.
+"""The types of a notice's contents: the values that fill its text.
 
 This module does not choose the values (contents.py does) and does not put them into words (the texts do). The
 log stores them as the JSON object `facts` of itp.notice.issued, so that every value is of a JSON type. A date
@@ -45,7 +45,7 @@ class VisitContents(TypedDict, total=False):
 
 
 class StatedContents(TypedDict, total=False):
-    """What somebody stated, or the service decided, that a notice tells of.
+    """The event or the decision that a notice tells of.
 
     `on` is its date: of the visit done, the event, the flag or the ending. `ae` is the adverse event's
     number, or the id under which a pregnancy is reported; `grade` is by CTCAE, 1 to 5. `outcome` is that of
@@ -60,10 +60,10 @@ class StatedContents(TypedDict, total=False):
 
 
 class StepContents(TypedDict, total=False):
-    """What belongs to the step itself.
+    """Values of the step itself.
 
-    `day` is how many days after its window's last day a visit is escalated; `attempt` counts what is
-    repeated, from 1. `assumed` names what rests on an assumption: see `assumed_in`.
+    `day` is the number of days from a window's last day to the escalation; `attempt` counts repetitions from
+    1. `assumed` names the parts that rest on an assumption: see `assumed_in`.
     """
 
     day: int
@@ -90,10 +90,10 @@ class DoseContents(TypedDict):
 class CellContents(TypedDict, total=False):
     """Cells that are ordered, were given, or are not needed; numbers of cells are absolute.
 
-    `dose` is the dose to prepare, `replaces` the number of cells ordered before. `given` and `planned`
-    compare what was given with `dose_for`, the dose for the weight at that infusion. Of a stand-down,
-    `old_date` is the date for which cells were ordered and `new_date` the date that takes its place, if one
-    does.
+    `dose` is the dose to prepare, `replaces` the number of cells ordered before. `given` is the number of
+    cells given and `planned` the number that was planned, which is that of `dose_for`, the dose for the
+    weight at the infusion. Of a stand-down, `old_date` is the date for which cells were ordered, and
+    `new_date` is the date that takes its place, if there is one.
     """
 
     dose: DoseContents
@@ -150,11 +150,11 @@ class NoticeContents(
     EligibilityContents,
     total=False,
 ):
-    """What a notice about a subject may say: every family, of which a step uses some."""
+    """The contents of a notice about a subject: every family, of which each step uses some."""
 
 
 def said_by(notice: NoticeIssued) -> NoticeContents:
-    """What a notice in the log says.
+    """The contents of a notice in the log.
 
     An older version of the service wrote values by the same names, but perhaps not all of them.
     """

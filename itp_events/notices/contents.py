@@ -1,4 +1,4 @@
-"""What a notice says: the values that fill its text. Subject codes only, never names.
+"""The contents of a notice: the values that fill its text. They hold subject codes and never names.
 
 This module does not say which notices are due, and it does not put values into words.
 """
@@ -32,7 +32,7 @@ from itp_events.rules.windows import Ending, PlannedVisit
 
 
 def contents(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
-    """What a wanted notice says at the instant of `state`; an absent value has no key."""
+    """The contents of a wanted notice at the instant of `state`; an absent value has no key."""
     found: NoticeContents = {}
     if wanted.planned:
         found |= _of_visit(state, wanted.planned)
@@ -73,7 +73,7 @@ def _of_visit(state: SubjectState, planned: PlannedVisit) -> NoticeContents:
 
 
 def _of_this_visit(planned: PlannedVisit) -> NoticeContents:
-    """What is said of some visits only."""
+    """The values that only some visits have."""
     found: NoticeContents = {}
     if planned.agreed:
         found["agreed"] = True

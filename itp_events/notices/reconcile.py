@@ -1,4 +1,7 @@
-"""What the service tells: notices to issue, and those to take back because they no longer hold."""
+"""Comparing the notices that are wanted with those in the log: some must be issued, others taken back.
+
+This module does not say which notices are wanted, and it sends nothing.
+"""
 
 from __future__ import annotations
 
@@ -25,30 +28,34 @@ from itp_events.rules.state import SubjectState
 
 
 def own(state: SubjectState, key: str, data: Data) -> Event:
-    """A decision of the service at the instant of the view."""
+    """A decision of the service, as an event at the instant of `state`."""
     return Event(key, OWN_SOURCE, state.subject.code, state.now, data)
 
 
 def reconcile_notices(state: SubjectState, wanted_notices: Iterable[WantedNotice]) -> Iterator[Event]:
-    """What changes among the notices: issued, reopened, withdrawn, closed, superseded."""
+    """The events that bring the log in line with the wanted notices.
+
+    They are of the types issued, reopened, withdrawn, closed and superseded.
+    """
     valid = {wanted.key: wanted for wanted in wanted_notices}
     yield from _ended(state, valid)
     for key, wanted in valid.items():
         issue = state.subject.decision_log.issues.get(key)
         if wanted.stands(state.now):
-            yield from _standing(state, wanted, issue)
+            yield from _of_use(state, wanted, issue)
         elif issue is None and _overdue_reminder(state, wanted):
             data = NoticeSuperseded(by=SERVICE, notice=key, step=wanted.step)
             yield own(state, marked(key, "superseded"), data)
 
 
-def _standing(state: SubjectState, wanted: WantedNotice, issue: Issue | None) -> Iterator[Event]:
+def _of_use(state: SubjectState, wanted: WantedNotice, issue: Issue | None) -> Iterator[Event]:
+    """The events for a wanted notice that is due and of use now; `issue` is how it was issued last."""
     if issue is None:
         yield own(state, wanted.key, notice(state, wanted, wanted.key))
     elif issue.status == "issued":
         yield from _said_anew(state, wanted, issue)
     elif issue.status == "closed" and _restated(state, wanted):
-        return  # it was told, and is one fact with its correction
+        return  # people were told, and a correction without change is no news
     elif issue.status == "withdrawn" and not _says_else(state, wanted, issue):
         yield _touch(state, issue, NoticeReopened(by=SERVICE, notice=issue.row))
     else:
@@ -56,12 +63,16 @@ def _standing(state: SubjectState, wanted: WantedNotice, issue: Issue | None) ->
 
 
 def _restated(state: SubjectState, wanted: WantedNotice) -> bool:
-    """Whether what was told of has been voided and stated anew, unchanged in what the duty rests on."""
+    """Whether the event behind an alert was voided and stated anew without a change that matters to it."""
     return wanted.kind == "alert" and wanted.fact is not None and wanted.fact.key != wanted.event
 
 
 def _said_anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Iterator[Event]:
-    """What is not handed over yet says what holds when it leaves; an order of cells stays right after it."""
+    """The events when a notice that was issued would say something else now.
+
+    A notice that is not handed over yet is replaced, so that it says what holds when it leaves. An order of
+    cells is replaced even later, when the number of cells has changed.
+    """
     if issue.row not in state.subject.handed:
         if not _says_else(state, wanted, issue):
             return
@@ -90,7 +101,7 @@ def _anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Event:
 
 
 def _replaced(state: SubjectState, issue: Issue) -> float | None:
-    """How many cells are being prepared because of an order that the next one replaces."""
+    """The number of cells being prepared by an order that the next one replaces; None when there is none."""
     said = said_by(issue.notice)
     if issue.row not in state.subject.handed:
         return said.get("replaces")
@@ -105,7 +116,10 @@ def _overdue_reminder(state: SubjectState, wanted: WantedNotice) -> bool:
 def notice(
     state: SubjectState, wanted: WantedNotice, row: str, replaces: float | None = None
 ) -> NoticeIssued:
-    """The notice that a duty asks for, under its key in the outbox; `replaces`: cells ordered before."""
+    """The notice to issue for a wanted one, under the outbox key `row`.
+
+    `replaces` is the number of cells that an earlier order asked for; None when there was no such order.
+    """
     said = contents(state, wanted)
     if replaces is not None:
         said["replaces"] = replaces
@@ -123,7 +137,7 @@ def notice(
 
 
 def _ended(state: SubjectState, valid: dict[str, WantedNotice]) -> Iterator[Event]:
-    """Notices that are no longer to be sent, and those whose duty ended after they were handed over."""
+    """The events for issued notices that are not wanted any more: withdrawn before hand-over, else closed."""
     for key, issue in state.subject.decision_log.issues.items():
         if issue.status != "issued" or (key in valid and valid[key].stands(state.now)):
             continue
@@ -131,7 +145,7 @@ def _ended(state: SubjectState, valid: dict[str, WantedNotice]) -> Iterator[Even
             reason = _why_ended(state, issue, valid.get(key))
             yield _touch(state, issue, NoticeWithdrawn(by=SERVICE, notice=issue.row, reason=reason))
         elif key not in valid and (issue.notice.until is None or state.now < issue.notice.until):
-            # It could become due again: the log must know that what was sent was contradicted.
+            # It could become due again, so that the log must say that it was taken back after it was sent.
             reason = _why_ended(state, issue, None)
             yield _touch(state, issue, NoticeClosed(by=SERVICE, notice=issue.row, reason=reason))
 

@@ -1,4 +1,7 @@
-"""The reminders and the ladder of each visit that is still open."""
+"""The reminders and the escalations that are wanted for each visit that is still open.
+
+This module does not say what they say (contents.py does) and issues nothing (reconcile.py does).
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ _DAY = timedelta(days=1)
 
 
 def reminders(state: SubjectState) -> Iterator[WantedNotice]:
-    """The reminders that hold: of visits with a known anchor, not recorded; of infusions, not on hold.
+    """The reminders of every visit whose anchor is known and of which nothing is recorded yet.
 
-    While a fatal event stands without a death, there are none.
+    An infusion on hold has none. There are none at all while a fatal adverse event stands without a death.
     """
     for planned in state.visits:
         if planned.outcome is None and planned.firm and not state.exit and not state.held(planned):
@@ -24,9 +27,10 @@ def reminders(state: SubjectState) -> Iterator[WantedNotice]:
 
 
 def rungs(state: SubjectState) -> Iterator[WantedNotice]:
-    """The rungs of the ladders that run; those of infusions rest while a flag waits.
+    """The escalations of every visit whose ladder runs; an infusion's ladder rests while a flag waits.
 
-    A rung is of use until somebody acknowledges it. While a fatal event stands without a death, none is.
+    An escalation is of use until somebody acknowledges it. There are none while a fatal adverse event stands
+    without a death.
     """
     if state.exit or state.unrecorded_death:
         return
@@ -34,7 +38,7 @@ def rungs(state: SubjectState) -> Iterator[WantedNotice]:
         if planned.outcome is None and planned.climb:
             answers = sorted(each.at for each in acknowledged(planned.code, state.subject))
             for rung, due in planned.climb.rungs:
-                # The window, not a booking, is what closed: the rung's key holds the target.
+                # The ladder begins when the window closes, whatever is booked: its keys hold the target.
                 key = visit_key(state.subject.code, planned.code, rung.step, rung.audience, planned.target)
                 until = next((at for at in answers if at >= due), None)
                 yield WantedNotice(
@@ -53,14 +57,14 @@ def rungs(state: SubjectState) -> Iterator[WantedNotice]:
 def visit_reminders(state: SubjectState, planned: PlannedVisit) -> Iterator[WantedNotice]:
     """The reminders of one visit by the protocol, each of use until the next one to its audience is due."""
     rules = state.protocol.reminders[planned.visit.epoch]
-    found = [_wanted(state, planned, rule) for rule in rules if _applies(rule, planned)]
+    applying = [_wanted(state, planned, rule) for rule in rules if _applies(rule, planned)]
     known = _silent_until(state, planned)
-    for audience in dict.fromkeys(wanted.audience for wanted in found):  # in the protocol's order
+    for audience in dict.fromkeys(wanted.audience for wanted in applying):  # in the protocol's order
         # sorted() is stable: of two that are due at once, the later rule of the protocol is the newer.
-        row = sorted(
-            (wanted for wanted in found if wanted.audience == audience), key=lambda wanted: wanted.due
+        theirs = sorted(
+            (wanted for wanted in applying if wanted.audience == audience), key=lambda wanted: wanted.due
         )
-        for wanted, newer in zip(row, [*row[1:], None], strict=True):
+        for wanted, newer in zip(theirs, [*theirs[1:], None], strict=True):
             useful = _until(wanted, newer.due) if newer else wanted
             yield useful._replace(due=max(wanted.due, known)) if known else useful
 
@@ -86,10 +90,10 @@ def _wanted(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> Wante
 
 
 def _due(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> datetime:
-    """When a reminder is due (UTC).
+    """The instant (UTC) at which a reminder is due.
 
-    Cells for the first infusion are ordered at enrolment, or at the booking that moved its date: there may be
-    no day left to wait for.
+    Cells for the first infusion are ordered at enrolment, or at the booking that moved its date, because
+    there may be no day left to wait for.
     """
     if rule.prepares_cells and planned.anchor.code == ENROLMENT:
         booking = state.subject.booked.get(planned.code)
@@ -99,7 +103,10 @@ def _due(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> datetime
 
 
 def _silent_until(state: SubjectState, planned: PlannedVisit) -> datetime | None:
-    """When the service counted a visit's anchor as missed: before that instant no reminder could come due."""
+    """The instant (UTC) at which the service counted the visit's anchor as missed; None when it did not.
+
+    Before that instant no reminder could come due.
+    """
     if planned.anchor.basis != "planned":
         return None
     anchor = next((each for each in state.visits if each.code == planned.anchor.code), None)
@@ -107,6 +114,7 @@ def _silent_until(state: SubjectState, planned: PlannedVisit) -> datetime | None
 
 
 def _on(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> date:
+    """The site-local date on which a reminder is due."""
     workdays = state.subject.site.workdays
     if rule.from_ == "closes":
         return planned.closes + rule.days * _DAY
@@ -115,6 +123,7 @@ def _on(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> date:
 
 
 def _end(state: SubjectState, planned: PlannedVisit, rule: Reminder) -> datetime | None:
+    """The instant (UTC) from which a reminder is of no use any more."""
     site = state.subject.site
     if rule.prepares_cells:
         first = planned.anchor.code == ENROLMENT

@@ -1,1 +1,4 @@
-"""What is made of a subject's events for readers: plans, comparisons of protocols, SDTM tables."""
+"""Documents made from a subject's events: plans, comparisons of protocol versions, SDTM tables.
+
+This package decides nothing that the service acts on.
+"""

@@ -1,7 +1,8 @@
-"""What a protocol file must hold beyond the shape of its fields, so that no rule in it is silently idle.
+"""Checks of a protocol file beyond the shape of its fields, so that no rule in it is silently idle.
 
-Each check yields where in the file something is wrong, and what. Criteria are rows of the file plus one
-function each in withdrawal.py: a row that no function knows would never be met.
+This module does not check the shape (model.py does) and does not know lines (file.py does). Each check yields
+the places of what is wrong. A withdrawal criterion is a row of the file plus a function in withdrawal.py: a
+row that no function knows would never be met.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Finding = tuple[Location, str]
 
 
 class Known(NamedTuple):
-    """A criterion that the program knows: its effect, and the parameters with their least value."""
+    """A criterion that the program knows: its effect, and its parameters with the least value of each."""
 
     effect: str
     needs: dict[str, int]
@@ -56,21 +57,21 @@ _BOUNDS = {
 
 
 def findings(protocol: Protocol) -> Iterator[Finding]:
-    """Everything that is wrong, in the order of the checks."""
+    """Every fault of a protocol with its place, in the order of the checks."""
     for check in _CHECKS:
         yield from check(protocol)
 
 
 def _criteria(protocol: Protocol) -> Iterator[Finding]:
-    state: set[str] = set()
+    known: set[str] = set()
     for place, criterion in enumerate(protocol.withdrawal):
         at = ("withdrawal", place)
-        if criterion.criterion in state:
+        if criterion.criterion in known:
             yield (*at, "criterion"), f"{criterion.criterion} stands more than once"
-        state.add(criterion.criterion)
+        known.add(criterion.criterion)
         yield from _criterion(at, criterion)
-    for name, known in CRITERIA.items():
-        if known.required and name not in state:
+    for name, rule in CRITERIA.items():
+        if rule.required and name not in known:
             yield ("withdrawal",), f"the criterion {name} is missing"
 
 
@@ -104,13 +105,13 @@ def _reminders(protocol: Protocol) -> Iterator[Finding]:
         if epoch not in protocol.reminders:
             yield ("reminders",), f"the list for {epoch} is missing"
     for epoch, rules in protocol.reminders.items():
-        state: set[tuple[str, str]] = set()
+        known: set[tuple[str, str]] = set()
         for place, rule in enumerate(rules):
             at = ("reminders", epoch, place, "step")
             yield from _step(at, rule)
-            if (rule.step, rule.audience) in state:
+            if (rule.step, rule.audience) in known:
                 yield at, f"{rule.step} to {rule.audience} stands more than once"
-            state.add((rule.step, rule.audience))
+            known.add((rule.step, rule.audience))
 
 
 def _step(at: Location, rule: Reminder) -> Iterator[Finding]:

@@ -1,4 +1,7 @@
-"""Reading a protocol file: YAML checked against the protocol's model, refused with line and reason."""
+"""Reading a protocol file: YAML checked against the protocol's model, refused with line and reason.
+
+This module holds no rule about what a protocol must say: model.py and checks.py do.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,12 @@ BUILT_IN = Path(__file__).parent / "nct06813157.yaml"
 def load_protocol(path: Path | None = None) -> Protocol:
     """The protocol in `path`, or the built-in NCT06813157.
 
-    In a folder, each *.yaml is a version; the file whose name sorts last is current for new subjects,
-    and the others stay for those pinned to them. Raises BadProtocol with the line and the reason for a
-    file that cannot be read or does not hold together: an unknown field, a doubled visit, a circular
-    anchor.
+    In a folder, each *.yaml is a version. The file whose name sorts last is current for new subjects; the
+    others stay installed for the subjects pinned to them.
+
+    Raises:
+        BadProtocol: a file cannot be read, or does not hold together (an unknown field, a doubled visit, a
+            circular anchor). The error names the line and the reason.
     """
     path = path or BUILT_IN
     if not path.is_dir():
@@ -52,7 +57,11 @@ def _load_file(path: Path) -> Protocol:
 
 
 def parse_protocol(text: str, name: str) -> Protocol:
-    """The protocol that a YAML text gives; `name` is what errors call it. Raises BadProtocol."""
+    """The protocol that a YAML text gives; errors call the text by `name`.
+
+    Raises:
+        BadProtocol: the text is no YAML, or no protocol; the error names the line and the reason.
+    """
     root, value = _read(text, name)
     refuse_doubled_keys(root, name)
     try:
@@ -90,7 +99,7 @@ def _unreadable(error: yaml.YAMLError, name: str) -> BadProtocol:
 
 
 def _refusal(flaws: list[Finding], root: yaml.Node, name: str) -> BadProtocol:
-    """The first flaw in the file, and how many more there are."""
+    """The error for the first flaw in the file; it says how many more there are."""
     lines = [line_of(root, location) for location, _ in flaws]
     line, (location, problem) = min(zip(lines, flaws, strict=True), key=lambda pair: pair[0])
     path = ".".join(str(part) for part in location)
@@ -101,7 +110,8 @@ def _refusal(flaws: list[Finding], root: yaml.Node, name: str) -> BadProtocol:
 
 def _flaws(error: ValidationError, root: yaml.Node) -> list[Finding]:
     found = error.errors(include_url=False)
-    # A misspelt field is unknown, and the right one is missing: the first of the two says what to mend.
+    # A misspelt field causes two errors: an unknown field and a missing one. The unknown field shows the
+    # mistake.
     unknown = [each for each in found if each["type"] in ("extra_forbidden", "invalid_key")]
     return [
         (_place(each["loc"], each["msg"], root), _problem(each["type"], each["msg"]))
@@ -110,7 +120,7 @@ def _flaws(error: ValidationError, root: yaml.Node) -> list[Finding]:
 
 
 def _place(location: Location, problem: str, root: yaml.Node) -> Location:
-    if not location:  # a rule across fields: its message begins with the field and names the visit
+    if not location:  # the message of a rule across fields begins with the field and names the visit
         return _named_in(problem.removeprefix(_VALUE_ERROR), root)
     return location[:-1] if location[-1] == "[key]" else location
 
@@ -133,7 +143,7 @@ _PLAIN = {
 
 
 def _named_in(problem: str, root: yaml.Node) -> Location:
-    """The row of the visit that a rule names first; of a doubled one the second."""
+    """The place of the visit that a rule names first; of a doubled visit, the place of the second."""
     field, _, rest = problem.partition(":")
     codes = [value_at(root, (field, row, "code")) for row in range(len(_rows(root, field)))]
     rows = {code.value: row for row, code in enumerate(codes) if code is not None}

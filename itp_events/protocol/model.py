@@ -1,7 +1,7 @@
 """The protocol as data: schedule of activities, reminders, ladder, alerts, withdrawal criteria.
 
-Each rule carries its source: `synopsis` (the sponsor's text) or `assumption` (to be confirmed by the
-site). Nothing in code repeats a number of the protocol file.
+This module applies no rule to a subject. Each rule carries its source: `synopsis` (the sponsor's text) or
+`assumption` (to be confirmed by the site). Nothing in the code repeats a number of the protocol file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ENROLMENT = "enrolment"
 END_OF_TREATMENT = "end-of-treatment"
 
 Source = Literal["synopsis", "assumption"]
-# How words of the synopsis are read that can be read in more than one way. A reading is an assumption.
+# The reading of words of the synopsis that allow more than one. Every reading is an assumption.
 Reading = Literal["calendar-months", "days-after", "each-holds"]
 Epoch = Literal["treatment", "follow-up"]
 Audience = Literal["coordinator", "investigator", "sponsor", "cell-lab", "ops"]
@@ -44,7 +44,7 @@ class _Rule(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """An ISO 8601 duration in calendar months and days; `text` is how the protocol file writes it."""
+    """An ISO 8601 duration in calendar months and days; `text` is its form in the protocol file."""
 
     months: int
     days: int
@@ -57,7 +57,7 @@ class Span:
 
 @lru_cache(maxsize=65536)
 def _months_after(day: date, months: int) -> date:
-    # Remembered: every wake of a subject asks for the same few dates.
+    # Cached, since every wake of a subject asks for the same few dates.
     moved = pendulum.date(day.year, day.month, day.day).add(months=months)
     return date(moved.year, moved.month, moved.day)
 
@@ -101,7 +101,7 @@ def _calendar(value: str) -> str:
 def _clock_time(value: object) -> object:
     if isinstance(value, time):
         return value
-    # Unquoted, YAML takes 10:00 for the number 600.
+    # YAML reads 10:00 without quotes as the number 600.
     if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
         raise ValueError('must be a local time of day in quotes, as "09:00"')
     return time.fromisoformat(value)
@@ -116,7 +116,7 @@ Count = Annotated[int, Field(le=366)]
 
 
 class Site(_Rule):
-    """Where subjects are seen: IANA time zone, language of its notices, calendar of its working days."""
+    """A study site: its IANA time zone, the language of its notices, the calendar of its working days."""
 
     time_zone: Annotated[str, AfterValidator(_zone)]
     language: Literal["en", "zh-CN"]
@@ -153,14 +153,14 @@ def _instant(zone: ZoneInfo, day: date, clock: time) -> datetime:
 
 
 class VisitSource(_Rule):
-    """Where the target and the window of a visit come from."""
+    """The sources of a visit's target and of its window."""
 
     target: Source
     window: Source
 
 
 class Visit(_Rule):
-    """One planned visit: its target hangs on its anchor, its window on its target."""
+    """One planned visit: its target is counted from its anchor, its window from its target."""
 
     code: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]*$")]
     label: Word
@@ -174,7 +174,7 @@ class Visit(_Rule):
 
     @property
     def target_assumed(self) -> bool:
-        """Whether the site must confirm where the target lies, or how the synopsis is read there."""
+        """Whether the site must confirm the target, or the reading of the synopsis behind it."""
         return self.source.target == "assumption" or self.reading is not None
 
     def opens(self, target: date) -> date:
@@ -187,7 +187,11 @@ class Visit(_Rule):
 
 
 class Reminder(_Rule):
-    """When, before a visit is recorded, whom to remind of it."""
+    """A reminder of a visit that is not recorded yet: its audience, and its date.
+
+    The date lies `days` after the day `from`: the target or booking (`T`), the booking alone (`booked`), or
+    the window's last day (`closes`).
+    """
 
     step: str
     from_: Literal["T", "booked", "closes"] = Field(alias="from")
@@ -199,7 +203,7 @@ class Reminder(_Rule):
 
 
 class Rung(_Rule):
-    """Whom to tell on which day after a window closed with nothing recorded."""
+    """One step of the ladder: its audience, and its day after a window closed with nothing recorded."""
 
     step: str
     day: Days
@@ -208,7 +212,7 @@ class Rung(_Rule):
 
 
 class Ladder(_Rule):
-    """How a visit that nobody recorded is escalated, in days after its window's last day."""
+    """The escalation of a visit that nobody recorded, in days after its window's last day."""
 
     rungs: tuple[Rung, ...]
     missed_on_day: Days
@@ -218,7 +222,11 @@ class Ladder(_Rule):
 
 
 class Alert(_Rule):
-    """Who hears of something at once, and how often it is repeated while it waits."""
+    """An alert: its audiences, and its repetition while it waits for somebody.
+
+    `later` names further audiences with the repetition from which they are told. `clock_hours` are the hours
+    of a reporting clock, the limit last. `every_working_days` is the spacing of repetitions.
+    """
 
     audiences: tuple[Audience, ...]
     later: Mapping[Audience, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
@@ -249,7 +257,7 @@ DeviationCategory = Literal["window", "missed", "dose", "on-hold", "eligibility"
 
 
 class Criterion(_Rule):
-    """A withdrawal criterion: what it brings about, and its DSDECOD."""
+    """A withdrawal criterion: its effect, its DSDECOD, and its parameters."""
 
     criterion: str
     effect: Literal["exit", "stop-treatment", "flag", "by-scope", "by-decision"]
@@ -263,7 +271,7 @@ class Criterion(_Rule):
 
 
 class Dose(_Rule):
-    """Cells per kg of body weight, and the relative differences that are pointed out."""
+    """Cells per kg of body weight, and the relative differences in dose and weight that are pointed out."""
 
     cells_per_kg: Annotated[float, Field(gt=0)]
     deviation: Annotated[float, Field(gt=0)]
@@ -282,7 +290,7 @@ class Limit(_Rule):
 
     @property
     def assumed(self) -> bool:
-        """Whether the site must confirm the limit, or how the synopsis is read there."""
+        """Whether the site must confirm the limit, or the reading of the synopsis behind it."""
         return self.source == "assumption" or self.reading is not None
 
     def holds(self, value: float) -> bool:
@@ -327,9 +335,9 @@ class ResponseRule(_Rule):
 
 
 class DeviationRule(_Rule):
-    """When a deviation of one category is important.
+    """The importance of the deviations of one category.
 
-    `beyond_days`: only from more days outside the window on; `epochs`: only of visits of these epochs.
+    `beyond_days` restricts it to more days than that outside the window, `epochs` to visits of these epochs.
     """
 
     important: bool
@@ -339,7 +347,7 @@ class DeviationRule(_Rule):
 
 
 class Protocol(_Rule):
-    """A whole protocol version. Subjects are pinned to one by its `version`."""
+    """One version of the protocol. Each subject is pinned to a version by its `version`."""
 
     id: Word
     version: Annotated[Word, Field(strict=True)]
@@ -371,13 +379,17 @@ class Protocol(_Rule):
         return self
 
     def beside(self, others: Iterable[Protocol]) -> Protocol:
-        """This version, with others installed beside it for the subjects that are pinned to them."""
+        """A copy of this version, with others installed beside it for the subjects pinned to them."""
         study = self.model_copy()
         study._versions = {other.version: other for other in others}
         return study
 
     def of_version(self, version: str | None) -> Protocol:
-        """The installed version of that name; None stands for this one. Raises BadInput."""
+        """The installed version of that name; None stands for this one.
+
+        Raises:
+            BadInput: no such version is installed.
+        """
         if version in (None, self.version):
             return self
         if version not in self._versions:
@@ -385,7 +397,7 @@ class Protocol(_Rule):
         return self._versions[version]
 
     def site(self, code: str) -> Site:
-        """The settings of a site; a site that the protocol does not name has the default's."""
+        """The settings of a site; a site that the protocol does not name has those of `default`."""
         return self.sites.get(code) or self.sites["default"]
 
     @cached_property

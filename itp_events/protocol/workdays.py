@@ -1,7 +1,8 @@
-"""The site's working days, with China's swapped working Saturdays and Sundays.
+"""Working days of a country, with China's swapped working Saturdays and Sundays.
 
-Years whose official calendar is not published yet are taken with the holidays that are known by rule;
-when the `holidays` library learns more, plans follow at the next wake.
+This module does not know sites: a site names its country. For a year whose official calendar is not published
+yet, the holidays that follow from rules count. When the `holidays` library learns more, plans follow at the
+next wake.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ _DAY = timedelta(days=1)
 
 @lru_cache(maxsize=32)
 def _country(code: str) -> HolidayBase:
-    import holidays  # takes a tenth of a second: only programs that plan pay for it
+    import holidays  # takes a tenth of a second, which only programs that plan should pay
 
     return holidays.country_holidays(code)
 
 
 def known_calendar(code: str) -> bool:
-    """Whether the `holidays` library knows the country code (ISO 3166, as CN)."""
+    """Whether the `holidays` library knows a country code (ISO 3166, as CN)."""
     try:
         _country(code)
     except NotImplementedError:
@@ -33,16 +34,16 @@ def known_calendar(code: str) -> bool:
 
 
 def published_to(code: str) -> int | None:
-    """The last year of which the official calendar, with its swapped working days, is known.
+    """The last year whose official calendar, with its swapped working days, is known.
 
-    None for a country that swaps none: its calendar follows from rules.
+    None for a country that swaps no days: its calendar follows from rules.
     """
     published = getattr(_country(code), "special_public_holidays", None) or {}
     return max((year for year, days in published.items() if _swaps(days)), default=None)
 
 
 def _swaps(days: tuple[object, ...]) -> bool:
-    # The library writes a swap as (month, day, month, day it is swapped with).
+    # The library writes a swap as a month and day, then the month and day with which it is swapped.
     return any(isinstance(each, tuple) and len(each) == 4 for each in days)
 
 
@@ -78,7 +79,10 @@ class WorkCalendar:
         return self.on_or_after(day + _DAY)
 
     def nearest(self, target: date, first: date, last: date) -> date | None:
-        """The working day in first..last that is nearest to `target` (the earlier of two), if any."""
+        """The working day nearest to `target` from `first` to `last`; None when there is none.
+
+        Of two that are equally near, it is the earlier.
+        """
         span = (last - first).days
         days = (first + timedelta(days=offset) for offset in range(span + 1))
         working = [day for day in days if self.is_working(day)]

@@ -1,4 +1,7 @@
-"""Where in a YAML file a value stands."""
+"""Places in a YAML file: the line of a value, the value at a place, and keys that stand twice.
+
+This module knows nothing of protocols.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from itp_events.errors import BadProtocol
 
 
 def line_of(root: yaml.Node, location: tuple[int | str, ...]) -> int:
-    """The line, counted from 1, on which a location begins; for a missing field that of its mapping."""
+    """The line, counted from 1, on which a location begins; for a missing field, the line of its mapping."""
     line, node = root.start_mark.line, root
     for part in location:
         pair = _child(node, part)
@@ -19,7 +22,7 @@ def line_of(root: yaml.Node, location: tuple[int | str, ...]) -> int:
 
 
 def value_at(root: yaml.Node, location: tuple[int | str, ...]) -> yaml.Node | None:
-    """The node at a location, if there is one."""
+    """The node at a location; None when there is none."""
     node = root
     for part in location:
         pair = _child(node, part)
@@ -30,7 +33,7 @@ def value_at(root: yaml.Node, location: tuple[int | str, ...]) -> yaml.Node | No
 
 
 def _child(node: yaml.Node, part: int | str) -> tuple[yaml.Node, yaml.Node] | None:
-    """A child with the node at which it begins: its name in a mapping, itself in a list."""
+    """A child, behind the node at which it begins: its name in a mapping, the child itself in a list."""
     if isinstance(node, yaml.MappingNode):
         return next(((name, value) for name, value in node.value if name.value == part), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
@@ -39,14 +42,18 @@ def _child(node: yaml.Node, part: int | str) -> tuple[yaml.Node, yaml.Node] | No
 
 
 def refuse_doubled_keys(root: yaml.Node, file: str) -> None:
-    """Raise BadProtocol when a mapping gives a name twice: YAML itself would take the last in silence."""
-    state: set[int] = set()
+    """Refuse a mapping that gives a name twice, of which YAML itself would silently take the last.
+
+    Raises:
+        BadProtocol: a name is given twice; the error names `file` and the line.
+    """
+    known: set[int] = set()
     waiting = [root]
     while waiting:
         node = waiting.pop()
-        if id(node) in state:
+        if id(node) in known:
             continue
-        state.add(id(node))
+        known.add(id(node))
         if isinstance(node, yaml.MappingNode):
             _refuse_doubled(node, file)
             waiting += [value for _, value in node.value]

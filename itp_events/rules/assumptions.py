@@ -1,7 +1,8 @@
-"""Which dates rest on an assumption.
+"""Finding the dates that rest on an assumption.
 
-An assumption is what the synopsis does not say, or how its words are read where they can be read in more than
-one way. A date rests on one when its own rule does, or the date that it hangs on.
+This module does not mark them: the texts and the tables do. A rule is an assumption when the synopsis does
+not state it, or when the words of the synopsis allow more than one reading. A date rests on an assumption
+when its own rule is one, or when it is counted from such a date.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from itp_events.rules.windows import PlannedVisit
 def target_assumed(planned: PlannedVisit, visits: Iterable[PlannedVisit]) -> bool:
     """Whether a visit's target rests on an assumption; `visits` is the subject's whole plan.
 
-    That a missed visit's target counts in place of its date is one, so all that is counted from there is
-    assumed. A date that was agreed at enrolment is a fact.
+    It is an assumption that a missed visit's target counts in place of its date, so that every date counted
+    from there is assumed. A date that was agreed at enrolment is a fact.
     """
     if planned.agreed:
         return False

@@ -1,4 +1,7 @@
-"""What the service itself has decided for a subject, read back from its own events in the log."""
+"""The service's own decisions for a subject, read back from its events in the log.
+
+This module decides nothing. Keys are built in keys.py.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ from itp_events.rules.keys import day_of, stable
 
 
 class Issue(NamedTuple):
-    """A notice as it was issued last: `row` is its key in the outbox, `touched` counts its events."""
+    """A notice as it was issued last, at the instant `at` (UTC).
+
+    `row` is its key in the outbox; `touched` counts the events about it, its issuing included.
+    """
 
     row: str
     notice: NoticeIssued
@@ -54,11 +60,11 @@ class DecisionLog:
 
     @classmethod
     def of(cls, decisions: Iterable[Event]) -> DecisionLog:
-        """The ledger that the service's own events give, in sequence order."""
+        """The decision log that the service's own events give, in sequence order."""
         return cls().after(decisions)
 
     def after(self, decisions: Iterable[Event]) -> DecisionLog:
-        """The ledger once the service has decided more; this one stays as it is."""
+        """The decision log with further decisions; this one stays as it is."""
         pinned = self.pinned
         decision_log = DecisionLog(dict(self.issues), set(self.superseded), dict(self.decisions))
         for event in decisions:
@@ -88,5 +94,5 @@ class DecisionLog:
 
     def _touch(self, row: str, status: Literal["issued", "withdrawn", "closed"]) -> None:
         issue = self.issues[stable(row)]
-        # Written out: dataclasses.replace is several times slower, and a fold touches every notice.
+        # Written out, since `_replace` is several times slower and a fold touches every notice.
         self.issues[stable(row)] = Issue(issue.row, issue.notice, issue.at, status, issue.touched + 1)

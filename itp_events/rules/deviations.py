@@ -1,8 +1,9 @@
-"""Deviations from the protocol: derived from what people stated, never stated themselves.
+"""Deviations from the protocol: derived from the events that people stated, never stated themselves.
 
-Each has an id that names what it rests on, so that it stays the same over corrections that change nothing
-of that, and an assessment goes on. It is there until its facts are voided or overtaken. Which category is
-important is protocol data, until the investigator assesses one deviation otherwise.
+This module does not judge assessments that come in (intake does). A deviation's id names the values that it
+rests on, so that it stays the same over corrections that do not change them, and an assessment goes on. A
+deviation exists until its events are voided or overtaken. The protocol file says which categories are
+important; the investigator may assess a single deviation otherwise.
 """
 
 from __future__ import annotations
@@ -32,15 +33,16 @@ WORDS: dict[DeviationCategory, str] = {
     "safety-report": "safety report late or missing",
     "consent": "procedure without consent",
 }
-# Criteria of enrolment that are about consent, and listed as such.
+# Criteria of enrolment that are about consent, and are listed under consent.
 _ABOUT_CONSENT = ("consent-late", "consent-by", "assent-missing", "assent-late")
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """One deviation: on which site-local date it began, and `term`, what it was in words.
+    """One deviation, with the site-local date `on` on which it began and its description `term` in words.
 
-    `ruled` is the importance by the protocol file; `assessed` is the investigator's assessment of it.
+    `ruled` is its importance by the protocol file; `assessed` is the event with the investigator's
+    assessment.
     """
 
     id: str
@@ -53,23 +55,26 @@ class Deviation:
 
     @property
     def assessment(self) -> DeviationAssessed | None:
-        """What the investigator stated of it; None while nobody did."""
+        """The investigator's assessment; None while there is none."""
         return as_data(self.assessed, DeviationAssessed) if self.assessed else None
 
     @property
     def important(self) -> bool:
-        """Whether it is important: by the investigator's assessment, else by the protocol file."""
+        """Whether the deviation is important, by the investigator's assessment, else by the protocol file."""
         return self.assessment.important if self.assessment else self.ruled
 
     @property
     def waits(self) -> bool:
-        """Whether the investigator should assess it: important by the rule, and not assessed."""
+        """Whether the investigator should assess it: important by the protocol file, and not assessed."""
         return self.assessed is None and self.ruled
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A deviation before it is judged: `rests_on` tells it apart from others of its category and visit."""
+class _Unjudged:
+    """A deviation before its importance is judged.
+
+    `rests_on` tells it apart from other deviations of its category and visit.
+    """
 
     category: DeviationCategory
     on: date
@@ -80,31 +85,30 @@ class _Found:
 
 def deviations(state: SubjectState) -> tuple[Deviation, ...]:
     """The subject's deviations as known now, the oldest first."""
-    found = (each for of_category in _CATEGORIES for each in of_category(state))
+    unjudged = (each for of_category in _CATEGORIES for each in of_category(state))
     # Two regimens of one drug make one deviation.
-    judged = {each.id: each for each in map(partial(_judged, state), found)}
+    judged = {each.id: each for each in map(partial(_judged, state), unjudged)}
     return tuple(sorted(judged.values(), key=lambda each: (each.on, each.id)))
 
 
-def _judged(state: SubjectState, found: _Found) -> Deviation:
-    code = found.planned.code if found.planned else None
-    parts = (state.subject.code, code, found.category, *found.rests_on)
+def _judged(state: SubjectState, unjudged: _Unjudged) -> Deviation:
+    code = unjudged.planned.code if unjudged.planned else None
+    parts = (state.subject.code, code, unjudged.category, *unjudged.rests_on)
     named = "/".join(part for part in parts if part)
-    return Deviation(
-        named, found.category, code, found.on, found.term, _ruled(state, found), _assessment(state, named)
-    )
+    ruled, assessed = _ruled(state, unjudged), _assessment(state, named)
+    return Deviation(named, unjudged.category, code, unjudged.on, unjudged.term, ruled, assessed)
 
 
-def _ruled(state: SubjectState, found: _Found) -> bool:
+def _ruled(state: SubjectState, unjudged: _Unjudged) -> bool:
     """Whether the protocol file says that a deviation is important."""
-    rule, planned = state.protocol.deviations[found.category], found.planned
+    rule, planned = state.protocol.deviations[unjudged.category], unjudged.planned
     far = rule.beyond_days is None or planned is None or abs(planned.deviation_days or 0) > rule.beyond_days
     concerns = rule.epochs is None or planned is None or planned.visit.epoch in rule.epochs
     return rule.important and far and concerns
 
 
 def _assessment(state: SubjectState, named: str) -> Event | None:
-    """The assessment stated last of the deviation of that id."""
+    """The newest assessment of the deviation with that id."""
     mine = (
         event
         for event in state.subject.of(DeviationAssessed)
@@ -113,32 +117,33 @@ def _assessment(state: SubjectState, named: str) -> Event | None:
     return max(mine, key=lambda event: (event.time, event.key), default=None)
 
 
-def _window(state: SubjectState) -> Iterator[_Found]:
+def _window(state: SubjectState) -> Iterator[_Unjudged]:
     for planned in state.visits:
         if planned.on is None or not planned.deviation_days:
             continue
         away = planned.deviation_days
         window = days(planned.opens, planned.closes)
         term = f"{planned.code} done on {day(planned.on)}, {outside(away)} of {window}"
-        # What the dates are and how far they are apart: a correction of the anchor may change the latter.
-        yield _Found("window", planned.on, term, (planned.on.isoformat(), f"{away:+d}d"), planned)
+        # Both the date and the distance, since a correction of the anchor may change the distance alone.
+        yield _Unjudged("window", planned.on, term, (planned.on.isoformat(), f"{away:+d}d"), planned)
 
 
-def _missed(state: SubjectState) -> Iterator[_Found]:
+def _missed(state: SubjectState) -> Iterator[_Unjudged]:
     for planned in state.visits:
         if planned.outcome == "missed":
             known = state.subject.site.date_of(planned.known_at or state.now)
             term = f"{planned.code} missed: {missed(planned)}"
-            yield _Found("missed", min(planned.closes, known), term, planned=planned)
+            yield _Unjudged("missed", min(planned.closes, known), term, planned=planned)
         elif why := _skipped(state, planned):
-            yield _Found("missed", planned.closes, f"{planned.code} skipped: {why}", planned=planned)
+            yield _Unjudged("missed", planned.closes, f"{planned.code} skipped: {why}", planned=planned)
 
 
 def _skipped(state: SubjectState, planned: PlannedVisit) -> str | None:
-    """Why a visit was skipped: its window passed, nobody said that it was missed, nothing had cancelled it.
+    """The reason for which a visit counts as skipped; None when it does not.
 
-    The study went on to a later visit, or treatment was stopped after the window had closed. What a stop or
-    an exit cancelled in time was not skipped, nor what had to wait for the investigator's decision.
+    A visit is skipped when its window passed with nothing recorded and either a later visit was done, or
+    treatment was stopped after the window had closed. A visit is not skipped when a stop or an exit cancelled
+    it in time, or when it had to wait for the investigator's decision.
     """
     closed = f"its window, {days(planned.opens, planned.closes)}, passed with nothing recorded"
     if planned.status(state.today) == "overdue":
@@ -158,7 +163,7 @@ def _held_at_close(state: SubjectState, planned: PlannedVisit) -> bool:
     return any(hold.at < end and (hold.until is None or hold.until >= end) for hold in state.holds)
 
 
-def _dose(state: SubjectState) -> Iterator[_Found]:
+def _dose(state: SubjectState) -> Iterator[_Unjudged]:
     for planned in state.visits:
         if planned.on is None or planned.event is None or not deviates(state, planned):
             continue
@@ -170,7 +175,7 @@ def _dose(state: SubjectState) -> Iterator[_Found]:
             f"for {weighing.kg:g} kg"
         )
         rests_on = (planned.on.isoformat(), _number(given), f"{_number(weighing.kg)}kg")
-        yield _Found("dose", planned.on, term, rests_on, planned)
+        yield _Unjudged("dose", planned.on, term, rests_on, planned)
 
 
 def _number(value: float) -> str:
@@ -182,43 +187,43 @@ def _cells(value: float) -> str:
     return f"{float(mantissa):.4g} x 10^{int(exponent)}" if value else "0"
 
 
-def _on_hold(state: SubjectState) -> Iterator[_Found]:
+def _on_hold(state: SubjectState) -> Iterator[_Unjudged]:
     for planned in state.visits:
         if planned.on is not None and unwanted_since(state, planned) is not None:
             term = f"{planned.code} given on {day(planned.on)} while on hold or after treatment was stopped"
-            yield _Found("on-hold", planned.on, term, (planned.on.isoformat(),), planned)
+            yield _Unjudged("on-hold", planned.on, term, (planned.on.isoformat(),), planned)
 
 
-def _eligibility(state: SubjectState) -> Iterator[_Found]:
-    # Who met the criteria of the day of enrolment stays eligible when an amendment sets others.
+def _eligibility(state: SubjectState) -> Iterator[_Unjudged]:
+    # A subject that met the criteria on the day of enrolment stays eligible when an amendment sets others.
     if not state.subject.corrected:
         return
     enrolled = state.subject.enrolled
     for problem in unmet(state.protocol, enrolled):
         if problem.rule not in _ABOUT_CONSENT:
-            # Of what a criterion says of several things alike, the name of the one.
+            # A criterion may fail for several values or drugs: the name tells these apart.
             name = problem.values.get("name") or problem.values.get("drug") or ""
             term = f"enrolled on {day(enrolled.on)} without meeting a criterion: {problem}"
-            yield _Found("eligibility", enrolled.on, term, (problem.rule, name))
+            yield _Unjudged("eligibility", enrolled.on, term, (problem.rule, name))
 
 
-def _safety_report(state: SubjectState) -> Iterator[_Found]:
-    """The safety reports whose limit passed before they were submitted, as far as that is shown."""
+def _safety_report(state: SubjectState) -> Iterator[_Unjudged]:
+    """The safety reports that the events show to be late."""
     for clock in clocks(state.protocol, state.subject):
         due = state.subject.site.date_of(clock.limit)
         if late := _late(state, clock):
             term = f"{_report(clock)} due by {_at(state, clock.limit)}: {late}"
-            yield _Found("safety-report", due, term, clock.event)
+            yield _Unjudged("safety-report", due, term, clock.event)
 
 
 def _late(state: SubjectState, clock: Clock) -> str | None:
-    """How a safety report was late: not submitted, or after its limit; None while neither is so."""
+    """The words for a report not submitted by its limit; None when nothing shows that it was late."""
     if clock.submitted is None:
         return "not submitted" if clock.limit <= state.now else None
     on = as_data(clock.submitted, SaeSubmitted).on
     entered = state.subject.known_since(clock.submitted)
     due = state.subject.site.date_of(clock.limit)
-    # Of the limit's own day, only the instant of the entry shows that it was in time.
+    # On the limit's own day, only the instant of the entry shows whether the report was in time.
     if on < due or (on == due and entered <= clock.limit):
         return None
     return f"submitted on {day(on)}, entered {_at(state, entered)}"
@@ -238,34 +243,34 @@ def _at(state: SubjectState, instant: datetime) -> str:
     return f"{day(local.date())} {local:%H:%M}"
 
 
-def _consent(state: SubjectState) -> Iterator[_Found]:
+def _consent(state: SubjectState) -> Iterator[_Unjudged]:
     enrolled, first = state.subject.enrolled, _first_procedure(state)
     problems = (
         {each.rule: each for each in unmet(state.protocol, enrolled)} if state.subject.corrected else {}
     )
     for rule in ("consent-by", "assent-missing"):
         if rule in problems:
-            yield _Found("consent", first, str(problems[rule]), (rule,))
+            yield _Unjudged("consent", first, str(problems[rule]), (rule,))
     for name, given in (("consent", enrolled.consent_on), ("assent", _assent(state))):
         if given and given > first:
             term = f"{name} given on {day(given)}, after the first procedure on {day(first)}"
-            yield _Found("consent", first, term, (f"{name}-late", given.isoformat()))
+            yield _Unjudged("consent", first, term, (f"{name}-late", given.isoformat()))
 
 
 def _assent(state: SubjectState) -> date | None:
-    """When the child assented, where its assent was needed at enrolment."""
+    """The date of the child's assent, when its assent was needed at enrolment; else None."""
     rules, age = state.protocol.eligibility, state.subject.enrolled.screening.age_years
     needed = rules.assent_years.holds(age) and not rules.consent_of_age.holds(age)
     return state.subject.enrolled.assent_on if needed else None
 
 
 def _first_procedure(state: SubjectState) -> date:
-    """The first date of which the facts show that something was done with the subject."""
+    """The first site-local date on which something was done with the subject, by the events stated."""
     visits = [*state.subject.of(Completed), *state.subject.of(Unscheduled)]
     return min([state.subject.enrolled.on, *map(state.subject.happened, visits)])
 
 
-_CATEGORIES: tuple[Callable[[SubjectState], Iterator[_Found]], ...] = (
+_CATEGORIES: tuple[Callable[[SubjectState], Iterator[_Unjudged]], ...] = (
     _window,
     _missed,
     _dose,

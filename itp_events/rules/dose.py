@@ -1,7 +1,7 @@
-"""The dose: cells per kg of the protocol times a weight; what was given compared with it.
+"""The dose: the protocol's cells per kg times a weight, and its comparison with the cells given.
 
-Cells are ordered for the weight known last. What was given is compared with the dose for the weight taken at
-that infusion, else for the weight known last before it.
+This module orders nothing and raises no alert. Cells are ordered for the weight known last. The cells given
+are compared with the dose for the weight taken at that infusion, else for the weight known last before it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from itp_events.rules.windows import PlannedVisit
 
 @dataclass(frozen=True, slots=True)
 class Weighing:
-    """A weight in kg, its site-local date, at which event it was taken, and since when it is known (UTC)."""
+    """A weight in kg with its site-local date.
+
+    `at` is the code of the visit at which it was taken, or `enrolment`; it is known since `known_at` (UTC).
+    """
 
     kg: float
     on: date
@@ -28,7 +31,7 @@ class Weighing:
 
 
 def weighings(subject: Subject, before: Event | None = None) -> list[Weighing]:
-    """The weights known, the oldest first; with `before`, only those that stand before that event."""
+    """The weights known, the oldest first; with `before`, only those from before that event."""
     enrolled = subject.enrolled
     known_at = subject.known_since(subject.enrolment, _weight)
     found = [Weighing(enrolled.weight_kg, enrolled.on, "enrolment", known_at)]
@@ -43,7 +46,7 @@ def weighings(subject: Subject, before: Event | None = None) -> list[Weighing]:
 
 
 def weighing_at(subject: Subject, infusion: Event) -> Weighing:
-    """The weight that counts for what was given: the one taken at that infusion, else the last before it."""
+    """The weight that counts for an infusion's dose: the one taken at it, else the last before it."""
     data = as_data(infusion, Completed)
     if data.weight_kg:
         return _weighing(subject, infusion, data.weight_kg)
@@ -60,7 +63,7 @@ def _weight(data: Data) -> object:
 
 
 def planned_cells(state: SubjectState, weighing: Weighing) -> float:
-    """How many cells the protocol gives for a weight."""
+    """The planned dose for a weight, as an absolute number of cells."""
     return float(_decimal(state.protocol.dose.cells_per_kg) * _decimal(weighing.kg))
 
 
@@ -77,7 +80,10 @@ def deviates(state: SubjectState, planned: PlannedVisit) -> bool:
 
 
 def weight_change(state: SubjectState) -> float | None:
-    """The relative change of weight since the last infusion, where it exceeds the protocol's limit."""
+    """The relative change of weight since the last infusion, as 0.1 for ten per cent more.
+
+    None when it is within the protocol's limit. Before the first infusion, the weight at enrolment counts.
+    """
     subject = state.subject
     last = next(
         (each for each in reversed(state.visits) if each.visit.epoch == "treatment" and each.on), None
@@ -94,5 +100,5 @@ def _differs(value: float, reference: float, limit: float) -> bool:
 
 @lru_cache(maxsize=4096)
 def _decimal(value: float) -> Decimal:
-    # The number as people write it: in binary, exactly 10 percent of 64.1 kg is a little more than that.
+    # Decimal, as people write it: in binary, exactly 10 per cent of 64.1 kg comes out a little larger.
     return Decimal(str(value))

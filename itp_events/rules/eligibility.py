@@ -1,4 +1,7 @@
-"""The inclusion criteria (synopsis): which of them an enrolment does not meet, and in which words."""
+"""The inclusion criteria of the synopsis: those that an enrolment does not meet, with a sentence for each.
+
+This module refuses nothing: intake does. The limits are protocol data.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from itp_events.protocol.model import Eligibility, Limit, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """A criterion not met: its name here, and the values and limits that its sentence needs, as text.
+    """A criterion that is not met: its name `rule`, and the values of its sentence, limits included, as text.
 
-    `assumed`: the limit, or how the synopsis is read there, is an assumption.
+    `assumed`: the limit is an assumption, or the reading of the synopsis behind it.
     """
 
     rule: str
@@ -27,9 +30,9 @@ class Unmet:
 
 
 def unmet(protocol: Protocol, enrolled: Enrolled) -> tuple[Unmet, ...]:
-    """Each criterion not met, with the value and the limit; empty when eligible.
+    """Each criterion that an enrolment does not meet, with the value and the limit; empty when it meets all.
 
-    A value that a criterion needs and that is absent is named, never guessed.
+    A value that a criterion needs and that is absent fails the criterion and is named.
     """
     return tuple(problem for check in _CRITERIA for problem in check(protocol.eligibility, enrolled))
 
@@ -96,7 +99,7 @@ def _itp(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
 
 def _maintenance(rules: Eligibility, enrolled: Enrolled) -> Iterator[Unmet]:
     limit, regimens = rules.maintenance_weeks, enrolled.screening.regimens
-    # How the synopsis is read counts only for who has several regimens.
+    # The reading of the synopsis matters only for a subject with several regimens.
     assumed = limit.source == "assumption" or (limit.assumed and len(regimens) > 1)
     for regimen in regimens:
         if not limit.holds(regimen.stable_weeks):
@@ -164,7 +167,7 @@ def _contraception(screening: Screening, who: str) -> Iterator[Unmet]:
 
 
 def _number(value: float | None) -> str:
-    """A number as people write it, and never rounded to the limit that it misses."""
+    """A number as people write it, never rounded to the limit that it misses; empty for None."""
     if value is None:
         return ""
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)

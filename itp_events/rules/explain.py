@@ -1,4 +1,7 @@
-"""Dates and decisions in words: which event, which rule, which source."""
+"""Dates, spans and visits in words, with the event, the rule and the source behind each.
+
+This module derives nothing. Its words are English; the notices have texts of their own.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from itp_events.rules.windows import PlannedVisit
 
 _UNITS = ((7, "week"), (1, "day"))
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-# How the synopsis is read, in words that follow what is read so.
+# The readings of the synopsis, in words that follow the source of what is read so.
 READINGS: dict[Reading, str] = {
     "calendar-months": "counted in calendar months",
     "days-after": "counted in days",
@@ -25,7 +28,7 @@ READINGS: dict[Reading, str] = {
 
 @lru_cache(maxsize=4096)
 def day(value: date) -> str:
-    """A date that nobody misreads, as `26 Jan 2026`."""
+    """A date in a form that nobody misreads, as `26 Jan 2026`."""
     return f"{value.day} {value:%b} {value.year}"
 
 
@@ -39,7 +42,7 @@ def days(first: date, last: date) -> str:
 
 
 def span(value: Span) -> str:
-    """A duration in words, as `2 weeks`, the way the protocol file writes it."""
+    """A duration in words, as `2 weeks`, in the unit of the protocol file."""
     months = _count(value.months, "month")
     if value.months and not value.days:
         return months
@@ -55,7 +58,7 @@ def _count(number: int, unit: str) -> str:
 
 
 def reason(planned: PlannedVisit, visits: Sequence[PlannedVisit]) -> str:
-    """Why a visit's window lies where it lies, in one sentence, with the sources of the rules.
+    """The reason for a visit's target and window in one sentence, with the sources of the rules.
 
     Dates that rest on an assumption are marked; `visits` is the subject's whole plan.
     """
@@ -68,25 +71,25 @@ def reason(planned: PlannedVisit, visits: Sequence[PlannedVisit]) -> str:
 
 
 def basis(planned: PlannedVisit) -> str:
-    """What a visit's target hangs on, as `2 weeks after INF2, done on 12 Jan 2026`."""
+    """The anchor of a visit's target in words, as `2 weeks after INF2, done on 12 Jan 2026`."""
     if planned.agreed:
         return f"planned for {day(planned.target)} at {_anchor(planned)}"
     return f"{offset(planned.visit)} {_anchor(planned)}"
 
 
 def offset(rule: Visit) -> str:
-    """How far a visit's target lies from its anchor, as `2 weeks after`."""
+    """The distance of a visit's target from its anchor in words, as `2 weeks after`."""
     return f"{span(rule.target)} after" if rule.target.months or rule.target.days else "on the day of"
 
 
 def sides(rule: Visit) -> str:
-    """How far a visit's window reaches around its target, as `-3/+3 days`."""
+    """The reach of a visit's window around its target, as `-3/+3 days`."""
     before, after = rule.before.days, rule.after.days
     return f"-{before}/+{_count(after, 'day')}" if before else f"+{_count(after, 'day')}"
 
 
 def bleeding(found: bool | int | None) -> str:
-    """What was found of bleeding, with its WHO grade where that was stated; empty where nothing was."""
+    """Bleeding in words, with its WHO grade when a grade was stated; empty for None."""
     if found is None:
         return ""
     if not found:
@@ -95,12 +98,12 @@ def bleeding(found: bool | int | None) -> str:
 
 
 def outside(days: int) -> str:
-    """How many days outside a window, as `2 days after the window`; negative days lie before it."""
+    """A distance from a window in words, as `2 days after the window`; negative days lie before it."""
     return f"{_count(abs(days), 'day')} {'after' if days > 0 else 'before'} the window"
 
 
 def missed(planned: PlannedVisit) -> str:
-    """Why a visit counts as missed: in the words of who declared it, else why the service counts it so."""
+    """The reason for which a visit counts as missed: as declared by a person, else the service's own."""
     if planned.event is not None:
         return as_data(planned.event, Missed).reason
     return "exit" if planned.by_exit else f"not recorded; window closed on {day(planned.closes)}"

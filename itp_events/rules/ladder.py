@@ -1,4 +1,7 @@
-"""The escalation ladder of one visit: on which days its rungs and its automatic miss fall."""
+"""The escalation ladder of one visit: the instants of its rungs and of its automatic miss.
+
+This module sends nothing and does not say whether a ladder runs.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +15,28 @@ from itp_events.protocol.model import Ladder, Protocol, Rung, Site
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A time during which a flag waited for the investigator; `until` is None while it still waits."""
+    """A time during which a flag waited for the investigator, from `at` to `until` (UTC; None: still)."""
 
     at: datetime
     until: datetime | None
 
     def during(self, instant: datetime) -> bool:
-        """Whether the hold waits at an instant, its beginning included."""
+        """Whether the hold waits at an instant, its beginning included and its end not."""
         return self.at <= instant and (self.until is None or instant < self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """Somebody took care of an overdue visit at an instant, until a site-local date."""
+    """Somebody took care of an overdue visit at the instant `at` (UTC), until a site-local date."""
 
     at: datetime
     until: date
 
 
 class Climb(NamedTuple):
-    """When each rung is due, and when the visit counts as missed; instants in UTC.
+    """The rungs of a ladder with the instants at which they are due, and the instant of the miss; all in UTC.
 
-    While a hold is open the rungs and the miss that it pauses are left out.
+    While a hold is open, the rungs and the miss that it pauses are left out.
     """
 
     rungs: tuple[tuple[Rung, datetime], ...]
@@ -49,11 +52,12 @@ class _Steps(NamedTuple):
 def climb(
     protocol: Protocol, site: Site, base: date, acknowledged: Sequence[Acknowledgement], holds: Sequence[Hold]
 ) -> Climb:
-    """The ladder counted from `base`: the window's last day, or later the day its anchor was resolved.
+    """The ladder counted from the site-local date `base`.
 
-    A hold pauses it. An acknowledgement sends the next rung on its `until`, keeps the spacing of the
-    rungs behind it, and puts off the automatic miss. Rungs fall on working days, each at least one
-    working day after the one before.
+    `base` is the window's last day or the day on which the anchor was resolved, whichever is later. A hold
+    pauses the ladder. An acknowledgement moves the next rung to its `until`, keeps the spacing of the rungs
+    after that, and puts off the automatic miss. Rungs fall on working days, each at least one working day
+    after the one before.
     """
     ladder = protocol.ladder
     steps = _Steps(
@@ -71,16 +75,16 @@ def climb(
 def _changes(
     site: Site, base: date, acknowledged: Sequence[Acknowledgement], holds: Sequence[Hold]
 ) -> list[Acknowledgement | Hold]:
-    """What changes the ladder, in order; of what begins at once, the acknowledgement first."""
+    """The acknowledgements and holds in order of time; an acknowledgement comes before a hold."""
     answers = [_outside(each, site, base, holds) for each in acknowledged if site.date_of(each.at) > base]
     return sorted([*answers, *holds], key=lambda change: (change.at, isinstance(change, Hold)))
 
 
 def _outside(acknowledged: Acknowledgement, site: Site, base: date, holds: Sequence[Hold]) -> Acknowledgement:
-    """An acknowledgement given during a hold is put off by what of the hold is left.
+    """An acknowledgement as it counts for the ladder: one given during a hold is put off by the hold's rest.
 
-    It counts as given when the hold began, with an `until` that lies as much earlier: the hold then moves it
-    by its whole length.
+    It then counts as given when the hold began, with an `until` that lies as much earlier: the hold moves
+    that date by its whole length.
     """
     hold = next((each for each in holds if each.during(acknowledged.at)), None)
     if hold is None:

@@ -1,8 +1,9 @@
 """Response of platelets to treatment by the criteria of the International Working Group.
 
-Source: Rodeghiero et al., Blood 2009;113:2386; the thresholds are protocol data. Platelets in 10^9/L. The
-count of a visit is graded by itself; a response or complete response is confirmed by a second such count,
-far enough from the first, with no lesser count and no rescue medication between them.
+This module decides nothing: the service acts on no response. Source: Rodeghiero et al., Blood 2009;113:2386.
+The thresholds are protocol data; platelets are in 10^9/L. The count of a visit is graded by itself. A
+response or complete response is confirmed by a second such count, far enough from the first, with no lesser
+count and no rescue medication between them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _RISING: tuple[Grade, ...] = ("none", "response", "complete")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The grade at one visit and why it is so.
+    """The grade at one visit, with its reason `why` in words.
 
     `on` is the site-local date of the visit, None when it was not done. `bleeding` is a WHO grade, or only
     whether there was any. `confirmed`: a second count says the same.
@@ -49,15 +50,16 @@ class Response:
 
     @property
     def rank(self) -> int:
-        """0 for no response, then rising; -1 for what cannot be evaluated."""
+        """The grade as a number: 0 for no response, then rising; -1 when it cannot be evaluated."""
         return _RISING.index(self.grade) if self.grade in _RISING else -1
 
 
 @dataclass(frozen=True, slots=True)
 class Spell:
-    """A confirmed response or complete response: from its first count until what ended it (None: it stands).
+    """A confirmed response or complete response, from its first count to its end (None: it lasts).
 
-    `days` counts from the first infusion to its first count: the time to response.
+    `since` and `until` are site-local dates; `ended` is the cause of the end in words. `days` is the time to
+    response: from the first infusion to the first count.
     """
 
     grade: Grade
@@ -70,7 +72,10 @@ class Spell:
 
 @dataclass(frozen=True, slots=True)
 class Sustained:
-    """Whether a confirmed response holds at a visit without other treatment of ITP; None: not evaluable."""
+    """Whether a confirmed response holds at a visit without other treatment of ITP.
+
+    `held` is None when that cannot be evaluated; `why` is the reason in words.
+    """
 
     visit: str
     held: bool | None
@@ -78,15 +83,16 @@ class Sustained:
 
     @property
     def answer(self) -> str:
-        """Yes, no, or not evaluable."""
+        """The answer in words: yes, no, or not evaluable."""
         return "not evaluable" if self.held is None else "yes" if self.held else "no"
 
 
 @dataclass(frozen=True)
 class Course:
-    """The response of one subject over time: complete responses first, each kind in order of time.
+    """The response of one subject over time.
 
-    `sustained` has an entry for each visit at which that is asked, once it is done or will not be.
+    `spells` holds complete responses first, each kind in order of time. `sustained` has an entry for each
+    visit at which the protocol asks for a sustained response, once that visit is done or will not take place.
     """
 
     first_infusion: date | None
@@ -94,11 +100,11 @@ class Course:
     sustained: tuple[Sustained, ...]
 
     def first(self, grade: Grade) -> Spell | None:
-        """The first confirmed spell of a grade: the time to that response is its `days`."""
+        """The first confirmed spell of a grade, with the time to that response; None without one."""
         return next((spell for spell in self.spells if spell.grade == grade), None)
 
     def in_words(self) -> Iterator[str]:
-        """Each spell, and each visit at which a sustained response is asked for, in one sentence."""
+        """One sentence for each spell and for each visit at which a sustained response is asked for."""
         for spell in self.spells:
             began = f"{WORDS[spell.grade]} {spell.days} days after the first infusion"
             ended = f"until {day(spell.until)} ({spell.ended})" if spell.until else "it stands"
@@ -108,13 +114,13 @@ class Course:
 
 
 def responses(state: SubjectState) -> tuple[Response, ...]:
-    """The response at every visit, in the order of the protocol; what was not done is not evaluable."""
+    """The response at every visit, in the order of the protocol; a visit not done is not evaluable."""
     counts = _counts(state)
     return tuple(_confirmed(state, counts, each) for each in counts)
 
 
 def course(state: SubjectState) -> Course:
-    """When a confirmed response began and ended, and at which visits it is sustained."""
+    """The confirmed responses of a subject, and the visits at which a response is sustained."""
     counts = _counts(state)
     spells = tuple(
         spell for grade in reversed(_RISING[1:]) for spell in _spells(state, counts, _RISING.index(grade))
@@ -128,10 +134,10 @@ def course(state: SubjectState) -> Course:
 def grade(
     rule: ResponseRule, platelets: float | None, bleeding: bool | int | None, baseline: float | None
 ) -> tuple[Grade, str]:
-    """The grade that a count, bleeding and the count at baseline give by themselves, with the reason."""
+    """The grade of one count by itself, with the reason in words; counts in 10^9/L, bleeding by WHO."""
     least, fold = f"{rule.response_from:g}", f"{rule.times_baseline:g} x baseline"
     if bleeding:
-        # Any of the three is enough for no response, whatever else is known.
+        # Bleeding, a count too low or a rise too small: each alone means no response.
         return "none", explain.bleeding(bleeding)
     if platelets is None:
         return "not-evaluable", "no platelet count recorded"
@@ -165,7 +171,7 @@ def _count(state: SubjectState, planned: PlannedVisit) -> Response:
 
 
 def _obstacle(state: SubjectState, on: date) -> str | None:
-    """Why a count of a date cannot show a response to treatment, however high it is."""
+    """The reason for which no count on a date can show a response to treatment; None when one can."""
     first = _first_infusion(state)
     if first is None or on <= first:
         return "counted before the first infusion could act"
@@ -189,7 +195,7 @@ def _rescues(state: SubjectState) -> Iterator[Event]:
 
 
 def _confirmed(state: SubjectState, counts: Sequence[Response], one: Response) -> Response:
-    """The response of one visit, and which other count confirms it, if any does."""
+    """The response of one visit, with the count that confirms it, if there is one."""
     if one.rank < 1:
         return one
     stretch = next(each for each in _stretches(state, counts, one.rank) if one in each)
@@ -202,7 +208,7 @@ def _confirmed(state: SubjectState, counts: Sequence[Response], one: Response) -
 
 
 def _stretches(state: SubjectState, counts: Sequence[Response], rank: int) -> list[list[Response]]:
-    """The evaluable counts of at least a rank that follow each other without a lesser one or a rescue."""
+    """The runs of evaluable counts of at least a rank, without a lesser count or a rescue between them."""
     found: list[list[Response]] = [[]]
     before: Response | None = None
     for each in _in_time(counts):
@@ -255,7 +261,7 @@ def _spells(state: SubjectState, counts: Sequence[Response], rank: int) -> Itera
 def _with_end(
     state: SubjectState, counts: Sequence[Response], spell: Spell, last: Response, rank: int
 ) -> Spell:
-    """The spell with what ended it: rescue medication, or the first count that no longer suffices."""
+    """The spell with its end, if there is one: rescue medication, or the first count that is too low."""
     rescued = [as_data(each, MedicationChanged) for each in _rescues(state)]
     rescue = min((each for each in rescued if each.on > _date(last)), key=lambda each: each.on, default=None)
     lost = next((each for each in _in_time(counts) if _date(each) >= _date(last) and each.rank < rank), None)
@@ -279,7 +285,10 @@ def _sustained(state: SubjectState, counts: Sequence[Response], code: str) -> Su
 
 
 def _treated_otherwise(state: SubjectState, until: date) -> MedicationChanged | None:
-    """The first change of another treatment up to a date. Rescue medication has ended the response before."""
+    """The first change of another treatment up to a date; None without one.
+
+    Rescue medication is left out, since it ends the response itself.
+    """
     changes = (as_data(event, MedicationChanged) for event in state.subject.of(MedicationChanged))
     others = (each for each in changes if each.kind != "rescue" and each.on <= until)
     return min(others, key=lambda each: each.on, default=None)

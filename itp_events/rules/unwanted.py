@@ -1,4 +1,7 @@
-"""Infusions that should not have been given: on hold, or after treatment was stopped."""
+"""Infusions that should not have been given: while on hold, or after treatment was stopped.
+
+This module raises no alert and records no deviation.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from itp_events.rules.windows import PlannedVisit
 
 
 def unwanted_since(state: SubjectState, planned: PlannedVisit) -> datetime | None:
-    """The instant since which an infusion is known to have been given on hold or after a stop; None if not.
+    """The instant (UTC) since which an infusion is known to have been unwanted; None when it was not.
 
-    What began before the infusion's day counts; of what began or ended on that day, what was known when the
-    infusion was recorded.
+    A hold or stop from before the infusion's day counts. One that began or ended on that very day counts when
+    it was known, and the hold still waited, at the instant at which the infusion was recorded.
     """
     if planned.event is None or planned.on is None or planned.visit.epoch != "treatment":
         return None
