@@ -1,4 +1,7 @@
-"""The study's order for assessments of deviations: which of them it permits."""
+"""The study's order for assessments of deviations.
+
+This module does not derive deviations: rules/deviations.py does.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,12 @@ from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.subject import as_data
 
 
-def assessment(context: IntakeContext, event: Event) -> None:
-    """An assessment names a deviation of the subject, as known now or when it was stated."""
+def check_assessment(context: IntakeContext, event: Event) -> None:
+    """Check that an assessment names a deviation of the subject, known now or when the assessment was stated.
+
+    Raises:
+        Refused: it names none (rule `deviation`).
+    """
     named = as_data(event, DeviationAssessed).deviation
     now = deviations(context.subject_state)
     if named in {each.id for each in (*now, *_known_then(context, event))}:
@@ -25,7 +32,10 @@ def assessment(context: IntakeContext, event: Event) -> None:
 
 
 def _known_then(context: IntakeContext, event: Event) -> tuple[Deviation, ...]:
-    """The deviations known when the assessment was stated: a visit counted as missed may be entered since."""
+    """The deviations known when the assessment was stated.
+
+    One of them may be gone by now: a visit that counted as missed may have been entered since.
+    """
     history = tuple(each for each in context.history if each.time <= event.time)
     then = IntakeContext(context.protocol, history, event.time)
     return deviations(then.subject_state) if then.enrolled else ()

@@ -16,7 +16,7 @@ from typing import Literal
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Enrolled, Event, EventKey, Voided
 from itp_events.intake.context import IntakeContext
-from itp_events.intake.rules import aware_before_report, permit
+from itp_events.intake.rules import check_aware_before_report, check_permitted
 from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.corrections import TOGETHER, restatements, voided_key
 from itp_events.rules.explain import day
@@ -157,8 +157,8 @@ def _judge_one(court: _Court, docket: _Docket, event: Event) -> Verdict:
         return named_before(event, same)
     counted, context = _as_recorded(court, event), docket.context(court)
     try:
-        aware_before_report(event)
-        permit(context, counted)
+        check_aware_before_report(event)
+        check_permitted(context, counted)
     except ItpError as error:
         return Verdict(event, "refused", error)
     docket.accept(counted, context)

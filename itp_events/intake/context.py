@@ -1,4 +1,7 @@
-"""What an event is judged against: the log so far, and what holds by it."""
+"""The context in which an event is judged: the log so far, and the state that follows from it.
+
+This module holds no rule.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ from itp_events.rules.windows import PlannedVisit
 
 @dataclass(frozen=True)
 class IntakeContext:
-    """What an event is judged against: the log so far, and the instant of judging.
+    """The log so far and the instant of judging, `now` (aware).
 
-    `folded` is the subject that the log gives, where somebody has folded it already.
+    `folded` is the subject of that log when the caller has folded it already, else None.
     """
 
     protocol: Protocol
@@ -29,25 +32,33 @@ class IntakeContext:
 
     @cached_property
     def enrolled(self) -> bool:
-        """Whether an enrolment stands."""
+        """Whether an enrolment stands in the log."""
         return self.folded is not None or any(
             isinstance(event.data, Enrolled) for event in standing(self.history)
         )
 
     @cached_property
     def subject(self) -> Subject:
-        """The subject so far. Raises Refused when no enrolment stands."""
+        """The subject that the log gives.
+
+        Raises:
+            Refused: no enrolment stands.
+        """
         return self.folded or fold(self.protocol, self.history)
 
     @cached_property
     def subject_state(self) -> SubjectState:
-        """What holds so far."""
+        """The state of the subject at `now`."""
         return subject_state(self.subject, self.now)
 
     def planned(self, code: str) -> PlannedVisit:
-        """The plan of one visit. Raises BadEvent for a code that the protocol does not have."""
-        found = next((planned for planned in self.subject_state.visits if planned.code == code), None)
-        if found is None:
+        """The plan of the visit with that code.
+
+        Raises:
+            BadEvent: the protocol has no such visit.
+        """
+        visit = next((planned for planned in self.subject_state.visits if planned.code == code), None)
+        if visit is None:
             known = ", ".join(self.protocol.by_code)
             raise BadEvent(f"unknown visit {code!r}; the protocol has {known}", "data.visit")
-        return found
+        return visit

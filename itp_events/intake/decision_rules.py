@@ -1,4 +1,7 @@
-"""The study's order for decisions, pregnancies and safety reports: which of them it permits."""
+"""The study's order for decisions, adverse events, pregnancies and safety reports.
+
+This module raises no flag: rules/withdrawal.py does. Each function returns nothing or raises.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,13 @@ from itp_events.rules.subject import as_data
 from itp_events.rules.withdrawal import COMPLETED, INVESTIGATOR, LOST
 
 
-def decision(context: IntakeContext, event: Event) -> None:
-    """A decision answers a flag or a missed last visit, or is the investigator's own."""
+def check_decision(context: IntakeContext, event: Event) -> None:
+    """Check that a decision answers a flag or a missed last visit, or is the investigator's own.
+
+    Raises:
+        Refused: it answers nothing, or its disposition does not fit it (rule `decision`).
+        BadEvent: it names a criterion that the protocol does not have.
+    """
     data = as_data(event, WithdrawalDecided)
     if data.criterion is not None and data.criterion not in context.protocol.criteria:
         known = ", ".join(context.protocol.criteria)
@@ -51,7 +59,7 @@ def _answers(context: IntakeContext, event: Event) -> bool:
     last = context.subject_state.visits[-1]
     lost = criterion == LOST and data.decision == "withdraw"
     if lost and last.outcome == "missed" and last.settled(event.time):
-        return True  # the last visit was missed: that answers for itself, without a flag
+        return True  # a missed last visit can be answered so without a flag
     of_their_own = criterion == INVESTIGATOR and data.decision != "continue"
     return of_their_own or any(
         flag.criterion == (criterion or flag.criterion)
@@ -61,8 +69,12 @@ def _answers(context: IntakeContext, event: Event) -> bool:
     )
 
 
-def adverse_event(context: IntakeContext, event: Event) -> None:
-    """An adverse event of which the subject died is a serious one (ICH E2A)."""
+def check_adverse_event(context: IntakeContext, event: Event) -> None:
+    """Check that an adverse event of which the subject died is stated as serious (ICH E2A).
+
+    Raises:
+        Refused: it is fatal and not serious (rule `fatal-serious`).
+    """
     data = as_data(event, AdverseEvent)
     if data.fatal and not data.serious:
         what = "the outcome is fatal" if data.outcome == "fatal" else f"grade {data.grade} is death"
@@ -71,8 +83,12 @@ def adverse_event(context: IntakeContext, event: Event) -> None:
         )
 
 
-def submission(context: IntakeContext, event: Event) -> None:
-    """A submission names what was reported."""
+def check_submission(context: IntakeContext, event: Event) -> None:
+    """Check that a submission names an adverse event, a pregnancy or a death that was reported.
+
+    Raises:
+        Refused: nothing of that number or id was reported (rule `submission`).
+    """
     ae = as_data(event, SaeSubmitted).ae
     subject = context.subject
     versions = subject.chain.versions
@@ -85,8 +101,12 @@ def submission(context: IntakeContext, event: Event) -> None:
         raise Refused("submission", f"no adverse event {ae!r} (nor a pregnancy with that id) is reported")
 
 
-def pregnancy(context: IntakeContext, event: Event) -> None:
-    """A man's report is about his partner: taken for his own it would stop his treatment."""
+def check_pregnancy(context: IntakeContext, event: Event) -> None:
+    """Check that a man's report is about his partner; taken for his own, it would stop his treatment.
+
+    Raises:
+        Refused: the subject is a man and `partner` is false (rule `pregnancy`).
+    """
     if context.subject.enrolled.screening.sex == "male" and not as_data(event, Pregnancy).partner:
         raise Refused(
             "pregnancy", f"{event.subject} is a man; if his partner is pregnant, state partner: true"

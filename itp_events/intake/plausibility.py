@@ -1,7 +1,8 @@
-"""Whether a visit's date can be right: infusions in their order, no visit long before its turn.
+"""The plausibility of a visit's date: infusions in their order, no visit long before its turn.
 
-21 CFR 11.10(f): the permitted sequence of steps is enforced. A date that only looks too early passes when the
-sender says that it is `confirmed`.
+This module does not say whether the visit may be recorded at all: rules.py does. 21 CFR 11.10(f): the
+permitted sequence of steps is enforced. A date that only looks too early passes when the sender states
+`confirmed`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from itp_events.rules.explain import days
 from itp_events.rules.windows import PlannedVisit
 
 
-def plausible(context: IntakeContext, planned: PlannedVisit, data: Completed) -> None:
-    """Let a visit's date pass, or raise Refused with the rule that it breaks and the visit probably meant."""
+def check_plausible(context: IntakeContext, planned: PlannedVisit, data: Completed) -> None:
+    """Check the date on which a visit is said to have been done.
+
+    Raises:
+        Refused: the date breaks a rule; the message names the visit that was probably meant.
+    """
     if planned.visit.epoch == "treatment":
         _not_before_enrolment(context, planned, data.on)
         _in_order(context, planned, data.on)
@@ -68,7 +73,7 @@ def _visit_before(context: IntakeContext, planned: PlannedVisit) -> PlannedVisit
 
 
 def probably_meant(context: IntakeContext, planned: PlannedVisit, on: date | None) -> str:
-    """The visit that is not recorded yet and whose window holds the date, as a question; else empty."""
+    """A question that names the visit, not recorded yet, whose window holds the date; empty without one."""
     if on is None:
         return ""
     for other in context.subject_state.visits:
@@ -84,5 +89,5 @@ def _window(context: IntakeContext, planned: PlannedVisit) -> str:
 
 
 def identified(event: Event) -> str:
-    """An event's identity in words, for a refusal."""
+    """An event's source and id in the words of a refusal."""
     return f"source {event.source}, id {event.id}"

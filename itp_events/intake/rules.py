@@ -1,6 +1,8 @@
-"""The study's order: which well-formed events it permits. Each rule is one small function.
+"""The study's order: the rules by which a well-formed event is permitted or refused.
 
-ICH E6(R3) and 21 CFR 11.10(f): the permitted sequence of steps is enforced, and a refusal names the rule.
+This module does not check the form of an event and does not judge batches. Each rule is one small function
+that returns nothing or raises. ICH E6(R3) and 21 CFR 11.10(f): the permitted sequence of steps is enforced,
+and a refusal names the rule.
 """
 
 from __future__ import annotations
@@ -27,10 +29,15 @@ from itp_events.events import (
     Voided,
     WithdrawalDecided,
 )
-from itp_events.intake.assessment_rules import assessment
+from itp_events.intake.assessment_rules import check_assessment
 from itp_events.intake.context import IntakeContext
-from itp_events.intake.decision_rules import adverse_event, decision, pregnancy, submission
-from itp_events.intake.plausibility import identified, plausible, probably_meant
+from itp_events.intake.decision_rules import (
+    check_adverse_event,
+    check_decision,
+    check_pregnancy,
+    check_submission,
+)
+from itp_events.intake.plausibility import check_plausible, identified, probably_meant
 from itp_events.marks import marked
 from itp_events.protocol.model import END_OF_TREATMENT, Protocol, Site
 from itp_events.rules.corrections import voided_key
@@ -39,12 +46,17 @@ from itp_events.rules.explain import day
 from itp_events.rules.subject import as_data, happened, standing
 from itp_events.rules.windows import PlannedVisit
 
-# What may still be stated of a subject whose participation has ended.
+# The types of events that are recorded of a subject whose participation has ended.
 _AFTER_EXIT = (AdverseEvent, SaeSubmitted, Pregnancy, Died, Voided, DeviationAssessed, ConsentGiven)
 
 
-def permit(context: IntakeContext, event: Event) -> None:
-    """Let the event pass or raise Refused (NotEligible, BadEvent) with the rule that it breaks."""
+def check_permitted(context: IntakeContext, event: Event) -> None:
+    """Check that the study permits an event, given the log so far.
+
+    Raises:
+        Refused: a rule of the study forbids it; NotEligible for an enrolment that fails inclusion criteria.
+        BadEvent: it names a visit or a criterion that the protocol does not have.
+    """
     if event.own:
         raise Refused("source", f"the source {OWN_SOURCE!r} is the service's own; use another")
     if event.time > context.now:
@@ -61,8 +73,12 @@ def permit(context: IntakeContext, event: Event) -> None:
             rule(context, event)
 
 
-def aware_before_report(event: Event) -> None:
-    """Let the event pass or raise Refused when the site became aware only after it reported."""
+def check_aware_before_report(event: Event) -> None:
+    """Check that the site did not become aware of an event only after it reported that event.
+
+    Raises:
+        Refused: `aware_at` is later than the report (rule `aware-ahead`).
+    """
     aware_at = getattr(event.data, "aware_at", None)
     if aware_at is not None and aware_at > event.time:
         raise Refused(
@@ -85,7 +101,8 @@ def _enrolment(context: IntakeContext, event: Event) -> None:
     _first_infusion(context.protocol, data)
     _before_infusions(context, data)
     corrects = any(isinstance(each.data, Enrolled) for each in context.history)
-    # Who is enrolled already stays so: a correction that fails a criterion raises an alert instead.
+    # A subject that is enrolled already stays so: a correction that fails a criterion raises an alert
+    # instead.
     if not corrects and (problems := unmet(context.protocol, data)):
         raise NotEligible(event.subject, tuple(str(problem) for problem in problems))
 
@@ -136,7 +153,7 @@ def _not_after_exit(context: IntakeContext, event: Event) -> None:
     if end is None or isinstance(event.data, _AFTER_EXIT):
         return
     if isinstance(event.data, Booked | Acknowledged) and event.time < end.at:
-        return  # they speak of what is to come, and the end was not known yet
+        return  # both speak of the future, and the end was not known yet
     if context.subject.place(event) > (end.on, end.at):
         raise Refused(
             "after-exit",
@@ -157,7 +174,7 @@ def _visit_recorded(context: IntakeContext, event: Event) -> None:
         )
     _after_anchor(planned, on)
     if isinstance(data, Completed):
-        plausible(context, planned, data)
+        check_plausible(context, planned, data)
 
 
 def _not_settled(planned: PlannedVisit, meant: str = "") -> None:
@@ -185,7 +202,7 @@ def _after_anchor(planned: PlannedVisit, on: date | None) -> None:
 
 def _booking(context: IntakeContext, event: Event) -> None:
     planned = context.planned(as_data(event, Booked).visit)
-    # Known by then: who booked it earlier was in order, also when a whole year arrives in one file.
+    # Only an outcome known by then counts: an earlier booking is in order even when it arrives late.
     if planned.settled(event.time):
         _not_settled(planned)
         raise Refused("booking", f"{planned.code} counts as {planned.outcome}; there is nothing left to book")
@@ -232,11 +249,11 @@ _RULES: tuple[tuple[type | tuple[type, ...], Callable[[IntakeContext, Event], No
     ((Completed, Missed), _visit_recorded),
     (Booked, _booking),
     (Acknowledged, _acknowledgement),
-    (WithdrawalDecided, decision),
-    (SaeSubmitted, submission),
-    (Pregnancy, pregnancy),
-    (DeviationAssessed, assessment),
-    (AdverseEvent, adverse_event),
+    (WithdrawalDecided, check_decision),
+    (SaeSubmitted, check_submission),
+    (Pregnancy, check_pregnancy),
+    (DeviationAssessed, check_assessment),
+    (AdverseEvent, check_adverse_event),
     (Voided, _void),
     (ProtocolAssigned, _assignment),
 )

@@ -1,4 +1,7 @@
-"""What another version of the protocol would change for a subject: dates, notices, and where it stands."""
+"""The changes that another version of the protocol would bring for a subject: dates, notices, state.
+
+This module assigns no version. It plans the subject under both versions and compares the two plans.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from itp_events.rules.windows import Outcome, PlannedVisit
 
 
 class Window(NamedTuple):
-    """A visit's dates, site-local, and which of them rest on an assumption."""
+    """A visit's dates, local to the site, and whether each rests on an assumption."""
 
     opens: date
     target: date
@@ -31,15 +34,16 @@ class Window(NamedTuple):
     window_assumed: bool = False
 
 
-# Visit, step, audience, withdrawal criterion, and its place among its like.
+# A notice is found again under the other version by visit, step, audience, criterion and its place among
+# equals.
 _Place = tuple[str, str, str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class VisitChange:
-    """A visit whose (opens, target, closes) differ, site-local, or how it ended (None: still to come).
+    """A visit whose dates or outcome differ between the versions.
 
-    None as a window where a version has no such visit.
+    A window is None where a version has no such visit; an outcome is None while the visit is still to come.
     """
 
     code: str
@@ -51,7 +55,10 @@ class VisitChange:
 
 @dataclass(frozen=True, slots=True)
 class StandingChange:
-    """What differs in where the subject stands: its state, a flag, a deviation, a response, the dose."""
+    """A difference in the subject's state: its phase, a flag, a deviation, a response, or the dose.
+
+    `what` names it; `old` and `new` are in words, None where a version has nothing of the kind.
+    """
 
     what: str
     old: str | None
@@ -60,7 +67,7 @@ class StandingChange:
 
 @dataclass(frozen=True, slots=True)
 class NoticeChange:
-    """A notice to come that is due at another instant (UTC) or, with None, under one version only."""
+    """A notice to come that is due at another instant (UTC); None: it is due under one version only."""
 
     visit: str | None
     step: str
@@ -80,9 +87,12 @@ class Amendment:
 
 
 def compare(old: Protocol, new: Protocol, facts: Sequence[Event], as_of: datetime) -> Amendment:
-    """What changes for the subject of these facts when `new` takes the place of `old` at `as_of`.
+    """The changes for a subject when `new` takes the place of `old` at `as_of`, an aware instant.
 
-    Raises Refused when no enrolment stands.
+    `facts` are the subject's events.
+
+    Raises:
+        Refused: no enrolment stands.
     """
     # Both versions are tried on what people stated, whichever version the subject is pinned to today.
     stated = [event for event in facts if not event.own and not isinstance(event.data, ProtocolAssigned)]
@@ -105,7 +115,7 @@ def _by_code(of: Plan) -> dict[str, PlannedVisit]:
 
 
 def _differ(was: PlannedVisit | None, would_be: PlannedVisit | None) -> bool:
-    """Whether a visit's dates or its end change; the window of one that is over either way is history."""
+    """Whether a visit's dates or its outcome change; the dates of a visit that is over do not matter."""
     if was is None or would_be is None:
         return True
     if was.outcome != would_be.outcome:
@@ -132,7 +142,8 @@ def _notices(before: Plan, after: Plan, as_of: datetime) -> Iterable[NoticeChang
     old, new = _dues(before), _dues(after)
     for key in sorted(old.keys() | new.keys(), key=lambda key: (old.get(key) or new[key], key)):
         was, would_be = old.get(key), new.get(key)
-        # What was due already was told: only what is still to come, or would come now, is a change.
+        # A notice that was due already was sent: only one that is still to come, or would come now, is a
+        # change.
         told = was is not None and was <= as_of and (would_be is None or would_be <= as_of)
         if was != would_be and not told:
             visit, step, audience, criterion, _ = key
@@ -140,21 +151,24 @@ def _notices(before: Plan, after: Plan, as_of: datetime) -> Iterable[NoticeChang
 
 
 def _dues(of: Plan) -> dict[_Place, datetime]:
-    """When each notice is due, told apart by its place among its like and not by dates that may move."""
-    found: dict[_Place, datetime] = {}
+    """The instant (UTC) at which each notice is due.
+
+    Equal notices are told apart by their place, and not by dates, which may move.
+    """
+    dues: dict[_Place, datetime] = {}
     decision = of.decision
-    standing = [notice(decision.subject_state, wanted, wanted.key) for wanted in decision.due()]
-    for told in (*standing, *of.forecast):
+    due_now = [notice(decision.subject_state, wanted, wanted.key) for wanted in decision.due()]
+    for each in (*due_now, *of.forecast):
         number = 0
-        while (key := _place(told, number)) in found:
+        while (key := _place(each, number)) in dues:
             number += 1
-        found[key] = told.due
-    return found
+        dues[key] = each.due
+    return dues
 
 
-def _place(told: NoticeIssued, number: int) -> _Place:
-    criterion = said_by(told).get("criterion", "")
-    return told.visit or "", told.step, told.audience, criterion, number
+def _place(issued: NoticeIssued, number: int) -> _Place:
+    criterion = said_by(issued).get("criterion", "")
+    return issued.visit or "", issued.step, issued.audience, criterion, number
 
 
 def _standing(before: Plan, after: Plan) -> Iterable[StandingChange]:
@@ -165,23 +179,23 @@ def _standing(before: Plan, after: Plan) -> Iterable[StandingChange]:
 
 
 def _stands(state: SubjectState) -> dict[str, str]:
-    found = {"state": state.phase}
+    stands = {"state": state.phase}
     for flag in state.flags:
-        found[f"flag {flag.criterion}"] = "decided" if flag.decision else "waits for a decision"
+        stands[f"flag {flag.criterion}"] = "decided" if flag.decision else "waits for a decision"
     for each in state.dispositions:
-        found[f"disposition of {each.epoch}"] = f"{each.decode} on {day(each.on)}"
+        stands[f"disposition of {each.epoch}"] = f"{each.decode} on {day(each.on)}"
     for deviation in deviations(state):
         important = "important" if deviation.important else "not important"
-        found[f"deviation {deviation.id}"] = important
+        stands[f"deviation {deviation.id}"] = important
     for response in responses(state):
         if response.on:
             confirmed = ", confirmed" if response.confirmed else ""
-            found[f"response at {response.visit}"] = WORDS[response.grade] + confirmed
+            stands[f"response at {response.visit}"] = WORDS[response.grade] + confirmed
     for sustained in course(state).sustained:
-        found[f"sustained response at {sustained.visit}"] = sustained.answer
+        stands[f"sustained response at {sustained.visit}"] = sustained.answer
     if not state.treatment_ended:
-        found["dose"] = _dose(state)
-    return found
+        stands["dose"] = _dose(state)
+    return stands
 
 
 def _dose(state: SubjectState) -> str:

@@ -1,4 +1,7 @@
-"""A plan as JSON types, by the names that others build on."""
+"""A plan as JSON types, by the names of the public contract.
+
+This module computes nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from itp_events.rules.withdrawal import Flag
 
 
 def document(plan: Plan) -> dict[str, Any]:
-    """The plan as `itp plan --json` prints it: instants in UTC, dates local to the site."""
+    """The plan as `itp plan --json` prints it, with instants in UTC and dates local to the site."""
     state, decision = plan.decision.subject_state, plan.decision
     return {
         "subject": state.subject.code,
@@ -37,8 +40,8 @@ def document(plan: Plan) -> dict[str, Any]:
         ],
         "flags": [_flag(flag) for flag in state.flags],
         "deviations": [deviation(each) for each in deviations(state)],
-        "notices": [_row(notice) for notice in plan.notices],
-        "forecast": [_row(notice) for notice in plan.forecast],
+        "notices": [_notice(notice) for notice in plan.notices],
+        "forecast": [_notice(notice) for notice in plan.forecast],
     }
 
 
@@ -83,23 +86,23 @@ def _flag(flag: Flag) -> dict[str, Any]:
     return {"criterion": flag.criterion, "since": instant(flag.at), "decision": decision}
 
 
-def deviation(found: Deviation) -> dict[str, Any]:
+def deviation(one: Deviation) -> dict[str, Any]:
     """A deviation as JSON types, with the investigator's assessment (None while there is none)."""
     return {
-        "id": found.id,
-        "category": found.category,
-        "visit": found.visit,
-        "on": found.on.isoformat(),
-        "important": found.important,
-        "assessed": _assessment(found),
+        "id": one.id,
+        "category": one.category,
+        "visit": one.visit,
+        "on": one.on.isoformat(),
+        "important": one.important,
+        "assessed": _assessment(one),
     }
 
 
-def _assessment(found: Deviation) -> dict[str, Any] | None:
-    said = found.assessment
-    if said is None or found.assessed is None:
+def _assessment(one: Deviation) -> dict[str, Any] | None:
+    said = one.assessment
+    if said is None or one.assessed is None:
         return None
-    at = instant(found.assessed.time)
+    at = instant(one.assessed.time)
     return {
         "important": said.important,
         "cause": said.cause,
@@ -109,7 +112,7 @@ def _assessment(found: Deviation) -> dict[str, Any] | None:
     }
 
 
-def _row(notice: NoticeIssued) -> dict[str, Any]:
+def _notice(notice: NoticeIssued) -> dict[str, Any]:
     return {
         "key": stable(notice.notice),
         "kind": notice.kind,

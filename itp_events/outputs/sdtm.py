@@ -1,11 +1,13 @@
 """A subject's visits, dispositions and deviations as SDTM records: SV, DS and DV, by SDTMIG 3.4.
 
-A planned visit that took place or was missed has a record (SVPRESP = Y, SVOCCUR = Y or N with SVREASOC); a
-visit that was cancelled or still lies ahead has none. An unscheduled visit has neither SVPRESP nor SVOCCUR,
-and SVUPDES says what it was for. DS holds one disposition event for each epoch that ended. DV holds one
-record for each deviation; DVSPID is the id that the service gives it. How important it is, and what the
-investigator stated of it, has no variable in DV and stands in SUPPDV. Dates are local dates of the site;
-every value is text, and what is not known is empty.
+This module writes no files. Dates are local dates of the site; every value is text, and an unknown value is
+empty.
+
+SV: a planned visit that took place or was missed has a record (SVPRESP = Y, SVOCCUR = Y or N with SVREASOC);
+a visit that was cancelled or still lies ahead has none. An unscheduled visit has neither SVPRESP nor SVOCCUR,
+and SVUPDES gives its reason. DS holds one disposition event for each epoch that ended. DV holds one record
+for each deviation; DVSPID is the id that the service gives it. The importance of a deviation and the
+investigator's assessment have no variable in DV and stand in SUPPDV.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ SUPPDV = (
     "QORIG",
     "QEVAL",
 )
-# DVDECOD and DVCAT have no codelist of their own in the controlled terminology: these are the sponsor's.
+# The controlled terminology has no codelist for DVDECOD and DVCAT: these values are the sponsor's.
 _DECODED: dict[DeviationCategory, tuple[str, str]] = {
     "window": ("VISIT OUT OF WINDOW", "VISIT SCHEDULE"),
     "missed": ("VISIT NOT DONE", "VISIT SCHEDULE"),
@@ -83,7 +85,7 @@ def visits(state: SubjectState) -> list[Record]:
 
 
 def dispositions(state: SubjectState) -> list[Record]:
-    """The subject's DS records: DSDECOD from the codelist NCOMPLT, DSTERM as it was stated."""
+    """The subject's DS records: DSDECOD from the codelist NCOMPLT, DSTERM in the words of the event."""
     return [
         {
             **_identity(state, "DS"),
@@ -119,7 +121,7 @@ def deviation_records(state: SubjectState) -> list[Record]:
 
 
 def deviation_qualifiers(state: SubjectState) -> list[Record]:
-    """The SUPPDV records that belong to the DV records: importance, cause and action of each deviation."""
+    """The subject's SUPPDV records: importance, cause and action of each deviation in DV."""
     return [
         {
             "STUDYID": state.protocol.id,
@@ -130,7 +132,7 @@ def deviation_qualifiers(state: SubjectState) -> list[Record]:
             "QNAM": name,
             "QLABEL": label,
             "QVAL": value,
-            # By the rule of the protocol file, or as the investigator stated it.
+            # Importance comes from the protocol file until the investigator assesses the deviation.
             "QORIG": "CRF" if each.assessed else "DERIVED",
             "QEVAL": "INVESTIGATOR" if each.assessed else "SPONSOR",
         }
@@ -149,7 +151,7 @@ def _qualifiers(found: Deviation) -> Iterator[tuple[str, str, str]]:
 
 
 def _epoch_of(state: SubjectState, found: Deviation) -> str:
-    """The epoch of a deviation: its visit's, else that of its date; screening ends with the enrolment."""
+    """The epoch of a deviation: of its visit, else of its date. Screening ends with the enrolment."""
     if found.visit:
         return state.protocol.by_code[found.visit].epoch
     at_enrolment = found.category in ("eligibility", "consent") and found.on <= state.subject.enrolled.on
@@ -185,7 +187,7 @@ def _unplanned(state: SubjectState) -> Iterator[Record]:
         after[before] = after.get(before, 0) + 1
         yield {
             **_identity(state, "SV"),
-            # A decimal after the planned visit that came before it, as the implementation guide has it.
+            # A decimal behind the planned visit before it, as the implementation guide says.
             "VISITNUM": f"{before}.{after[before]:02}",
             "VISIT": "UNSCHEDULED",
             "SVPRESP": "",
@@ -204,6 +206,6 @@ def _visits_before(state: SubjectState, event: Event) -> int:
 
 
 def _epoch_on(state: SubjectState, on: date) -> str:
-    """The epoch of a date: follow-up once the treatment's disposition lies behind it."""
+    """The epoch of a site-local date: follow-up when it lies after the disposition of treatment."""
     ended = next((each.on for each in state.dispositions if each.epoch == "treatment"), None)
     return "follow-up" if ended is not None and on > ended else "treatment"
