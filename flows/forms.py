@@ -219,7 +219,7 @@ async def acknowledge(subject: Subject, by: Stated, visit: Visit, until: date | 
         subject: The subject's code, as ITP-007; never a name.
         by: Who looks after it, as crc-01.
         visit: Which visit of the schedule.
-        until: At most 14 days ahead; the next working day when left empty.
+        until: As far ahead as the protocol allows; the next working day when left empty.
     """
     return await _record("itp.escalation.acknowledged", subject, {"by": by, "visit": visit, "until": until})
 

@@ -16,12 +16,12 @@ from tasks.database.queries import SubjectRow
 
 # The words with which a phase's name begins or ends, and what there is to see when it is first reached.
 _HINTS = (
-    ("Awaiting disposition", "FU-M12 was missed: the investigator must choose; reminded until then."),
+    ("Awaiting disposition", "The last visit was missed: the investigator must choose; reminded until then."),
     ("Awaiting", "One flow run per subject: it waits, at no cost, until its next date."),
     ("window open", "A window has opened: the day's reminders went to the coordinator."),
     ("overdue", "A window closed with nothing recorded: the ladder climbs, coordinator first."),
     ("On hold", "A withdrawal criterion is met: infusions rest until the investigator decides."),
-    ("Completed", "Month 12 is done: the flow run is Completed, after 14 months in one run."),
+    ("Completed", "The last visit is done: the flow run is Completed, after the whole journey in one run."),
     ("Withdrawn", "An early exit: the run ends with its disposition as the name of its state."),
 )
 _COLOURS = {"overdue": "red", "On hold": "yellow", "Completed": "green", "Withdrawn": "magenta"}

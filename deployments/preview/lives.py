@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from deployments.preview.life import Life
+from itp_events.protocol.model import Eligibility, Limit
 
 Words = dict[str, str]
 
@@ -326,11 +327,14 @@ def _one_missed(life: Life, words: Words) -> None:
     life.until(life.next.closes)
 
 
-def _minor(age: int) -> Callable[[Life, Words], object]:
+def _minor(reaches: Callable[[Eligibility], Limit]) -> Callable[[Life, Words], object]:
+    """The life of a minor who is a year younger than an age of the protocol's."""
+
     def live(life: Life, _: Words) -> None:
-        assent: date | None = life.today - timedelta(days=10) if age >= 8 else None
-        given = {"assent_on": assent} if assent else {}
-        life.enrol({"age_years": age}, consent_by="guardian", **given)
+        rules = life.protocol.eligibility
+        age = int(reaches(rules).at_least or 0) - 1
+        assent = {"assent_on": life.today - timedelta(days=10)} if rules.assent_years.holds(age) else {}
+        life.enrol({"age_years": age}, consent_by="guardian", **assent)
 
     return live
 
@@ -367,7 +371,8 @@ LIVES: tuple[Typical, ...] = (
     _typical(_lost, "Lost to follow-up", "失访"),
     _typical(_last_missed, "The last visit is missed", "末次访视未进行"),
     Typical(
-        {"en": "A child who may reach the age of assent", "zh-CN": "可能达到知情赞同年龄的儿童"}, _minor(7)
+        {"en": "A child who may reach the age of assent", "zh-CN": "可能达到知情赞同年龄的儿童"},
+        _minor(lambda rules: rules.assent_years),
     ),
-    _typical(_minor(17), "A subject who may come of age", "可能成年的受试者"),
+    _typical(_minor(lambda rules: rules.consent_of_age), "A subject who may come of age", "可能成年的受试者"),
 )

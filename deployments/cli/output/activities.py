@@ -32,7 +32,7 @@ _END_OF_TREATMENT = (
 _READ_AS: dict[Reading, str] = {
     "calendar-months": "A month is a calendar month after the end of treatment, never 30 days; where it is "
     "too short for the date, its last day.",
-    "days-after": "D14 is 14 days after the end of treatment, which is day 0.",
+    "days-after": "Days are counted from the end of treatment, which is day 0.",
     "each-holds": "ALT and AST must each be within the limit, and each of several regimens stable "
     "for that long.",
 }
