@@ -87,7 +87,7 @@ def _files(package: Path) -> list[Path]:
     return [path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
 
-READ = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+READ = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 
 
 @pytest.mark.parametrize("text", READ, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,35 +1,13 @@
-"""What the documentation names is there."""
+"""The site and its picture are those of this tree; tests/test_house.py reads the links and paths in texts."""
 
 import hashlib
 import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 SITE = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
-TOP = ("bench", "deployments", "docs", "examples", "flows", "itp_events", "storm", "tasks", "tests")
-
-
-def _named(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
-
-
-@pytest.mark.parametrize("page", PAGES, ids=_named)
-def test_a_link_within_the_project_leads_to_a_file(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
-    within = [link for link in links if not re.match(r"[a-z]+:", link)]
-    assert [link for link in within if not (page.parent / link).exists()] == []
-
-
-@pytest.mark.parametrize("page", [DOCS / "architecture.md", ROOT / "CONTRIBUTING.md"], ids=_named)
-def test_a_path_in_the_text_is_one_of_the_tree(page: Path) -> None:
-    paths = re.findall(rf"`((?:{'|'.join(TOP)})/[\w./-]*)`", page.read_text(encoding="utf-8"))
-    assert paths
-    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_the_picture_is_drawn_from_its_text() -> None:
