@@ -57,7 +57,7 @@ def _of_use(state: SubjectState, wanted: WantedNotice, issue: Issue | None) -> I
     elif issue.status == "closed" and _restated(state, wanted):
         return  # people were told, and a correction without change is no news
     elif issue.status == "withdrawn" and not _says_else(state, wanted, issue):
-        yield _touch(state, issue, NoticeReopened(by=SERVICE, notice=issue.row))
+        yield _touch(state, issue, NoticeReopened(by=SERVICE, notice=issue.key))
     else:
         yield _anew(state, wanted, issue)
 
@@ -73,12 +73,12 @@ def _said_anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Itera
     A notice that is not handed over yet is replaced, so that it says what holds when it leaves. An order of
     cells is replaced even later, when the number of cells has changed.
     """
-    if issue.row not in state.subject.handed:
+    if issue.key not in state.subject.handed:
         if not _says_else(state, wanted, issue):
             return
-        data: Data = NoticeWithdrawn(by=SERVICE, notice=issue.row, reason="it would say something else now")
+        data: Data = NoticeWithdrawn(by=SERVICE, notice=issue.key, reason="it would say something else now")
     elif (cells := _ordered(said_by(issue.notice))) and cells != _ordered(contents(state, wanted)):
-        data = NoticeClosed(by=SERVICE, notice=issue.row, reason="the dose changed")
+        data = NoticeClosed(by=SERVICE, notice=issue.key, reason="the dose changed")
     else:
         return
     yield _touch(state, issue, data)
@@ -86,7 +86,7 @@ def _said_anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Itera
 
 
 def _says_else(state: SubjectState, wanted: WantedNotice, issue: Issue) -> bool:
-    now = notice(state, wanted, issue.row, said_by(issue.notice).get("replaces"))
+    now = notice(state, wanted, issue.key, said_by(issue.notice).get("replaces"))
     return now != issue.notice
 
 
@@ -96,14 +96,14 @@ def _ordered(said: NoticeContents) -> float | None:
 
 
 def _anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Event:
-    row = next_key(issue.row)
-    return own(state, row, notice(state, wanted, row, _replaced(state, issue)))
+    key = next_key(issue.key)
+    return own(state, key, notice(state, wanted, key, _replaced(state, issue)))
 
 
 def _replaced(state: SubjectState, issue: Issue) -> float | None:
     """The number of cells being prepared by an order that the next one replaces; None when there is none."""
     said = said_by(issue.notice)
-    if issue.row not in state.subject.handed:
+    if issue.key not in state.subject.handed:
         return said.get("replaces")
     return _ordered(said) if issue.status == "issued" else None
 
@@ -114,9 +114,9 @@ def _overdue_reminder(state: SubjectState, wanted: WantedNotice) -> bool:
 
 
 def notice(
-    state: SubjectState, wanted: WantedNotice, row: str, replaces: float | None = None
+    state: SubjectState, wanted: WantedNotice, key: str, replaces: float | None = None
 ) -> NoticeIssued:
-    """The notice to issue for a wanted one, under the outbox key `row`.
+    """The notice to issue for a wanted one, under the outbox key `key`.
 
     `replaces` is the number of cells that an earlier order asked for; None when there was no such order.
     """
@@ -125,7 +125,7 @@ def notice(
         said["replaces"] = replaces
     return NoticeIssued(
         by=SERVICE,
-        notice=row,
+        notice=key,
         kind=wanted.kind,
         visit=wanted.visit,
         step=wanted.step,
@@ -141,17 +141,17 @@ def _ended(state: SubjectState, valid: dict[str, WantedNotice]) -> Iterator[Even
     for key, issue in state.subject.decision_log.issues.items():
         if issue.status != "issued" or (key in valid and valid[key].stands(state.now)):
             continue
-        if issue.row not in state.subject.handed:
+        if issue.key not in state.subject.handed:
             reason = _why_ended(state, issue, valid.get(key))
-            yield _touch(state, issue, NoticeWithdrawn(by=SERVICE, notice=issue.row, reason=reason))
+            yield _touch(state, issue, NoticeWithdrawn(by=SERVICE, notice=issue.key, reason=reason))
         elif key not in valid and (issue.notice.until is None or state.now < issue.notice.until):
             # It could become due again, so that the log must say that it was taken back after it was sent.
             reason = _why_ended(state, issue, None)
-            yield _touch(state, issue, NoticeClosed(by=SERVICE, notice=issue.row, reason=reason))
+            yield _touch(state, issue, NoticeClosed(by=SERVICE, notice=issue.key, reason=reason))
 
 
 def _touch(state: SubjectState, issue: Issue, data: Data) -> Event:
-    return own(state, marked(issue.row, issue.touched), data)
+    return own(state, marked(issue.key, issue.touched), data)
 
 
 def _why_ended(state: SubjectState, issue: Issue, wanted: WantedNotice | None) -> str:

@@ -145,14 +145,15 @@ _PLAIN = {
 def _named_in(problem: str, root: yaml.Node) -> Location:
     """The place of the visit that a rule names first; of a doubled visit, the place of the second."""
     field, _, rest = problem.partition(":")
-    codes = [value_at(root, (field, row, "code")) for row in range(len(_rows(root, field)))]
-    rows = {code.value: row for row, code in enumerate(codes) if code is not None}
+    codes = [value_at(root, (field, place, "code")) for place in range(_length(root, field))]
+    places = {code.value: place for place, code in enumerate(codes) if code is not None}
     for word in rest.replace(",", " ").replace(":", " ").split():
-        if word in rows:
-            return field, rows[word], "anchor" if "anchor" in rest else "code"
+        if word in places:
+            return field, places[word], "anchor" if "anchor" in rest else "code"
     return (field,)
 
 
-def _rows(root: yaml.Node, field: str) -> list[object]:
-    rows = value_at(root, (field,))
-    return rows.value if isinstance(rows, yaml.SequenceNode) else []
+def _length(root: yaml.Node, field: str) -> int:
+    """The number of entries of a list in the file; 0 when it is no list."""
+    entries = value_at(root, (field,))
+    return len(entries.value) if isinstance(entries, yaml.SequenceNode) else 0

@@ -26,10 +26,10 @@ from itp_events.rules.keys import day_of, stable
 class Issue(NamedTuple):
     """A notice as it was issued last, at the instant `at` (UTC).
 
-    `row` is its key in the outbox; `touched` counts the events about it, its issuing included.
+    `key` is its key in the outbox; `touched` counts the events about it, its issuing included.
     """
 
-    row: str
+    key: str
     notice: NoticeIssued
     at: datetime
     status: Literal["issued", "withdrawn", "closed"] = "issued"
@@ -38,7 +38,7 @@ class Issue(NamedTuple):
     @property
     def day(self) -> date | None:
         """The site-local date that the notice counts from; None for a notice that counts from no date."""
-        return day_of(stable(self.row))
+        return day_of(stable(self.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class DecisionLog:
         else:
             self.decisions[stable(event.id)] = Recorded(event)
 
-    def _touch(self, row: str, status: Literal["issued", "withdrawn", "closed"]) -> None:
-        issue = self.issues[stable(row)]
+    def _touch(self, key: str, status: Literal["issued", "withdrawn", "closed"]) -> None:
+        issue = self.issues[stable(key)]
         # Written out, since `_replace` is several times slower and a fold touches every notice.
-        self.issues[stable(row)] = Issue(issue.row, issue.notice, issue.at, status, issue.touched + 1)
+        self.issues[stable(key)] = Issue(issue.key, issue.notice, issue.at, status, issue.touched + 1)

@@ -1,9 +1,9 @@
-"""What holds for a subject at an instant: visits, flags, stop and exit, derived from the facts alone.
+"""A subject's state at an instant: visits, flags, stop and exit, derived from the events that people stated.
 
-Everything here follows from what people stated and from `now`; nothing depends on when the service was
-awake. Flags pause ladders, ladders decide misses, and misses raise flags: the derivation is repeated
-until it settles, which it does because each of these acts only on what comes after it. Nothing rests on what
-follows from itself.
+This module decides nothing and records nothing. The state depends on the events and on `now`, and never on
+the times at which the service was awake. Flags pause ladders, ladders decide misses, and misses raise flags:
+the derivation is repeated until it settles. It settles because each of these acts only on what comes after
+it, so that nothing rests on its own consequences.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from itp_events.rules.subject import Subject
 from itp_events.rules.windows import Ending, PlannedVisit, schedule
 from itp_events.rules.withdrawal import Flag, Trigger, exits, flags, nothing_given, stops, triggers
 
-# Visits that are missed or silent raise flags too: no protocol has so many.
+# More rounds than any protocol has visits, each of which can raise a flag.
 _ROUNDS = 200
 
 DEATH_UNRECORDED = "death-unrecorded"
@@ -33,7 +33,7 @@ StudyStatus = Literal["on-treatment", "in-follow-up", "on-hold", "completed", "w
 
 @dataclass(frozen=True)
 class Disposition:
-    """How one epoch ended for the subject (SDTM DS): date, DSDECOD and verbatim term."""
+    """The end of one epoch for the subject (SDTM DS): its site-local date, DSDECOD and verbatim term."""
 
     epoch: Literal["treatment", "follow-up"]
     on: date
@@ -43,7 +43,11 @@ class Disposition:
 
 @dataclass(frozen=True)
 class SubjectState:
-    """A subject's situation at `now`; dates are local dates of the site, instants UTC."""
+    """A subject's state at `now`; dates are local dates of the site, instants are in UTC.
+
+    `flags` holds all that were raised, the answered ones included. `ahead` holds the instants at which
+    criteria will be met if nothing changes. `holds` are the times during which the ladders of infusions rest.
+    """
 
     protocol: Protocol
     subject: Subject
@@ -57,7 +61,7 @@ class SubjectState:
 
     @property
     def today(self) -> date:
-        """The site-local date."""
+        """The site-local date at `now`."""
         return self.subject.site.date_of(self.now)
 
     @property
@@ -76,7 +80,7 @@ class SubjectState:
         return bool(self.open_flags) or self.unrecorded_death is not None
 
     def held(self, planned: PlannedVisit) -> bool:
-        """Whether nothing is proposed for a visit: an infusion on hold; any visit behind a fatal event."""
+        """Whether no date is proposed for a visit: an infusion on hold, or any visit after a fatal event."""
         treatment = planned.visit.epoch == "treatment"
         return self.unrecorded_death is not None or (self.on_hold and treatment)
 
@@ -87,7 +91,7 @@ class SubjectState:
 
     @property
     def effective_stop(self) -> Ending | None:
-        """The stop that cancelled infusions, or after which one was given all the same; else it is none."""
+        """The stop, when it cancelled infusions or an infusion was given after it all the same; else None."""
         return self.stop if self.stop and self._cut_short(self.stop) else None
 
     def _cut_short(self, stop: Ending) -> bool:
@@ -115,7 +119,7 @@ class SubjectState:
 
     @property
     def phase(self) -> str:
-        """The phase to show, as `Awaiting INF3`."""
+        """The phase in words, as `Awaiting INF3`."""
         if self.exit:
             return "Completed" if self.status == "completed" else f"Withdrawn: {self.exit.decode}"
         if self.unrecorded_death:
@@ -140,14 +144,13 @@ class SubjectState:
 
     @property
     def dispositions(self) -> tuple[Disposition, ...]:
-        """One disposition for each epoch that ended."""
-        found = []
+        """One disposition for each epoch that ended, treatment first."""
         treatment = self._treatment_disposition()
-        if treatment:
-            found.append(treatment)
-        if self.exit and treatment and self._entered_follow_up():
-            found.append(Disposition("follow-up", self.exit.on, self.exit.decode, self.exit.term))
-        return tuple(found)
+        if treatment is None:
+            return ()
+        if self.exit is None or not self._entered_follow_up():
+            return (treatment,)
+        return treatment, Disposition("follow-up", self.exit.on, self.exit.decode, self.exit.term)
 
     def _treatment_disposition(self) -> Disposition | None:
         infusions = [visit for visit in self.visits if visit.visit.epoch == "treatment"]
@@ -176,24 +179,27 @@ class SubjectState:
 
 
 def subject_state(subject: Subject, now: datetime) -> SubjectState:
-    """What holds for the subject at `now`, an aware instant.
+    """The state of a subject at `now`, an aware instant.
 
-    What people stated of a stop or an end holds from the beginning. The service itself finds one kind of end:
-    no infusion was given and none is left. It is looked for in what holds without it.
+    Stops and ends that people stated count from the beginning. The service itself finds one kind of end: no
+    infusion was given and none is left. It looks for it in the state that holds without that end.
+
+    Raises:
+        ItpError: flags and ladders do not settle, which only a fault in the rules can cause.
     """
     protocol = subject.protocol
     stop = next(iter(stops(protocol, subject)), None)
     exit = min(exits(protocol, subject), key=_first, default=None)
-    state = _settled(_Given(protocol, subject, now, stop, exit, tuple(fatal_holds(subject))))
+    state = _settled(_Premises(protocol, subject, now, stop, exit, tuple(fatal_holds(subject))))
     nothing = nothing_given(protocol, subject, state.flags, state.visits, state.stop)
     if nothing is None or (exit is not None and _first(exit) <= _first(nothing)):
         return state
-    return _settled(_Given(protocol, subject, now, stop, nothing, tuple(fatal_holds(subject))))
+    return _settled(_Premises(protocol, subject, now, stop, nothing, tuple(fatal_holds(subject))))
 
 
 @dataclass(frozen=True)
-class _Given:
-    """What a view is derived from: the facts, the stop and the end that hold, and fatal events."""
+class _Premises:
+    """The inputs of a state: the subject's events, the stop and the end that hold, and fatal events."""
 
     protocol: Protocol
     subject: Subject
@@ -207,10 +213,10 @@ def _first(ending: Ending) -> tuple[date, datetime, EventKey]:
     return ending.on, ending.at, ending.origin
 
 
-def _settled(given: _Given) -> SubjectState:
-    """What holds once the flags have paused the ladders that they pause.
+def _settled(given: _Premises) -> SubjectState:
+    """The state once every flag has paused the ladders that it pauses.
 
-    A flag acts only on what comes after it, so each round settles at least the earliest flag that is not
+    A flag acts only on what comes after it. So each round settles at least the earliest flag that is not
     settled yet, and there are no more flags than triggers.
     """
     stop, exit = given.stop, given.exit
@@ -220,8 +226,8 @@ def _settled(given: _Given) -> SubjectState:
     rounds = 0
     while True:
         visits = schedule(given.protocol, given.subject, given.now, holds, stop, exit, given.fatal)
-        found = triggers(given.protocol, given.subject, visits)
-        known = [each for each in found if each.at <= given.now and _before(each, exit)]
+        met = triggers(given.protocol, given.subject, visits)
+        known = [each for each in met if each.at <= given.now and _before(each, exit)]
         raised = flags(given.subject, known)
         settled = _merged([*given.fatal, *(Hold(flag.at, flag.decided_at) for flag in raised)])
         if settled == holds:
@@ -229,19 +235,19 @@ def _settled(given: _Given) -> SubjectState:
         holds, rounds = settled, rounds + 1
         if rounds > _ROUNDS + len(given.subject.facts):
             raise ItpError(f"{given.subject.code}: flags and ladders do not settle; the rules are at fault")
-    ahead = tuple(each.at for each in found if each.at > given.now)
+    ahead = tuple(each.at for each in met if each.at > given.now)
     named = _as_answered(given, raised, visits, stop, exit)
     return SubjectState(given.protocol, given.subject, given.now, visits, tuple(raised), *named, ahead, holds)
 
 
 def _as_answered(
-    given: _Given,
+    given: _Premises,
     raised: Sequence[Flag],
     visits: Sequence[PlannedVisit],
     stop: Ending | None,
     exit: Ending | None,
 ) -> tuple[Ending | None, Ending | None]:
-    """The stop and the end with the criterion of the flags that they answer."""
+    """The stop and the end, with the criteria of the flags that they answer."""
     stated = {end.origin: end for end in stops(given.protocol, given.subject, raised)}
     ended = {end.origin: end for end in exits(given.protocol, given.subject, raised, visits)}
     stop = stated.get(stop.origin, stop) if stop else None
@@ -255,7 +261,7 @@ def _before(trigger: Trigger, exit: Ending | None) -> bool:
 
 
 def _merged(holds: Iterable[Hold]) -> tuple[Hold, ...]:
-    """Holds that wait at once make one hold."""
+    """The holds in order of time; holds that overlap become one."""
     merged: list[Hold] = []
     for hold in sorted(holds, key=lambda each: each.at):
         last = merged[-1] if merged else None

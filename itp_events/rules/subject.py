@@ -1,4 +1,7 @@
-"""A subject, folded from the events of its log: what people stated, and what the service decided."""
+"""A subject, folded from the events of its log: those that people stated and the service's own decisions.
+
+This module derives no dates and no flags: windows.py, withdrawal.py and state.py do.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +31,20 @@ from itp_events.rules.decision_log import DecisionLog
 
 Kind = TypeVar("Kind", bound=Data)
 
-# These state something for a future date: it does not say when they happened.
+# The dates of these lie in the future: they do not say when the event happened.
 _AHEAD = (Booked, Acknowledged)
-# These change what every other fact means.
+# These change the meaning of every other event.
 _CHANGES_MORE = (Voided, Enrolled, ProtocolAssigned)
 _OF_FACTS = ("_by_type", "completed", "declared_missed", "booked")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is known of a subject: its standing facts in the study's order, and the service's ledger.
+    """A subject: its events that nobody voided, in the study's order, and the service's decision log.
 
-    `protocol` is the version to which the subject is pinned; `corrected`: an earlier enrolment was voided.
+    `protocol` is the version to which the subject is pinned. `enrolment` is the enrolment that counts;
+    `corrected`: an earlier enrolment was voided. `handed` holds the outbox keys of the notices whose
+    hand-over has begun. `chain` links each event to the one that it corrects or continues.
     """
 
     code: str
@@ -53,16 +58,19 @@ class Subject:
     chain: Chain = field(default_factory=lambda: Chain({}))
 
     def decided(self, decisions: Iterable[Event], handed: Collection[str]) -> Subject:
-        """The subject once the service has decided more: what fold() gives for the log with `decisions`."""
+        """The subject after further decisions of the service, equal to what fold() gives for that log.
+
+        `handed` holds the outbox keys of all notices whose hand-over has begun.
+        """
         later = replace(self, decision_log=self.decision_log.after(decisions), handed=frozenset(handed))
-        # What follows from the facts alone stays as it is: it need not be looked up again at every wake.
+        # Values that follow from the stated events alone are kept: they need not be derived at every wake.
         later.__dict__.update({name: self.__dict__[name] for name in _OF_FACTS if name in self.__dict__})
         return later
 
     def stating(self, log: Sequence[Event]) -> Subject | None:
-        """The subject once people stated one more fact, the last of `log`: what fold() gives for that log.
+        """The subject after one more stated event, the last of `log`, equal to what fold() gives for `log`.
 
-        None for what changes more than one fact: a void, an enrolment, another protocol version.
+        None for an event that changes the meaning of others: a void, an enrolment, another protocol version.
         """
         fact = log[-1]
         if isinstance(fact.data, _CHANGES_MORE):
@@ -80,51 +88,51 @@ class Subject:
         return tuple(ordered)
 
     def origin(self, event: Event, basis: Basis = basis_of) -> Event:
-        """The report since which `basis` of an event is unchanged: the event itself, or what it corrects."""
+        """The report since which `basis` of an event is unchanged: the event, or one that it continues."""
         return self.chain.origin(event, basis)
 
     def known_since(self, event: Event, basis: Basis = basis_of) -> datetime:
-        """The instant (UTC) at which what an event states became known: its report, or its origin's."""
+        """The instant (UTC) at which the content of an event became known: the time of its origin."""
         return self.origin(event, basis).time
 
     @property
     def enrolled(self) -> Enrolled:
-        """The standing enrolment's data."""
+        """The data of the enrolment that counts."""
         return as_data(self.enrolment, Enrolled)
 
     def of(self, kind: type[Data]) -> tuple[Event, ...]:
-        """The standing facts of one type, in the study's order."""
+        """The stated events of one type that nobody voided, in the study's order."""
         return self._by_type.get(kind, ())
 
     @cached_property
     def _by_type(self) -> dict[type[Data], tuple[Event, ...]]:
-        found: dict[type[Data], list[Event]] = {}
+        by_type: dict[type[Data], list[Event]] = {}
         for event in self.facts:
-            found.setdefault(type(event.data), []).append(event)
-        return {kind: tuple(events) for kind, events in found.items()}
+            by_type.setdefault(type(event.data), []).append(event)
+        return {kind: tuple(events) for kind, events in by_type.items()}
 
     @cached_property
     def completed(self) -> dict[str, Event]:
-        """The visits done, by code."""
+        """The events of the visits that were done, by visit code."""
         return {as_data(event, Completed).visit: event for event in self.of(Completed)}
 
     @cached_property
     def declared_missed(self) -> dict[str, Event]:
-        """The visits that somebody declared missed, by code."""
+        """The events of the visits that people declared missed, by visit code."""
         return {as_data(event, Missed).visit: event for event in self.of(Missed)}
 
     @cached_property
     def booked(self) -> dict[str, Event]:
-        """The booking known last for each visit, by code; one restated unchanged keeps its first instant."""
+        """The newest booking of each visit, by visit code; one restated unchanged keeps its first instant."""
         bookings = sorted(self.of(Booked), key=lambda event: (self.known_since(event), event.key))
         return {as_data(event, Booked).visit: event for event in bookings}
 
     def happened(self, event: Event) -> date:
-        """The site-local date on which what an event states happened."""
+        """The site-local date on which an event happened."""
         return happened(self.site, event)
 
     def place(self, event: Event) -> tuple[date, datetime]:
-        """Where an event stands in the study's order: its date, then when it was reported."""
+        """The place of an event in the study's order: its site-local date, then the instant of its report."""
         return self.happened(event), event.time
 
 
@@ -135,23 +143,29 @@ def as_data(event: Event, kind: type[Kind]) -> Kind:
 
 
 def happened(site: Site, event: Event) -> date:
-    """The date an event states, or for bookings, acknowledgements and dateless ones, that of `time`."""
+    """The site-local date on which an event happened: its own date, else the day of its report.
+
+    The day of the report counts for bookings and acknowledgements, whose dates lie in the future.
+    """
     on = None if isinstance(event.data, _AHEAD) else getattr(event.data, "on", None)
     return on if isinstance(on, date) else site.date_of(event.time)
 
 
 def standing(history: Iterable[Event]) -> list[Event]:
-    """The facts in a log that nobody voided, in log order; voids themselves left out."""
+    """The events of a log that people stated and nobody voided, in log order; voids are left out."""
     facts = [event for event in history if not event.own]
     voided = {voided_key(event) for event in facts if isinstance(event.data, Voided)}
     return [event for event in facts if event.key not in voided and not isinstance(event.data, Voided)]
 
 
 def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] = ()) -> Subject:
-    """The subject that a log gives, own decisions included, in sequence order.
+    """The subject that a whole log gives, the service's own decisions included, in sequence order.
 
-    `handed` holds the keys of the notices whose hand-over has begun. Raises Refused when no enrolment
-    stands in the log, BadInput when the subject's protocol version is not installed.
+    `handed` holds the outbox keys of the notices whose hand-over has begun.
+
+    Raises:
+        Refused: no enrolment stands in the log.
+        BadInput: the subject's protocol version is not installed.
     """
     facts = standing(history)
     enrolment = next((event for event in facts if isinstance(event.data, Enrolled)), None)

@@ -1,8 +1,9 @@
-"""Visit windows from anchors: what the schedule of activities means for one subject.
+"""Visit windows from anchors: the schedule of activities applied to one subject.
 
-A window is whole site-local days, both ends included. Infusion 2 hangs on infusion 1, each later one
-on the infusion before it; follow-up hangs on the end of treatment (synopsis). An anchor is `actual`
-(done), `planned` (missed: its target counts) or `projected` (still open).
+This module does not decide which holds, stops and exits there are: they are its arguments. A window is whole
+site-local days, both ends included. Infusion 2 is counted from infusion 1, each later infusion from the one
+before it, follow-up from the end of treatment (synopsis). An anchor is `actual` (done), `planned` (missed:
+its target counts) or `projected` (still open).
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ Status = Literal["upcoming", "open", "overdue", "completed", "missed", "cancelle
 
 
 class Anchor(NamedTuple):
-    """What a visit hangs on; `known_at` is the instant at which it was resolved, None while projected."""
+    """The date `on` (site-local) from which a visit's target is counted, and its visit or event `code`.
+
+    `known_at` is the instant (UTC) at which the anchor was resolved; None while it is projected.
+    """
 
     code: str
     on: date
@@ -32,9 +36,10 @@ class Anchor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A stop of treatment or an exit: on which date, known since when, and with which disposition.
+    """A stop of treatment or an exit, on the site-local date `on`, known since the instant `at` (UTC).
 
-    `event` states it today; `origin` names the report with which it began.
+    `decode` and `term` are its disposition (SDTM). `event` states it today; `origin` identifies the report
+    with which it began.
     """
 
     on: date
@@ -47,7 +52,12 @@ class Ending:
 
 
 class PlannedVisit(NamedTuple):
-    """One visit of a subject's plan; all dates are local dates of the site."""
+    """One visit of a subject's plan; dates are local to the site, `known_at` is in UTC.
+
+    `on` is the date on which it was done. `event` states its outcome; it is None when the service found that
+    outcome. `known_at` is the instant since which the outcome is known. `by_exit`: it was missed because the
+    subject's participation ended after its window.
+    """
 
     visit: Visit
     anchor: Anchor
@@ -69,7 +79,7 @@ class PlannedVisit(NamedTuple):
 
     @property
     def firm(self) -> bool:
-        """Whether the anchor is known, so that reminders and ladders may run."""
+        """Whether the anchor is known; only then reminders and ladders run."""
         return self.anchor.basis != "projected"
 
     @property
@@ -79,7 +89,7 @@ class PlannedVisit(NamedTuple):
 
     @property
     def agreed(self) -> bool:
-        """Whether the target was agreed at enrolment, and does not follow from the anchor."""
+        """Whether the target was agreed at enrolment and does not follow from the anchor."""
         return self.target != self.visit.target.after(self.anchor.on)
 
     @property
@@ -93,7 +103,7 @@ class PlannedVisit(NamedTuple):
         return None if self.on is None else self.outside(self.on)
 
     def settled(self, at: datetime) -> bool:
-        """Whether it was known at an instant how the visit ended."""
+        """Whether the visit's outcome was known at an instant."""
         return self.known_at is not None and self.known_at <= at
 
     def outside(self, day: date) -> int:
@@ -101,7 +111,7 @@ class PlannedVisit(NamedTuple):
         return min((day - self.opens).days, 0) + max((day - self.closes).days, 0)
 
     def status(self, today: date) -> Status:
-        """What holds on the site-local date `today`. Overdue is derived, never stored."""
+        """The visit's status on the site-local date `today`; overdue is derived and never stored."""
         if self.outcome:
             return self.outcome
         if not self.firm or today < self.opens:
@@ -111,9 +121,10 @@ class PlannedVisit(NamedTuple):
 
 @dataclass(frozen=True)
 class _Circumstances:
-    """What the chain of windows depends on besides the visits themselves.
+    """The inputs of a schedule besides the visits of the protocol.
 
-    `holds` pause the ladders of infusions; `fatal`, those of them that a fatal event brings, every ladder.
+    `holds` pause the ladders of infusions. `fatal` are those holds that come from a fatal event: they pause
+    every ladder.
     """
 
     protocol: Protocol
@@ -134,7 +145,10 @@ def schedule(
     exit: Ending | None = None,
     fatal: Sequence[Hold] = (),
 ) -> tuple[PlannedVisit, ...]:
-    """All visits of a subject with their windows and outcomes, as known at `now`, in protocol order."""
+    """All visits of a subject with their windows and outcomes, as known at `now` (aware), in protocol order.
+
+    `holds` pause the ladders of infusions, `fatal` pauses every ladder; `stop` and `exit` cancel visits.
+    """
     given = _Circumstances(protocol, subject, tuple(holds), tuple(fatal), stop, exit, now)
     planned: dict[str, PlannedVisit] = {}
     for visit in protocol.visits:
@@ -225,7 +239,7 @@ def _cancelled_or_missed(
     # A stop after the last infusion cuts nothing short, follow-up neither.
     cut_short = any(each.outcome == "cancelled" for each in before.values())
     for ending in (given.stop, given.exit):
-        # A miss of the ending's own day counts only if it came before anybody knew of the ending.
+        # A miss on the day of the ending counts only when it came before the ending was known.
         if ending is None or (missed_at and missed_at <= ending.at and site.date_of(missed_at) <= ending.on):
             continue
         closed = planned.firm and planned.closes < ending.on
@@ -247,7 +261,7 @@ def _ended(
     climb: Climb | None = None,
     by_exit: bool = False,
 ) -> PlannedVisit:
-    # Written out: dataclasses.replace is several times slower, and this runs for every visit of a wake.
+    # Written out, since `_replace` is several times slower and this runs for every visit at every wake.
     return PlannedVisit(
         planned.visit,
         planned.anchor,
@@ -273,7 +287,7 @@ def _ladder(planned: PlannedVisit, given: _Circumstances) -> Climb:
 
 
 def acknowledged(code: str, subject: Subject) -> list[Acknowledgement]:
-    """Who has taken care of a visit so far, and until when."""
+    """The acknowledgements of a visit so far; without a date, one reaches to the next working day."""
     site = subject.site
     found = []
     for event in subject.of(Acknowledged):

@@ -1,7 +1,7 @@
-"""Withdrawal criteria: what meets them (flags), and what ends treatment or participation.
+"""Withdrawal criteria: the triggers that raise flags, and the ends of treatment and of participation.
 
-None of the criteria is in the synopsis; all are GCP practice, to be confirmed by the site. Each is a
-row of the protocol file plus one small function here.
+This module records nothing. None of the criteria is in the synopsis: all are GCP practice, to be confirmed by
+the site. Each is an entry of the protocol file plus one small function here.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ MISSED_INFUSIONS = "missed-infusions"
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A fact that meets a criterion: known since `at`, dated `on` at the site.
+    """A criterion that is met: known since the instant `at` (UTC), on the site-local date `on`.
 
-    `event` names the report with which it began, `fact` is the event that states it today; None for what the
-    service counted itself.
+    `event` identifies the report with which it began. `fact` is the event that states it today; it is None
+    when the service counted it itself.
     """
 
     criterion: str
@@ -53,7 +53,10 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A criterion that waits for the investigator, or waited until `decision`, known since `decided_at`."""
+    """A criterion that waits for the investigator, or waited until `decision`.
+
+    `decided_at` is the instant (UTC) since which the decision is known. The other fields are as in Trigger.
+    """
 
     criterion: str
     at: datetime
@@ -77,21 +80,24 @@ class _Known:
 
 
 def triggers(protocol: Protocol, subject: Subject, visits: Sequence[PlannedVisit]) -> list[Trigger]:
-    """What meets the criteria that raise a flag, in order of time; some may lie in the future."""
+    """The criteria met that raise a flag, in order of time; some may lie in the future."""
     known = _Known(protocol, subject, visits)
-    found = [
+    met = [
         trigger
         for criterion in protocol.withdrawal
         if criterion.effect == "flag"
         for trigger in _CONDITIONS[criterion.criterion](criterion, known)
     ]
-    return sorted(found, key=lambda trigger: (trigger.at, trigger.criterion, trigger.event))
+    return sorted(met, key=lambda trigger: (trigger.at, trigger.criterion, trigger.event))
 
 
-def flags(subject: Subject, found: Sequence[Trigger]) -> list[Flag]:
-    """The flags raised. A decision clears one for the facts known by then; a new fact flags again."""
+def flags(subject: Subject, met: Sequence[Trigger]) -> list[Flag]:
+    """The flags that triggers raise, in their order.
+
+    A decision clears a flag for the triggers known by then; a later trigger raises a new flag.
+    """
     raised: list[Flag] = []
-    for trigger in found:
+    for trigger in met:
         covered = any(
             flag.criterion == trigger.criterion and (flag.decided_at is None or trigger.at <= flag.decided_at)
             for flag in raised
@@ -108,6 +114,7 @@ def _flag(trigger: Trigger, decision: Event | None, decided_at: datetime | None)
 
 
 def _answer(subject: Subject, trigger: Trigger) -> Event | None:
+    """The first decision that answers a trigger; None while there is none."""
     answers = (
         event
         for event in subject.of(WithdrawalDecided)
@@ -137,15 +144,15 @@ def _medication(kind: str) -> Callable[[Criterion, _Known], Iterator[Trigger]]:
 
 
 def _missed_infusions(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
-    row: list[PlannedVisit] = []
+    missed: list[PlannedVisit] = []
     for planned in known.visits:
         if planned.visit.epoch != "treatment" or planned.outcome != "missed" or planned.by_exit:
-            row = []
+            missed = []
             continue
-        row.append(planned)
-        enough = row[-(criterion.in_a_row or 1) :]
-        if len(row) >= (criterion.in_a_row or 1):
-            # Of these alone: an earlier miss that becomes known later undoes no flag raised without it.
+        missed.append(planned)
+        enough = missed[-(criterion.in_a_row or 1) :]
+        if len(missed) >= (criterion.in_a_row or 1):
+            # Only these misses count: an earlier miss that becomes known later undoes no flag.
             at = max(each.known_at for each in enough if each.known_at)
             on = known.subject.site.date_of(at)
             yield Trigger(criterion.criterion, at, on, _miss(known.subject, planned), planned.event)
@@ -158,7 +165,7 @@ def _miss(subject: Subject, planned: PlannedVisit) -> EventKey:
 
 
 class _Span(NamedTuple):
-    """From when until when (None: still) a condition holds, and what it began with."""
+    """A time during which a condition holds, from `since` to `until` (UTC; None: still)."""
 
     since: datetime
     until: datetime | None
@@ -170,7 +177,7 @@ class _Span(NamedTuple):
 
 
 def _lost(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
-    """Each attempt or silent visit with which both conditions hold. What ends them later undoes nothing."""
+    """Each attempt or silent visit with which both conditions begin to hold; their end undoes no trigger."""
     tried = list(_unreached(criterion, known.subject))
     silent = list(_silent(criterion, known))
     for span, others in [*((each, silent) for each in tried), *((each, tried) for each in silent)]:
@@ -180,10 +187,10 @@ def _lost(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
 
 
 def _unreached(criterion: Criterion, subject: Subject) -> Iterator[_Span]:
-    """From each attempt with which enough are known, until somebody is reached or a visit attended.
+    """The times from each attempt with which enough are known, until the subject is reached or attends.
 
-    Attempts count by their dates, and from the instant at which they are known: one entered late may be the
-    one that is third to be known, whatever its date.
+    Attempts count by their dates, from the instants at which they become known: an attempt that is entered
+    late may be the one that makes them enough, whatever its date.
     """
     enough = criterion.attempts or 1
     for attempts, answer in _runs(subject):
@@ -197,12 +204,12 @@ def _unreached(criterion: Criterion, subject: Subject) -> Iterator[_Span]:
 
 
 def _runs(subject: Subject) -> Iterator[tuple[list[Event], Event | None]]:
-    """The attempts on different days that reached nobody, and what ended each row of them."""
+    """Each run of attempts on different days that reached nobody, with the event that ended it."""
     days: dict[date, Event] = {}
     for event in subject.facts:
         data = event.data
         if isinstance(data, ContactAttempted) and not data.reached:
-            # Of several on one day the one known first makes the day count.
+            # Of several attempts on one day, the one known first makes the day count.
             days[data.on] = min(
                 days.get(data.on, event), event, key=lambda each: (subject.known_since(each), each.key)
             )
@@ -213,7 +220,7 @@ def _runs(subject: Subject) -> Iterator[tuple[list[Event], Event | None]]:
 
 
 def _silent(criterion: Criterion, known: _Known) -> Iterator[_Span]:
-    """From when until when each visit was due for long with nothing recorded."""
+    """The times during which nothing was recorded of a visit although its window had closed long before."""
     site = known.subject.site
     for planned in known.visits:
         if planned.anchor.known_at is None:
@@ -237,9 +244,9 @@ _CONDITIONS: dict[str, Callable[[Criterion, _Known], Iterator[Trigger]]] = {
 
 
 def stops(protocol: Protocol, subject: Subject, raised: Sequence[Flag] = ()) -> list[Ending]:
-    """What stops treatment while follow-up goes on, in the study's order.
+    """The stops of treatment after which follow-up goes on, in the study's order.
 
-    That somebody stated a stop, and when, follows from the facts alone; `raised` says what it answers.
+    A stop follows from the events stated alone; `raised` adds the criterion that it answers.
     """
     found = [
         _ending(protocol, subject, event, "consent-withdrawn", "Consent withdrawn for treatment")
@@ -258,10 +265,9 @@ def stops(protocol: Protocol, subject: Subject, raised: Sequence[Flag] = ()) -> 
 def exits(
     protocol: Protocol, subject: Subject, raised: Sequence[Flag] = (), visits: Sequence[PlannedVisit] = ()
 ) -> list[Ending]:
-    """What ends participation: early exits, and completion with the last visit of the protocol.
+    """The ends of participation, in the study's order: early exits, and the last visit of the protocol.
 
-    That somebody stated an end, and when, follows from the facts alone; `raised` and `visits` say which
-    criterion it answers.
+    An end follows from the events stated alone; `raised` and `visits` add the criterion that it answers.
     """
     found = [
         _ending(protocol, subject, event, "consent-withdrawn", "Consent withdrawn for the study")
@@ -325,10 +331,10 @@ def nothing_given(
     visits: Sequence[PlannedVisit],
     stop: Ending | None,
 ) -> Ending | None:
-    """The exit of a subject of whom no infusion was given and none is left, if so.
+    """The exit of a subject without any infusion, when none is left to give; None for any other subject.
 
-    It rests on what a stop cancelled, or on misses that came before any exit: `visits` are those that hold
-    without it, so that it never rests on what follows from itself.
+    It rests on the infusions that a stop cancelled, or on misses from before any exit. `visits` must be those
+    that hold without this exit, so that it never rests on its own consequences.
     """
     infusions = [planned for planned in visits if planned.visit.epoch == "treatment"]
     if any(planned.outcome in (None, "completed") or planned.by_exit for planned in infusions):
@@ -341,7 +347,7 @@ def nothing_given(
         return None
     rule = protocol.criteria[MISSED_INFUSIONS]
     term = "No infusion was given and none is left"
-    # Not before the last miss: the decision may be dated back, and no exit may undo what it stands on.
+    # Not before the last miss: a decision may be dated back, and no exit may undo the misses it rests on.
     known = max(planned.known_at for planned in infusions if planned.known_at)
     on = max(subject.happened(decision), subject.site.date_of(known))
     origin = subject.origin(decision).key

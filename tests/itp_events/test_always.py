@@ -60,7 +60,7 @@ class Service(Journey):
         """Decide, hand over as this service does, and check what must hold."""
         self.wakes += 1
         if self.handing == "now and then" and self.wakes % 3 == 0:
-            self.handed |= {issue.row for issue in self.unsent()}
+            self.handed |= {issue.key for issue in self.unsent()}
         decision = super().decide(at)
         if self.check:
             self.check(self, decision)
@@ -69,7 +69,7 @@ class Service(Journey):
     def unsent(self) -> list[Issue]:
         """The notices that stand and are not handed over."""
         issues = self.folded().decision_log.issues.values() if self.log else ()
-        return [issue for issue in issues if issue.status == "issued" and issue.row not in self.handed]
+        return [issue for issue in issues if issue.status == "issued" and issue.key not in self.handed]
 
     def live(self, history: History, extra: Sequence[datetime] = (), *, timely: bool = True) -> "Service":
         """The history as it came in; `extra` wakes besides, and unless `timely` no others."""
