@@ -11,15 +11,16 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tasks.board import reading
 from tasks.board.cards import Card, card
 from tasks.board.lanes import swimmer
 from tasks.board.overview import Board
 from tasks.board.paper import inline
+from tasks.board.story import story
 from tasks.board.study_page import study_page
 from tests.support.study import Study
 from tests.tasks.desk import Desk
@@ -65,7 +66,7 @@ def overdue() -> Card:
         desk.take(study.done("INF1", "2026-01-05", platelets=12, bleeding=True))
         desk.take(study.done("INF2", "2026-01-14", platelets=35, bleeding=False))
         desk.wake(study.code, NOW)
-        found = card(reading.story(desk.store, desk.protocol, study.code, NOW))
+        found = card(story(desk.store, desk.protocol, study.code, NOW))
         desk.store.close()
     return found
 
@@ -85,7 +86,7 @@ def cpu_seconds(cards: list[Card]) -> float:
 def made(cards: list[Card]) -> str:
     """The board of these cards with its drawing, as Prefect is given it."""
     board = Board(cards, NOW, ZONE, {}, [], 0, [])
-    return study_page(reading.drawn(board, inline(swimmer(cards, board.today)), None))
+    return study_page(replace(board, drawing=inline(swimmer(cards, board.today))))
 
 
 if __name__ == "__main__":

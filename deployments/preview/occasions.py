@@ -14,9 +14,11 @@ from itp_events.events import NoticeIssued
 from itp_events.notices.steps import Step
 from itp_events.protocol.model import Protocol
 from tasks import digest
-from tasks.board.cards import Card, Story, card
+from tasks.board.cards import Card, card
+from tasks.board.story import Story
 from tasks.database.contents import OutboxContents
 from tasks.database.queries import NoticeRow
+from tasks.database.subject_record import SubjectRecord
 from tasks.delivery import outages
 from tasks.delivery.links import Links, with_link
 from tasks.text.render import Occasion
@@ -148,7 +150,7 @@ def _some_lives(protocol: Protocol, language: str) -> Iterator[Life]:
 
 
 def _story(life: Life, at: datetime) -> Story:
-    return Story(life.decided, (), (), len(life.log), at)
+    return Story(life.decided, SubjectRecord(life.code, len(life.log), at))
 
 
 def _of_one_site(cards: Sequence[Card]) -> list[Card]:

@@ -1,25 +1,25 @@
-"""A card: what the board needs of one subject, as JSON types, kept beside the subject's row."""
+"""A card: what the board needs of one subject, as JSON types, kept beside the subject's row.
+
+How it is kept and read back from the database: `tasks.board.keeping` and `tasks.board.reading`.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, TypedDict
+from collections.abc import Iterator
+from datetime import date
+from typing import TypedDict, cast
 
-from itp_events.decisions import Decision
 from itp_events.events import AdverseEvent, Died, Event
 from itp_events.notices.alerts import open_consents
 from itp_events.outputs.plan_json import instant
+from itp_events.protocol.model import DeviationCategory
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.deviations import deviations
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit, acknowledged
 from itp_events.rules.withdrawal import Flag
-from tasks.database.queries import AttemptRow, NoticeRow
+from tasks.board.story import Story
 
-Card = dict[str, Any]
 # What a card holds, counted up whenever that changes: an older one that is still kept is made anew.
 FORM = 5
 PREGNANCY, DEATH = "pregnancy", "death"
@@ -53,45 +53,97 @@ class VisitLine(TypedDict):
     assumed: list[str]
 
 
-@dataclass(frozen=True)
-class Story:
-    """All that is known of one subject at one instant."""
+class FlagLine(TypedDict):
+    """An open flag on a card: its withdrawal criterion, and the site's date since when it waits.
 
-    decision: Decision
-    notices: Sequence[NoticeRow]
-    attempts: Sequence[AttemptRow]
+    `assumed`: whether the criterion rests on an assumption.
+    """
+
+    criterion: str
+    since: str
+    assumed: bool
+
+
+class DeviationLine(TypedDict):
+    """An important deviation that nobody has assessed, and the site's date since when it stands."""
+
+    id: str
+    category: DeviationCategory
+    visit: str | None
+    since: str
+
+
+class ReportLine(TypedDict):
+    """A safety report still to be submitted: what it is about, and its limit as an instant in UTC.
+
+    `what` is an adverse event's number, PREGNANCY or DEATH. `assumed`: whether the limit is an assumption.
+    """
+
+    what: str
+    deadline: str
+    assumed: bool
+
+
+class UndeliveredLine(TypedDict):
+    """A notice that a recipient did not get in several sends; `since` is an instant in UTC."""
+
+    key: str
+    step: str
+    audience: str
+    since: str
+    failures: int
+    error: str
+
+
+class Card(TypedDict):
+    """What the board needs of one subject, as JSON types; dates are local dates of the site, as YYYY-MM-DD.
+
+    `form` says which version of this module made it. `fatal` and `death` are the dates since when the record
+    of a death, or the event that led to one, is waited for. `progress` is in per cent. `handed` counts the
+    notices whose hand-over has begun, `queued` those that have not reached everybody, and `sends` how many
+    sends of these have ended.
+    """
+
+    form: int
     seq: int
-    advanced_at: datetime
+    code: str
+    site: str
+    zone: str
+    enrolled: str
+    state: str
+    message: str
+    status: str
+    tags: list[str]
+    exit: str | None
+    visits: list[VisitLine]
+    flags: list[FlagLine]
+    fatal: str | None
+    consents: list[str]
+    deviations: list[DeviationLine]
+    disposition: bool
+    death: str | None
+    clocks: list[ReportLine]
+    undelivered: list[UndeliveredLine]
+    progress: float
+    handed: int
+    queued: int
+    sends: int
 
-    @property
-    def subject_state(self) -> SubjectState:
-        """What holds for the subject."""
-        return self.decision.subject_state
 
-    @property
-    def code(self) -> str:
-        """The subject's code."""
-        return self.subject_state.subject.code
-
-    def tries(self, notice: NoticeRow) -> list[AttemptRow]:
-        """The sends of one notice, in order."""
-        return [each for each in self.attempts if each.notice == notice.key]
-
-    def failures(self, notice: NoticeRow) -> int:
-        """How many sends of a notice to one recipient, whom it has not reached, did not succeed: the most."""
-        missed: Counter[str] = Counter()
-        for each in self.tries(notice):
-            if each.status in ("pending", "sending") and each.outcome in ("failed", "unknown"):
-                missed[each.recipient] += 1
-        return max(missed.values(), default=0)
+def read_card(body: object) -> Card | None:
+    """The card that was kept as `body`; None for one that is damaged or that another version has made."""
+    if not isinstance(body, dict) or body.get("form") != FORM:
+        return None
+    return cast("Card", body)
 
 
 def card(story: Story) -> Card:
     """The card of a subject."""
     state, decision = story.subject_state, story.decision
+    queued = {each.key for each in story.notices if each.status == "queued"}
     return {
         "form": FORM,
-        "seq": story.seq,
+        "seq": story.record.seq,
         "code": story.code,
         "site": state.subject.enrolled.site,
         "zone": state.subject.site.time_zone,
@@ -120,24 +172,21 @@ def card(story: Story) -> Card:
         "disposition": state.awaiting_disposition,
         "death": died.isoformat() if (died := unexplained_death(story)) else None,
         "clocks": list(_clocks(story)),
-        "undelivered": [_undelivered(story, each) for each in story.notices if _is_undelivered(story, each)],
+        "undelivered": list(_undelivered(story)),
         "progress": progress(story),
         "handed": sum(each.handed_at is not None for each in story.notices),
-        **_on_its_way(story),
+        "queued": len(queued),
+        "sends": sum(each.outcome is not None for each in story.record.attempts if each.notice in queued),
     }
-
-
-def _on_its_way(story: Story) -> dict[str, int]:
-    """How many notices have not reached everybody, and how many of their sends have ended."""
-    queued = {each.key for each in story.notices if each.status == "queued"}
-    ended = sum(each.outcome is not None for each in story.attempts if each.notice in queued)
-    return {"queued": len(queued), "sends": ended}
 
 
 def looks_alike(one: Card, other: Card) -> bool:
     """Whether what is drawn of one card holds for another: nothing was recorded, passed or sent meanwhile."""
-    same = all(one.get(name) == other[name] for name in ("form", "seq", "state", "handed"))
-    return same and [each["status"] for each in one["visits"]] == [each["status"] for each in other["visits"]]
+    return _drawn(one) == _drawn(other)
+
+
+def _drawn(card: Card) -> tuple[object, ...]:
+    return card["seq"], card["state"], card["handed"], [visit["status"] for visit in card["visits"]]
 
 
 def progress(story: Story) -> float:
@@ -224,7 +273,7 @@ def _rung(story: Story, planned: PlannedVisit) -> str | None:
     return max(found, key=lambda wanted: wanted.due).audience if found else None
 
 
-def _clocks(story: Story) -> list[dict[str, Any]]:
+def _clocks(story: Story) -> list[ReportLine]:
     """The safety reports that are still to be submitted, each with what it is about and its limit."""
     rule = story.subject_state.protocol.alerts["sae"]
     last = rule.clock_hours[-1]
@@ -247,17 +296,15 @@ def _reported(fact: Event | None) -> str:
     return DEATH if fact and isinstance(fact.data, Died) else PREGNANCY
 
 
-def _is_undelivered(story: Story, notice: NoticeRow) -> bool:
-    return notice.status == "queued" and story.failures(notice) >= FAILURES_SHOWN
-
-
-def _undelivered(story: Story, notice: NoticeRow) -> dict[str, Any]:
-    error = next((each.error for each in reversed(story.tries(notice)) if each.error), None)
-    return {
-        "key": notice.key,
-        "step": notice.step,
-        "audience": notice.audience,
-        "since": instant(notice.queued_at),
-        "failures": story.failures(notice),
-        "error": error or "no reason given",
-    }
+def _undelivered(story: Story) -> Iterator[UndeliveredLine]:
+    for notice in story.notices:
+        found = story.record.outcome(notice)
+        if notice.status == "queued" and found.without_success >= FAILURES_SHOWN:
+            yield {
+                "key": notice.key,
+                "step": notice.step,
+                "audience": notice.audience,
+                "since": instant(notice.queued_at),
+                "failures": found.without_success,
+                "error": found.error,
+            }

@@ -8,7 +8,6 @@ from itp_events.marks import LEGEND, MARK, marked
 from itp_events.rules.assumptions import window_assumed
 from itp_events.rules.response import WORDS, Grade, responses
 from itp_events.rules.windows import PlannedVisit
-from tasks.board.cards import Story
 from tasks.board.paper import (
     BLUE,
     GREEN,
@@ -27,6 +26,7 @@ from tasks.board.paper import (
     scatter,
     tidy,
 )
+from tasks.board.story import Story
 from tasks.board.words import on
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ def standing(card: Card) -> dict[str, tuple[str, dict[str, Any]]]:
             details = {"visit": visit["code"], "closed": visit["closes"]}
             found[f"{card['code']}/{visit['code']}/overdue/{visit['closes']}"] = "itp.visit.overdue", details
     for notice in card["undelivered"]:
-        found[f"{notice['key']}/undelivered"] = "itp.notice.undelivered", notice
+        found[f"{notice['key']}/undelivered"] = "itp.notice.undelivered", {**notice}
     return found
 
 

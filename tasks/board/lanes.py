@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tasks.board.cards import Card
+from tasks.board.cards import Card, VisitLine
 from tasks.board.figures import PHASES
 from tasks.board.paper import (
     BLUE,
@@ -87,7 +87,7 @@ def _lane_marks(axes: Axes, lanes: Sequence[Card], size: float) -> None:
             )
 
 
-def _lane_mark(visit: dict[str, Any]) -> str | None:
+def _lane_mark(visit: VisitLine) -> str | None:
     if visit["on"]:
         return "outside" if visit["deviation"] else "done"
     return visit["status"] if visit["status"] in ("missed", "overdue") else None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from itp_events.marks import marked
 from itp_events.rules.deviations import WORDS
 from itp_events.rules.explain import days
-from tasks.board.cards import DEATH, PREGNANCY, Card, VisitLine
+from tasks.board.cards import DEATH, PREGNANCY, Card, FlagLine, VisitLine
 from tasks.board.markdown import counted, plain
 from tasks.board.overview import ROWS_SHOWN, Board, age, at, on_day, rows
 from tasks.board.words import ago, criterion, step
@@ -48,7 +47,7 @@ def investigator(board: Board) -> str:
     return rows(board, columns, lines, len(found), "waiting for the investigator")
 
 
-def _criterion(flag: dict[str, Any]) -> str:
+def _criterion(flag: FlagLine) -> str:
     return marked(criterion(flag["criterion"]), flag["assumed"])
 
 

@@ -1,33 +1,29 @@
-"""Stories read from the store, and cards and artifact ids kept in it."""
+"""The board's cards and the addresses of its pages, as they are kept; and the board that is made of them.
+
+What is kept is written by `tasks.board.keeping`.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from itp_events.decisions import decide
-from itp_events.errors import ItpError
-from itp_events.events import Event
 from itp_events.protocol.model import Protocol
-from itp_events.rules.subject import fold
-from tasks.advance import CLOCKS_DIFFER, decided_at
-from tasks.board.cards import FORM, Card, Story, card
+from tasks.advance import CLOCKS_DIFFER
+from tasks.board.cards import Card, card, read_card
 from tasks.board.figures import REPAIRS_READ
 from tasks.board.overview import Board
-from tasks.database import event_log, outbox
+from tasks.board.story import story
 from tasks.database.monitoring import failing_channels
-from tasks.database.queries import all_subjects, attempts_of, notices_of, subject_in
+from tasks.database.queries import all_subjects
 from tasks.database.repairs import latest_repairs
 from tasks.database.schema import (
     attempts,
     cards,
     deliveries,
-    events,
     notices,
     screening_log,
     shown_artifacts,
@@ -35,39 +31,32 @@ from tasks.database.schema import (
 )
 from tasks.database.store import Store
 from tasks.database.troubles import standing
-from tasks.database.unreadable import naming, passing_over
-from tasks.database.upsert import upsert
+from tasks.database.unreadable import passing_over
 
-_log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What Prefect has been shown and told of a subject.
+
+    `tags` are those of its flow run; `told_seq` is the number of the last line of the log that was told, and
+    `told` are the keys of what stands on the card and was told.
+    """
+
+    tags: Sequence[str] = ()
+    told_seq: int = 0
+    told: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A card as it is kept: what it was made from, and what Prefect has been shown of it."""
+    """A subject's card as it is kept, the drawing beside it, and what Prefect has been shown by then.
 
-    body: Card
-    seq: int
-    drawing: str | None
-    shown_tags: Sequence[str]
-    told_seq: int
-    told: Sequence[str]
-
-
-def story(store: Store, protocol: Protocol, code: str, now: datetime) -> Story:
-    """All that is known of a subject at `now`, an aware instant.
-
-    Raises:
-        ItpError: nobody of that code is enrolled.
+    The card is None when it is damaged, or another version of the service has made it.
     """
-    with store.reading() as connection:
-        row = subject_in(connection, code)
-        if row is None:
-            raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
-        history = event_log.history(connection, code)
-        handed = outbox.handed(connection, code)
-    with naming(code):
-        decision = decide(fold(protocol, history, handed), decided_at(now, row.advanced_at))
-    return Story(decision, notices_of(store, code), attempts_of(store, code), row.seq, row.advanced_at)
+
+    card: Card | None
+    drawing: str | None
+    shown: Shown
 
 
 def stale(store: Store, now: datetime, limit: int) -> list[str]:
@@ -118,54 +107,42 @@ def _moved_on() -> sa.ColumnElement[bool]:
 
 def kept(store: Store, code: str) -> Kept | None:
     """A subject's card as it is kept; None when there is none yet."""
-    query = sa.select(*(cards.c[name] for name in Kept.__slots__)).where(cards.c.subject == code)
+    columns = (cards.c.body, cards.c.drawing, cards.c.shown_tags, cards.c.told_seq, cards.c.told)
     with store.reading() as connection:
-        row = connection.execute(query).one_or_none()
-    return None if row is None else Kept(**row._mapping)
+        row = connection.execute(sa.select(*columns).where(cards.c.subject == code)).one_or_none()
+    if row is None:
+        return None
+    return Kept(read_card(row.body), row.drawing, Shown(row.shown_tags or [], row.told_seq, row.told or []))
 
 
-def all_cards(store: Store) -> list[Card]:
-    """Every card, in order of the subjects' codes."""
+def all_cards(store: Store) -> dict[str, Card]:
+    """The cards that this version of the service has made, by subject code."""
+    return {code: found for code, found in _all_cards(store) if found is not None}
+
+
+def unreadable_cards(store: Store) -> list[str]:
+    """The codes of the subjects whose card is damaged, or was made by another version of the service."""
+    return [code for code, found in _all_cards(store) if found is None]
+
+
+def _all_cards(store: Store) -> list[tuple[str, Card | None]]:
     with store.reading(long=True) as connection:
-        found = connection.scalars(sa.select(cards.c.body).order_by(cards.c.subject))
-        return [body for body in found if body]
+        rows = connection.execute(sa.select(cards.c.subject, cards.c.body)).all()
+    return [(row.subject, read_card(row.body)) for row in rows]
 
 
 def fresh_cards(store: Store, protocol: Protocol, now: datetime) -> list[Card]:
-    """Every subject's card as of `now`, made anew where it is behind; nothing is written.
+    """Every subject's card as of `now`, in order of code, made anew where it is behind; nothing is written.
 
     A subject that cannot be decided about (its protocol version is not installed, say) is named in the log
     and stays as it was shown last: the others are not kept waiting.
     """
-    kept, unreadable = all_cards(store), dict[str, str]()
-    found = {each["code"]: each for each in kept if is_of_this_form(each)}
+    found, unreadable = all_cards(store), dict[str, str]()
     behind = {row.code for row in all_subjects(store)} - found.keys() | set(stale(store, now, 1_000_000))
     for code in sorted(behind):
         with passing_over(code, unreadable):
             found[code] = card(story(store, protocol, code, now))
     return [found[code] for code in sorted(found)]
-
-
-def is_of_this_form(kept: Card) -> bool:
-    """Whether a card holds what this version of the service puts on one."""
-    return kept.get("form") == FORM
-
-
-def keep(store: Store, told: Story, drawing: str | None, shown: Mapping[str, Any], now: datetime) -> Card:
-    """Keep a subject's card, its drawing, and what Prefect has been shown and told of it by now; the card."""
-    body = card(told)
-    row = {
-        "body": body,
-        "seq": told.seq,
-        "advanced_at": told.advanced_at,
-        "made_at": now,
-        "open": body["queued"] > 0,
-        "drawing": drawing,
-        **shown,
-    }
-    with store.writing() as connection:
-        upsert(connection, cards, {"subject": told.code}, row)
-    return body
 
 
 def artifact_id(store: Store, key: str) -> str | None:
@@ -180,46 +157,6 @@ def artifact_ids(store: Store) -> dict[str, str]:
     with store.reading() as connection:
         rows = connection.execute(sa.select(shown_artifacts.c.key, shown_artifacts.c.id))
         return {row.key: row.id for row in rows}
-
-
-def remember_artifact(store: Store, key: str, found: str) -> None:
-    """Note which artifact shows a key."""
-    with store.writing() as connection:
-        upsert(connection, shown_artifacts, {"key": key}, {"id": found})
-
-
-def forget_shown(store: Store) -> None:
-    """Prefect was emptied: every page is behind, none has been made, and nothing has been told."""
-    never = {"advanced_at": datetime.min.replace(tzinfo=UTC), "shown_tags": [], "told_seq": 0, "told": []}
-    with store.writing(long=True) as connection:
-        connection.execute(shown_artifacts.delete())
-        connection.execute(cards.update().values(**never))
-
-
-def forget_old_forms(store: Store) -> None:
-    """Cards that an earlier version of the service made are behind."""
-    old = [each["code"] for each in all_cards(store) if not is_of_this_form(each)]
-    with store.writing() as connection:
-        for code in old:
-            never = {"advanced_at": datetime.min.replace(tzinfo=UTC)}
-            connection.execute(cards.update().where(cards.c.subject == code).values(never))
-
-
-def drawn(board: Board, drawing: str | None, journeys: str | None) -> Board:
-    """The board with everybody's lanes drawn, and the id of the journeys' flow in Prefect."""
-    return replace(board, drawing=drawing, journeys=journeys)
-
-
-def log_after(store: Store, code: str, seq: int) -> list[tuple[Event, datetime]]:
-    """What stands in a subject's log after a place, with the instants of recording."""
-    query = (
-        sa.select(events.c.seq, events.c.body, events.c.recorded_at)
-        .where(events.c.subject == code, events.c.seq > seq)
-        .order_by(events.c.seq)
-    )
-    with store.reading() as connection:
-        rows = connection.execute(query).all()
-    return [(event_log.read_line(code, row.seq, row.body), row.recorded_at) for row in rows]
 
 
 def study_board(store: Store, protocol: Protocol, cards: Sequence[Card], now: datetime) -> Board:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from itp_events.protocol.model import Site
-from tasks.board.cards import Story
 from tasks.board.markdown import counted, plain, table
+from tasks.board.story import Story
 from tasks.board.words import on, step
 from tasks.database.queries import NoticeRow
 
@@ -29,15 +29,14 @@ def _notice(story: Story, notice: NoticeRow) -> tuple[str, ...]:
 
 def _outcome(story: Story, notice: NoticeRow) -> str:
     """Whether it arrived, at every recipient or at how many of those whom it was sent to."""
-    last = {each.recipient: each for each in story.tries(notice)}
-    arrived = [each.ended_at for each in last.values() if each.outcome == "sent" and each.ended_at]
-    repeated = ", possibly repeated" if any(each.repeated for each in last.values()) else ""
-    failures = story.failures(notice)
-    lost = f"**not delivered**, {counted(failures, 'send')} failed" if failures else ""
-    if arrived:
-        of = f" at {len(arrived)} of {len(last)}" if lost else ""
-        found = f"arrived{of} {at_site(story.subject_state.subject.site, max(arrived))}{repeated}"
-        return "; ".join(filter(None, [found, lost]))
+    found = story.record.outcome(notice)
+    repeated = ", possibly repeated" if found.repeated else ""
+    failed = counted(found.without_success, "send")
+    lost = f"**not delivered**, {failed} failed" if found.without_success else ""
+    if found.arrived_at:
+        of = f" at {len(found.arrived_by)} of {found.recipients}" if lost else ""
+        at = at_site(story.subject_state.subject.site, found.arrived_at)
+        return "; ".join(filter(None, [f"arrived{of} {at}{repeated}", lost]))
     if lost:
         return lost
     words = {"queued": "waits to be sent", "withdrawn": "not sent", "delivered": "no longer sent"}

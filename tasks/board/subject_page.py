@@ -17,9 +17,10 @@ from itp_events.rules.response import WORDS, Response, course, responses
 from itp_events.rules.windows import PlannedVisit
 from itp_events.rules.withdrawal import Flag
 from tasks.board import links
-from tasks.board.cards import Story, fatal_since, flagged_on, is_held, unexplained_death
+from tasks.board.cards import fatal_since, flagged_on, is_held, unexplained_death
 from tasks.board.markdown import counted, document, link, plain, table
 from tasks.board.sent import at_site, sent
+from tasks.board.story import Story
 from tasks.board.words import ago, criterion, on, step
 
 NEXT_SHOWN = 6

@@ -178,11 +178,20 @@ def history(store: Store, code: str) -> list[Event]:
 
 
 def log_lines(store: Store, code: str) -> list[LogLine]:
-    """The subject's whole log, with sequence numbers and the instants of recording."""
+    """The subject's whole log, with sequence numbers and the instants of recording.
+
+    Raises Unreadable when a line is damaged.
+    """
+    with store.reading() as connection:
+        return log_lines_in(connection, code)
+
+
+def log_lines_in(connection: sa.Connection, code: str) -> list[LogLine]:
+    """`log_lines` within a transaction."""
     columns = (events.c.seq, events.c.recorded_at, events.c.body)
     query = sa.select(*columns).where(events.c.subject == code).order_by(events.c.seq)
-    with store.reading() as connection:
-        lines = connection.execute(query).all()
+    # All of them first: one that cannot be read would leave a reading open, behind which SQLite cannot write.
+    lines = connection.execute(query).all()
     return [
         LogLine(line.seq, line.recorded_at, event_log.read_line(code, line.seq, line.body)) for line in lines
     ]
@@ -212,23 +221,38 @@ def handed(store: Store, code: str) -> frozenset[str]:
 
 def notices_of(store: Store, code: str | None) -> list[NoticeRow]:
     """A subject's notices, oldest first; with None the service's own alerts about its channels."""
-    return _notices(store, notices.c.subject.is_(None) if code is None else notices.c.subject == code)
+    with store.reading() as connection:
+        return notices_in(connection, code)
+
+
+def notices_in(connection: sa.Connection, code: str | None) -> list[NoticeRow]:
+    """`notices_of` within a transaction."""
+    return _notices(connection, _about(code))
+
+
+def _about(code: str | None) -> sa.ColumnElement[bool]:
+    return notices.c.subject.is_(None) if code is None else notices.c.subject == code
 
 
 def waiting_notices(store: Store) -> list[NoticeRow]:
     """Every notice that is queued and not delivered to all its recipients, oldest first."""
-    return _notices(store, notices.c.status == "queued")
-
-
-def _notices(store: Store, condition: sa.ColumnElement[bool]) -> list[NoticeRow]:
-    query = sa.select(notices).where(condition).order_by(notices.c.queued_at, notices.c.due, notices.c.key)
     with store.reading() as connection:
-        return [NoticeRow(**row._mapping) for row in connection.execute(query)]
+        return _notices(connection, notices.c.status == "queued")
+
+
+def _notices(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[NoticeRow]:
+    query = sa.select(notices).where(condition).order_by(notices.c.queued_at, notices.c.due, notices.c.key)
+    return [NoticeRow(**row._mapping) for row in connection.execute(query)]
 
 
 def attempts_of(store: Store, code: str | None) -> list[AttemptRow]:
     """Every send of a subject's notices, in order; with None those of the service's own alerts."""
-    mine = notices.c.subject.is_(None) if code is None else notices.c.subject == code
+    with store.reading() as connection:
+        return attempts_in(connection, code)
+
+
+def attempts_in(connection: sa.Connection, code: str | None) -> list[AttemptRow]:
+    """`attempts_of` within a transaction."""
     query = (
         sa.select(
             deliveries.c.notice,
@@ -242,11 +266,10 @@ def attempts_of(store: Store, code: str | None) -> list[AttemptRow]:
             attempts.c.error,
         )
         .select_from(attempts.join(deliveries).join(notices))
-        .where(mine)
+        .where(_about(code))
         .order_by(attempts.c.began_at, deliveries.c.id, attempts.c.number)
     )
-    with store.reading() as connection:
-        return [AttemptRow(**row._mapping) for row in connection.execute(query)]
+    return [AttemptRow(**row._mapping) for row in connection.execute(query)]
 
 
 def screening_refusals(store: Store) -> list[ScreeningRow]:

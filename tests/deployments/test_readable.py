@@ -19,7 +19,7 @@ from itp_events.outputs.plan import plan
 from itp_events.outputs.plan_json import document
 from itp_events.rules.subject import standing
 from tasks.board.cards import card
-from tasks.board.reading import story
+from tasks.board.story import story
 from tasks.board.subject_page import subject_page
 from tasks.database import queries
 from tests.support.catalogue import any_data, names

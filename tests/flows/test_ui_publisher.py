@@ -159,13 +159,13 @@ def test_a_prefect_that_was_emptied_is_told_the_story_again(showing: UIPublisher
     showing.publish()
     told = reading.kept(showing.study.store, "ITP-751")
     assert told is not None
-    assert told.told_seq > 0
+    assert told.shown.told_seq > 0
     board = reading.artifact_id(showing.study.store, links.BOARD)
     showing.prefect.call("DELETE", f"/artifacts/{board}")
     showing.begin(None)
     again = reading.kept(showing.study.store, "ITP-751")
     assert again is not None
-    assert (again.told_seq, again.told) == (0, [])
+    assert (again.shown.told_seq, again.shown.told) == (0, [])
 
 
 def test_the_board_costs_no_query_more_when_more_subjects_wait(

@@ -11,7 +11,7 @@ from itp_events.events import parse_event
 from itp_events.protocol.file import load_protocol
 from itp_events.protocol.model import Protocol
 from tasks.advance import advance, record
-from tasks.board.reading import story
+from tasks.board.story import story
 from tasks.database.queries import subject
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels

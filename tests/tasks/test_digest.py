@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from itp_events.protocol.file import load_protocol
 from tasks import digest
 from tasks.board import reading
+from tasks.board.cards import Card
 from tasks.database.queries import notices_of
 from tests.support import Receiver
 from tests.support.study import INFUSIONS, Study, altered
@@ -119,18 +120,11 @@ def test_a_subject_that_cannot_be_decided_about_keeps_nobody_elses_digest(
 
 
 def test_reports_come_before_decisions_and_the_most_urgent_first() -> None:
-    def waits(code: str, since: str, *deadlines: str) -> dict[str, Any]:
+    def waits(code: str, since: str, *deadlines: str) -> Card:
         clocks = [{"what": "AE-1", "deadline": at, "assumed": True} for at in deadlines]
         flags = [{"criterion": "adverse-event", "since": since, "assumed": True}]
-        return {
-            "code": code,
-            "clocks": clocks,
-            "flags": flags,
-            "fatal": None,
-            "disposition": False,
-            "deviations": [],
-            "visits": [],
-        }
+        without: dict[str, object] = {"fatal": None, "disposition": False, "deviations": [], "visits": []}
+        return cast("Card", {"code": code, "clocks": clocks, "flags": flags, **without})
 
     cards = [waits("ITP-001", "2026-02-02"), waits("ITP-002", "2026-02-03", "2026-02-04T01:00:00Z")]
     cards += [waits("ITP-003", "2026-01-30", "2026-02-03T01:00:00Z")]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from deployments.cli.opening import OpenStudy, open_to_read
 from deployments.cli.output.drawing import save
 from deployments.cli.output.tables import console, print_json
+
+if TYPE_CHECKING:
+    from tasks.board.cards import Card
 
 
 @click.command("board", short_help="The study's board: who needs what today.")
@@ -39,7 +44,7 @@ def command(out: Path | None, as_json: bool) -> None:
             save(out, lambda: swimmer(cards, today))
 
 
-def _print(study: OpenStudy, cards: list[dict[str, object]]) -> None:
+def _print(study: OpenStudy, cards: Sequence[Card]) -> None:
     from rich.markdown import Markdown
 
     from tasks.board.markdown import unlinked

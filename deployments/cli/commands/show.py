@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,6 @@ from deployments.cli.output.tables import (
     print_json,
     table,
 )
-from itp_events.errors import ItpError
 from itp_events.events import (
     Event,
     NoticeClosed,
@@ -45,29 +44,18 @@ from itp_events.outputs.plan_json import document, instant
 from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.response import Course, course
 from itp_events.rules.subject import standing
-from tasks.database.queries import (
-    AttemptRow,
-    LogLine,
-    NoticeRow,
-    SubjectRow,
-    attempts_of,
-    log_lines,
-    notices_of,
-    subject,
-)
+from tasks.database.queries import AttemptRow, LogLine, NoticeRow
+from tasks.database.subject_record import SubjectRecord, subject_record
 
 _ABOUT_NOTICES = (NoticeIssued, NoticeReopened, NoticeSuperseded, NoticeWithdrawn, NoticeClosed)
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """All that is known of one subject."""
+    """A subject's record, and the plan that its facts give."""
 
-    row: SubjectRow
+    record: SubjectRecord
     plan: Plan
-    log: Sequence[LogLine]
-    notices: Sequence[NoticeRow]
-    attempts: Sequence[AttemptRow]
 
     @property
     def site(self) -> Site:
@@ -100,17 +88,8 @@ def command(code: str, as_json: bool) -> None:
 
 
 def _look_up(study: OpenStudy, code: str) -> _Shown:
-    row = subject(study.store, code)
-    if row is None:
-        raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
-    log = log_lines(study.store, code)
-    return _Shown(
-        row,
-        plan(study.protocol, [line.event for line in log], study.now),
-        log,
-        notices_of(study.store, code),
-        attempts_of(study.store, code),
-    )
+    record = subject_record(study.store, code)
+    return _Shown(record, plan(study.protocol, record.events, study.now))
 
 
 def _print(shown: _Shown) -> None:
@@ -125,16 +104,16 @@ def _print(shown: _Shown) -> None:
     out.print(_recorded(shown))
     _print_decisions(out, shown)
     heading(out, "Notices")
-    out.print(_notices(shown) if shown.notices else "none yet")
+    out.print(_notices(shown) if shown.record.notices else "none yet")
     print_next(out, state, shown.plan.forecast)
 
 
 def _recorded(shown: _Shown) -> object:
     columns = ("#", "Reported (site)", "What", "By")
-    counts = {event.key for event in standing(line.event for line in shown.log)}
+    counts = {event.key for event in standing(shown.record.events)}
     rows = (
         (str(line.seq), at_site(shown.site, line.event.time), _fact(line.event, counts), named(line.event))
-        for line in shown.log
+        for line in shown.record.log
         if not line.event.own
     )
     return table(columns, rows, columns[:2])
@@ -146,8 +125,8 @@ def _fact(event: Event, counts: set[tuple[str, str]]) -> str:
 
 
 def _decisions(shown: _Shown) -> Iterator[tuple[LogLine, str]]:
-    known = {line.event.key: line.event for line in shown.log}
-    for line in shown.log:
+    known = {line.event.key: line.event for line in shown.record.log}
+    for line in shown.record.log:
         if line.event.own and not isinstance(line.event.data, _ABOUT_NOTICES):
             yield line, decided(shown.protocol, line.event, known)
 
@@ -161,33 +140,23 @@ def _notices(shown: _Shown) -> object:
     columns = ("Due (site)", "Visit", "What", "To", "Outcome")
     rows = (
         (at_site(shown.site, each.due), each.visit or "", each.step, each.audience, _outcome(shown, each))
-        for each in shown.notices
+        for each in shown.record.notices
     )
     return table(columns, rows, columns[:1])
 
 
 def _outcome(shown: _Shown, notice: NoticeRow) -> Text:
-    tries = [each for each in shown.attempts if each.notice == notice.key]
-    failed = sum(each.outcome == "failed" for each in tries)
-    arrived = [each for each in tries if each.outcome == "sent"]
+    found = shown.record.outcome(notice)
     said = []
     if notice.reason:
         said.append(notice.reason)
-    if arrived and arrived[-1].ended_at:
-        said.append(f"{at_site(shown.site, arrived[-1].ended_at)} by {_names(arrived)}")
-    if failed:
-        said.append(f"{counted(failed, 'attempt')} failed: {_last_error(tries)}")
-    if any(each.repeated for each in tries):
+    if found.arrived_at:
+        said.append(f"{at_site(shown.site, found.arrived_at)} by {', '.join(found.arrived_by)}")
+    if found.failed:
+        said.append(f"{counted(found.failed, 'attempt')} failed: {found.error}")
+    if found.repeated:
         said.append("possibly repeated")
     return coloured(notice.status, f": {'; '.join(said)}" if said else "")
-
-
-def _names(attempts: Sequence[AttemptRow]) -> str:
-    return ", ".join(dict.fromkeys(each.recipient for each in attempts))
-
-
-def _last_error(attempts: Sequence[AttemptRow]) -> str:
-    return next((each.error for each in reversed(attempts) if each.error), "no reason given")
 
 
 def _document(shown: _Shown) -> dict[str, Any]:
@@ -196,12 +165,12 @@ def _document(shown: _Shown) -> dict[str, Any]:
     found["message"] = shown.plan.decision.message
     found["response"] = _response(course(state))
     found["why"] = {planned.code: why(state, planned) for planned in state.visits}
-    found["log"] = [_line(line) for line in shown.log]
+    found["log"] = [_line(line) for line in shown.record.log]
     found["decisions"] = [
         {"at": instant(line.event.time), "id": line.event.id, "what": text}
         for line, text in _decisions(shown)
     ]
-    found["sent"] = [_sent(shown, notice) for notice in shown.notices]
+    found["sent"] = [_sent(shown, notice) for notice in shown.record.notices]
     return found
 
 
@@ -240,7 +209,7 @@ def _sent(shown: _Shown, notice: NoticeRow) -> dict[str, Any]:
         "reason": notice.reason,
         "title": notice.title,
         "body": notice.body,
-        "attempts": [_attempt(each) for each in shown.attempts if each.notice == notice.key],
+        "attempts": [_attempt(each) for each in shown.record.tries(notice)],
     }
 
 

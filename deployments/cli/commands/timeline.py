@@ -21,7 +21,7 @@ def command(code: str, out: Path) -> None:
       itp timeline ITP-007 --out itp-007.svg
       itp timeline ITP-007 --out itp-007.png
     """
-    from tasks.board.reading import story
+    from tasks.board.story import story
 
     with open_to_read() as study:
         found = story(study.store, study.protocol, code, study.now)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from itp_events.events import FACT_TYPES
-from tasks.board import links, reading
+from tasks.board import keeping, links, reading
 from tasks.board.cards import Card, card, looks_alike
 from tasks.board.drawings import timeline
 from tasks.board.happenings import happenings, standing
@@ -19,6 +19,8 @@ from tasks.board.lanes import swimmer
 from tasks.board.markdown import plain, table, unlinked
 from tasks.board.overview import Board
 from tasks.board.paper import image, inline
+from tasks.board.reading import Shown
+from tasks.board.story import story
 from tasks.board.study_page import study_page
 from tasks.board.subject_page import subject_page
 from tasks.board.words import step
@@ -38,7 +40,7 @@ def overdue(desk: Desk, study: Study) -> Card:
     desk.take(study.done("INF1", "2026-01-05", platelets=12, bleeding=True))
     desk.take(study.done("INF2", "2026-01-14", platelets=35, bleeding=False))
     desk.wake("ITP-001", NOW)
-    return card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+    return card(story(desk.store, desk.protocol, "ITP-001", NOW))
 
 
 def board_of(cards: list[Card], **artifacts: str) -> Board:
@@ -53,7 +55,7 @@ def section(page: str, title: str) -> str:
 
 
 def page(desk: Desk) -> str:
-    return subject_page(reading.story(desk.store, desk.protocol, "ITP-001", NOW), "data:x", "/board", "/run")
+    return subject_page(story(desk.store, desk.protocol, "ITP-001", NOW), "data:x", "/board", "/run")
 
 
 def test_a_subjects_page_says_first_who_must_do_what(desk: Desk, study: Study) -> None:
@@ -110,8 +112,8 @@ def test_a_subjects_page_lists_its_deviations_and_asks_for_the_assessment(desk: 
 def test_the_board_lists_the_important_deviations_that_nobody_assessed(desk: Desk, study: Study) -> None:
     overdue(desk, study)
     desk.take(study.missed("INF3", "2026-02-03"))
-    story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
-    board = study_page(board_of([card(story)]))
+    told = story(desk.store, desk.protocol, "ITP-001", NOW)
+    board = study_page(board_of([card(told)]))
     found = section(board, "Investigator: important deviations to assess")
     assert "| ITP-001 | INF3 | visit missed or skipped | Sat 31 Jan |" in found
     assert "**1 unassessed deviation**" in board
@@ -134,7 +136,7 @@ def test_the_board_lists_the_overdue_the_longest_first_with_a_link_to_the_plan(
 def test_the_board_tells_what_waits_for_the_investigator_and_until_when(desk: Desk, study: Study) -> None:
     desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
     desk.take(study.adverse_event("2026-02-03", at="2026-02-03 09:00", serious=True, related=True))
-    found = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    found = study_page(board_of([card(story(desk.store, desk.protocol, "ITP-001", NOW))]))
     assert "| ITP-001 | adverse event†: may the subject go on? | Tue 3 Feb | since today |" in found
     assert "| ITP-001 | serious adverse event AE-1 | Wed 4 Feb 09:00† |" in section(
         found, "Investigator: safety reports to submit"
@@ -145,7 +147,7 @@ def test_a_visit_whose_target_has_passed_stays_under_today_until_its_window_clos
     desk: Desk, study: Study
 ) -> None:
     desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
-    found = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    found = study_page(board_of([card(story(desk.store, desk.protocol, "ITP-001", NOW))]))
     assert (
         "| ITP-001 | INF1 · infusion 1 | target† was Mon 2 Feb, nothing recorded | Mon 9 Feb† |"
         in section(found, "Coordinator: visits today")
@@ -163,7 +165,7 @@ def test_the_board_of_2000_subjects_fits_prefect_and_says_how_many_it_leaves_out
     one = overdue(desk, study)
     cards = [deepcopy(one) | {"code": f"ITP-{number:04}"} for number in range(2000)]
     board = board_of(cards)
-    found = study_page(reading.drawn(board, inline(swimmer(cards, board.today)), None))
+    found = study_page(replace(board, drawing=inline(swimmer(cards, board.today))))
     assert len(found) < 500_000
     assert "and 1960 more" in found
 
@@ -176,12 +178,12 @@ def test_a_notice_that_reached_one_of_two_people_is_not_shown_as_arrived(
     overdue(desk, study)
     for wait in range(3):
         desk.hand_over(NOW + timedelta(minutes=10 * wait))
-    story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
-    (lost,) = [each for each in card(story)["undelivered"] if each["step"] == "rung-1"]
+    told = story(desk.store, desk.protocol, "ITP-001", NOW)
+    (lost,) = [each for each in card(told)["undelivered"] if each["step"] == "rung-1"]
     assert lost["failures"] == 3
-    shown = subject_page(story, None, None, None)
+    shown = subject_page(told, None, None, None)
     assert "arrived at 1 of 2 Tue 3 Feb 2026 10:00; **not delivered**, 3 sends failed" in shown
-    assert "Operations: notices that did not arrive" in study_page(board_of([card(story)]))
+    assert "Operations: notices that did not arrive" in study_page(board_of([card(told)]))
 
 
 def test_a_hold_keeps_infusions_back_and_no_follow_up(desk: Desk, study: Study) -> None:
@@ -189,7 +191,7 @@ def test_a_hold_keeps_infusions_back_and_no_follow_up(desk: Desk, study: Study) 
     study.on_target(*INFUSIONS, "FU-D14", "FU-M1")
     study.medication("rescue", "2026-02-03", at="2026-02-03 09:00")
     desk.take(*(each for each in study.log if not each.own), now=NOW)
-    held = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+    held = card(story(desk.store, desk.protocol, "ITP-001", NOW))
     assert "on-hold" in held["tags"]
     ahead = section(study_page(board_of([held])), "Coordinator: the next 14 days")
     assert "| Sun 8 Feb† | ITP-001 | FU-M2 · follow-up month 2 | not booked yet |" in ahead
@@ -198,8 +200,8 @@ def test_a_hold_keeps_infusions_back_and_no_follow_up(desk: Desk, study: Study) 
 def test_a_held_infusion_is_shown_as_not_to_be_given(desk: Desk, study: Study) -> None:
     desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
     desk.take(study.medication("rescue", "2026-02-03", at="2026-02-03 09:00"))
-    story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
-    found = section(study_page(board_of([card(story)])), "Coordinator: visits today")
+    told = story(desk.store, desk.protocol, "ITP-001", NOW)
+    found = section(study_page(board_of([card(told)])), "Coordinator: visits today")
     assert "| ITP-001 | INF1 · infusion 1 | on hold: wait for the decision |" in found
     assert "INF1 must wait until that is settled" in section(page(desk), "Who must do what")
 
@@ -209,7 +211,7 @@ def test_a_flag_waits_since_its_reason_was_reported_however_long_ago_that_happen
 ) -> None:
     desk.take(study.enrol("2026-01-30", at="2026-01-30 08:00"), study.done("INF1", "2026-01-30"))
     desk.take(study.medication("rescue", "2026-01-31", at="2026-02-03 09:00"))
-    held = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+    held = card(story(desk.store, desk.protocol, "ITP-001", NOW))
     assert held["flags"] == [{"criterion": "rescue-medication", "since": "2026-02-03", "assumed": True}]
     assert held["message"] == "since 3 Feb 2026; the investigator must decide"
 
@@ -220,7 +222,7 @@ def test_a_death_without_its_adverse_event_waits_for_the_investigator_after_exit
     desk.take(study.enrol("2026-01-30", at="2026-01-30 08:00"), study.died("2026-02-02"))
     assert (
         "| ITP-001 | report the serious adverse event that led to the death | Mon 2 Feb | 1 day |"
-        in study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+        in study_page(board_of([card(story(desk.store, desk.protocol, "ITP-001", NOW))]))
     )
     assert "nobody else: Withdrawn: DEATH" in page(desk)
     desk.take(study.adverse_event("2026-02-02", at="2026-02-03 09:00", serious=True, grade=5))
@@ -232,7 +234,7 @@ def test_somebody_who_takes_care_of_an_overdue_visit_is_shown_until_their_day(
 ) -> None:
     overdue(desk, study)
     desk.take(study.acknowledged("INF3", until="2026-02-06", at="2026-02-03 09:30"))
-    found = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    found = study_page(board_of([card(story(desk.store, desk.protocol, "ITP-001", NOW))]))
     assert "; somebody takes care of it until Fri 6 Feb |" in section(found, "Coordinator: overdue visits")
 
 
@@ -285,8 +287,7 @@ def test_only_the_subject_that_moved_is_behind(desk: Desk, study: Study) -> None
     other.last_id = 100
     desk.take(other.enrol("2026-01-05"))
     for code in reading.stale(desk.store, NOW, 10):
-        shown = {"shown_tags": [], "told_seq": 0, "told": []}
-        reading.keep(desk.store, reading.story(desk.store, desk.protocol, code, NOW), None, shown, NOW)
+        keeping.keep(desk.store, story(desk.store, desk.protocol, code, NOW), None, Shown(), NOW)
     assert reading.stale(desk.store, NOW, 10) == []
     desk.take(other.booked("INF1", "2026-01-07", at="2026-01-06"))
     assert reading.stale(desk.store, NOW, 10) == ["ITP-002"]
@@ -296,8 +297,7 @@ def test_only_the_subject_that_moved_is_behind(desk: Desk, study: Study) -> None
 
 def kept_as_of(desk: Desk, now: datetime) -> None:
     for code in reading.stale(desk.store, now, 10):
-        shown = {"shown_tags": [], "told_seq": 0, "told": []}
-        reading.keep(desk.store, reading.story(desk.store, desk.protocol, code, now), None, shown, now)
+        keeping.keep(desk.store, story(desk.store, desk.protocol, code, now), None, Shown(), now)
 
 
 def test_a_window_that_closed_while_the_service_was_down_is_overdue_on_the_board(
@@ -329,16 +329,16 @@ def test_a_card_that_an_older_version_made_is_made_anew(desk: Desk, study: Study
     with desk.store.writing() as connection:
         connection.execute(cards.update().values(body={"code": "ITP-001"}))
     assert reading.fresh_cards(desk.store, desk.protocol, NOW)[0]["state"] == "INF3 overdue"
-    reading.forget_old_forms(desk.store)
+    keeping.forget_old_cards(desk.store)
     assert reading.stale(desk.store, NOW, 10) == ["ITP-001"]
 
 
 def test_prefect_emptied_is_shown_everything_again(desk: Desk, study: Study) -> None:
     overdue(desk, study)
-    story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
-    reading.keep(desk.store, story, "data:x", {"shown_tags": ["a"], "told_seq": 3, "told": []}, NOW)
-    reading.remember_artifact(desk.store, "plan-itp-001", "a1")
-    reading.forget_shown(desk.store)
+    told = story(desk.store, desk.protocol, "ITP-001", NOW)
+    keeping.keep(desk.store, told, "data:x", Shown(["a"], 3), NOW)
+    keeping.remember_artifact(desk.store, "plan-itp-001", "a1")
+    keeping.forget_shown(desk.store)
     assert reading.artifact_ids(desk.store) == {}
     assert reading.stale(desk.store, NOW, 10) == ["ITP-001"]
 
@@ -348,7 +348,7 @@ def test_a_drawing_is_made_anew_when_a_window_closes_though_nothing_is_recorded(
 ) -> None:
     desk.take(study.enrol("2026-01-05"), study.done("INF1", "2026-01-05"))
     open_, still, closed = (
-        card(reading.story(desk.store, desk.protocol, "ITP-001", study.instant(at)))
+        card(story(desk.store, desk.protocol, "ITP-001", study.instant(at)))
         for at in ("2026-01-12 10:00", "2026-01-12 11:00", "2026-01-14")
     )
     assert open_["seq"] == closed["seq"]
@@ -371,8 +371,9 @@ def test_an_overdue_visit_is_told_once_and_again_only_when_it_comes_back(desk: D
 def test_the_story_is_told_under_names_that_no_door_listens_to(desk: Desk, study: Study) -> None:
     overdue(desk, study)
     desk.take(study.medication("rescue", "2026-02-03", at="2026-02-03 09:00"))
-    made = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
-    names = {each.name for each in happenings(made, [], reading.log_after(desk.store, "ITP-001", 0), NOW)}
+    told = story(desk.store, desk.protocol, "ITP-001", NOW)
+    recorded = [(line.event, line.recorded_at) for line in told.record.log]
+    names = {each.name for each in happenings(card(told), [], recorded, NOW)}
     assert {"itp.withdrawal.flagged", "itp.visit.escalated", "itp.recorded.visit.completed"} <= names
     assert names.isdisjoint(FACT_TYPES)
 
@@ -388,13 +389,13 @@ def test_a_happening_has_the_same_id_however_often_it_is_told(desk: Desk, study:
 
 def test_a_timeline_is_drawn_as_svg_and_png_and_the_same_each_time(desk: Desk, study: Study) -> None:
     overdue(desk, study)
-    story = reading.story(desk.store, desk.protocol, "ITP-001", NOW)
-    first, second = (image(timeline(story), "svg") for _ in range(2))
+    told = story(desk.store, desk.protocol, "ITP-001", NOW)
+    first, second = (image(timeline(told), "svg") for _ in range(2))
     assert first == second
     texts = {"".join(node.itertext()).strip() for node in ElementTree.fromstring(first).iter() if node.text}
     assert {"INF1†", "FU-M12†", "cell-lab", "† assumption, to be confirmed by the site"} <= texts
     assert {"no response", "response (not confirmed)", "complete response from 100"} <= texts
-    assert image(timeline(story)).startswith(b"\x89PNG")
+    assert image(timeline(told)).startswith(b"\x89PNG")
 
 
 def test_a_subject_enrolled_200_days_ago_is_in_the_work_lists_range() -> None:
@@ -458,13 +459,13 @@ def test_the_same_repair_of_many_at_once_is_one_line() -> None:
 def test_a_fatal_event_without_a_death_waits_for_the_investigator(desk: Desk, study: Study) -> None:
     desk.take(study.enrol("2026-02-02", at="2026-02-02 08:00"))
     desk.take(study.adverse_event("2026-02-03", at="2026-02-03 09:00", serious=True, grade=5))
-    made = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+    made = card(story(desk.store, desk.protocol, "ITP-001", NOW))
     waits = section(study_page(board_of([made])), "Investigator: decisions that wait")
     assert "fatal adverse event: record the death, or correct the event" in waits
     assert "record the death, or correct the event" in section(page(desk), "Who must do what")
     # No decision settles it: the page on which to decide is not offered.
     assert "Decide here" not in subject_page(
-        reading.story(desk.store, desk.protocol, "ITP-001", NOW), None, None, None, "http://decide"
+        story(desk.store, desk.protocol, "ITP-001", NOW), None, None, None, "http://decide"
     )
 
 
@@ -484,7 +485,7 @@ def test_a_safety_report_is_named_by_what_it_is_about_after_a_correction_too(
     )
     desk.take(study.void(wrong, "2026-02-02 10:00"), right)
     desk.take(study.died("2026-02-02", at="2026-02-02 11:00"))
-    made = card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))
+    made = card(story(desk.store, desk.protocol, "ITP-001", NOW))
     assert [each["what"] for each in made["clocks"]] == ["AE-1", "death"]
     reports = section(study_page(board_of([made])), "Investigator: safety reports to submit")
     assert "serious adverse event AE-1" in reports
@@ -495,14 +496,14 @@ def test_a_consent_that_falls_due_by_age_stays_open_until_it_is_recorded(desk: D
     desk.take(
         study.enrol("2026-02-02", at="2026-02-02 08:00", consent_by="guardian", screening={"age_years": 7})
     )
-    board = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    board = study_page(board_of([card(story(desk.store, desk.protocol, "ITP-001", NOW))]))
     assert "| ITP-001 | the subject's own assent | Mon 2 Feb |" in section(
         board, "Coordinator: consents to plan"
     )
     assert "plan the subject's assent" in section(page(desk), "Who must do what")
     given = study.event("itp.consent.given", "2026-02-03", "2026-02-03 09:00", kind="assent", version="2")
     desk.take(given)
-    board = study_page(board_of([card(reading.story(desk.store, desk.protocol, "ITP-001", NOW))]))
+    board = study_page(board_of([card(story(desk.store, desk.protocol, "ITP-001", NOW))]))
     assert "Coordinator: consents to plan" not in board
 
 

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 
 from deployments.export import export
 from tasks import digest
-from tasks.board import reading
+from tasks.board import keeping, reading
+from tasks.board.reading import Shown
+from tasks.board.story import story
 from tasks.board.study_page import study_page
 from tasks.database import queries, stated
 from tasks.database.troubles import Troubles, standing
@@ -57,7 +59,7 @@ def test_an_unreadable_subject_is_named_with_the_reason(two: Desk, why: str) -> 
     with pytest.raises(Unreadable, match=f"ITP-001 cannot be read: {why}"):
         two.wake("ITP-001", later(ENROLLED_AT, hours=1))
     with pytest.raises(Unreadable, match=f"ITP-001 cannot be read: {why}"):
-        reading.story(two.store, two.protocol, "ITP-001", ENROLLED_AT)
+        story(two.store, two.protocol, "ITP-001", ENROLLED_AT)
     assert two.wake("ITP-002", later(ENROLLED_AT, hours=1)).state
 
 
@@ -120,8 +122,8 @@ def test_a_damaged_row_keeps_no_other_from_being_read(sqlite_url: str, change: s
     desk.take(Study(code="ITP-001").enrol(), other.enrol())
     now = later(ENROLLED_AT, days=1)
     for code in ("ITP-001", "ITP-002"):
-        told = reading.story(desk.store, desk.protocol, code, now)
-        reading.keep(desk.store, told, None, {"shown_tags": [], "told_seq": 0, "told": []}, now)
+        told = story(desk.store, desk.protocol, code, now)
+        keeping.keep(desk.store, told, None, Shown(), now)
     with desk.store.writing() as connection:
         connection.execute(sa.text(change))
     assert "ITP-002" in {row.code for row in queries.due_subjects(desk.store, later(now, days=40), 10)}

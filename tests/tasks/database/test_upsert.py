@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from tasks.board import reading
+from tasks.board import keeping, reading
+from tasks.board.reading import Shown
+from tasks.board.story import story
 from tasks.database import monitoring, prefect_notes, schema, troubles
 from tasks.database.store import Store
 from tasks.database.troubles import Troubles
@@ -32,7 +34,7 @@ def _note(store: Store) -> None:
 
 
 def _artifact(store: Store) -> None:
-    reading.remember_artifact(store, "round", "the second")
+    keeping.remember_artifact(store, "round", "the second")
 
 
 FIRST: dict[Callable[[Store], None], tuple[sa.Table, dict[str, str], dict[str, object]]] = {
@@ -69,10 +71,9 @@ def test_a_row_that_is_there_keeps_what_is_written_once(desk: Desk) -> None:
 
 def test_a_card_is_kept_in_place_of_the_one_before(desk: Desk, study: Study) -> None:
     desk.take(study.enrol())
-    shown = {"shown_tags": [], "told_seq": 0, "told": []}
     for drawing in ("the first", "the second"):
-        story = reading.story(desk.store, desk.protocol, "ITP-001", ENROLLED_AT)
-        reading.keep(desk.store, story, drawing, shown, ENROLLED_AT)
+        told = story(desk.store, desk.protocol, "ITP-001", ENROLLED_AT)
+        keeping.keep(desk.store, told, drawing, Shown(), ENROLLED_AT)
     kept = reading.kept(desk.store, "ITP-001")
     assert kept is not None
     assert kept.drawing == "the second"

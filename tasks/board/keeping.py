@@ -1,0 +1,59 @@
+"""What the board keeps in the study's database: cards, and what Prefect has been shown of the study.
+
+`tasks.board.reading` reads it back.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from tasks.board.cards import Card, card
+from tasks.board.reading import Shown, unreadable_cards
+from tasks.board.story import Story
+from tasks.database.schema import cards, shown_artifacts
+from tasks.database.store import Store
+from tasks.database.upsert import upsert
+
+# Older than every decision: a card of this time is behind.
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def keep(store: Store, story: Story, drawing: str | None, shown: Shown, now: datetime) -> Card:
+    """Keep a subject's card as of `now`, its drawing, and what Prefect has been shown by then; the card."""
+    body = card(story)
+    row = {
+        "body": body,
+        "seq": story.record.seq,
+        "advanced_at": story.record.advanced_at,
+        "made_at": now,
+        "open": body["queued"] > 0,
+        "drawing": drawing,
+        "shown_tags": list(shown.tags),
+        "told_seq": shown.told_seq,
+        "told": list(shown.told),
+    }
+    with store.writing() as connection:
+        upsert(connection, cards, {"subject": story.code}, row)
+    return body
+
+
+def remember_artifact(store: Store, key: str, artifact: str) -> None:
+    """Note the id of the artifact that Prefect shows under a key."""
+    with store.writing() as connection:
+        upsert(connection, shown_artifacts, {"key": key}, {"id": artifact})
+
+
+def forget_shown(store: Store) -> None:
+    """Note that Prefect was emptied: every page is behind, none has been made, and nothing has been told."""
+    never = {"advanced_at": _NEVER, "shown_tags": [], "told_seq": 0, "told": []}
+    with store.writing(long=True) as connection:
+        connection.execute(shown_artifacts.delete())
+        connection.execute(cards.update().values(**never))
+
+
+def forget_old_cards(store: Store) -> None:
+    """Let the cards that this version of the service cannot read be made anew."""
+    old = unreadable_cards(store)
+    with store.writing() as connection:
+        for code in old:
+            connection.execute(cards.update().where(cards.c.subject == code).values(advanced_at=_NEVER))
