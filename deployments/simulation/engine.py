@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol as Interface
 
-from deployments.simulation.people.answering import answer
+from deployments.simulation.people.answering import answer, assess
 from deployments.simulation.people.attending import arrange
 from deployments.simulation.people.behaviour import Behaviour
+from deployments.simulation.people.corrections import correct
 from deployments.simulation.people.draws import Draws
 from deployments.simulation.people.enrolling import enrol, enrolment_at
 from deployments.simulation.people.mishaps import mishaps
@@ -25,11 +26,11 @@ from deployments.simulation.summing import close
 from itp_events.decisions import Decision, decide
 from itp_events.errors import NotEligible
 from itp_events.events import (
-    Enrolled,
     Event,
     NoticeClosed,
     NoticeIssued,
     NoticeReopened,
+    NoticeSuperseded,
     NoticeWithdrawn,
 )
 from itp_events.intake.batch import judge
@@ -39,6 +40,7 @@ from itp_events.rules.subject import Subject, fold
 # Longer than any course: who has not ended by then waits for a person, and is left waiting.
 HORIZON = timedelta(days=730)
 _SECOND = timedelta(seconds=1)
+_NOTICES = (NoticeIssued, NoticeReopened, NoticeWithdrawn, NoticeClosed, NoticeSuperseded)
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,12 @@ class _Course:
             self._plan(*answer(self.life, self.decision.subject_state, self.issued[row]))
 
     def _react(self, decision: Decision, accepted: Sequence[Event]) -> None:
-        if any(isinstance(event.data, Enrolled) for event in accepted):
+        if self.record.enrolled is None:
             self.record.enrolled = decision.subject_state.now
             self._plan(*mishaps(self.life, decision.subject_state.now))
-        self._plan(*arrange(self.life, decision.subject_state))
+        self._plan(
+            *correct(self.life, decision.subject_state.now, accepted),
+            *arrange(self.life, decision.subject_state),
+        )
+        if accepted or any(not isinstance(event.data, _NOTICES) for event in decision.events):
+            self._plan(*assess(self.life, decision.subject_state))

@@ -13,10 +13,9 @@ from itp_events.events import (
     Completed,
     Event,
     Missed,
-    SaeSubmitted,
 )
+from itp_events.rules.safety import clocks
 from itp_events.rules.state import SubjectState
-from itp_events.rules.subject import as_data, standing
 
 
 def close(
@@ -34,7 +33,7 @@ def close(
     record.stopped = state.stop.on if state.stop else None
     if state.exit:
         record.decode, record.ended, record.exited = state.exit.decode, state.exit.at, state.exit.on
-    record.waits = [*_flags(state), *_escalations(state, log, record.notices), *_submissions(state, log)]
+    record.waits = [*_flags(state), *_escalations(state, log, record.notices), *_submissions(state)]
     return record
 
 
@@ -61,16 +60,9 @@ def _answers(event: Event, code: str) -> bool:
     return isinstance(data, Acknowledged | Completed | Missed) and data.visit == code
 
 
-def _submissions(state: SubjectState, log: Sequence[Event]) -> Iterator[Wait]:
-    facts = standing(log)
-    submitted = {
-        as_data(event, SaeSubmitted).ae: event.time for event in facts if isinstance(event.data, SaeSubmitted)
-    }
-    for event in facts:
-        if isinstance(event.data, AdverseEvent) and event.data.serious:
-            yield Wait(
-                state.subject.code,
-                "a serious adverse event, submitted",
-                event.time,
-                submitted.get(event.data.ae),
-            )
+def _submissions(state: SubjectState) -> Iterator[Wait]:
+    """Of each safety report that is owed for an adverse event: from the awareness until its submission."""
+    for clock in clocks(state.protocol, state.subject):
+        if isinstance(clock.fact.data, AdverseEvent):
+            until = clock.submitted.time if clock.submitted else None
+            yield Wait(state.subject.code, "a serious adverse event, submitted", clock.aware_at, until)

@@ -20,8 +20,8 @@ from random import Random
 from typing import Any
 
 from deployments.simulation.engine import HORIZON, Step, Study, follow
-from deployments.simulation.invariants import statements
-from deployments.simulation.invariants.reference import Truth
+from deployments.simulation.invariants import statements, telling
+from deployments.simulation.invariants.reference import NOTICES, Truth
 from deployments.simulation.people.draws import Draws
 from deployments.simulation.record import Notice, Record
 from itp_events.decisions import Decision
@@ -94,6 +94,7 @@ class Oracle:
         self.waiting: dict[str, NoticeIssued] = {}
         self.last: Step | None = None
         self.reminded: datetime | None = None
+        self.truth: Truth | None = None
 
     def step(self, protocol: Protocol, step: Step) -> None:
         """Everything that can be seen in one step."""
@@ -107,7 +108,8 @@ class Oracle:
         self.reminded = decision.subject_state.now
         self.waiting.pop(notice.row, None)
         log = self.last.log if self.last else ()
-        problems = list(Truth.of(self.study.protocol, log).pointless(notice, notice.row))
+        truth, said = self._truth(log), self.issued[notice.row]
+        problems = list(truth.pointless(said, notice.row, decision.subject_state.now))
         if notice.row.partition("#")[0] not in {
             wanted.key.partition("#")[0] for wanted in decision.wanted_notices
         }:
@@ -151,7 +153,7 @@ class Oracle:
 
     def _problems(self, protocol: Protocol, step: Step) -> Iterator[tuple[int, str]]:
         issued = set(self.issued)
-        truth = Truth.of(protocol, step.log)
+        truth = self._truth(step.log)
         self._enter(step.decision.events)
         checks: tuple[tuple[int, Iterator[str]], ...] = (
             (1, statements.extra_wakes(protocol, step, self.chance, self._handed(step))),
@@ -159,8 +161,12 @@ class Oracle:
             (3, statements.keys(step, issued)),
             (3, statements.of_use(step, truth, self.waiting)),
             (4, statements.ahead(step, truth)),
-            (5, statements.again(protocol, step)),
+            (5, statements.again(protocol, step, self.chance)),
             (6, statements.no_infusion(step, truth)),
+            (7, telling.untold(step, truth)),
+            (7, telling.stood_down(step, truth)),
+            (8, telling.told_anew(step, truth)),
+            (9, statements.findings(step, truth)),
         )
         for statement, problems in checks:
             self.found.checks += 1
@@ -168,6 +174,13 @@ class Oracle:
                 yield statement, problem
         if step.accepted and self.chance.random() < _ORDERS_ON_THE_WAY:
             self._another_order(protocol, step)
+
+    def _truth(self, log: Sequence[Event]) -> Truth:
+        """What the log plainly says; read anew only when it says more than notices."""
+        said = sum(not isinstance(event.data, NOTICES) for event in log)
+        if self.truth is None or len(self.truth.log) != said:
+            self.truth = Truth.of(self.study.protocol, log)
+        return self.truth
 
     def _handed(self, step: Step) -> frozenset[str]:
         """What will have left at the next wake: unless channels fail at times, all that is issued now."""

@@ -1,18 +1,21 @@
 """What a log plainly says, read without decide() and what it stands on: the oracle's own yardstick.
 
 It knows less than the service does: a criterion that follows from several facts counts as open only while
-nobody has decided on it at all. What it does say is certain, so that whoever contradicts it is wrong.
+nobody has decided on it at all. What it does say is certain: where the service contradicts it, the service is
+wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
+from datetime import date, datetime, timedelta
+from functools import cached_property, lru_cache
 from urllib.parse import quote
 
-from deployments.simulation.record import Notice
+from deployments.simulation.invariants.lineage import Lineage, lineage, nothing, weight
+from deployments.simulation.invariants.safety_reports import Reports
+from deployments.simulation.invariants.visits import Visited, Visits
 from itp_events.events import (
     AdverseEvent,
     Completed,
@@ -23,45 +26,85 @@ from itp_events.events import (
     EventKey,
     Flagged,
     MedicationChanged,
-    Missed,
+    NoticeClosed,
     NoticeIssued,
+    NoticeReopened,
+    NoticeSuperseded,
+    NoticeWithdrawn,
     Pregnancy,
-    SaeSubmitted,
     Voided,
     WithdrawalDecided,
 )
 from itp_events.notices.wanted import WantedNotice
-from itp_events.protocol.model import Criterion, Protocol
+from itp_events.protocol.model import Criterion, Protocol, Site
 
 _MEDICINES = {
     "rescue": "rescue-medication",
     "prohibited": "prohibited-medication",
     "maintenance": "maintenance-changed",
 }
+NOTICES = (NoticeIssued, NoticeReopened, NoticeWithdrawn, NoticeClosed, NoticeSuperseded)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A time during which the investigator had to decide, or a death to be recorded; UTC."""
+
+    since: datetime
+    until: datetime | None
+
+    def during(self, at: datetime) -> bool:
+        """Whether it lasts at an instant."""
+        return self.since <= at and (self.until is None or at < self.until)
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The standing events of a log, people's and the service's, without any derivation."""
+    """The standing events of a log, people's and the service's, and what follows from them alone."""
 
     protocol: Protocol
+    log: tuple[Event, ...]
     voided: frozenset[EventKey]
     events: tuple[Event, ...]
 
     @classmethod
     def of(cls, protocol: Protocol, log: Sequence[Event]) -> Truth:
-        """What the log plainly says."""
+        """What the log plainly says; the notices in it say nothing."""
+        log = [event for event in log if not isinstance(event.data, NOTICES)]
         voids = [event.data.event for event in log if isinstance(event.data, Voided)]
         voided = frozenset((each.source, each.id) for each in voids)
-        return cls(protocol, voided, tuple(event for event in log if event.key not in voided))
+        return cls(protocol, tuple(log), voided, tuple(event for event in log if event.key not in voided))
 
-    def _of(self, *kinds: type[Data]) -> Iterator[Event]:
+    def stated(self, *kinds: type[Data]) -> Iterator[Event]:
+        """The standing events of some types."""
         return (event for event in self.events if isinstance(event.data, kinds))
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """Which statement continues which."""
+        return lineage(self.log)
+
+    @cached_property
+    def visits(self) -> Visits:
+        """The visits with their windows and outcomes."""
+        return Visits(self.protocol, self.events, self.lineage)
+
+    @cached_property
+    def site(self) -> Site:
+        """Where the subject is seen."""
+        enrolled = self.visits.enrolled
+        return self.protocol.site(enrolled[1].site if enrolled else "default")
+
+    @cached_property
+    def reports(self) -> Reports:
+        """The safety reports that are owed."""
+        return Reports(self.site, self.events, self.lineage)
 
     @cached_property
     def settled(self) -> set[str]:
         """The visits that were recorded as done or missed, by whomever."""
-        return {getattr(event.data, "visit", "") for event in self._of(Completed, Missed)}
+        return {each.code for each in self.visits.all if each.done or each.missed}
 
     @cached_property
     def ended(self) -> bool:
@@ -77,61 +120,146 @@ class Truth:
     @cached_property
     def held(self) -> set[str]:
         """The criteria that wait for the investigator."""
-        facts = {name for name, at in self._flagging() if not self._decided(name, at)}
-        recorded = {getattr(event.data, "criterion", "") for event in self._of(Flagged)}
-        return facts | {name for name in recorded if not self._decided(name, None)}
+        facts = {name for name, at in self.flagging() if self._decided(name, at) is None}
+        recorded = {getattr(event.data, "criterion", "") for event in self.stated(Flagged)}
+        return facts | {name for name in recorded if self._decided(name, None) is None}
+
+    @cached_property
+    def lies_dead(self) -> bool:
+        """Whether a fatal adverse event stands, and neither a death nor another end."""
+        return self.reports.explained and not self.ended
+
+    @cached_property
+    def holds(self) -> list[Hold]:
+        """Every time during which nothing could be proposed."""
+        facts = [Hold(at, self._decided(name, at)) for name, at in self.flagging()]
+        counted = [
+            Hold(event.time, self._decided(event.data.criterion, event.time))
+            for event in self.stated(Flagged)
+            if isinstance(event.data, Flagged) and event.data.because.source == "itp"
+        ]
+        return [*facts, *counted, *self._deadly()]
+
+    def _deadly(self) -> Iterator[Hold]:
+        deaths = [self.lineage.known(event, nothing) for event in self.stated(Died)]
+        keys = {event.key for event in self.events}
+        for ae in {
+            event.data.ae for event in self.stated(AdverseEvent) if isinstance(event.data, AdverseEvent)
+        }:
+            since: datetime | None = None
+            for report in [each for each in self.lineage.reports(ae) if each.key in keys]:
+                if getattr(report.data, "fatal", False):
+                    since = since or self.lineage.known(report, _fatal)
+                elif since is not None:
+                    yield Hold(since, min([report.time, *deaths]))
+                    since = None
+            if since is not None and not any(at <= since for at in deaths):
+                yield Hold(since, min(deaths, default=None))
+
+    def stops(self, event: Event) -> bool:
+        """Whether an event states what ends treatment."""
+        return _stops(event.data)
 
     def running(self, now: datetime) -> bool:
         """Whether the time in which something serious must be submitted is not over yet."""
         longest = timedelta(hours=max(self.protocol.alerts["sae"].clock_hours, default=0))
-        clocked = [event for event in self._of(AdverseEvent) if getattr(event.data, "serious", False)]
-        clocked += self._of(Pregnancy)
-        return any(event.time + longest > now and not self._submitted(event) for event in clocked)
+        return any(owed.since + longest > now and owed.submitted is None for owed in self.reports.all)
 
     @cached_property
     def _void_names(self) -> set[str]:
-        return {_named(key) for key in self.voided}
+        return {named(key) for key in self.voided}
 
-    def pointless(self, notice: Notice | NoticeIssued | WantedNotice, row: str) -> Iterator[str]:
-        """Why a notice must not leave, or a duty not be asked for."""
+    @cached_property
+    def _submitted_names(self) -> set[str]:
+        return {named(owed.began.key) for owed in self.reports.all if owed.submitted}
+
+    @cached_property
+    def _standing_names(self) -> set[str]:
+        """The names of every statement that stands, and of what those continue."""
+        found: set[str] = set()
+        for event in self.events:
+            at: Event | None = event
+            while at is not None and named(at.key) not in found:
+                found.add(named(at.key))
+                at = self.lineage.before(at) if not at.own else None
+        return found
+
+    def pointless(
+        self, notice: NoticeIssued | WantedNotice, row: str, now: datetime | None = None
+    ) -> Iterator[str]:
+        """Why a notice must not leave at `now`, or a wanted not be asked for at any time."""
         if notice.kind == "alert":
-            yield from self._unfounded(notice.step, row)
+            yield from self._unfounded(notice, row)
             return
-        infusion = notice.visit in {visit.code for visit in self.protocol.infusions}
+        visit = self.visits.of(str(notice.visit))
         if self.ended:
             yield f"{row}: the journey has ended"
         if notice.visit in self.settled:
             yield f"{row}: {notice.visit} is recorded"
-        if infusion and self.stopped:
+        if visit.treatment and self.stopped:
             yield f"{row}: treatment has ended"
-        if infusion and notice.kind == "reminder" and self.held:
+        if self.lies_dead:
+            yield f"{row}: a fatal event stands"
+        if not row.partition("#")[0].endswith(f"/{self._counted_from(notice, visit)}"):
+            yield f"{row}: the date of {notice.visit} changed to {self._counted_from(notice, visit)}"
+        if notice.kind == "reminder":
+            yield from self._no_reminder(notice, visit, row, now)
+
+    def _no_reminder(
+        self, notice: NoticeIssued | WantedNotice, visit: Visited, row: str, now: datetime | None
+    ) -> Iterator[str]:
+        if visit.treatment and self.held:
             yield f"{row}: on hold, {', '.join(sorted(self.held))}"
+        if now and notice.step != "no-show" and self.site.date_of(now) > self._last_day(notice, visit):
+            yield f"{row}: it was of use until {self._last_day(notice, visit)}"
 
-    def _unfounded(self, step: str, row: str) -> Iterator[str]:
+    def _counted_from(self, notice: NoticeIssued | WantedNotice, visit: Visited) -> date:
+        rules = self.protocol.reminders[visit.rule.epoch]
+        rule = next((each for each in rules if each.step == notice.step), None)
+        return visit.target if rule is None or rule.from_ == "closes" else visit.when
+
+    def _last_day(self, notice: NoticeIssued | WantedNotice, visit: Visited) -> date:
+        """The last date on which a reminder is of use."""
+        rules = self.protocol.reminders[visit.rule.epoch]
+        rule = next(each for each in rules if each.step == notice.step)
+        if rule.prepares_cells:
+            return visit.when if visit.code == self.protocol.visits[0].code else visit.when - _DAY
+        return visit.closes if rule.from_ == "closes" else max(visit.closes, visit.when)
+
+    def _unfounded(self, notice: NoticeIssued | WantedNotice, row: str) -> Iterator[str]:
         about = row.rpartition("/")[2].partition("#")[0]
-        if about in self._void_names:
+        if about in self._void_names and about not in self._standing_names:
             yield f"{row}: the event it tells of is voided"
-        if step.startswith("sae-"):
-            event = next((each for each in self.events if _named(each.key) == about), None)
-            if event and self._submitted(event):
-                yield f"{row}: it is submitted"
+        if notice.step == "death-unrecorded" and not self.lies_dead:
+            yield f"{row}: no fatal event stands without a death"
+        if notice.step.startswith("sae-") and about in self._submitted_names:
+            yield f"{row}: it is submitted"
+        if notice.step.startswith(("decision-", "disposition")) and self.ended:
+            yield f"{row}: the journey has ended"
 
-    def _submitted(self, event: Event) -> bool:
-        name = getattr(event.data, "ae", event.id)
-        return any(getattr(each.data, "ae", None) == name for each in self._of(SaeSubmitted))
-
-    def _flagging(self) -> Iterator[tuple[str, datetime]]:
+    def flagging(self) -> Iterator[tuple[str, datetime]]:
+        """Each criterion that one standing fact meets by itself, and since when that is known."""
         rules = {name: rule for name, rule in self.protocol.criteria.items() if rule.effect == "flag"}
-        for event in self._of(AdverseEvent, MedicationChanged):
+        for event in self.stated(AdverseEvent, MedicationChanged):
             name = _criterion(event.data, rules)
             if name in rules:
-                yield name, event.time
+                looks = {"looks": weight} if isinstance(event.data, AdverseEvent) else {}
+                yield name, self.lineage.known(event, **looks)
 
-    def _decided(self, criterion: str, since: datetime | None) -> bool:
-        decisions = [(event.time, event.data) for event in self._of(WithdrawalDecided)]
-        return any(
-            getattr(data, "criterion", None) in (None, criterion) and (since is None or time >= since)
-            for time, data in decisions
+    def _decided(self, criterion: str, since: datetime | None) -> datetime | None:
+        """When somebody decided on a criterion first, of what had been known since an instant."""
+        decisions = [
+            (self.lineage.known(event), event.data)
+            for event in self.stated(WithdrawalDecided)
+            if isinstance(event.data, WithdrawalDecided)
+        ]
+        return min(
+            (
+                at
+                for at, data in decisions
+                if data.criterion in (None, criterion) and (since is None or at >= since)
+            ),
+            default=None,
         )
 
 
@@ -160,5 +288,11 @@ def _stops(data: Data) -> bool:
     return isinstance(data, Pregnancy) and not data.partner
 
 
-def _named(key: EventKey) -> str:
+def _fatal(data: Data) -> object:
+    return getattr(data, "fatal", None)
+
+
+@lru_cache(maxsize=4096)
+def named(key: EventKey) -> str:
+    """An event's name as the keys of notices write it."""
     return ":".join(quote(part, safe="") for part in key)

@@ -12,9 +12,16 @@ from datetime import datetime, timedelta
 from random import Random
 
 from deployments.simulation.engine import Step
-from deployments.simulation.invariants.reference import Truth
+from deployments.simulation.invariants.findings import different_deviations, different_response
+from deployments.simulation.invariants.reference import NOTICES, Truth
 from itp_events.decisions import Decision, decide
-from itp_events.events import Event, NoticeClosed, NoticeIssued, NoticeReopened, NoticeWithdrawn
+from itp_events.events import (
+    Event,
+    NoticeClosed,
+    NoticeIssued,
+    NoticeReopened,
+    NoticeWithdrawn,
+)
 from itp_events.intake.batch import judge
 from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import fold
@@ -25,14 +32,18 @@ _LONG = timedelta(days=30)
 
 
 def extra_wakes(protocol: Protocol, step: Step, chance: Random, handed: frozenset[str]) -> Iterator[str]:
-    """1. Any number of extra wakes, at any times before the next one, changes nothing."""
+    """1. Any number of extra wakes, at any times before the next one, changes nothing.
+
+    The last second before it is always looked at, and by chance the present or an instant between.
+    """
     decision = step.decision
     until = decision.wake_at or step.now + _LONG
     between = step.now + (until - step.now) * chance.random()
-    for at in (step.now, between, until - _SECOND):
+    subject = fold(protocol, step.log, handed)
+    for at in (chance.choice((step.now, between)), until - _SECOND):
         if not step.now <= at < until:
             continue
-        again = decide(fold(protocol, step.log, handed), at)
+        again = decide(subject, at)
         for event in again.events:
             yield f"an extra wake at {at.isoformat()} brings {event.type} {event.id}"
         if again.wake_at != decision.wake_at:
@@ -111,7 +122,7 @@ def _before(row: str) -> str | None:
 def of_use(step: Step, truth: Truth, waiting: dict[str, NoticeIssued]) -> Iterator[str]:
     """3. What waits to be handed over or is still asked for has a point, and no burst of reminders leaves."""
     for row, notice in waiting.items():
-        yield from truth.pointless(notice, row)
+        yield from truth.pointless(notice, row, step.now)
     for wanted in step.decision.wanted_notices:
         yield from truth.pointless(wanted, wanted.key)
     issued = [event.data for event in step.decision.events if isinstance(event.data, NoticeIssued)]
@@ -132,20 +143,27 @@ def ahead(step: Step, truth: Truth) -> Iterator[str]:
         yield f"{state.phase}, and what ends the journey is in the log"
 
 
-def again(protocol: Protocol, step: Step) -> Iterator[str]:
-    """5. Killed before the step was committed, or before anything left, it loses and doubles nothing."""
-    before = step.log[: len(step.log) - len(step.decision.events)]
-    anew = decide(fold(protocol, before, step.handed), step.now)
-    if anew.events != step.decision.events or anew.wake_at != step.decision.wake_at:
-        yield "decided again from the log alone, the decision is another"
-    for event in decide(fold(protocol, step.log, step.handed), step.now).events:
-        yield f"decided again before anything left, {event.type} {event.id} is new"
+def again(protocol: Protocol, step: Step, chance: Random) -> Iterator[str]:
+    """5. Killed before the step was committed, or before anything left, it loses and doubles nothing.
+
+    Where people stated something both are looked at, else one of them by chance.
+    """
+    committed = chance.random() < 0.5
+    if step.accepted or not committed:
+        before = step.log[: len(step.log) - len(step.decision.events)]
+        anew = decide(fold(protocol, before, step.handed), step.now)
+        if anew.events != step.decision.events or anew.wake_at != step.decision.wake_at:
+            yield "decided again from the log alone, the decision is another"
+    if step.accepted or committed:
+        for event in decide(fold(protocol, step.log, step.handed), step.now).events:
+            yield f"decided again before anything left, {event.type} {event.id} is new"
 
 
 def no_infusion(step: Step, truth: Truth) -> Iterator[str]:
     """6. An infusion is never proposed while on hold or after a stop."""
     state = step.decision.subject_state
     why = sorted(truth.held)
+    why += ["a fatal event"] if truth.lies_dead else []
     why += ["the end of treatment"] if truth.stopped else []
     why += [step.decision.state] if truth.ended or state.on_hold or state.stop or state.exit else []
     if not why:
@@ -158,3 +176,10 @@ def no_infusion(step: Step, truth: Truth) -> Iterator[str]:
     for planned in state.visits:
         if planned.code in infusions and state.suggested(planned):
             yield f"{planned.code} is proposed for {state.suggested(planned)} in spite of {why[0]}"
+
+
+def findings(step: Step, truth: Truth) -> Iterator[str]:
+    """9. Deviations and response are those that follow from the log."""
+    if step.accepted or any(not isinstance(event.data, NOTICES) for event in step.decision.events):
+        yield from different_deviations(truth, step.decision.subject_state)
+        yield from different_response(truth, step.decision.subject_state)

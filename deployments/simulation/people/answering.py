@@ -1,4 +1,4 @@
-"""How people answer the service: acknowledgements, contact attempts, misses, the investigator's decisions."""
+"""How people answer the service: acknowledgements, contact attempts, misses, decisions, assessments."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from deployments.simulation.people.draws import pick
 from deployments.simulation.people.moment import Act, Life, Moment
 from itp_events.events import (
     Acknowledged,
+    ConsentGiven,
     ContactAttempted,
     Data,
+    DeviationAssessed,
     Missed,
     NoticeIssued,
     WithdrawalDecided,
 )
+from itp_events.rules.deviations import deviations
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit
 
@@ -28,6 +31,8 @@ def answer(life: Life, state: SubjectState, notice: NoticeIssued) -> list[Act]:
         return _decide(life, state, str(notice.facts.get("criterion", "")))
     if notice.step == "disposition":
         return _dispose(life, state)
+    if notice.step in ("assent", "majority"):
+        return _consent(life, state, notice.step)
     return []
 
 
@@ -47,7 +52,7 @@ def _after(life: Life, rules: Answer, now: datetime, *purpose: object) -> dateti
 def _about_overdue(life: Life, state: SubjectState, notice: NoticeIssued, code: str) -> list[Act]:
     planned = next(each for each in state.visits if each.code == code)
     acts = _acknowledge(life, state, notice, code)
-    absent = code not in life.attended and (life.lost or not comes_at_all(life, planned))
+    absent = code not in life.attended and (life.gone or not comes_at_all(life, planned))
     if notice.step == "rung-1" and absent and _once(life, f"{code}/{planned.target}/absent"):
         acts += [_contact(life, state.now, planned, 1), *_declare(life, state, planned)]
     return acts
@@ -101,7 +106,7 @@ def _contact(life: Life, after: datetime, planned: PlannedVisit, number: int) ->
     def attempt(moment: Moment) -> None:
         if number > rules.attempts or _open(moment, code) is None or code in life.attended:
             return
-        reached = not life.lost and life.draws.happens(rules.reached, code, "contact", number)
+        reached = not life.gone and life.draws.happens(rules.reached, code, "contact", number)
         moment.say("contact", ContactAttempted(by="crc-01", on=moment.today, reached=reached))
         if not reached:
             moment.plans.append(_contact(life, moment.now, planned, number + 1))
@@ -134,10 +139,51 @@ def _decide(life: Life, state: SubjectState, criterion: str) -> list[Act]:
         }:
             return
         stops = choice == "stop-treatment" and moment.subject_state.treatment_ended
-        data = _decision(moment, "continue" if stops else choice, criterion, "the investigator's choice")
+        together = life.draws.happens(rules.together, *purpose, "together")
+        named = None if together else criterion
+        data = _decision(moment, "continue" if stops else choice, named, "the investigator's choice")
         moment.say(f"decided/{criterion}", data)
 
     return [Act(at, decide)]
+
+
+def _consent(life: Life, state: SubjectState, kind: str) -> list[Act]:
+    """Who comes of age consents in their own name; a child of some years assents."""
+    at = _after(life, life.behaviour.answers.consent_of_age, state.now, kind)
+    return [Act(at, lambda moment: _consented(moment, kind))] if at and _once(life, kind) else []
+
+
+def _consented(moment: Moment, kind: str) -> None:
+    if moment.subject_state and not moment.subject_state.exit and not moment.life.gone:
+        value = {"by": "crc-01", "kind": kind, "version": "1.0", "on": moment.today}
+        moment.say(f"consent/{kind}", ConsentGiven.model_validate(value))
+
+
+def assess(life: Life, state: SubjectState) -> list[Act]:
+    """The investigator assesses the deviations that should be, each once."""
+    waiting = [each for each in deviations(state) if each.waits]
+    return [
+        act
+        for each in waiting
+        if _once(life, f"deviation/{each.id}")
+        for act in _assess(life, state, each.id)
+    ]
+
+
+def _assess(life: Life, state: SubjectState, deviation: str) -> list[Act]:
+    rules = life.behaviour.answers.assess_deviation
+    at = _after(life, rules, state.now, deviation)
+    important = life.draws.happens(rules.important, deviation, "important")
+
+    def speak(moment: Moment) -> None:
+        known = moment.subject_state and deviation in {each.id for each in deviations(moment.subject_state)}
+        if known:
+            data = DeviationAssessed(
+                by="pi-01", deviation=deviation, important=important, cause="seen at review"
+            )
+            moment.say("assessed", data)
+
+    return [Act(at, speak)] if at else []
 
 
 def _decision(moment: Moment, choice: str, criterion: str | None, reason: str) -> Data:

@@ -1,11 +1,12 @@
-"""Visits: booked or not, attended or not, recorded soon or late, corrected now and then."""
+"""Visits: booked or not, the date moved or not, attended or not, recorded soon or late."""
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+from deployments.simulation.people.draws import pick
 from deployments.simulation.people.moment import Act, Life, Moment
-from itp_events.events import Booked, Completed, Event, Voided
+from itp_events.events import Booked, Completed
 from itp_events.rules.dose import planned_cells, weighings
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit
@@ -25,7 +26,7 @@ def arrange(life: Life, state: SubjectState) -> list[Act]:
 def comes_at_all(life: Life, planned: PlannedVisit) -> bool:
     """Whether the subject comes to a visit of its own accord."""
     share = life.behaviour.visits[planned.visit.epoch].missed
-    return not life.lost and not life.draws.happens(share, planned.code, "missed")
+    return not life.gone and not life.draws.happens(share, planned.code, "missed")
 
 
 def _arrange(life: Life, state: SubjectState, planned: PlannedVisit) -> list[Act]:
@@ -33,6 +34,9 @@ def _arrange(life: Life, state: SubjectState, planned: PlannedVisit) -> list[Act
         return []
     day = _wished_day(life, state, planned)
     acts = _booking(life, state, planned, day)
+    if acts and life.draws.happens(life.behaviour.booking.moved, planned.code, "moved"):
+        day = life.site.workdays.next(day)
+        acts.append(_moved(life, planned, day, acts[0].at))
     if acts and life.draws.happens(life.behaviour.booking.no_show, planned.code, "no-show"):
         days = life.behaviour.booking.comes_days_later.draw(life.draws.of(planned.code, "no-show", "days"))
         day = life.site.workdays.on_or_after(day + timedelta(days=max(1, round(days))))
@@ -73,6 +77,18 @@ def _booking(life: Life, state: SubjectState, planned: PlannedVisit, day: date) 
     return [Act(at, book)]
 
 
+def _moved(life: Life, planned: PlannedVisit, day: date, booked: datetime) -> Act:
+    """Another date is agreed, a working day later than the first."""
+    hours = life.draws.of(planned.code, "moved", "hours").uniform(1, 60)
+    target = planned.target
+
+    def book(moment: Moment) -> None:
+        if _still_wanted(moment, planned.code, target) and moment.today < day:
+            moment.say(f"{planned.code}/booked", Booked(by="crc-01", visit=planned.code, on=day))
+
+    return Act(life.office(booked + timedelta(hours=hours)), book)
+
+
 def _planned(moment: Moment, code: str) -> PlannedVisit | None:
     return (
         next((each for each in moment.subject_state.visits if each.code == code), None)
@@ -91,7 +107,7 @@ def _still_wanted(moment: Moment, code: str, target: date) -> bool:
 
 def _attend(moment: Moment, code: str, target: date) -> None:
     life, planned = moment.life, _planned(moment, code)
-    if planned is None or life.lost or not _still_wanted(moment, code, target):
+    if planned is None or life.gone or not _still_wanted(moment, code, target):
         return
     held = (
         moment.subject_state is not None
@@ -121,12 +137,7 @@ def _record(moment: Moment, code: str, day: date) -> None:
     planned = _planned(moment, code)
     if planned is None or planned.event is not None or moment.subject_state is None:
         return
-    event = moment.say(f"{code}/completed", _results(moment, moment.subject_state, planned, day))
-    rules = moment.life.behaviour.data_entry
-    if moment.life.draws.happens(rules.corrected, code, "corrected"):
-        days = 1 + moment.life.draws.of(code, "corrected", "days").random() * 12
-        at = moment.life.office(moment.now + timedelta(days=days))
-        moment.later(at, lambda later: _correct(later, event))
+    moment.say(f"{code}/completed", _results(moment, moment.subject_state, planned, day))
 
 
 def _results(moment: Moment, state: SubjectState, planned: PlannedVisit, day: date) -> Completed:
@@ -143,23 +154,29 @@ def _results(moment: Moment, state: SubjectState, planned: PlannedVisit, day: da
         visit=code,
         on=day,
         weight_kg=weight,
-        platelets=round(life.draws.of(code, "platelets").uniform(8, 160)),
-        bleeding=life.draws.happens(rules.bleeding, code, "bleeding"),
+        platelets=_platelets(life, state, code),
+        bleeding=_bleeding(life, code),
         cells_given=cells,
     )
 
 
-def _correct(moment: Moment, event: Event) -> None:
-    """The date was mistyped: void the record and state it again, a day earlier, in one batch."""
-    data = event.data
-    if not isinstance(data, Completed) or moment.subject_state is None or moment.subject_state.exit:
-        return
-    planned = _planned(moment, data.visit)
-    if planned is None or planned.event is None or planned.event.key != event.key:
-        return
-    right = max(data.on - timedelta(days=1), planned.anchor.on)
-    moment.say(
-        f"{data.visit}/voided",
-        Voided(by="dm-01", event=event.reference, reason="the date was mistyped"),
-    )
-    moment.say(f"{data.visit}/completed", data.model_copy(update={"on": right, "by": "dm-01"}))
+def _platelets(life: Life, state: SubjectState, code: str) -> int | None:
+    """The count, higher once a first infusion could act in who responds; None where it was not recorded."""
+    rules, draws = life.behaviour.results, life.draws
+    if draws.happens(rules.unrecorded, code, "platelets", "unrecorded"):
+        return None
+    treated = any(each.on for each in state.visits)
+    responds = treated and draws.happens(rules.responds, "responds")
+    spread = rules.platelets_responding if responds else rules.platelets
+    return round(spread.draw(draws.of(code, "platelets")))
+
+
+def _bleeding(life: Life, code: str) -> bool | int | None:
+    """The WHO grade, now and then only whether there was any; None where it was not recorded."""
+    rules, draws = life.behaviour.results, life.draws
+    if draws.happens(rules.unrecorded, code, "bleeding", "unrecorded"):
+        return None
+    bleeds = draws.happens(rules.bleeding, code, "bleeding")
+    if draws.happens(rules.ungraded, code, "bleeding", "ungraded"):
+        return bleeds
+    return int(pick(rules.bleeding_grade, draws.of(code, "bleeding", "grade"))) if bleeds else 0

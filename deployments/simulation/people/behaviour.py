@@ -23,6 +23,21 @@ _Decision = Literal["continue", "stop-treatment", "withdraw"]
 _Decisions = Annotated[Mapping[_Decision, Weight], AfterValidator(some_weight)]
 _Dispositions = Annotated[Mapping[Literal["complete", "withdraw"], Weight], AfterValidator(some_weight)]
 _Grades = Annotated[Mapping[Annotated[int, Field(ge=1, le=5)], Weight], AfterValidator(some_weight)]
+_Bleeding = Annotated[Mapping[Annotated[int, Field(ge=1, le=4)], Weight], AfterValidator(some_weight)]
+Kind = Literal[
+    "enrolment",
+    "booking",
+    "missed",
+    "acknowledgement",
+    "adverse-event",
+    "submission",
+    "pregnancy",
+    "medication",
+    "contact",
+    "consent",
+    "decision",
+    "death",
+]
 
 
 class _Part(BaseModel):
@@ -59,6 +74,7 @@ class Booking(_Part):
 
     probability: Share
     days_ahead: Amount
+    moved: Share
     no_show: Share
     comes_days_later: Amount
 
@@ -80,12 +96,44 @@ class DataEntry(_Part):
     corrected: Share
 
 
+class Corrections(_Part):
+    """How statements other than visits turn out wrong, and how they, and visits, are put right.
+
+    `of_substance`: the share of corrections that change what counts; the others mend a typing error.
+    `apart`: the share stated anew some days after the void; `withdrawn`: the share never stated anew.
+    """
+
+    share: Mapping[Kind, Share]
+    days: Amount
+    of_substance: Share
+    apart: Share
+    apart_days: Amount
+    withdrawn: Share
+
+
+class LateNews(_Part):
+    """The share of medicines, pregnancies, withdrawals and decisions stated days after their date."""
+
+    share: Share
+    days: Amount
+
+
 class Results(_Part):
-    """What visits find: weight changes between visits, and cells given over cells planned."""
+    """What visits find: weight changes between visits, cells given over cells planned, platelets, bleeding.
+
+    `responds` is the share of subjects whose platelets (10^9/L) rise after the first infusion. Bleeding has a
+    WHO grade by weights; `ungraded` of it is stated without one; `unrecorded`: the share not recorded.
+    """
 
     weight_change: Spread
     cells_given: Amount
+    responds: Share
+    platelets: Amount
+    platelets_responding: Amount
     bleeding: Share
+    bleeding_grade: _Bleeding
+    ungraded: Share
+    unrecorded: Share
 
 
 class Answer(_Part):
@@ -102,8 +150,12 @@ class Acknowledge(Answer):
 
 
 class Decide(Answer):
-    """The investigator's decision on a flag, by weights; `lost` is for subjects lost to follow-up."""
+    """The investigator's decision on a flag, by weights; `lost` is for subjects lost to follow-up.
 
+    `together` is the share of decisions that answer every open flag at once.
+    """
+
+    together: Share
     choice: _Decisions
     lost: _Decisions
 
@@ -114,6 +166,12 @@ class Dispose(Answer):
     choice: _Dispositions
 
 
+class Assess(Answer):
+    """The investigator's assessment of a deviation; the share that is called important."""
+
+    important: Share
+
+
 class Answers(_Part):
     """How people answer what the service tells them."""
 
@@ -122,6 +180,10 @@ class Answers(_Part):
     decide: Decide
     disposition: Dispose
     submit_sae: Answer
+    record_death: Answer
+    explain_death: Answer
+    assess_deviation: Assess
+    consent_of_age: Answer
 
 
 class Contact(_Part):
@@ -146,16 +208,26 @@ class PerMonth(_Part):
     prohibited_medication: Rate
     maintenance_changed: Rate
     unscheduled_visits: Rate
+    decisions: Rate
 
 
 class AdverseEvents(_Part):
-    """What adverse events are like, and how many hours pass until the site reports them."""
+    """What adverse events are like, how many hours pass until the site reports them, and how they go on.
+
+    `aware_hours`: how long before its report the site knew of a serious one. `worsens`: the share that is
+    reported once more as worse, `fatal` of them as a death; `recovers`: the share whose end is reported.
+    """
 
     grade: _Grades
     serious: Share
     related: Share
     reported_hours: Amount
+    aware_hours: Amount
     voided: Share
+    worsens: Share
+    fatal: Share
+    recovers: Share
+    further_days: Amount
 
 
 class Outage(_Part):
@@ -176,6 +248,8 @@ class Behaviour(_Part):
     booking: Booking
     travel: Travel
     data_entry: DataEntry
+    corrections: Corrections
+    late_news: LateNews
     results: Results
     answers: Answers
     contact: Contact

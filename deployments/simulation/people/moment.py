@@ -61,10 +61,16 @@ class Life:
     draws: Draws
     site: Site
     lost: bool = False
+    dead: bool = False
     arranged: dict[str, date] = field(default_factory=dict)
     attended: dict[str, date] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
     _names: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody hears of the subject any more: it is lost, or dead."""
+        return self.lost or self.dead
 
     def name(self, wanted: str) -> str:
         """An event id that this subject has not used yet."""

@@ -210,12 +210,12 @@ FAULTS: tuple[tuple[Callable[[Patch], None], str, int, set[int]], ...] = (
     (runs_the_clock_on, "unreliable", 3, {3}),
     (sends_all_that_was_missed, "outage", 12, {3}),
     (sleeps_for_good, "typical", 12, {1, 4}),
-    (takes_facts_as_they_came, "unreliable", 2, {1, 2}),
+    (takes_facts_as_they_came, "unreliable", 4, {1, 2}),
     (tells_of_what_is_voided, "unreliable", 12, {3, 6}),
     (wakes_at_once, "typical", 12, {4}),
     (wakes_for_ever_after_exit, "typical", 12, {1, 4}),
     (wakes_late, "perfect", 12, {1}),
-    (withdraws_nothing, "unreliable", 2, {3}),
+    (withdraws_nothing, "unreliable", 5, {3}),
 )
 
 

@@ -1,0 +1,167 @@
+"""Which safety reports are owed, since when, and what submitted them, read from the log alone.
+
+A clock begins with the first serious report of an adverse event, with a pregnancy, and with a death that no
+fatal event explains. A report that makes an event worse after its submission begins a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+from deployments.simulation.invariants.lineage import Lineage, nothing, resting_on
+from itp_events.events import AdverseEvent, Died, Event, EventKey, Pregnancy, SaeSubmitted
+from itp_events.protocol.model import Site
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A report that is owed: by which statement it began, since when the site knows, and its submission."""
+
+    began: Event
+    since: datetime
+    submitted: Event | None
+    known: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The safety reports of one subject; `standing` are the events nobody voided."""
+
+    site: Site
+    standing: Sequence[Event]
+    lineage: Lineage
+
+    @cached_property
+    def all(self) -> list[Owed]:
+        """Every report that is or was owed."""
+        found = [owed for ae in self._numbers() for owed in self._of_event(ae)]
+        others = [event for event in self.standing if isinstance(event.data, Pregnancy)]
+        deaths = [event for event in self.standing if isinstance(event.data, Died)]
+        found += [self._by_id(event) for event in [*others, *([] if self.explained else deaths)]]
+        return found
+
+    @cached_property
+    def explained(self) -> bool:
+        """Whether an adverse event stands that led to death."""
+        return any(self.newest(ae).fatal for ae in self._numbers())
+
+    def newest(self, ae: str) -> AdverseEvent:
+        """What an adverse event is by the report that stands and came last."""
+        data = [event.data for event in self._standing(ae)][-1]
+        assert isinstance(data, AdverseEvent)
+        return data
+
+    def _numbers(self) -> list[str]:
+        found = [event.data.ae for event in self.standing if isinstance(event.data, AdverseEvent)]
+        return list(dict.fromkeys(found))
+
+    def _standing(self, ae: str) -> list[Event]:
+        return [event for event in self.lineage.reports(ae) if event.key in self._keys]
+
+    @cached_property
+    def _keys(self) -> set[EventKey]:
+        return {event.key for event in self.standing}
+
+    @cached_property
+    def _successors(self) -> dict[EventKey, Event]:
+        by_key = {event.key: event for event in self.lineage.stated}
+        return {wrong.key: by_key[key] for key, wrong in self.lineage.corrects.items()}
+
+    def _of_event(self, ae: str) -> Iterator[Owed]:
+        running: Owed | None = None
+        for report in self.lineage.reports(ae):
+            data = report.data
+            assert isinstance(data, AdverseEvent)
+            now = self._now(report)
+            if not data.serious or now is None or not now.serious:
+                continue
+            if running is None:
+                running = self._owed(report, [ae], follow_up=False)
+            elif running.submitted and not self._tells(running.submitted, report) and self._worse(report):
+                yield running
+                running = self._owed(report, [ae], follow_up=True)
+        if running:
+            yield running
+
+    def _now(self, report: Event) -> AdverseEvent | None:
+        """What a report says since its corrections; of one taken back, what the next one says, if any."""
+        *_, report = self._corrections(report)
+        assert isinstance(report.data, AdverseEvent)
+        ahead = [event for event in self._standing(report.data.ae) if event.time >= report.time]
+        now = report if report.key in self._keys else next(iter(ahead), None)
+        return now.data if now and isinstance(now.data, AdverseEvent) else None
+
+    def _corrections(self, report: Event) -> Iterator[Event]:
+        """A report and what it was corrected to, one after the other."""
+        yield report
+        while report.key in self._successors:
+            report = self._successors[report.key]
+            yield report
+
+    def _aware(self, report: Event) -> datetime | None:
+        """Since when the site knew, as corrected without a change of what the report says of the event."""
+        found: datetime | None = None
+        for version in self._corrections(report):
+            if resting_on(version.data) != resting_on(report.data):
+                break
+            found = getattr(version.data, "aware_at", None)
+        return found
+
+    def _owed(self, report: Event, names: list[str], *, follow_up: bool) -> Owed:
+        before, aware = self.lineage.before(report), self._aware(report)
+        if follow_up and before is not None and aware == getattr(before.data, "aware_at", None):
+            aware = None
+        since = aware or self._heard(report)
+        return self._submitted(report, since, names, follow_up=follow_up)
+
+    def _heard(self, report: Event) -> datetime:
+        """When a report came; of a fatal event not later than the site knew of the death."""
+        fatal = isinstance(report.data, AdverseEvent) and report.data.fatal
+        deaths = [
+            event.data.aware_at or self.lineage.known(event, nothing)
+            for event in self.standing
+            if isinstance(event.data, Died) and fatal
+        ]
+        return min([report.time, *deaths])
+
+    def _by_id(self, event: Event) -> Owed:
+        looks = nothing if isinstance(event.data, Died) else _whose
+        first = self.lineage.origin(event, looks)
+        since = getattr(event.data, "aware_at", None) or first.time
+        names = [version.id for version in self.lineage.versions(event)]
+        return self._submitted(first, since, names, follow_up=False, whenever=True)
+
+    def _submitted(
+        self, began: Event, since: datetime, names: list[str], *, follow_up: bool, whenever: bool = False
+    ) -> Owed:
+        found = [
+            (self.lineage.known(event), event)
+            for event in self.standing
+            if isinstance(event.data, SaeSubmitted) and event.data.ae in names
+        ]
+        if not whenever:
+            found = [each for each in found if each[0] >= began.time]
+        if follow_up:
+            found = [each for each in found if self._tells(each[1], began)]
+        at, event = min(found, key=lambda each: (each[0], each[1].key), default=(None, None))
+        return Owed(began, since, event, at)
+
+    def _tells(self, submission: Event, report: Event) -> bool:
+        on: date = getattr(submission.data, "on", date.min)
+        return self.lineage.known(submission) >= report.time and on >= self.site.date_of(report.time)
+
+    def _worse(self, report: Event) -> bool:
+        before = self.lineage.before(report)
+        if before is None or not isinstance(before.data, AdverseEvent):
+            return False
+        now, then = report.data, before.data
+        assert isinstance(now, AdverseEvent)
+        more = [getattr(now, name) and not getattr(then, name) for name in ("serious", "related", "fatal")]
+        return now.grade > then.grade or any(more)
+
+
+def _whose(data: object) -> object:
+    return getattr(data, "partner", None)
