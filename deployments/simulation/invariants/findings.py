@@ -49,7 +49,7 @@ def _said(row: Row) -> str:
 def _rows(truth: Truth, now: datetime) -> Iterator[Row]:
     for visit in truth.visits.all:
         yield from _of_visit(truth, visit, truth.site.date_of(now))
-    yield from _eligibility(truth)
+    yield from eligibility(truth)
     hours = max(truth.protocol.alerts["sae"].clock_hours)
     for owed in truth.reports.all:
         limit = owed.since + timedelta(hours=hours)
@@ -83,9 +83,9 @@ def _of_visit(truth: Truth, visit: Visited, today: date) -> Iterator[Row]:
         return
     if away := visit.outside(visit.on):
         yield _row(truth, "window", visit, visit.on, away)
-    if visit.treatment and _dose_is_off(truth, visit.done):
+    if visit.treatment and dose_is_off(truth, visit.done):
         yield _row(truth, "dose", visit, visit.on)
-    if visit.treatment and _was_held(truth, visit.done, visit.on):
+    if visit.treatment and was_held(truth, visit.done, visit.on):
         yield _row(truth, "on-hold", visit, visit.on)
 
 
@@ -109,7 +109,8 @@ def _skipped(truth: Truth, visit: Visited, today: date) -> bool:
     return not any(hold.since < end and (hold.until is None or hold.until >= end) for hold in truth.holds)
 
 
-def _dose_is_off(truth: Truth, done: Event) -> bool:
+def dose_is_off(truth: Truth, done: Event) -> bool:
+    """Whether the cells given differ from the dose for the weight by more than the protocol's limit."""
     given, rule = getattr(done.data, "cells_given", None), truth.protocol.dose
     if given is None:
         return False
@@ -134,7 +135,7 @@ def _weight(truth: Truth, done: Event) -> float:
     return max(before)[3] if before else enrolled[1].weight_kg
 
 
-def _was_held(truth: Truth, done: Event, on: date) -> bool:
+def was_held(truth: Truth, done: Event, on: date) -> bool:
     """Whether an infusion was given while nothing might be given, by what was known when it was recorded."""
     known, day = truth.lineage.known(done), truth.site.date_of
     for hold in truth.holds:
@@ -154,7 +155,8 @@ def _stops(truth: Truth) -> Iterator[tuple[date, datetime]]:
     yield from sorted(found)[:1]
 
 
-def _eligibility(truth: Truth) -> Iterator[Row]:
+def eligibility(truth: Truth) -> Iterator[Row]:
+    """The criteria that a corrected enrolment does not meet."""
     enrolments = [event for event in truth.lineage.stated if isinstance(event.data, Enrolled)]
     if truth.visits.enrolled is None or len(enrolments) == 1:
         return

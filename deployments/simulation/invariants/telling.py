@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from deployments.simulation.engine import Step
-from deployments.simulation.invariants.lineage import apart_from_words, resting_on
+from deployments.simulation.invariants.findings import dose_is_off, eligibility, was_held
+from deployments.simulation.invariants.lineage import Looks, apart_from_words, resting_on
 from deployments.simulation.invariants.reference import Truth, named
+from deployments.simulation.invariants.visits import Visited
 from itp_events.events import (
     AdverseEvent,
     Data,
@@ -79,12 +81,13 @@ def untold(step: Step, truth: Truth) -> Iterator[str]:
     """7. Every alert that is owed was told to each audience, as soon as its reason was known."""
     told = Told(step.log)
     for name, about in _owed(truth):
-        names = list(_names(truth, about, name))
+        names = list(_names(truth, about))
         for audience in truth.protocol.alerts[name].audiences:
             if not told.holds(name, audience, names):
                 yield f"{name} about {about.id} was not told to the {audience}"
     yield from _clocks(step, truth, told)
     yield from _endings(truth, told)
+    yield from _not_eligible(truth, told)
     yield from _flags(truth, told)
 
 
@@ -94,15 +97,24 @@ def _owed(truth: Truth) -> Iterator[tuple[AlertName, Event]]:
         if getattr(event.data, "serious", False) or isinstance(event.data, Pregnancy) or unexplained:
             yield "sae", event
     for visit in truth.visits.all:
-        if visit.done and visit.on and visit.outside(visit.on):
-            yield "out-of-window", visit.done
+        if visit.booking and visit.waits and visit.firm and visit.outside(visit.when):
+            yield "booking-out-of-window", visit.booking
+        if visit.done and visit.on:
+            yield from _owed_of(truth, visit, visit.done, visit.on)
 
 
-def _names(truth: Truth, event: Event, alert: AlertName) -> Iterator[str]:
-    """The names of a statement and of those that it continues without a change of what the alert rests on."""
-    looks = (
-        _died if isinstance(event.data, Died) else _whose if isinstance(event.data, Pregnancy) else resting_on
-    )
+def _owed_of(truth: Truth, visit: Visited, done: Event, on: date) -> Iterator[tuple[AlertName, Event]]:
+    if visit.outside(on):
+        yield "out-of-window", done
+    if visit.treatment and dose_is_off(truth, done):
+        yield "dose-deviation", done
+    if visit.treatment and was_held(truth, done, on):
+        yield "infusion-on-hold", done
+
+
+def _names(truth: Truth, event: Event) -> Iterator[str]:
+    """The names of a statement and of those that it continues without a change of what an alert rests on."""
+    looks = _LOOKS.get(type(event.data), resting_on)
     seen: set[str] = set()
     at: Event | None = event
     while at is not None and named(at.key) not in seen and looks(at.data) == looks(event.data):
@@ -117,6 +129,9 @@ def _died(data: Data) -> object:
 
 def _whose(data: Data) -> object:
     return getattr(data, "partner", None)
+
+
+_LOOKS: dict[type[Data], Looks] = {Died: _died, Pregnancy: _whose}
 
 
 def _clocks(step: Step, truth: Truth, told: Told) -> Iterator[str]:
@@ -139,6 +154,14 @@ def _endings(truth: Truth, told: Told) -> Iterator[str]:
         for audience in truth.protocol.alerts[name].audiences:  # type: ignore[index]
             if not told.ever(name, audience):
                 yield f"{name} was not told to the {audience}"
+
+
+def _not_eligible(truth: Truth, told: Told) -> Iterator[str]:
+    if not any(row.category == "eligibility" for row in eligibility(truth)):
+        return
+    for audience in truth.protocol.alerts["eligibility"].audiences:
+        if not told.ever("eligibility", audience):
+            yield f"eligibility was not told to the {audience}"
 
 
 def _flags(truth: Truth, told: Told) -> Iterator[str]:

@@ -26,7 +26,7 @@ class Visited:
     target: date
     opens: date
     closes: date
-    booked: date | None
+    booking: Event | None
     done: Event | None
     missed: Event | None
     by_exit: bool
@@ -46,6 +46,11 @@ class Visited:
     def on(self) -> date | None:
         """When it was done."""
         return self.done.data.on if self.done and isinstance(self.done.data, Completed) else None
+
+    @property
+    def booked(self) -> date | None:
+        """The date agreed last."""
+        return self.booking.data.on if self.booking and isinstance(self.booking.data, Booked) else None
 
     @property
     def when(self) -> date:
@@ -89,8 +94,8 @@ class Visits:
         first = enrolled.first_infusion_on if not self.all else None
         done, missed = self._outcome(rule.code)
         cancelled, by_exit = self._cut(rule, firm, closes) if not (done or missed) else (False, False)
-        booked = self._booked(rule.code)
-        return Visited(rule, firm, first or target, opens, closes, booked, done, missed, by_exit, cancelled)
+        booking = self._booking(rule.code)
+        return Visited(rule, firm, first or target, opens, closes, booking, done, missed, by_exit, cancelled)
 
     def _anchor(self, rule: Visit, enrolled: Enrolled) -> tuple[date, bool]:
         if rule.anchor == ENROLMENT:
@@ -124,10 +129,10 @@ class Visits:
         past = firm and closes < self.exit_on
         return not past, past
 
-    def _booked(self, code: str) -> date | None:
+    def _booking(self, code: str) -> Event | None:
+        """The booking known last; one restated unchanged keeps its first instant."""
         bookings = [e for e in self._standing if isinstance(e.data, Booked) and e.data.visit == code]
-        last = max(bookings, key=lambda event: (self._lineage.known(event), event.key), default=None)
-        return last.data.on if last and isinstance(last.data, Booked) else None
+        return max(bookings, key=lambda event: (self._lineage.known(event), event.key), default=None)
 
 
 def _last(standing: Sequence[Event], kind: type[_Kind]) -> tuple[Event, _Kind] | None:
