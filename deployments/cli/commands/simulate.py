@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,7 +210,10 @@ def _check(protocol: Protocol, behaviour: Behaviour, start: date, options: dict[
     seeds = range(options["seed"], options["seed"] + (options["seeds"] or 1))
     with progress_bar("seeds", len(seeds)) as progress:
         found = check(
-            [Study(protocol, behaviour, seed, start) for seed in seeds], options["subjects"], progress
+            [Study(protocol, behaviour, seed, start) for seed in seeds],
+            options["subjects"],
+            progress,
+            os.cpu_count() or 1,
         )
     if options["as_json"]:
         print_json(found.as_json())

@@ -14,8 +14,11 @@ What a kill does to database and hand-over cannot be seen here; the service's ow
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from multiprocessing import get_context
 from random import Random
 from typing import Any
 
@@ -30,6 +33,8 @@ from itp_events.protocol.model import Protocol
 
 # Repetitions to a person who does not answer come at least this often: five working days and a long holiday.
 _REMINDED_WITHIN = timedelta(days=21)
+# Fewer studies are done before a second process has started.
+_WORTH_PROCESSES = 8
 # Judging a whole log anew, event by event, takes as long as a dozen steps: done at the end, and now and then.
 _ORDERS_AT_THE_END, _ORDERS_ON_THE_WAY = 4, 0.05
 
@@ -61,6 +66,14 @@ class Checked:
     checks: int = 0
     violations: list[Violation] = field(default_factory=list)
 
+    def add(self, other: Checked) -> None:
+        """Count in what was found elsewhere."""
+        self.seeds += other.seeds
+        self.subjects += other.subjects
+        self.steps += other.steps
+        self.checks += other.checks
+        self.violations += other.violations
+
     def as_json(self) -> dict[str, Any]:
         """The outcome as JSON types, each violation with the log that shows it."""
         counts = {name: getattr(self, name) for name in ("seeds", "subjects", "steps", "checks")}
@@ -69,17 +82,41 @@ class Checked:
         }
 
 
-def check(studies: Sequence[Study], subjects: int, progress: Callable[[int], None] | None = None) -> Checked:
-    """Follow the first `subjects` subjects of each study with the oracle looking on."""
+def check(
+    studies: Sequence[Study],
+    subjects: int,
+    progress: Callable[[int], None] | None = None,
+    processes: int = 1,
+) -> Checked:
+    """Follow the first `subjects` subjects of each study with the oracle looking on.
+
+    The outcome does not depend on how many processes share the work. `progress` is told how many studies are
+    done.
+    """
     found = Checked()
-    for done, study in enumerate(studies, 1):
-        for number in range(subjects):
-            oracle = Oracle(study, number, found)
-            oracle.course(follow(study, number, oracle))
-        found.seeds += 1
-        found.subjects += subjects
+    for done, each in enumerate(_each(studies, subjects, processes), 1):
+        found.add(each)
         if progress:
             progress(done)
+    return found
+
+
+def _each(studies: Sequence[Study], subjects: int, processes: int) -> Iterator[Checked]:
+    """What was found in each study, in their order."""
+    look = partial(_check_one, subjects)
+    if processes == 1 or len(studies) < _WORTH_PROCESSES:
+        yield from map(look, studies)
+        return
+    # Not forked: the caller may have threads, and a copy of their locks would never be released.
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        yield from pool.map(look, studies)
+
+
+def _check_one(subjects: int, study: Study) -> Checked:
+    found = Checked(seeds=1, subjects=subjects)
+    for number in range(subjects):
+        oracle = Oracle(study, number, found)
+        oracle.course(follow(study, number, oracle))
     return found
 
 
