@@ -32,11 +32,11 @@ from deployments.service.serving import Serving
 from flows.study.runtime import Runtime, use
 from tasks.database.store import NO_ANSWER
 from tasks.delivery.recipients import let_go
+from tasks.limits import TIMER_CONNECTIONS
 
 READY_SECONDS = 30.0
 WATCH_SECONDS = 0.2
 RESTART_SECONDS = 3.0
-TIMERS_POOL = 8
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def main(settings: Settings) -> int:
         study = open_study(settings)
         study.instance.succeed(hold.before)
         # Timers and flows wait for no connection that the doors use up.
-        timers = replace(study, store=study.store.apart(TIMERS_POOL))
+        timers = replace(study, store=study.store.apart(TIMER_CONNECTIONS))
         use(lambda: timers)
         os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
         os.environ.update(proxy_environment(os.environ))

@@ -15,11 +15,9 @@ from contextlib import contextmanager
 
 from flows.study.runtime import Runtime
 from tasks.delivery.claims import Claim
+from tasks.limits import CLAIMED_SENDERS, DOOR_SENDERS
 
-# A send may take half a minute, in which its thread only waits: an alert that follows must not.
-SENDERS = 32
-# So many more send what a door has claimed, which must not wait: it could be pointless when its turn comes.
-PLACES = 16
+# Longer than most sends take. What has not ended by then is left behind, and sent again as possibly repeated.
 DRAIN_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
@@ -30,8 +28,8 @@ class HandOvers:
 
     def __init__(self, study: Runtime) -> None:
         self._study = study
-        self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
-        self._claim_senders = ThreadPoolExecutor(PLACES, "claimed")
+        self._senders = ThreadPoolExecutor(DOOR_SENDERS, "hand-over")
+        self._claim_senders = ThreadPoolExecutor(CLAIMED_SENDERS, "claimed")
         self._begun: set[Future[None]] = set()
         self._leaving: set[Future[None]] = set()
         self._promised = 0
@@ -45,7 +43,7 @@ class HandOvers:
         What is claimed and begun within leaves at once.
         """
         with self._places:
-            kept = not self._closed and self._promised + len(self._leaving) < PLACES
+            kept = not self._closed and self._promised + len(self._leaving) < CLAIMED_SENDERS
             self._promised += kept
         try:
             yield kept

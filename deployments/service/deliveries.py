@@ -14,12 +14,10 @@ from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import Troubles
 from tasks.delivery.left_behind import LeftBehind
 from tasks.delivery.recipients import Keeper, differs
+from tasks.limits import HAND_OVERS_PER_SUBJECT, LOOP_SENDERS
 
-# A send may take half a minute, in which its thread only waits: providers that hang keep no other waiting.
-SENDERS = 64
-# What waits though a hand-over of its subject began so many seconds ago has come due since; so many at most.
+# What waits though a hand-over of its subject began so many seconds ago has come due since.
 CLAIMING_SECONDS = 3.0
-AT_ONCE = 3
 _RECIPIENTS = "recipients"
 
 log = logging.getLogger(__name__)
@@ -30,7 +28,7 @@ class Deliveries:
 
     def __init__(self, study: Runtime) -> None:
         self._study = study
-        self._senders = ThreadPoolExecutor(SENDERS, "hand-over")
+        self._senders = ThreadPoolExecutor(LOOP_SENDERS, "hand-over")
         self._begun: dict[asyncio.Task[None], tuple[str | None, float]] = {}
         self._backoff = Backoff(backoff.WAKE)
         self._left_behind = LeftBehind(study.instance)
@@ -63,7 +61,9 @@ class Deliveries:
     def _is_busy_with(self, code: str | None) -> bool:
         """Whether a hand-over of the subject may still claim what waits; one that sends keeps no other."""
         begun = [at for whose, at in self._begun.values() if whose == code]
-        return len(begun) >= AT_ONCE or any(time.monotonic() - at < CLAIMING_SECONDS for at in begun)
+        if len(begun) >= HAND_OVERS_PER_SUBJECT:
+            return True
+        return any(time.monotonic() - at < CLAIMING_SECONDS for at in begun)
 
     def _waiting(self) -> list[str | None]:
         at = self._study.clocks()

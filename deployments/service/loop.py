@@ -39,18 +39,33 @@ from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import Troubles
 from tasks.database.unreadable import Unreadable
 
+# How often each step of the loop is done.
+# Waking and sending: what a door could not begin itself waits no longer than this.
 BEAT_SECONDS = 1.0
-AHEAD_SECONDS = 2.0
+# A Prefect that comes back is used within seconds; asking costs one small request.
 FIND_SECONDS = 2.0
+# Forms and events in Prefect: their senders look at the run, and wait for its answer.
 ASK_SECONDS = 5.0
+# Forms that a killed process left, and deployments that somebody changed.
 TAKE_UP_SECONDS = 10.0
+# Pages are only looked at; `flows.ui_publisher` makes the board more rarely still.
 SHOW_SECONDS = 5.0
+# A digest leaves within half a minute of its time.
 DIGEST_SECONDS = 20.0
-DRAIN_SECONDS = 10.0
+# /healthz takes the loop for dead after three of these without a sign of life.
 HEARTBEAT_SECONDS = 10.0
+# A clock that jumps is noticed before much is decided by it.
 CLOCK_SECONDS = 3.0
+
+# Subjects are fetched so long before their time, so that each wakes on the second: longer than one beat.
+AHEAD_SECONDS = 2.0
+# What has begun is given so long to end when the service stops; service managers kill after more.
+DRAIN_SECONDS = 10.0
+# A step that failed by a fault of the program is left alone for so long, which keeps the log readable.
 FAULT_SECONDS = 5.0
+# A database that does not answer is named once a minute: every step meets it.
 COMPLAIN_SECONDS = 60.0
+# Subjects fetched in one beat: more than come due at one minute of the morning in most studies.
 AT_ONCE = 200
 
 log = logging.getLogger(__name__)

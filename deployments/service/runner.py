@@ -19,9 +19,10 @@ from prefect.exceptions import Abort, ObjectNotFound, Pause
 from prefect.flow_engine import run_flow_async
 
 from flows.prefect_api.flow_runs import FlowRun, FlowRuns, PrefectRefused, PrefectSilent, pending, problem_of
+from tasks.limits import FLOW_RUNS
 
+# A wake takes well below a second; the sends that it waits for take 30 s at most.
 WAKE_SECONDS = 60.0
-AT_A_TIME = 4
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +43,14 @@ class Runner:
 
     def __init__(self, runs: FlowRuns) -> None:
         self._runs = runs
-        self._places = asyncio.Semaphore(AT_A_TIME)
+        self._places = asyncio.Semaphore(FLOW_RUNS)
         self._executing: set[UUID] = set()
         self._closed = False
 
     @property
     def is_full(self) -> bool:
         """Whether a run would have to wait for a place."""
-        return len(self._executing) >= AT_A_TIME
+        return len(self._executing) >= FLOW_RUNS
 
     def close(self) -> None:
         """Claim nothing more."""

@@ -14,9 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from deployments.service.loop import DRAIN_SECONDS, ServiceLoop
 from deployments.service.serving import Serving
 from flows.study.runtime import Runtime
-
-# Wakes side by side, a hand-over that takes long, the round's own questions.
-THREADS = 16
+from tasks.limits import LOOP_THREADS
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +25,7 @@ class ServiceThread(threading.Thread):
     def __init__(self, study: Runtime, repair_seconds: float, serving: Serving | None = None) -> None:
         super().__init__(name="round", daemon=True)
         self._loop = asyncio.new_event_loop()
-        self._loop.set_default_executor(ThreadPoolExecutor(THREADS, "effects"))
+        self._loop.set_default_executor(ThreadPoolExecutor(LOOP_THREADS, "effects"))
         self._round = ServiceLoop(study, repair_seconds, serving)
         self._drained = False
 

@@ -17,10 +17,12 @@ from flows.study.runtime import Runtime
 from flows.study.wait_state import waiting
 from flows.subject_journey import subject_journey
 from tasks.database.queries import SubjectRow, subject
+from tasks.limits import DIRECT_WAKES
 
+# Longer than most wakes take; what takes longer is done beside the flow run.
 PATIENCE_SECONDS = 0.3
+# Prefect keeps a planned time to the microsecond, and shows it to the second.
 EXACT = timedelta(seconds=1)
-DIRECTLY_AT_A_TIME = 4
 
 
 class Waker:
@@ -32,7 +34,7 @@ class Waker:
         self._link = link
         self._runner = runner
         self._hand_overs = hand_overs
-        self._places = asyncio.Semaphore(DIRECTLY_AT_A_TIME)
+        self._places = asyncio.Semaphore(DIRECT_WAKES)
 
     async def wake(self, row: SubjectRow) -> None:
         """Have the subject's flow run do what is due, and wait for what comes next.

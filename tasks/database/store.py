@@ -24,6 +24,7 @@ from tasks.database import postgresql, sqlite
 from tasks.database.migrate import migrate
 from tasks.database.sqlite import StudyFile
 from tasks.database.turns import Turns
+from tasks.limits import DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST
 
 Result = TypeVar("Result")
 
@@ -32,8 +33,7 @@ log = logging.getLogger(__name__)
 # What a database raises that is down, locked, full, or being moved: worth trying again.
 NO_ANSWER = (OperationalError, InterfaceError, InternalError, NoConnectionFree)
 
-# Connections of the doors, side by side; the round has a pool of its own (`Store.apart`).
-_POOL, _OVERFLOW = 8, 24
+# Longer than a burst of events holds every connection; a door that waits longer is asked to come again.
 POOL_SECONDS = 4.0
 _TRIES = 4
 _DEADLOCK = "40P01"
@@ -162,7 +162,7 @@ def _engine(url: str) -> tuple[sa.Engine, StudyFile | None]:
     if backend == "sqlite":
         return _sqlite(parsed)
     if backend == "postgresql":
-        return postgresql.open_engine(parsed, **_pool(_POOL, _OVERFLOW)), None
+        return postgresql.open_engine(parsed, **_pool(DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST)), None
     raise BadInput(f"{backend} is not supported; use sqlite or postgresql", "ITP_DATABASE_URL")
 
 
@@ -172,7 +172,7 @@ def _sqlite(url: sa.URL) -> tuple[sa.Engine, StudyFile]:
     path = Path(url.database).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     file = StudyFile(path)
-    return file.open_engine(url, **_pool(_POOL, _OVERFLOW)), file
+    return file.open_engine(url, **_pool(DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST)), file
 
 
 def _pool(size: int, overflow: int) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from threading import Condition
 
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-# Transactions about one subject side by side: one works, the others wait in the database.
-_PLACES = 4
+from tasks.limits import TRANSACTIONS_PER_SUBJECT
+
 _WAIT_SECONDS = 4.0
 # A transaction takes milliseconds, on a machine with much to do a second. Who is at it for longer waits for a
 # lock that somebody keeps, until the database's own limit for that.
@@ -51,7 +51,7 @@ class Turns:
                 self._changed.notify_all()
 
     def _is_free(self, code: str) -> bool:
-        return len(self._begun.get(code, ())) < _PLACES
+        return len(self._begun.get(code, ())) < TRANSACTIONS_PER_SUBJECT
 
     def _is_stuck(self, code: str) -> bool:
         return time.monotonic() - min(self._begun[code], default=time.monotonic()) > STUCK_SECONDS

@@ -25,6 +25,7 @@ from tasks.delivery.channels import Channels, problems
 from tasks.delivery.claiming import DeliveryContext, claim
 from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.sending import Outcome, Sent, all_at_once, send
+from tasks.limits import SUBJECTS_HANDED_OVER
 
 __all__ = [
     "Channels",
@@ -41,7 +42,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
-_SUBJECTS_AT_ONCE = 8
 # How often an outcome is offered to a database that does not answer, in seconds.
 _RECORD_AGAIN = 1.0
 
@@ -82,7 +82,7 @@ def hand_over(
     if not codes:
         return []
     # Not map(): the first subject that fails would cancel those that have not begun.
-    with ThreadPoolExecutor(_SUBJECTS_AT_ONCE, "hand-over") as pool:
+    with ThreadPoolExecutor(SUBJECTS_HANDED_OVER, "hand-over") as pool:
         done = [pool.submit(hand_over_one, context, code, start) for code in codes]
     return [handed for each in done for handed in each.result()]
 

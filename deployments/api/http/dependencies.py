@@ -15,10 +15,7 @@ from deployments.api.http.tokens import Tokens
 from flows.study.runtime import Runtime
 from tasks.database.store import Store
 from tasks.delivery.links import Links
-
-# Threads for those who record, and for those who ask how the service is; who only reads shares 40 others.
-DOORS = 40
-WATCHERS = 2
+from tasks.limits import DOORS, WATCHERS
 
 Result = TypeVar("Result")
 

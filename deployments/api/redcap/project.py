@@ -15,9 +15,7 @@ from deployments.api.redcap.client import Redcap, Trigger
 from deployments.api.redcap.mapping import Mapping, load_mapping
 from deployments.bootstrap.settings import Settings
 from itp_events.errors import BadInput
-
-# Each holds a thread of the doors' for as long as REDCap takes: a REDCap that is slow may not take them all.
-FETCHERS = 8
+from tasks.limits import REDCAP_FETCHERS
 
 
 class Turns:
@@ -58,7 +56,7 @@ class Project:
     redcap: Redcap
     mapping: Mapping
     key: str
-    fetchers: Semaphore = field(default_factory=lambda: Semaphore(FETCHERS), compare=False)
+    fetchers: Semaphore = field(default_factory=lambda: Semaphore(REDCAP_FETCHERS), compare=False)
     waiting: Event = field(default_factory=Event, compare=False)
     turns: Turns = field(default_factory=Turns, compare=False)
 

@@ -18,6 +18,7 @@ from itp_events.events import parse_event
 from itp_events.protocol.model import Audience
 from tasks.database.queries import AttemptRow, all_subjects, attempts_of, notices_of
 from tasks.delivery.deliver import hand_over
+from tasks.limits import CLAIMED_SENDERS, DOOR_SENDERS
 from tests.support.api import Door, Json, apprise_config, enrolment, event, served
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
@@ -114,10 +115,10 @@ def test_a_notice_waits_for_no_sender_however_many_hang(
 
 def test_no_more_is_claimed_at_once_than_can_leave_at_once(patient: Door, receiver: Receiver) -> None:
     receiver.hang()
-    assert enrol_in_places(patient, hand_overs.PLACES + 4) == hand_overs.PLACES
+    assert enrol_in_places(patient, CLAIMED_SENDERS + 4) == CLAIMED_SENDERS
     with patient.api.background.place() as is_kept:
         assert not is_kept, "the places are taken until the sends have ended"
-    receiver.wait_for(hand_overs.PLACES + 4)
+    receiver.wait_for(CLAIMED_SENDERS + 4)
     receiver.succeed()
 
     def has_place() -> bool:
@@ -128,7 +129,7 @@ def test_no_more_is_claimed_at_once_than_can_leave_at_once(patient: Door, receiv
 
 
 def test_a_place_that_was_not_used_is_free_again(door: Door) -> None:
-    for _ in range(hand_overs.PLACES + 1):
+    for _ in range(CLAIMED_SENDERS + 1):
         with door.api.background.place() as is_kept:
             assert is_kept
 
@@ -137,9 +138,9 @@ def test_a_door_that_closes_leaves_nothing_claimed_behind(
     patient: Door, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hand_overs, "DRAIN_SECONDS", 0.1)
-    everybody = hand_overs.PLACES + hand_overs.SENDERS + 8
+    everybody = CLAIMED_SENDERS + DOOR_SENDERS + 8
     receiver.hang()
-    assert enrol_in_places(patient, everybody) == hand_overs.PLACES
+    assert enrol_in_places(patient, everybody) == CLAIMED_SENDERS
     assert not patient.api.background.close()
     receiver.succeed()
     wait_until(lambda: outcomes(patient.study)[None] == 0, "what had begun to end")

@@ -22,10 +22,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as websocket
 
 from deployments.api.http import body, server
-from deployments.api.http.dependencies import WATCHERS
 from deployments.api.routes.health import Check
 from deployments.http import connection
 from deployments.http.connection import WithWebsockets, raise_descriptor_limit
+from tasks.limits import WATCHERS
 from tests.support.api import Door, enrolment, served
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until

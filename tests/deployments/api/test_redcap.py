@@ -18,11 +18,11 @@ from deployments.api.redcap.again import fetch_again
 from deployments.api.redcap.client import MOST_BYTES, Trigger
 from deployments.api.redcap.form import receive
 from deployments.api.redcap.mapping import load_mapping
-from deployments.api.redcap.project import FETCHERS
 from itp_events.errors import BadInput
 from itp_events.rules.subject import standing
 from tasks.database.dead_letters import open_dead_letters
 from tasks.database.queries import history
+from tasks.limits import REDCAP_FETCHERS
 from tests.support.api import Door, served
 from tests.support.redcap import TOKEN, Form, Raw, RedcapStandIn
 from tests.support.waiting import wait_until
@@ -373,11 +373,11 @@ def test_a_slow_redcap_stops_no_other_door_and_loses_no_form(door: Door, redcap:
     redcap.holds = threading.Event()
     with ThreadPoolExecutor(len(forms)) as pool:
         answers = [pool.submit(triggered, door, form) for form in forms]
-        later = len(forms) - FETCHERS
+        later = len(forms) - REDCAP_FETCHERS
         wait_until(lambda: sum(answer.done() for answer in answers) == later, "most of them to be put off")
         assert door.get("/subjects", timeout=5).json() == []
         redcap.holds.set()
-        assert sum(bool(answer.result()["results"]) for answer in answers) == FETCHERS
+        assert sum(bool(answer.result()["results"]) for answer in answers) == REDCAP_FETCHERS
     wait_until(lambda: open_dead_letters(door.study.store) == [], "the others to be fetched")
     assert len(door.get("/subjects").json()) == len(forms)
 

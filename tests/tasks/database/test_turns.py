@@ -9,6 +9,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from tasks.database import turns
 from tasks.database.turns import Turns
+from tasks.limits import TRANSACTIONS_PER_SUBJECT
 
 
 def test_a_burst_about_one_subject_is_served_whole() -> None:
@@ -26,14 +27,14 @@ def test_a_burst_about_one_subject_is_served_whole() -> None:
 def test_behind_those_who_are_stuck_nobody_queues(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "STUCK_SECONDS", 0.0)
     places, release = Turns(), threading.Event()
-    entered = threading.Barrier(turns._PLACES + 1)
+    entered = threading.Barrier(TRANSACTIONS_PER_SUBJECT + 1)
 
     def hold() -> None:
         with places.of("ITP-001"):
             entered.wait(10)
             release.wait(10)
 
-    holders = [threading.Thread(target=hold) for _ in range(turns._PLACES)]
+    holders = [threading.Thread(target=hold) for _ in range(TRANSACTIONS_PER_SUBJECT)]
     for each in holders:
         each.start()
     entered.wait(10)

@@ -1,0 +1,57 @@
+"""How many threads and connections one process of the service uses, each with its reason.
+
+Nothing here says how long anything may wait: such limits stand beside the code that waits, and the waits
+between two tries in `tasks.backoff`.
+
+The threads of the doors and the timers take connections from two pools, so that a burst of events keeps no
+timer waiting. A thread that sends holds none: the network is waited for outside every transaction. So there
+may be more senders than connections, and more doors than the doors' pool holds for long.
+"""
+
+from __future__ import annotations
+
+# Connections
+
+# Of the doors. They are kept open; a transaction takes milliseconds.
+DOOR_CONNECTIONS = 8
+# More of them while there is a burst. With those above they are as many as a small PostgreSQL server spares:
+# it allows 100 in all.
+DOOR_CONNECTIONS_IN_A_BURST = 24
+# Of the timers, in a pool of their own; twice as many in a burst.
+TIMER_CONNECTIONS = 8
+# Transactions about one subject: one works, the others wait in the database for its row. Behind a row that
+# stays locked, more would take every connection from the other subjects.
+TRANSACTIONS_PER_SUBJECT = 4
+
+# Threads of the API
+
+# Requests that record. Some wait for the rows of a burst, so there are more of them than connections.
+DOORS = 40
+# Requests that ask how the service is: answered however busy the doors are.
+WATCHERS = 2
+# Requests that fetch a form from REDCap. Each holds a door for as long as REDCap takes: a slow one may not
+# take all doors.
+REDCAP_FETCHERS = 8
+# Hand-overs that a door has begun. A send may take half a minute, in which its thread only waits: an alert
+# that follows must not.
+DOOR_SENDERS = 32
+# Hand-overs of what a door has claimed. They must not wait: a notice could be pointless when its turn comes.
+CLAIMED_SENDERS = 16
+
+# Threads and tasks of the service loop
+
+# Hand-overs that the loop has begun. As above, and providers that hang keep no other waiting.
+LOOP_SENDERS = 64
+# Everything else that the loop asks or writes: wakes side by side, and its own questions.
+LOOP_THREADS = 16
+# Hand-overs of one subject side by side: what has come due since does not wait for a send that hangs.
+HAND_OVERS_PER_SUBJECT = 3
+# Flow runs that are executed at once. Prefect's engine keeps a processor busy: more of them take longer each.
+FLOW_RUNS = 4
+# Subjects that are advanced at once without their flow run. Each takes a connection of the timers'.
+DIRECT_WAKES = 4
+
+# Threads of a hand-over of all subjects
+
+# Subjects that `tasks.delivery.deliver.hand_over` serves side by side.
+SUBJECTS_HANDED_OVER = 8
