@@ -18,7 +18,7 @@ async def daily_digest(site: str) -> State:
     """Send a site's digest of today, once, and only if there is something to say."""
     sent = await asyncio.to_thread(send_digest, current(), site)
     if sent:
-        return Completed(name="Sent", message=f"to {', '.join(key.rpartition('/')[2] for key in sent)}")
+        return Completed(name="Sent", message=f"to {', '.join(map(digest.audience_of, sent))}")
     return Completed(name="Nothing to send", message="sent before, or nothing to say")
 
 

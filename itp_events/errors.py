@@ -10,7 +10,7 @@ from typing import Literal
 from itp_events.marks import with_legend
 
 RuleName = Literal[
-    # which events of a subject are permitted, and in which order
+    # the study's order: events of a subject that are not permitted
     "acknowledgement",
     "after-exit",
     "anchor-first",
@@ -37,7 +37,7 @@ RuleName = Literal[
     "together",
     "too-early",
     "void",
-    # who may state an event, and who may ask
+    # senders and readers without the right to state an event or to ask
     "form",
     "link",
     "link-expired",
@@ -47,7 +47,7 @@ RuleName = Literal[
     "signature",
     "source",
     "token",
-    # which requests can be answered
+    # requests that cannot be answered
     "busy",
     "failed",
     "framing",

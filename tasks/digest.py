@@ -43,6 +43,11 @@ def key(site: str, day: date, audience: str) -> str:
     return f"{STEP}/{site}/{day}/{audience}"
 
 
+def audience_of(key: str) -> str:
+    """The audience of a digest, from its key in the outbox."""
+    return key.rpartition("/")[2]
+
+
 def _time_has_come(protocol: Protocol, code: str, now: datetime) -> bool:
     site = protocol.site(code)
     today = site.date_of(now)

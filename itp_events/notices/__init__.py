@@ -1,4 +1,4 @@
-"""The notices to people: which are wanted, their contents, and which must be issued or taken back.
+"""The notices to people: those that are wanted, their contents, and those to be issued or taken back.
 
 This package puts nothing into words and sends nothing.
 """

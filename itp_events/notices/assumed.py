@@ -1,4 +1,4 @@
-"""Which rules behind a notice, and which parts of what it says, rest on an assumption.
+"""Finding the rules behind a notice, and the parts of its contents, that rest on an assumption.
 
 This module does not mark them: the texts and the tables do.
 """

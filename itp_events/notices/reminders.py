@@ -38,7 +38,7 @@ def rungs(state: SubjectState) -> Iterator[WantedNotice]:
         if planned.outcome is None and planned.climb:
             answers = sorted(each.at for each in acknowledged(planned.code, state.subject))
             for rung, due in planned.climb.rungs:
-                # The ladder begins when the window closes, whatever is booked: its keys hold the target.
+                # The ladder begins when the window closes, not at a booking: its keys hold the target.
                 key = visit_key(state.subject.code, planned.code, rung.step, rung.audience, planned.target)
                 until = next((at for at in answers if at >= due), None)
                 yield WantedNotice(

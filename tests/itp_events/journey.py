@@ -1,4 +1,4 @@
-"""A subject whom the service watches: it decides at every recorded event and at every wake it asked for.
+"""A subject under the service's watch: it decides at every recorded event and at every wake it asked for.
 
 What was sent is told in site time, as `2026-02-09 09:00`.
 """

@@ -1,4 +1,4 @@
-"""What must always hold, over generated histories.
+"""Statements that must always hold, over generated histories.
 
 CI looks at the same few hundred histories each time; `HYPOTHESIS_PROFILE=thorough` explores thousands. What
 it finds becomes an example among the tests of the rule that it broke.
@@ -195,7 +195,7 @@ def test_no_key_is_ever_queued_twice(history: History, hours: list[int], handing
 
 @looked_at
 @given(histories(), HOURS, HANDING, st.booleans())
-def test_nothing_waits_to_be_sent_after_what_makes_it_pointless(
+def test_no_pointless_notice_waits_to_be_sent(
     history: History, hours: list[int], handing: str, timely: bool
 ) -> None:
     service = Service(handing, no_pointless_notice)
@@ -295,7 +295,7 @@ def running_clocks(facts: list[Event], state: SubjectState) -> list[str]:
 
 @looked_at
 @given(histories())
-def test_silence_ends_the_journey_or_waits_for_the_investigator_who_is_reminded(history: History) -> None:
+def test_silence_ends_the_journey_or_waits_for_the_reminded_investigator(history: History) -> None:
     """If nothing were ever recorded again: an exit, or an open question that is asked again and again."""
     service = Service().live(history)
     for _ in range(400):
@@ -386,7 +386,7 @@ def decided_once(service: Service, decision: Decision) -> None:
 
 @looked_at
 @given(histories(), HOURS)
-def test_what_held_at_an_instant_still_held_when_more_time_has_passed(
+def test_the_state_at_an_instant_is_the_same_when_more_time_has_passed(
     history: History, hours: list[int]
 ) -> None:
     """Nothing rests on what follows from it: silence adds flags, misses and an end, and takes none back."""

@@ -1,4 +1,4 @@
-"""decide() and its ledger: what is issued, superseded, withdrawn, reopened, closed, issued anew."""
+"""decide() and the decision log: notices are issued, superseded, withdrawn, reopened, closed, issued anew."""
 
 from itp_events.decisions import decide
 from itp_events.events import Flagged, NoticeIssued, NoticeSuperseded, parse_event
@@ -60,7 +60,7 @@ def test_every_event_of_the_service_has_an_id_of_its_own() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_waking_late_catches_up_with_what_waking_in_time_would_have_recorded() -> None:
+def test_waking_late_records_the_same_as_waking_in_time() -> None:
     """Misses and flags do not depend on when the service was awake."""
     timely, late = (Journey().treated("2026-01-05") for _ in range(2))
     late.awake = False
@@ -89,7 +89,7 @@ def test_an_unsent_notice_that_no_longer_holds_is_withdrawn_with_its_reason() ->
     assert study.fate(book(study)) == ["issued", "withdrawn"]
 
 
-def test_a_withdrawn_notice_whose_duty_is_due_again_is_reopened() -> None:
+def test_a_withdrawn_notice_that_is_due_again_is_reopened() -> None:
     study = waiting(handed=False)
     fact = study.medication("rescue", "2026-01-21", at="2026-01-21 13:00")
     study.voided(fact, at="2026-01-21 14:00")
@@ -182,7 +182,7 @@ def test_the_state_names_the_phase() -> None:
     assert states == ["INF1 window open", "INF1 overdue", "Awaiting INF2", "INF2 window open", "INF2 overdue"]
 
 
-def test_tags_name_site_epoch_and_phase_and_what_needs_attention() -> None:
+def test_tags_name_site_epoch_phase_and_needs_for_attention() -> None:
     study = Journey().treated("2026-01-05", "2026-01-14")
     assert set(study.until("2026-01-20").tags) == {"site:01", "epoch:treatment", "phase:on-treatment"}
     assert {"overdue", "escalated"} <= set(study.until("2026-02-02 09:00").tags)
@@ -191,7 +191,7 @@ def test_tags_name_site_epoch_and_phase_and_what_needs_attention() -> None:
     assert "on-hold" in study.last.tags
 
 
-def test_a_notice_that_has_not_left_says_what_holds_when_it_leaves() -> None:
+def test_a_notice_that_has_not_left_says_the_truth_of_the_moment_it_leaves() -> None:
     """Booked for its target, a visit keeps its T and its reminders, which no longer say `not booked yet`."""
     study = Journey()
     study.hands_over = False

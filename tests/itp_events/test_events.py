@@ -115,7 +115,7 @@ def test_every_type_is_read_and_written_back_to_an_equal_event(kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ONE_OF_EACH)
-def test_who_states_it_is_always_required(kind: str) -> None:
+def test_the_speaker_is_always_required(kind: str) -> None:
     refusal = refused(without(of_type(kind), "data.by"))
     assert (refusal.field, refusal.problem) == ("data.by", "this field is required")
 
@@ -240,7 +240,7 @@ def test_a_refusal_names_the_first_field_and_counts_the_others() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "event", 7, True])
-def test_what_is_no_object_is_no_event(value: object) -> None:
+def test_a_value_that_is_no_object_is_no_event(value: object) -> None:
     assert "JSON object" in str(refused(value))
 
 

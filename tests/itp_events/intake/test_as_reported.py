@@ -1,4 +1,4 @@
-"""What was in order when it was reported is in order in a file of a whole year; and wakes miss nothing."""
+"""An event that was in order when it was reported is in order in a file of a whole year; wakes miss nothing."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_an_acknowledgement_of_a_visit_that_was_entered_late_is_accepted_in_one_
     assert [verdict.status for verdict in judgement.verdicts] == ["accepted", "accepted"]
 
 
-def test_what_is_booked_after_the_visit_was_recorded_is_refused_all_the_same() -> None:
+def test_a_booking_after_the_visit_was_recorded_is_refused_all_the_same() -> None:
     study = Study()
     study.enrol("2026-01-05")
     study.done("INF1", "2026-01-05")

@@ -1,4 +1,4 @@
-"""Letting a batch in: its order, what is known already, and corrections that are judged together."""
+"""Letting a batch in: its order, events that are known already, corrections that are judged together."""
 
 from functools import partial
 from itertools import permutations
@@ -52,7 +52,7 @@ def test_a_batch_is_applied_by_the_dates_on_which_things_happened(study: Study) 
     assert judgement.accepted == (second, third)
 
 
-def test_what_has_no_date_of_its_own_is_applied_by_the_local_date_of_its_report(study: Study) -> None:
+def test_an_event_without_a_date_is_applied_by_the_local_date_of_its_report(study: Study) -> None:
     missed = study.event("itp.visit.missed", None, "2026-01-14 00:30", visit="INF2", reason="travelling")
     third = completed(study, "INF3", "2026-01-14", "2026-01-14 00:20")  # the same local day, reported before
     judgement = study.judge(third, missed)
@@ -68,7 +68,7 @@ def test_a_booking_is_applied_when_it_was_made_and_not_on_the_day_it_names(study
     assert statuses(study.judge(done, booking)) == ["accepted", "accepted"]
 
 
-def test_of_the_same_date_what_was_reported_first_is_applied_first(study: Study) -> None:
+def test_of_two_events_of_one_date_the_one_reported_first_is_applied_first(study: Study) -> None:
     contact_later = study.event("itp.contact.attempted", "2026-01-12", "2026-01-12 15:00", reached=True)
     exit_first = study.event("itp.consent.withdrawn", "2026-01-12", "2026-01-12 14:00", scope="study")
     assert rules(study.judge(contact_later, exit_first)) == ["after-exit", None]
@@ -196,7 +196,7 @@ def test_a_restatement_that_is_refused_takes_its_void_with_it(study: Study) -> N
     assert study.plan("2026-01-14").visit("INF2")["on"] == "2026-01-12"
 
 
-def test_a_void_that_is_refused_leaves_what_came_with_it_to_be_judged_by_itself(study: Study) -> None:
+def test_a_void_that_is_refused_leaves_its_restatement_to_be_judged_by_itself(study: Study) -> None:
     wrong = study.done("INF2", "2026-01-12")
     study.voided(wrong, "2026-01-13")
     judgement = study.judge(
@@ -298,7 +298,7 @@ def test_each_of_two_voids_goes_with_the_restatement_reported_next(study: Study)
         assert fresh.folded().completed["INF2"] == three
 
 
-def test_what_happened_between_consent_and_enrolment_may_come_with_the_enrolment() -> None:
+def test_an_event_between_consent_and_enrolment_may_come_with_the_enrolment() -> None:
     study = Study()
     enrolment = study.enrolment("2026-01-05")
     before = study.event("itp.adverse-event.reported", "2026-01-03", "2026-01-05", **FEVER)

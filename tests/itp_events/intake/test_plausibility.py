@@ -1,4 +1,4 @@
-"""Whether a visit's date can be right: what is refused, what asks to be confirmed, which visit was meant."""
+"""The plausibility of a visit's date: refusals, confirmations, and the visit that was probably meant."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The study's order: what it refuses, by which rule, and what it lets pass."""
+"""The study's order: each rule refuses the events that break it and lets the others pass."""
 
 from collections.abc import Callable
 
@@ -99,7 +99,7 @@ def test_a_subject_is_enrolled_once(study: Study) -> None:
     assert "5 Jan 2026" in message
 
 
-def test_nothing_is_recorded_of_a_subject_who_is_not_enrolled() -> None:
+def test_nothing_is_recorded_of_a_subject_that_is_not_enrolled() -> None:
     message = refused(lambda: Study().done("INF1", "2026-01-05"), "enrolment")
     assert "ITP-001 is not enrolled" in message
 
@@ -126,9 +126,7 @@ def test_a_date_after_the_local_date_of_its_report_is_refused(study: Study) -> N
         lambda study: study.decided("withdraw", "2026-01-12", at="2026-01-11"),
     ],
 )
-def test_whatever_happened_did_not_happen_after_its_report(
-    study: Study, tell: Callable[[Study], object]
-) -> None:
+def test_no_event_may_be_dated_after_its_own_report(study: Study, tell: Callable[[Study], object]) -> None:
     refused(lambda: tell(study), "date-ahead")
 
 
@@ -232,7 +230,7 @@ def test_after_the_exit_safety_and_corrections_are_still_recorded(ended: Study) 
     ended.voided(reported, "2026-01-25")
 
 
-def test_what_happened_before_the_exit_may_be_entered_after_it(ended: Study) -> None:
+def test_an_event_from_before_the_exit_may_be_entered_after_it(ended: Study) -> None:
     ended.done("INF2", "2026-01-12", at="2026-01-25")
     ended.contact("2026-01-19", reached=True, at="2026-01-25")
 
@@ -339,7 +337,7 @@ def test_complete_answers_a_missed_last_visit_only(study: Study) -> None:
 # Submissions
 
 
-def test_a_submission_needs_what_it_submits(study: Study) -> None:
+def test_a_submission_needs_a_report_of_its_event(study: Study) -> None:
     assert "AE-9" in refused(lambda: study.submitted("AE-9", "2026-01-07"), "submission")
     study.adverse_event("2026-01-07", ae="AE-9")
     study.submitted("AE-9", "2026-01-07", at="2026-01-07 12:00")

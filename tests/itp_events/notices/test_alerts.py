@@ -1,4 +1,4 @@
-"""Every alert: what raises it, to whom, and until when it is repeated."""
+"""Every alert: its cause, its audiences, and the end of its repetition."""
 
 from typing import Any
 
@@ -115,7 +115,7 @@ def test_a_correction_that_makes_an_enrolled_subject_fail_a_criterion_alerts() -
 @pytest.mark.parametrize(
     ("age", "told"), [(15, {}), (16, {"coordinator": 1}), (17, {"coordinator": 1}), (18, {})]
 )
-def test_the_coordinator_plans_consent_with_a_subject_who_may_come_of_age(
+def test_the_coordinator_plans_consent_with_a_subject_that_may_come_of_age(
     age: int, told: dict[str, int]
 ) -> None:
     study = Journey()

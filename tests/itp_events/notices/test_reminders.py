@@ -1,4 +1,4 @@
-"""Reminders: when, to whom, how they move over holidays, what supersedes and what ends them."""
+"""Reminders: their instants, audiences and moves over holidays, their successors and their ends."""
 
 from datetime import timedelta
 
@@ -131,7 +131,7 @@ def test_a_booking_beyond_the_window_that_passed_unrecorded_is_a_no_show_too() -
     assert study.sent("no-show", "INF3") == [("2026-02-04 09:00", "no-show", "coordinator")]
 
 
-def test_a_new_booking_withdraws_what_is_unsent_for_the_date_before() -> None:
+def test_a_new_booking_withdraws_unsent_notices_for_the_date_before() -> None:
     study = Journey()
     study.hands_over = False
     study.treated("2026-01-05", "2026-01-14")

@@ -1,4 +1,4 @@
-"""Stand-down: whoever was told to prepare cells is told when the date for which they did falls."""
+"""Stand-down: when a date falls, everybody who was told to prepare cells for it is told so."""
 
 from collections.abc import Callable
 
@@ -63,7 +63,7 @@ def test_a_change_of_t_a_hold_a_stop_an_exit_or_a_miss_stands_the_cell_lab_down(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_nobody_stands_down_whose_preparation_was_never_handed_over(way: str) -> None:
+def test_an_order_that_was_never_handed_over_is_not_stood_down(way: str) -> None:
     study = prepared(handed=False)
     WAYS[way][0](study)
     assert study.sent("stand-down") == []
@@ -90,7 +90,7 @@ def test_nobody_stands_down_once_the_infusion_is_given_even_on_another_day() -> 
     assert study.sent("stand-down") == []
 
 
-def test_who_was_stood_down_is_told_once() -> None:
+def test_a_stand_down_is_told_once() -> None:
     study = prepared()
     study.medication("rescue", "2026-01-25")
     study.until("2026-02-03")

@@ -118,7 +118,7 @@ def test_a_subject_whose_version_is_gone_is_not_planned_by_another() -> None:
         study.folded()
 
 
-def test_who_was_eligible_at_enrolment_stays_so_when_an_amendment_sets_other_limits() -> None:
+def test_a_subject_eligible_at_enrolment_stays_so_when_an_amendment_sets_other_limits() -> None:
     """The eligibility alert tells of a correction, not of a stricter version."""
 
     def stricter(data: Json) -> None:
@@ -147,7 +147,7 @@ def test_a_visit_that_counts_as_missed_and_would_be_open_again_is_named() -> Non
     assert found.standing[0] == StandingChange("state", "INF4 overdue", "INF3 window open")
 
 
-def test_what_was_told_already_is_no_change() -> None:
+def test_a_notice_that_was_sent_already_is_no_change() -> None:
     """A subject whose journey is over under one version: the exit was told, the repetitions were too."""
 
     def longer(data: Json) -> None:

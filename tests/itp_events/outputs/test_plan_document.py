@@ -1,4 +1,4 @@
-"""The plan document: exactly the contract's fields, and what belongs into notices and forecast."""
+"""The plan document: exactly the contract's fields, and the content of notices and forecast."""
 
 import re
 from collections.abc import Callable
@@ -232,7 +232,7 @@ def test_a_plan_needs_an_enrolment() -> None:
 # What it knows
 
 
-def test_what_was_reported_after_as_of_is_left_out() -> None:
+def test_an_event_reported_after_as_of_is_left_out() -> None:
     study = given_inf1()
     before = study.plan("2026-01-13 10:59")
     study.done("INF2", "2026-01-12", at="2026-01-13 11:00")
@@ -426,7 +426,7 @@ def test_alerts_stay_notices_while_their_reason_stands() -> None:
     assert "out-of-window" not in steps
 
 
-def test_the_forecast_says_what_silence_would_bring() -> None:
+def test_the_forecast_holds_the_notices_that_silence_would_bring() -> None:
     steps = given_inf1().plan("2026-01-14").steps("forecast")
     named = [step for step, *_ in steps]
     assert named[:3] == ["rung-1", "rung-2", "rung-3"]
@@ -460,7 +460,7 @@ def test_a_forecast_names_the_visit_of_each_notice() -> None:
     assert list(dict.fromkeys(visits)) == list(FOLLOW_UP)
 
 
-def test_a_forecast_has_no_more_than_three_of_what_repeats_for_ever() -> None:
+def test_a_forecast_has_no_more_than_three_repetitions_of_an_endless_notice() -> None:
     steps = [step for step, *_ in given_inf1().plan("2026-01-14").steps("forecast")]
     assert [step for step in steps if step.startswith("decision-")] == [
         "decision-1",
@@ -517,7 +517,7 @@ def by_key(plan: PlanDocument) -> dict[str, Json]:
     return {row["key"]: row for part in ("notices", "forecast") for row in plan[part]}
 
 
-def test_the_same_duty_has_the_same_key_in_every_plan() -> None:
+def test_the_same_notice_has_the_same_key_in_every_plan() -> None:
     study = given_inf1()
     first = by_key(study.plan("2026-01-06"))
     for as_of in ("2026-01-09 09:00", "2026-01-12 09:00", "2026-01-14 09:00", "2026-01-19 09:00"):

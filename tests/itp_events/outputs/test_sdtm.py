@@ -78,7 +78,7 @@ def test_an_unscheduled_visit_after_the_treatment_s_end_belongs_to_follow_up() -
     assert sv(study, "2026-02-28")["UNSCHEDULED"]["EPOCH"] == "FOLLOW-UP"
 
 
-def test_what_was_cancelled_has_no_record_and_nothing_is_planned_after_the_final_disposition() -> None:
+def test_a_cancelled_visit_has_no_record_and_nothing_is_planned_after_the_final_disposition() -> None:
     study = Study()
     study.enrol("2026-01-05")
     study.done("INF1", "2026-01-06")

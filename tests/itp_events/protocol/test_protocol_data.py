@@ -67,7 +67,7 @@ def test_the_schedule_of_activities(visit: str, anchor: str, target: str, before
     assert (rule.before.days, rule.after.days) == (before, after)
 
 
-def test_what_the_synopsis_says_is_marked_so_and_all_else_is_an_assumption() -> None:
+def test_a_rule_of_the_synopsis_is_marked_so_and_every_other_is_an_assumption() -> None:
     protocol = load_protocol()
     said = {(code, part) for code in INFUSIONS[1:] for part in ("target", "window")}
     said |= {(code, "target") for code in FOLLOW_UP}
@@ -126,7 +126,7 @@ def test_another_window_moves_when_a_visit_is_overdue() -> None:
     assert due(wider, "INF2", "last-day") == "2026-01-15T01:00:00Z"
 
 
-def test_another_anchor_changes_what_a_visit_hangs_on() -> None:
+def test_another_anchor_moves_the_visit_that_is_counted_from_it() -> None:
     plan = planned(lambda data: data["visits"][2].update({"anchor": "INF1"}), "2026-01-06", "INF1")
     assert plan.visit("INF3")["anchor"] == {"code": "INF1", "on": "2026-01-05", "basis": "actual"}
     assert plan.visit("INF3")["target"] == "2026-01-19"

@@ -203,7 +203,7 @@ _SOURCE = "after: P1D\n    source: {target: synopsis, window: synopsis}"
         ("[" * 3000, "is not YAML"),
     ],
 )
-def test_what_is_no_protocol_at_all_is_refused_in_one_line(text: str, reason: str) -> None:
+def test_a_text_that_is_no_protocol_is_refused_in_one_line(text: str, reason: str) -> None:
     with pytest.raises(BadProtocol) as caught:
         parse_protocol(text, "my.yaml")
     assert str(caught.value).startswith("my.yaml")

@@ -133,7 +133,7 @@ def test_projected_visits_have_a_suggestion_too() -> None:
     assert plan.visit("FU-M3")["suggested"] == "2026-05-22"  # Saturday 23 May
 
 
-def test_nothing_is_suggested_for_what_is_settled() -> None:
+def test_no_date_is_suggested_for_a_settled_visit() -> None:
     study = enrolled("2026-01-05")
     study.done("INF1", "2026-01-05")
     study.missed("INF2", "2026-01-14")

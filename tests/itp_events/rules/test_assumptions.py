@@ -1,4 +1,4 @@
-"""What rests on an assumption is marked wherever it is shown: by its own rule, or by the date it hangs on."""
+"""A date rests on an assumption by its own rule, or by the date that it is counted from."""
 
 from collections.abc import Iterator
 
@@ -28,11 +28,11 @@ def study() -> Study:
     return study
 
 
-def test_an_agreed_first_infusion_is_a_fact_and_what_is_counted_from_it_too(study: Study) -> None:
+def test_an_agreed_first_infusion_is_a_fact_and_so_are_the_dates_counted_from_it(study: Study) -> None:
     assert [*targets(state(study, "2026-01-05"))] == [*FOLLOW_UP]
 
 
-def test_a_first_infusion_that_nobody_agreed_is_assumed_and_what_is_projected_from_it_too() -> None:
+def test_a_first_infusion_without_agreement_is_assumed_and_so_are_the_dates_projected_from_it() -> None:
     study = Study()
     study.enrol("2026-01-05")
     assert [*targets(state(study, "2026-01-05"))] == [*INFUSIONS, *FOLLOW_UP]
@@ -40,7 +40,7 @@ def test_a_first_infusion_that_nobody_agreed_is_assumed_and_what_is_projected_fr
     assert [*targets(state(study, "2026-01-06"))] == ["INF1", *FOLLOW_UP]
 
 
-def test_what_is_counted_from_a_missed_visit_is_assumed_until_a_visit_is_done(study: Study) -> None:
+def test_a_date_counted_from_a_missed_visit_is_assumed_until_a_visit_is_done(study: Study) -> None:
     study.done("INF1", "2026-01-06")
     study.missed("INF2", "2026-01-15")
     assert [*targets(state(study, "2026-01-16"))] == ["INF3", "INF4", "INF5", *FOLLOW_UP]

@@ -1,4 +1,4 @@
-"""A fact and its corrections are one fact: what is unchanged goes on, what changed is judged anew."""
+"""An event and its corrections are one: unchanged content goes on, changed content is judged anew."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -42,7 +42,7 @@ UNCHANGED: dict[str, tuple[State, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", UNCHANGED)
-def test_a_correction_that_changes_nothing_the_duties_rest_on_tells_nobody_anything(what: str) -> None:
+def test_a_correction_without_a_change_that_matters_to_a_notice_is_not_told(what: str) -> None:
     state, changed = UNCHANGED[what]
     study, other = started(), started()
     wrong = state(study)
@@ -68,7 +68,7 @@ CHANGED: dict[str, tuple[State, dict[str, Any], str, int]] = {
 
 
 @pytest.mark.parametrize("what", CHANGED)
-def test_a_correction_of_what_a_duty_rests_on_is_told(what: str) -> None:
+def test_a_correction_that_matters_to_a_notice_is_told(what: str) -> None:
     state, changed, step, count = CHANGED[what]
     study = started()
     wrong = state(study)
@@ -85,7 +85,7 @@ def test_the_clock_of_a_corrected_event_goes_on_from_its_first_report() -> None:
     assert {at for at, _, _ in study.sent("sae-24h")} == {"2026-01-15 15:30"}
 
 
-def test_what_is_told_next_says_what_the_correction_says() -> None:
+def test_the_next_notice_has_the_content_of_the_correction() -> None:
     study = started()
     wrong = study.adverse_event("2026-01-14", at="2026-01-14 15:30", serious=True, term="Fewer")
     study.corrected(wrong, "2026-01-15 03:30", term="Fever")
@@ -107,7 +107,7 @@ def test_a_further_report_continues_the_event_as_a_correction_does() -> None:
     assert [flag["decision"] for flag in study.plan("2026-01-19")["flags"]] == ["continue", None]
 
 
-def test_a_correction_is_judged_against_what_it_corrects_directly() -> None:
+def test_a_correction_is_judged_against_the_event_that_it_corrects_directly() -> None:
     """Grade 3, then 4, then 3 again: each change is told."""
     study = started()
     third = study.adverse_event("2026-01-14", serious=True, grade=3)
@@ -146,7 +146,7 @@ def test_an_exit_that_was_voided_and_is_restated_days_later_under_its_visit_is_n
     assert sum(study.audiences("exit").values()) == 4
 
 
-def test_in_the_same_batch_the_code_of_the_visit_may_be_what_was_wrong() -> None:
+def test_in_the_same_batch_the_code_of_the_visit_may_have_been_wrong() -> None:
     study = started()
     wrong = study.done("INF3", "2026-01-26", at="2026-01-26 12:00")
     study.missed("INF4", "2026-03-20")
@@ -194,7 +194,7 @@ def test_a_booking_restated_unchanged_does_not_overtake_a_newer_one() -> None:
     assert study.plan("2026-01-16").visit("INF3")["booked"] == "2026-01-28"
 
 
-def test_a_decision_restated_unchanged_answers_what_was_known_at_the_first() -> None:
+def test_a_decision_restated_unchanged_answers_the_flags_known_at_the_first() -> None:
     study = started()
     study.medication("rescue", "2026-01-14")
     decision = study.decided("continue", "2026-01-15")
@@ -205,7 +205,7 @@ def test_a_decision_restated_unchanged_answers_what_was_known_at_the_first() -> 
 
 
 @pytest.mark.parametrize("minutes", [0, 1, 3, 5])
-def test_an_event_reported_by_itself_minutes_after_a_void_is_no_restatement_of_what_was_voided(
+def test_an_event_reported_by_itself_minutes_after_a_void_is_no_restatement(
     minutes: int,
 ) -> None:
     """It came in no batch with the void: another serious event is told of, and has a clock of its own."""
@@ -220,7 +220,7 @@ def test_an_event_reported_by_itself_minutes_after_a_void_is_no_restatement_of_w
     assert {data.facts["ae"] for _, data in study.notices("sae-24h")} == {"AE-2"}
 
 
-def test_what_was_restated_in_a_batch_is_noted_and_read_back_from_the_log() -> None:
+def test_a_restatement_in_a_batch_is_noted_and_read_back_from_the_log() -> None:
     study = started()
     wrong = study.adverse_event("2026-01-14", serious=True, ae="AE-1")
     again = study.corrected(wrong, "2026-01-15", ae="AE-2")
@@ -229,7 +229,7 @@ def test_what_was_restated_in_a_batch_is_noted_and_read_back_from_the_log() -> N
     assert parse_event(kept.to_json()).restates is None  # what a sender says of it has no meaning
 
 
-def test_another_event_within_five_minutes_is_no_correction_of_what_stands() -> None:
+def test_another_event_within_five_minutes_is_no_correction_of_an_earlier_one() -> None:
     study = started()
     study.medication("rescue", "2026-01-14", at="2026-01-14 11:00")
     study.medication("rescue", "2026-01-14", at="2026-01-14 11:02", drug="dexamethasone")
@@ -243,7 +243,7 @@ def test_another_event_within_five_minutes_is_no_correction_of_what_stands() -> 
         max_size=5,
     )
 )
-def test_however_often_an_event_is_corrected_in_what_nothing_rests_on_nobody_hears_of_it(
+def test_any_number_of_corrections_that_matter_to_no_notice_are_not_told(
     corrections: list[tuple[str, int]],
 ) -> None:
     study, other = started(), started()

@@ -142,7 +142,7 @@ def test_a_time_of_day_that_comes_twice_is_the_first_of_them() -> None:
     assert site.at(date(2026, 10, 25), time(2, 30)) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
-def test_what_is_reported_in_the_doubled_hour_is_reported_on_that_day() -> None:
+def test_a_report_in_the_doubled_hour_is_of_that_day() -> None:
     study = in_zone("America/New_York", "US", "2026-10-26")
     for hour in (5, 6):  # 01:30 twice
         reported = datetime(2026, 11, 1, hour, 30, tzinfo=UTC)

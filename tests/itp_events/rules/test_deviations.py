@@ -1,4 +1,4 @@
-"""Deviations: what is one, its id, how important it is, and its assessment by the investigator."""
+"""Deviations: their conditions, their ids, their importance, and the investigator's assessment."""
 
 from datetime import timedelta
 from typing import Any
@@ -104,7 +104,7 @@ def test_a_missed_visit_is_a_deviation_important_in_treatment_only() -> None:
     assert one(treated, "2026-03-15").important is False
 
 
-def test_what_the_service_counts_as_missed_stays_the_same_deviation_when_somebody_gives_the_reason() -> None:
+def test_a_visit_counted_as_missed_stays_the_same_deviation_when_somebody_gives_the_reason() -> None:
     study = enrolled()
     assert found(study, "2026-01-20") == []
     assert ids(study, "2026-02-10") == ["ITP-001/INF2/missed"]
@@ -141,7 +141,7 @@ def test_a_visit_passed_over_is_skipped_and_the_same_deviation_when_it_is_missed
 
 
 @pytest.mark.parametrize("stopped", ["2026-01-08", "2026-01-13"])
-def test_what_a_stop_cancels_by_the_last_day_of_the_window_is_not_skipped(stopped: str) -> None:
+def test_a_visit_cancelled_by_a_stop_by_the_last_day_of_its_window_is_not_skipped(stopped: str) -> None:
     study = enrolled()
     study.decided("stop-treatment", stopped)
     assert found(study, "2026-01-20") == []
@@ -162,7 +162,7 @@ def test_an_infusion_that_had_to_wait_for_a_decision_was_not_skipped() -> None:
     assert found(study, "2026-01-21") == []
 
 
-def test_what_an_exit_leaves_behind_is_missed_only_where_its_window_had_closed() -> None:
+def test_a_visit_left_behind_by_an_exit_is_missed_only_when_its_window_had_closed() -> None:
     study = enrolled()
     study.withdrew("2026-01-14")
     assert ids(study, "2026-01-15") == ["ITP-001/INF2/missed"]
@@ -321,7 +321,7 @@ def test_which_category_is_important_is_protocol_data() -> None:
     assert not one(study, "2026-01-15").important
 
 
-def test_the_investigator_s_assessment_decides_what_is_important() -> None:
+def test_the_investigator_s_assessment_decides_the_importance() -> None:
     study = enrolled()
     study.missed("INF2", "2026-01-14")
     assert one(study, "2026-01-15").waits
@@ -381,7 +381,7 @@ def test_the_void_of_an_assessment_leaves_the_deviation_to_be_assessed() -> None
     assert one(study, "2026-01-17").waits
 
 
-def test_an_assessment_stands_when_what_it_assessed_is_entered_late() -> None:
+def test_an_assessment_stands_when_the_visit_that_it_assessed_is_entered_late() -> None:
     study = enrolled()
     study.decide("2026-02-10")
     study.assessed("ITP-001/INF2/missed", at="2026-02-10 12:00")

@@ -1,4 +1,4 @@
-"""The dose: cells per kg of the protocol times the weight known last, and what was given against it."""
+"""The dose: cells per kg of the protocol times the weight known last, and the cells given against it."""
 
 from typing import Any
 

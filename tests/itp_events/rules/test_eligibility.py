@@ -1,4 +1,4 @@
-"""Inclusion criteria: at, below and above every limit, and what a refusal says."""
+"""Inclusion criteria: at, below and above every limit, and the words of a refusal."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def problems(screening: Json | None = None, **data: Any) -> tuple[str, ...]:
     return ()
 
 
-def test_who_meets_all_criteria_is_enrolled() -> None:
+def test_a_subject_that_meets_all_criteria_is_enrolled() -> None:
     assert problems() == ()
 
 

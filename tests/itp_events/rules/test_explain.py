@@ -1,4 +1,4 @@
-"""Every date is explained in words: what it hangs on, by which rule, from which source."""
+"""Every date is explained in words: its anchor, its rule and the rule's source."""
 
 import re
 from datetime import date
@@ -94,7 +94,7 @@ def test_every_visit_of_every_phase_has_an_explanation_that_names_both_sources(s
         assert f"({visit.source.window})" in found
 
 
-def test_what_hangs_on_a_missed_visit_rests_on_an_assumption_and_all_that_is_counted_from_it(
+def test_a_visit_counted_from_a_missed_one_rests_on_an_assumption_and_so_does_all_after_it(
     study: Study,
 ) -> None:
     study.missed("INF2", "2026-01-14")

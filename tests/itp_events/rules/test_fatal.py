@@ -174,7 +174,7 @@ def test_a_submission_made_before_it_grew_worse_and_entered_after_it_covers_the_
     ] * 2
 
 
-def test_what_grows_worse_before_its_submission_has_the_one_clock_that_runs() -> None:
+def test_an_event_that_grows_worse_before_its_submission_has_one_clock() -> None:
     study = started()
     study.adverse_event("2026-01-07", at="2026-01-07 10:00", serious=True)
     study.adverse_event("2026-01-07", at="2026-01-07 18:00", serious=True, grade=4)
@@ -202,7 +202,7 @@ def test_a_report_stated_anew_later_as_fatal_is_the_newest_whatever_it_restates(
     assert study.plan("2026-01-13")["state"] == "On hold: death-unrecorded"
 
 
-def test_the_report_before_a_further_one_is_what_its_correction_says() -> None:
+def test_the_report_before_a_further_one_counts_as_its_correction_says() -> None:
     """It never was serious: the clock begins with the further report that is."""
     study = started()
     first = study.adverse_event("2026-01-07", serious=True, grade=1)

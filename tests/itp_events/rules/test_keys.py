@@ -38,7 +38,7 @@ def key_about(event: EventKey) -> str:
     return event_key(CODE, "sae", AUDIENCE, event)
 
 
-def test_a_key_that_is_short_stays_what_it_was() -> None:
+def test_a_short_key_stays_as_it_was() -> None:
     assert key_about(("redcap", "8f1c")) == "ITP-007/sae/investigator/redcap:8f1c"
     assert visit_key(CODE, "INF3", "T-7d", AUDIENCE, date(2026, 1, 19)) == (
         "ITP-007/INF3/T-7d/investigator/2026-01-19"
@@ -49,7 +49,7 @@ def test_a_key_that_is_short_stays_what_it_was() -> None:
     assert marked("a/b#2", 1) == "a/b#2~1"
 
 
-def test_a_long_key_says_what_it_is_about_and_ends_in_a_hash() -> None:
+def test_a_long_key_names_its_notice_and_ends_in_a_hash() -> None:
     assert key_about(LONG).startswith("ITP-007/sae/investigator/sha256-")
     assert len(key_about(CHINESE)) <= LONGEST_KEY
 
@@ -113,7 +113,7 @@ def test_bounding_a_bounded_key_changes_nothing() -> None:
     assert bounded(bounded("k" * 500)) == bounded("k" * 500)
 
 
-def test_what_the_log_holds_is_read_whatever_its_length() -> None:
+def test_an_entry_of_the_log_is_read_whatever_its_length() -> None:
     line = {
         "specversion": "1.0",
         "id": "ITP-007/" + "x" * 3000,

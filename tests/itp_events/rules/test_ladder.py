@@ -1,4 +1,4 @@
-"""The ladder: whom a visit that nobody recorded climbs to, on which days, and what ends or pauses it."""
+"""The ladder of a visit that nobody recorded: its audiences, its days, its end and its pauses."""
 
 from collections.abc import Callable
 
@@ -165,7 +165,7 @@ def test_an_acknowledgement_after_every_rung_sends_none_again() -> None:
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-03", "2026-02-06"]
 
 
-def test_a_second_acknowledgement_puts_off_what_the_first_had_put_off() -> None:
+def test_a_second_acknowledgement_puts_off_the_same_rungs_once_more() -> None:
     study = overdue("2026-02-02 09:00")
     study.acknowledged("INF3", "2026-02-02 10:00", until="2026-02-05")
     study.acknowledged("INF3", "2026-02-04 10:00", until="2026-02-10")

@@ -110,7 +110,7 @@ def test_a_response_does_not_confirm_a_complete_response_but_the_other_way_round
     assert (at(study, "INF3").grade, at(study, "INF3").confirmed) == ("response", True)
 
 
-def test_what_cannot_be_evaluated_says_why() -> None:
+def test_a_visit_that_cannot_be_evaluated_says_why() -> None:
     study = counted(None, None)
     study.missed("INF3", "2026-01-30")
     assert at(study, "INF2").why == "no platelet count recorded"

@@ -1,4 +1,4 @@
-"""Serious adverse events, pregnancy and death: the clocks, whatever state the subject is in."""
+"""Serious adverse events, pregnancy and death: the clocks run in every state of the subject."""
 
 from tests.itp_events.journey import Journey
 

@@ -1,4 +1,4 @@
-"""Windows: which days a visit may take place on, and what hangs on what really happened before."""
+"""Windows: the days on which a visit may take place, counted from the visits that really took place."""
 
 from datetime import date, timedelta
 
@@ -138,7 +138,7 @@ def test_when_treatment_is_stopped_early_follow_up_hangs_on_the_last_infusion_gi
     assert plan["status"] == "in-follow-up"
 
 
-def test_what_had_closed_on_the_date_of_the_stop_is_cancelled_and_not_missed() -> None:
+def test_a_visit_that_had_closed_on_the_date_of_the_stop_is_cancelled_and_not_missed() -> None:
     status = stopped().plan("2026-02-16").of("status")
     assert status["INF4"] == "cancelled"  # closed on 12 Feb with nothing recorded
     assert status["INF5"] == "cancelled"
@@ -324,7 +324,7 @@ def test_an_exit_reported_late_still_decides_by_its_own_date() -> None:
     assert plan["exit"]["on"] == "2026-01-10"
 
 
-def test_what_happened_before_the_exit_stands_after_it() -> None:
+def test_a_visit_done_before_the_exit_stays_done_after_it() -> None:
     study = after_inf1()
     study.withdrew("2026-01-20")
     study.done("INF2", "2026-01-12", at="2026-01-22")

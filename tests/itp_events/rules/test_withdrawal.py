@@ -400,7 +400,7 @@ def test_a_follow_up_window_that_closes_on_the_date_of_the_stop_stays() -> None:
 
 
 @pytest.mark.parametrize("how", ["pregnancy", "consent"])
-def test_what_stops_treatment_changes_nothing_once_treatment_has_ended(how: str) -> None:
+def test_a_stop_changes_nothing_once_treatment_has_ended(how: str) -> None:
     study = Journey().in_follow_up()
     study.done("FU-D14", "2026-03-09")
     study.until("2026-04-02")  # FU-M1 is overdue
