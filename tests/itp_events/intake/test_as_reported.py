@@ -1,4 +1,4 @@
-"""An event that was in order when it was reported is in order in a file of a whole year; wakes miss nothing."""
+"""An event that was in order when it was reported stays so in a file of a whole year; wakes miss nothing."""
 
 import pytest
 
