@@ -1,1 +1,1 @@
-"""The HTTP API: events in, plans and calendars out, pages for people, and what watches the service."""
+"""The HTTP API: it takes events, gives plans and calendars, shows pages to people, and reports its health."""

@@ -1,4 +1,4 @@
-"""The application: every door and page over HTTP, and the OpenAPI document that describes them."""
+"""Puts together the application: every route and page, and the OpenAPI document that describes them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from deployments.api.redcap import door as redcap
 from deployments.api.redcap.project import Project
 from deployments.api.routes import calendars, dead_letters, events, health, metrics, subjects, webhook
 
-ABOUT = """Doors of the trial's visit service. Events come in once, whoever brings them how often; each is
-judged by the study's order and answered by itself. Instants are UTC; visit dates are local dates of the
-subject's site."""
+ABOUT = """The API of the trial's visit service: record events of subjects, and read plans and calendars. Each
+event is checked against the study's rules and answered by itself. Recording the same event twice has no
+further effect. Instants are in UTC; visit dates are local dates of the subject's site."""
 
 
 def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
-    """The application over an open study; `project` is the REDCap project, if there is one."""
+    """The application that serves an open study; `project` is the REDCap project, None when there is none."""
     app = FastAPI(
         title="ITP visits",
         version="1",
         description=ABOUT,
         redoc_url=None,
         docs_url=None,
-        # A redirect would repeat the Host header, which anybody may have set to anything.
+        # A redirect would repeat the Host header, which a client may set to any address.
         redirect_slashes=False,
     )
     app.state.api, app.state.redcap = api, project

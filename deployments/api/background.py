@@ -1,7 +1,7 @@
-"""What follows an answer of a door, behind the request: hand over at once, show the new wait soon.
+"""Sends notices and updates Prefect after a door has answered, behind the request.
 
-Neither can be lost for good: what is not handed over here the service's loop takes up, and what Prefect was
-not told its repair shows.
+Neither can be lost: the service's loop sends what was not sent here, and its repair shows what Prefect was
+not told.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tasks.delivery.claims import Claim
 
 
 class Background:
-    """Hands over and shows for the doors of this process."""
+    """Does what follows an answer, for the doors of this process."""
 
     def __init__(self, study: Runtime) -> None:
         self._hand_overs = HandOvers(study)
@@ -29,9 +29,9 @@ class Background:
         return self._hand_overs.place()
 
     def follow(self, answers: Iterable[Answer], claims: Sequence[Claim] = ()) -> None:
-        """Begin what follows these answers, and return at once.
+        """Begin to send what these answers made due and to show the new waits; return at once.
 
-        `claims` are those of the one subject that the answers are about.
+        `claims` are the claims made when the events were recorded; then all answers are about one subject.
         """
         follow_up(
             answers,

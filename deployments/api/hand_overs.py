@@ -1,7 +1,7 @@
-"""Hands over what the doors of this process record, in threads of its own.
+"""Hands notices over to the providers after a door has recorded events, in threads of its own.
 
-It decides nothing about notices, and loses none: what it does not hand over stays in the outbox, from which
-the service takes it.
+It decides nothing about notices. A notice that it does not hand over stays in the outbox, from which the
+service takes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class HandOvers:
-    """The hand-overs that this process has begun: some of notices that a door has claimed, the others not."""
+    """The hand-overs that the doors of this process have begun."""
 
     def __init__(self, study: Runtime) -> None:
         self._study = study
@@ -38,9 +38,9 @@ class HandOvers:
 
     @contextmanager
     def place(self) -> Iterator[bool]:
-        """Keep a sender ready while a door records; False when none is free.
+        """Keep a thread for claimed notices ready while a door records; False when none is free.
 
-        What is claimed and begun within leaves at once.
+        A hand-over that is begun before the place is left starts at once.
         """
         with self._places:
             kept = not self._closed and self._promised + len(self._leaving) < CLAIMED_SENDERS
@@ -53,9 +53,9 @@ class HandOvers:
                 self._places.notify_all()
 
     def begin(self, code: str, claims: Sequence[Claim] = ()) -> None:
-        """Begin to hand over what is due of a subject, or what of it is claimed already; return at once.
+        """Begin to hand over a subject's due notices, or the claimed ones; return at once.
 
-        After `close` this does nothing: what was recorded waits in the outbox.
+        After `close` this does nothing: the notices wait in the outbox.
         """
         if claims:
             self._begin(code, claims, self._claim_senders, self._leaving)
@@ -65,7 +65,7 @@ class HandOvers:
     def close(self) -> bool:
         """Let the hand-overs that have begun end, for 10 s at most; False when some did not."""
         ends = time.monotonic() + DRAIN_SECONDS
-        # What has not begun stays in the outbox; of what is claimed nothing may be left behind.
+        # A hand-over that has not begun may stay in the outbox. A claimed notice may not stay behind.
         self._senders.shutdown(wait=False, cancel_futures=True)
         with self._places:
             self._closed = True

@@ -1,4 +1,7 @@
-"""Events that a door takes in: read, judged and recorded one by one, and answered with one result each."""
+"""Takes in events: reads, judges and records them one by one, and answers each with a result of its own.
+
+Every HTTP door records through this module. What follows an answer is in background.py.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ log = logging.getLogger(__name__)
 def take_in(
     api: ApiContext, stated: Sequence[object], role: Role, source: str | None = None
 ) -> list[dict[str, Any]]:
-    """Record what is well-formed and permitted to the role; one result for each, in their order."""
+    """Record the events that are well-formed and permitted to the role.
+
+    Returns one result for each stated event, in their order: its outcome, or problem details.
+    """
     read = [_read(each) for each in stated]
     events = [each for each in read if isinstance(each, Event)]
     answers = _record(api, events, _speaker(role, source)) if events else []
@@ -40,7 +46,7 @@ def _speaker(role: Role, source: str | None) -> Speaker:
 
 
 def _record(api: ApiContext, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
-    """Record one subject after the other: what is due for the first does not wait for the last."""
+    """Record subject by subject, so that the notices of the first do not wait for the last."""
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(events):
         by_subject.setdefault(event.subject, []).append(place)

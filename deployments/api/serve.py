@@ -1,4 +1,4 @@
-"""Opens the API over a study, as the settings say."""
+"""Opens, starts and stops the API of one study, as the settings say."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Api:
             self._again.start()
 
     def stop(self) -> bool:
-        """Answer what has begun, and end; whether every hand-over that had begun came to its end."""
+        """Answer the requests that have begun, and end; False when a hand-over did not end."""
         self._server.stop()
         if self._again is not None:
             self._again.stop()

@@ -1,6 +1,6 @@
-"""Shows in Prefect what the doors of this process record, in a thread of its own.
+"""Shows each subject's new wait in Prefect after a door has recorded events, in a thread of its own.
 
-It is best effort: the service's repair shows what Prefect was not told.
+It does not insist: the service's repair shows what Prefect was not told.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from deployments.prefect.server_process import prefect_environment
 
 
 def main(settings: Settings) -> int:
-    """Serve until Ctrl-C or SIGTERM; 0 when it was asked to stop and everything begun had ended.
+    """Serve until Ctrl-C or SIGTERM. Returns the exit code 0 when everything that had begun has ended.
 
     Raises:
         ItpError: one line that says why it cannot start.

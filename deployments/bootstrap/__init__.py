@@ -1,1 +1,1 @@
-"""What a process needs before it serves: settings, folders, secrets, the clock, the open study."""
+"""The parts that a process opens before it serves: settings, folders, secrets, the clock, the study."""

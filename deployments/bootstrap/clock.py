@@ -1,8 +1,8 @@
-"""The one place where the time is read.
+"""The clock of a study; no other module reads the time.
 
-A study runs by the real clock. A demonstration runs by a fast one, which belongs to its data directory: the
-file `demonstration.json` there marks the directory, and says from which instant and how fast its clock runs,
-so that every program that opens the directory sees the same time.
+A study runs by the real clock. A demonstration runs by a fast clock, which belongs to its data directory: the
+file `demonstration.json` there gives its start and its speed, so that every program that opens the directory
+sees the same time.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ MARK = "demonstration.json"
 
 
 class Clock:
-    """The real clock: a study's instants are the world's."""
+    """The real clock: the study's time is the world's time."""
 
     def now(self) -> datetime:
         """The study's present instant, UTC."""
         return datetime.now(UTC)
 
     def wall(self, instant: datetime) -> datetime:
-        """When the world's clock shows the study's `instant`, UTC: what Prefect's timers are set to."""
+        """The world's instant (UTC) at which the study's clock shows `instant`, for Prefect's timers."""
         return instant
 
     def shows_at(self, world: datetime) -> datetime:
-        """What the study's clock shows at the world's instant, UTC."""
+        """The study's instant (UTC) at the world's instant."""
         return world
 
     def ahead(self, seconds: float) -> datetime:
-        """The study's instant in so many real seconds."""
+        """The study's instant (UTC) after so many real seconds."""
         return self.now() + timedelta(seconds=seconds)
 
     def seconds_until(self, instant: datetime) -> float:
@@ -52,7 +52,7 @@ class Pace:
     speed: float
 
     def at(self, world: datetime) -> datetime:
-        """What the demonstration's clock shows at the world's instant."""
+        """The demonstration's instant (UTC) at the world's instant."""
         return self.start + (world - self.began) * self.speed
 
 
@@ -65,7 +65,7 @@ class FastClock(Clock):
 
     @property
     def pace(self) -> Pace:
-        """How the clock runs now; read again when the mark has been rewritten."""
+        """The clock's present start and speed; read again when the mark has been rewritten."""
         stamp = os.stat(self._mark).st_mtime_ns
         if self._read is None or self._read[0] != stamp:
             self._read = (stamp, _read_pace(self._mark))
@@ -76,16 +76,16 @@ class FastClock(Clock):
         return self.pace.at(datetime.now(UTC))
 
     def wall(self, instant: datetime) -> datetime:
-        """When the world's clock will show what the demonstration's shows at `instant`, UTC."""
+        """The world's instant (UTC) at which the demonstration's clock shows `instant`."""
         pace = self.pace
         return pace.began + (instant - pace.start) / pace.speed
 
     def shows_at(self, world: datetime) -> datetime:
-        """What the demonstration's clock shows at the world's instant, UTC."""
+        """The demonstration's instant (UTC) at the world's instant."""
         return self.pace.at(world)
 
     def ahead(self, seconds: float) -> datetime:
-        """The demonstration's instant in so many real seconds."""
+        """The demonstration's instant (UTC) after so many real seconds."""
         return self.now() + timedelta(seconds=seconds) * self.pace.speed
 
     def move_to(self, instant: datetime) -> None:

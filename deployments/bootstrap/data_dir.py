@@ -10,12 +10,12 @@ from itp_events.errors import ItpError
 
 
 def keep_private() -> None:
-    """Let what this process and its children make be their owner's alone, whatever the user's umask is."""
+    """Let only their owner read the files of this process and its children, with any umask of the user."""
     os.umask(stat.S_IRWXG | stat.S_IRWXO)
 
 
 def open_to_others(path: Path) -> str | None:
-    """What others on this machine may do in a directory, and how to mend it; None when nothing."""
+    """A warning when others on this machine may read a directory or write to it; None otherwise."""
     mode = stat.S_IMODE(path.stat().st_mode) if path.is_dir() else 0
     may = "write to" if mode & (stat.S_IWOTH | stat.S_IWGRP) else "read" if mode & stat.S_IRWXO else None
     if may is None:
@@ -24,7 +24,7 @@ def open_to_others(path: Path) -> str | None:
 
 
 def writable(path: Path) -> Path:
-    """The directory, made if need be, for its owner alone: what it holds is about subjects.
+    """The directory, made if need be, for its owner alone: it holds data about subjects.
 
     Raises:
         ItpError: it cannot be made, or not be written to.

@@ -1,4 +1,4 @@
-"""One service on a data directory at a time."""
+"""The lock of a data directory, which one service holds at a time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class AlreadyRunning(ItpError):
 
 @dataclass(frozen=True)
 class Hold:
-    """A lock that is held. `before` names the service that held it last, and has ended; "" when none did."""
+    """A held lock. `before` names the service that held it last and has ended; "" when there is none."""
 
     before: str
     _file: TextIO
 
     def sign(self, name: str) -> None:
-        """Keep this service's name for the next that holds the lock."""
+        """Write this service's name into the lock for its next holder."""
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n{name}")
         self._file.flush()
@@ -34,7 +34,7 @@ class Hold:
 
 @contextmanager
 def sole_service(data_dir: Path) -> Iterator[Hold]:
-    """Hold the data directory's lock; the operating system lets go of it whatever ends the process.
+    """Hold the data directory's lock; the operating system frees it when the process ends in any way.
 
     Raises:
         AlreadyRunning: another process holds it.
@@ -52,7 +52,7 @@ def sole_service(data_dir: Path) -> Iterator[Hold]:
 
 
 def holder(lock: Path) -> str:
-    """The process that holds a lock's file, as the file says it."""
+    """The process id that a lock's file names; "unknown" when it names none."""
     return lock.read_text(encoding="utf-8").partition("\n")[0] or "unknown"
 
 

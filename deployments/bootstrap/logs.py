@@ -1,4 +1,4 @@
-"""What the service says: concise lines for people; Prefect's own lines go to a file."""
+"""Sets up the logs: the service's own lines go to the standard error, Prefect's to a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 # Prefect writes some lines at every wake, for years.
 LOG_BYTES = 10_000_000
 LOGS_KEPT = 3
-# uvicorn's lines are about requests to the API, as our own are.
+# The loggers of our own lines; uvicorn's lines are about requests to our API.
 ROOMS = ("deployments", "flows", "tasks", "itp_events", "uvicorn")
 # An address alone may have 64,000 characters.
 LONGEST = 500
@@ -22,20 +22,20 @@ class LeavingIsNoError(logging.Filter):
     """Prefect logs at ERROR that a run finished in any state but Completed; leaving to wait is no error."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Lower that one line, and let every record pass."""
+        """Lower the level of that line to INFO; every record passes."""
         if record.levelno == logging.ERROR and "type=SCHEDULED" in record.getMessage():
             record.levelno, record.levelname = logging.INFO, "INFO"
         return True
 
 
 class OneLine(logging.Formatter):
-    """One line for each message, whatever somebody put into a request: nobody forges lines of the log.
+    """Writes each message as one line, so that no text in a request can forge a line of the log.
 
-    A traceback follows with each of its lines marked, for it ends in what may be somebody's own text.
+    A traceback follows with each of its lines marked, as it may end in text of a request.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record, with the traceback as it is written here, not as another handler has written it."""
+        """The record's line, with the traceback as this formatter writes it, not another handler's."""
         record.exc_text = None
         try:
             return super().format(record)
@@ -43,7 +43,7 @@ class OneLine(logging.Formatter):
             record.exc_text = None
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        """The line, with what is not printable written as an escape, and cut where it is too long."""
+        """The line, with unprintable characters escaped, and cut where it is too long."""
         record.message = _bounded(record.message)
         return super().formatMessage(record)
 
@@ -62,7 +62,7 @@ def _bounded(text: str) -> str:
 
 
 def set_up_logs(directory: Path) -> None:
-    """Our own lines to the standard error, Prefect's to `prefect.log` in the directory."""
+    """Write our own lines to the standard error, and Prefect's to `prefect.log` in the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     ours = logging.StreamHandler(sys.stderr)
     ours.setFormatter(OneLine("%(asctime)s %(message)s", "%H:%M:%S"))

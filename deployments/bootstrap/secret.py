@@ -1,4 +1,4 @@
-"""The key that signs links: the setting's, or one made once and kept in the data directory."""
+"""The key that signs links: the setting's, or a random one that is kept in the data directory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ BYTES = 32
 
 
 def signing_key(setting: str, data_dir: Path) -> bytes:
-    """The key.
+    """The key that `setting` gives; when it is empty, the kept one, which is made at first use.
 
     Raises:
         BadInput: ITP_SECRET_KEY is too short to be a secret.
-        ItpError: the key that is kept cannot be read, or none be made.
+        ItpError: the kept key cannot be read, or none can be made.
     """
     if not setting:
         return _kept(data_dir / FILE)
@@ -43,7 +43,7 @@ def _kept(path: Path) -> bytes:
 
 
 def _first(draft: Path, path: Path) -> None:
-    """Put the draft in place, unless another process was faster: then its key counts."""
+    """Put the draft in place, unless another process was faster; then its key counts."""
     try:
         os.link(draft, path)
     except FileExistsError:

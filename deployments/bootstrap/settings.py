@@ -28,7 +28,7 @@ from itp_events.errors import BadInput
 _Value = TypeVar("_Value")
 
 
-# What these raise is shown: they do not repeat the value, which may be a secret that went astray.
+# Their messages are shown. None repeats the value, which may be a secret in the wrong variable.
 def _existing(value: str) -> Path:
     path = Path(value).expanduser()
     # Unlike Path.exists, this knows that there is no file whose name is too long for one.
@@ -85,7 +85,7 @@ def _user_and_password(value: str) -> str:
 
 
 def _read_by(read: Callable[[str], object]) -> BeforeValidator:
-    """A variable's text is read by `read`; what a program passes to Settings is taken as it is."""
+    """Reads the text of a variable by `read`; a value that a program passes is taken as it is."""
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
@@ -97,10 +97,10 @@ _NO_SECRET = SecretStr("")
 
 
 class Settings(BaseSettings):
-    """Where the service keeps its data, whom it tells, and which Prefect it uses.
+    """The service's settings: its data, recipients, API, REDCap project and Prefect.
 
-    Only `load_settings` looks at the environment; `Settings(...)` takes what it is given. A secret shows
-    itself as stars wherever the settings are printed.
+    `load_settings` reads them from variables; `Settings(...)` takes the given values alone. A secret is
+    printed as stars.
     """
 
     model_config = SettingsConfigDict(
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is passed, and nothing else."""
+        """The passed values alone: no variable is read."""
         return (init_settings,)
 
     @property
@@ -153,7 +153,7 @@ class Settings(BaseSettings):
 
     @property
     def base_url(self) -> str:
-        """Where people reach the service's pages, without a slash at the end."""
+        """The address of the service's pages for people, without a slash at the end."""
         return (self.public_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
 
     @property

@@ -1,4 +1,4 @@
-"""Opens the study that the settings name."""
+"""Opens the study that the settings name: its database, protocol, channels and clock."""
 
 from __future__ import annotations
 

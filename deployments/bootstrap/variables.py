@@ -83,7 +83,7 @@ def _from_files(variables: dict[str, str], secrets: Collection[str]) -> dict[str
 
 
 def _secret(path: str, variable: str) -> str:
-    """What a file holds, without the line break at its end."""
+    """The text of a file, without the line break at its end."""
     try:
         return Path(path).expanduser().read_text(encoding="utf-8-sig").rstrip("\r\n")
     except OSError as problem:
@@ -101,7 +101,7 @@ def _read_dotenv(path: Path) -> dict[str, str]:
 
 
 def _read_line(line: str, place: str) -> Binding | None:
-    """What a line sets; None for a line without content, or another program's that cannot be read."""
+    """The binding of a line; None for an empty line, and for an unreadable one of another program."""
     for binding in parse_stream(io.StringIO(line, newline="")):
         if not binding.error:
             return binding

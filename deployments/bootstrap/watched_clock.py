@@ -1,10 +1,9 @@
-"""The real clock, believed as long as it goes on as it went before, and what is said when it does not.
+"""The real clock of a study, which does not follow a jump of the machine's clock.
 
-A machine's clock may jump: a battery that died, a wrong time server, a hand that slipped. A study that
-follows it a week ahead tells people that deadlines passed which have not, and cannot take it back. So a jump
-is not followed. The study's time goes on as before, a trouble stands on the board, and a person says which
-clock is right: by setting the machine's, or with `itp clock --accept`. Some seconds or minutes, as a time
-server corrects them, are followed.
+A machine's clock may jump: a dead battery, a wrong time server, a slip of the hand. A study that follows it a
+week ahead tells people of deadlines that have not passed, and cannot take it back. So a jump is not followed.
+The study's time goes on as before, a trouble stands on the board, and a person decides which clock is right:
+by setting the machine's, or with `itp clock --accept`. Corrections by some seconds or minutes are followed.
 
 The second clock is that of the database's server. Where the database is on the same machine, it is the
 machine's count of seconds since its start, from an instant that the study keeps: programs that are started
@@ -41,17 +40,17 @@ log = logging.getLogger(__name__)
 
 
 class WatchedClock(MachineClock):
-    """The real clock; a jump of it is not followed until it is believed again."""
+    """The real clock; a jump of it is not followed until `believe`."""
 
     def __init__(self) -> None:
         self._believed: tuple[datetime, float] | None = None
 
     def shown(self) -> datetime:
-        """What the machine's clock shows, right or wrong."""
+        """The instant (UTC) that the machine's clock shows, right or wrong."""
         return super().now()
 
     def expected(self) -> datetime | None:
-        """What the time is, counted on from the instant that was believed last; None before the first."""
+        """The instant (UTC) counted on from the last believed one; None before the first."""
         if self._believed is None:
             return None
         instant, counted = self._believed
@@ -70,37 +69,38 @@ class WatchedClock(MachineClock):
         return shown
 
     def seconds_until(self, instant: datetime) -> float:
-        """Seconds until an instant by the time that is believed; negative when it has passed."""
+        """Real seconds until the study's `instant` by the believed time; negative when it has passed."""
         return (instant - self.now()).total_seconds()
 
 
 def uptime() -> float:
-    """Seconds that only count up, also while the machine sleeps; nobody sets them."""
+    """Seconds since the machine's start; they count on while it sleeps, and cannot be set."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def agree(one: datetime, other: datetime) -> bool:
-    """Whether two clocks differ by no more than clocks do."""
+    """Whether two clocks differ by no more than clocks usually do."""
     return abs(one - other) <= CLOCKS_DIFFER
 
 
 @dataclass(frozen=True)
 class ClockWatch:
-    """Holds a study's clock against a second one, and its records against both."""
+    """Compares a study's clock with a second one, and the study's records with both."""
 
     store: Store
     clock: Clock
 
     def look(self) -> str | None:
-        """Believe what the clocks agree on; what is wrong, for a person to mend, or None.
+        """Believe the clock while both agree; a sentence about what a person must mend, or None.
 
-        Raises OperationalError when the database does not answer: then nothing changes.
+        Raises:
+            OperationalError: the database does not answer; then nothing changes.
         """
         wrong = self._judge(self.clock) if isinstance(self.clock, WatchedClock) else None
         return wrong or self._records_ahead()
 
     def keep(self) -> None:
-        """Let programs that are started later know what is believed; called while nothing is wrong."""
+        """Keep the believed time for programs that start later; called while the clocks agree."""
         part = _boot()
         if part is None or not isinstance(self.clock, WatchedClock):
             return
@@ -148,10 +148,10 @@ class ClockWatch:
 
 
 def accept(store: Store, protocol: Protocol, clock: Clock) -> list[str]:
-    """Believe the machine's clock from now on, and decide anew about who was decided about ahead of it.
+    """Believe the machine's clock from now on, and decide anew about subjects that were decided ahead of it.
 
-    The codes of those subjects. What was sent stays sent; what has not left and is not due yet is taken back.
-    What was to be sent again much later, by a clock that was ahead, is sent again now.
+    Returns the codes of those subjects. A sent notice stays sent; a notice that has not left and is not due
+    yet is taken back. A notice that waits for a new attempt, by a clock that was ahead, is sent again now.
     """
     if isinstance(clock, WatchedClock):
         clock.believe(clock.shown())
@@ -169,9 +169,9 @@ def accept(store: Store, protocol: Protocol, clock: Clock) -> list[str]:
 
 
 def look_and_say(study: Runtime, troubles: Troubles) -> None:
-    """Look, and let the board, /healthz and the log say what is wrong until it is not.
+    """Compare the clocks, and show a difference on the board, in /healthz and in the log until it ends.
 
-    A demonstration's clock is right by definition: who sets it back has said so.
+    A demonstration's clock is right by definition, also after it was set back.
     """
     watch = ClockWatch(study.store, study.clock)
     wrong = watch.look()
@@ -186,7 +186,7 @@ def look_and_say(study: Runtime, troubles: Troubles) -> None:
 
 
 def _boot() -> str | None:
-    """Which start of this machine this is; None where the system does not say."""
+    """The name of this start of the machine; None where the system gives none."""
     try:
         return f"boot {_BOOT_ID.read_text(encoding='ascii').strip()}"
     except OSError:

@@ -1,1 +1,1 @@
-"""What every HTTP server of the service shares: connections, origins, and how it says no."""
+"""The parts that both HTTP servers of the service share: connections, origins, error answers."""

@@ -1,8 +1,8 @@
-"""The connections of a server: only so many, each within its times, so that the silence of some stops nobody.
+"""Bounds the connections of a server in number and time, so that silent clients cannot block the others.
 
-A connection costs a file descriptor, of which the senders and the database need some too. A client that says
-nothing, or says it too slowly, loses its connection after seconds; when all places are taken, the client that
-has been silent longest makes room for the next one.
+A connection costs a file descriptor, and the senders and the database need descriptors too. A client that is
+silent or too slow loses its connection after some seconds. When all places are taken, the client that has
+been silent longest loses its place to the next one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from deployments.http.problem_details import answer, document
 from itp_events.errors import RuleName
 
-# Enough for a site's people and programs; each browser opens about six.
+# The most connections at once: enough for a site's people and programs. A browser opens about six.
 MOST = 512
 BACKLOG = 128
 # From the first byte of a request, or from the connection, to the end of its head.
@@ -29,8 +29,8 @@ BODY_SECONDS = 60.0
 # Between two parts of a body, and for a client that does not read its answer.
 PAUSE_SECONDS = 8.0
 UNREAD_SECONDS = 30.0
-# Longer than clients and proxies keep an idle connection, so that they close it: what they send at the moment
-# in which the server closes is lost.
+# Longer than clients and proxies keep an idle connection, so that they close it. A request that arrives while
+# the server closes is lost.
 KEPT_SECONDS = 75
 
 Part = Literal["head", "body"]
@@ -42,7 +42,7 @@ DESCRIPTORS = 65_536
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process open as many files as it may, within reason."""
+    """Raise this process's limit of open files to its hard limit, to 65,536 at most."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -50,13 +50,13 @@ def raise_descriptor_limit() -> None:
 
 
 def places() -> int:
-    """How many connections there may be now: half of the descriptors are the senders' and the database's."""
+    """The most connections: half of the descriptors, as the senders and the database need the others."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST if soft == resource.RLIM_INFINITY else min(MOST, soft // 2)
 
 
 def backlog() -> int:
-    """How many clients may queue: all are accepted at once, and take a descriptor before they count."""
+    """The most clients in the queue: all are accepted at once, and take a descriptor before they count."""
     return min(BACKLOG, places())
 
 
@@ -72,11 +72,11 @@ class Connection(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether this side waits for the client: for a request, the rest of one, or to read an answer."""
+        """Whether the server waits for the client: for a request, the rest of one, or to read an answer."""
         return self.conn.our_state is h11.IDLE or self._part is not None or self.flow.write_paused
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the place of a connection that waits when there is none left, or answer 503."""
+        """Accept the client; without a free place a waiting connection is closed, or the answer is 503."""
         super().connection_made(transport)
         self._since = self.loop.time()
         if len(self.connections) > places() and not self._make_room():
@@ -85,13 +85,13 @@ class Connection(H11Protocol):
         self._expect("head")
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and see what is to come."""
+        """Take a part of a request, and set the time for the rest."""
         self._silent = False
         super().data_received(data)
         self._look()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, a part of which may be there already."""
+        """Wait for the next request, a part of which may have arrived already."""
         self._served = True
         self._since = self.loop.time()
         super().on_response_complete()
@@ -118,11 +118,11 @@ class Connection(H11Protocol):
         return False
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP as every other problem."""
+        """Answer a message that is not HTTP with problem details."""
         self._refuse(HTTPStatus.BAD_REQUEST, "not-http", "this is no HTTP request")
 
     def _look(self) -> None:
-        """Set the time by which the rest of what has begun must be there."""
+        """Set the time by which the rest of a begun request must have arrived."""
         theirs = self.conn.their_state
         if self.transport.is_closing():
             self._expect(None)
@@ -159,7 +159,7 @@ class Connection(H11Protocol):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "too-slow", said)
 
     def _refuse(self, status: HTTPStatus, rule: RuleName, said: str) -> None:
-        """Answer from here, where nothing is answered yet, and close; what a door still says is not heard."""
+        """Answer the request if it has no answer yet, and close; the application's answer is dropped."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             refusal = answer(document(status, rule, said), {"Connection": "close"})
             for event in _events(refusal):
@@ -171,7 +171,7 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def _make_room(self) -> bool:
-        """Close the connection that has waited longest, those first that have never asked anything."""
+        """Close the connection that has waited longest, those without a request first; False without any."""
         waiting = [
             each
             for each in self.connections
@@ -187,9 +187,9 @@ class Connection(H11Protocol):
 
 
 class WithWebsockets(Connection):
-    """The same limits for a server that has websockets too, which take half of the places at most.
+    """The same limits for a server with websockets, which take half of the places at most.
 
-    A websocket is silent as a rule, so that it loses its place to nobody.
+    A websocket is silent as a rule, so that it never loses its place.
     """
 
     def _should_upgrade(self) -> bool:

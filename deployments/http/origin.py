@@ -1,4 +1,4 @@
-"""What a page of another site may make a browser on this machine send, and how that is told apart."""
+"""Tells requests that a page of another site makes a browser send from the others, and refuses them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def is_loopback(host: str) -> bool:
 
 
 def names_this_machine(host: str) -> bool:
-    """Whether a Host header names this machine; a name of another's that leads here is a trick."""
+    """Whether a Host header names this machine; another name that resolves to it is an attack."""
     return is_loopback(split_address(f"//{host}").hostname or "")
 
 
 def is_foreign(origin: str, host: str) -> bool:
-    """Whether an Origin header is another site's than the one that the Host header names."""
+    """Whether an Origin header names another site than the Host header."""
     theirs, ours = split_address(origin), split_address(f"//{host}")
     if theirs.netloc == host:
         return False
@@ -42,7 +42,7 @@ def is_foreign(origin: str, host: str) -> bool:
 
 
 def split_address(address: str) -> SplitResult:
-    """The parts of an address that somebody sent; all empty when it is none."""
+    """The parts of an address from a request; all are empty when it is malformed."""
     try:
         return urlsplit(address)
     except ValueError:
@@ -57,10 +57,10 @@ def _port(parts: SplitResult) -> int | None:
 
 
 class Guard:
-    """Lets through to Prefect's server what no page of another site has sent, websockets included.
+    """Passes requests to Prefect's server unless a page of another site has sent them, websockets included.
 
-    Prefect itself answers every origin, and asks nobody who they are unless it is told to: then its own
-    question protects it, and it may be reached by other names than this machine's.
+    Prefect itself answers every origin. With `asks_who` it asks for a password, which protects it, so that it
+    may be reached by other names than this machine's.
     """
 
     def __init__(self, app: App, *, asks_who: bool) -> None:
@@ -80,7 +80,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     def _may(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Whether every Host and Origin may ask: of two that differ either may be the one believed."""
+        """Whether every Host and Origin header may ask: a client may send two that differ."""
         hosts = _values(headers, b"host") or [""]
         known = self._asks_who or all(names_this_machine(host) for host in hosts)
         origins = filter(None, _values(headers, b"origin"))

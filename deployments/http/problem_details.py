@@ -1,6 +1,6 @@
-"""Problem details for HTTP APIs, RFC 9457: the form in which a server says no.
+"""Problem details for HTTP APIs, RFC 9457: the form of every error answer.
 
-`type` names the rule that is broken and never changes.
+`type` names the broken rule and never changes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def document(status: HTTPStatus, rule: str, detail: str, **more: Any) -> dict[str, Any]:
-    """Problem details; `more` are members beside the standard ones."""
+    """The problem details of a broken rule; `more` are members beside the standard ones."""
     named = {"type": f"urn:itp:problem:{rule}", "title": status.phrase, "status": int(status)}
     return named | {"detail": detail} | more
 

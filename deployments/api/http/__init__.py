@@ -1,1 +1,1 @@
-"""What every route shares: authentication, bodies, errors, schemas, limits of connections."""
+"""The parts that every route shares: authentication, request bodies, errors, schemas, the server."""

@@ -1,8 +1,8 @@
-"""Who asks, and whether they may: bearer tokens with a role.
+"""Authentication and roles: a bearer token gives its owner a role.
 
-Without any token configured only this machine is served, as a recorder: what asks there cannot be told apart
-from anything else on the machine, so a decision needs a token also then. Requests that a web page of another
-origin could make a browser send are refused.
+Without any token configured the API serves this machine alone, in the role of a recorder. Programs on one
+machine cannot be told apart, so a decision needs an investigator's token also then. Requests that a web page
+of another origin could make a browser send are refused. How tokens are kept is in tokens.py.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ LOCAL_ROLE: Role = "recorder"
 log = logging.getLogger(__name__)
 
 
-# Asynchronous, as what a request depends on: it never waits, and a thread for each step costs more than it.
+# Asynchronous: it never waits, and a thread for each request would cost more than the check itself.
 async def asks(request: Request, api: Dependencies) -> Role:
-    """The role of who asks.
+    """The role that a request is made in.
 
     Raises:
         Problem: 401 without a known token, 403 for what no token would permit, 500 when no token can be read.
@@ -47,7 +47,7 @@ async def asks(request: Request, api: Dependencies) -> Role:
 
 
 def needs(needed: Role) -> Callable[[Request, Role], Awaitable[Role]]:
-    """A dependency that lets in who has at least the role `needed`, and gives the role they have."""
+    """A dependency that requires at least the role `needed`; it returns the role that the request has."""
 
     async def check(request: Request, role: Annotated[Role, Depends(asks)]) -> Role:
         if not includes(role, needed):
@@ -59,7 +59,7 @@ def needs(needed: Role) -> Callable[[Request, Role], Awaitable[Role]]:
 
 
 def investigator(request: Request, api: ApiContext, token: str) -> None:
-    """Let pass who gives the token of an investigator in a page's form.
+    """Require that a page's form carries the token of an investigator.
 
     Raises:
         Problem: 401 for an unknown token, 403 for one of another role, 500 when no token can be read.
@@ -75,7 +75,7 @@ def investigator(request: Request, api: ApiContext, token: str) -> None:
 
 @contextmanager
 def _reading_tokens() -> Iterator[None]:
-    """Let nobody in while the tokens cannot be read; why is for the log, which names their file."""
+    """Refuse the request while the tokens cannot be read; the reason goes to the log alone."""
     try:
         yield
     except (BadInput, OSError) as error:
@@ -107,7 +107,7 @@ def _local(request: Request) -> Role:
 
 
 def same_origin(request: Request, api: ApiContext) -> None:
-    """Let pass what no page of another site has made a browser send.
+    """Require that no page of another site has made a browser send the request.
 
     Raises:
         Problem: 403 for a request of another origin.
@@ -137,7 +137,7 @@ def _password(request: Request) -> str | None:
 
 
 def refuse(request: Request, status: HTTPStatus, rule: RuleName, said: str) -> Problem:
-    """The problem to raise, which is also logged: by the caller's address, without what they sent."""
+    """Log a refusal with the caller's address, without the request's content; returns the problem."""
     client = request.client.host if request.client else "unknown"
     log.warning("%d %s %s from %s: %s", status, request.method, request.url.path, client, said)
     headers = {"WWW-Authenticate": _challenge(request)} if status == HTTPStatus.UNAUTHORIZED else None
@@ -145,7 +145,7 @@ def refuse(request: Request, status: HTTPStatus, rule: RuleName, said: str) -> P
 
 
 def _challenge(request: Request) -> str:
-    """What to send: most calendar programs give a password only when they are asked for one."""
+    """The WWW-Authenticate header: most calendar programs send a password only when asked for one."""
     basic = request.url.path.endswith(".ics")
     return 'Bearer realm="itp", Basic realm="itp"' if basic else 'Bearer realm="itp"'
 

@@ -1,4 +1,4 @@
-"""The body of a request, bounded in size. What it holds is read by deployments/strict_json.py."""
+"""Reads the body of a request, bounded in size. Its JSON is read by deployments/strict_json.py."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 @dataclass
 class Room:
-    """Memory for the large bodies that are on their way, of whomever: small ones always have room."""
+    """The memory for large bodies that are being received, of all clients together."""
 
     free: int
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, count: int) -> bool:
-        """Take so many bytes, if there are as many."""
+        """Take `count` bytes; False when fewer are free."""
         with self._lock:
             taken = count <= self.free
             self.free -= count if taken else 0
             return taken
 
     def give_back(self, count: int) -> None:
-        """Let others take so many bytes."""
+        """Free `count` bytes."""
         with self._lock:
             self.free += count
 
 
-# An event has some hundred bytes. Strangers could fill the memory with larger bodies that they never finish.
+# Smaller bodies are not counted: an event has some hundred bytes. Clients without a token could fill the
+# memory with large bodies that they never finish.
 SMALL_BYTES = 64 * 1024
 _room = Room(64 * 1024 * 1024)
 

@@ -1,4 +1,4 @@
-"""What the API stands on, and how a request finds it."""
+"""The open study and the API's own parts, and how a route gets them."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ApiContext:
-    """A running study and the doors' own parts, opened once per process."""
+    """A running study and the API's own parts, opened once per process."""
 
     study: Runtime
     tokens: Tokens
     background: Background
     links: Links
     webhook_secrets: dict[str, str]
-    # Asked by those who watch: it says whether the database answers, however busy the doors' pool is.
+    # The connection of monitoring, apart from the pool: it shows whether the database answers a busy API.
     watching: Store
     doors: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DOORS), compare=False)
     watchers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WATCHERS), compare=False)
 
     async def in_door(self, step: Callable[..., Result], *given: Any) -> Result:
-        """What `step` returns, run in one of the threads that are kept for recording."""
+        """Run `step` in one of the threads that are kept for recording; returns its result."""
         return await to_thread.run_sync(partial(step, *given), limiter=self.doors)
 
     async def for_watchers(self, step: Callable[..., Result], *given: Any) -> Result:
-        """What `step` returns, run in one of the threads that are kept for saying how the service is."""
+        """Run `step` in one of the threads that are kept for monitoring; returns its result."""
         return await to_thread.run_sync(partial(step, *given), limiter=self.watchers)
 
 

@@ -1,4 +1,4 @@
-"""The gate that every request passes before any door: what no door should have to think of."""
+"""The gate that every request passes before its route: HEAD, ambiguous lengths, unexpected errors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """Answers HEAD as GET, refuses ambiguous requests, and turns what no door expected into one answer.
+    """Answers HEAD as GET, refuses ambiguous requests, and answers an unexpected error with one 500.
 
-    It raises nothing itself: the server would log the traceback a second time.
+    It raises no error that it has answered: the server would log the traceback a second time.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -29,7 +29,7 @@ class Gate:
             return
         names = {name for name, _ in scope["headers"]}
         if {b"content-length", b"transfer-encoding"} <= names:
-            # Where this body ends, a proxy may see otherwise: what follows could be another's request.
+            # A proxy may see this body's end elsewhere, and take the rest for a request of another client.
             said = "a request has either a Content-Length or a Transfer-Encoding, not both"
             refusal = answer(document(HTTPStatus.BAD_REQUEST, "framing", said), {"Connection": "close"})
             await refusal(scope, receive, send)

@@ -1,7 +1,6 @@
-"""What the API answers when it says no: problem details for HTTP APIs, RFC 9457.
+"""The API's error answers: problem details for HTTP APIs, RFC 9457.
 
-`type` names the rule that is broken and never changes; `detail` is the same sentence that every other door
-gives.
+`type` names the broken rule and never changes; `detail` is the same sentence that every other door gives.
 """
 
 from __future__ import annotations

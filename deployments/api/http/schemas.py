@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of events, problems and answers: taken from the event catalogue itself."""
+"""The schemas of events, answers and problems in the OpenAPI document, made from the event catalogue."""
 
 from __future__ import annotations
 
@@ -95,24 +95,24 @@ def _refusal(description: str, example: Json) -> Json:
 
 
 ASKING: dict[int | str, Json] = {
-    401: problem("No token, or an unknown one."),
-    403: problem("The token's role does not permit this; without tokens: not from this machine."),
+    401: problem("The request has no token, or an unknown one."),
+    403: problem("The token's role does not permit this. Without any token only this machine may ask."),
     422: problem("The request is malformed.", _MALFORMED),
-    503: problem("The study's database does not answer; send it again."),
+    503: problem("The study's database does not answer; send the request again."),
 }
-ABSENT: dict[int | str, Json] = {404: problem("Nobody of that code is enrolled.")}
+ABSENT: dict[int | str, Json] = {404: problem("No subject with this code is enrolled.")}
 EVENTS_RESPONSES: dict[int | str, Json] = ASKING | {
-    200: _outcome("Known already: nothing changed.", _RECORDED | {"status": 200, "outcome": "known"}),
-    201: _outcome("Recorded.", _RECORDED),
+    200: _outcome("Recorded before; nothing changed.", _RECORDED | {"status": 200, "outcome": "known"}),
+    201: _outcome("The event is recorded.", _RECORDED),
     207: {
-        "description": "The events of the array have different answers: see each.",
+        "description": "The events of the array have different results; each has its own `status`.",
         "content": _json("Results", [_RECORDED, _REFUSED]),
     },
-    403: _refusal("The role does not permit this, as a decision by anybody but an investigator.", _FORBIDDEN),
-    409: _refusal("Against the study's order; `type` names the rule.", _REFUSED),
-    413: problem("More than 2 MiB, or more than 1000 events."),
-    415: problem("Not JSON."),
-    422: _refusal("Malformed; `field` is the first field that is wrong.", _MALFORMED),
+    403: _refusal("The role may not state this event; only an investigator may decide.", _FORBIDDEN),
+    409: _refusal("The study's rules refuse the event; `type` names the rule.", _REFUSED),
+    413: problem("The body is longer than 2 MiB, or holds more than 1000 events."),
+    415: problem("The body is not declared as JSON."),
+    422: _refusal("The event is malformed; `field` is the first wrong field.", _MALFORMED),
 }
 
 
@@ -126,7 +126,7 @@ def components() -> Json:
         schemas[f"{data.__name__}Event"] = envelope | {"examples": shown}
     names = {data.type: _REF.format(model=f"{data.__name__}Event") for data in FACTS}
     schemas["Event"] = {
-        "description": "A CloudEvent 1.0. Dates in `data` are local dates of the site. Text holds no NUL.",
+        "description": "A CloudEvent 1.0. Dates in `data` are local dates of the site. No text holds NUL.",
         "oneOf": [{"$ref": ref} for ref in names.values()],
         "discriminator": {"propertyName": "type", "mapping": names},
     }
@@ -142,14 +142,17 @@ def _envelope(kind: str, data: Json) -> Json:
             "specversion": {"const": "1.0"},
             "id": _WORD,
             "source": _WORD
-            | {"description": "who sends; `itp` is the service's own", "not": {"const": "itp"}},
+            | {
+                "description": "the system that sends the event; `itp` is reserved for the service",
+                "not": {"const": "itp"},
+            },
             "type": {"const": kind},
             "subject": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
             "time": {
                 "type": "string",
                 "format": "date-time",
                 "pattern": "^(19|20|21)[0-9]{2}-",
-                "description": "when it was reported",
+                "description": "the instant at which it was reported",
             },
             "datacontenttype": {"const": "application/json"},
             "data": data,
@@ -168,7 +171,7 @@ def _answers() -> Json:
             "source": text,
             "id": text,
             "subject": text,
-            "state": text | {"description": "where the subject stands now"},
+            "state": text | {"description": "the subject's state after the event"},
             "wake_at": {"type": ["string", "null"], "format": "date-time"},
         },
     }
@@ -176,11 +179,11 @@ def _answers() -> Json:
         "type": "object",
         "required": ["type", "title", "status", "detail"],
         "properties": {
-            "type": text | {"description": "urn:itp:problem: and the rule's short name"},
+            "type": text | {"description": "urn:itp:problem: followed by the rule's short name"},
             "title": text,
             "status": {"type": "integer"},
-            "detail": text | {"description": "one sentence, the same through every door"},
-            "field": text | {"description": "the first field that is wrong"},
+            "detail": text | {"description": "what is wrong and what to do, in one sentence"},
+            "field": text | {"description": "dotted path of the first wrong field"},
             "unmet": {
                 "type": "array",
                 "items": text,

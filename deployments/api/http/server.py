@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class PortTaken(ItpError):
-    """Something else listens where the API should."""
+    """Another program listens on the API's port."""
 
 
 class ApiServer(threading.Thread):
@@ -36,7 +36,7 @@ class ApiServer(threading.Thread):
                 backlog=backlog(),
                 timeout_keep_alive=KEPT_SECONDS,
                 access_log=False,
-                # What uvicorn says goes where the service's own lines go.
+                # uvicorn's lines go where the service's own lines go.
                 log_config=None,
                 log_level="warning",
                 lifespan="off",
@@ -50,7 +50,7 @@ class ApiServer(threading.Thread):
         self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
-        """Answer what has begun, and end."""
+        """Answer the requests that have begun, for 5 s at most, and end."""
         self._server.should_exit = True
         if self.is_alive():
             self.join(DRAIN_SECONDS + 2)

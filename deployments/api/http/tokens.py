@@ -1,8 +1,8 @@
 """Bearer tokens with a role. Only their SHA-256 is kept: a token has 256 random bits, so no salt is needed.
 
-One token per line, `role:sha256`; what follows a `#` is a note, whatever it holds. ITP_API_TOKENS names such
-a file, or holds such entries itself, separated by commas. Without it the file `tokens` in the data directory
-is read.
+A file of tokens has one entry a line, `role:sha256`; a note may follow a `#`. ITP_API_TOKENS names such a
+file, or holds such entries itself, separated by commas. Without it the file `tokens` in the data directory is
+read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from deployments.bootstrap.data_dir import writable
 from itp_events.errors import BadInput
 
 Role = Literal["reader", "recorder", "investigator"]
-# Each role may do what those before it may.
+# Each role includes the roles before it.
 ROLES: tuple[Role, ...] = get_args(Role)
 SETTING = "ITP_API_TOKENS"
 FILE = "tokens"
@@ -32,7 +32,7 @@ _HEX = frozenset("0123456789abcdef")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is kept of one token."""
+    """One token as it is kept: its role, and its SHA-256 in hexadecimal."""
 
     role: Role
     digest: str
@@ -43,12 +43,12 @@ class Entry:
 
 
 def includes(role: Role, needed: Role) -> bool:
-    """Whether who has `role` may do what needs `needed`."""
+    """Whether `role` includes the role `needed`."""
     return ROLES.index(role) >= ROLES.index(needed)
 
 
 def new_token(role: Role) -> tuple[str, Entry]:
-    """A fresh token, and what is kept of it."""
+    """A fresh token, and the entry that is kept of it."""
     token = _PREFIX + secrets.token_urlsafe(32)
     return token, Entry(role, digest(token))
 
@@ -128,7 +128,7 @@ class Tokens:
         return found[0] if found else None
 
     def entries(self) -> list[Entry]:
-        """What counts now.
+        """The entries that count now.
 
         Raises:
             BadInput: an entry that cannot be read, or a file that anybody may write to.
@@ -151,14 +151,14 @@ class Tokens:
         writable(self.file.parent)
         handle = os.open(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         with open(handle, "r+b", buffering=0) as lines:
-            # Two that begin together write one after the other, and each sees what the other left.
+            # Two programs that add a token at once write one after the other.
             fcntl.flock(lines, fcntl.LOCK_EX)
             lines.write(f"{_line_break(lines)}{entry}  # {one_line(note)}\n".encode())
         return self.file
 
 
 def _line_break(lines: BinaryIO) -> str:
-    """What ends a last line that an editor left without its end."""
+    """The line break that a last line lacks; empty when it has one."""
     size = lines.seek(0, os.SEEK_END)
     if not size:
         return ""
@@ -167,7 +167,7 @@ def _line_break(lines: BinaryIO) -> str:
 
 
 def _stamp(file: Path) -> tuple[int, ...] | None:
-    """What changes when the file does, also when it keeps its time as copies do; None without a file."""
+    """Values that change whenever the file does, also when a copy keeps its time; None without a file."""
     try:
         found = file.stat()
     except FileNotFoundError:
@@ -178,5 +178,5 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
 def _read(file: Path) -> list[Entry]:
     if file.stat().st_mode & stat.S_IWOTH:
         raise BadInput(f"anybody on this machine may write to it: chmod 600 {file}", str(file))
-    # An entry is ASCII; a note may be in whatever an editor writes.
+    # An entry is ASCII; a note may be in any encoding.
     return read_entries(file.read_text(encoding="utf-8-sig", errors="replace").split("\n"), str(file))

@@ -36,7 +36,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/acknowledge/{signed}", response_class=HTMLResponse)
 def ask(signed: str, api: Dependencies) -> HTMLResponse:
-    """Say what would be acknowledged, and until when; acknowledges nothing."""
+    """Show which visit a press would acknowledge, and until when. Acknowledges nothing."""
     try:
         return _ask(api, signed, api.study.clock.now())
     except ItpError as error:
@@ -45,7 +45,7 @@ def ask(signed: str, api: Dependencies) -> HTMLResponse:
 
 @router.post("/acknowledge/{signed}", response_class=HTMLResponse)
 async def acknowledge(signed: str, request: Request, api: Dependencies) -> HTMLResponse:
-    """Record the acknowledgement, unless somebody has it already; pressing twice records it once."""
+    """Record the acknowledgement, unless the visit has one already; pressing twice records it once."""
     try:
         return await api.in_door(_acknowledge, api, signed, await read_form(request))
     except ItpError as error:
@@ -78,7 +78,7 @@ def _acknowledge(api: ApiContext, signed: str, form: dict[str, str]) -> HTMLResp
     if result["status"] == HTTPStatus.CREATED:
         said = _told(words, "said", site, parse_event(stated))
         return page("said", words["done"], language=site.language, said=said, refused=False)
-    # Whoever presses at the same moment as another comes second here.
+    # Of two people who press at the same moment, the second comes here.
     if taken := _taken(history(api.study.store, call.subject), call, site, now):
         return _already(words, site, taken)
     status, detail = HTTPStatus(result["status"]), result.get("detail") or words["refused"]
@@ -86,9 +86,10 @@ def _acknowledge(api: ApiContext, signed: str, form: dict[str, str]) -> HTMLResp
 
 
 def _taken(facts: Sequence[Event], call: Call, site: Site, now: datetime) -> Event | None:
-    """The acknowledgement by which somebody has taken on what the link asks; None while nobody has.
+    """The acknowledgement of the link's visit; None while there is none.
 
-    It was given after the link's message was decided, or holds still: a link is good for one.
+    Only one that was given after the link's message was decided, or that still holds, counts: a link is good
+    for one acknowledgement.
     """
     asked = next((each.time for each in facts if each.own and each.id == call.notice), None)
     given = [
@@ -117,7 +118,7 @@ def _told(words: Words, word: str, site: Site, event: Event) -> str:
 
 
 def _refused(api: ApiContext, error: ItpError) -> HTMLResponse:
-    """Before a link is believed, nobody knows whose site it is about: the study's language counts."""
+    """The page of a refusal in the study's language: an unverified link names no site."""
     language: Language = api.study.protocol.site("default").language
     words = ACKNOWLEDGE[language]
     said = words.get(error.rule) if isinstance(error, Refused) else None
@@ -140,7 +141,7 @@ def _event(
 
 
 def _next_id(api: ApiContext, call: Call, facts: Sequence[Event]) -> str:
-    """One id for whoever presses next: of two who press at once one counts, and nobody can take it before."""
+    """The id of the next acknowledgement: of two presses at once one counts, and the id cannot be guessed."""
     given = sum(isinstance(each.data, Acknowledged) and each.data.visit == call.visit for each in facts)
     name = f"{call.subject}/{call.visit}/{given + 1}"
     secret = hmac.digest(api.links.key, f"acknowledged\n{name}".encode(), hashlib.sha256)

@@ -1,4 +1,4 @@
-"""The page on which an investigator decides: it shows nothing of the subject, and asks for their token."""
+"""The page of an investigator's decision. It asks for their token, and shows nothing of the subject."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/decide/{code}", response_class=HTMLResponse)
 def ask(code: Code, api: Dependencies, criterion: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
-    """Ask for the decision."""
+    """Show the form of a decision."""
     site = _site(api, code)
     title, facts = DECIDE[site.language]["title"], _facts(api, site, code, {"criterion": criterion})
     return _ours(page("decide", title, language=site.language, refused=False, **facts))
@@ -42,9 +42,9 @@ def ask(code: Code, api: Dependencies, criterion: Annotated[str, Query(max_lengt
 
 @router.post("/decide/{code}", response_class=HTMLResponse)
 async def decide(code: Code, request: Request, api: Dependencies) -> HTMLResponse:
-    """Record the decision of whoever gives an investigator's token; sent twice it counts once.
+    """Record the decision of a form that carries an investigator's token; sent twice it counts once.
 
-    Who is refused gets the form again with what they entered, except for the token.
+    A refusal shows the form again with the entered values, except for the token.
     """
     site = await run_in_threadpool(_site, api, code)
     try:
@@ -63,14 +63,14 @@ async def decide(code: Code, request: Request, api: Dependencies) -> HTMLRespons
 
 def _again(api: ApiContext, site: Site, code: str, form: dict[str, str], error: ItpError) -> HTMLResponse:
     words, rule = DECIDE[site.language], getattr(error, "rule", None)
-    # The same id, so that a form counts once however often it was refused; not one that is another event's.
+    # The same id, so that the form counts once after refusals too; a new one where it names another event.
     facts = _facts(api, site, code, form if rule != "form" else form | {"id": ""})
     said = words.get(f"refused-{rule}")
     return _ours(refusal(error, words["refused"], site.language, said, "decide", **facts))
 
 
 def _facts(api: ApiContext, site: Site, code: str, entered: dict[str, str]) -> dict[str, Any]:
-    """What the form shows: the protocol's rules and what was entered, nothing of the subject."""
+    """The form's contents: the protocol's rules and the entered values, nothing of the subject."""
     protocol = api.study.protocol
     criteria = {
         each.criterion: each.decode for each in protocol.withdrawal if each.effect in ("flag", "by-decision")
@@ -92,7 +92,7 @@ def _facts(api: ApiContext, site: Site, code: str, entered: dict[str, str]) -> d
 
 
 def _ours(answer: HTMLResponse) -> HTMLResponse:
-    """The page with a form that names its origin: under `no-referrer` a browser sends `null` instead."""
+    """The page, whose form tells its origin: under `no-referrer` a browser sends `null` instead."""
     answer.headers["Referrer-Policy"] = "same-origin"
     return answer
 
@@ -104,7 +104,7 @@ def _decide(api: ApiContext, code: str, form: dict[str, str]) -> HTMLResponse:
     known = result["status"] == HTTPStatus.OK or result.get("type") == _ID_REUSED
     if result["status"] >= HTTPStatus.BAD_REQUEST and not known:
         raise Problem(HTTPStatus(result["status"]), "decision", result["detail"])
-    # A form that was sent before, perhaps with something else in it, changes nothing, and says so.
+    # A form that was sent before changes nothing, also with other contents, and the page says so.
     title, word = ("known", "again") if known else ("done", "said")
     decision = _decision(api, code, (event["source"], event["id"]))
     said = words[word].format(subject=code, decision=decision)

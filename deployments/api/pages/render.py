@@ -1,4 +1,7 @@
-"""Pages for people: plain HTML of this service alone, which no other site may frame or fill in."""
+"""Renders the HTML pages for people, which no other site may frame or fill in.
+
+The words of the pages are in words.py.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,9 @@ def refusal(
     name: str = "said",
     **facts: Any,
 ) -> HTMLResponse:
-    """The page that says why not: the sentence that every other door gives, unless `said` is given.
+    """The page that explains a refusal in the sentence that every other door gives, or in `said`.
 
-    `name` is another template than the one that says nothing else.
+    `name` is its template.
     """
     status = getattr(error, "status", None) or _status(error)
     answer = page(name, title, status, language, said=said or str(error), refused=True, **facts)

@@ -1,4 +1,4 @@
-"""What the pages for people say, in the language of the subject's site."""
+"""The words of the pages for people, in each language of a site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetches what was not fetched when its trigger came: REDCap itself calls only once."""
+"""Fetches the forms that could not be fetched when their trigger came: REDCap calls only once."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def fetch_again(api: ApiContext, project: Project) -> None:
 
 
 def _unfetched(api: ApiContext) -> list[Trigger]:
-    """What is left of a form is the trigger itself only while the form could not be fetched."""
+    """The triggers of forms that could not be fetched: their dead letter holds the trigger itself."""
     names = Trigger.__dataclass_fields__.keys()
     left = [each.body for each in open_dead_letters(api.study.store) if each.door in (DOOR, WAITING)]
     found = [Trigger(**body) for body in left if isinstance(body, dict) and body.keys() == names]

@@ -1,4 +1,4 @@
-"""REDCap's API, as far as it is needed: exporting one form of one record."""
+"""A client of REDCap's API that exports one form of one record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itp_events.errors import BadEvent, ItpError
 SECONDS = 20.0
 # One form of one record, in all its events.
 MOST_BYTES = 1024 * 1024
-# What a database or a terminal could not take.
+# Characters that a database or a terminal cannot take.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -26,7 +26,7 @@ class RedcapSilent(ItpError):
 
 @dataclass(frozen=True)
 class Trigger:
-    """What a Data Entry Trigger says was saved: a form of a record, in an event, in an instance."""
+    """A saved form as a Data Entry Trigger names it: of a record, in an event, in an instance."""
 
     project: str
     record: str
@@ -49,7 +49,7 @@ class Redcap:
     token: str
 
     def export(self, trigger: Trigger, record_id: str, subject: str) -> dict[str, str]:
-        """The form's fields, raw (codes, not labels), and the subject's code of whichever form holds it.
+        """The form's fields, raw (codes, not labels), with the subject's code, which another form may hold.
 
         Raises:
             RedcapSilent: no answer, a refusal, or no such record.
@@ -80,7 +80,7 @@ class Redcap:
             raise RedcapSilent(f"REDCap does not answer within {SECONDS:g} s") from error
         except httpx.HTTPError as error:
             raise RedcapSilent(f"REDCap does not answer: {type(error).__name__}") from error
-        # A server may repeat what it was sent, and what it answers is kept and shown.
+        # A server may repeat the request in its answer, which is kept and shown.
         answer = answer.replace(self.token.encode(), b"[the token]")
         if status != httpx.codes.OK:
             raise RedcapSilent(f"REDCap answers {status}: {_shown(answer)}".rstrip(": "))
@@ -129,7 +129,7 @@ def _plain(text: str) -> str:
 
 
 def _of(trigger: Trigger, rows: list[dict[str, str]]) -> dict[str, str]:
-    """The row of the form that was saved: REDCap exports one for each event and each repetition."""
+    """The row of the saved form: REDCap exports one for each event and each repetition."""
     mine = [
         row
         for row in rows

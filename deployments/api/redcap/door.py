@@ -1,7 +1,6 @@
-"""POST /redcap: what REDCap's Data Entry Trigger calls when somebody saves a form.
+"""POST /redcap: the address of REDCap's Data Entry Trigger, which calls it when a form is saved.
 
-The trigger itself states nothing that is believed: it only says which form to fetch, from the REDCap that the
-settings name.
+A trigger is not believed: it only names the form to fetch, from the REDCap that the settings name.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ async def trigger(
     project: GivenProject,
     key: Annotated[str, Query(max_length=500)] = "",
 ) -> JSONResponse:
-    """Fetch the form that was saved, and record what it states."""
+    """Fetch the saved form, and record the event that it states."""
     if project is None:
         raise Problem(HTTPStatus.NOT_FOUND, "redcap", "no REDCap is configured; set ITP_REDCAP_URL")
     same_origin(request, api)

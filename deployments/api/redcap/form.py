@@ -1,7 +1,8 @@
-"""What a form that was saved in REDCap states: fetched, mapped and recorded; what is left of it is kept.
+"""Fetches a saved form from REDCap, maps it to an event, and records the event.
 
-The form's event has an id made of the form's name and a count, so that the same content counts once. A form
-that was changed voids what it stated before (of another subject, when the code was wrong) and states it anew.
+The event's id is the form's name and a count. A form that was saved again unchanged changes nothing. A form
+that was changed voids its earlier event, also of another subject when the code was wrong, and states a new
+one. A form that cannot be mapped or recorded is kept as a dead letter.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from tasks.database.store import NO_ANSWER
 
 DOOR = "redcap"
 _ID_REUSED = "urn:itp:problem:id-reused"
-# REDCap calls only once: a trigger is written down here before the form is fetched, until it was taken.
+# REDCap calls only once: a trigger is kept under this name until its form has been fetched.
 WAITING = "redcap-waiting"
 COMPLETE = "2"
-# More fields without a place than this are one thing that is left, not one each.
+# More unmapped fields than this are one dead letter, not one each.
 MOST_FIELDS = 50
-# An event's id must hold the form's name, a count and what is appended to it.
+# An event's id must hold the form's name, a count and a suffix.
 LONGEST_NAME = 120
 
 # How often a form is looked at when other processes record it at the same time.
@@ -41,7 +42,10 @@ log = logging.getLogger(__name__)
 
 
 def receive(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any]:
-    """Write a trigger down, then take its form; later, when REDCap is busy with as many as it may be."""
+    """Keep a trigger, then take its form; later, when REDCap answers as many requests as it may.
+
+    Returns the form's name, the results of its events, and the problems that are kept.
+    """
     keep(api.study.store, WAITING, str(said), [("waits to be fetched", vars(said))], api.study.clock.now())
     if not project.fetchers.acquire(blocking=False):
         project.waiting.set()
@@ -53,12 +57,12 @@ def receive(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any]:
 
 
 def take_form(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any]:
-    """Fetch a form and record what it states; what cannot be mapped or recorded is kept and shown."""
+    """Fetch a form and record its event; keep as a dead letter what cannot be mapped or recorded."""
     with project.turns.of(said):
         try:
             results, left = _taken(api, project, said)
         except NO_ANSWER:
-            # Nothing can be kept now; the trigger is written down already, where it came through the door.
+            # Nothing can be kept now; a trigger that came through the door is kept already.
             raise
         except Exception:
             log.exception("The form %s could not be taken; it is kept and tried again.", said)
@@ -141,7 +145,7 @@ def _record(
 
 
 def _name(said: Trigger) -> str:
-    """The form's name in the ids of its events: of a long one the beginning, and what tells it apart."""
+    """The form's name in the ids of its events; a long one is cut and ends in a hash."""
     name = str(said)
     if len(name) <= LONGEST_NAME:
         return name
@@ -160,7 +164,7 @@ def _stated_before(api: ApiContext, source: str, said: Trigger) -> list[Event]:
 
 
 def _valid(api: ApiContext, events: Sequence[Event]) -> list[Event]:
-    """Those of the form's events that nobody has voided."""
+    """The events that are not voided."""
     logs = {event.subject: history(api.study.store, event.subject) for event in events}
     valid = {event.key for stated in logs.values() for event in standing(stated)}
     return [event for event in events if event.key in valid]

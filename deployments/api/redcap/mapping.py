@@ -1,4 +1,4 @@
-"""The mapping file: which REDCap instrument states which event, and which field gives which datum."""
+"""The mapping file: the event of each REDCap instrument, and the field of each datum in it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Datum(_Part):
 
 
 class Instrument(_Part):
-    """What a REDCap instrument states once it is complete."""
+    """The event that a REDCap instrument states once it is complete."""
 
     event: str
     data: dict[str, Datum]
@@ -68,7 +68,7 @@ def load_mapping(path: Path) -> Mapping:
     return mapping
 
 
-# REDCap knows no investigators: what they alone may state cannot come from there.
+# REDCap's trigger names no investigator, so that events of investigators alone cannot come from there.
 _OPEN = set(FACT_TYPES) - {data.type for data in INVESTIGATORS}
 
 
@@ -82,7 +82,7 @@ def read_data(instrument: Instrument, record: dict[str, str], event: str) -> dic
     """The data of the event that a record's form states; dotted names give nested objects.
 
     Raises:
-        BadInput: a field that holds what the mapping does not know, with its name.
+        BadInput: a field with a value that the mapping does not know, by its name.
     """
     data: dict[str, Any] = {}
     for name, datum in instrument.data.items():
@@ -134,7 +134,7 @@ _READERS: dict[str, Any] = {"text": str, "number": float, "integer": int, "yes-n
 
 
 def unmapped(mapping: Mapping, name: str, record: dict[str, str]) -> dict[str, str]:
-    """The fields of a form that hold something and that the mapping neither uses nor ignores."""
+    """The filled fields of a form that the mapping neither uses nor ignores."""
     instrument = mapping.instruments[name]
     used = {datum.field for datum in instrument.data.values()} | set(instrument.ignore)
     used |= {mapping.record_id, mapping.subject, f"{name}_complete"}

@@ -50,7 +50,8 @@ class Turns:
 class Project:
     """A REDCap project, how its forms become events, and the key that its trigger's address carries.
 
-    `fetchers`: how many more forms the door may fetch now. `waiting`: a form waits to be fetched by another.
+    `fetchers` counts the forms that the door may fetch at once. `waiting` is set when a form waits for
+    another thread to fetch it. `turns` orders the threads that look at one form.
     """
 
     redcap: Redcap

@@ -1,1 +1,1 @@
-"""The routes for programs, one module a resource."""
+"""The routes for programs, one module for each resource."""

@@ -1,8 +1,8 @@
-"""Calendars: visit windows as all-day spans, target dates, and booked or actual dates. Subject codes only.
+"""GET calendars (iCalendar): each visit's window, its target date, and its booked or actual date.
 
-An entry keeps its UID for good and its SEQUENCE only grows, so a calendar updates what it shows; what no
-longer takes place is said to be cancelled, so that a calendar takes it off. Infusions are tentative while the
-subject is on hold: none is proposed then.
+They hold subject codes and nothing else of a subject. An entry keeps its UID, and its SEQUENCE only grows, so
+that calendar programs update their entries. A visit that no longer takes place is sent as cancelled, so that
+calendar programs remove it. Infusions are tentative while the subject is on hold.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from deployments.api.http.auth import Reader
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
 from deployments.api.http.examples import Json
 from deployments.api.http.schemas import ABSENT, ASKING
-from deployments.api.routes.subjects import found
+from deployments.api.routes.subjects import enrolled
 from itp_events.events import Booked, Event
 from itp_events.marks import with_legend
 from itp_events.rules.explain import reason
@@ -44,9 +44,9 @@ Status = Literal["CONFIRMED", "TENTATIVE", "CANCELLED"]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Whole local days of the site, both ends included; `part` tells the spans of one visit apart.
+    """One calendar entry: whole local days of the site, both ends included.
 
-    `why`: what the visit's dates hang on, in one sentence.
+    `part` tells the entries of one visit apart. `why` explains the visit's dates in one sentence.
     """
 
     part: str
@@ -57,7 +57,7 @@ class Span:
     why: str
 
     def touches(self, first: date, last: date) -> bool:
-        """Whether any of its days is one from `first` to `last`, both included."""
+        """Whether it shares a day with the days from `first` to `last`, both included."""
         return self.first <= last and self.last >= first
 
 
@@ -68,8 +68,8 @@ class Span:
     responses=ASKING | ABSENT | _CONTENT,
 )
 def subject_calendar(code: Code, api: Dependencies) -> Response:
-    """Every visit of the plan."""
-    found(api, code)
+    """The window, target and date of every visit in the plan."""
+    enrolled(api, code)
     now = api.study.clock.now()
     told = stated_of(api.study.store, code)
     return _calendar(code, (_entry(one, *each) for one in told for each in _planned(api, one, now)))
@@ -83,11 +83,11 @@ def subject_calendar(code: Code, api: Dependencies) -> Response:
 )
 def agenda(
     api: Dependencies,
-    days: Annotated[int, Query(ge=1, le=500, description="so many days ahead")] = 90,
+    days: Annotated[int, Query(ge=1, le=500, description="how many days ahead")] = 90,
 ) -> Response:
-    """What touches the days from 30 days ago until so many days ahead.
+    """The entries of the past 30 days and of the given days ahead.
 
-    A subject who has ended stays for 30 days, so that calendars take off what was cancelled.
+    A subject who has ended stays in it for 30 days, so that calendar programs remove the cancelled visits.
     """
     now = api.study.clock.now()
     first, last = (now - PAST).date(), (now + timedelta(days=days)).date()
@@ -98,7 +98,7 @@ def agenda(
             entries += [
                 _entry(one, planned, span)
                 for planned, span in _planned(api, one, now)
-                # Asked of the span: making the entry is what costs.
+                # The span is asked first: making an entry costs more.
                 if span.touches(first, last)
             ]
     return _calendar("Visits", entries, unreadable)
@@ -146,7 +146,7 @@ def _spans(planned: PlannedVisit, once: date | None, why: str, *, held: bool) ->
 
 
 def _once_booked(facts: Iterable[Event], planned: PlannedVisit) -> date | None:
-    """The date of the visit's last booking, voided or not: a calendar may still show it."""
+    """The date of the visit's last booking, also of a voided one: a calendar may still show it."""
     bookings = (as_data(event, Booked) for event in facts if isinstance(event.data, Booked))
     return next((data.on for data in reversed(list(bookings)) if data.visit == planned.code), None)
 

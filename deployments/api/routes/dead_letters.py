@@ -1,4 +1,4 @@
-"""GET /leftovers: what was received and could not be turned into recorded events."""
+"""GET /leftovers: messages that were received and could not be turned into recorded events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["watching"], dependencies=[Reader])
 
 
 class Left(BaseModel):
-    """One thing that is left: through which door it came, what it is about, and what is wrong with it."""
+    """A received message that gave no event: its door, its subject matter, its content and its problem."""
 
     id: int
     door: str
@@ -27,7 +27,7 @@ class Left(BaseModel):
     at: datetime
 
 
-@router.get("/leftovers", summary="What could not be mapped to events", responses=ASKING)
+@router.get("/leftovers", summary="Received messages that gave no event", responses=ASKING)
 def leftovers(api: Dependencies) -> list[Left]:
-    """Oldest first; a line goes when the same thing comes through later."""
+    """The oldest first. A message leaves the list when the same message is recorded later."""
     return [Left.model_validate(each, from_attributes=True) for each in open_dead_letters(api.study.store)]

@@ -1,4 +1,7 @@
-"""POST /events: one CloudEvent or an array of them, each recorded, known already or refused by itself."""
+"""POST /events: records one CloudEvent or an array of them, each by itself.
+
+How an event is read, judged and recorded is in deployments/api/recording.py.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +36,24 @@ router = APIRouter()
     status_code=HTTPStatus.CREATED,
 )
 async def record_events(request: Request, api: Dependencies, role: Recorder) -> JSONResponse:
-    """Each event is judged by itself, in the study's order; `source` and `id` together count once.
+    """Each event is checked against the study's rules and answered by itself.
 
-    The same pair again changes nothing and answers 200. An array answers with an array, in its order: with
-    the status that all its events share, else 207. Of a void and its restatement in one array both are
-    recorded or neither.
+    `source` and `id` identify an event: posting the same event again changes nothing and answers 200. An
+    array is answered by an array in the same order, with the status that all its events share, else 207. When
+    an array voids an event and states it anew, both are recorded or neither.
     """
     return await api.in_door(answer_to, api, await read_json_text(request), role)
 
 
 def answer_to(api: ApiContext, body: bytes, role: Role, source: str | None = None) -> JSONResponse:
-    """Record one event or an array of them, given as JSON; all of one source, when it is given."""
+    """Record one event or an array of them, given as JSON; the response with their results.
+
+    With `source`, every event must name it as its own.
+
+    Raises:
+        BadEvent: the body cannot be read as JSON, or is an empty array.
+        Problem: 413 for more than 1000 events.
+    """
     stated = parse(body)
     if not isinstance(stated, list):
         return _one(take_in(api, [stated], role, source)[0])

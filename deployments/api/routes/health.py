@@ -1,4 +1,7 @@
-"""GET /healthz: is everything at work? 200 when what must work does, 503 when not."""
+"""GET /healthz: 200 while the service can do its work, 503 when the database or the loop stands still.
+
+Nothing here names a subject or a recipient: no token is asked for.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import standing
 from tasks.delivery.recipients import differs
 
-# Some beats of the round may be missed while the machine is busy.
+# Longer than some beats of the service's loop, which a busy machine may miss.
 BEAT_WITHIN = timedelta(seconds=30)
-# A subject whose time came so long ago is one that cannot be woken.
+# A subject that is overdue for longer could not be woken.
 LATE = timedelta(minutes=1)
 
 router = APIRouter(tags=["watching"])
@@ -31,14 +34,14 @@ Word = Literal["ok", "degraded", "down"]
 
 
 class Check(BaseModel):
-    """One thing that is looked at: `degraded` is worth a look, `down` stops the service's work."""
+    """The result of one check: `degraded` needs a look, `down` stops the service's work."""
 
     status: Word
     said: str
 
 
 class Health(BaseModel):
-    """All checks, and the worst of them."""
+    """All checks, and the worst status among them."""
 
     status: Word
     database: Check
@@ -50,13 +53,16 @@ class Health(BaseModel):
 
 @router.get(
     "/healthz",
-    summary="Is everything at work?",
+    summary="Health of the service",
     response_model=Health,
-    responses={503: {"model": Health, "description": "The database or the round does not work."}},
+    responses={503: {"model": Health, "description": "The database or the service's loop does not work."}},
 )
 async def healthz(api: Dependencies) -> JSONResponse:
-    """Reminders go out without Prefect, so its silence is no reason for 503."""
-    # Nobody is asked for a token here: who asks again and again uses up neither threads nor connections.
+    """Whether the database, the service's loop, Prefect and the recipients work.
+
+    A Prefect that does not answer is `degraded`, not `down`: reminders go out without it.
+    """
+    # No token is needed here: repeated requests must use up neither threads nor connections.
     checks = await api.for_watchers(_checks, api)
     worst: Word = max((check.status for check in checks.values()), key=("ok", "degraded", "down").index)
     status = HTTPStatus.SERVICE_UNAVAILABLE if worst == "down" else HTTPStatus.OK
@@ -92,7 +98,7 @@ def _runner(beat: datetime | None, wall: datetime) -> Check:
 
 
 def _late(api: ApiContext) -> Check:
-    """The round is at work; whether it could wake everybody, too."""
+    """The check of a loop that is at work: whether it could wake every subject."""
     count, since = overdue(api.watching, api.study.clock.now() - LATE)
     if since is None:
         return Check(status="ok", said="the round is at work")
@@ -101,7 +107,7 @@ def _late(api: ApiContext) -> Check:
 
 
 def _study(api: ApiContext) -> Check:
-    """How much stands in the way, not of whom: the board and `itp doctor` name it."""
+    """The number of troubles that a person must mend; the board and `itp doctor` name them."""
     count = len(standing(api.watching))
     if not count:
         return Check(status="ok", said="nothing stands in its way")
@@ -115,9 +121,9 @@ def _prefect(api: ApiContext) -> Check:
 
 
 def _channels(api: ApiContext) -> Check:
-    """How many fail, not which: nobody is asked for a token here, and addresses are people's."""
+    """The number of recipients that fail; their addresses are not shown, as no token is asked for."""
     if differs(api.watching, api.study.channels):
-        # What this process does not send the service does, unless it is the service.
+        # Unless this process is the service, the service sends in its place.
         said = "nothing is handed over from here: its recipients are not the study's; see itp recipients"
         return Check(status="down" if api.study.instance.watches else "degraded", said=said)
     failing = [since for _, since, _ in failing_channels(api.watching)]

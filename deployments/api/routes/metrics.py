@@ -1,7 +1,7 @@
-"""GET /metrics: the service in numbers, for Prometheus.
+"""GET /metrics: the numbers of the service in Prometheus' text format.
 
-Most of them are read from the study's database, so that they survive a restart and are the same whichever
-process is asked; refusals, and how late wakes were, are counted by the process itself.
+Most of them are read from the study's database, so that they survive a restart and are the same in every
+process. Refusals and the lateness of wakes are counted by each process itself.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _TEXT: dict[int | str, Json] = {
 router = APIRouter(tags=["watching"], dependencies=[Reader])
 
 
-@router.get("/metrics", summary="The service in numbers", response_class=Response, responses=ASKING | _TEXT)
+@router.get("/metrics", summary="Metrics of the service", response_class=Response, responses=ASKING | _TEXT)
 def metrics(api: Dependencies) -> Response:
-    """Prometheus text format."""
+    """Counts of events, notices, subjects and troubles, and how late the service is."""
     registry = CollectorRegistry()
     registry.register(_Collector(api))
     registry.register(WAKE_LATENESS)
@@ -38,13 +38,13 @@ def metrics(api: Dependencies) -> Response:
 
 
 class _Collector:
-    """Reads everything once for each scrape."""
+    """Reads all numbers once for each scrape."""
 
     def __init__(self, api: ApiContext) -> None:
         self._context = api
 
     def collect(self) -> Iterator[Metric]:
-        """The families of numbers."""
+        """The metric families."""
         now = self._context.study.clock.now()
         found = figures(self._context.study.store, now)
         yield _by(
@@ -64,7 +64,7 @@ class _Collector:
         return family
 
     def describe(self) -> list[Metric]:
-        """Nothing before it is asked for: collecting reads the database."""
+        """No families at registration: collecting would read the database."""
         return []
 
 

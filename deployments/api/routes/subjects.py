@@ -1,4 +1,4 @@
-"""GET /subjects: where the subjects stand, and the plan of each."""
+"""GET /subjects: the subjects' states, and the plan of each."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tasks.database.unreadable import naming
 router = APIRouter(tags=["subjects"], dependencies=[Reader])
 
 
-class Standing(BaseModel):
-    """Where a subject stands. Instants are UTC; `wake_at` is when something can next become due."""
+class SubjectSummary(BaseModel):
+    """The state of a subject. Instants are in UTC; `wake_at` is when something can next become due."""
 
     subject: str
     site: str
@@ -38,19 +38,19 @@ class Standing(BaseModel):
     flow_run_id: str | None
 
     @classmethod
-    def of(cls, row: SubjectRow) -> Standing:
-        """As the store keeps it."""
+    def of(cls, row: SubjectRow) -> SubjectSummary:
+        """The state as the database keeps it."""
         return cls.model_validate(
             {name: getattr(row, name) for name in cls.model_fields if name != "subject"}
             | {"subject": row.code}
         )
 
 
-def found(api: ApiContext, code: str) -> SubjectRow:
-    """The subject of a code.
+def enrolled(api: ApiContext, code: str) -> SubjectRow:
+    """The row of a subject.
 
     Raises:
-        Problem: 404 when nobody of that code is enrolled.
+        Problem: 404 when no subject with this code is enrolled.
     """
     row = subject(api.study.store, code)
     if row is None:
@@ -61,24 +61,28 @@ def found(api: ApiContext, code: str) -> SubjectRow:
 @router.get("/subjects", summary="All subjects, in order of code", responses=ASKING)
 def subjects(
     api: Dependencies,
-    after: Annotated[str | None, Query(description="only codes behind this one", max_length=64)] = None,
-    limit: Annotated[int | None, Query(ge=1, le=10_000, description="at most so many")] = None,
-) -> list[Standing]:
-    """Where each stands, as it was decided last."""
+    after: Annotated[
+        str | None, Query(description="only codes that sort after this one", max_length=64)
+    ] = None,
+    limit: Annotated[
+        int | None, Query(ge=1, le=10_000, description="the largest number of subjects to return")
+    ] = None,
+) -> list[SubjectSummary]:
+    """The state of each subject as it was decided last."""
     rows = [row for row in all_subjects(api.study.store) if after is None or row.code > after]
-    return [Standing.of(row) for row in rows[:limit]]
+    return [SubjectSummary.of(row) for row in rows[:limit]]
 
 
 @router.get("/subjects/{code}", summary="One subject", responses=ASKING | ABSENT)
-def one_subject(code: Code, api: Dependencies) -> Standing:
-    """Where the subject stands, as it was decided last."""
-    return Standing.of(found(api, code))
+def one_subject(code: Code, api: Dependencies) -> SubjectSummary:
+    """The subject's state as it was decided last."""
+    return SubjectSummary.of(enrolled(api, code))
 
 
 @router.get("/subjects/{code}/plan", summary="The subject's plan", responses=ASKING | ABSENT)
 def subject_plan(code: Code, api: Dependencies) -> dict[str, Any]:
-    """Every visit with its window and what it hangs on, and the notices to come: as `itp plan --json`."""
-    found(api, code)
+    """Every visit with its window and its anchor, and the notices to come; as `itp plan --json`."""
+    enrolled(api, code)
     with naming(code):
         facts = history(api.study.store, code)
         return document(plan(api.study.protocol, facts, api.study.clock.now()))

@@ -1,9 +1,9 @@
-"""POST /webhooks/{name}: signed events from any other system.
+"""POST /webhooks/{name}: events that another system sends under its signature.
 
 The sender signs `timestamp.body` with HMAC-SHA256 under a secret of its own, and sends the timestamp (seconds
 since 1970) and `sha256=` and the signature in hexadecimal as headers. A request is good for five minutes; a
-repetition within them changes nothing, since source and id count once. A sender states only events whose
-source is its own name, and no decisions.
+repetition within them changes nothing, since `source` and `id` identify an event. A sender may state only
+events whose source is its own name, and no decisions.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 @router.post("/webhooks/{name}")
 async def receive(name: str, request: Request, api: Dependencies) -> JSONResponse:
-    """Record the events of a signed request; answers as POST /events."""
+    """Record the events of a signed request. The answer is that of POST /events."""
     body = await read_body(request)
     secret = api.webhook_secrets.get(name)
     clock = api.study.clock
