@@ -1,4 +1,4 @@
-"""The flows as a worker of Prefect's own runs them: each process opens the study that the settings name."""
+"""The flows for a worker of Prefect's own, whose processes each open the study that the settings name."""
 
 from deployments.bootstrap.data_dir import keep_private
 from deployments.bootstrap.settings import load_settings

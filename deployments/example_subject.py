@@ -1,6 +1,6 @@
 """The findings of screening of an example subject, for examples, previews, measurements and storms.
 
-They meet every criterion of the built-in protocol, and say nothing about anybody.
+They meet every criterion of the built-in protocol. No person has them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-# A woman who takes a maintenance medicine: of the findings that an enrolment may state, the most.
+# A woman on a maintenance medicine: she has the most findings that an enrolment may state.
 ELIGIBLE: MappingProxyType[str, Any] = MappingProxyType(
     {
         "age_years": 34,
@@ -26,7 +26,7 @@ ELIGIBLE: MappingProxyType[str, Any] = MappingProxyType(
         "contraception": True,
     }
 )
-# A man, of whom nothing is asked that concerns childbearing.
+# A man: the questions about childbearing do not concern him.
 ELIGIBLE_MAN: MappingProxyType[str, Any] = MappingProxyType(
     {
         name: ELIGIBLE[name]

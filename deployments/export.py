@@ -1,4 +1,4 @@
-"""The whole record of a study as files: facts, decisions, notices, visits and deviations in SDTM.
+"""Writes the whole record of a study as files: events, decisions, notices, and SDTM tables.
 
 Each subject is written as it stood when it was read; the service may run meanwhile. A subject that cannot be
 read is named in `unreadable.csv`; the lines of its log are there as they are stored.
@@ -53,10 +53,13 @@ TABLES: Mapping[str, Sequence[str]] = {
 def export(
     store: Store, protocol: Protocol, now: datetime, folder: Path, progress: Progress | None = None
 ) -> dict[str, int]:
-    """Write the study's files into a new or empty folder; how many lines each holds, heads aside.
+    """Write the study's files into a new or empty folder.
 
-    The folder is there once it is complete, and readable by its owner alone. Raises BadInput when it holds
-    something already, or cannot be made.
+    Returns the number of lines in each file, heads aside. The folder appears once it is complete, and only
+    its owner may read it. `progress` is called with the number of subjects that are written.
+
+    Raises:
+        BadInput: the folder holds something already, or cannot be made.
     """
     if folder.is_symlink():
         raise BadInput(f"{folder} is a symbolic link; name the folder itself, new or empty", "DIR")
@@ -76,7 +79,7 @@ def export(
 
 
 class _Files:
-    """The files of one export, open, with what was written to each."""
+    """The open files of one export, with the number of lines written to each."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.written = dict.fromkeys((*LINES, *TABLES), 0)
@@ -87,7 +90,7 @@ class _Files:
             )
             for name in self.written
         }
-        # All in quotes: a carriage return alone would end a line otherwise.
+        # Every cell in quotes: otherwise a carriage return alone would end a line.
         self._tables = {
             name: csv.writer(self._open[name], lineterminator="\n", quoting=csv.QUOTE_ALL) for name in TABLES
         }
@@ -128,7 +131,7 @@ def _write(
 
 
 def _facts(protocol: Protocol, code: str, stored: Sequence[StoredLine], now: datetime, files: _Files) -> None:
-    """What people stated, also when no visits follow from it; raises Unreadable."""
+    """Write the events of a subject and the tables that follow from them; raises Unreadable."""
     events = [read_line(code, line.seq, line.body) for line in stored]
     files.lines("events.jsonl", (event.to_json() for event in events if not event.own))
     subject = fold(protocol, events)
@@ -142,7 +145,7 @@ def _facts(protocol: Protocol, code: str, stored: Sequence[StoredLine], now: dat
 
 
 def _responses(state: SubjectState) -> Iterator[dict[str, Any]]:
-    """The response at each visit done. It is derived: not SDTM, which holds what was observed."""
+    """The response at each completed visit. It is derived; SDTM holds observations alone."""
     for each in responses(state):
         if each.on:
             yield {"subject": state.subject.code} | {name: getattr(each, name) for name in RESPONSE[1:]}
@@ -171,7 +174,7 @@ def _notices(store: Store, code: str | None, files: _Files) -> None:
 
 
 def _line(code: str, line: StoredLine) -> dict[str, Any]:
-    """A line of the log; one that is damaged as the text that it is."""
+    """A line of the log as JSON types; a damaged one as its text."""
     at = line.recorded_at and instant(line.recorded_at)
     where = {"subject": code, "seq": line.seq, "recorded_at": at}
     try:
@@ -197,19 +200,20 @@ def _cell(value: Any) -> str:
     return str(value) if isinstance(value, int | float) else _harmless_json(value)
 
 
-# What a spreadsheet takes for the beginning of a formula, the full-width forms too: at the beginning of a
-# cell, and after what ends a cell or a line where another separator is usual, whatever the quotes say.
+# The characters with which a spreadsheet begins a formula, also in their full-width forms: at the beginning
+# of a cell, and behind a separator or a line break, for spreadsheets that split cells there in spite of the
+# quotes.
 _BREAKS = "\t\r\n\v\f\x85\u2028\u2029"
 _FORMULA = re.compile(rf"(^|[;{_BREAKS}])(\s*)([=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def _harmless(text: str) -> str:
-    """Text that no spreadsheet runs: an apostrophe stands before what looks like a formula."""
+    """Text that no spreadsheet executes: an apostrophe stands before the beginning of a formula."""
     text = _FORMULA.sub(r"\1\2'\3", text)
     return f"'{text}" if text.startswith(tuple(_BREAKS)) else text
 
 
 def _harmless_json(value: Any) -> str:
-    """JSON that reads back as it was: what looks like a formula in it is escaped as JSON does."""
+    """JSON that reads back the same: the beginning of a formula in it is escaped as JSON escapes."""
     text = json.dumps(value, ensure_ascii=False)
     return _FORMULA.sub(lambda found: f"{found[1]}{found[2]}\\u{ord(found[3]):04x}", text)

@@ -1,7 +1,7 @@
 """`itp up`: the whole service on this machine, in one process tree.
 
-This process holds the round, and Prefect's server is its child. The main thread only waits for Ctrl-C or
-SIGTERM, and sees to the child.
+This process runs the service's loop and the API in threads, and Prefect's server as a child. The main thread
+waits for Ctrl-C or SIGTERM, and starts the child again when it ends.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 def main(settings: Settings) -> int:
-    """Run the service until Ctrl-C or SIGTERM; 0 when it was asked to stop and everything begun had ended.
+    """Run the service until Ctrl-C or SIGTERM. Returns exit code 0 when everything begun has ended.
 
     Raises:
         ItpError: one line that says why it cannot start.
@@ -52,7 +52,7 @@ def main(settings: Settings) -> int:
     with sole_service(data_dir) as hold:
         study = open_study(settings)
         study.instance.succeed(hold.before)
-        # Timers and flows wait for no connection that the doors use up.
+        # Timers and flows have connections of their own: the API may use up the others.
         timers = replace(study, store=study.store.apart(TIMER_CONNECTIONS))
         use(lambda: timers)
         os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
@@ -78,7 +78,7 @@ def _stop_signals() -> threading.Event:
 
 @contextmanager
 def _sole_prefect(settings: Settings, study: Runtime) -> Iterator[Serving]:
-    """The study's one Prefect: ours, for as long as the service runs."""
+    """Claim for this service's Prefect that it alone shows the study, while the service runs."""
     serving = Serving.of(study.store, settings.prefect_api, settings.data_dir)
     serving.hold(study.clock.wall(study.clock.now()))
     try:
@@ -90,7 +90,7 @@ def _sole_prefect(settings: Settings, study: Runtime) -> Iterator[Serving]:
 
 @contextmanager
 def _prefect(settings: Settings, data_dir: Path) -> Iterator[PrefectServer | None]:
-    """Prefect's server as our child, unless PREFECT_API_URL names one."""
+    """Run Prefect's server as a child, unless PREFECT_API_URL names another one; then None."""
     if settings.prefect_api_url:
         yield None
         return
@@ -127,7 +127,7 @@ def _serve(
         _keep_running(server)
         told.look(prefect_answers=service.prefect_answers)
     _say("Stopping ...")
-    # The round claims nothing more while the API answers what has begun.
+    # The loop claims nothing more while the API answers the requests that have begun.
     service.ask_to_stop()
     answered = api.stop()
     return service.stop() and answered
@@ -143,7 +143,7 @@ def _keep_running(server: PrefectServer | None) -> None:
 
 
 class _Told:
-    """What whoever started the service has been told: that it works, and later that Prefect answers too."""
+    """The lines on the terminal while the service starts: that it works, and later that Prefect answers."""
 
     def __init__(self, settings: Settings, study: Runtime) -> None:
         self._settings, self._study = settings, study
@@ -156,7 +156,7 @@ class _Told:
             _say(f"Warning: {problem}")
 
     def look(self, *, prefect_answers: bool) -> None:
-        """Say what is new: once that it is ready, and after half a minute what to do meanwhile."""
+        """Print once that the service is ready; after half a minute without Prefect, print the next steps."""
         if prefect_answers and not self._ready:
             self._ready = True
             _say(f"Ready. Prefect's UI: {self._ui}")
@@ -180,9 +180,9 @@ def _channels(study: Runtime) -> str:
 
 
 def _program() -> str:
-    """How this program was called, as it can be called again from the same folder."""
+    """The name by which this program can be called again from the same folder."""
     return sys.argv[0] if Path(sys.argv[0]).name == "itp" else "itp"
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the service speaks to who started it
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - read by the person at the terminal

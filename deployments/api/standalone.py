@@ -45,4 +45,4 @@ def main(settings: Settings) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the service speaks to who started it
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - read by the person at the terminal

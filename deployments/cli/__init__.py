@@ -14,7 +14,7 @@ import click
 from deployments.bootstrap.data_dir import keep_private
 from deployments.cli.errors import ended
 
-# Name, module under deployments.cli.commands, what it is for: so that `itp --help` loads none of them.
+# Name, module under deployments.cli.commands, and summary, so that `itp --help` loads none of the modules.
 COMMANDS = {
     "up": ("up", "Run the whole service on this machine."),
     "plan": ("plan", "The plan that a file of events gives; needs no database and no service."),
@@ -41,7 +41,7 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """The commands by name; what goes wrong in any of them ends in one line and the right exit code."""
+    """The commands by name. An error in any of them ends in one line and the right exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order in which a new user needs them."""
@@ -81,6 +81,6 @@ def main() -> None:
     """Run `itp` with the arguments of the command line; the program's entry point."""
     keep_private()
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a dagger shows a question mark instead of nothing at all.
+        # A terminal that cannot show a dagger shows a question mark instead.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     cli(prog_name="itp")

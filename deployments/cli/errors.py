@@ -1,4 +1,4 @@
-"""How a command ends: one line for what went wrong, and the exit code that says whose turn it is."""
+"""Turns the errors of a command into one line on the standard error and an exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAILED = 1
 
 
 def ended(ctx: click.Context, run: Callable[[], object]) -> object:
-    """Run a command; what it raises becomes one line on the standard error and an exit code."""
+    """Run a command; its error becomes one line on the standard error and an exit code."""
     try:
         return run()
     except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
@@ -40,7 +40,7 @@ def ended(ctx: click.Context, run: Callable[[], object]) -> object:
 
 
 def _database_silence(error: Exception) -> str | None:
-    """What the database says that does not answer; None for any other error."""
+    """The line for a database that does not answer; None for any other error."""
     if "sqlalchemy" not in sys.modules:
         return None
     from tasks.database.store import NO_ANSWER, first_line
@@ -49,7 +49,7 @@ def _database_silence(error: Exception) -> str | None:
 
 
 def say(line: str) -> None:
-    """One line on the standard error; what somebody else wrote makes no second one of it."""
+    """Print one line on the standard error; text of others cannot make it two."""
     click.echo(one_line(line), err=True)
 
 

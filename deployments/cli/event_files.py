@@ -1,4 +1,4 @@
-"""Reading events from a file: a JSON array, one JSON object, or JSON Lines; each with its line."""
+"""Reads events from a file: a JSON array, one JSON object, or JSON Lines; each with its line."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _SPACE = " \t\n\r"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an event begins, `FILE:LINE`; its number in the file, and whether its line holds others too."""
+    """Where an event begins, `FILE:LINE`; its number in the file, and whether others share its line."""
 
     at: str
     number: int = 1
     shared: bool = False
 
     def explained(self, error: ItpError) -> str:
-        """What is wrong as one line: file, line, the field or the rule, and why."""
+        """An error of the event as one line: file, line, the field or the rule, and the reason."""
         rule = f"{error.rule}: " if isinstance(error, Refused) else ""
         return f"{self.at}: {rule}{error}" + (f" (event {self.number})" if self.shared else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """An event, and where it begins."""
+    """An event, and the place at which it begins."""
 
     place: Place
     event: Event
@@ -41,7 +41,7 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Something in the file that is no event, and where it begins."""
+    """A value in the file that is no event, and the place at which it begins."""
 
     place: Place
     error: BadInput
@@ -53,7 +53,7 @@ class Malformed:
 
 @dataclass(frozen=True)
 class Events:
-    """What a file holds, in its order."""
+    """The contents of a file, in its order."""
 
     stated: list[Stated] = field(default_factory=list)
     malformed: list[Malformed] = field(default_factory=list)
@@ -86,7 +86,7 @@ def _parsed(value: Any) -> Event:
 
 
 def called(name: str) -> str:
-    """What messages call a file."""
+    """The name of a file in messages."""
     return "<stdin>" if name == STDIN else name
 
 
@@ -106,7 +106,7 @@ def _text(name: str, shown: str) -> str:
 
 
 def _values(text: str, shown: str) -> Iterator[tuple[int, Any]]:
-    """Each JSON value of a file with the line at which it begins; a BadEvent for what is not JSON."""
+    """Each JSON value of a file with the line at which it begins; a BadEvent in place of unreadable JSON."""
     begins = _skip(text, 0, _SPACE)
     if text[begins] == "[":
         yield from _elements(text, shown)

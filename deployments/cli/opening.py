@@ -1,4 +1,4 @@
-"""Opening the running study for commands that only read it."""
+"""Opens the running study for commands that only read it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class OpenStudy:
 def open_to_read() -> Iterator[OpenStudy]:
     """The study that the settings name.
 
-    Raises ItpError when there is none yet: a command that only reads does not begin one.
+    Raises:
+        ItpError: there is none yet, and a command that only reads does not begin one.
     """
     settings = load_settings()
     protocol = load_protocol(settings.protocol)
@@ -44,7 +45,7 @@ def open_to_read() -> Iterator[OpenStudy]:
 
 
 def sqlite_file(settings: Settings) -> Path | None:
-    """The file of a SQLite database; None for a database server, or an address that is none."""
+    """The file of a SQLite database; None for a database server, or a malformed address."""
     try:
         url = sa.make_url(settings.database)
     except sa.exc.ArgumentError:

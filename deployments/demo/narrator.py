@@ -1,4 +1,4 @@
-"""What the demonstration says in the terminal: each change of a subject, and what to look at in the UI."""
+"""Prints the demonstration in the terminal: each change of a subject, with its page in the UI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from itp_events.rules.explain import day
 from tasks.board.links import WORK_LISTS, flow_run
 from tasks.database.queries import SubjectRow
 
-# The words with which a phase's name begins or ends, and what there is to see when it is first reached.
+# The words in a state's name, and the hint that is printed when a subject first reaches it.
 _HINTS = (
     ("Awaiting disposition", "The last visit was missed: the investigator must choose; reminded until then."),
     ("Awaiting", "One flow run per subject: it waits, at no cost, until its next date."),
@@ -39,7 +39,7 @@ class Narrator:
     completed: bool = False
 
     def introduce(self, api: str, log: str, today: date, journeys: str | None) -> None:
-        """Where to look, before anything happens; `today` is the date in the world, as Prefect lists runs."""
+        """Print the pages to look at; `today` is the real date, by which Prefect lists runs."""
         self.out.rule("Look at these pages while it runs")
         self.out.print(f"Prefect's UI                   {self.ui}", soft_wrap=True)
         for work_list in WORK_LISTS:
@@ -50,7 +50,7 @@ class Narrator:
         self.out.rule()
 
     def look(self, rows: Iterable[SubjectRow], now: datetime, seconds: float) -> None:
-        """Tell what has changed since the last look."""
+        """Print the subjects whose state has changed since the last look."""
         for row in rows:
             if self.known.get(row.code) != row.state:
                 self.known[row.code] = row.state

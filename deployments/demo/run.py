@@ -1,4 +1,4 @@
-"""The demonstration's course: start the service, tell it the story in time, say what there is to see."""
+"""Runs the demonstration: starts the service, records the story in time, prints the changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LOOK_SECONDS = 0.3
 
 
 def demonstrate(data_dir: Path, days_per_second: float, seconds: float, out: Console) -> None:
-    """Run the demonstration for at most so many real seconds, or until its story is told; then stop all.
+    """Run the demonstration for at most so many real seconds, or until its story ends; then stop everything.
 
     Raises:
         ItpError: one line that says why it cannot run, and where to look.
@@ -57,7 +57,7 @@ def demonstrate(data_dir: Path, days_per_second: float, seconds: float, out: Con
 
 @contextmanager
 def _ended_like_ctrl_c() -> Iterator[None]:
-    """A terminal that is closed, or a kill, ends the demonstration in order too, its service first."""
+    """Let a closed terminal or a kill end the demonstration in order, its service first."""
     ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {each: signal.signal(each, signal.default_int_handler) for each in ends}
     try:
@@ -110,7 +110,7 @@ def _tell(
 
 
 def _journeys(service: DemoService) -> str | None:
-    """The id of the journeys' flow, so that the work lists show nothing else; None where Prefect is slow."""
+    """The id of the journeys' flow, by which the work lists select; None where Prefect is slow."""
     runs = FlowRuns(service.settings.prefect_api)
     try:
         found = runs.deployment(JOURNEY)
@@ -127,7 +127,7 @@ def study_ui(service: DemoService) -> str:
 
 
 def _state(study: Runtime, waiting: deque[Event], out: Console) -> None:
-    """Tell the service what has happened by now; it is a door like any other that is used."""
+    """Record the events of the story up to now, through the same door as people do."""
     now = study.clock.now()
     due: list[Event] = []
     while waiting and waiting[0].time <= now:

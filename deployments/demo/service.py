@@ -45,11 +45,11 @@ class DemoService:
 
     @property
     def log(self) -> Path:
-        """What the service says, notices included."""
+        """The file with the service's output, notices included."""
         return self.data_dir / "service.log"
 
     def start(self) -> None:
-        """Start it; its files of settings and its environment are the demonstration's alone."""
+        """Start it with the demonstration's own settings alone, no `.env`."""
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("ITP_", "PREFECT_"))
         }
@@ -60,13 +60,13 @@ class DemoService:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Ctrl-C is for the demonstration, which then stops its service in order.
+                # Ctrl-C reaches the demonstration, which then stops its service in order.
                 start_new_session=True,
             )
 
     @property
     def is_ready(self) -> bool:
-        """Whether it said that Prefect answers: at once, or on a slow machine a while after it began.
+        """Whether it has printed that Prefect answers.
 
         Raises:
             ItpError: it has ended instead.
@@ -77,7 +77,7 @@ class DemoService:
         return "Ready." in said or "Prefect answers" in said
 
     def stop(self) -> None:
-        """Ask it to stop and wait until it has; what it began is ended first."""
+        """Ask it to stop, and wait until it has ended; kill it when that takes too long."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGTERM)

@@ -17,7 +17,7 @@ from itp_events.protocol.model import Protocol
 
 BEHAVIOUR = Path(__file__).parent / "behaviour.yaml"
 _SEED = 7
-# Chosen by hand from this seed's subjects: some complete soon, others enrol while one looks; visits are
+# Chosen by hand from this seed's subjects: some complete soon, others enrol while it runs; visits are
 # late, missed and escalated, flags wait and are decided, consent is withdrawn, a serious adverse event runs.
 _NUMBERS = (7, 9, 11, 13, 28, 31, 52, 66, 67, 68, 72, 73)
 # The clock starts so late in the simulated study that subjects of every age are under way.
@@ -26,7 +26,7 @@ _BEFORE = timedelta(days=430)
 
 @dataclass(frozen=True)
 class Story:
-    """When the clock starts, and everything that people will state, in order of time."""
+    """The instant (UTC) at which the clock starts, and all events that people state, in order of time."""
 
     begins: datetime
     events: tuple[Event, ...]
@@ -40,7 +40,7 @@ def begins(protocol: Protocol) -> datetime:
 
 
 def story(protocol: Protocol) -> Story:
-    """The demonstration's dozen; the same in every demonstration."""
+    """The demonstration's dozen subjects; the same in every demonstration."""
     behaviour = load_behaviour(BEHAVIOUR)
     study = Study(protocol, behaviour, _SEED, behaviour.start)
     records = [follow(study, number) for number in _NUMBERS]

@@ -1,1 +1,1 @@
-"""Prefect's server, as the service starts it and sets it up."""
+"""Starts Prefect's server and sets it up: its process, its deployments, its automation."""

@@ -1,4 +1,4 @@
-"""What somebody has filled in into a form stays as it is while the form waits in Prefect."""
+"""Refuses changes of a waiting form's values through Prefect's API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from deployments.http.origin import App, Message, Receive, Send
 
 RUNS = "/api/flow_runs/"
-# Prefect keeps no more of a run than its parameters, of half a megabyte at most.
+# A request about a run holds little more than its parameters, of half a megabyte at most.
 LONGEST = 1_000_000
 
 _REFUSAL = (
@@ -18,9 +18,9 @@ _REFUSAL = (
 
 
 class AsStated:
-    """Lets through to Prefect's server everything but a change of a run's parameters.
+    """Passes all requests to Prefect's server except a change of a run's parameters.
 
-    Prefect's API allows it to anybody, and nothing of the service does it.
+    Prefect's API allows that to every client, and nothing in the service needs it.
     """
 
     def __init__(self, app: App) -> None:
@@ -41,7 +41,7 @@ class AsStated:
 
 
 async def _whole(receive: Receive) -> list[Message]:
-    """The messages of a request's body, to its end or as far as it may be long."""
+    """The messages of a request's body, to its end or until it is too long."""
     messages, length = [await receive()], 0
     while messages[-1].get("more_body") and length <= LONGEST:
         length += len(messages[-1].get("body", b""))
@@ -50,7 +50,7 @@ async def _whole(receive: Receive) -> list[Message]:
 
 
 def _changes_parameters(body: bytes) -> bool:
-    """Whether a body asks for it; what is too long to tell, or no JSON, does so or is refused by Prefect."""
+    """Whether a body changes parameters; so counts one that is too long to read, or no JSON."""
     if len(body) > LONGEST:
         return True
     try:

@@ -1,6 +1,6 @@
-"""Makes the flows known to Prefect: one deployment for each, applied again and again, never deleted.
+"""Applies one deployment for each flow to Prefect, again and again, and never deletes one.
 
-Prefect deletes the waiting runs of a deployment that is deleted, and finds none of them through a new one.
+With a deployment Prefect deletes its waiting runs, and a new one does not find them.
 Its API lets anybody change a deployment, and with it what a form asks or fills in by itself: whatever differs
 from what the service applies is put back.
 """
@@ -38,7 +38,7 @@ DESCRIBED_LATER = frozenset({JOURNEY, STUDY_BOARD})
 
 
 def wanted(visits: Sequence[str]) -> dict[str, Body]:
-    """The contents of each flow's deployment; the forms offer these visits."""
+    """The contents of each flow's deployment, by flow; the forms offer these visits."""
     return {name: _contents(name, flow, visits) for name, flow in FLOWS.items()}
 
 
@@ -75,7 +75,7 @@ def _schema(flow: Flow[..., Any], visits: Sequence[str]) -> Body:
 
 
 def known_deployments(setup: Setup, contents: Mapping[str, Body]) -> tuple[dict[str, Deployment], list[str]]:
-    """The flows' deployments, by flow, each as it should be; and what had to be put back, in words.
+    """The flows' deployments, by flow, after missing and changed ones were applied; and each change in words.
 
     Raises:
         PrefectProblem: Prefect does not answer, or refuses.
@@ -97,7 +97,7 @@ def is_in_order(setup: Setup, contents: Mapping[str, Body], known: Mapping[str, 
 
 
 def differences(contents: Body, body: Body | None) -> str:
-    """What of a deployment is not as it should be: the names of its fields, or nothing."""
+    """The names of the fields in which a deployment differs from `contents`; "" when none does."""
     if body is None:
         return "missing"
     held = body | {"global_concurrency_limit_id": body["global_concurrency_limit"]}

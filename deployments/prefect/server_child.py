@@ -1,7 +1,7 @@
 """Prefect's server as a child of the service: `python -m deployments.prefect.server_child PORT`.
 
-It lives no longer than its parent: the parent holds the other end of the standard input, and when that is
-closed, for whatever reason, a SIGKILL included, the server stops.
+It lives no longer than its parent, which holds the other end of the standard input: when that is closed, by a
+SIGKILL too, the server stops.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> None:
     from prefect.server.api import collections
     from prefect.server.api.server import create_app
 
-    # Prefect's lists of blocks and workers: the copies that it brings along, and none from the internet.
+    # Prefect uses its own copies of its lists of blocks and workers instead of asking the internet for them.
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))
     app = Guard(AsStated(cast("App", create_app(final=True))), asks_who=bool(os.environ.get(AUTH)))
     uvicorn.run(

@@ -17,7 +17,7 @@ import httpx
 from itp_events.errors import ItpError
 
 STOP_SECONDS = 8.0
-# A server whose service was killed lets go of its port within some seconds.
+# A server whose service was killed frees its port within some seconds.
 FREE_SECONDS = 6.0
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
@@ -27,7 +27,7 @@ class ServerDidNotStart(ItpError):
 
 
 def prefect_environment(home: Path, api: str) -> dict[str, str]:
-    """What Prefect reads from the environment: nothing leaves this machine, nothing is kept elsewhere."""
+    """The variables for Prefect: it sends nothing from this machine, and keeps everything in `home`."""
     return {
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
@@ -45,20 +45,20 @@ def prefect_environment(home: Path, api: str) -> dict[str, str]:
 
 
 def proxy_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What keeps calls within this machine from a proxy that `environ` names for the way out."""
+    """The variables that keep calls within this machine away from a proxy that `environ` names."""
     kept = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     bypassed = ",".join(filter(None, (kept, "127.0.0.1", "localhost")))
     return {"NO_PROXY": bypassed, "no_proxy": bypassed}
 
 
 def auth_environment(secret: str) -> dict[str, str]:
-    """What protects Prefect's API by `user:password`, for server, runner and every call."""
+    """The variables that protect Prefect's API by `user:password`, for its server and its clients."""
     names = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
     return dict.fromkeys(names, secret) if secret else {}
 
 
 def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dict[str, str]:
-    """What Prefect's own server reads besides: no analytics, no advertisement, its database in `home`.
+    """More variables for Prefect's own server: no analytics, no advertisement, its database in `home`.
 
     A database that `environ` names as Prefect does is used instead.
     """
@@ -74,7 +74,7 @@ def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dic
     }
 
 
-# What any program needs to run, and what Prefect itself reads.
+# The variables that any program needs to run, and that Prefect itself reads.
 _KEPT = frozenset(
     {
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TZDIR", "TMPDIR", "TERM"),
@@ -86,8 +86,8 @@ _KEPT_PREFIXES = ("LC_", "PYTHON", "PREFECT_", "COVERAGE_")
 
 
 def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What Prefect's server may know of an environment: nothing of the study's settings and secrets."""
-    # What the URL of a PostgreSQL database leaves out stands in variables of this kind.
+    """The part of an environment for Prefect's server, without the study's settings and secrets."""
+    # These variables complete the URL of a PostgreSQL database.
     of_database = ("PG",) if "postgres" in environ.get(DATABASE, "") else ()
     prefixes = (*_KEPT_PREFIXES, *of_database)
     return {name: value for name, value in environ.items() if name in _KEPT or name.startswith(prefixes)}
@@ -95,7 +95,7 @@ def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass
 class PrefectServer:
-    """A child process; `home` is Prefect's own directory, `log` what it prints."""
+    """The child process; `home` is Prefect's own directory, `log` the file with its output."""
 
     home: Path
     port: int

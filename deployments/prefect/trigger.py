@@ -1,8 +1,8 @@
-"""The automation by which events posted to Prefect come in, held as the service has applied it.
+"""Applies the automation that records events posted to Prefect, and refuses events of a changed one.
 
-Its template decides what is recorded of an event that somebody posts, and Prefect's API lets anybody change
-it. So it is compared before what it brought is recorded, and put back; what it brought while it was another's
-work is refused, for its sender to state again.
+The automation's template decides about the recorded content of a posted event, and Prefect's API lets every
+client change it. So it is compared before its events are recorded, and put back. An event that a changed
+automation brought is refused, and its sender must state it again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TRIGGER = "itp: record events posted to Prefect"
 NOTE = "trigger"
 KEPT = 5
 
-# The whole payload of the Prefect event, as the flow's one parameter.
+# The whole payload of the Prefect event is the flow's one parameter.
 PAYLOAD = {
     "__prefect_kind": "json",
     "value": {"__prefect_kind": "jinja", "template": "{{ event.payload | tojson }}"},
@@ -29,9 +29,9 @@ PAYLOAD = {
 
 
 def automation(record_event: Deployment) -> Body:
-    """What the automation is to be: every kind of event of the study runs `record-event`.
+    """The contents of the automation: every type of the study's events runs `record-event`.
 
-    A decision too: its run says why it is refused, where nothing would be seen of it otherwise.
+    A decision too: its run shows the reason of its refusal.
     """
     return {
         "name": TRIGGER,
@@ -64,7 +64,7 @@ def automation(record_event: Deployment) -> Body:
 
 
 def is_as(wanted: Body, body: Body) -> bool:
-    """Whether an automation does what is wanted; ids and the order of what it expects aside."""
+    """Whether an automation has the wanted contents, ids and the order of its event types aside."""
     return _essence(body | {"trigger": {**body["trigger"], "id": None}}, wanted) == _essence(wanted, wanted)
 
 
@@ -76,9 +76,9 @@ def _essence(body: Body, like: Body) -> Body:
 
 @dataclass(frozen=True)
 class Applied:
-    """The automation as the service has made it, `updated` by Prefect's clock, and others it made before.
+    """The automation as the service made it, `updated` by Prefect's clock.
 
-    Nobody but the service has changed those `before`: what they brought is what was stated.
+    `before` are ids of earlier ones that only the service changed: their events are as they were stated.
     """
 
     id: str
@@ -87,33 +87,33 @@ class Applied:
 
     @classmethod
     def of(cls, known: dict[str, Any] | None) -> Applied | None:
-        """What was noted of it, if anything was."""
+        """The automation that a note describes; None without a note."""
         if known is None:
             return None
         return cls(known["id"], known["updated"], tuple(known["before"]))
 
     def to_note(self) -> dict[str, Any]:
-        """What is noted of it."""
+        """The note that describes it."""
         return {"id": self.id, "updated": self.updated, "before": list(self.before[-KEPT:])}
 
     def is_untouched(self, body: Body) -> bool:
-        """Whether this is it, and nobody has changed it since."""
+        """Whether an automation of Prefect is this one, unchanged since it was applied."""
         return (body["id"], body["updated"]) == (self.id, self.updated)
 
 
 @dataclass(frozen=True)
 class Trigger:
-    """Compares the automation, puts it back, and tells what it brought unaltered."""
+    """Compares the automation, puts it back, and tells its own events from those of a changed one."""
 
     store: Store
     setup: Setup
     record_event: Deployment
 
     def put_back(self) -> str | None:
-        """See to it that there is the one automation, as it should be; what was wrong, in words.
+        """Make sure that there is one automation with the wanted contents.
 
-        What was changed is not changed back but made anew: Prefect may act for some seconds on what it was,
-        and what that brings bears its id.
+        Returns its fault in words, or None. A changed automation is replaced by a new one: Prefect may act
+        for some seconds on the changed one, whose events bear its id.
 
         Raises:
             PrefectProblem: Prefect does not answer, or refuses.
@@ -127,7 +127,7 @@ class Trigger:
         if mine is not None and is_as(wanted, mine):
             self.setup.delete_automations([body["id"] for body in found if body is not mine])
             return None
-        # Nobody but an older program made what it made differently.
+        # An automation that is untouched and differs was made by an older version of the program.
         self._make(wanted, found, (*known.before, known.id) if mine else ())
         if mine is not None:
             return None
@@ -135,14 +135,14 @@ class Trigger:
         return f"the automation by which posted events come in {was}"
 
     def _begin(self, wanted: Body, found: Sequence[Body]) -> None:
-        """Take on what there is when this study uses this Prefect for the first time."""
+        """Keep or replace the automations of a Prefect that this study uses for the first time."""
         if len(found) == 1 and is_as(wanted, found[0]):
             self._keep(Applied(found[0]["id"], found[0]["updated"]))
         else:
             self._make(wanted, found, tuple(body["id"] for body in found))
 
     def _make(self, wanted: Body, found: Sequence[Body], believed: tuple[str, ...]) -> None:
-        """Make it anew in place of what was found; there is one all the time, so no event is missed."""
+        """Replace the found automations by a new one; one exists all the time, so that no event is missed."""
         made = self.setup.create_automation(wanted)
         for body in self.setup.automations(TRIGGER):
             if body["id"] == made:
@@ -153,6 +153,6 @@ class Trigger:
         keep_note(self.store, NOTE, applied.to_note())
 
     def brought(self, run: FlowRun) -> bool:
-        """Whether a run was started by no automation, or by this one while it was as it should be."""
+        """Whether no automation started a run, or this one while it had the wanted contents."""
         known = Applied.of(note(self.store, NOTE))
         return run.made_by is None or (known is not None and run.made_by in (known.id, *known.before))

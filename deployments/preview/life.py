@@ -1,4 +1,4 @@
-"""One subject's life in virtual time, as the service would live it: what is stated, decided, and told."""
+"""Leads one subject through the study in virtual time, by the service's own rules."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import fold
 from itp_events.rules.windows import PlannedVisit
 
-# When people at a site state what has happened.
+# The local time at which people at a site state events.
 REPORTED_AT = time(11)
-# Any working days do; these lie far enough from the long holidays.
+# Any working day would do; this one lies far from the long holidays.
 FIRST_DAY = date(2026, 3, 2)
 
 
@@ -52,13 +52,17 @@ class Life:
 
     @property
     def decided(self) -> Decision:
-        """What was decided last."""
+        """The last decision.
+
+        Raises:
+            ItpError: the subject is not enrolled yet.
+        """
         if self.decision is None:
             raise ItpError(f"{self.code} is not enrolled yet")
         return self.decision
 
     def visit(self, code: str) -> PlannedVisit:
-        """One visit of the plan."""
+        """The visit of the plan with this code."""
         return next(each for each in self.decided.subject_state.visits if each.code == code)
 
     def enrol(self, screening: dict[str, Any] | None = None, **data: Any) -> Event:

@@ -1,4 +1,4 @@
-"""The typical lives of which the preview tells: between them they bring about every notice that is sent."""
+"""The typical lives of subjects in the preview; together they bring about every notice."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Words = dict[str, str]
 
 @dataclass(frozen=True)
 class Typical:
-    """A kind of life: what happens in it, in each language, and how it is lived.
+    """A kind of life: its title in each language, and the function that leads a subject through it.
 
-    People state what they state in their own words: `live` takes those of the language.
+    `live` takes the free text that people write in a language.
     """
 
     title: Words
@@ -28,7 +28,7 @@ def _typical(live: Callable[[Life, Words], object], en: str, zh: str) -> Typical
     return Typical({"en": en, "zh-CN": zh}, live)
 
 
-# What people write themselves, in each language.
+# The free text of people, in each language.
 FREE_TEXT: dict[str, Words] = {
     "en": {
         "event": "Anaphylaxis",

@@ -1,4 +1,4 @@
-"""The occasions of which the preview shows the texts: chosen from what typical lives were told."""
+"""Chooses the notices of typical lives whose texts the preview shows."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tasks.delivery import outages
 from tasks.delivery.links import Links, with_link
 from tasks.text.render import Occasion
 
-# So many occasions at most of one step and audience: enough to see its variants, few enough to read.
+# The most occasions of one step and audience: enough to see its variants, few enough to read.
 SHOWN = 9
-# Facts whose values change what a text says, beside which facts there are.
+# Contents whose values change the wording of a text.
 _TELLING = (
     *("booked", "anchor_basis", "because", "outcome", "criterion", "decode", "follow_up", "death"),
     *("treatment_ended", "agreed", "grade", "assumed"),
@@ -34,7 +34,7 @@ _TELLING = (
 
 @dataclass(frozen=True)
 class Told:
-    """An occasion for a text, and in which life it came up."""
+    """An occasion for a text, and the title of its life."""
 
     life: str
     occasion: Occasion
@@ -42,14 +42,14 @@ class Told:
 
 @dataclass(frozen=True)
 class Preview:
-    """The occasions of a language, and the lives that the protocol does not let be lived, with the reason."""
+    """The occasions of a language, and the lives that the protocol rules out, with the reason."""
 
     told: tuple[Told, ...]
     left_out: tuple[str, ...]
 
 
 def preview(protocol: Protocol, language: str, links: Links) -> Preview:
-    """What typical lives by a protocol bring, in order of the lives; free text is of the language."""
+    """The occasions that typical lives by a protocol bring, in order of the lives."""
     told: list[Told] = []
     left_out = []
     for number, typical in enumerate(LIVES, 1):
@@ -83,7 +83,7 @@ def _occasion(life: Life, notice: NoticeIssued, links: Links) -> Occasion:
 
 
 def _chosen(told: Sequence[Told]) -> Iterator[Told]:
-    """Of each step and audience the occasions that differ in what their text says, the first of each."""
+    """The first occasion of each wording, by step and audience."""
     shown: dict[tuple[str, str], list[object]] = {}
     for each in told:
         shapes = shown.setdefault((Step.read(each.occasion.step).text, each.occasion.audience), [])
@@ -100,13 +100,13 @@ def _shape(occasion: Occasion) -> object:
     term = None if said.get("grade") else said.get("term")
     late = said.get("deviation_days", 0) > 0
     inside = said.get("t", "") < said.get("closes", "")
-    # The first of what is repeated does not say so.
+    # The first notice of a repeated one has no number.
     first = said.get("attempt") in (None, 1)
     return sorted(said), telling, term, late, inside, first
 
 
 def _digests(protocol: Protocol, language: str) -> Iterator[Told]:
-    """A site's digest on one morning, from the cards of lives that stand in different places then."""
+    """A site's digest on one morning, from lives in different states then."""
     at = _monday(protocol)
     cards = [card(_story(life, at)) for life in _some_lives(protocol, language)]
     today = protocol.site("default").date_of(at)
@@ -158,7 +158,7 @@ def _of_one_site(cards: Sequence[Card]) -> list[Card]:
 
 
 def _dead_channels(protocol: Protocol, language: str) -> Iterator[Told]:
-    """What the service itself tells of a channel through which nothing gets any more."""
+    """The service's own notice about a channel that fails."""
     title = {"en": "A channel fails", "zh-CN": "某渠道无法送达"}[language]
     answers: dict[str, tuple[Any, ...]] = {
         "en": ("mailtos://mail.example.org/…", "SMTP 550 5.1.1 mailbox unavailable"),

@@ -1,4 +1,4 @@
-"""One page a language: every text, plain as it is sent, by who receives it. It needs no network."""
+"""Renders one page for each language: every text as it is sent, by audience. The page needs no network."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _ORDER = get_args(Audience)
 
 @dataclass(frozen=True)
 class Text:
-    """One text as it is sent, and in which life it came up."""
+    """One text as it is sent, and the titles of its lives."""
 
     life: str
     step: str
@@ -69,7 +69,7 @@ def page(told: tuple[Told, ...], language: str, zone: ZoneInfo, head: str) -> st
 
 
 def _steps(told: tuple[Told, ...], audience: str, language: str, zone: ZoneInfo) -> dict[str, list[Text]]:
-    """What an audience receives, by step; what is repeated under a number is one step."""
+    """The texts for an audience, by step; numbered repeats count as one step."""
     found: dict[str, list[Text]] = {}
     for each in told:
         if each.occasion.audience == audience:

@@ -1,1 +1,1 @@
-"""The service loop: wakes subjects, sends notices, repairs what Prefect lost, and reports its own health."""
+"""The service loop: it wakes subjects, sends notices, and repairs Prefect's copy of the study."""

@@ -1,4 +1,4 @@
-"""Hands over what is due, each subject by itself: a provider that hangs, or a failure, delays nobody else."""
+"""Hands over due notices, each subject by itself: a slow or failing provider delays no other subject."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.delivery.left_behind import LeftBehind
 from tasks.delivery.recipients import Keeper, differs
 from tasks.limits import HAND_OVERS_PER_SUBJECT, LOOP_SENDERS
 
-# What waits though a hand-over of its subject began so many seconds ago has come due since.
+# A hand-over claims the due notices within so many seconds; a notice that still waits came due after that.
 CLAIMING_SECONDS = 3.0
 _RECIPIENTS = "recipients"
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Deliveries:
-    """Hand-overs that nobody waits for; None as a code stands for the service's own notices."""
+    """The hand-overs that run beside the loop. The code None stands for the service's own notices."""
 
     def __init__(self, study: Runtime) -> None:
         self._study = study
@@ -42,24 +42,24 @@ class Deliveries:
         return list(self._begun)
 
     def close(self) -> None:
-        """Begin nothing more: what is due stays in the outbox."""
+        """Begin nothing more: due notices stay in the outbox."""
         self._closed = True
 
     def begin(self, code: str | None) -> None:
-        """Hand over what is due of one subject, beside whatever of it is on its way."""
+        """Begin to hand over one subject's due notices, also while another hand-over of it sends."""
         if not self._closed:
             task = asyncio.create_task(self._hand_over(code))
             self._begun[task] = code, time.monotonic()
             task.add_done_callback(self._begun.pop)
 
     async def sweep(self) -> None:
-        """Begin what nobody has begun here: what failed before, and what a sender that died left."""
+        """Begin the hand-overs of notices that failed before, or that a dead sender left."""
         for code in await asyncio.to_thread(self._waiting):
             if not self._is_busy_with(code) and self._backoff.is_over(code or ""):
                 self.begin(code)
 
     def _is_busy_with(self, code: str | None) -> bool:
-        """Whether a hand-over of the subject may still claim what waits; one that sends keeps no other."""
+        """Whether a running hand-over of the subject may still claim what waits, or too many run."""
         begun = [at for whose, at in self._begun.values() if whose == code]
         if len(begun) >= HAND_OVERS_PER_SUBJECT:
             return True

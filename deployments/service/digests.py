@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Digests:
-    """Sends the digests that are due; the outbox knows each by site, date and audience, so it goes once."""
+    """Sends the due digests. The outbox knows each by site, date and audience, so that each is sent once."""
 
     def __init__(self, study: Runtime, link: PrefectLink, runner: Runner) -> None:
         self._study = study
@@ -43,7 +43,7 @@ class Digests:
         except NO_ANSWER:
             raise
         except Exception:
-            # The other sites have their digests all the same.
+            # A failure at one site must not keep the other sites' digests.
             log.exception("The digest of site %s for %s could not be made; it is tried again.", site, day)
 
     async def _by_flow_run(self, site: str, day: date) -> None:

@@ -1,4 +1,4 @@
-"""The round's sign of life: given only while waking and sending are really done."""
+"""Decides whether the service gives a sign of life: only while it really wakes and sends."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ STANDING_STILL_SECONDS = 10.0
 
 
 class Heartbeat:
-    """Knows when each of the steps that must not stand still last came to its end."""
+    """Keeps the time at which each vital step last came to its end."""
 
     def __init__(self, *steps: str) -> None:
-        # A round that has just begun is given the time to come round once.
+        # Each step counts as done at the start, until it had time to be done once.
         self._done = dict.fromkeys(steps, time.monotonic())
 
     def of(self, name: str, step: Step) -> Step:
-        """The same step, which is noted each time it comes to its end without an error."""
+        """The step `name`, which notes its time whenever it ends without an error."""
 
         async def noted() -> None:
             await step()
@@ -28,6 +28,6 @@ class Heartbeat:
         return noted
 
     def standing_still(self) -> list[str]:
-        """The steps that have not come to their end for 10 s."""
+        """The names of the steps that have not ended for 10 s."""
         oldest = time.monotonic() - STANDING_STILL_SECONDS
         return [name for name, done in self._done.items() if done < oldest]

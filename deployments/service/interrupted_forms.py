@@ -1,8 +1,7 @@
-"""Takes up again what was interrupted in Prefect: forms and events above all, whose senders wait.
+"""Plans interrupted runs of forms and events anew, as their senders wait.
 
-A run whose process was killed stays Pending or Running in Prefect for ever, and nobody else would look at it.
-It is planned anew: executing it twice counts once, because the run names the event. The subjects' journeys
-are not looked at here, but by the repair.
+A run whose process was killed stays Pending or Running in Prefect for ever. It is planned anew; executing it
+twice counts once, because the run's id is the event's. The subjects' journeys are left to the repair.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from uuid import UUID
 
 from flows.prefect_api.flow_runs import Deployment, FlowRun, FlowRuns, PrefectRefused, scheduled
 
-# A form takes some tenths of a second. When it is being executed after all, twice does no harm.
+# A form takes some tenths of a second. Executing it twice does no harm.
 PATIENCE = timedelta(seconds=5)
-# One that was ended for taking too long must not take a place all the time.
+# A run that was ended because it took too long is not planned anew at once: it would hold a place all the
+# time.
 REST = timedelta(minutes=2)
-# What somebody wanted cancelled is not begun again.
+# The state of a run that a person has cancelled: it is not begun again.
 CANCELLED = {
     "type": "CANCELLED",
     "name": "Cancelled",
@@ -31,17 +31,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InterruptedForms:
-    """Finds the interrupted runs of some deployments; `began` is since when this process is at work."""
+    """Finds the interrupted runs of some deployments; this process started at `began` (UTC)."""
 
     runs: FlowRuns
     deployments: Collection[Deployment]
     began: datetime
 
     def take_up(self, executing: Collection[UUID], world: datetime) -> int:
-        """Plan every interrupted run for now, but for those `executing` in this process; how many there were.
+        """Plan every interrupted run for now, except those `executing` in this process; returns their number.
 
         Raises:
-            PrefectSilent: Prefect does not answer; what was taken up until then is.
+            PrefectSilent: Prefect does not answer; the runs before that are planned.
         """
         return sum(self._again(run, world) for run in self._found(world) if run.id not in executing)
 
@@ -62,7 +62,7 @@ class InterruptedForms:
             cancelled = run.state_type == "CANCELLING"
             self.runs.force(run.id, CANCELLED if cancelled else scheduled(world, "Taken up again"))
         except PrefectRefused as reason:
-            # Deleted meanwhile: who deleted it does not want it done.
+            # The run was deleted meanwhile, so that it is no longer wanted.
             log.warning("The run %s could not be taken up again: %s", run.name, reason)
             return False
         log.warning("The run %s was left %s, and is taken up again.", run.name, run.state_name)

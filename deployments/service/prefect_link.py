@@ -1,4 +1,4 @@
-"""Whether Prefect answers, and what it holds for the service: deployments, and the automation for events."""
+"""The connection to Prefect: whether it answers, its deployments, and the automation for events."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class PrefectLink:
-    """Found at first use, lost when a call fails, then looked for again; nothing waits for it meanwhile."""
+    """Prefect as the service last found it. It is lost when a call fails, and looked for again by `find`."""
 
     def __init__(self, study: Runtime, serving: Serving | None = None) -> None:
         self.api = study.prefect_api
@@ -48,7 +48,7 @@ class PrefectLink:
         return bool(self.deployments)
 
     def note(self, problem: PrefectProblem) -> None:
-        """Go on without a Prefect that does not answer; one that refused a single request is still there."""
+        """Take a failed call into account: a Prefect that is silent is lost, one that refused is not."""
         if isinstance(problem, PrefectSilent):
             self.lost(problem)
         elif str(problem) != self._said:
@@ -56,14 +56,14 @@ class PrefectLink:
             log.warning("Left as it is in Prefect, and tried again: %s", problem)
 
     def lost(self, reason: PrefectSilent) -> None:
-        """Go on without Prefect until it is found again; each reason is said once."""
+        """Go on without Prefect until it is found again; the log names each reason once."""
         if self.answers or str(reason) != self._said:
             log.warning("Going on without Prefect: %s", reason)
         self._said = str(reason)
         self.deployments = {}
 
     async def find(self) -> bool:
-        """Look for Prefect if it is lost; whether it has been found just now."""
+        """Look for Prefect if it is lost; True when it has just been found."""
         if self.answers or not await asyncio.to_thread(is_ready, self.api):
             return False
         await asyncio.to_thread(self._hold)
@@ -73,17 +73,17 @@ class PrefectLink:
         return True
 
     async def look_up(self) -> None:
-        """Read the deployments; create what is missing, and put back what was changed."""
+        """Read the deployments; create missing ones, and put back changed ones."""
         self.deployments = await asyncio.to_thread(self._look_up)
 
     async def keep_in_order(self) -> None:
-        """Put back what somebody has changed of the deployments or the automation since the last look."""
+        """Put back deployments and the automation if they were changed since the last look."""
         await asyncio.to_thread(self._hold)
         if self.answers and not await asyncio.to_thread(self._is_in_order):
             await self.look_up()
 
     def admit(self, due: Iterable[FlowRun]) -> list[FlowRun]:
-        """Those of these due runs that may be executed; the others end with the reason in their state."""
+        """The due runs that may be executed; the others are ended with the reason in their state."""
         runs, recording = list(due), self.deployments.get(RECORD_EVENT)
         brought = [run for run in runs if recording and run.deployment_id == recording.id and run.made_by]
         if recording is None or not brought:
@@ -97,7 +97,7 @@ class PrefectLink:
         return [run for run in runs if run.id not in denied]
 
     def _hold(self) -> None:
-        """See to it that no other Prefect shows this study meanwhile."""
+        """Keep other services from showing this study in another Prefect."""
         if self._serving is not None:
             clock = self.study.clock
             self._serving.hold(clock.wall(clock.now()))
@@ -108,7 +108,8 @@ class PrefectLink:
             if self._applied:
                 self._say(f"{what}; put back")
             else:
-                # The program may be newer than they are, or there are none.
+                # After an upgrade the deployments are older than the program; at the first start there are
+                # none.
                 log.info("Brought up to date: %s.", what)
         self._applied = True
         self._put_back(Trigger(self.study.store, self.runs, found[RECORD_EVENT]))

@@ -1,8 +1,8 @@
-"""Puts every subject's flow run back to where the study says it is.
+"""Puts every subject's flow run back into the state that the study's database gives it.
 
-The study's database is the truth, and Prefect's a copy of it: whatever became of a run there (cancelled by
-hand, left Pending or Running by a process that died, failed, deleted, the whole database gone), the journey
-goes on. What was mended is kept in the study's repairs log.
+The study's database is the truth, and Prefect's a copy of it. The journey goes on after any change of its run
+in Prefect: cancelled by hand, left Pending or Running by a dead process, failed, deleted, or lost with
+Prefect's whole database. Each repair is kept in the study's repairs log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tasks.database.prefect_notes import remember_flow_run
 from tasks.database.queries import SubjectRow, all_subjects, subject
 from tasks.database.repairs import note_repair
 
-# Longer than a wake may take: until then a run that somebody has claimed is left alone.
+# Longer than a wake may take: a claimed run is left alone for that time.
 PATIENCE = timedelta(minutes=2)
 EXACT = timedelta(seconds=1)
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Wait:
-    """Where a subject's run should be, in the world's time; `until` is None when the journey has ended."""
+    """A run's wanted state, in the world's time; `until` is None after the journey's end."""
 
     until: datetime | None
     state: str
@@ -41,19 +41,19 @@ class Wait:
 
 @dataclass(frozen=True)
 class Repair:
-    """Looks at every subject's flow run and puts back those that are not where they should be."""
+    """Looks at every subject's flow run and puts back those in another state than they should have."""
 
     study: Runtime
     runs: FlowRuns
     journeys: Deployment
 
     def all(self, busy: Collection[UUID]) -> int:
-        """Mend every run, but for those `busy` in this process; how many needed it.
+        """Mend every run except those `busy` in this process; returns the number of mended runs.
 
         Raises:
-            PrefectSilent: Prefect does not answer; what was put back until then is.
+            PrefectSilent: Prefect does not answer; the runs before that are mended.
         """
-        # Those whose journey goes on come first: an emptied Prefect takes a while to fill.
+        # Subjects whose journey goes on come first: it takes a while to fill an emptied Prefect.
         rows = sorted(all_subjects(self.study.store), key=lambda row: row.wake_at is None)
         found = self.runs.find([row.code for row in rows])
         self._end_others(found, busy)
@@ -61,7 +61,7 @@ class Repair:
         return sum(self._try(row, run) for row, run in pairs if run is None or run.id not in busy)
 
     def _end_others(self, journeys: Mapping[str, FlowRun], busy: Collection[UUID]) -> None:
-        """End the journeys that somebody has started beside the subjects' own."""
+        """End the journeys that were started by hand beside the subjects' own."""
         ours = {run.id for run in journeys.values()}
         live = sum(
             run.state_type in LIVE and run.deployment_id == self.journeys.id for run in journeys.values()
@@ -69,7 +69,7 @@ class Repair:
         if self.runs.live(self.journeys) <= live:
             return
         for run in list(self.runs.all_live(self.journeys)):
-            # One with a subject's code as its key may have been made since the others were read.
+            # A run with the subject's code as its key may be its own, made after the others were read.
             if run.id not in ours and run.id not in busy and run.key != run.parameters.get("subject"):
                 self._end(run)
 
@@ -91,12 +91,12 @@ class Repair:
         try:
             return self._mend(row, run)
         except PrefectRefused as reason:
-            # A run that was deleted under our hands, as an example: the others are mended all the same.
+            # For example, the run was deleted meanwhile. The others are mended all the same.
             log.warning("%s: its flow run could not be put back, trying again later: %s", row.code, reason)
             return False
 
     def _mend(self, row: SubjectRow, run: FlowRun | None) -> bool:
-        # Both may have moved on since they were read with all the others: a claimed run is left alone.
+        # The subject and its run may have moved on since they were read; a claimed run is left alone.
         if self._fault(row, run) is not None:
             row, run = self._again(row, run)
         problem = self._fault(row, run)
@@ -105,7 +105,7 @@ class Repair:
             return False
         self._put_back(row, run)
         if run is None and row.flow_run_id is None:
-            # The door had no time to create it: nothing was broken.
+            # The door had no time to create the run: nothing was broken.
             return False
         log.warning("%s: %s; put back to %s", row.code, problem, row.state)
         note_repair(self.study.store, f"{problem}; put back to {row.state}", self.study.clock.now(), row.code)
@@ -133,7 +133,7 @@ class Repair:
 
 
 def fault(run: FlowRun | None, wait: Wait) -> str | None:
-    """What is wrong with a subject's flow run, in words; None when nothing is."""
+    """The fault of a subject's flow run in words; None when there is none."""
     if run is None:
         return "its flow run was missing"
     if run.deployment_id != wait.deployment and wait.until is not None:
@@ -148,7 +148,7 @@ def fault(run: FlowRun | None, wait: Wait) -> str | None:
 
 
 def _is_another_s(run: FlowRun) -> bool:
-    """Whether a run that bears a subject's key was made, or changed, to advance somebody else."""
+    """Whether a run with a subject's key was made, or changed, to advance another subject."""
     return run.key is not None and run.parameters != {"subject": run.key}
 
 
@@ -176,5 +176,5 @@ def _not_waiting(run: FlowRun, wait: Wait, until: datetime) -> str | None:
 
 
 def _soon(run: FlowRun, world: datetime) -> bool:
-    """Whether the run was woken on purpose and will run within the service's next rounds."""
+    """Whether the run was woken on purpose and will be executed within seconds."""
     return run.planned is not None and timedelta() <= world - run.planned < PATIENCE

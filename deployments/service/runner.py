@@ -1,4 +1,4 @@
-"""Runs flow runs in this process: claimed from Prefect, executed by Prefect's own engine, bounded in time."""
+"""Executes flow runs in this process: claimed from Prefect, run by its engine, bounded in time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 async def shared_clients() -> AsyncIterator[None]:
     """Let all flow runs in this context share one client of each kind.
 
-    The engine opens clients of its own otherwise, and their TLS contexts cost four fifths of a wake.
+    Otherwise the engine opens clients for each run, whose TLS contexts cost four fifths of a wake.
     """
     async with AsyncClientContext.get_or_create():
         with SyncClientContext.get_or_create():
@@ -39,7 +39,7 @@ async def shared_clients() -> AsyncIterator[None]:
 
 
 class Runner:
-    """Executes flow runs, each at most once at a time, a few of them side by side."""
+    """Executes flow runs, four of them side by side, and none twice at a time."""
 
     def __init__(self, runs: FlowRuns) -> None:
         self._runs = runs
@@ -64,10 +64,10 @@ class Runner:
     async def run(self, flow: Flow[..., Any], run: FlowRun, at: datetime) -> State | None:
         """Claim a run as planned for `at` (the world's instant) and execute it.
 
-        Returns the state in which the run was left, or None when Prefect did not give it to us.
+        Returns the state in which the run was left, or None when Prefect did not let this process claim it.
 
         Raises:
-            PrefectProblem: Prefect stopped answering, or refused; what the flow did until then is done.
+            PrefectProblem: Prefect stopped answering, or refused; the flow's effects until then stand.
         """
         if run.id in self._executing:
             return None
@@ -100,7 +100,7 @@ async def _execute(flow: Flow[..., Any], run: EngineRun) -> State | None:
     except httpx.HTTPError as problem:
         raise PrefectSilent(f"Prefect stopped answering in the run {run.name}: {problem}") from problem
     except Exception as problem:
-        # What the flow itself raises is a state of its run; the engine has met an answer without sense.
+        # An error of the flow is a state of its run. This error is the engine's, about an answer of Prefect.
         raise PrefectRefused(f"the run {run.name} could not be executed: {problem!r:.200}") from problem
 
 

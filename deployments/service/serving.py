@@ -1,7 +1,7 @@
-"""One Prefect shows a study: a second one would hold a second flow run of every subject.
+"""Lets one Prefect alone show a study: a second one would hold a second flow run of every subject.
 
-Several services may share a study's database, as long as they use the same Prefect. Which one that is stands
-in the database, with a sign of life.
+Several services may share a study's database as long as they use the same Prefect. The database names that
+Prefect, with a sign of life of its service.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class OtherPrefect(PrefectSilent):
 
 @dataclass(frozen=True)
 class Serving:
-    """Which Prefect shows a study, said by one service; `home` is its data directory, on its machine."""
+    """The Prefect by which one service shows a study; `home` is the service's machine and data directory."""
 
     store: Store
     prefect: str
@@ -40,14 +40,14 @@ class Serving:
 
     @classmethod
     def of(cls, store: Store, api: str, data_dir: Path) -> Serving:
-        """What a service with this Prefect and this data directory says."""
+        """The claim of a service with this Prefect and this data directory."""
         return cls(store, name_of(api), f"{socket.gethostname()}:{data_dir.absolute()}")
 
     def hold(self, world: datetime) -> None:
-        """Say that this service is at work, in the database.
+        """Keep a sign of life of this service in the database.
 
         Raises:
-            OtherPrefect: another service is, with another Prefect.
+            OtherPrefect: another service is at work with another Prefect.
         """
         self.store.write(lambda connection: self._hold_in(connection, world))
 
@@ -73,7 +73,7 @@ class Serving:
 
 
 def name_of(api: str) -> str:
-    """The name of a Prefect among all machines: an address within this machine means another on each."""
+    """A Prefect's name among all machines: a loopback address gets this machine's name."""
     parts = urlsplit(api)
     host = parts.hostname or ""
     return f"{socket.gethostname()}:{parts.port or 80}" if is_loopback(host) else api.rstrip("/")

@@ -1,7 +1,7 @@
-"""The round in a thread of its own.
+"""Runs the service's loop in a thread of its own.
 
-Not in the main thread: there Prefect would replace the handler of SIGTERM while a flow runs, and the service
-could not stop in order.
+In the main thread Prefect would replace the handler of SIGTERM while a flow runs, and the service could not
+stop in order.
 """
 
 from __future__ import annotations
@@ -20,37 +20,40 @@ log = logging.getLogger(__name__)
 
 
 class ServiceThread(threading.Thread):
-    """Runs the round on an event loop until `stop`."""
+    """Runs the service's loop until `stop`."""
 
     def __init__(self, study: Runtime, repair_seconds: float, serving: Serving | None = None) -> None:
-        super().__init__(name="round", daemon=True)
+        super().__init__(name="service-loop", daemon=True)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(LOOP_THREADS, "effects"))
-        self._round = ServiceLoop(study, repair_seconds, serving)
+        self._service_loop = ServiceLoop(study, repair_seconds, serving)
         self._drained = False
 
     @property
     def prefect_answers(self) -> bool:
-        """Whether the round has found Prefect."""
-        return self._round.link.answers
+        """Whether Prefect answered the loop last time."""
+        return self._service_loop.link.answers
 
     def run(self) -> None:
-        """Go round; called by `start`."""
+        """Run the loop; called by `start`."""
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._go())
 
     def ask_to_stop(self) -> None:
         """Begin nothing more."""
-        self._loop.call_soon_threadsafe(self._round.stop)
+        self._loop.call_soon_threadsafe(self._service_loop.stop)
 
     def stop(self) -> bool:
-        """Let what has begun end; whether it did. What is left the next start mends."""
+        """Wait until everything that has begun ends, for 12 s at most; False when something did not.
+
+        The next start takes up the rest.
+        """
         self.ask_to_stop()
         self.join(DRAIN_SECONDS + 2)
         return self._drained
 
     async def _go(self) -> None:
         try:
-            self._drained = await self._round.go()
+            self._drained = await self._service_loop.go()
         except Exception:
             log.exception("The service cannot go on.")

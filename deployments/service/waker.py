@@ -26,7 +26,7 @@ EXACT = timedelta(seconds=1)
 
 
 class Waker:
-    """Wakes subjects; every step of it may be repeated without harm."""
+    """Wakes subjects. Every step may be repeated without harm."""
 
     def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, hand_overs: Deliveries) -> None:
         self._study = study
@@ -37,10 +37,10 @@ class Waker:
         self._places = asyncio.Semaphore(DIRECT_WAKES)
 
     async def wake(self, row: SubjectRow) -> None:
-        """Have the subject's flow run do what is due, and wait for what comes next.
+        """Execute the subject's flow run, which records the due decisions and waits for the next date.
 
-        What is due does not wait for Prefect: when the run must wait for a place (many are due at the same
-        minute of the morning), or is not done after a moment, the subject is advanced beside it.
+        No decision waits for Prefect: when the run must wait for a place (many are due at the same minute of
+        the morning), or takes longer than a moment, the subject is advanced beside it.
         """
         if row.wake_at is not None:
             WAKE_LATENESS.observe(max(-self._clock.seconds_until(row.wake_at), 0.0))
@@ -57,10 +57,10 @@ class Waker:
             await self.directly(row.code)
 
     async def directly(self, code: str) -> None:
-        """Advance the subject and begin to hand over what is due, without Prefect."""
+        """Advance the subject without Prefect, and begin to hand over its due notices."""
         async with self._places:
             standing = await asyncio.to_thread(self._study.advance, code, self._clock.now())
-        # No place is held for a provider that takes its time: others are due too.
+        # The place is free before the hand-over, as a provider may be slow and others are due too.
         if standing.due_notices:
             self._hand_overs.begin(code)
 
@@ -79,7 +79,7 @@ class Waker:
         if left.type == StateType.SCHEDULED:
             await asyncio.to_thread(self._show_change, code, run, left.state_details.scheduled_time)
         elif left.type == StateType.CRASHED:
-            # It was ended for taking too long: what is due is done beside it, and then it waits again.
+            # The run took too long and was ended: the subject is advanced beside it, and the run waits again.
             await self.directly(code)
             await asyncio.to_thread(self._put_back, code, run)
         return left.type in (StateType.SCHEDULED, StateType.COMPLETED, StateType.CRASHED)

@@ -1,4 +1,4 @@
-"""What `itp doctor` finds of the study's database. It is only read: not begun, not migrated."""
+"""The checks of the study's database by `itp doctor`. They create and migrate nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tasks.database.schema import REVISION, heartbeats, notices, outages, subjec
 from tasks.delivery import recipients
 from tasks.delivery.channels import Channels
 
-# The round gives a sign of life every 10 s.
+# The service gives a sign of life every 10 s.
 _SILENT = timedelta(minutes=1)
 
 
@@ -79,7 +79,7 @@ def _revision(connection: sa.Connection) -> Finding:
 
 
 def _at_work(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
-    """What the database says of a service that runs: its signs of life, and whom it does not reach."""
+    """The findings about a running service: its signs of life, and the recipients it does not reach."""
     if not around.service or not sa.inspect(connection).has_table("heartbeats"):
         return
     beat = connection.scalar(sa.select(heartbeats.c.at).where(heartbeats.c.part == ROUND))
@@ -94,7 +94,7 @@ def _at_work(connection: sa.Connection, around: Surroundings) -> Iterator[Findin
 
 
 def _troubles(connection: sa.Connection) -> Iterator[Finding]:
-    """What the service met and cannot mend by itself."""
+    """The troubles that the service cannot mend by itself."""
     if not sa.inspect(connection).has_table("troubles"):
         return
     for row in connection.execute(sa.select(troubles).order_by(troubles.c.since)):
@@ -117,7 +117,7 @@ def _recipients(connection: sa.Connection, around: Surroundings) -> Iterator[Fin
 
 
 def _waiting(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
-    """Without a service nobody is reminded: what waits for one."""
+    """The subjects and notices that wait for a service while none runs."""
     if around.service or not sa.inspect(connection).has_table("notices"):
         return
     late = sa.select(sa.func.count()).select_from(subjects).where(subjects.c.wake_at <= around.now)

@@ -1,4 +1,4 @@
-"""What a check of `itp doctor` found, and what it may look at."""
+"""The finding of a check of `itp doctor`, and the surroundings that a check looks at."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Level = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found; `mend` says what to do about it."""
+    """The finding of one check; `mend` is the advice to the user."""
 
     name: str
     level: Level
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the checks look at: the settings, the present instant, and whether a service runs."""
+    """The surroundings of the checks: the settings, the present instant, and the service's process id."""
 
     settings: Settings
     now: datetime
@@ -35,7 +35,7 @@ class Surroundings:
 
 
 def look_around(settings: Settings, now: datetime) -> Surroundings:
-    """The surroundings, with the process of the service that holds the data directory, if one does."""
+    """The surroundings, with the process id of the running service; None without one."""
     return Surroundings(settings, now, _service(settings.data_dir))
 
 

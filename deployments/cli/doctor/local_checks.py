@@ -1,4 +1,4 @@
-"""What `itp doctor` looks at. Each check says what it found and, where something is amiss, how to mend it.
+"""The checks of `itp doctor`. Each gives its findings and, for a fault, the way to mend it.
 
 Nothing here changes anything: no folder is made, no database migrated, no message sent.
 """
@@ -29,13 +29,13 @@ from tasks.delivery.channels import problems
 
 PROGRAM = "itp-visits"
 LOCK_FILE = Path(__file__).parents[3] / "requirements.lock"
-# With another version of these the service does not start, or does not wait as measured.
+# The service needs the locked versions of these packages: with others it may not start, or not wait durably.
 _EXACT = ("prefect", "fastapi")
 _ENOUGH_MB = 500
 
 
 def findings(around: Surroundings) -> Iterator[Finding]:
-    """What every check finds, in the order in which to mend."""
+    """The findings of all checks, in the order in which to mend them."""
     for check in _CHECKS:
         yield from check(around)
 

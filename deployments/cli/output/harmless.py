@@ -1,21 +1,21 @@
-"""Text that others wrote, for a terminal: without what gives it a command, or is read in another order."""
+"""Makes text of others harmless for a terminal: without control characters and changes of direction."""
 
 from __future__ import annotations
 
 import unicodedata
 
-# Controls, marks that turn or hide what stands beside them, and what ends a line in some programs.
+# Control characters, marks that turn or hide text, and characters that end a line in some programs.
 _COMMANDS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _LAYOUT = frozenset("\n\t")
 
 
 def is_command(letter: str) -> bool:
-    """Whether a character is not shown but obeyed; line breaks and tabs aside."""
+    """Whether a terminal obeys a character instead of showing it; line breaks and tabs aside."""
     return letter not in _LAYOUT and unicodedata.category(letter) in _COMMANDS
 
 
 def plain(text: str) -> str:
-    """The text with a mark in place of each character that is not shown but obeyed."""
+    """The text with a mark in place of each character that a terminal would obey."""
     if text.isprintable():
         return text
     return "".join("\N{REPLACEMENT CHARACTER}" if is_command(letter) else letter for letter in text)

@@ -1,4 +1,4 @@
-"""A bar that shows how far long work has come, on the standard error where that is a terminal."""
+"""Shows the progress of long work as a bar, on the standard error where that is a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
-    """Yields what is to be called with how many of `total` are done; None where nobody would see it."""
+    """Yields a function that takes the number of finished steps of `total`; None without a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""A subject's plan for people: the visits, why their dates are what they are, and the notices."""
+"""Prints a subject's plan for people: the visits with the reasons of their dates, and the notices."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _WHOLE = ("Visit", "Opens", "Closes", "Target", "Booked", "Done")
 
 
 def print_head(out: Console, state: SubjectState) -> None:
-    """Who, in which state, by which protocol and time zone."""
+    """The subject, its state, its protocol and its time zone."""
     subject, protocol = state.subject, state.protocol
     out.print(Text.assemble((subject.code, "bold"), "  ", (state.phase, "bold")))
     zone = assumed(subject.site.time_zone, subject.site.source)
@@ -46,7 +46,7 @@ def print_head(out: Console, state: SubjectState) -> None:
 
 
 def print_visits(out: Console, state: SubjectState) -> None:
-    """Each visit with its window, what happened, and the reason of its dates."""
+    """Each visit with its window, its outcome, and the reason of its dates."""
     out.print()
     rows = (_row(state, each) for each in state.visits)
     # With a gap of one the widest dates leave room for the status on 80 columns.
@@ -57,7 +57,7 @@ def print_visits(out: Console, state: SubjectState) -> None:
 
 
 def why(state: SubjectState, planned: PlannedVisit) -> str:
-    """What a visit's dates hang on and what became of it, each rule marked where it is assumed."""
+    """The anchor of a visit's dates and its outcome; each assumed rule is marked."""
     rule = planned.visit
     read = READINGS[rule.reading] if rule.reading else ""
     hangs_on = ", ".join(filter(None, (basis(planned), read)))
@@ -67,7 +67,7 @@ def why(state: SubjectState, planned: PlannedVisit) -> str:
 
 
 def _became(state: SubjectState, planned: PlannedVisit) -> str:
-    """What became of a visit, and which event says so; nothing while it is open and not booked."""
+    """A visit's outcome, and the event that states it; nothing while it is open and not booked."""
     if planned.event:
         return f"{stated(planned.event)} ({identified(planned.event)})"
     if planned.outcome == "missed" and not planned.by_exit:
@@ -82,7 +82,7 @@ def _became(state: SubjectState, planned: PlannedVisit) -> str:
 
 
 def _cut_short(state: SubjectState, planned: PlannedVisit) -> str:
-    """Why a visit no longer takes place: participation ended, or treatment was stopped."""
+    """The reason of a cancelled visit: participation ended, or treatment was stopped."""
     end = state.exit if state.exit and planned.known_at == state.exit.at else state.stop
     if end is None:
         return ""
@@ -117,7 +117,7 @@ def _deviation(planned: PlannedVisit) -> str:
 
 
 def print_flags(out: Console, state: SubjectState) -> None:
-    """The withdrawal criteria that were met, and how each epoch ended."""
+    """The withdrawal criteria that were met, and the end of each epoch."""
     if state.flags:
         heading(out, "Flags")
         bullets(out, ((flag.criterion, _flag(state, flag)) for flag in state.flags))
@@ -162,7 +162,7 @@ def print_responses(out: Console, state: SubjectState) -> None:
 
 
 def print_deviations(out: Console, state: SubjectState) -> None:
-    """What deviated from the protocol, with its importance; nothing where nothing did."""
+    """The deviations from the protocol with their importance; nothing where there are none."""
     found = deviations(state)
     if found:
         heading(out, "Deviations")
@@ -172,7 +172,7 @@ def print_deviations(out: Console, state: SubjectState) -> None:
 
 
 def deviated(found: Deviation) -> str:
-    """A deviation's id, what it was, and what the investigator said of it, each on a line of its own."""
+    """A deviation's id, its description, and the investigator's assessment, each on a line of its own."""
     said = found.assessment
     if said is None:
         return f"{found.id}\n{found.term}"
@@ -211,7 +211,7 @@ def _notices(state: SubjectState, notices: Iterable[NoticeIssued]) -> object:
 
 
 def _what(protocol: Protocol, notice: NoticeIssued) -> str:
-    """What a notice is, marked where the rule by which it is sent is an assumption."""
+    """The description of a notice, marked where its rule is an assumption."""
     visit = protocol.by_code.get(notice.visit or "")
     rests = notice_assumed(protocol, notice.kind, notice.step, visit.epoch if visit else None)
     return marked(f"{notice.kind} {notice.step}", rests)

@@ -1,4 +1,4 @@
-"""Events in words: what each states, who stated it, and what the service decided because of it."""
+"""Puts events into words: their contents, their author, and the service's decisions because of them."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from itp_events.rules.keys import unrecorded
 
 
 def stated(event: Event) -> str:
-    """What an event states, in one sentence."""
+    """An event in one sentence."""
     return _WORDS[type(event.data)](event.data)
 
 
 def named(event: Event) -> str:
-    """Who stated an event and how it is identified, as `crc-01 (redcap: 8f1c)`."""
+    """An event's author, source and id, as `crc-01 (redcap: 8f1c)`."""
     return f"{event.data.by} ({identified(event)})"
 
 
@@ -55,7 +55,7 @@ def identified(event: Event) -> str:
 
 
 def because(key: EventKey, known: Mapping[EventKey, Event]) -> str:
-    """What a decision stands on, in words: a fact that somebody stated, or time that has passed."""
+    """The ground of a decision in words: a stated event, or passed time."""
     if key in known:
         return f"{stated(known[key])} ({identified(known[key])})"
     found = unrecorded(key)
@@ -67,7 +67,7 @@ def because(key: EventKey, known: Mapping[EventKey, Event]) -> str:
 
 
 def decided(protocol: Protocol, event: Event, known: Mapping[EventKey, Event]) -> str:
-    """What the service decided, because of which event, and by which rule of the protocol."""
+    """A decision of the service, with the event and the rule of the protocol behind it."""
     data = event.data
     if isinstance(data, Missed):
         ladder = protocol.ladder

@@ -1,4 +1,4 @@
-"""What people read: tables, dates and marks for the terminal; plain text where there is no terminal."""
+"""Tables, dates and marks for people: coloured in a terminal, plain text elsewhere."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _COLOURS = {
 
 
 class SafeConsole(Console):
-    """A console on which text that others wrote gives no command, whichever way it got there."""
+    """A console on which text of others cannot command the terminal."""
 
     def __init__(self) -> None:
         super().__init__(markup=False, highlight=False, emoji=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """What is shown of a renderable, without what a terminal would take for a command."""
+        """The segments of a renderable, without characters that a terminal would obey."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(plain(segment.text), segment.style)
 
@@ -51,13 +51,13 @@ class SafeConsole(Console):
 def console() -> Console:
     """The standard output; colours only on a terminal, none where NO_COLOR is set."""
     found = SafeConsole()
-    # Narrower than this the dates of a plan do not fit: the terminal itself breaks the lines then.
+    # The dates of a plan do not fit into fewer columns: then the terminal itself breaks the lines.
     found.width = max(found.width, NARROWEST)
     return found
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """One JSON document on the standard output."""
+    """Print one JSON document on the standard output."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     click.echo(text if text.replace("\n", "").isprintable() else _escaped(text))
 
@@ -95,7 +95,7 @@ def bullets(out: Console, rows: Iterable[tuple[str, str]]) -> None:
 
 
 def coloured(word: str, more: str = "") -> Text:
-    """A status in its colour, and what is said about it."""
+    """A status in its colour, and a text behind it."""
     return Text.assemble((plain(word), _COLOURS.get(word, "")), plain(more))
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from deployments.api import hand_overs
 from deployments.api.background import Background
 from deployments.bootstrap.clock import Clock
-from deployments.service import heartbeat
+from deployments.service import heartbeat, wakes
 from deployments.service import loop as turning
 from deployments.service.loop import ServiceLoop
 from flows.study.runtime import Runtime
@@ -135,7 +135,7 @@ def test_a_subject_who_cannot_be_decided_about_stops_neither_the_others_nor_the_
 def test_those_who_cannot_be_woken_leave_room_for_those_due_after_them(
     alone: Runtime, receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turning, "AT_ONCE", 1)
+    monkeypatch.setattr(wakes, "AT_ONCE", 1)
     enrol(replace(alone, protocol=altered(lambda data: data.update(version="9"))), "ITP-001")
     enrol(alone, "ITP-002")
     with alone.store.writing() as connection:
@@ -161,7 +161,7 @@ def test_a_round_that_cannot_wake_anybody_gives_no_sign_of_life(
 
     def look() -> None:
         wait_until(lambda: last_beat(alone.store, ROUND), "the first sign of life")
-        monkeypatch.setattr(turning, "due_subjects", silent)
+        monkeypatch.setattr(wakes, "due_subjects", silent)
         wait_until(lambda: "waking stands still" in caplog.text, "the standstill to be noticed")
         last = last_beat(alone.store, ROUND)
         caplog.clear()
