@@ -1,7 +1,8 @@
-"""The plan that events give, without database or Prefect: the document behind `itp plan`.
+"""The plan of one subject, from its events alone: the document behind `itp plan`.
 
-The journey is replayed in virtual time with the same decide() that runs the service: at each event and
-at each instant it asked to be woken, as if every notice were handed over at once.
+This module needs no database and no Prefect, and records nothing. It replays the journey in virtual time with
+the same decide() that runs the service, at each event and at each instant at which decide() asked to be
+woken, as if every notice were handed over at once.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from itp_events.protocol.model import AlertName, Protocol
 from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import Subject, fold, standing
 
-# Repetitions that wait for a person go on for ever; a forecast shows this many of them.
+# Requests that wait for a person are repeated for ever. A forecast shows this many of them.
 REPEATS_SHOWN = 3
 _REPEATED: tuple[AlertName, ...] = ("decision", "disposition", "death-unrecorded")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A subject's situation at an instant, the notices that stand, and those that silence would bring."""
+    """The decision about a subject at an instant, the notices of use, and those that silence would bring."""
 
     decision: Decision
     notices: tuple[NoticeIssued, ...]
@@ -35,10 +36,12 @@ class Plan:
 
 
 def plan(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> Plan:
-    """The plan that a subject's facts give at `as_of` (an aware instant).
+    """The plan of a subject at `as_of`, an aware instant; `facts` are its events.
 
-    Facts reported after it, and the service's own decisions, are left out. Raises Refused when no
-    enrolment stands.
+    Events reported after that instant and the service's own decisions are left out.
+
+    Raises:
+        Refused: no enrolment stands.
     """
     known = [event for event in facts if event.time <= as_of and _counts(event)]
     life, decision = _replay(protocol, known, as_of)
@@ -46,13 +49,13 @@ def plan(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> Plan:
 
 
 def _counts(event: Event) -> bool:
-    # The version that an enrolment was pinned to cannot be derived from the facts.
+    # The protocol version to which an enrolment was pinned does not follow from the stated events.
     return not event.own or isinstance(event.data, ProtocolAssigned)
 
 
 @dataclass
 class _Life:
-    """A subject as its log grows in virtual time; every notice counts as handed over at once."""
+    """A subject whose log grows in virtual time; every notice counts as handed over at once."""
 
     protocol: Protocol
     log: list[Event]
@@ -61,7 +64,7 @@ class _Life:
 
     def enter(self, fact: Event) -> None:
         self.log.append(fact)
-        # Folded as facts come: a long history costs what is new at each step, not its own square.
+        # Each event is folded in as it comes, so that a long history costs no more than its length.
         self.subject = self.subject.stating(self.log) if self.subject else None
 
     def enrolled(self) -> bool:
@@ -96,31 +99,31 @@ def _replay(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> tupl
 
 
 def _standing(decision: Decision) -> Iterator[NoticeIssued]:
-    """What is due and of use; of alerts all whose reason stands, the repeated ones included."""
+    """The notices that are due and of use; of alerts every one whose cause lasts, with all repetitions."""
     state = decision.subject_state
     wanted_notices = {
         wanted.key: wanted
         for wanted in (*decision.wanted_notices, *repeats(state))
         if wanted.due <= state.now
     }
-    rows = [
+    of_use = [
         wanted for wanted in wanted_notices.values() if wanted.kind == "alert" or wanted.stands(state.now)
     ]
-    return (notice(state, wanted, wanted.key) for wanted in sorted(rows, key=_by_due))
+    return (notice(state, wanted, wanted.key) for wanted in sorted(of_use, key=_by_due))
 
 
 def _forecast(life: _Life, decision: Decision) -> Iterator[NoticeIssued]:
-    """What would come if nothing were ever recorded again; endless repetitions are cut."""
+    """The notices that would come if nothing were ever recorded again; endless repetitions are cut."""
     told = {wanted.key for wanted in decision.due()}
-    rows: dict[str, tuple[WantedNotice, SubjectState]] = {}
+    to_come: dict[str, tuple[WantedNotice, SubjectState]] = {}
     while (now := _next(decision)) is not None:
         decision = life.step(now)
         for wanted in decision.due():
             if wanted.key not in told and not _endless(wanted):
-                rows.setdefault(wanted.key, (wanted, decision.subject_state))
+                to_come.setdefault(wanted.key, (wanted, decision.subject_state))
     return (
         notice(state, wanted, wanted.key)
-        for wanted, state in sorted(rows.values(), key=lambda row: _by_due(row[0]))
+        for wanted, state in sorted(to_come.values(), key=lambda pair: _by_due(pair[0]))
     )
 
 
@@ -129,7 +132,7 @@ def _by_due(wanted: WantedNotice) -> tuple[datetime, str]:
 
 
 def _next(decision: Decision) -> datetime | None:
-    """The next wake that brings more than another repetition of what already waits for a person."""
+    """The next wake (UTC) that brings more than another repetition of a request that waits already."""
     return wake_at(
         decision.subject_state, [wanted for wanted in decision.wanted_notices if not _endless(wanted)]
     )
