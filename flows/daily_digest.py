@@ -1,4 +1,7 @@
-"""The daily digest of one site, at 08:30 site time on working days, as a flow run."""
+"""The daily digest of one site, at 08:30 site time on working days, as a flow run.
+
+`tasks.digest` says which digests are due and what they contain.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ async def daily_digest(site: str) -> State:
 
 
 def send_digest(study: Runtime, site: str) -> list[str]:
-    """Put a site's digest of today into the outbox and hand it over; the keys of what there was to say."""
+    """Put a site's digest of today into the outbox and hand it over; return the keys of the notices
+    posted.
+    """
     posted = digest.post(study.store, study.protocol, site, study.clock.now())
     if posted:
         study.hand_over(None)

@@ -1,4 +1,7 @@
-"""The wait that outlives every process: Prefect keeps the time, and nothing of the run stays in memory."""
+"""The wait that outlives every process: Prefect keeps the time, and nothing of the run stays in memory.
+
+For how long a run waits is decided by its flow.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,12 @@ from prefect.utilities.engine import propose_state
 
 
 async def wait_until(instant: datetime, name: str, message: str) -> NoReturn:
-    """Leave the flow run; it starts from the top at `instant` (the world's, UTC), shown as `name` until then.
+    """Leave the flow run until `instant` (UTC, the world's time), and show it as `name` meanwhile.
+
+    The run then starts from the top.
 
     Raises:
-        Pause: always; it takes the run out of its process with the state that now holds.
+        Pause: always. It takes the run out of its process, with the state that Prefect keeps.
     """
     client, run = _flow_run()
     details = StateDetails.model_validate({"scheduled_time": instant})
@@ -31,13 +36,15 @@ async def wait_until(instant: datetime, name: str, message: str) -> NoReturn:
 
 
 def asked_for_at() -> datetime | None:
-    """The world's instant at which somebody asked for this flow run: the same at every execution."""
+    """The instant (UTC, the world's time) at which this flow run was asked for: the same at every
+    execution.
+    """
     _, run = _flow_run()
     return run.created
 
 
 def key() -> str | None:
-    """The flow run's idempotency key: Prefect knows one run of each flow by it."""
+    """The flow run's idempotency key, or None. In each flow Prefect keeps one run for a key."""
     _, run = _flow_run()
     return run.idempotency_key
 

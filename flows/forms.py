@@ -1,8 +1,8 @@
-"""The forms in Prefect's UI: what coordinators state most often, as typed fields with choices and dates.
+"""The forms in Prefect's UI: the statements that coordinators make most often, with typed fields.
 
-Each form is a flow of its own, and one more way through the same door: a refusal ends the run in the state
-Refused with the sentence that every door gives. An investigator's decision is no form, because Prefect's UI
-knows no identities; the messages about a flag link to the page that asks who decides.
+Each form is a flow of its own. It records through the same door as every other event: a refusal ends the run
+in the state Refused, with the sentence that every door gives. An investigator's decision is no form, because
+Prefect's UI knows no identities; the messages about a flag link to a page that asks for a token.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Stated = Annotated[str, Field(min_length=1)]
 Amount = Annotated[float, Field(ge=0)]
 Weight = Annotated[float, Field(gt=0, le=400)]
 Bleeding = Annotated[int, Field(ge=0, le=4, strict=True)] | bool
-# One of the study's protocol; the deployment offers them to choose from.
+# A visit of the protocol; the deployment offers its visits to choose from.
 Visit = Annotated[str, Field(min_length=1)]
 
 
@@ -236,7 +236,7 @@ FORMS: tuple[Flow[..., Any], ...] = (
 
 
 async def _record(kind: str, subject: str, data: dict[str, Any]) -> State:
-    """Record what a form states. The run's id is the event's: a run that is repeated counts once."""
+    """Record the event that a form states. It bears the id of the run, so a repeated run counts once."""
     return await let_in(
         {
             "specversion": "1.0",

@@ -6,9 +6,9 @@ Post an event named like the CloudEvent's type, with the CloudEvent as its paylo
     [{"occurred": "2026-01-05T01:30:00Z", "event": "itp.subject.enrolled", "id": "<uuid>",
       "resource": {"prefect.resource.id": "itp.subject.ITP-007"}, "payload": {"specversion": "1.0", ...}}]
 
-The run is the sender who repeats an event until it has an answer. A door that cannot record now leaves the
-run waiting to be executed again; a run whose process died is taken up by the service. The event's id and its
-other content are the same at every execution, so it counts once.
+The run repeats the event until it has an answer. While the event cannot be recorded, the run waits to be
+executed again; the service takes up a run whose process died. The event's id and its other content are the
+same at every execution, so it counts once.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from tasks.database.store import NO_ANSWER, first_line
 IN_PREFECT = Speaker(
     said="Prefect cannot tell who asks: use the link in the message, or an investigator's token"
 )
-# The service starts nothing that waits for the database while that does not answer: soon costs nothing.
+# The service begins no run while the database does not answer, so a short wait costs nothing.
 SOON = timedelta(seconds=3)
-# A fault of the program is tried again after as long as the event has waited already, within these bounds.
+# After a fault of the program the wait is as long as the event has waited already, within these bounds.
 FIRST, LONGEST = timedelta(seconds=5), timedelta(minutes=10)
 GIVE_UP = timedelta(days=1)
 
@@ -51,9 +51,9 @@ async def record_event(event: dict[str, Any]) -> State:
 
 
 async def let_in(event: dict[str, Any], *, of_this_run: bool = False) -> State:
-    """Record a CloudEvent given as JSON; the state that its run shows of the answer.
+    """Record a CloudEvent given as JSON, and return the state in which its run shows the answer.
 
-    With `of_this_run` the event is this run's alone: when it is recorded already, this run has recorded it.
+    With `of_this_run` no other run brings the event: when it is recorded already, this run has recorded it.
 
     Raises:
         Pause: the event could not be recorded now; the run is executed again.
@@ -74,13 +74,15 @@ async def let_in(event: dict[str, Any], *, of_this_run: bool = False) -> State:
 
 
 def stated_at(clock: Clock) -> datetime:
-    """The study's instant at which somebody filled in this run's form; the same at every execution."""
+    """The instant (UTC, the study's time) at which this run's form was filled in: the same at every
+    execution.
+    """
     asked = asked_for_at()
     return clock.now() if asked is None else min(clock.shows_at(asked), clock.now())
 
 
 def recorded(event: dict[str, Any], *, of_this_run: bool = False) -> State:
-    """Record a CloudEvent given as JSON; the state that a run shows of the answer."""
+    """Record a CloudEvent given as JSON, and return the state in which a run shows the answer."""
     study = current()
     try:
         stated = parse_event(event)
@@ -89,7 +91,7 @@ def recorded(event: dict[str, Any], *, of_this_run: bool = False) -> State:
         return refused(error)
     [answer] = study.record([stated], study.clock.now(), speaker=IN_PREFECT)
     if answer.advanced is not None:
-        # What is due the service begins to hand over within a second: no run waits for a provider.
+        # The service begins to hand over within a second, so that no run waits for a provider.
         show(study, [answer.advanced])
     if of_this_run and answer.advanced is None and (known := recorded_as(study.store, stated.key)):
         return _accepted(stated, "recorded") if _says(known) == _says(stated) else refused(_OTHER)
@@ -106,7 +108,7 @@ def _accepted(stated: Event, status: str) -> State:
 
 
 def _says(event: Event) -> tuple[object, ...]:
-    """What an event says; its time aside, for the case that clocks were set between two executions."""
+    """The content of an event without its time: clocks may be set between two executions."""
     return event.type, event.subject, event.data
 
 
@@ -116,9 +118,9 @@ def _world() -> datetime:
 
 
 def refused(error: ItpError) -> State:
-    """The run's state when the door did its work and says no.
+    """The state of a run whose event the study refuses.
 
-    Of type FAILED, so that nobody who filled in the form takes the event for recorded; named Refused, so that
-    nobody takes it for a failure of the software, which is named Failed.
+    Its type is FAILED, so that nobody takes the event for recorded. Its name is Refused, so that nobody takes
+    it for a failure of the software: the name of that is Failed.
     """
     return State(type=StateType.FAILED, name="Refused", message=str(error))

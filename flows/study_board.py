@@ -1,4 +1,7 @@
-"""The board brought up to date at once: by a click on Run, or by an automation."""
+"""Brings the board up to date at once: by a click on Run, or by an automation.
+
+`flows.ui_publisher` does so by itself.
+"""
 
 from __future__ import annotations
 

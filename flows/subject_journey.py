@@ -1,12 +1,12 @@
 """One subject's way from enrolment to month 12, or to an early exit: one flow run for all of it.
 
-The run wakes, does what is due, and leaves again with a state that says what it waits for and until when. It
-wakes at that time, or earlier when an event was recorded; it starts from the top each time, and everything it
-knows is in the study's own log. A failure of the software shows as Failed, never as something that happened
-to the subject; the service puts the run back.
+The run wakes, does what is due, and leaves again in a state that names the wait and its end. It wakes at that
+time, or earlier when an event was recorded. It starts from the top each time: the study's database knows
+everything. A failure of the software shows as Failed, never as something that happened to the subject; the
+service puts the run back.
 
-The subject's run bears the subject's code as its idempotency key, so there is one. Any other does what is due
-and ends.
+The subject's run bears the subject's code as its idempotency key, so there is one. Any other run does what is
+due and ends.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ async def subject_journey(subject: str) -> State:
 
 
 def second(subject: str) -> State:
-    """The end of a run that somebody started beside the subject's own; what was due is done."""
+    """The state in which a run beside the subject's own ends; what was due is done."""
     return Cancelled(name=SECOND, message=OWN_RUN.format(subject))
 
 
-# Each wake hands over anew: a result that Prefect remembered would stop the second reminder.
+# Each wake hands over anew: a result kept by Prefect would stop the second reminder.
 @task(name="hand over notices", cache_policy=NO_CACHE, persist_result=False)
 async def hand_over(subject: str) -> None:
     """Hand the subject's due notices to the people they are for."""

@@ -1,9 +1,9 @@
-"""Keeps what Prefect's UI shows of the study up to date: which page is behind, and when it is made anew.
+"""Keeps the study's pages in Prefect's UI up to date: finds the pages that are behind, and makes them anew.
 
-What the pages say, and how they get there, is in `flows.pages`. No door's answer and no wake waits for them:
-the service loop calls `publish` beside these. What is behind is read from the study's database. So every
-change of a subject is shown, by a wake, a door or a repair; several changes at once are shown once; and what
-Prefect missed while it was down follows. A change costs one subject's page and card.
+Their contents, and how they are sent, are in `flows.pages`. No door's answer and no wake waits for them: the
+service loop calls `publish` beside these. The study's database tells which subjects are behind. So every
+change of a subject is shown, whether by a wake, a door or a repair; several changes at once are shown once;
+and changes made while Prefect was down follow. A change costs one subject's page and card.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class UIPublisher:
             seconds = self._backoff.failed(code)
             log.warning("%s cannot be shown, trying again in %g s: %s", code, seconds, reason)
         except Exception:
-            # What cannot be shown of one subject must stop neither the others nor the service.
+            # A fault in one page must stop neither the others nor the service.
             seconds = self._backoff.failed(code)
             log.exception("%s cannot be shown; trying again in %g s", code, seconds)
 

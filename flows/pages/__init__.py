@@ -1,1 +1,1 @@
-"""The pages that Prefect's UI shows of the study. When they are made is decided by `flows.ui_publisher`."""
+"""The study's pages in Prefect's UI. `flows.ui_publisher` decides when they are made."""

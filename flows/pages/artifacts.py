@@ -1,6 +1,6 @@
 """Prefect's artifacts, each under a key of the study's: made once and updated in place, so its address stays.
 
-What an artifact says is made by `flows.pages.subject_pages` and `flows.pages.board_page`.
+Their contents are made by `flows.pages.subject_pages` and `flows.pages.board_page`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What Prefect's UI shows of the whole study: the board with everybody's lanes, and the work lists.
+"""The study's board in Prefect's UI, with everybody's lanes, and the work lists.
 
-The page of one subject is `flows.pages.subject_pages`.
+The page of one subject is in `flows.pages.subject_pages`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What Prefect's UI shows of one subject: page and progress, tags and log of its flow run, its events.
+"""One subject in Prefect's UI: its page and progress, the tags and log of its flow run, its events.
 
-The board, which shows everybody, is `flows.pages.board_page`.
+The board, which shows everybody, is in `flows.pages.board_page`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tasks.board.reading import Kept, Shown
 from tasks.board.story import Story, story
 from tasks.board.subject_page import subject_page
 
-# Prefect keeps events for a week: older news is no news.
+# Prefect keeps events for a week; older ones are not posted.
 NEWS = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class _Showing:
-    """One subject as it is about to be shown: its story and card now, and what was kept of it before."""
+    """One subject as it is about to be shown: its story and card now, and its card as it was kept."""
 
     story: Story
     card: Card
@@ -51,9 +51,9 @@ class SubjectPages:
     artifacts: Artifacts
 
     def show(self, code: str, now: datetime) -> Card:
-        """Show a subject as of `now` (UTC, the study's time), and what happened since it was shown last.
+        """Show a subject as of `now` (UTC, the study's time), and tell the events since the last time.
 
-        Returns its card, which is kept with what has been shown.
+        Returns its card. It is kept, with a note of the tags and events that Prefect has been given.
 
         Raises:
             PrefectProblem: Prefect does not answer, or refuses; the card stays as it was kept.
@@ -111,7 +111,7 @@ class SubjectPages:
             self.artifacts.show(key, "progress", reached, f"Visits of {code} settled", showing.run)
 
     def _show_tags(self, showing: _Showing) -> list[str]:
-        """Show the tags on the flow run, where they changed; the tags that it shows then.
+        """Show the tags on the flow run, where they changed; return the tags that it shows then.
 
         A door shows the new wait at once, without its tags.
         """
@@ -122,7 +122,7 @@ class SubjectPages:
         return wanted
 
     def _tell(self, showing: _Showing, now: datetime) -> tuple[int, list[str]]:
-        """Post what happened since it was told last; up to which line, and what stands and was told."""
+        """Post the events since the last time; return the number of the last line told, and the keys told."""
         record, before = showing.story.record, showing.before.shown
         new = [(line.event, line.recorded_at) for line in record.log if line.seq > before.told_seq]
         wall = self.study.clock.wall

@@ -1,7 +1,8 @@
 """The subjects' flow runs as Prefect's API shows them: found, created, planned, claimed.
 
-Plain HTTP with short timeouts, so that a door answers at once whether Prefect answers or not, and a command
-need not load Prefect. Instants here are the world's, UTC, as in Prefect.
+It speaks plain HTTP with short timeouts: a door answers at once whether Prefect answers or not, and a command
+need not load Prefect. Instants are in UTC, in the world's time, as in Prefect. It decides nothing: callers
+say which run should be in which state.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ RECORD_EVENT = "record-event"
 PAGE = 200
 DUE_AT_ONCE = 50
 LIVE = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED")
-# Prefect's server asks with these to be called again in a moment.
+# With these answers Prefect's server asks for the same request again in a moment.
 BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE})
-# With these it says that no call of ours would be answered: its password is another one, or it is too busy.
+# With these answers it would meet every request of ours: the password is another one, or it is too busy.
 UNAVAILABLE = BUSY | {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.REQUEST_TIMEOUT}
 
 State = dict[str, Any]
@@ -41,15 +42,16 @@ class PrefectSilent(PrefectProblem):
 
 
 class PrefectRefused(PrefectProblem):
-    """Prefect answers, and refuses this one request: any other may go well."""
+    """Prefect answers and refuses this request; another request may succeed."""
 
 
 @dataclass(frozen=True)
 class FlowRun:
-    """One flow run: where it stands, since when, and for when it is planned.
+    """One flow run. `since` is the instant of its state, and `planned` the instant for which it is planned.
 
-    `key` is its idempotency key, of which Prefect knows one run in each flow; `created` is when somebody
-    asked for the run, by Prefect's clock; `made_by` is the automation that did, if one did.
+    `key` is its idempotency key: in each flow Prefect keeps one run for a key. `created` is the instant at
+    which the run was asked for, by Prefect's clock. `made_by` is the automation that created it; None when
+    none did.
     """
 
     id: UUID
@@ -69,18 +71,18 @@ class FlowRun:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A flow as Prefect knows it: what its runs belong to."""
+    """A flow as Prefect knows it; its runs belong to it."""
 
     id: UUID
     flow_id: UUID
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Deployment:
-        """The deployment that an answer of Prefect is about."""
+        """The deployment that Prefect describes."""
         return cls(UUID(body["id"]), UUID(body["flow_id"]))
 
     def journey(self, run: UUID, code: str) -> FlowRun:
-        """A subject's flow run as far as it is known without asking Prefect."""
+        """A subject's flow run as far as it is known without a request."""
         return FlowRun(run, code, self.flow_id, self.id, "", "", None, None, (), {"subject": code}, code)
 
 
@@ -91,17 +93,21 @@ def scheduled(at: datetime, name: str = "Scheduled", message: str = "") -> State
 
 
 def refused_state(message: str) -> State:
-    """The state of a run whose door says no: of type FAILED, so that nobody takes it for recorded."""
+    """The state of a run whose event was refused. Its type is FAILED, so that nobody takes it for
+    recorded.
+    """
     return {"type": "FAILED", "name": "Refused", "message": message}
 
 
 def pending(at: datetime) -> State:
-    """The state of a run claimed for `at`, so that Prefect lets it run from that instant, however planned."""
+    """The state of a run that is claimed for the instant `at`. Prefect then lets it run from that instant
+    on.
+    """
     return {"type": "PENDING", "name": "Pending", "state_details": {"scheduled_time": at.isoformat()}}
 
 
 class FlowRuns:
-    """Prefect's API, as far as it concerns flow runs; every call may raise PrefectProblem."""
+    """Requests about flow runs; every one may raise PrefectProblem. A timeout is in seconds."""
 
     def __init__(self, api: str, seconds: float = 2.0) -> None:
         secret = os.environ.get("PREFECT_API_AUTH_STRING")
@@ -134,7 +140,7 @@ class FlowRuns:
         return [_flow_run(run) for run in self._list("/flow_runs/filter", query)]
 
     def live(self, deployment: Deployment) -> int:
-        """How many runs of a deployment have not ended."""
+        """The number of a deployment's runs that have not ended."""
         found = self.call("POST", "/flow_runs/count", {"flow_runs": _of([deployment], LIVE)})
         if not isinstance(found, int):
             raise self._no_sense("/flow_runs/count", found)
@@ -155,7 +161,7 @@ class FlowRuns:
         return _flow_run(found) if found is not None else None
 
     def create(self, deployment: Deployment, code: str, state: State, tags: Iterable[str] = ()) -> FlowRun:
-        """Create a subject's journey, or answer with the one it has."""
+        """Create a subject's journey, or return the one it has."""
         run = {"name": code, "idempotency_key": code, "parameters": {"subject": code}, "state": state}
         path = f"/deployments/{deployment.id}/create_flow_run"
         return _flow_run(self._object("POST", path, run | {"tags": list(tags)}))
@@ -163,12 +169,12 @@ class FlowRuns:
     def create_named(
         self, deployment: Deployment, name: str, parameters: dict[str, Any], state: State
     ) -> FlowRun:
-        """Create the one run of this name, or answer with the one there is."""
+        """Create the one run of this name, or return the one there is."""
         run = {"name": name, "idempotency_key": name, "parameters": parameters, "state": state}
         return _flow_run(self._object("POST", f"/deployments/{deployment.id}/create_flow_run", run))
 
     def propose(self, run: UUID, state: State) -> bool:
-        """Propose a state; whether Prefect accepted it."""
+        """Propose a state; return whether Prefect accepted it."""
         answer = self._object_if_there("POST", f"/flow_runs/{run}/set_state", {"state": state})
         return answer is not None and answer["status"] == "ACCEPT"
 
@@ -199,21 +205,21 @@ class FlowRuns:
         return self._list("/flow_runs/filter", query)
 
     def _list(self, path: str, query: Any) -> list[dict[str, Any]]:
-        """What Prefect finds by a query."""
+        """The objects that Prefect finds by a query."""
         found = self.call("POST", path, query)
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
             raise self._no_sense(path, found)
         return found
 
     def _object(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """What Prefect says of one thing."""
+        """The object that Prefect answers with."""
         found = self.call(method, path, body)
         if not isinstance(found, dict):
             raise self._no_sense(path, found)
         return found
 
     def _object_if_there(self, method: str, path: str, body: Any = None) -> dict[str, Any] | None:
-        """What Prefect says of one thing; None when it has none."""
+        """The object that Prefect answers with; None when it has none (404)."""
         found = self.call(method, path, body, absent_is_none=True)
         if found is not None and not isinstance(found, dict):
             raise self._no_sense(path, found)
@@ -223,10 +229,13 @@ class FlowRuns:
         return PrefectSilent(f"what answers {path} at {self.api} is not Prefect's API: {str(found)[:80]}")
 
     def call(self, method: str, path: str, body: Any = None, *, absent_is_none: bool = False) -> Any:
-        """Ask one thing of Prefect's API, and return its JSON; None for an empty answer.
+        """Send one request to Prefect's API, and return the JSON of its answer; None for an empty one.
 
-        Raises PrefectSilent when Prefect cannot answer now, PrefectRefused when it refuses this request;
-        with `absent_is_none` what is not there (404) is None.
+        With `absent_is_none` the answer 404 gives None too.
+
+        Raises:
+            PrefectSilent: Prefect cannot answer now.
+            PrefectRefused: Prefect refuses this request.
         """
         answer = self._patiently(method, path, body)
         if absent_is_none and answer.status_code == httpx.codes.NOT_FOUND:
@@ -251,7 +260,7 @@ class FlowRuns:
 
 
 def problem_of(answer: httpx.Response) -> PrefectProblem:
-    """The error that an answer of Prefect stands for: it cannot answer now, or it refuses this request."""
+    """The error that an answer of Prefect stands for: PrefectRefused for this request, or PrefectSilent."""
     asked = answer.request
     said = f"Prefect answers {answer.status_code} to {asked.method} {asked.url.path}: {answer.text[:200]}"
     refused = answer.is_client_error and answer.status_code not in UNAVAILABLE
@@ -259,7 +268,7 @@ def problem_of(answer: httpx.Response) -> PrefectProblem:
 
 
 class _Answer(dict[str, Any]):
-    """A JSON object of Prefect's: one that lacks what Prefect always says comes from something else."""
+    """A JSON object of Prefect's. A key that Prefect always gives and this one lacks raises PrefectSilent."""
 
     def __missing__(self, name: str) -> Any:
         raise PrefectSilent(f"what answers is not Prefect's API: no {name!r} in {str(dict(self))[:80]}")

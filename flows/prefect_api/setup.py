@@ -1,4 +1,7 @@
-"""Prefect's API, as far as it concerns what the service sets up there: deployments, and one automation."""
+"""The service's deployments and its automation, as they are set up in Prefect.
+
+`deployments.prefect` says how they should be.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ class Setup(FlowRuns):
     """Deployments and automations as Prefect holds them; every call may raise PrefectProblem."""
 
     def deployed(self, flow: str) -> Body | None:
-        """The deployment of a flow, which bears the same name, with all that Prefect says of it."""
+        """The deployment of a flow, which bears the same name, as Prefect describes it; None when there is
+        none.
+        """
         return self._object_if_there("GET", f"/deployments/name/{flow}/{flow}")
 
     def deployed_as(self, ids: Iterable[object]) -> list[Body]:
@@ -26,7 +31,7 @@ class Setup(FlowRuns):
         """Create the deployment of a flow, or bring it to these contents."""
         known = self._object("POST", "/flows/", {"name": flow})
         made = self._object("POST", "/deployments/", contents | {"name": flow, "flow_id": known["id"]})
-        # Prefect keeps what is not mentioned, and a work pool cannot be unset but by a change.
+        # Prefect keeps a field that is not mentioned, and a work pool can only be unset by a change.
         if made["work_pool_name"] is not None:
             self.call("PATCH", f"/deployments/{made['id']}", {"work_pool_name": None})
 
@@ -35,7 +40,7 @@ class Setup(FlowRuns):
         return self._list("/automations/filter", {"automations": {"name": {"any_": [name]}}})
 
     def create_automation(self, contents: Body) -> str:
-        """Create an automation; its id."""
+        """Create an automation, and return its id."""
         return str(self._object("POST", "/automations/", contents)["id"])
 
     def delete_automations(self, automations: Sequence[str]) -> None:

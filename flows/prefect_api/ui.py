@@ -1,4 +1,7 @@
-"""What Prefect's UI shows besides flow runs: artifacts, saved searches, events, the example automation."""
+"""Requests about artifacts, saved searches, events and automations: all that Prefect's UI shows besides runs.
+
+What they say is made in `flows.pages`.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,15 @@ from flows.prefect_api.flow_runs import Deployment, FlowRuns, problem_of
 from tasks.board.happenings import Happening
 from tasks.board.links import subject_alone
 
-# The server refuses a request with more events than this, and larger ones than half a megabyte serve nobody.
+# The server refuses a request with more events than this.
 EVENTS_AT_ONCE = 50
 
 
 class PrefectUI(FlowRuns):
-    """Prefect's API, as far as it concerns what is only looked at; every call may raise PrefectProblem."""
+    """Requests for Prefect's UI; every one may raise PrefectProblem."""
 
     def update_artifact(self, artifact: str, data: Any, description: str) -> bool:
-        """Show new data in an artifact; False when Prefect has it no more."""
+        """Show new data in an artifact; return False when Prefect has it no more."""
         path = f"/artifacts/{artifact}"
         answer = self._patiently("PATCH", path, {"data": data, "description": description})
         if answer.status_code == httpx.codes.NOT_FOUND:
@@ -33,7 +36,7 @@ class PrefectUI(FlowRuns):
         return True
 
     def create_artifact(self, key: str, kind: str, data: Any, description: str, run: str | None) -> str:
-        """Make an artifact under a key, on a flow run's page too when there is one; its id."""
+        """Make an artifact under a key, also on the page of a flow run; return its id."""
         body = {"key": key, "type": kind, "data": data, "description": description, "flow_run_id": run}
         made = self.call("POST", "/artifacts/", body)
         return str(made["id"])
@@ -52,7 +55,7 @@ class PrefectUI(FlowRuns):
         self.call("POST", "/logs/", [common | {"message": line} for line in lines])
 
     def tag_if_there(self, run: str, tags: Sequence[str]) -> None:
-        """Replace a run's tags; one that is missing gets its own when the repair creates it."""
+        """Replace a run's tags. A run that is missing gets its tags when the repair creates it."""
         self.call("PATCH", f"/flow_runs/{run}", {"tags": list(tags)}, absent_is_none=True)
 
     def describe(self, deployment: Deployment, text: str) -> None:
@@ -64,7 +67,9 @@ class PrefectUI(FlowRuns):
         self.call("PUT", "/saved_searches/", search)
 
     def tell(self, code: str, run: str | None, told: Sequence[tuple[Happening, datetime]]) -> None:
-        """Post what happened to a subject, each with the world's instant; told twice it counts once."""
+        """Post events about a subject, each with its instant (UTC, the world's time). The same event counts
+        once.
+        """
         for first in range(0, len(told), EVENTS_AT_ONCE):
             self.call("POST", "/events", [_event(code, run, *each) for each in told[first:][:EVENTS_AT_ONCE]])
 

@@ -1,1 +1,1 @@
-"""What every flow and every door needs of the running study."""
+"""The running study, as flows and doors use it: recording, roles, counts of refusals, waits shown."""

@@ -1,9 +1,9 @@
-"""What a door does with events that somebody brings.
+"""Records the events that a door receives, and does what follows from them.
 
-They are recorded and decided upon first, in the study's database alone; then what is due is handed over; and
-last, at best effort, the subject's flow run shows the new wait. So a door works while Prefect is down, and
-what Prefect was not told, the service's repair shows later. A door inside Prefect leaves the hand-over to the
-service, so that its run ends, and says what became of the event, however long a provider takes.
+First the events are recorded and decided upon, in the study's database alone. Then the due notices are handed
+over. Last, the subject's flow run shows the new wait, if Prefect answers in time: otherwise the service's
+repair shows it later. So a door works while Prefect is down. A door inside Prefect leaves the hand-over to
+the service, so that its run ends with an answer however long a provider takes.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 def record_and_show(
     study: Runtime, events: Sequence[Event], now: datetime, speaker: Speaker = UNKNOWN
 ) -> list[Answer]:
-    """Let in what `speaker` may state, hand over what it makes due, and show the new waits.
+    """Record the events that `speaker` may state, hand over the notices due, and show the new waits.
 
-    The answers are in the order of the events; each event is recorded, known already, or refused by itself.
+    Each event is recorded, known already, or refused by itself. The answers are in the order of the events.
     """
     answers = study.record(events, now, speaker=speaker)
     follow_up(answers, study.hand_over, partial(show, study))
@@ -46,11 +46,11 @@ def follow_up(
     *,
     is_claimed: bool = False,
 ) -> None:
-    """What follows an answer: hand over what is due of each subject, then show the new waits.
+    """Hand over what is due of each subject, then show the new waits.
 
-    Every door does it by this order, in its own threads and with its own patience: `hand_over` takes a
-    subject's code, `show` takes each subject once, as its last event left it. With `is_claimed` something was
-    claimed already when the events were recorded.
+    Every door keeps this order, in its own threads and with its own patience: `hand_over` takes a subject's
+    code, `show` takes each subject once, as its last event left it. With `is_claimed` the notices were
+    claimed when the events were recorded.
     """
     moved = {answer.advanced.code: answer.advanced for answer in answers if answer.advanced}
     for subject in moved.values():
@@ -61,7 +61,7 @@ def follow_up(
 
 
 def show(study: Runtime, moved: Sequence[Advanced], seconds: float = SHOW_SECONDS) -> None:
-    """Show each subject's wait on its flow run, within so many seconds."""
+    """Show each subject's wait on its flow run; after so many seconds the rest is left to the repair."""
     runs = FlowRuns(study.prefect_api, seconds)
     deadline = time.monotonic() + seconds
     try:
@@ -83,7 +83,10 @@ def _show_if_taken(study: Runtime, runs: FlowRuns, standing: Advanced) -> None:
 
 
 def show_one(study: Runtime, runs: FlowRuns, standing: Standing) -> None:
-    """Show one subject's wait on its flow run, which is created when there is none."""
+    """Show one subject's wait on its flow run, and create the run when there is none.
+
+    Raises PrefectProblem.
+    """
     run = runs.find([standing.code]).get(standing.code)
     if run is None:
         start_journey(study, runs, standing)
@@ -92,7 +95,10 @@ def show_one(study: Runtime, runs: FlowRuns, standing: Standing) -> None:
 
 
 def start_journey(study: Runtime, runs: FlowRuns, standing: Standing) -> bool:
-    """Create the subject's flow run; the same run is answered whoever creates it how often."""
+    """Create the subject's flow run, or find the one there is; return False when Prefect has no deployment.
+
+    Raises PrefectProblem.
+    """
     journeys = runs.deployment(JOURNEY)
     if journeys is None:
         return False

@@ -1,4 +1,7 @@
-"""What the doors of this process refused, counted while it runs; of refusals the study keeps few."""
+"""Counts the events that this process refused, for its metrics.
+
+The study's database keeps refused enrolments only, in the screening log.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from tasks.advance import Answer
 
 
 class Refusals:
-    """Refused events, by type and rule."""
+    """The numbers of refused events by type and rule; usable by several threads."""
 
     def __init__(self) -> None:
         self._counted: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
     def note(self, answers: Iterable[Answer]) -> None:
-        """Count what was refused of these."""
+        """Count the refusals among these answers."""
         for answer in answers:
             if answer.error is not None:
                 self.one(answer.event.type, getattr(answer.error, "rule", "malformed"))
@@ -35,6 +38,6 @@ class Refusals:
             self._counted[kind, rule] += 1
 
     def counted(self) -> dict[tuple[str, str], int]:
-        """How many so far, by type and rule."""
+        """The numbers so far, by type and rule."""
         with self._lock:
             return dict(self._counted)

@@ -1,4 +1,7 @@
-"""Who may state what: decisions and assessments are an investigator's, and so is taking one back."""
+"""Roles at a door: only an investigator states decisions and assessments, and takes them back.
+
+How a door recognises an investigator is its own matter (`deployments.api.http.tokens`).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from itp_events.events import INVESTIGATORS, Event, Voided
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Who states events at a door, as far as the door knows.
+    """The sender at a door, as far as the door knows it.
 
-    `decides`: an investigator, or somebody who may do what one may. `source`: the only one that the sender
-    speaks for. `said`: what a refusal tells them of themselves.
+    `decides`: whether it may do what an investigator may. `source`: the only source of events that it speaks
+    for; None for any. `said`: the part of a refusal that tells the sender what is known of it.
     """
 
     decides: bool = False
@@ -21,7 +24,9 @@ class Speaker:
     said: str = "it is not known who asks"
 
     def barred(self, event: Event, target: Event | None) -> Forbidden | None:
-        """Why the speaker may not state an event; None when they may. `target`: what it voids."""
+        """The reason why the speaker may not state an event; None when it may. `target` is the event it
+        voids.
+        """
         return self._foreign(event, target) or self._reserved(event, target)
 
     def _foreign(self, event: Event, target: Event | None) -> Forbidden | None:
@@ -43,7 +48,7 @@ class Speaker:
         return None
 
 
-# What a door is taken for that does not say who asks.
+# The sender at a door that knows nothing of it.
 UNKNOWN = Speaker()
-# Who works on the service's own machine, with its files at hand.
+# A person at the service's own machine, with its files at hand.
 AT_THE_MACHINE = Speaker(decides=True)

@@ -1,4 +1,7 @@
-"""What every flow works with: the study's store, its protocol, the channels to people, and the clock."""
+"""The running study: its store, its protocol, the channels to people, and the clock.
+
+How it is opened is said by `deployments.bootstrap.study`.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,13 @@ class Clock(Interface):
         """The study's present instant, UTC."""
 
     def wall(self, instant: datetime) -> datetime:
-        """When the world's clock shows the study's `instant`, UTC."""
+        """The instant (UTC) of the world's clock when the study's clock shows `instant`."""
 
     def shows_at(self, world: datetime) -> datetime:
-        """What the study's clock shows at the world's instant, UTC."""
+        """The instant (UTC) of the study's clock at the world's instant."""
 
     def ahead(self, seconds: float) -> datetime:
-        """The study's instant in so many real seconds."""
+        """The study's instant (UTC) after so many real seconds."""
 
     def seconds_until(self, instant: datetime) -> float:
         """Real seconds until the study's `instant`; negative when it has passed."""
@@ -51,11 +54,13 @@ class Runtime:
     prefect_api: str
     refusals: Refusals = field(default_factory=Refusals, kw_only=True, compare=False)
     instance: Instance = field(default_factory=Instance, kw_only=True, compare=False)
-    # The machine and the data directory, for people.
+    # Names the machine and the data directory, for people.
     place: str = field(default="here", kw_only=True)
 
     def advance(self, code: str, now: datetime) -> Advanced:
-        """Decide what is due for a subject at `now`, and keep it."""
+        """Decide what is due for a subject at `now`, and keep it; raises what `tasks.advance.advance`
+        raises.
+        """
         return advancing.advance(self.store, self.protocol, code, now)
 
     def record(
@@ -66,17 +71,17 @@ class Runtime:
         speaker: Speaker = UNKNOWN,
         at_once: ClaimAtOnce | None = None,
     ) -> list[Answer]:
-        """Let in what `speaker` may state, each event accepted or refused by itself.
+        """Record the events that `speaker` may state; each is accepted or refused by itself.
 
-        `at_once` (of `claiming`) claims what they make due in the same transaction, where it can be; its
-        claims must be passed to `hand_over` within moments.
+        `at_once` (of `claiming`) claims the notices that they make due in the same transaction, where it can.
+        Pass its claims to `hand_over` within moments.
         """
         answers = advancing.record(self.store, self.protocol, events, now, at_once, speaker.barred)
         self.refusals.note(answers)
         return answers
 
     def claiming(self, now: datetime) -> ClaimAtOnce:
-        """What claims at once what is recorded at `now`, for `record`."""
+        """A claimer for `record`, of the notices that events recorded at `now` make due."""
         return ClaimAtOnce(self._office, Clocks(now, self.clock.wall(now)))
 
     def waiting(self) -> list[str | None]:
@@ -85,14 +90,14 @@ class Runtime:
         return deliver.waiting(self.store, at.now, at.wall, watched=self.instance.watches)
 
     def clocks(self) -> Clocks:
-        """The present instant, by both clocks."""
+        """The present instant by the study's clock and by the world's."""
         now = self.clock.now()
         return Clocks(now, self.clock.wall(now))
 
     def hand_over(self, code: str | None, claims: Sequence[Claim] = ()) -> None:
-        """Hand over what is due now, of one subject; None stands for the service's own notices.
+        """Hand over the notices of one subject that are due now; None stands for the service's own notices.
 
-        `claims` are sent instead when something of the subject has been claimed already.
+        With `claims` these are sent, and nothing else is claimed.
         """
         if claims:
             deliver.hand_over_claimed(self._office, code, claims)
@@ -109,7 +114,7 @@ _current: Runtime | None = None
 
 
 def use(opener: Callable[[], Runtime]) -> None:
-    """Say how this process opens its study; it is opened when a flow first asks."""
+    """Set how this process opens its study; it is opened when a flow first asks."""
     global _open, _current
     _open, _current = opener, None
 

@@ -1,4 +1,4 @@
-"""What a subject's flow run shows of its journey: one state for the wait, whoever sets it."""
+"""The state in which a subject's flow run shows its wait: the same by whichever way it is set."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ Standing = Advanced | SubjectRow
 
 
 def waiting(standing: Standing, clock: Clock) -> State:
-    """The state that its flow run waits in; a journey that has ended runs once more, to end itself."""
+    """The state in which the flow run waits. A journey that has ended runs once more, to end its run."""
     return scheduled(clock.wall(standing.wake_at or clock.now()), standing.state, standing.message)
