@@ -1,8 +1,10 @@
-"""One subject moved on, in one transaction: decide, append to the log, fill the outbox, set the wake.
+"""Moves one subject on, in one transaction: decides, appends to the log, fills the outbox, sets the next
+wake.
 
-Events come in through `record`, the door; time comes in through `advance`. Both take the lock on the
-subject's row first, so of any two that meet the second decides on what the first has left. A long batch is
-judged before the lock is taken, and anew only when something was recorded meanwhile: nobody waits for it.
+Events come in through `record`, time through `advance`. Both lock the subject's row first: of two that meet,
+the second decides on what the first has left. A long batch is judged before the lock is taken, and judged
+again only when something was recorded meanwhile, so that other writers do not wait for it. Notices are handed
+over by `tasks.delivery`.
 """
 
 from __future__ import annotations
@@ -29,13 +31,13 @@ from tasks.database.schema import subjects
 from tasks.database.store import Store
 from tasks.database.unreadable import Unreadable, folded, naming
 
-# Clocks of machines that are well kept differ by less.
+# The clocks of two well-kept machines differ by less.
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A subject as it was decided about, and the instant that counted for it.
+    """A subject, the decision about it, and the instant (UTC) at which it was decided.
 
     `waiting`: the keys of its notices that wait for their hand-over now.
     """
@@ -52,7 +54,7 @@ AtOnce = Callable[[sa.Connection, Settled], None]
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """Where a subject stands after a transaction; `due_notices`: something waits to be handed over."""
+    """A subject's state after a transaction; `due_notices`: whether notices wait to be handed over."""
 
     code: str
     state: str
@@ -66,7 +68,7 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the door answers to one event; `advanced` is set when the event has just been recorded."""
+    """The answer to one event; `advanced` is set when the event has just been recorded."""
 
     event: Event
     status: Literal["recorded", "known", "refused"]
@@ -74,7 +76,7 @@ class Answer:
     advanced: Advanced | None = None
 
 
-# Why who states an event may not, or None: of the event, and of what it voids if that is known.
+# Gives the reason why the sender may not state an event, or None; the second event is the voided one.
 Bars = Callable[[Event, Event | None], ItpError | None]
 
 
@@ -83,9 +85,11 @@ def nobody_barred(event: Event, target: Event | None) -> None:
 
 
 def advance(store: Store, protocol: Protocol, code: str, now: datetime) -> Advanced:
-    """Decide what is due for a subject at `now` and record it, in one transaction.
+    """Decide what is due for a subject at `now` (UTC) and record it, in one transaction.
 
-    Raises Refused when nobody of that code is enrolled.
+    Raises:
+        Refused: nobody of that code is enrolled.
+        Unreadable: the subject's log cannot be read, or cannot be decided about.
     """
     return store.write(lambda connection: advance_in(connection, protocol, code, now))
 
@@ -96,7 +100,7 @@ def advance_in(connection: sa.Connection, protocol: Protocol, code: str, now: da
 
 
 def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Settled:
-    """`advance_in` for whoever does not ask where the subject stands then."""
+    """`advance_in`, which returns the decision itself."""
     row = subject_in(connection, code, lock=True)
     if row is None:
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
@@ -109,8 +113,8 @@ def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: dat
 def decided_at(now: datetime, before: datetime) -> datetime:
     """The instant to decide at about a subject who was decided about `before`.
 
-    Whoever read the clock first and came second must not undo anything. But what was decided further ahead
-    than clocks differ was decided by a clock that was wrong: no deadline has passed because of it.
+    It never goes back by a small difference between two clocks: a decision must not be undone. But a decision
+    further ahead than clocks differ was made by a wrong clock, and no deadline has passed because of it.
     """
     return max(now, before) if before - now <= CLOCKS_DIFFER else now
 
@@ -127,13 +131,13 @@ def record(
     at_once: AtOnce | None = None,
     bars: Bars = nobody_barred,
 ) -> list[Answer]:
-    """Take in events: judge, append and advance, one transaction for each subject in the batch.
+    """Judge events, append the accepted ones and advance their subjects, in one transaction a subject.
 
     Each event is accepted or refused by itself; the answers are in the order of the batch. Events of a
-    subject whose log cannot be read are refused with Unreadable. `at_once` is called with
-    what they make due when all are about one subject, and not many: of several, the first would wait for the
-    last. `bars` says why who
-    states an event may not, judged by the log as it stands when the event is recorded.
+    subject whose log cannot be read are refused with Unreadable. `bars` gives the reason why the sender may
+    not state an event, by the log as it stands when the event is recorded. `at_once` is called with what the
+    events make due, if they are few and about one subject: of several subjects the first would wait for the
+    last.
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
@@ -153,21 +157,21 @@ def record(
 
 
 def _code_in(events: Sequence[Event]) -> str:
-    """The code of one subject in a batch: as the enrolment writes it, if one is there."""
+    """The code of the one subject in a batch: as its enrolment writes it, if there is one."""
     enrolments = [event.subject for event in events if isinstance(event.data, Enrolled)]
     return (enrolments or [events[0].subject])[0]
 
 
-# From so many events of one subject on, judging takes long enough for others to notice that they wait.
+# From so many events of one subject on, judging takes long enough to keep other writers waiting.
 LONG = 10
 _TRIES_AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Stated:
-    """What is stated of one subject at an instant; `bars` says why somebody may not state it.
+    """The events stated of one subject at an instant; `bars` says why the sender may not state one.
 
-    `code` is how they write the subject's code, which may differ in case from the one that is enrolled.
+    `code` is the code as the sender writes it, which may differ in case from the one that is enrolled.
     """
 
     code: str
@@ -178,7 +182,7 @@ class _Stated:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a batch is judged by, as the database held it: equal to another while nothing has happened."""
+    """The part of the database by which a batch is judged: equal to another while nothing has happened."""
 
     code: str
     row: SubjectRow | None
@@ -187,7 +191,7 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A batch as it was judged: the verdicts, and what follows from what was accepted."""
+    """The verdicts on a batch, and the decision that follows from the accepted events."""
 
     known: _Known
     now: datetime
@@ -207,7 +211,9 @@ def _record(store: Store, protocol: Protocol, stated: _Stated, at_once: AtOnce |
 
 
 def _keep_if_unchanged(stated: _Stated, judged: _Judged, connection: sa.Connection) -> list[Answer] | None:
-    """Keep what was judged without a lock; None when something happened since, and it must be judged anew."""
+    """Keep what was judged without a lock; None when something was recorded since: it must be judged
+    again.
+    """
     if _known(connection, stated, lock=True) != judged.known:
         return None
     return _keep(connection, stated, judged, None)
@@ -233,7 +239,7 @@ def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
     history, elsewhere = known.so_far.history, known.so_far.elsewhere
     judgement = judge(protocol, history, batch, now, barred, CLOCKS_DIFFER, elsewhere)
     if history and any(isinstance(each.error, BadInput) for each in judgement.verdicts):
-        # Whether it is the event that cannot be read, or the log that it is judged against.
+        # Find out whether the event cannot be read, or the log by which it is judged.
         folded(protocol, known.code, history)
     if not judgement.accepted:
         return _Judged(known, now, judgement, None)
@@ -254,7 +260,10 @@ def _keep(
 
 
 def _barred(bars: Bars, so_far: SubjectHistory, batch: Sequence[Event]) -> dict[EventKey, ItpError]:
-    """What may not be stated, by the log as it is now; of several under one id all when one may not."""
+    """The events that may not be stated, by the log as it is now.
+
+    Several events under one id are barred together.
+    """
     logged = {event.key: event for event in (*batch, *so_far.history)}
     barred: dict[EventKey, ItpError] = {}
     for event in batch:
@@ -301,7 +310,7 @@ def _settle(
     now: datetime,
     stated: Sequence[Event] = (),
 ) -> Settled:
-    """Record what people stated and what is due for a subject, of whom the database holds `row`."""
+    """Record the stated events and the decision for a subject, of whom the database holds `row`."""
     before = row.seq if row else 0
     seq = event_log.append(connection, subject.code, before, [*stated, *decision.events], now)
     outbox.post(connection, decision.events, now)

@@ -1,6 +1,6 @@
-"""How long what failed is left alone before the next try: a wait that doubles up to a limit.
+"""The waits between a failure and the next try, which double up to a limit.
 
-The limits of threads and connections stand in `tasks.limits`.
+The numbers of threads and connections stand in `tasks.limits`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PAGE_UNANSWERED = timedelta(seconds=20)
 
 
 class Backoff:
-    """The failures in a row of each subject, and until when the subject is left alone.
+    """Counts the failures in a row of each subject, and knows until when the subject is left alone.
 
     It counts by the clock of the process, and is used by one thread at a time.
     """
@@ -50,7 +50,7 @@ class Backoff:
         self._failures: dict[str, tuple[int, float]] = {}
 
     def __len__(self) -> int:
-        """How many subjects have failed and not succeeded since."""
+        """The number of subjects that have failed and not succeeded since."""
         return len(self._failures)
 
     def is_over(self, code: str) -> bool:
@@ -62,14 +62,14 @@ class Backoff:
         return {code for code in self._failures if not self.is_over(code)}
 
     def failed(self, code: str) -> float:
-        """Note a failure; the seconds until the next try."""
+        """Note a failure; return the seconds until the next try."""
         failures = self._failures.get(code, (0, 0.0))[0] + 1
         return self._leave(code, failures, self._waits.after(failures))
 
     def unanswered(self, code: str, wait: timedelta | None = None) -> float:
-        """Note that a server did not answer, or somebody kept a row locked; the seconds until the next try.
+        """Note that a server did not answer, or that a row was locked; return the seconds until the next try.
 
-        That may be over at any moment, and counts as no failure: without a `wait` it is the first of `Waits`.
+        That may be over at any moment, and counts as no failure. Without a `wait` it is the first of `Waits`.
         """
         return self._leave(code, 0, self._waits.first if wait is None else wait)
 

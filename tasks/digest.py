@@ -1,7 +1,8 @@
-"""The daily digest: at 08:30 site time on working days, what a site's people need today, in one notice each.
+"""The daily digest: at 08:30 site time on working days, the needs of a site's people, in one notice each.
 
-It goes through the same outbox as every notice: one row for each site, date and audience, whoever asks how
-often. When there is nothing to say the row says so, and nothing is sent.
+It goes through the same outbox as every notice, with one row for each site, date and audience. Making it
+twice has no further effect. When there is nothing to say the row says so, and nothing is sent.
+`flows.daily_digest` makes it at its time.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ STEP = "digest"
 AT = time(8, 30)
 AUDIENCES = ("coordinator", "investigator")
 NOTHING = "nothing to say"
-# Rungs from which an overdue visit waits for the investigator too.
+# From these rungs on an overdue visit waits for the investigator too.
 ESCALATED = ("investigator", "sponsor")
 
 
 def due(store: Store, protocol: Protocol, now: datetime) -> list[tuple[str, date]]:
-    """The sites, with their dates, whose digest's time has come and which has not been made yet."""
+    """The sites, with their dates, whose digest is due at `now` and has not been made yet."""
     with store.reading() as connection:
         sites = list(connection.scalars(sa.select(subjects.c.site).distinct().order_by(subjects.c.site)))
         waiting = [
@@ -59,7 +60,7 @@ def _known(connection: sa.Connection, keys: Sequence[str]) -> set[str]:
 
 
 def post(store: Store, protocol: Protocol, site: str, now: datetime) -> list[str]:
-    """Put a site's digest of today into the outbox, for each audience once; the keys of those with news."""
+    """Put a site's digest of today into the outbox, once for each audience; return the keys to be sent."""
     today = protocol.site(site).date_of(now)
     cards = [card for card in fresh_cards(store, protocol, now) if card["site"] == site]
     rows = [
@@ -97,7 +98,7 @@ def _row(
 
 
 def content(cards: Sequence[Card], audience: str, today: date) -> DigestContents:
-    """What the digest says to an audience of a site, from its subjects' cards; dates as YYYY-MM-DD."""
+    """The contents of the digest for an audience of a site, from its subjects' cards; dates as YYYY-MM-DD."""
     waiting = _waiting(cards)
     if audience == "investigator":
         overdue = [row for row in _overdue(cards, today) if row["rung"] in ESCALATED]
@@ -145,7 +146,7 @@ def _overdue(cards: Sequence[Card], today: date) -> Iterator[dict[str, Any]]:
 
 
 def _waiting(cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """What waits for the investigator: reports by their deadline, then decisions and deviations by age."""
+    """The matters that wait for the investigator: reports by their deadline, then the others by age."""
     return [
         *sorted((row for card in cards for row in _reports(card)), key=lambda row: row["by"]),
         *sorted((row for card in cards for row in _decisions(card)), key=lambda row: row["since"]),

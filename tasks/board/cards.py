@@ -1,6 +1,6 @@
-"""A card: what the board needs of one subject, as JSON types, kept beside the subject's row.
+"""A card: the part of a subject that the board needs, as JSON types, kept beside the subject's row.
 
-How it is kept and read back from the database: `tasks.board.keeping` and `tasks.board.reading`.
+`tasks.board.keeping` writes it to the database and `tasks.board.reading` reads it back.
 """
 
 from __future__ import annotations
@@ -20,19 +20,18 @@ from itp_events.rules.windows import PlannedVisit, acknowledged
 from itp_events.rules.withdrawal import Flag
 from tasks.board.story import Story
 
-# What a card holds, counted up whenever that changes: an older one that is still kept is made anew.
+# The version of what a card holds. A kept card of an older version is made anew.
 FORM = 5
 PREGNANCY, DEATH = "pregnancy", "death"
-# A notice that one of its recipients did not get in so many sends is shown as undelivered.
+# A notice that failed so often to reach one of its recipients is shown as undelivered.
 FAILURES_SHOWN = 3
 
 
 class VisitLine(TypedDict):
     """A visit on a card; dates are local dates of the site, as YYYY-MM-DD.
 
-    `assumed`: which of `day` and `closes` rest on an assumption. `held`: it must not be done before the
-    investigator has decided. `answered`: until when somebody said that
-    it is being taken care of, once it is overdue.
+    `assumed`: the ones of `day` and `closes` that rest on an assumption. `held`: whether it must wait for the
+    investigator's decision. `answered`: the date until which the visit, once overdue, is taken care of.
     """
 
     code: str
@@ -54,7 +53,7 @@ class VisitLine(TypedDict):
 
 
 class FlagLine(TypedDict):
-    """An open flag on a card: its withdrawal criterion, and the site's date since when it waits.
+    """An open flag: its withdrawal criterion, and the site's date since which it waits.
 
     `assumed`: whether the criterion rests on an assumption.
     """
@@ -65,7 +64,7 @@ class FlagLine(TypedDict):
 
 
 class DeviationLine(TypedDict):
-    """An important deviation that nobody has assessed, and the site's date since when it stands."""
+    """An important deviation that is not assessed, and the site's date on which it began."""
 
     id: str
     category: DeviationCategory
@@ -74,7 +73,7 @@ class DeviationLine(TypedDict):
 
 
 class ReportLine(TypedDict):
-    """A safety report still to be submitted: what it is about, and its limit as an instant in UTC.
+    """A safety report still to be submitted: its matter, and its limit as an instant in UTC.
 
     `what` is an adverse event's number, PREGNANCY or DEATH. `assumed`: whether the limit is an assumption.
     """
@@ -96,12 +95,12 @@ class UndeliveredLine(TypedDict):
 
 
 class Card(TypedDict):
-    """What the board needs of one subject, as JSON types; dates are local dates of the site, as YYYY-MM-DD.
+    """The part of a subject that the board needs, as JSON types; dates are the site's, as YYYY-MM-DD.
 
-    `form` says which version of this module made it. `fatal` and `death` are the dates since when the record
-    of a death, or the event that led to one, is waited for. `progress` is in per cent. `handed` counts the
-    notices whose hand-over has begun, `queued` those that have not reached everybody, and `sends` how many
-    sends of these have ended.
+    `form` is the version of this module that made it. `fatal` and `death` are the dates since which the
+    record of a death, or of the event that led to one, is waited for. `progress` is in per cent. `handed`
+    counts the notices whose hand-over has begun, `queued` those that have not reached all their recipients,
+    and `sends` the sends of these that have ended.
     """
 
     form: int
@@ -131,7 +130,7 @@ class Card(TypedDict):
 
 
 def read_card(body: object) -> Card | None:
-    """The card that was kept as `body`; None for one that is damaged or that another version has made."""
+    """The card that was kept as `body`; None for a damaged one and for one that another version has made."""
     if not isinstance(body, dict) or body.get("form") != FORM:
         return None
     return cast("Card", body)
@@ -181,7 +180,7 @@ def card(story: Story) -> Card:
 
 
 def looks_alike(one: Card, other: Card) -> bool:
-    """Whether what is drawn of one card holds for another: nothing was recorded, passed or sent meanwhile."""
+    """Whether the drawing of one card holds for another: nothing was recorded, passed or sent meanwhile."""
     return _drawn(one) == _drawn(other)
 
 
@@ -190,7 +189,7 @@ def _drawn(card: Card) -> tuple[object, ...]:
 
 
 def progress(story: Story) -> float:
-    """How far the subject has come, in per cent: visits that are settled, everything after exit."""
+    """The share of the subject's visits that are settled, in per cent; 100 after exit."""
     visits = story.subject_state.visits
     return (
         100.0
@@ -229,12 +228,16 @@ def _assumed(state: SubjectState, planned: PlannedVisit) -> Iterator[str]:
 
 
 def flagged_on(state: SubjectState, flag: Flag) -> date:
-    """Since when a flag waits: the site's date on which its reason was reported, not of its happening."""
+    """The site's date since which a flag waits: on it the reason was reported, not on it the reason
+    happened.
+    """
     return state.subject.site.date_of(flag.at)
 
 
 def unexplained_death(story: Story) -> date | None:
-    """The site's date since when the serious adverse event of a death is waited for; None when it is not."""
+    """The site's date since which the adverse event that led to a death is waited for; None when it is
+    not.
+    """
     asked = (
         each.due
         for each in story.decision.wanted_notices
@@ -245,7 +248,7 @@ def unexplained_death(story: Story) -> date | None:
 
 
 def fatal_since(state: SubjectState) -> date | None:
-    """The site's date since when a fatal adverse event waits for the death's record; else None."""
+    """The site's date since which a fatal adverse event waits for the record of the death; else None."""
     fatal = state.unrecorded_death
     return state.subject.site.date_of(fatal.since) if fatal else None
 
@@ -256,7 +259,7 @@ def is_held(state: SubjectState, planned: PlannedVisit) -> bool:
 
 
 def _answered(state: SubjectState, planned: PlannedVisit) -> str | None:
-    """Until when somebody takes care, or took care, of an overdue visit; None when nobody ever did."""
+    """The date until which an overdue visit is, or was, taken care of; None when it never was."""
     if planned.status(state.today) != "overdue":
         return None
     days = [each.until for each in acknowledged(planned.code, state.subject)]
@@ -264,7 +267,7 @@ def _answered(state: SubjectState, planned: PlannedVisit) -> str | None:
 
 
 def _rung(story: Story, planned: PlannedVisit) -> str | None:
-    """To whom the visit has been escalated so far: the audience of the newest rung that stands."""
+    """The audience of the newest rung to which the visit has been escalated; None before the first."""
     found = [
         wanted
         for wanted in story.decision.due()
@@ -274,7 +277,7 @@ def _rung(story: Story, planned: PlannedVisit) -> str | None:
 
 
 def _clocks(story: Story) -> list[ReportLine]:
-    """The safety reports that are still to be submitted, each with what it is about and its limit."""
+    """The safety reports that are still to be submitted, each with its matter and its limit."""
     rule = story.subject_state.protocol.alerts["sae"]
     last = rule.clock_hours[-1]
     found = {
@@ -290,7 +293,7 @@ def _clocks(story: Story) -> list[ReportLine]:
 
 
 def _reported(fact: Event | None) -> str:
-    """What a safety report is about: an adverse event by its number, a pregnancy, a death."""
+    """The matter of a safety report: an adverse event by its number, a pregnancy, a death."""
     if fact and isinstance(fact.data, AdverseEvent):
         return fact.data.ae
     return DEATH if fact and isinstance(fact.data, Died) else PREGNANCY

@@ -1,4 +1,7 @@
-"""A subject's timeline: windows, visits and notices, and the platelets below them."""
+"""A subject's timeline: windows, visits and notices, and the platelets below them.
+
+Everybody's lanes are drawn in `tasks.board.lanes`.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ GRADES: dict[Grade, tuple[str, str]] = {
 }
 CONFIRMABLE = ("complete", "response")
 WINDOWS_INCHES, PLATELETS_INCHES = 3.9, 1.75
-# For the title and the legend above, for the dates below, and for the dates and a legend in between.
+# The room for the title and the legend above, for the dates below, and for dates and a legend between.
 HEAD_INCHES, DATES_INCHES, GAP_INCHES = 1.2, 0.35, 0.7
 
 
@@ -142,7 +145,7 @@ def _marks(story: Story) -> dict[str, list[tuple[float, float]]]:
 
 
 def _notices(axes: Axes, story: Story, below: int) -> None:
-    """One tick for each notice that was handed over, in the row of those whom it was for."""
+    """One tick for each notice that was handed over, in the row of its audience."""
     site = story.subject_state.subject.site
     for kind, (shape, colour) in NOTICES.items():
         points = [
@@ -165,7 +168,7 @@ def _platelets(axes: Axes, story: Story) -> None:
         for confirmed in (True, False):
             mine = [(x, n) for x, n, each in counts if (each.grade, each.confirmed) == (grade, confirmed)]
             if mine:
-                # What is not confirmed by a second count is hollow.
+                # A response that no second count confirms is hollow.
                 fill = colour if confirmed or grade not in CONFIRMABLE else "white"
                 word = WORDS[grade] + (" (not confirmed)" if fill == "white" else "")
                 scatter(axes, mine, c=fill, marker=shape, s=36, zorder=3, label=word, edgecolors=colour)

@@ -1,4 +1,7 @@
-"""How the study does: enrolment by phase, adherence to the windows, what the service repaired."""
+"""The study in figures: enrolment by phase, adherence to the windows, repairs made by the service.
+
+The lists of open matters are in `tasks.board.needs`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ PHASES = {
 
 
 def phases(board: Board) -> str:
-    """How many subjects are in each phase, by site, and how many enrolments were refused."""
+    """The numbers of subjects in each phase, by site, and of refused enrolments, as Markdown."""
     refused = f"{counted(board.refused, 'enrolment')} refused (screening log)." if board.refused else ""
     if not board.cards:
         return refused
@@ -43,7 +46,9 @@ def phases(board: Board) -> str:
 
 
 def adherence(board: Board) -> str:
-    """Of each visit: how often it was done, how often in its window, and how far from its target."""
+    """For each visit: how often it was done, how often in its window, and how far from its target; as
+    Markdown.
+    """
     lines: dict[str, list[VisitLine]] = {}
     for card in board.cards:
         for visit in card["visits"]:
@@ -61,7 +66,7 @@ def adherence(board: Board) -> str:
 def _adhered(name: str, found: Sequence[VisitLine]) -> tuple[str, ...]:
     done = [each for each in found if each["on"]]
     inside = sum(each["deviation"] == 0 for each in done)
-    # By how much, early or late: a day early and a day late do not make none.
+    # The distance without its sign: a day early and a day late do not make none.
     outside = [abs(each["deviation"]) for each in done if each["deviation"]]
     return (
         name,
@@ -79,7 +84,9 @@ def _days(value: float) -> str:
 
 
 def repairs(board: Board) -> str:
-    """What the service mended by itself, the latest first; the same for many at once is one line."""
+    """The repairs that the service made, the latest first, as Markdown; the same repair of many is one
+    line.
+    """
     groups: dict[tuple[str, str], list[Repair]] = {}
     for each in board.repairs:
         groups.setdefault((at(board, each.at), each.what.partition(";")[0]), []).append(each)

@@ -1,7 +1,7 @@
-"""What happened to a subject, as events for those who watch: each once, under an id of its own.
+"""The events of a subject for Prefect's event feed: each once, under an id of its own.
 
-None bears the name of an event that people state: those are doors into the study (`itp.recorded.` stands
-before the name of one that has been recorded).
+None bears the name of an event that people state, since those are doors into the study: `itp.recorded.`
+stands before the name of a recorded one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SAFETY = "sae"
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One thing that happened, at an instant (UTC), with what is known about it."""
+    """One thing that happened, at an instant (UTC), with its details."""
 
     name: str
     key: str
@@ -29,12 +29,12 @@ class Happening:
 
     @property
     def id(self) -> UUID:
-        """The same happening has the same id, however often it is told."""
+        """The id, which is the same however often the happening is told."""
         return uuid5(NAMESPACE_URL, f"{self.name}:{self.key}")
 
 
 def standing(card: Card) -> dict[str, tuple[str, dict[str, Any]]]:
-    """What is wrong on a card, by key: told when it begins, and again when it comes back."""
+    """The troubles on a card, by key: each is told when it begins, and again when it comes back."""
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for visit in card["visits"]:
         if visit["status"] == "overdue":
@@ -48,13 +48,14 @@ def standing(card: Card) -> dict[str, tuple[str, dict[str, Any]]]:
 def happenings(
     card: Card, told: Collection[str], new: Iterable[tuple[Event, datetime]], now: datetime
 ) -> Iterator[Happening]:
-    """What to tell: new lines of the log, and what stands on the card and was not told yet."""
+    """The happenings to tell: new lines of the log, and troubles on the card that are not in `told`."""
     for event, recorded_at in new:
         if name := _name(event):
             yield Happening(name, f"{event.source}:{event.id}", recorded_at, _details(event))
     for key, (name, details) in standing(card).items():
         if key not in told:
-            # What comes back does so after something was recorded: Prefect drops an id that it knows.
+            # A trouble comes back after something was recorded. Prefect drops an id that it knows, so the id
+            # has the line number.
             yield Happening(name, f"{key}@{card['seq']}", now, details)
 
 

@@ -1,4 +1,4 @@
-"""What the board keeps in the study's database: cards, and what Prefect has been shown of the study.
+"""Writes what the board keeps in the study's database: cards, and notes of what Prefect has been shown.
 
 `tasks.board.reading` reads it back.
 """
@@ -19,7 +19,9 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def keep(store: Store, story: Story, drawing: str | None, shown: Shown, now: datetime) -> Card:
-    """Keep a subject's card as of `now`, its drawing, and what Prefect has been shown by then; the card."""
+    """Keep a subject's card as of `now`, its drawing, and a note of what Prefect has been shown; return the
+    card.
+    """
     body = card(story)
     row = {
         "body": body,
@@ -44,7 +46,7 @@ def remember_artifact(store: Store, key: str, artifact: str) -> None:
 
 
 def forget_shown(store: Store) -> None:
-    """Note that Prefect was emptied: every page is behind, none has been made, and nothing has been told."""
+    """Note that Prefect was emptied: no page has been made, and nothing has been told."""
     never = {"advanced_at": _NEVER, "shown_tags": [], "told_seq": 0, "told": []}
     with store.writing(long=True) as connection:
         connection.execute(shown_artifacts.delete())

@@ -1,4 +1,7 @@
-"""Everybody's lanes, from enrolment to today or to the end: a swimmer plot."""
+"""Everybody's lanes, from enrolment to today or to the end: a swimmer plot.
+
+The timeline of one subject is in `tasks.board.drawings`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ STATUS_COLOURS = {
     "completed": "#4D4D4D",
     "withdrawn": GREY,
 }
-# Lanes beyond these are drawn as thin as the paper allows.
+# Beyond this height, lanes are drawn thinner.
 TALLEST_INCHES = 14.0
 
 

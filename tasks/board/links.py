@@ -1,7 +1,8 @@
 """Addresses in Prefect's UI, and the keys of the artifacts there.
 
-Prefect's runs page begins with the runs of the past week; a journey takes 14 months. Work lists are links
-and saved searches with an explicit range of two years.
+Prefect's runs page begins with the runs of the past week, and a journey takes 14 months. So work lists are
+links and saved searches with an explicit range of two years. Links in notices are made in
+`tasks.delivery.links`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ WORK_LISTS = (
 
 
 def _range(today: date) -> dict[str, str]:
-    """By the days' ends in UTC, so that today's runs are inside in every time zone."""
+    """The range from the beginning to the end of days in UTC: today's runs are inside it in every time
+    zone.
+    """
     first, last = today - BEFORE, today + AFTER
     return {"startDate": f"{first}T00:00:00.000Z", "endDate": f"{last}T23:59:59.000Z"}
 

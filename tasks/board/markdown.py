@@ -1,4 +1,7 @@
-"""Markdown as Prefect's UI shows it: tables, and text that others wrote made harmless."""
+"""Markdown for Prefect's UI: tables and links, and free text made harmless.
+
+Free text in notices is made harmless in `tasks.text`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from tasks.text.free_text import visible
 
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
-# Marks of Markdown and HTML, and what makes a link of an address that merely stands there.
+# The marks of Markdown and HTML, and the parts by which a bare address becomes a link.
 _MEANS = re.compile(r"([\\`*_{}\[\]<>|~#!@]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
-    """Text as it stands, on one line, without what Markdown or HTML would take for a mark or a link."""
+    """The text on one line, with every mark and every address of Markdown and HTML escaped."""
     return _MEANS.sub(r"\\\1", visible(text).replace("&", "&amp;"))
 
 
@@ -41,5 +44,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def unlinked(text: str) -> str:
-    """The text of a page without its links, for where there is no Prefect to follow them to."""
+    """The text of a page without its links, for readers outside Prefect's UI."""
     return _LINK.sub(r"\1", text)

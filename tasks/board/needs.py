@@ -1,4 +1,7 @@
-"""Who needs what: the board's lists, the most urgent first."""
+"""The board's lists of open matters, by audience, the most urgent first.
+
+The figures are in `tasks.board.figures`.
+"""
 
 from __future__ import annotations
 
@@ -147,7 +150,7 @@ def _window(board: Board, visit: VisitLine) -> str:
 
 
 def _coming(board: Board) -> Iterator[tuple[Card, VisitLine]]:
-    """The visits that somebody is waited for, anchored and not recorded, whose window has not closed."""
+    """The visits that can be done now or later: anchored, not recorded, and their window has not closed."""
     for card, visit in board.visits("upcoming", "open"):
         if visit["firm"] and not card["exit"]:
             yield card, visit
@@ -173,7 +176,7 @@ def today(board: Board) -> str:
 
 
 def _urgency(visit: VisitLine, today: str) -> tuple[bool, ...]:
-    """Sorts first what can be done today only, then what is agreed for today; what must wait comes last."""
+    """The order of today's visits: last chances first, then visits agreed for today, held ones last."""
     return visit["held"], visit["closes"] != today, visit["day"] != today
 
 
@@ -223,7 +226,7 @@ def _agreed(board: Board, visit: VisitLine) -> str:
 
 
 def consents(board: Board) -> str:
-    """The consents that fall due by age during the study, and that nobody has recorded yet."""
+    """The consents that fall due by age during the study and are not recorded yet."""
     words = {"assent": "the subject's own assent", "majority": "consent in the subject's own name"}
     found = [(card, kind) for card in board.cards for kind in card["consents"]]
     lines = [
@@ -234,7 +237,7 @@ def consents(board: Board) -> str:
 
 
 def troubles(board: Board) -> str:
-    """What stands in the service's way until somebody mends it, the oldest first."""
+    """The troubles that a person must mend, the oldest first."""
     lines = [
         (plain(each.about), at(board, each.since), plain(each.what)) for each in board.troubles[:ROWS_SHOWN]
     ]
@@ -242,7 +245,7 @@ def troubles(board: Board) -> str:
 
 
 def undelivered(board: Board) -> str:
-    """The channels that fail, and the notices that somebody did not get in several sends."""
+    """The channels that fail, and the notices that a recipient did not get in several sends."""
     channels = [
         ("the service", "a channel fails", plain(label), "", f"{counted(failures, 'send')} failed in a row")
         for label, failures in board.alerts

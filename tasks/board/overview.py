@@ -1,4 +1,7 @@
-"""What the study's board is made of, as of one instant, and how its tables and dates are written."""
+"""The contents of the study's board as of one instant, and the way its tables and dates are written.
+
+The page is made of them in `tasks.board.study_page`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ ROWS_SHOWN = 40
 
 @dataclass(frozen=True)
 class Board:
-    """What the board shows, all of it as of one instant."""
+    """The contents of the board, all of them as of `now` (UTC); dates are those of `zone`."""
 
     cards: Sequence[Card]
     now: datetime
@@ -64,7 +67,7 @@ class Board:
 def rows(
     board: Board, columns: Sequence[str], lines: Sequence[Sequence[str]], of: int, name: str = ""
 ) -> str:
-    """A table of the first of so many lines; the rest lead to the work list of a name, or to everybody."""
+    """A table of the first lines of `of`; the rest is a link to the work list of a name, or to everybody."""
     found = next((each for each in links.WORK_LISTS if each.name == name), links.WORK_LISTS[0])
     more = f"and {of - len(lines)} more" if of > len(lines) else ""
     rest = f"\n\n{link(more, found.address(board.today, board.journeys))}" if more else ""

@@ -1,7 +1,7 @@
-"""What every drawing shares: paper, colours, marks, the axis of dates, and how it becomes a file.
+"""The parts that all drawings share: paper, colours, marks, the axis of dates, files.
 
-On white, in colours that the colour-blind tell apart and with shapes that differ in print, so that they
-read alike in both of Prefect's themes and on paper. Dates are local dates of the site.
+The colours can be told apart by the colour-blind, and the shapes in a grey print: a drawing reads alike in
+both of Prefect's themes and on paper. Dates are local dates of the site.
 """
 
 from __future__ import annotations

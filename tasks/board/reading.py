@@ -1,6 +1,6 @@
-"""The board's cards and the addresses of its pages, as they are kept; and the board that is made of them.
+"""Reads the board's cards and the ids of its pages, and puts the board together.
 
-What is kept is written by `tasks.board.keeping`.
+`tasks.board.keeping` writes them.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from tasks.database.unreadable import passing_over
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What Prefect has been shown and told of a subject.
+    """A note of what Prefect has been shown and told of a subject.
 
-    `tags` are those of its flow run; `told_seq` is the number of the last line of the log that was told, and
-    `told` are the keys of what stands on the card and was told.
+    `tags` are those of its flow run. `told_seq` is the number of the last line of the log that was told,
+    `told` the keys of the troubles on the card that were told.
     """
 
     tags: Sequence[str] = ()
@@ -49,9 +49,9 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A subject's card as it is kept, the drawing beside it, and what Prefect has been shown by then.
+    """A subject's card as it is kept, the drawing beside it, and the note of what Prefect has been shown.
 
-    The card is None when it is damaged, or another version of the service has made it.
+    The card is None when it is damaged, or when another version of the service has made it.
     """
 
     card: Card | None
@@ -60,10 +60,10 @@ class Kept:
 
 
 def stale(store: Store, now: datetime, limit: int) -> list[str]:
-    """Subjects whose card is older than what holds for them at `now`, at most `limit`.
+    """The subjects, at most `limit`, whose card is older than what holds for them at `now`.
 
-    One that was decided about since; one whose time has come, whether the service woke it or not; one whose
-    notices moved on; one whose card was made by a clock that was ahead.
+    Such a subject was decided about since; or its time has come, whether the service woke it or not; or its
+    notices moved on; or its card was made by a clock that was ahead.
     """
     behind = sa.or_(
         cards.c.subject.is_(None),
@@ -85,7 +85,7 @@ def stale(store: Store, now: datetime, limit: int) -> list[str]:
 
 
 def _moved_on_or_damaged() -> sa.ColumnElement[bool]:
-    # SQLite keeps any text as JSON, and the whole query fails when it looks into one that is none.
+    # SQLite keeps any text as JSON, and a query that looks into damaged JSON fails as a whole.
     valid = sa.func.json_valid(sa.type_coerce(cards.c.body, sa.Text))
     return sa.case((valid == 0, sa.true()), else_=sa.and_(cards.c.open, _moved_on()))
 
@@ -93,7 +93,7 @@ def _moved_on_or_damaged() -> sa.ColumnElement[bool]:
 def _moved_on() -> sa.ColumnElement[bool]:
     """Whether fewer notices are on their way than the card says, or more of their sends have ended.
 
-    Counted, not timed: what ended while the card was made may be committed after it.
+    They are counted, not timed: a send that ended while the card was made may be committed after it.
     """
     queued = sa.and_(notices.c.subject == cards.c.subject, notices.c.status == "queued")
     waiting = sa.select(sa.func.count()).select_from(notices).where(queued)
@@ -132,10 +132,10 @@ def _all_cards(store: Store) -> list[tuple[str, Card | None]]:
 
 
 def fresh_cards(store: Store, protocol: Protocol, now: datetime) -> list[Card]:
-    """Every subject's card as of `now`, in order of code, made anew where it is behind; nothing is written.
+    """Every subject's card as of `now`, in order of code; nothing is written.
 
-    A subject that cannot be decided about (its protocol version is not installed, say) is named in the log
-    and stays as it was shown last: the others are not kept waiting.
+    A card that is behind is made anew. A subject that cannot be decided about (its protocol version is not
+    installed, say) is named in the log, and its last card is returned.
     """
     found, unreadable = all_cards(store), dict[str, str]()
     behind = {row.code for row in all_subjects(store)} - found.keys() | set(stale(store, now, 1_000_000))

@@ -1,4 +1,4 @@
-"""What was sent of a subject, to whom, and whether it arrived."""
+"""The table of a subject's notices on its page: recipients, and whether each notice arrived."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _notice(story: Story, notice: NoticeRow) -> tuple[str, ...]:
 
 
 def _outcome(story: Story, notice: NoticeRow) -> str:
-    """Whether it arrived, at every recipient or at how many of those whom it was sent to."""
+    """The outcome of a notice in words: arrived at all its recipients, at some of them, or not sent."""
     found = story.record.outcome(notice)
     repeated = ", possibly repeated" if found.repeated else ""
     failed = counted(found.without_success, "send")

@@ -1,6 +1,6 @@
-"""One subject as the pages show it: what is recorded, and what follows from it at one instant.
+"""One subject as its page shows it: its record, and what follows from it at one instant.
 
-What the board needs of a subject, and keeps, is its card (`tasks.board.cards`).
+The part that the board keeps is the card (`tasks.board.cards`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tasks.database.unreadable import naming
 
 @dataclass(frozen=True)
 class Story:
-    """A subject's record, and what is decided from it."""
+    """A subject's record, and the decision that follows from it."""
 
     decision: Decision
     record: SubjectRecord
 
     @property
     def subject_state(self) -> SubjectState:
-        """What holds for the subject."""
+        """The subject's windows, flags and phase."""
         return self.decision.subject_state
 
     @property

@@ -1,6 +1,6 @@
-"""The study's board: who needs what today, what the next days bring, what is stuck, how the study does.
+"""The study's board as a page: today's needs, the next days, troubles, and the study in figures.
 
-Made from the subjects' cards alone, so that its cost is the same whatever happened to how many subjects.
+It is made of the subjects' cards alone, so that its cost does not grow with their histories.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tasks.board.words import on
 
 
 def study_page(board: Board) -> str:
-    """The board as Markdown: whoever must act first, the most urgent first; then how the study does."""
+    """The board as Markdown: open matters first, the most urgent on top; then the study in figures."""
     return document(
         [
             "# Who needs what today",

@@ -1,4 +1,7 @@
-"""A subject's page: who must do what next, the plan with its reasons, what was sent, platelets."""
+"""A subject's page: the open matters, the plan with its reasons, the notices sent, the platelets.
+
+It is text alone; `tasks.board.drawings` draws the timeline.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def subject_page(
 ) -> str:
     """A subject's page as Markdown; `board` and `run` are addresses in Prefect's UI.
 
-    `decide` is the service's own page on which an investigator answers what waits for them.
+    `decide` is the address of the service's own page on which an investigator decides.
     """
     state, decision = story.subject_state, story.decision
     head = f"site {plain(state.subject.enrolled.site)} · enrolled {on(state.subject.enrolled.on)}"
@@ -60,7 +63,7 @@ def _zone(site: Site) -> str:
 
 
 def _headline(story: Story) -> str:
-    """The state's message, which is the window alone for who waits for a visit, with the visit's name."""
+    """The state's message. Where it is the window alone, the visit's name stands before it."""
     state, message = story.subject_state, story.decision.message
     if state.exit or state.on_hold or state.awaiting_disposition or state.current is None:
         return message
@@ -68,7 +71,7 @@ def _headline(story: Story) -> str:
 
 
 def _links(code: str, board: str | None, run: str | None) -> Iterator[str]:
-    """Where to go from a subject's page."""
+    """The links at the top of a subject's page."""
     if board:
         yield link("study board", board)
     if run:
@@ -86,7 +89,7 @@ def _section(title: str, body: str) -> str:
 
 
 def waiting(story: Story) -> Iterator[str]:
-    """What waits for whom, the most urgent first; never empty."""
+    """The open matters and their audiences, the most urgent first; never empty."""
     state = story.subject_state
     lines = [*_clocks(story), *_decisions(story), *_overdue(story), *_unassessed(story)]
     lines += [] if state.exit else _consents(story)
@@ -210,7 +213,7 @@ def _visit(story: Story, planned: PlannedVisit) -> tuple[str, ...]:
 
 
 def _why(planned: PlannedVisit) -> str:
-    """What the dates hang on, short enough for a cell; `itp show` says it in a sentence."""
+    """The anchor of a visit's dates, short enough for a cell; `itp show` says it in a sentence."""
     anchor = planned.anchor
     on = _short(anchor.on)
     words = {"actual": on, "planned": f"missed, target {on}", "projected": f"if {on}"}
@@ -295,7 +298,7 @@ def _deviations(story: Story) -> str:
 
 
 def _importance(found: Deviation) -> str:
-    """Whether a deviation is important, and what the investigator said of it."""
+    """The importance of a deviation, and the investigator's assessment."""
     said, word = found.assessment, "yes" if found.important else "no"
     if said is None:
         return f"**{word}, to be assessed**" if found.waits else word

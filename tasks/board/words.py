@@ -1,4 +1,7 @@
-"""The study's own terms in words that a stranger understands: dates with their weekday, steps, criteria."""
+"""The study's own terms in plain words: dates with their weekday, steps, criteria.
+
+The texts of notices have their own, in each language (`tasks.text.wording`).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _STEPS = {
     "stand-down": "cells not needed as planned",
     "out-of-window": "done outside its window",
     "booking-out-of-window": "booked outside its window",
-    # Recorded, not given: the report counts, and the day may lie before the hold or the stop.
+    # The word is recorded, not given: the day may lie before the hold or the stop.
     "infusion-on-hold": "infusion recorded while on hold or after a stop",
     "flag": "withdrawal criterion met",
     "disposition": "disposition to be chosen",
@@ -49,7 +52,7 @@ def criterion(name: str) -> str:
 
 
 def step(name: str) -> str:
-    """What a notice is about, as `reminder 7 days before`."""
+    """The matter of a notice, as `reminder 7 days before`."""
     family, number = Step.read(name)
     if number:
         return _REPEATED[family].format(number)
@@ -60,5 +63,5 @@ def step(name: str) -> str:
 
 
 def ago(days: int) -> str:
-    """How long something has lasted, as `since today` or `3 days`."""
+    """The time that something has lasted, as `since today` or `3 days`."""
     return "since today" if days == 0 else f"{days} day" if days == 1 else f"{days} days"
