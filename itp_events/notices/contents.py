@@ -33,27 +33,27 @@ from itp_events.rules.windows import Ending, PlannedVisit
 
 def contents(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     """The contents of a wanted notice at the instant of `state`; an absent value has no key."""
-    found: NoticeContents = {}
+    says: NoticeContents = {}
     if wanted.planned:
-        found |= _of_visit(state, wanted.planned)
+        says |= _of_visit(state, wanted.planned)
     if wanted.event:
-        found |= _of_event(wanted)
+        says |= _of_event(wanted)
     if wanted.kind == "escalation" and wanted.planned:
-        found["day"] = _days_closed(state, wanted, wanted.planned)
+        says["day"] = _days_closed(state, wanted, wanted.planned)
     if _prepares(state, wanted):
-        found["dose"] = _ordered(state)
+        says["dose"] = _ordered(state)
     make = _BY_ALERT.get(wanted.alert) if wanted.alert else None
     if make:
-        found |= make(state, wanted)
-    if assumed := sorted(assumed_in(state, wanted, found)):
-        found["assumed"] = assumed
-    return found
+        says |= make(state, wanted)
+    if assumed := sorted(assumed_in(state, wanted, says)):
+        says["assumed"] = assumed
+    return says
 
 
 def _of_visit(state: SubjectState, planned: PlannedVisit) -> NoticeContents:
     anchor = planned.anchor
     rule = state.protocol.by_code.get(anchor.code)
-    found: NoticeContents = {
+    says: NoticeContents = {
         "visit_label": planned.visit.label,
         "target": planned.target.isoformat(),
         "opens": planned.opens.isoformat(),
@@ -69,22 +69,22 @@ def _of_visit(state: SubjectState, planned: PlannedVisit) -> NoticeContents:
         "target_source": planned.visit.source.target,
         "window_source": planned.visit.source.window,
     }
-    return found | _of_this_visit(planned)
+    return says | _of_this_visit(planned)
 
 
 def _of_this_visit(planned: PlannedVisit) -> NoticeContents:
     """The values that only some visits have."""
-    found: NoticeContents = {}
+    says: NoticeContents = {}
     if planned.agreed:
-        found["agreed"] = True
+        says["agreed"] = True
     if planned.visit.reading:
-        found["reading"] = planned.visit.reading
+        says["reading"] = planned.visit.reading
     if planned.on:
-        found["on"] = planned.on.isoformat()
+        says["on"] = planned.on.isoformat()
     away = planned.deviation_days or (planned.outside(planned.day) if planned.booked else None)
     if away is not None:
-        found["deviation_days"] = away
-    return found
+        says["deviation_days"] = away
+    return says
 
 
 def _days_closed(state: SubjectState, wanted: WantedNotice, planned: PlannedVisit) -> int:
@@ -114,10 +114,10 @@ def _of_event(wanted: WantedNotice) -> NoticeContents:
 
 
 def _of_adverse_event(data: AdverseEvent) -> NoticeContents:
-    found: NoticeContents = {"ae": data.ae, "term": data.term, "grade": data.grade, "on": data.on.isoformat()}
+    says: NoticeContents = {"ae": data.ae, "term": data.term, "grade": data.grade, "on": data.on.isoformat()}
     if data.outcome:
-        found["outcome"] = data.outcome
-    return found
+        says["outcome"] = data.outcome
+    return says
 
 
 def _prepares(state: SubjectState, wanted: WantedNotice) -> Reminder | None:
@@ -160,10 +160,10 @@ def _criterion(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     flag = next((each for each in state.flags if each.event == wanted.event), None)
     if flag is None:
         return {}
-    found: NoticeContents = {"criterion": flag.criterion, "on": flag.on.isoformat()}
+    says: NoticeContents = {"criterion": flag.criterion, "on": flag.on.isoformat()}
     if state.treatment_ended:
-        found["treatment_ended"] = True
-    return found
+        says["treatment_ended"] = True
+    return says
 
 
 def _clock(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
@@ -173,15 +173,15 @@ def _clock(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
         clock = _running(state, wanted)
     last = state.protocol.alerts["sae"].clock_hours[-1]
     limit = clock.limit if clock else wanted.due + timedelta(hours=last)
-    found: NoticeContents = {
+    says: NoticeContents = {
         "hours": wanted.number or last,
         "deadline": limit.astimezone(UTC).isoformat(),
     }
     if clock is not None and clock.follow_up:
-        found["follow_up"] = True
+        says["follow_up"] = True
     if wanted.fact:
-        found["death"] = isinstance(wanted.fact.data, Died)
-    return found
+        says["death"] = isinstance(wanted.fact.data, Died)
+    return says
 
 
 def _running(state: SubjectState, wanted: WantedNotice) -> Clock | None:
@@ -190,19 +190,19 @@ def _running(state: SubjectState, wanted: WantedNotice) -> Clock | None:
     if fact is None or not isinstance(fact.data, AdverseEvent):
         return None
     course = next((each for each in courses(state.subject) if fact in each.reports), None)
-    found = [
+    running = [
         clock for clock in clocks(state.protocol, state.subject) if course and clock.fact in course.reports
     ]
-    return found[-1] if found else None
+    return running[-1] if running else None
 
 
 def _end(ending: Ending | None) -> NoticeContents:
     if ending is None:
         return {}
-    found: NoticeContents = {"decode": ending.decode, "term": ending.term, "on": ending.on.isoformat()}
+    says: NoticeContents = {"decode": ending.decode, "term": ending.term, "on": ending.on.isoformat()}
     if ending.criterion is not None:
-        found["criterion"] = ending.criterion
-    return found
+        says["criterion"] = ending.criterion
+    return says
 
 
 def _given(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
@@ -210,11 +210,11 @@ def _given(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     if event is None:
         return {}
     dose = _dose(state, weighing_at(state.subject, event))
-    found: NoticeContents = {"planned": dose["cells"], "dose_for": dose}
+    says: NoticeContents = {"planned": dose["cells"], "dose_for": dose}
     given = as_data(event, Completed).cells_given
     if given is not None:
-        found["given"] = given
-    return found
+        says["given"] = given
+    return says
 
 
 def _stand_down(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
@@ -222,10 +222,10 @@ def _stand_down(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     if planned is None or ordered_for is None:
         return {}
     because = _why_stood_down(state, planned)
-    found: NoticeContents = {"old_date": ordered_for.isoformat(), "because": because}
+    says: NoticeContents = {"old_date": ordered_for.isoformat(), "because": because}
     if because == "moved":
-        found["new_date"] = planned.day.isoformat()
-    return found
+        says["new_date"] = planned.day.isoformat()
+    return says
 
 
 def _why_stood_down(state: SubjectState, planned: PlannedVisit) -> StoodDownBecause:
@@ -241,25 +241,25 @@ def _why_stood_down(state: SubjectState, planned: PlannedVisit) -> StoodDownBeca
 
 
 def _unmet(state: SubjectState) -> NoticeContents:
-    found = unmet(state.protocol, state.subject.enrolled)
+    failed = unmet(state.protocol, state.subject.enrolled)
     return {
-        "unmet": [str(each) for each in found],
-        "shortfalls": [{"rule": each.rule, "mark": MARK * each.assumed, **each.values} for each in found],
+        "unmet": [str(each) for each in failed],
+        "shortfalls": [{"rule": each.rule, "mark": MARK * each.assumed, **each.values} for each in failed],
     }
 
 
 def _of_age(state: SubjectState, limit: Limit) -> NoticeContents:
-    found: NoticeContents = {"age_years": state.subject.enrolled.screening.age_years}
+    says: NoticeContents = {"age_years": state.subject.enrolled.screening.age_years}
     if limit.at_least is not None:
-        found["from_years"] = limit.at_least
-    return found
+        says["from_years"] = limit.at_least
+    return says
 
 
 def _choice(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
-    found = _repeated(state, wanted)
+    says = _repeated(state, wanted)
     if wanted.planned and wanted.planned.outcome:
-        found["outcome"] = wanted.planned.outcome
-    return found
+        says["outcome"] = wanted.planned.outcome
+    return says
 
 
 _BY_ALERT: dict[AlertName, Callable[[SubjectState, WantedNotice], NoticeContents]] = {

@@ -80,8 +80,8 @@ Record = dict[str, str]
 
 def visits(state: SubjectState) -> list[Record]:
     """The subject's SV records, in order of VISITNUM."""
-    found = [*_planned(state), *_unplanned(state)]
-    return sorted(found, key=lambda record: float(record["VISITNUM"]))
+    records = [*_planned(state), *_unplanned(state)]
+    return sorted(records, key=lambda record: float(record["VISITNUM"]))
 
 
 def dispositions(state: SubjectState) -> list[Record]:
@@ -141,21 +141,23 @@ def deviation_qualifiers(state: SubjectState) -> list[Record]:
     ]
 
 
-def _qualifiers(found: Deviation) -> Iterator[tuple[str, str, str]]:
-    yield "DVIMP", "Important Protocol Deviation", "Y" if found.important else "N"
-    said = found.assessment
+def _qualifiers(deviation: Deviation) -> Iterator[tuple[str, str, str]]:
+    yield "DVIMP", "Important Protocol Deviation", "Y" if deviation.important else "N"
+    said = deviation.assessment
     if said and said.cause:
         yield "DVCAUSE", "Cause of Deviation", said.cause
     if said and said.action:
         yield "DVACTION", "Action Taken for Deviation", said.action
 
 
-def _epoch_of(state: SubjectState, found: Deviation) -> str:
+def _epoch_of(state: SubjectState, deviation: Deviation) -> str:
     """The epoch of a deviation: of its visit, else of its date. Screening ends with the enrolment."""
-    if found.visit:
-        return state.protocol.by_code[found.visit].epoch
-    at_enrolment = found.category in ("eligibility", "consent") and found.on <= state.subject.enrolled.on
-    return "screening" if at_enrolment else _epoch_on(state, found.on)
+    if deviation.visit:
+        return state.protocol.by_code[deviation.visit].epoch
+    at_enrolment = (
+        deviation.category in ("eligibility", "consent") and deviation.on <= state.subject.enrolled.on
+    )
+    return "screening" if at_enrolment else _epoch_on(state, deviation.on)
 
 
 def _identity(state: SubjectState, domain: str) -> Record:

@@ -68,9 +68,9 @@ def parse_protocol(text: str, name: str) -> Protocol:
         protocol = Protocol.model_validate(value)
     except ValidationError as error:
         raise _refusal(_flaws(error, root), root, name) from error
-    found = list(findings(protocol))
-    if found:
-        raise _refusal(found, root, name)
+    flaws = list(findings(protocol))
+    if flaws:
+        raise _refusal(flaws, root, name)
     return protocol
 
 

@@ -34,15 +34,15 @@ def weighings(subject: Subject, before: Event | None = None) -> list[Weighing]:
     """The weights known, the oldest first; with `before`, only those from before that event."""
     enrolled = subject.enrolled
     known_at = subject.known_since(subject.enrolment, _weight)
-    found = [Weighing(enrolled.weight_kg, enrolled.on, "enrolment", known_at)]
+    known = [Weighing(enrolled.weight_kg, enrolled.on, "enrolment", known_at)]
     end = subject.place(before) if before else None
     for event in subject.of(Completed):
         if end and subject.place(event) >= end:
             break
         data = as_data(event, Completed)
         if data.weight_kg:
-            found.append(_weighing(subject, event, data.weight_kg))
-    return found
+            known.append(_weighing(subject, event, data.weight_kg))
+    return known
 
 
 def weighing_at(subject: Subject, infusion: Event) -> Weighing:

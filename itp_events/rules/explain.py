@@ -88,13 +88,13 @@ def sides(rule: Visit) -> str:
     return f"-{before}/+{_count(after, 'day')}" if before else f"+{_count(after, 'day')}"
 
 
-def bleeding(found: bool | int | None) -> str:
+def bleeding(stated: bool | int | None) -> str:
     """Bleeding in words, with its WHO grade when a grade was stated; empty for None."""
-    if found is None:
+    if stated is None:
         return ""
-    if not found:
+    if not stated:
         return "no bleeding"
-    return "bleeding" if found is True else f"bleeding of WHO grade {found}"
+    return "bleeding" if stated is True else f"bleeding of WHO grade {stated}"
 
 
 def outside(days: int) -> str:

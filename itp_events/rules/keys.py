@@ -50,8 +50,8 @@ def unrecorded(key: EventKey) -> Unrecorded | None:
 
     A flag in the log holds no more than this identity, so that it is read back here.
     """
-    found = _UNRECORDED.fullmatch(key[1]) if key[0] == OWN_SOURCE else None
-    return Unrecorded(found[1], "missed" if found[2] == "missed" else "silent") if found else None
+    parts = _UNRECORDED.fullmatch(key[1]) if key[0] == OWN_SOURCE else None
+    return Unrecorded(parts[1], "missed" if parts[2] == "missed" else "silent") if parts else None
 
 
 def day_of(key: str) -> date | None:

@@ -209,17 +209,17 @@ def _confirmed(state: SubjectState, counts: Sequence[Response], one: Response) -
 
 def _stretches(state: SubjectState, counts: Sequence[Response], rank: int) -> list[list[Response]]:
     """The runs of evaluable counts of at least a rank, without a lesser count or a rescue between them."""
-    found: list[list[Response]] = [[]]
+    stretches: list[list[Response]] = [[]]
     before: Response | None = None
     for each in _in_time(counts):
         if before and _rescued_between(state, before, each):
-            found.append([])
+            stretches.append([])
         if each.rank >= rank:
-            found[-1].append(each)
+            stretches[-1].append(each)
         else:
-            found.append([])
+            stretches.append([])
         before = each
-    return [stretch for stretch in found if stretch]
+    return [stretch for stretch in stretches if stretch]
 
 
 def _in_time(counts: Sequence[Response]) -> list[Response]:

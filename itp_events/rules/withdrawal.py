@@ -248,18 +248,18 @@ def stops(protocol: Protocol, subject: Subject, raised: Sequence[Flag] = ()) -> 
 
     A stop follows from the events stated alone; `raised` adds the criterion that it answers.
     """
-    found = [
+    endings = [
         _ending(protocol, subject, event, "consent-withdrawn", "Consent withdrawn for treatment")
         for event in subject.of(ConsentWithdrawn)
         if as_data(event, ConsentWithdrawn).scope == "treatment"
     ]
-    found += [
+    endings += [
         _ending(protocol, subject, event, "pregnancy", "Pregnancy")
         for event in subject.of(Pregnancy)
         if not as_data(event, Pregnancy).partner
     ]
-    found += _decided(protocol, subject, raised, "stop-treatment")
-    return sorted(found, key=_order)
+    endings += _decided(protocol, subject, raised, "stop-treatment")
+    return sorted(endings, key=_order)
 
 
 def exits(
@@ -269,18 +269,18 @@ def exits(
 
     An end follows from the events stated alone; `raised` and `visits` add the criterion that it answers.
     """
-    found = [
+    endings = [
         _ending(protocol, subject, event, "consent-withdrawn", "Consent withdrawn for the study")
         for event in subject.of(ConsentWithdrawn)
         if as_data(event, ConsentWithdrawn).scope == "study"
     ]
-    found += [_ending(protocol, subject, event, "death", "Death") for event in subject.of(Died)]
+    endings += [_ending(protocol, subject, event, "death", "Death") for event in subject.of(Died)]
     lost = bool(visits) and visits[-1].outcome == "missed" and not visits[-1].by_exit
-    found += _decided(protocol, subject, raised, "withdraw", LOST if lost else INVESTIGATOR)
+    endings += _decided(protocol, subject, raised, "withdraw", LOST if lost else INVESTIGATOR)
     last = subject.completed.get(protocol.visits[-1].code)
     for event in [*_decisions(subject, "complete"), *([last] if last else [])]:
-        found.append(_completed(subject, event))
-    return sorted(found, key=_order)
+        endings.append(_completed(subject, event))
+    return sorted(endings, key=_order)
 
 
 def _order(ending: Ending) -> tuple[date, datetime, EventKey]:

@@ -42,8 +42,8 @@ class FreeText(str):
 
 def one_line(text: str) -> str:
     """The text as `visible` gives it; long ones are cut."""
-    state = visible(text)
-    return state if len(state) <= LONGEST else f"{state[: LONGEST - 1]}…"
+    line = visible(text)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
 def visible(text: str) -> str:
