@@ -1,1 +1,4 @@
-"""The study's database: tables, transactions, the event log, and what others read from it."""
+"""The study's database: its tables, transactions, the event log, and queries.
+
+Decisions are made in `tasks.advance`; notices are sent by `tasks.delivery`.
+"""

@@ -1,4 +1,4 @@
-"""What the notices of the outbox may say, as types: those about a subject, and the service's own.
+"""The contents of the notices of the outbox, as types: those about a subject, and the service's own.
 
 This module does not put them into words: the texts do. A date is YYYY-MM-DD and local to the site, an instant
 is ISO 8601 in UTC.
@@ -41,6 +41,6 @@ class OutageContents(TypedDict, total=False):
 
 
 class OutboxContents(NoticeContents, DigestContents, OutageContents, total=False):
-    """What any notice of the outbox may say; `link` leads to the page on which it can be answered."""
+    """The contents of any notice of the outbox; `link` leads to the page on which it can be answered."""
 
     link: str

@@ -1,4 +1,7 @@
-"""What a door received and could not turn into recorded events: kept until it comes through, and shown."""
+"""Dead letters: messages that a door could not turn into recorded events, kept until they come through.
+
+An event that a rule refuses is none: its sender has the answer. A refused enrolment is in the screening log.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from tasks.database.store import Store
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One thing that is left: through which door it came, what it is about, and what is wrong with it."""
+    """One dead letter: the door it came through, the thing it is about, and its problem, since `at` (UTC)."""
 
     id: int
     door: str
@@ -26,9 +29,9 @@ class DeadLetter:
 
 
 def keep(store: Store, door: str, about: str, problems: Iterable[tuple[str, Any]], now: datetime) -> None:
-    """Keep what is left of one thing; what was left of it before is settled by this newer look at it.
+    """Keep the problems of one thing at `now`; its earlier dead letters are settled.
 
-    What is left in the same way as before stays as it is, since when it has been so.
+    A problem that is the same as before stays as it is, with the instant since which it stands.
     """
     left = list(problems)
     mine = (leftovers.c.door == door, leftovers.c.about == about, leftovers.c.settled_at.is_(None))
@@ -46,7 +49,7 @@ def keep(store: Store, door: str, about: str, problems: Iterable[tuple[str, Any]
 
 
 def open_dead_letters(store: Store) -> list[DeadLetter]:
-    """What is left now, oldest first."""
+    """The dead letters that are not settled, the oldest first."""
     columns = [leftovers.c[name] for name in ("id", "door", "about", "problem", "body", "at")]
     query = sa.select(*columns).where(leftovers.c.settled_at.is_(None)).order_by(leftovers.c.id)
     with store.reading() as connection:

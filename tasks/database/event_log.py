@@ -1,4 +1,7 @@
-"""The event log: appended to under the subject's lock, never changed."""
+"""The event log: appended to under the subject's lock, never changed.
+
+It is folded into subjects by `itp_events.rules.subject`.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,10 @@ def history(connection: sa.Connection, code: str) -> list[Event]:
 
 
 def read_line(code: str, seq: int, body: str) -> Event:
-    """The event that a line of a subject's log holds.
+    """The event in a line of a subject's log.
 
-    Raises Unreadable, which names the line.
+    Raises:
+        Unreadable: the line is damaged; the error names it.
     """
     try:
         return read(body)
@@ -34,10 +38,12 @@ def read_line(code: str, seq: int, body: str) -> Event:
         raise Unreadable(code, f"line {seq} of its log is damaged: {problem}") from problem
 
 
-# A line of the log never changes, so what it says need not be checked again on every wake.
+# A line of the log never changes, so it is parsed once and not on every wake.
 @lru_cache(maxsize=20_000)
 def read(body: str) -> Event:
-    """The event that a line of the log holds."""
+    """The event in a line of the log; raises ItpError, ValueError, TypeError or AttributeError for a damaged
+    one.
+    """
     return parse_recorded(json.loads(body))
 
 
@@ -82,8 +88,8 @@ def keep_refusals(
 ) -> None:
     """Enter refused enrolments in the screening log, each finding once.
 
-    A refused enrolment names nothing: sent again with other findings under its id, it is another line, with
-    its number behind the id.
+    A refused enrolment does not use up its id. Sent again with other findings, it is another line, with a
+    number behind the id.
     """
     rows = []
     for event, refusal in refusals.values():
@@ -117,7 +123,7 @@ def _screening_row(event: Event, refusal: NotEligible, now: datetime) -> dict[st
 
 
 def _among(table: sa.Table, keys: Collection[EventKey]) -> sa.ColumnElement[bool]:
-    # By source: SQLite reads the whole table to find pairs, and uses its index for this.
+    # Source by source: SQLite uses its index for this, and reads the whole table to find pairs.
     ids: dict[str, list[str]] = {}
     for source, identity in keys:
         ids.setdefault(source, []).append(identity)

@@ -1,4 +1,7 @@
-"""What a decision about a subject is taken from, read at once: a statement costs more than what it reads."""
+"""Reads the data for a decision about a subject, its log and its open notices, in one query.
+
+A statement costs more than the rows it reads. For display, `tasks.database.subject_record` reads more.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ from tasks.database.schema import events, notices
 
 @dataclass(frozen=True, slots=True)
 class SubjectHistory:
-    """A subject's whole log in sequence order, and the keys of its notices that matter to what comes next.
+    """A subject's whole log in sequence order, and the keys of the notices that bear on the next decision.
 
-    `handed`: their hand-over has begun. `waiting`: they are queued and it has not. `elsewhere`: those of the
-    events asked about that stand in the log of another subject, by source and id.
+    `handed`: notices whose hand-over has begun. `waiting`: notices that are queued, and whose hand-over has
+    not. `elsewhere`: by source and id, the events asked about that stand in the log of another subject.
     """
 
     history: list[Event]
@@ -49,7 +52,8 @@ _HANDED = _lines("handed", key=notices.c.key).where(
 _WAITING = _lines("waiting", key=notices.c.key).where(
     notices.c.subject == _CODE, notices.c.status == "queued", notices.c.handed_at.is_(None)
 )
-# The sources and the ids apart, so that both databases use their index: what it finds besides is left out.
+# Sources and ids apart, so that both databases use their index; pairs that were not asked for are left out
+# later.
 _ELSEWHERE = _lines("elsewhere", body=events.c.body, source=events.c.source, key=events.c.id).where(
     events.c.source.in_(sa.bindparam("sources", expanding=True)),
     events.c.id.in_(sa.bindparam("ids", expanding=True)),
@@ -60,7 +64,7 @@ _AND_OF_OTHERS = sa.union_all(_HISTORY, _HANDED, _WAITING, _ELSEWHERE).order_by(
 
 
 def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()) -> SubjectHistory:
-    """What is known about a subject, enrolled or not, and about events that are `stated` of it."""
+    """The history of a subject, enrolled or not; `stated` are the events to look for in other logs."""
     asked: dict[str, object] = {"code": code}
     if stated:
         asked |= {"sources": list({key[0] for key in stated}), "ids": list({key[1] for key in stated})}

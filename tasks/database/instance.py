@@ -1,7 +1,7 @@
-"""One process that hands over: what it holds, and the signs of life by which others know that it does.
+"""One process that hands over: the claims it holds, and the signs of life that it gives to others.
 
-What a process has claimed is its own for as long as it gives signs of life, one a second while it waits for a
-provider. `tasks.delivery.left_behind` frees what a process held that gives none any more.
+A process keeps its claims for as long as it gives signs of life: one a second while it waits for a provider.
+`tasks.delivery.left_behind` frees the claims of a process that gives none any more.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tasks.database.upsert import upsert
 
 SIGN_SECONDS = 1.0
 # A send begins within so many seconds of its claim or of the last sign of life, well before anybody may take
-# the claim over; and within so many of its claim in any case, since it could have become pointless.
+# the claim over. It also begins within so many of its claim: the notice could have become pointless.
 SIGN_WITHIN = 3.0
 CLAIM_WITHIN = 20.0
 # How long the signs of processes that ended are kept.
@@ -44,16 +44,16 @@ class Instance:
 
     def __init__(self) -> None:
         self.id = secrets.token_hex(8)
-        # Whether this process frees what others left behind, so that no lease needs to.
+        # Whether this process frees the claims that others left behind, so that no lease is needed.
         self.watches = False
-        # The process whose place this one took: it has ended.
+        # The id of the process whose place this one took; empty for none.
         self.before = ""
         self._held: dict[tuple[int, int], _Held] = {}
         self._asked = self._signed = self._warned = float("-inf")
         self._lock = threading.Lock()
 
     def succeed(self, before: str) -> None:
-        """Note the `id` of the process whose place this one took, which has ended for certain."""
+        """Note the `id` of the process whose place this one took, and which has ended for certain."""
         self.before = before
 
     def take(self, delivery: int, attempt: int) -> None:
@@ -76,7 +76,7 @@ class Instance:
             return held is not None and (held.begun or self._may_begin(held, time.monotonic()))
 
     def let_go(self, delivery: int, attempt: int) -> None:
-        """Note that what became of a send is recorded."""
+        """Note that the outcome of a send is recorded."""
         with self._lock:
             self._held.pop((delivery, attempt), None)
 
@@ -98,7 +98,7 @@ class Instance:
             self._signed = max(self._signed, began)
 
     def warn(self, said: str) -> None:
-        """Say what keeps this process from handing over, at most once a minute."""
+        """Log the reason why this process hands over nothing, at most once a minute."""
         now = time.monotonic()
         with self._lock:
             if now - self._warned < _WARN_SECONDS:

@@ -1,4 +1,7 @@
-"""Brings a database to the newest migration, safely when several processes open it at once."""
+"""Brings a database to the newest migration, safely when several processes open it at once.
+
+The migrations themselves are in `tasks.database.migrations`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 def migrate(reading: Transaction, writing: Transaction) -> None:
     """Migrate, unless the database is at the newest revision already.
 
-    Raises ItpError when the database is ahead of this program.
+    Raises:
+        ItpError: the database is ahead of this program.
     """
     with reading() as connection:
         if _revision(connection) == REVISION:
@@ -40,7 +44,7 @@ def _revision(connection: sa.Connection) -> str | None:
 
 
 def _upgrade(connection: sa.Connection) -> None:
-    # Loaded here because most openings find nothing to do, and it takes a third of a second.
+    # Loaded here: most openings find nothing to do, and loading takes a third of a second.
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError

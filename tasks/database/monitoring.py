@@ -1,4 +1,7 @@
-"""What those who watch the service ask of the study's database: counts, ages, heartbeats."""
+"""Counts, ages and heartbeats for those who watch the service: /healthz, metrics, `itp doctor`.
+
+The pages for the study's people are made in `tasks.board`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ ROUND = "round"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The study in numbers; instants are the study's, None where there is nothing."""
+    """The study in numbers. Instants are in UTC, by the study's clock; None where there is nothing."""
 
     accepted: dict[str, int]
     notices: dict[str, int]
@@ -31,7 +34,7 @@ class Figures:
 
 
 def figures(store: Store, now: datetime) -> Figures:
-    """The study's numbers at `now`."""
+    """The study's numbers at `now` (UTC)."""
     with store.reading(long=True) as connection:
         waiting = sa.select(sa.func.min(notices.c.due)).where(
             notices.c.status == "queued", notices.c.due <= now
@@ -66,14 +69,18 @@ def beat(store: Store, part: str, wall: datetime) -> None:
 
 
 def last_beat(store: Store, part: str) -> datetime | None:
-    """When a part of the service was last at work, in the machine's time."""
+    """The instant (UTC, the machine's time) at which a part of the service was last at work; None for
+    never.
+    """
     with store.reading() as connection:
         at: datetime | None = connection.scalar(sa.select(heartbeats.c.at).where(heartbeats.c.part == part))
     return at
 
 
 def overdue(store: Store, before: datetime) -> tuple[int, datetime | None]:
-    """How many subjects should have been woken `before` an instant and were not, and the first such time."""
+    """The number of subjects whose wake was due `before` an instant and has not come, and the first such
+    time.
+    """
     query = sa.select(sa.func.count(), sa.func.min(subjects.c.wake_at)).where(subjects.c.wake_at <= before)
     with store.reading() as connection:
         count, first = connection.execute(query).one()
@@ -81,7 +88,7 @@ def overdue(store: Store, before: datetime) -> tuple[int, datetime | None]:
 
 
 def server_clock(store: Store) -> datetime:
-    """What the clock of a PostgreSQL server shows."""
+    """The instant (UTC) that the clock of a PostgreSQL server shows."""
     with store.reading() as connection:
         query = sa.select(sa.func.clock_timestamp(type_=sa.DateTime(timezone=True)))
         found: datetime = connection.execute(query).scalar_one()
@@ -96,7 +103,7 @@ def subjects_ahead(store: Store, instant: datetime) -> list[str]:
 
 
 def failing_channels(store: Store) -> list[tuple[str, datetime, int]]:
-    """The recipients that fail at present: masked address, since when, failures in a row."""
+    """The recipients that fail at present: masked address, since when (UTC), failures in a row."""
     query = sa.select(outages.c.label, outages.c.since, outages.c.failures).order_by(outages.c.since)
     with store.reading() as connection:
         return [(row.label, row.since, row.failures) for row in connection.execute(query)]

@@ -1,4 +1,7 @@
-"""The outbox: what the service's decisions do to the notices waiting to be handed over."""
+"""The outbox: decisions put notices into it, and take them out of it.
+
+They are sent by `tasks.delivery`.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,11 @@ _QUEUE = notices.insert()
 def post(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:
     """Bring the outbox in line with decisions that have just been appended to the log.
 
-    Raises sqlalchemy.exc.IntegrityError for a notice whose key has been queued before.
+    Raises:
+        sqlalchemy.exc.IntegrityError: a notice's key has been queued before.
     """
     events = list(decided)
-    # First: what is issued may be superseded at once.
+    # First, because a notice that is issued may be superseded at once.
     _queue(connection, events, now)
     for event in events:
         match event.data:

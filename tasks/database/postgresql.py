@@ -1,6 +1,7 @@
-"""Connections to PostgreSQL that end instead of waiting for ever: on a lock, a statement, a silent server.
+"""Connections to PostgreSQL that never wait for ever: for a lock, for a statement, for a silent server.
 
-What is given up raises OperationalError, as every other silence of the database does, and is tried again.
+A wait that ends raises OperationalError, as every other silence of the database does, and callers try again.
+The numbers of connections stand in `tasks.limits`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from psycopg.abc import PQGen
 
 RV = TypeVar("RV")
 
-# A door or a timer that waits is tried again within these bounds, so that 10 s after a fault all goes on.
+# A door or a timer that waited in vain tries again. With these limits all goes on within 10 s after a fault.
 CONNECT_SECONDS = 4
 LOCK_SECONDS = 2.0
 STATEMENT_SECONDS = 5.0
@@ -24,10 +25,10 @@ STATEMENT_SECONDS = 5.0
 LONG_STATEMENT_SECONDS = 60.0
 # Longer than a transaction that decides about many events; a process that stands still in one holds a row.
 IDLE_SECONDS = 30.0
-# What the server should have ended itself is ended here: it says nothing any more.
+# A wait that the server should have ended is ended here: the server says nothing any more.
 _GRACE_SECONDS = 1.0
 
-# A host that vanished says nothing: the kernel asks it, and gives up what it does not confirm.
+# A host that vanished sends nothing. The kernel probes it, and gives up what it does not confirm.
 _TCP = {
     "keepalives": 1,
     "keepalives_idle": 5,
@@ -47,8 +48,8 @@ _NO_LIMITS = sa.text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection that is closed when the server has not answered for `patience` seconds.
 
-    The server's own limits end what it is busy with. This one ends what it cannot know of: a connection that
-    nobody answers on any more, while the network takes every byte.
+    The server's own limits end its work. This one ends the waits of which the server cannot know: for a
+    server that answers no more, while the network takes every byte.
     """
 
     patience: float | None = STATEMENT_SECONDS + _GRACE_SECONDS
@@ -56,7 +57,8 @@ class BoundedConnection(psycopg.Connection[Any]):
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Wait for the server's answer, as every statement does.
 
-        Raises psycopg.OperationalError when there was none in time.
+        Raises:
+            psycopg.OperationalError: there was no answer in time.
         """
         began, bound = time.monotonic(), self.patience if timeout is None else timeout
         try:
@@ -94,7 +96,7 @@ def _set_limits(connection: BoundedConnection, _record: object) -> None:
 
 @contextmanager
 def patiently(connection: sa.Connection) -> Iterator[None]:
-    """Let the statements of a transaction take as long as those over a whole study may."""
+    """Let the statements of a transaction take as long as a question about the whole study may."""
     with _bounded_by(connection, LONG_STATEMENT_SECONDS + _GRACE_SECONDS):
         connection.execute(_LONG)
         yield

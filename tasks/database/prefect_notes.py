@@ -1,4 +1,7 @@
-"""What the service keeps of the Prefect that it uses: small notes, each under a key of its own."""
+"""Notes about the Prefect that shows the study: each under a key, and every subject's flow run.
+
+The artifacts that Prefect shows are noted by `tasks.board.keeping`.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +15,30 @@ from tasks.database.upsert import upsert
 
 
 def note(store: Store, key: str) -> dict[str, Any] | None:
-    """What was noted under a key; None when nothing was."""
+    """The note under a key; None when there is none."""
     with store.reading() as connection:
         return note_in(connection, key)
 
 
 def note_in(connection: sa.Connection, key: str, *, lock: bool = False) -> dict[str, Any] | None:
-    """`note` within a transaction; with `lock`, until its end nobody else changes it."""
+    """`note` within a transaction; with `lock`, nobody else changes it until the transaction ends."""
     query = sa.select(prefect_notes.c.body).where(prefect_notes.c.key == key)
     body: dict[str, Any] | None = connection.scalar(query.with_for_update() if lock else query)
     return body
 
 
 def keep_note(store: Store, key: str, body: dict[str, Any]) -> None:
-    """Note something under a key, in place of what was noted before."""
+    """Keep a note under a key, in place of the one before."""
     with store.writing() as connection:
         upsert(connection, prefect_notes, {"key": key}, {"body": body})
 
 
 def keep_note_in(connection: sa.Connection, key: str, body: dict[str, Any]) -> None:
-    """Note something in place of what `note_in` has read and locked.
+    """Keep a note in place of the one that `note_in` has read and locked.
 
-    Raises sqlalchemy.exc.IntegrityError when there was no note and somebody else has made one meanwhile:
-    `Store.write` repeats the step, which reads that one.
+    Raises:
+        sqlalchemy.exc.IntegrityError: there was none, and somebody else has made one meanwhile. `Store.write`
+            then repeats the step, which reads that one.
     """
     same = prefect_notes.update().where(prefect_notes.c.key == key)
     if connection.execute(same.values(body=body)).rowcount == 0:
@@ -42,6 +46,6 @@ def keep_note_in(connection: sa.Connection, key: str, body: dict[str, Any]) -> N
 
 
 def remember_flow_run(store: Store, code: str, flow_run_id: str | None) -> None:
-    """Note which of Prefect's flow runs carries the subject's journey."""
+    """Note the id of the flow run in Prefect that carries the subject's journey."""
     with store.writing() as connection:
         connection.execute(subjects.update().where(subjects.c.code == code).values(flow_run_id=flow_run_id))

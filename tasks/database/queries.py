@@ -1,4 +1,7 @@
-"""What others read from the study's database: subjects, notices, the screening log, repairs."""
+"""Questions to the study's database: subjects, their logs and notices, the screening log. Nothing is written.
+
+Decisions read `tasks.database.history`; the board reads `tasks.board.reading`. Instants are in UTC.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from tasks.database.store import Store
 
 @dataclass(frozen=True, slots=True)
 class SubjectRow:
-    """A subject as it was decided last. `wake_at` is the truth of which Prefect's timer is a copy."""
+    """A subject as it was decided about last. `wake_at` counts: Prefect's timer is a copy of it."""
 
     code: str
     site: str
@@ -105,13 +108,13 @@ class ScreeningRow:
     recorded_at: datetime
 
 
-# Built once: SQLAlchemy takes longer to build these than the database to answer.
+# Built once: building such a statement takes SQLAlchemy longer than the database takes to answer.
 _SUBJECT = sa.select(subjects).where(subjects.c.code == sa.bindparam("about"))
 _LOCKED = _SUBJECT.with_for_update()
 _FOLDED = (
     sa.select(subjects)
     .where(sa.func.lower(subjects.c.code) == sa.bindparam("folded"))
-    # A store of old may hold two of them: then each is found by its own code.
+    # An old store may hold two of them: then each is found by its own code.
     .order_by((subjects.c.code == sa.bindparam("about")).desc(), subjects.c.code)
 )
 _FOLDED_LOCKED = _FOLDED.with_for_update()
@@ -124,7 +127,9 @@ def subject(store: Store, code: str) -> SubjectRow | None:
 
 
 def subject_in(connection: sa.Connection, code: str, *, lock: bool = False) -> SubjectRow | None:
-    """One subject, within a transaction; with `lock`, until its end nobody else decides about it."""
+    """`subject` within a transaction; with `lock`, nobody else decides about it until the transaction
+    ends.
+    """
     row = connection.execute(_LOCKED if lock else _SUBJECT, {"about": code}).one_or_none()
     return None if row is None else _subject_row(row)
 
@@ -148,7 +153,7 @@ def live_subjects(store: Store) -> list[SubjectRow]:
 
 
 def due_subjects(store: Store, now: datetime, limit: int) -> list[SubjectRow]:
-    """At most `limit` subjects whose wake time has come, the longest due first."""
+    """The subjects, at most `limit`, whose wake time has come at `now`, the longest due first."""
     query = sa.select(subjects).where(subjects.c.wake_at <= now).order_by(subjects.c.wake_at).limit(limit)
     # The timers wait for this: a connection that fell silent is given up within seconds.
     return _subjects(store, query, long=False)
@@ -160,7 +165,7 @@ def _subjects(store: Store, query: sa.Select[Any], *, long: bool = True) -> list
 
 
 def _subject_row(row: sa.Row[Any]) -> SubjectRow:
-    # Tags are shown, and nothing more: a row in which they are damaged is as good as any other.
+    # Tags are only shown, so a row with damaged tags counts as any other.
     return SubjectRow(**{**row._mapping, "tags": row.tags or ()})
 
 
@@ -206,7 +211,7 @@ def stored_lines(store: Store, code: str) -> list[StoredLine]:
 
 
 def recorded(store: Store, key: EventKey) -> Event | None:
-    """The recorded event of a source and id, whichever subject's; None when there is none."""
+    """The recorded event of a source and id, of any subject; None when there is none."""
     query = sa.select(events.c.body).where(events.c.source == key[0], events.c.id == key[1])
     with store.reading() as connection:
         found: str | None = connection.scalar(query)

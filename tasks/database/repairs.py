@@ -1,6 +1,6 @@
-"""The repairs log: what the service mended by itself, for people to read.
+"""The repairs log: mends that the service made by itself, for people to read.
 
-What a person must mend is a trouble, and stands in `tasks.database.troubles`.
+A trouble that a person must mend stands in `tasks.database.troubles`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tasks.database.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Something that the service mended by itself."""
+    """One mend at an instant (UTC); `subject` is None where it was not about one."""
 
     subject: str | None
     what: str

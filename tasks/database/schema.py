@@ -1,8 +1,8 @@
 """The tables of the study's database, the same on SQLite and PostgreSQL.
 
 Instants are kept as UTC text of one width (`2026-01-12T02:20:00.000000Z`): readable, exact to the
-microsecond, and in the order of time when sorted as text, on both databases. Migrations create the
-tables; this module is what queries are written against, and a test holds the two together.
+microsecond, and sorted by time on both databases. Queries are written against this module. Migrations create
+the tables, and a test holds the two together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:
-        """Refuse an instant without its zone, which would mean a different time on every machine."""
+        """Refuse an instant without its zone, which would be another time on every machine."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -34,7 +34,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
-        """The instant, in UTC; None for a damaged one, so that the rows beside it are read all the same."""
+        """The instant in UTC; None for a damaged one, so that the rows beside it can be read."""
         try:
             return None if value is None else datetime.fromisoformat(value)
         except ValueError:
@@ -167,8 +167,8 @@ senders = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 
-# Whose notices the study sends: a fingerprint of the recipients that one configuration names. One row; its
-# `holder` is the service that runs with it, at `place`, and gives a sign of life `at` times.
+# The recipients to whom the study's notices go, as a fingerprint of one configuration. One row; its `holder`
+# is the service that runs with it, at `place`, and gives signs of life, the last one `at`.
 recipients = sa.Table(
     "recipients",
     metadata,
@@ -192,7 +192,7 @@ outages = sa.Table(
     sa.Column("alerted", sa.Boolean, nullable=False),
 )
 
-# What the service mended by itself, for people to read.
+# The mends that the service made by itself, for people to read.
 repairs = sa.Table(
     "repairs",
     metadata,
@@ -202,7 +202,7 @@ repairs = sa.Table(
     sa.Column("at", Instant, nullable=False, index=True),
 )
 
-# What stands in the service's way until somebody mends it; `about` is a subject's code or a part's name.
+# Troubles that a person must mend; `about` is a subject's code or a part's name.
 troubles = sa.Table(
     "troubles",
     metadata,
@@ -219,8 +219,8 @@ heartbeats = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 
-# What a door received and could not turn into recorded events. `about` names the thing (a form of a record);
-# the row is settled when the same thing comes through later.
+# Messages that a door could not turn into recorded events. `about` names the thing (a form of a record). The
+# row is settled when the same thing comes through later.
 leftovers = sa.Table(
     "leftovers",
     metadata,
@@ -234,8 +234,8 @@ leftovers = sa.Table(
     sa.Index("leftovers_door_about_ix", "door", "about"),
 )
 
-# What the board needs of each subject, made anew when the subject was advanced; and what Prefect has been
-# shown (`shown_tags`, the drawing of `seq`) and told (events up to `told_seq`, the standing facts in `told`).
+# The part of each subject that the board needs, made anew when the subject was advanced; and what Prefect has
+# been shown (`shown_tags`, the drawing of `seq`) and told (events up to `told_seq`, the troubles in `told`).
 cards = sa.Table(
     "cards",
     metadata,
@@ -251,7 +251,7 @@ cards = sa.Table(
     sa.Column("told", sa.JSON, nullable=False),
 )
 
-# Which of Prefect's artifacts shows what: each is updated in place, so its address stays.
+# Prefect's artifacts by key: each is updated in place, so its address stays.
 shown_artifacts = sa.Table(
     "shown_artifacts",
     metadata,
@@ -259,7 +259,8 @@ shown_artifacts = sa.Table(
     sa.Column("id", sa.Text, nullable=False),
 )
 
-# What the service keeps of the Prefect that it uses: how it left the automation there, and who serves it.
+# Notes about the Prefect that shows the study: the automation as the service left it, and the service that
+# shows it.
 prefect_notes = sa.Table(
     "prefect_notes",
     metadata,

@@ -1,8 +1,8 @@
-"""The study's file: connections to it, its writers in line, and the proof that it is still there.
+"""The study's SQLite file: connections to it, its writers in line, and the proof that it is still there.
 
-A file that is deleted, moved or replaced while it is open goes on taking writes, and they are lost with the
-last process that holds it. So every transaction looks at the file's name before it begins and after it has
-ended, and a transaction that went nowhere raises OperationalError instead of being acknowledged.
+A file that is deleted, moved or replaced while it is open goes on taking writes, which are lost with the last
+process that holds it. So every transaction looks at the file's name before it begins and after it has ended.
+A transaction that went nowhere raises OperationalError, and nothing is acknowledged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ BUSY_MS = 30_000
 _TURN_SECONDS = 30.0
 _WRITES = "itp_writes"
 _HELD = "itp_files"
-# The database, and what SQLite keeps beside it while it is open: what is recorded stands in all of them.
+# The database, and the files that SQLite keeps beside it while it is open: what is recorded stands in all of
+# them.
 _SUFFIXES = ("", "-wal", "-shm")
 
 Identity = tuple[int, int] | None
@@ -34,7 +35,7 @@ class StudyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._first: Identity = None
-        # SQLite's writers poll for their turn, and some never get it: those of this process stand in line.
+        # SQLite's writers poll for their turn, and some never get it. Those of this process stand in line.
         self._turn = RLock()
 
     def open_engine(self, url: sa.URL, **options: Any) -> sa.Engine:
@@ -47,7 +48,7 @@ class StudyFile:
 
     @contextmanager
     def writers_turn(self) -> Iterator[None]:
-        """Stand in line with the other writers of this process."""
+        """Stand in line with the other writers of this process; raises OperationalError after 30 s."""
         if not self._turn.acquire(timeout=_TURN_SECONDS):
             raise _problem("the writers of this process wait for one that does not end")
         try:
@@ -56,7 +57,9 @@ class StudyFile:
             self._turn.release()
 
     def confirm(self, connection: sa.Connection) -> None:
-        """Raise OperationalError when what a connection writes to is not what the study's name leads to."""
+        """Raise OperationalError when a connection writes to another file than the one under the study's
+        name.
+        """
         if connection.info.get(_HELD) != self._files():
             raise _problem(self._gone())
 
@@ -66,7 +69,7 @@ class StudyFile:
             raise sqlite3.OperationalError(self._gone())
 
     def _connected(self, connection: sqlite3.Connection, record: Any) -> None:
-        # The driver's own transactions begin too late and with the wrong lock: ours are begun by hand.
+        # The driver's own transactions begin too late and with the wrong lock, so they are begun by hand.
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         connection.execute("PRAGMA journal_mode = WAL")

@@ -1,7 +1,7 @@
-"""What people stated of subjects, read without what the service decided: that is most of every log.
+"""Reads the events that people stated, without the service's own decisions: those are most of every log.
 
-Windows, flags and outcomes follow from these facts alone (`itp_events.rules.state`). The service's own events
-matter only to what it decides next.
+Windows, flags and outcomes follow from these events alone (`itp_events.rules.state`). The service's own
+events bear only on its next decision, for which `tasks.database.history` reads them all.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from tasks.database.schema import events, subjects
 from tasks.database.store import Store
 from tasks.database.unreadable import naming
 
-# Two spans instead of an inequality: for these SQLite uses the index of sources and ids, and PostgreSQL may
-# where it expects few of them. The same rows: a source is never null.
+# Two spans instead of an inequality: SQLite uses the index of sources and ids for these, and so may
+# PostgreSQL where it expects few. The rows are the same, since a source is never null.
 BY_PEOPLE = sa.or_(events.c.source < OWN_SOURCE, events.c.source > OWN_SOURCE)
 
 
 @dataclass(frozen=True)
 class Stated:
-    """What people stated of a subject, in sequence order, and where the subject stood when it was read."""
+    """The events that people stated of a subject, and the subject's row at the same moment."""
 
     code: str
     seq: int
@@ -41,12 +41,14 @@ class Stated:
 
     @cached_property
     def facts(self) -> list[Event]:
-        """The events; raises Unreadable, so that who reads many subjects can go on with the others."""
+        """The events in sequence order; raises Unreadable, so that readers of many subjects can pass over
+        this one.
+        """
         return [event_log.read_line(self.code, seq, body) for seq, body in self.lines]
 
     def folded(self, protocol: Protocol) -> Subject:
-        """The subject that the facts give, without the service's ledger; raises Unreadable."""
-        # The version to which an enrolment pins is the service's own event: the subject's row repeats it.
+        """The subject that these events give, without the decision log; raises Unreadable."""
+        # The protocol version of an enrolment is the service's own event; the subject's row repeats it.
         with naming(self.code):
             return fold(protocol.of_version(self.protocol_version), self.facts)
 
@@ -68,12 +70,12 @@ _STATED = (
 
 
 def stated_of(store: Store, code: str) -> list[Stated]:
-    """What people stated of one subject; empty when nobody of that code is enrolled."""
+    """The events that people stated of one subject; empty when nobody of that code is enrolled."""
     return _read(store, _STATED.where(subjects.c.code == code))
 
 
 def stated_lately(store: Store, since: datetime) -> list[Stated]:
-    """What people stated of each subject who goes on or was decided about after `since`, in order of code."""
+    """The stated events of each subject who goes on or was decided about after `since`, in order of code."""
     return _read(store, _STATED.where(sa.or_(~subjects.c.exited, subjects.c.advanced_at > since)))
 
 

@@ -1,4 +1,7 @@
-"""The study's database: SQLite (WAL) or PostgreSQL, opened at the newest migration."""
+"""The study's database: SQLite (WAL) or PostgreSQL, opened at the newest migration.
+
+It knows transactions and no tables: those are in `tasks.database.schema`.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
-# What a database raises that is down, locked, full, or being moved: worth trying again.
+# The errors of a database that is down, locked, full, or being moved: another try may succeed.
 NO_ANSWER = (OperationalError, InterfaceError, InternalError, NoConnectionFree)
 
 # Longer than a burst of events holds every connection; a door that waits longer is asked to come again.
@@ -53,8 +56,11 @@ class Store:
     def open(cls, url: str) -> Store:
         """Open the database at a URL and migrate it to the newest revision.
 
-        `sqlite:///path/to/study.db` or `postgresql://user@host/database`. Raises BadInput for a URL that is
-        neither, and ItpError when the database cannot be reached or is newer than this program.
+        The URL is `sqlite:///path/to/study.db` or `postgresql://user@host/database`.
+
+        Raises:
+            BadInput: the URL is neither.
+            ItpError: the database cannot be reached, or is newer than this program.
         """
         store = cls(*_engine(url))
         try:
@@ -74,9 +80,10 @@ class Store:
         self.engine.dispose()
 
     def apart(self, size: int) -> Store:
-        """The same database through a pool of its own: who waits for the other pool keeps nobody here.
+        """The same database through a pool of its own, so that waiting for the other pool delays nobody here.
 
-        It holds up to `size` connections, and twice as many for a while; with 0 one for each transaction.
+        It holds up to `size` connections, and twice as many in a burst; with 0 it opens one for each
+        transaction.
         """
         url, pool = self.engine.url, _pool(size, size)
         if self._file is None:
@@ -87,17 +94,18 @@ class Store:
     def reading(self, *, long: bool = False) -> Iterator[sa.Connection]:
         """A transaction that only reads; it never waits for writers.
 
-        Its statements are ended after some seconds on PostgreSQL; `long` allows a minute, for what is asked
-        about a whole study.
+        PostgreSQL ends its statements after 5 s, or with `long`, for questions about a whole study, after a
+        minute.
         """
         with self.engine.begin() as connection, self._patiently(connection, long):
             yield connection
 
     @contextmanager
     def writing(self, *, long: bool = False) -> Iterator[sa.Connection]:
-        """A transaction that writes: on SQLite it holds the write lock from its beginning.
+        """A transaction that writes. On SQLite it holds the write lock from its beginning.
 
-        Raises OperationalError when the database went away meanwhile, on SQLite also when its file did.
+        Raises:
+            OperationalError: the database went away meanwhile, or on SQLite its file did.
         """
         if self._file is None:
             with self.engine.begin() as connection, self._patiently(connection, long):
@@ -110,7 +118,7 @@ class Store:
 
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
-        """A transaction that writes, and may take its time."""
+        """A transaction that writes, without limits of time."""
         with self.writing() as connection:
             if self._file is not None:
                 yield connection
@@ -124,8 +132,12 @@ class Store:
     def write(self, step: Callable[[sa.Connection], Result], *, about: str | None = None) -> Result:
         """Run `step` in one writing transaction and return its result once it is committed.
 
-        When another transaction won a race for the same row, the step is run again on what that one left.
-        With the code of the subject whose row it locks (`about`), only a few wait for that row side by side.
+        When another transaction won a race for the same row, the step is repeated on what that one left. With
+        `about`, the code of the subject whose row the step locks, only a few transactions wait for that row
+        side by side.
+
+        Raises:
+            sqlalchemy.exc.TimeoutError: no connection, or no place among those few, became free in time.
         """
         with self._turns.of(about) if about and self._file is None else nullcontext():
             return self._write(step)
@@ -147,7 +159,7 @@ def _lost_a_race(error: DBAPIError) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """What a database says is wrong, without the statement that it was asked."""
+    """The first line of a database's error, without the statement."""
     return str(getattr(error, "orig", error)).strip().partition("\n")[0]
 
 
@@ -183,7 +195,7 @@ def _pool(size: int, overflow: int) -> dict[str, Any]:
 
 
 def _read_json(text: str | bytes) -> Any:
-    """What a column holds; None for a damaged one, so that the rows beside it are read all the same."""
+    """The value of a column; None for a damaged one, so that the rows beside it can be read."""
     try:
         return json.loads(text)
     except ValueError:

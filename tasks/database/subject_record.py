@@ -1,4 +1,4 @@
-"""All that the study's database holds of one subject, for those who look at it.
+"""All that the study's database holds of one subject, for display.
 
 Decisions are not taken from it: they read `tasks.database.history`.
 """
@@ -26,12 +26,12 @@ from tasks.database.store import Store
 
 @dataclass(frozen=True, slots=True)
 class NoticeOutcome:
-    """What has become of a notice so far; a recipient is named by its masked address.
+    """The outcome of a notice so far; a recipient is named by its masked address.
 
-    `recipients`: how many it was sent to. `arrived`: the sends that a recipient took. `failed`: the number
-    of sends that were surely not taken. `without_success`: the largest number of sends that failed, or may
-    have, to one recipient that still waits for the notice. `error`: the reason given last. `repeated`:
-    whether somebody may have received it twice.
+    `recipients`: the number of recipients it was sent to. `arrived`: the sends that a recipient took.
+    `failed`: the number of sends that were surely not taken. `without_success`: the largest number of sends
+    that failed, or may have, to one recipient that still waits for the notice. `error`: the reason given
+    last. `repeated`: whether a recipient may have received it twice.
     """
 
     recipients: int
@@ -82,7 +82,7 @@ class SubjectRecord:
         return [each for each in self.attempts if each.notice == notice.key]
 
     def outcome(self, notice: NoticeRow) -> NoticeOutcome:
-        """What has become of one notice."""
+        """The outcome of one notice so far."""
         tries = self.tries(notice)
         return NoticeOutcome(
             recipients=len({each.recipient for each in tries}),
@@ -104,7 +104,7 @@ def _without_success(tries: Sequence[AttemptRow]) -> int:
 
 
 def subject_record(store: Store, code: str) -> SubjectRecord:
-    """All that is held of a subject.
+    """The record of a subject.
 
     Raises:
         ItpError: nobody of that code is enrolled.

@@ -1,6 +1,6 @@
-"""What stands in the service's way until somebody mends it: shown on the board, in /healthz, by `itp doctor`.
+"""Troubles that a person must mend: shown on the board, in /healthz and by `itp doctor`.
 
-A row stands as long as its trouble does, and goes with it. What the service mends by itself is a repair.
+A row stands as long as its trouble does. Mends that the service makes by itself are repairs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tasks.database.upsert import upsert
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that a person must mend; `about` is a subject's code, or a part of the service."""
+    """One trouble, since an instant (UTC); `about` is a subject's code, or a part of the service."""
 
     about: str
     what: str
@@ -32,14 +32,14 @@ def standing(store: Store) -> list[Trouble]:
 
 
 class Troubles:
-    """The troubles of a study, as one process meets and settles them; it writes only what changes."""
+    """The troubles of a study, as one process notes and settles them; it writes only changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, str] | None = None
 
     def note(self, about: str, what: str, now: datetime) -> bool:
-        """Keep that something stands in the way, since it was met first; whether that is new."""
+        """Keep a trouble, since its first note; return whether it is new."""
         if self._read().get(about) == what:
             return False
         with self._store.writing() as connection:
@@ -49,7 +49,7 @@ class Troubles:
         return is_new
 
     def settle(self, about: str) -> None:
-        """What stood in the way of this is over."""
+        """Note that a trouble is over."""
         if about not in self._read():
             return
         with self._store.writing() as connection:

@@ -1,4 +1,7 @@
-"""At most a few transactions of this process wait for one subject's row, whoever holds it."""
+"""Places for the transactions about one subject: at most a few of this process wait for its row.
+
+The places of one process do not count in another: there the database's own limits hold.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from tasks.limits import TRANSACTIONS_PER_SUBJECT
 
 _WAIT_SECONDS = 4.0
-# A transaction takes milliseconds, on a machine with much to do a second. Who is at it for longer waits for a
-# lock that somebody keeps, until the database's own limit for that.
+# A transaction takes milliseconds, on a busy machine a second. One that takes longer waits for a lock, until
+# the database ends that wait.
 STUCK_SECONDS = 1.8
 
 
 class Turns:
-    """Places per subject. A burst waits for them; behind a row that stays locked nobody queues.
+    """Places for each subject. A burst waits for them; behind a row that stays locked nobody waits.
 
-    A sender that gives up and repeats would otherwise take a thread and a connection each time, until none is
-    left for anybody else.
+    Otherwise a sender that gives up and repeats would take a thread and a connection each time, until none is
+    left for other subjects.
     """
 
     def __init__(self) -> None:
@@ -33,7 +36,8 @@ class Turns:
     def of(self, code: str) -> Iterator[None]:
         """Hold one of the subject's places.
 
-        Raises sqlalchemy.exc.TimeoutError when none is free within 4 s, or those who hold them are stuck.
+        Raises:
+            sqlalchemy.exc.TimeoutError: none is free within 4 s, or their transactions are stuck.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._is_free(code) or self._is_stuck(code), _WAIT_SECONDS)

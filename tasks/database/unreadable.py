@@ -1,4 +1,7 @@
-"""One subject that cannot be read spoils nothing else: the others go on, and it is named with the reason."""
+"""Errors of one subject's record: it is named with the reason, and the others go on.
+
+A database that does not answer is another matter: `tasks.database.store.NO_ANSWER`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _SILENCE = (*NO_ANSWER, DBAPIError)
 
 
 class Unreadable(ItpError):
-    """A subject whose record this program cannot read, or cannot judge, and why."""
+    """A subject's record that this program cannot read or judge; `why` is the reason."""
 
     rule: RuleName = "unreadable"
 
@@ -32,7 +35,8 @@ class Unreadable(ItpError):
 def folded(protocol: Protocol, code: str, history: Sequence[Event], handed: Collection[str] = ()) -> Subject:
     """The subject that its recorded log gives.
 
-    Raises Unreadable when the log needs what is not there, as a protocol version that is not installed.
+    Raises:
+        Unreadable: the log needs something that is not there, as a protocol version that is not installed.
     """
     with naming(code):
         return fold(protocol, history, frozenset(handed))
@@ -40,7 +44,7 @@ def folded(protocol: Protocol, code: str, history: Sequence[Event], handed: Coll
 
 @contextmanager
 def naming(code: str) -> Iterator[None]:
-    """Raise Unreadable, which names the subject, in place of what goes wrong with its record.
+    """Raise Unreadable, which names the subject, in place of any error with its record.
 
     A database that does not answer is no fault of the subject: its errors pass.
     """
@@ -57,7 +61,7 @@ def naming(code: str) -> Iterator[None]:
 
 @contextmanager
 def passing_over(code: str, named: MutableMapping[str, str]) -> Iterator[None]:
-    """Go on with the others when something goes wrong with one subject, and note why under its code."""
+    """Go on with the others after an error with one subject's record, and note the reason under its code."""
     try:
         with naming(code):
             yield

@@ -1,7 +1,7 @@
-"""Writes the one row of a key in one statement, so that two writers at once both succeed.
+"""Writes the row of a key in one statement, so that two writers at once both succeed.
 
-A row that must not replace what somebody else has just written is inserted plainly: there `Store.write`
-repeats the step that came second.
+A row that must not replace another writer's is inserted plainly instead: there `Store.write` repeats the step
+that came second.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def upsert(
 ) -> None:
     """Write `row` under `key`, into the row that is there or into a new one.
 
-    A new row also gets `once`, which later writes leave as it is.
+    A new row also gets `once`; later writes leave these columns as they are.
     """
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     statement = insert(table).values({**key, **row, **once})

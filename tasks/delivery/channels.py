@@ -1,15 +1,14 @@
-"""Who is told what: audiences of the protocol, mapped to the user's own Apprise configuration by tags.
+"""The channels to people: audiences of the protocol, mapped by tags to the user's own Apprise configuration.
 
-A notice for an audience goes to every URL tagged with the audience's name (`coordinator`,
-`investigator`, `sponsor`, `cell-lab`, `ops`), and to every URL tagged with the name and the subject's
-site (`coordinator-01`); Apprise's own tag `always` gets everything. Each URL is one recipient. An
-audience that no URL is tagged for, and every audience when there is no configuration, is told on the
-console: the service prints the notice.
+A notice for an audience goes to every URL tagged with the audience's name (`coordinator`, `investigator`,
+`sponsor`, `cell-lab`, `ops`), and to every URL tagged with the name and the subject's site
+(`coordinator-01`). Apprise's own tag `always` gets everything. Each URL is one recipient. The service prints
+the notices of an audience that has no URL, and all notices when there is no configuration.
 
-Apprise is kept to sending: its retries, its "optional" (a failure reported as success), its priorities
-among tags, its emojis and escapes are off. This service does its own retrying, since it must know what
-became of each attempt. Redirects are not followed: a POST becomes a GET on the way, which carries no message
-and is answered all the same.
+Apprise is kept to sending. Its retries, its "optional" (a failure reported as success), its priorities among
+tags, its emojis and escapes are off: this service does its own retrying, since it must know the outcome of
+each attempt. Redirects are not followed: a POST becomes a GET on the way, which carries no message and is
+answered all the same. One message is sent in `tasks.delivery.sending`.
 """
 
 from __future__ import annotations
@@ -35,8 +34,9 @@ from tasks.delivery.links import Links
 AUDIENCES: tuple[str, ...] = get_args(Audience)
 SETTING = "ITP_APPRISE_CONFIG"
 _ALWAYS = "always"
-# How long a provider may take for its answer, in seconds, where its URL does not say so (`rto`, `cto`). Less
-# than the longest send; with much less, what a slow provider has taken would be sent again.
+# The longest wait for a provider's answer, in seconds, where its URL sets none (`rto`, `cto`). It is less
+# than the longest send. With a much shorter one, a message that a slow provider has taken would be sent
+# again.
 ANSWER_SECONDS = 25.0
 
 
@@ -60,7 +60,7 @@ CONSOLE = Recipient("console", "console")
 
 @dataclass(frozen=True)
 class Channels:
-    """Every recipient there is, and what is wrong with the configuration they come from."""
+    """The recipients of a configuration, and its problems; `out` is the console."""
 
     configured: Sequence[Recipient] = ()
     problems: Sequence[str] = ()
@@ -69,10 +69,12 @@ class Channels:
 
     @classmethod
     def from_config(cls, path: Path | None, out: TextIO | None = None) -> Channels:
-        """The channels of an Apprise configuration file (YAML or text); None: the console alone.
+        """The channels of an Apprise configuration file (YAML or text); with None the console alone.
 
-        Raises BadInput when the file cannot be read. What is wrong inside it is listed in `problems`, and
-        the rest of it is used.
+        Problems inside the file are listed in `problems`, and the rest of it is used.
+
+        Raises:
+            BadInput: the file cannot be read.
         """
         out = out or sys.stdout
         if path is None:
@@ -84,12 +86,12 @@ class Channels:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The same for two configurations that tell the same addresses of the same things."""
+        """A hash of the addresses and their tags: the same for configurations with the same effect."""
         told = sorted((each.id, sorted(each.tags)) for each in self.configured)
         return hashlib.sha256(repr(told).encode()).hexdigest()
 
     def of(self, audience: str, site: str | None = None) -> list[Recipient]:
-        """Who is told when `audience` is, at a site; the console when nobody is configured."""
+        """The recipients of a notice for `audience` at a site; the console when there is none."""
         wanted = {audience, f"{audience}-{site}".lower(), _ALWAYS}
         return [each for each in self.configured if each.tags & wanted] or [CONSOLE]
 
@@ -99,7 +101,7 @@ class Channels:
 
 
 def problems(path: Path | None) -> list[str]:
-    """What is wrong with an Apprise configuration, one line each and how to mend it; empty: nothing."""
+    """The problems of an Apprise configuration, one line each with its remedy; empty for none."""
     try:
         return list(Channels.from_config(path).problems)
     except BadInput as error:
@@ -132,7 +134,7 @@ def _load(path: Path) -> tuple[list[NotifyBase], list[str]]:
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """What Apprise logs while it reads; it raises nothing, and masks the secrets of URLs itself."""
+    """The lines that Apprise logs while it reads: it raises nothing, and masks the secrets of URLs itself."""
     lines: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
@@ -171,7 +173,7 @@ def _keep_to_sending(server: NotifyBase) -> None:
 
 
 def _split(server: NotifyBase) -> list[NotifyBase]:
-    """One server for each of its recipients; empty when it cannot be split."""
+    """A server split into one for each of its recipients; empty when it cannot be split."""
     if getattr(server, "cc", None) or getattr(server, "bcc", None):
         return []
     targets = getattr(server, "targets", None)
@@ -189,7 +191,8 @@ def _only(server: NotifyBase, target: Collection[object]) -> NotifyBase:
 def _recipient(server: NotifyBase) -> Recipient:
     fingerprint = hashlib.sha256(_url(server, privacy=False).encode()).hexdigest()[:16]
     label, tags = _label(server), frozenset(str(tag) for tag in server.tags)
-    # After the fingerprint: what waits for this recipient must find it again whatever is set here.
+    # After the fingerprint, which must stay the same whatever is set here: waiting notices find their
+    # recipient by it.
     _be_patient(server)
     return Recipient(fingerprint, label, tags, server)
 

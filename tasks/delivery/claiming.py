@@ -1,7 +1,8 @@
-"""The claim: a subject's waiting notices checked once more, and what is due taken under a lease.
+"""The claim: a subject's waiting notices are checked once more, and the due ones taken under a lease.
 
-One transaction: lock the subject's row, advance the subject (which withdraws whatever has become pointless),
-end the leases that ran out, take what is due. Nobody else sends what is claimed while this process lives.
+One transaction locks the subject's row, advances the subject (which withdraws pointless notices), ends the
+leases that ran out, and takes what is due. No other process sends a claimed notice while this one lives. The
+send and its outcome are in `tasks.delivery.deliver`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """What every hand-over needs."""
+    """The parts of the study with which every hand-over works."""
 
     store: Store
     protocol: Protocol
@@ -44,7 +45,8 @@ class DeliveryContext:
 def claim(context: DeliveryContext, code: str | None, at: Clocks) -> list[Claim]:
     """Check a subject's waiting notices again, withdraw the pointless and take the others under a lease.
 
-    None as the code claims the service's own alerts. One transaction, without network calls.
+    None as the code claims the service's own alerts. One transaction, without network calls; raises what
+    `tasks.advance.advance` raises.
     """
     return context.store.write(lambda connection: _claim(connection, context, code, at))
 
@@ -65,7 +67,7 @@ def _claim(connection: sa.Connection, context: DeliveryContext, code: str | None
 
 
 def _may_tell(connection: sa.Connection, context: DeliveryContext) -> bool:
-    """Whether this process has the study's recipients; else it claims nothing, and says so."""
+    """Whether this process has the study's recipients; otherwise it claims nothing, and says so."""
     if recipients.agree(connection, context.channels):
         return True
     found = recipients.standing_in(connection)
@@ -75,25 +77,26 @@ def _may_tell(connection: sa.Connection, context: DeliveryContext) -> bool:
 
 
 class ClaimAtOnce:
-    """Claims what a door makes due, in the door's own transaction; `claims` must be sent within moments."""
+    """Claims the notices that a door makes due, in the door's own transaction; send `claims` within
+    moments.
+    """
 
     def __init__(self, context: DeliveryContext, at: Clocks) -> None:
         self._office, self._at = context, at
         self.claims: Sequence[Claim] = ()
 
     def __call__(self, connection: sa.Connection, settled: Settled) -> None:
-        """Claim, anew when the transaction is repeated: only what the last one took counts."""
+        """Claim; when the transaction is repeated, the last claims count."""
         self.claims = claim_at_once(self._office, self._at, connection, settled)
 
 
 def claim_at_once(
     context: DeliveryContext, at: Clocks, connection: sa.Connection, settled: Settled
 ) -> Sequence[Claim]:
-    """Take what has just been decided about a subject, in the transaction that decides it.
+    """Take the notices that have just been decided about a subject, in the same transaction.
 
-    There can be no delivery of it yet, so that nothing need be looked up. Nothing is taken, and `claim` is
-    left to do it, where there is more to look at: a notice that is due again, or one that cannot be put into
-    words.
+    They can have no delivery yet, so nothing need be looked up. Nothing is taken, and `claim` is left to do
+    it, when a notice is due again or cannot be put into words.
     """
     at, subject = replace(at, now=settled.at), settled.subject
     notices = [] if _reopens(settled) else _issued(settled)
@@ -104,7 +107,7 @@ def claim_at_once(
     try:
         texts = {each.key: _text(context.channels, each, sites[each.key], at.now) for each in notices}
     except Exception:
-        # What was stated is a fact all the same: whoever claims the notice next says what is wrong with it.
+        # The stated event is recorded all the same. The next claim of the notice meets the same error.
         log.exception("The notices of %s cannot be put into words.", subject.code)
         return ()
     deliveries.say(connection, texts, at.now)
@@ -117,7 +120,7 @@ def _reopens(settled: Settled) -> bool:
 
 
 def _issued(settled: Settled) -> list[NoticeRow]:
-    """The notices that were decided upon for the first time, and are of use; in the order of `queued`."""
+    """The new notices of a decision that are due and of use, in the order of `queued`."""
     issued = [
         NoticeRow(**outbox.row(event.subject, event.data, settled.at))
         for event in settled.decision.events
@@ -143,8 +146,8 @@ def _pending(
 ) -> list[DeliveryRow]:
     """The pending deliveries of these notices, made now where there are none.
 
-    They stay as they were made, whatever is added to the configuration later. A recipient that has gone
-    from it is given up; when nobody is left, whoever is configured now takes its place.
+    They stay as they were made, whatever is added to the configuration later. A delivery to a recipient that
+    has gone from it is given up; when a notice has no recipient left, those configured now take their place.
     """
     keys = [notice.key for notice in notices]
     rows = deliveries.of_notices(connection, keys)

@@ -1,4 +1,7 @@
-"""A delivery taken under a lease, and the two clocks by which that is counted."""
+"""A claim: a delivery taken under a lease, and the two clocks by which the lease is counted.
+
+Claims are made in `tasks.delivery.claiming`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from tasks.delivery.sending import Message
 
 @dataclass(frozen=True)
 class Clocks:
-    """The instant at which a hand-over began, in the study's time and in the machine's."""
+    """The instant (UTC) at which a hand-over began: `now` by the study's clock, `wall` by the machine's."""
 
     now: datetime
     wall: datetime
@@ -26,7 +29,7 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery taken `at` a moment by this process: nobody else sends it while this one lives."""
+    """A delivery that this process took `at` an instant: no other sends it while this process lives."""
 
     delivery: int
     attempt: int

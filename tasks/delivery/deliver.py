@@ -1,9 +1,8 @@
 """Hand-over: each notice to each of its recipients at least once, and repeated only if it must be.
 
-Claim (`tasks.delivery.claiming`), send, record. The send happens outside every transaction. Its outcome is
-recorded in a third step. A process killed between the steps leaves its claim behind;
-`tasks.delivery.left_behind` finds that, records "unknown" and frees the delivery. It is sent again, marked
-as possibly repeated.
+A notice is claimed (`tasks.delivery.claiming`), sent, and its outcome recorded. The send happens outside
+every transaction. A process killed between the steps leaves its claim behind: `tasks.delivery.left_behind`
+finds it, records "unknown" and frees the delivery, which is sent again, marked as possibly repeated.
 """
 
 from __future__ import annotations
@@ -42,13 +41,13 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
-# How often an outcome is offered to a database that does not answer, in seconds.
+# The wait before an outcome is offered again to a database that does not answer, in seconds.
 _RECORD_AGAIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What became of one send. `repeated`: the message was marked as possibly repeated."""
+    """The outcome of one send. `repeated`: whether the message was marked as possibly repeated."""
 
     notice: str
     recipient: str
@@ -66,13 +65,17 @@ def hand_over(
     wall: datetime | None = None,
     instance: Instance | None = None,
 ) -> list[Handed]:
-    """Hand over what is due: of one subject, or of all and the service's own alerts too.
+    """Hand over what is due: of one subject, or of all subjects and the service itself.
 
-    `now` is the study's time, `wall` the machine's when the two differ: leases and back-off follow it. The
-    `instance` is this process as others see it, by default one for this hand-over alone.
-    Returns when every send has ended or has taken its 30 seconds; several subjects go side by side. When
-    one of them cannot be decided about (its protocol version is not installed, say) the others are served
-    all the same, and its error is raised at the end.
+    `now` is the study's time and `wall` the machine's, which leases and waits follow; both are in UTC.
+    `instance` is this process as others see it, by default one for this hand-over alone. Subjects go side by
+    side.
+
+    Returns the outcomes when every send has ended or has taken its 30 seconds.
+
+    Raises:
+        Unreadable: a subject cannot be decided about (its protocol version is not installed, say). It is
+            raised at the end, when the others have been served.
     """
     context = DeliveryContext(store, protocol, channels, instance or Instance())
     start = Clocks(now, wall or now)
@@ -90,19 +93,19 @@ def hand_over(
 def waiting(store: Store, now: datetime, wall: datetime, *, watched: bool = False) -> list[str | None]:
     """The subjects with something to hand over; None stands for the service's own notices.
 
-    With `watched` what others hold is left to `tasks.delivery.left_behind`, however long they have held it.
+    With `watched`, deliveries that other processes hold are left to `tasks.delivery.left_behind`.
     """
     with store.reading() as connection:
         return deliveries.waiting(connection, now, wall, watched=watched)
 
 
 def hand_over_one(context: DeliveryContext, code: str | None, start: Clocks) -> list[Handed]:
-    """Hand over what is due of one subject, or with None the service's own notices: alerts and digests."""
+    """Hand over what is due of one subject, or with None the service's own alerts and digests."""
     return hand_over_claimed(context, code, claim(context, code, start.later()))
 
 
 def hand_over_claimed(context: DeliveryContext, code: str | None, claims: Sequence[Claim]) -> list[Handed]:
-    """Send what has been claimed of one subject, or with None of the service's own notices."""
+    """Send the claimed notices of one subject, or with None of the service itself."""
     handed: list[Handed] = []
     dead: Claim | None = None
     failures: list[Exception] = []
@@ -140,10 +143,10 @@ def _send(context: DeliveryContext, taken: Claim) -> Outcome:
 
 
 def _record(context: DeliveryContext, taken: Claim, outcome: Outcome) -> bool:
-    """Record what became of a send; True when its channel has just been found dead.
+    """Record the outcome of a send; True when its channel has just been found dead.
 
-    While the database does not answer it is tried again: an outcome that is known and not recorded would be
-    taken for unknown, and the message repeated.
+    While the database does not answer it is tried again: an outcome that is not recorded would be taken for
+    unknown, and the message repeated.
     """
     at = taken.at.later()
     try:

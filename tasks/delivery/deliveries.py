@@ -1,10 +1,11 @@
 """The rows of hand-over: one delivery per notice and recipient, one attempt per send.
 
-A delivery is pending, then `sending`, then sent, or pending again. While it is sending it belongs to the
-process that claimed it, its `holder`, as long as that gives signs of life; the lease is for processes that do
-not watch each other. When its sender died the outcome is recorded as unknown before anybody takes the
-delivery over, and what is sent from then on is marked as possibly repeated. `wall` is the machine's time,
-which leases and back-off follow; `now` is the study's, which only under a fast clock is another.
+A delivery is pending, then `sending`, then sent, or pending again. While it is sending it belongs to its
+`holder`, the process that claimed it, for as long as that gives signs of life. The lease is for processes
+that do not watch each other. When a sender has died its outcome is recorded as unknown before another takes
+the delivery, and every later send is marked as possibly repeated. `wall` is the machine's time, which leases
+and waits follow; `now` is the study's, which differs under a fast clock only. The steps of a hand-over are in
+`tasks.delivery.deliver`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class HeldRow:
 
 
 def pull_back(connection: sa.Connection, wall: datetime) -> None:
-    """Let nothing wait longer than anything may: what does was put back by a clock that was ahead."""
+    """Bring forward each delivery that waits longer than any may: a clock that was ahead has set its time."""
     too_far = sa.and_(deliveries.c.status == "pending", deliveries.c.next_at > wall + _LONGEST_WAIT)
     connection.execute(deliveries.update().where(too_far).values(next_at=wall))
 
@@ -67,7 +68,7 @@ def waiting(
 ) -> list[str | None]:
     """The subjects with something to hand over; None stands for the service's own alerts.
 
-    With `watched` no lease of a known holder counts: somebody watches who holds what.
+    With `watched`, the lease of a known holder does not count: `tasks.delivery.left_behind` watches it.
     """
     fresh = sa.select(notices.c.subject).where(
         notices.c.status == "queued", notices.c.handed_at.is_(None), notices.c.due <= now
@@ -90,7 +91,7 @@ def _leased(watched: bool) -> sa.ColumnElement[bool]:
 
 
 def held(connection: sa.Connection) -> list[HeldRow]:
-    """Every send whose outcome is not known yet."""
+    """The sends whose outcome is not known yet."""
     rows = connection.execute(_HELD)
     return [HeldRow(*row) for row in rows]
 
@@ -149,7 +150,7 @@ def make(
     before: Sequence[DeliveryRow],
     wall: datetime,
 ) -> list[DeliveryRow]:
-    """One delivery of each notice for each recipient told, taken up again where there is one `before`."""
+    """One delivery of each notice for each recipient; one that is there `before` is taken up again."""
     wanted = {(key, each.id): each for key, recipients in told.items() for each in recipients}
     again = [row for row in before if wanted.pop((row.notice, row.recipient), None)]
     values = {"status": "pending", "next_at": wall}
@@ -282,10 +283,10 @@ _SETTLE = notices.update().where(
 def end(
     connection: sa.Connection, delivery: int, number: int, notice: str, outcome: Outcome, at: Clocks
 ) -> bool:
-    """Record what became of a send, and what follows for its delivery and its notice.
+    """Record the outcome of a send, and what follows for its delivery and its notice.
 
-    False when the send has ended already, by the word of somebody who took its sender for dead: then what is
-    known after all stands in the place of "unknown", and nothing is sent again that has arrived.
+    False when the send has ended already because its sender was taken for dead. Then the known outcome
+    replaces "unknown", and a message that has arrived is not sent again.
     """
     ended = {"outcome": outcome.kind, "error": outcome.error, "ended_at": at.now}
     attempt = {"of": delivery, "nth": number}
@@ -334,7 +335,9 @@ def _finish(connection: sa.Connection, delivery: int, notice: str, now: datetime
 
 
 def _correct(connection: sa.Connection, delivery: int, notice: str, outcome: Outcome, now: datetime) -> None:
-    """Draw what follows from an outcome that came late; what is being sent again is left to its sender."""
+    """Correct a delivery after an outcome that came late; one that is being sent again is left to its
+    sender.
+    """
     status = connection.scalar(sa.select(deliveries.c.status).where(deliveries.c.id == delivery))
     if status == "pending" and outcome.kind == "sent":
         _finish(connection, delivery, notice, now)
@@ -353,7 +356,7 @@ def settle(connection: sa.Connection, key: str, now: datetime) -> None:
 
 
 def hurry(connection: sa.Connection, recipient: str, wall: datetime) -> None:
-    """Let what waits for a recipient be tried at once."""
+    """Let the deliveries that wait for a recipient be tried at once."""
     connection.execute(
         deliveries.update()
         .where(
@@ -366,7 +369,7 @@ def hurry(connection: sa.Connection, recipient: str, wall: datetime) -> None:
 
 
 def run_out(connection: sa.Connection, key: str, now: datetime) -> None:
-    """Stop a notice whose time of use ended before it got through to everybody."""
+    """Withdraw a notice whose time of use ended before every recipient got it."""
     reason = "no longer of use before it got through"
     connection.execute(
         notices.update()

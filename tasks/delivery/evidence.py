@@ -1,10 +1,10 @@
-"""What a failed send proves: that nothing was accepted, or nothing at all.
+"""The evidence of a failed send: whether the provider surely did not accept the message.
 
-Apprise answers only True or False. Whether a provider may have accepted a message in spite of a False
-decides whether its repetition must be marked, so the truth is taken from two public sources: the
-interpreter's audit events (https://docs.python.org/3/library/audit_events.html), which tell when HTTP
-or SMTP begin to hand a message over, and the HTTP status that Apprise's plugins log. The rule: a
-failure counts as "not accepted" only when that is proven; in doubt it is "unknown".
+Apprise answers only True or False. A message that may have been accepted in spite of a False must be marked
+when it is repeated. Two public sources tell more: the interpreter's audit events
+(https://docs.python.org/3/library/audit_events.html), which show when HTTP or SMTP begins to hand a message
+over, and the HTTP status that Apprise's plugins log. A failure counts as "not accepted" only when that is
+proven; in doubt it is "unknown".
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from apprise import NotifyBase
 _EVENTS = frozenset({"http.client.send", "smtplib.send"})
 _HTTP_HEAD = re.compile(rb"[A-Z]+ [/h*]")
 _STATUS = re.compile(r"error=(\d{3})\b")
-# These say that the answer of the server behind a gateway was lost.
+# These statuses say that the answer of the server behind a gateway was lost.
 _GATEWAY = frozenset({502, 504})
-# These name another address and do not say whether the message was taken first, as a web form's answer does.
+# These statuses name another address, and do not say whether the message was taken first.
 _SEEN_OTHER = frozenset({300, 302, 303})
 _here = threading.local()
 
 
 @dataclass
 class Trace:
-    """What this thread's connections did during one send."""
+    """The acts of this thread's connections during one send."""
 
     requests: int = 0
     handing_over: bool = False
@@ -50,7 +50,7 @@ class Trace:
             self.requests += bool(_HTTP_HEAD.match(head))
 
     def refusal(self, server: NotifyBase) -> str | None:
-        """Why the provider surely did not accept the message; None when it may have."""
+        """The reason why the provider surely did not accept the message; None when it may have."""
         if self.status and self.requests == 1 and self.status not in _GATEWAY | _SEEN_OTHER:
             return self._answer()
         if not self.handing_over and speaks(server, "requests", "smtplib"):
@@ -58,7 +58,7 @@ class Trace:
         return None
 
     def doubt(self) -> str:
-        """What is known when it is not known whether the provider accepted the message."""
+        """The words for a send of which it is not known whether the provider accepted the message."""
         if self.status in _GATEWAY:
             return f"a gateway answered {self.status}: the provider may have accepted it"
         if self.status:
@@ -109,6 +109,6 @@ class _StatusHandler(logging.Handler):
 
 
 def speaks(server: NotifyBase, *libraries: str) -> bool:
-    """Whether the plugin sends through one of these; what `requests` and `smtplib` do is seen here."""
+    """Whether the plugin sends through one of these libraries; `requests` and `smtplib` are traced here."""
     modules = [sys.modules[each.__module__] for each in type(server).__mro__]
     return any(hasattr(module, name) for module in modules for name in libraries)

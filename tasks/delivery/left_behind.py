@@ -1,7 +1,7 @@
-"""Frees what dead processes held: at once when one is known to have ended, else after seconds of silence.
+"""Frees the claims of dead processes: at once when one has surely ended, else after seconds of silence.
 
-Only silence counts that was seen, a second for each look. So when the database comes back after an outage,
-the processes that hold something have time to give a sign, and to record what became of it.
+Only observed silence counts, at most a second for each look. So when the database comes back after an outage,
+the processes that hold claims have time to give a sign and to record their outcomes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tasks.delivery.sending import Outcome
 # Longer than `instance.SIGN_WITHIN`: nobody begins a send that is about to be taken over.
 SILENCE_SECONDS = 5.0
 _MOST_PER_LOOK = 1.0
-# Whoever waits so long for the database cannot blame others for their silence.
+# After so long a wait for the database, the silence of others proves nothing.
 PROMPT_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class _Seen:
 
 
 class LeftBehind:
-    """Looks, once a second, at what is being sent and by whom."""
+    """Looks once a second at the sends under way and at their processes."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -49,7 +49,7 @@ class LeftBehind:
         instance.watches = True
 
     def free(self, store: Store, at: Clocks) -> int:
-        """Free the sends whose process gave no sign of life for some seconds; how many."""
+        """Free the sends whose process gave no sign of life for some seconds; return their number."""
         with store.reading() as connection:
             held = deliveries.held(connection)
         passed = min(at.began - self._looked, _MOST_PER_LOOK)
@@ -91,7 +91,7 @@ class LeftBehind:
         try:
             freed = store.write(free)
         except NO_ANSWER as problem:
-            # A row that somebody locks must keep nothing else: it is looked at again some seconds later.
+            # A locked row must keep nothing else waiting: it is looked at again some seconds later.
             _log.warning("%s: its sender ended; it cannot be freed yet: %s", row.notice, first_line(problem))
             del self._seen[row.delivery, row.attempt]
             return False

@@ -1,7 +1,8 @@
-"""Links in notices that lead back to the service: signed, and useless after a time.
+"""Links in notices that lead back to the service: signed, and valid for a time.
 
-What a link carries is readable by whoever holds it and cannot be changed: subject code, visit, audience, the
-instant at which it expires. The signature is HMAC-SHA256 under a key that stays with the service.
+A link can be read by everybody who has it, and changed by nobody: subject code, visit, audience, the instant
+at which it expires. The signature is HMAC-SHA256 under a key that stays with the service. The pages are in
+`deployments.api.pages`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _TO_DECIDE = ("flag", "decision", "disposition")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a link in an escalation asks its recipient to acknowledge."""
+    """The matter that a link in an escalation asks its recipient to acknowledge."""
 
     notice: str
     subject: str
@@ -44,7 +45,9 @@ class Links:
     key: bytes
 
     def of_notice(self, notice: NoticeRow, now: datetime) -> str | None:
-        """The address of the page for what a notice asks, valid from `now`; None where there is no page."""
+        """The address of the page that answers a notice, valid from `now` (UTC); None where there is no
+        page.
+        """
         if notice.subject is None:
             return None
         if notice.kind == "escalation" and notice.visit:
@@ -55,11 +58,11 @@ class Links:
         return None
 
     def acknowledge(self, call: Call, expires: datetime) -> str:
-        """The address of the page on which a call is acknowledged, until an instant."""
+        """The address of the page on which a call is acknowledged, until the instant `expires` (UTC)."""
         return f"{self.base}/acknowledge/{self.sign(call, expires)}"
 
     def decide(self, subject: str, criterion: str | None = None) -> str:
-        """The address of the page on which an investigator decides; it asks who they are."""
+        """The address of the page on which an investigator decides; the page asks for a token."""
         about = f"?criterion={quote(criterion)}" if criterion else ""
         return f"{self.base}/decide/{quote(subject)}{about}"
 
@@ -73,7 +76,7 @@ class Links:
         """The call that a link carries.
 
         Raises:
-            Refused: it was not signed here, was changed, or has expired (rule `link-expired`).
+            Refused: the link was not signed here, was changed, or has expired (rule `link-expired`).
         """
         body, _, signature = signed.partition(".")
         text = _bytes(body)
@@ -89,7 +92,7 @@ class Links:
 
 
 def with_link(links: Links | None, notice: NoticeRow, now: datetime) -> OutboxContents:
-    """What a notice says, with its link where there is one; `links` is None where no links are made."""
+    """The contents of a notice, with its link where there is one; `links` is None where no links are made."""
     link = links.of_notice(notice, now) if links else None
     return notice.facts | {"link": link} if link else notice.facts
 

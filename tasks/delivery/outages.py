@@ -1,4 +1,7 @@
-"""Channels that stay dead: noticed once per outage, and told to `ops` through another channel."""
+"""Channels that stay dead: each outage is noticed once, and told to `ops` through another channel.
+
+A single failed send is tried again by `tasks.delivery.deliveries`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from tasks.delivery.channels import CONSOLE, Channels, Recipient
 from tasks.delivery.sending import Outcome
 
 STEP = "channel-dead"
-# A channel counts as dead when nothing has got through for so long, in so many attempts.
+# A channel counts as dead when no message has got through for so long, in so many attempts.
 DEAD_AFTER = timedelta(minutes=5)
 DEAD_ATTEMPTS = 3
 
@@ -23,7 +26,7 @@ def note(
 ) -> bool:
     """Count an outcome for or against a channel; True when it has just been found dead.
 
-    When a message gets through again, what waits for the channel waits no longer.
+    When a message gets through again, everything that waits for the channel is tried at once.
     """
     if outcome.kind == "sent":
         if connection.execute(outages.delete().where(outages.c.recipient == recipient.id)).rowcount:
@@ -82,5 +85,5 @@ def _alert(
 
 
 def told(channels: Channels, said: OutageContents) -> list[Recipient]:
-    """Who hears of a dead channel: `ops`, but not through that channel; else the console."""
+    """The recipients of an alert about a dead channel: those of `ops` on other channels, else the console."""
     return [each for each in channels.of("ops") if each.id != said.get("channel_id")] or [CONSOLE]

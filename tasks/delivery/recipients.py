@@ -1,8 +1,8 @@
-"""Whose recipients the study's notices go to: one configuration for every process that works on the study.
+"""The study's recipients: one configuration for every process that works on the study.
 
 The service (`itp up`) keeps a fingerprint of its recipients in the database. A process with other recipients
-claims nothing: it would tell the wrong people, print what others should receive, or give up what waits for
-recipients that it does not know. It says so, and how to mend it.
+claims nothing: it would tell the wrong people, print what others should receive, or give up notices for
+recipients that it does not know. It says so, with the remedy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tasks.delivery.channels import SETTING, Channels
 from tasks.delivery.claims import Clocks
 
 SIGN_SECONDS = 10.0
-# A service of another place that gave no sign of life for so long has ended.
+# A service at another place that gave no sign of life for so long has ended.
 SILENCE_SECONDS = 30.0
 _MOST_PER_LOOK = 1.0
 
@@ -32,7 +32,7 @@ _SAVE = recipients.update().where(recipients.c.id == _ONE)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The recipients that stand: how many, where and since when they are configured.
+    """The recipients that stand: their number, and where and since when (UTC) they are configured.
 
     `holder` is the service that runs with them; None when it has ended, or when a person has set them.
     """
@@ -52,19 +52,21 @@ def standing(store: Store) -> Standing | None:
 
 
 def standing_in(connection: sa.Connection, *, lock: bool = False) -> Standing | None:
-    """`standing` within a transaction; with `lock`, until its end nobody else sets them."""
+    """`standing` within a transaction; with `lock`, nobody else sets them until the transaction ends."""
     row = connection.execute(_STANDING.with_for_update() if lock else _STANDING).one_or_none()
     return Standing(*row[1:]) if row else None
 
 
 def agree(connection: sa.Connection, channels: Channels) -> bool:
-    """Whether a process with these channels may hand over; anybody may before the first service has run."""
+    """Whether a process with these channels may hand over; any may before the first service has run."""
     found = connection.scalar(_FINGERPRINT)
     return found is None or found == channels.fingerprint
 
 
 def differs(store: Store, channels: Channels) -> str | None:
-    """Why a process with these channels may hand over nothing, and how to mend it; None when it may."""
+    """The reason why a process with these channels may hand over nothing, with the remedy; None when it
+    may.
+    """
     found = standing(store)
     if found is None or found.fingerprint == channels.fingerprint:
         return None
@@ -72,7 +74,7 @@ def differs(store: Store, channels: Channels) -> str | None:
 
 
 def difference(channels: Channels, found: Standing) -> str:
-    """What to say of channels that are not those that stand, and how to mend it."""
+    """The difference between these channels and the recipients that stand, in words with the remedy."""
     count = f"{found.count} recipient{'s' if found.count != 1 else ''}" if found.count else "the console"
     theirs = f"the study's notices go to {count}, as set at {found.place}"
     if channels.configured:
@@ -85,7 +87,7 @@ def difference(channels: Channels, found: Standing) -> str:
 
 
 def take(store: Store, channels: Channels, place: str, wall: datetime) -> None:
-    """Let these recipients stand from now on, as a person wishes; a service that differs falls silent."""
+    """Let these recipients stand from now on, by a person's wish; a service with others falls silent."""
     store.write(lambda connection: _set(connection, channels, place, None, wall))
 
 
@@ -111,21 +113,24 @@ def _set(connection: sa.Connection, channels: Channels, place: str, holder: str 
 class Keeper:
     """Keeps a service's recipients in the database while it runs.
 
-    A service may replace what stood when it started: at once when that was set at its own place or its
-    service has ended, else when that gives no sign of life any more. What is set later it leaves. Recipients
-    are never replaced by none: a setting that was lost must not end in notices that nobody reads.
+    A service may replace the recipients that stood when it started: at once when they were set at its own
+    place or their service has ended, otherwise when that service gives no sign of life any more. Recipients
+    that are set later stay. They are never replaced by none: a lost setting must not end in notices that
+    nobody reads.
     """
 
     def __init__(self, channels: Channels, place: str, holder: str) -> None:
         self._channels, self._place, self._holder = channels, place, holder
-        # What stood at the first look; what is set later is left.
+        # The instant since which the recipients at the first look stood; later ones are left.
         self._first: datetime | None = None
         self._seen: Standing | None = None
         self._looked: float | None = None
         self._silence = 0.0
 
     def keep(self, store: Store, at: Clocks) -> bool:
-        """Look, a second after the last time, and keep or take over; whether this service may hand over."""
+        """Look, a second after the last time, and keep or take over; return whether this service may hand
+        over.
+        """
         found = standing(store)
         self._note(found, at)
         if self._is_kept(found, at):
@@ -143,7 +148,9 @@ class Keeper:
         self._looked, self._seen = at.began, found
 
     def _is_kept(self, found: Standing | None, at: Clocks) -> bool:
-        """Whether nothing need be written: ours, with a recent sign, or of another service that lives."""
+        """Whether nothing need be written: the row is ours with a recent sign, or of another service that
+        lives.
+        """
         if found is None or found.fingerprint != self._channels.fingerprint:
             return False
         if found.holder == self._holder:

@@ -1,4 +1,7 @@
-"""One message to one recipient, bounded in time, and what became of it."""
+"""Sends one message to one recipient, within a time limit, and tells the outcome.
+
+The outcome is recorded, and a failed send tried again, by `tasks.delivery.deliver`.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent: a title and a body of plain text; urgent ones may be shown differently.
+    """A message of plain text, title and body; an urgent one may be shown differently.
 
-    `links` is how the addresses of the service's own pages begin, where it has any.
+    `links` is the beginning of the addresses of the service's own pages; empty where it has none.
     """
 
     title: str
@@ -59,7 +62,7 @@ class Sent(Generic[Item]):
 
 
 def send(recipient: Recipient, message: Message, out: TextIO) -> Outcome:
-    """Send now, without retrying; takes as long as Apprise does."""
+    """Send now, without retrying, and return the outcome; it takes as long as Apprise does."""
     if recipient.server is None:
         return _print(message, out)
     return _through_apprise(recipient.server, message)
@@ -103,9 +106,9 @@ def all_at_once(
 ) -> Iterator[Sent[Item]]:
     """Run `step` on every item in a thread of its own, and yield each outcome as it comes.
 
-    `meanwhile` is called every second while there is one to wait for. After `bound` seconds what has not
-    ended is unknown: its thread is left to itself, since a send cannot be recalled; when it ends after all,
-    `late` is given its outcome, in that thread.
+    `meanwhile` is called every second during the wait. After `bound` seconds the outcome of a send that has
+    not ended is unknown. Its thread goes on, since a send cannot be recalled; when it ends, `late` is called
+    with its outcome, in that thread.
     """
     began = time.monotonic()
     sends = _Sends(step, late)
@@ -130,7 +133,7 @@ def all_at_once(
 
 
 class _Sends(Generic[Item]):
-    """Sends side by side; what ends after nobody waits any more is late."""
+    """Sends side by side; one that ends after the wait is late."""
 
     def __init__(self, step: Callable[[Item], Outcome], late: Callable[[Item, Outcome], None]) -> None:
         self._step = step
@@ -161,7 +164,7 @@ class _Sends(Generic[Item]):
             return None
 
     def next_or_none(self) -> tuple[int, Outcome] | None:
-        """What has ended by now; once there is none, everything that still runs is late."""
+        """A send that has ended; None when there is none: then every send that still runs is late."""
         with self._lock:
             self._over = self._done.empty()
         return None if self._over else self._done.get()

@@ -1,4 +1,7 @@
-"""The inclusion criteria not met, in Chinese. The English sentences are the core's own."""
+"""The inclusion criteria not met, in Chinese.
+
+The English sentences are made by `itp_events.rules.eligibility`.
+"""
 
 from __future__ import annotations
 

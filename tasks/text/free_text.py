@@ -1,7 +1,8 @@
-"""What people wrote, made fit to stand in a notice: one line, in quotation marks, without links.
+"""Free text in notices, made harmless: one line, in quotation marks, without links.
 
-A notice is read as the service's own word. What somebody entered into a form, or a system sent, must be seen
-for what it is: it begins no line, hides nothing, and leads nowhere. `tasks.text.markup` sees to mark-up.
+A notice is read as the service's own word. A text that somebody entered into a form, or that a system sent,
+must be seen as theirs: it begins no line, hides nothing, and leads nowhere. `tasks.text.markup` takes care of
+mark-up.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from itp_events.marks import MARK
 
 LONGEST = 300
 NOTHING_SEEN = "?"
-# Facts that people write, and those that the service or its configuration gives as they must stand.
+# Contents that people write, and contents of the service or its configuration that must stay as they are.
 _WRITTEN = frozenset({"term", "ae", "about", "drug", "site"})
 _OWN = frozenset({"link", "channel"})
-# The service's own sentences, with what people wrote within and the service's mark at their end.
+# The service's own sentences, with free text within and the service's mark at their end.
 _SENTENCES = frozenset({"unmet"})
 _CODE = re.compile(r"[A-Za-z0-9][\w+-]{0,63}", re.ASCII)
 _SCHEME = re.compile(r":(?=//)")
@@ -27,7 +28,7 @@ _CURLY = re.compile("[“”„‟«»＂]")
 
 
 class FreeText(str):
-    """A text that somebody wrote; wherever it is put into words it stands in quotation marks."""
+    """A text that somebody wrote; in every sentence it stands in quotation marks."""
 
     __slots__ = ()
 
@@ -55,7 +56,7 @@ def _visible(character: str) -> str:
     category = unicodedata.category(character)
     if category in ("Cc", "Zl", "Zp", "Zs"):
         return " "
-    # Marks that turn or hide what stands beside them, and what no font shows.
+    # Characters that turn or hide those beside them, and those that no font shows.
     return "" if category[0] == "C" else character
 
 
@@ -65,9 +66,9 @@ def unlinked(text: str) -> str:
 
 
 def legible(facts: Mapping[str, Any], is_own: Callable[[str], bool]) -> dict[str, Any]:
-    """A notice's facts with everything that people wrote made fit for its text.
+    """The contents of a notice, with every free text in them made fit for its text.
 
-    What `is_own` knows as the service's own words needs no quotation marks.
+    Words that `is_own` knows as the service's own get no quotation marks.
     """
     return {key: _fit(key, value, is_own) for key, value in facts.items()}
 
@@ -83,10 +84,10 @@ def _fit(key: str, value: Any, is_own: Callable[[str], bool]) -> Any:
     if key in _SENTENCES:
         return _unmarked(said[:-1]) + said[-1:]
     is_plain = key not in _WRITTEN or is_own(value) or (key != "term" and _CODE.fullmatch(value))
-    # What cannot be seen is there all the same: the text for a notice without it would say something else.
+    # A text of invisible characters is a text: without it the notice would say something else.
     return said if is_plain else FreeText(_unmarked(said) or NOTHING_SEEN)
 
 
 def _unmarked(text: str) -> str:
-    # The mark is the service's own word for what is assumed, and brings its legend along.
+    # The mark is the service's own sign for an assumption, and adds a legend.
     return text.replace(MARK, "+")

@@ -1,8 +1,8 @@
-"""Takes the meaning of mark-up from what is sent to a chat: no mention, no link but ours, no hidden text.
+"""Takes the meaning out of mark-up in messages to chats: no mention, no foreign link, no hidden text.
 
-The service writes plain text. Mail and machines get it as it is. Chats read mark-up in it, each its own kind
-and many whatever the sender says of the format; so in every other channel the characters that begin mark-up
-are replaced by others that look alike, or parted by a space of no width.
+The service writes plain text, and mail and machines get it as it is. Chats read mark-up in it, each its own
+kind. So for every other channel the characters that begin mark-up are replaced by others that look alike, or
+parted by a space of no width.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _LINK = re.compile(r"\](?=[(\[:])")
 
 
 def fit(text: str, server: NotifyBase, links: str = "") -> str:
-    """The text as it may be sent through a channel; addresses that begin with `links` are our own."""
+    """The text as it may be sent through a channel; addresses that begin with `links` are the service's
+    own.
+    """
     if _is_verbatim(server):
         return text
     if not links:
@@ -47,6 +49,6 @@ def _is_verbatim(server: NotifyBase) -> bool:
 
 
 def _schemes(server: Any) -> set[str]:
-    """How the channel's URLs begin; a plugin names none, one, or several of each kind."""
+    """The schemes of the channel's URLs; a plugin names none, one, or several of each kind."""
     named = (server.protocol, server.secure_protocol)
     return {scheme for each in named for scheme in ((each,) if isinstance(each, str) else each or ())}

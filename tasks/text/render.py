@@ -1,9 +1,9 @@
 """The text of a notice: one template file per step and language, in the folder of its language.
 
-The first line that a template gives is the title, the rest the body. A step whose text differs for one
-audience has a second file, `T-3d.cell-lab.txt`. A template may name any value of KEYS; what a notice does
-not say is None there. It never gets a name: a notice knows the subject's code only. What people wrote
-stands there on one line, in quotation marks (`tasks.text.free_text`): no template need see to it.
+The first line of a template is the title, the rest the body. A step whose text differs for one audience has a
+second file, `T-3d.cell-lab.txt`. A template may name any value of KEYS; a value that the notice does not
+carry is None. No name of a subject ever gets here: a notice knows the code only. Free text stands on one
+line, in quotation marks (`tasks.text.free_text`), without any work of the template.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _REPEATED_WHY = {
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What a notice is about and says. `subject` and `visit` are codes; both are None where there is none."""
+    """The matter and the contents of a notice. `subject` and `visit` are codes, or None."""
 
     step: str
     audience: str
@@ -52,7 +52,7 @@ class Occasion:
 
 
 def render(occasion: Occasion, language: str, zone: ZoneInfo) -> tuple[str, str]:
-    """Title and body in a language, with instants in the site's time zone.
+    """The title and the body in a language, with instants in the site's time zone.
 
     A notice must leave even when its contents do not fit its text: then the contents themselves are the body,
     and the error is logged.
@@ -109,7 +109,7 @@ def _template(step: str, audience: str, language: str, zone: ZoneInfo) -> Templa
 
 @cache
 def environment(language: str, zone: ZoneInfo) -> Environment:
-    """Where the templates of a language are found and what they may use."""
+    """The templates of a language, and the filters they may use."""
     made = Environment(
         loader=FileSystemLoader(_TEXTS / language),
         undefined=StrictUndefined,

@@ -1,4 +1,7 @@
-"""How dates, numbers and names are written in the texts, in each language."""
+"""The words of the texts for dates, numbers and names, in each language.
+
+The sentences are in the templates.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ _CRITERIA_ZH = {
     "lost-to-follow-up": "失访",
     "investigator-decision": "研究者决定",
 }
-# What the service itself says; what people wrote stays as they wrote it.
+# The service's own terms; free text stays as it was written.
 _TERMS_ZH = {
     "pregnancy": "妊娠",
     "pregnancy of a partner": "伴侣妊娠",
@@ -99,7 +102,7 @@ _AUDIENCES_ZH = {
     "cell-lab": "细胞实验室",
     "ops": "运维",
 }
-# What the mark of an assumption means, below every text that bears one.
+# The meaning of the mark of an assumption, below every text that bears one.
 LEGENDS = {"en": f"{LEGEND}.", "zh-CN": f"{MARK} 为假定，须由中心确认。"}
 _CHINA = ("Asia/Shanghai", "Asia/Chongqing", "Asia/Chungking", "Asia/Harbin", "PRC")
 _UNITS_ZH = {"D": "天", "W": "周", "M": "个月"}
@@ -138,7 +141,7 @@ def _label_zh(code: str) -> str | None:
 
 
 def why(language: str, said: NoticeContents) -> str | None:
-    """Why a visit's dates lie where they lie, in one sentence."""
+    """The reason of a visit's dates, in one sentence; None when the notice carries none."""
     if language != "zh-CN":
         reason = said.get("reason")
         return f"{reason}." if reason else None
