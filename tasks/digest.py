@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from itp_events.protocol.model import Protocol
 from tasks.board.cards import Card, VisitLine
 from tasks.board.reading import fresh_cards
-from tasks.database.contents import DigestContents
+from tasks.database.contents import DigestContents, DueVisit, Matter, OverdueVisit
 from tasks.database.schema import notices, subjects
 from tasks.database.store import Store
 
@@ -119,18 +119,25 @@ def _visits(cards: Sequence[Card], *statuses: str) -> Iterator[tuple[Card, Visit
                 yield card, visit
 
 
-def _planned(cards: Sequence[Card], first: date, last: date) -> Iterator[dict[str, Any]]:
-    found = [
+def _planned(cards: Sequence[Card], first: date, last: date) -> Iterator[DueVisit]:
+    due = [
         (visit["day"], card["code"], card, visit)
         for card, visit in _visits(cards, "upcoming", "open")
         if visit["firm"] and first.isoformat() <= visit["day"] <= last.isoformat() and not card["exit"]
     ]
-    for _, _, card, visit in sorted(found, key=lambda row: row[:2]):
-        names = ("day", "closes", "booked", "held", "assumed")
-        yield {"subject": card["code"], "visit": visit["code"]} | {n: visit[n] for n in names}  # type: ignore[literal-required]
+    for _, _, card, visit in sorted(due, key=lambda each: each[:2]):
+        yield {
+            "subject": card["code"],
+            "visit": visit["code"],
+            "day": visit["day"],
+            "closes": visit["closes"],
+            "booked": visit["booked"],
+            "held": visit["held"],
+            "assumed": visit["assumed"],
+        }
 
 
-def _overdue(cards: Sequence[Card], today: date) -> Iterator[dict[str, Any]]:
+def _overdue(cards: Sequence[Card], today: date) -> Iterator[OverdueVisit]:
     for card, visit in sorted(
         _visits(cards, "overdue"), key=lambda pair: (pair[1]["closes"], pair[0]["code"])
     ):
@@ -145,7 +152,7 @@ def _overdue(cards: Sequence[Card], today: date) -> Iterator[dict[str, Any]]:
         }
 
 
-def _waiting(cards: Sequence[Card]) -> list[dict[str, Any]]:
+def _waiting(cards: Sequence[Card]) -> list[Matter]:
     """The matters that wait for the investigator: reports by their deadline, then the others by age."""
     return [
         *sorted((row for card in cards for row in _reports(card)), key=lambda row: row["by"]),
@@ -154,30 +161,45 @@ def _waiting(cards: Sequence[Card]) -> list[dict[str, Any]]:
     ]
 
 
-def _reports(card: Card) -> Iterator[dict[str, Any]]:
+def _reports(card: Card) -> Iterator[Matter]:
     for clock in card["clocks"]:
-        found = {"subject": card["code"], "what": "report", "about": clock["what"], "by": clock["deadline"]}
-        yield found | _it(assumed=clock["assumed"])
+        yield {
+            "subject": card["code"],
+            "what": "report",
+            "about": clock["what"],
+            "by": clock["deadline"],
+            "assumed": _it(assumed=clock["assumed"]),
+        }
 
 
-def _decisions(card: Card) -> Iterator[dict[str, Any]]:
+def _decisions(card: Card) -> Iterator[Matter]:
     for flag in card["flags"]:
-        found = {"subject": card["code"], "what": "flag", "about": flag["criterion"], "since": flag["since"]}
-        yield found | _it(assumed=flag["assumed"])
+        yield {
+            "subject": card["code"],
+            "what": "flag",
+            "about": flag["criterion"],
+            "since": flag["since"],
+            "assumed": _it(assumed=flag["assumed"]),
+        }
     if card["fatal"]:
         yield {"subject": card["code"], "what": "fatal", "about": "", "since": card["fatal"]}
     if card["disposition"]:
         last = card["visits"][-1]
-        found = {"subject": card["code"], "what": "disposition", "about": "", "since": last["closes"]}
-        yield found | _it(assumed="closes" in last["assumed"])
+        yield {
+            "subject": card["code"],
+            "what": "disposition",
+            "about": "",
+            "since": last["closes"],
+            "assumed": _it(assumed="closes" in last["assumed"]),
+        }
 
 
-def _it(*, assumed: bool) -> dict[str, list[str]]:
-    """What a line of the digest speaks of, where it rests on an assumption."""
-    return {"assumed": ["it"] if assumed else []}
+def _it(*, assumed: bool) -> list[str]:
+    """The name of a matter among the parts of its line that rest on an assumption; empty when it does not."""
+    return ["it"] if assumed else []
 
 
-def _unassessed(card: Card) -> Iterator[dict[str, Any]]:
+def _unassessed(card: Card) -> Iterator[Matter]:
     for each in card["deviations"]:
         yield {
             "subject": card["code"],

@@ -1,4 +1,4 @@
-"""The contents of the notices of the outbox, as types: those about a subject, and the service's own.
+"""The types of what the outbox's notices say: those about a subject, and the service's own.
 
 This module does not put them into words: the texts do. A date is YYYY-MM-DD and local to the site, an instant
 is ISO 8601 in UTC.
@@ -7,23 +7,71 @@ is ISO 8601 in UTC.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from itp_events.notices.content_types import NoticeContents
+
+
+class DueVisit(TypedDict):
+    """A visit that lies ahead or is due today.
+
+    `held`: it must wait for the investigator's decision. `assumed` names those of `day` and `closes` that
+    rest on an assumption.
+    """
+
+    subject: str
+    visit: str
+    day: str
+    closes: str
+    booked: bool
+    held: bool
+    assumed: Sequence[str]
+
+
+class OverdueVisit(TypedDict):
+    """A visit of which nothing was recorded for `days` days after its window closed.
+
+    `rung` is the audience of its newest escalation, None when there was none.
+    """
+
+    subject: str
+    visit: str
+    days: int
+    rung: str | None
+    held: bool
+    assumed: Sequence[str]
+
+
+class Matter(TypedDict):
+    """A matter that waits for the investigator.
+
+    `about` is what it is about: an adverse event, a criterion, a deviation's category. A report has the
+    instant `by` which it must be submitted; any other matter has its date `since`. `assumed` holds "it" when
+    the matter rests on an assumption.
+    """
+
+    subject: str
+    what: Literal["report", "flag", "fatal", "disposition", "deviation"]
+    about: str
+    by: NotRequired[str]
+    since: NotRequired[str]
+    visit: NotRequired[str | None]
+    id: NotRequired[str]
+    assumed: NotRequired[Sequence[str]]
 
 
 class DigestContents(TypedDict, total=False):
     """The daily digest of a site, whose date stands under `on`.
 
     `today` and `week` list the visits that are due, `overdue` those of which nothing is recorded, `waiting`
-    what waits for the investigator.
+    the matters that wait for the investigator.
     """
 
     site: str
-    today: Sequence[dict[str, Any]]
-    week: Sequence[dict[str, Any]]
-    overdue: Sequence[dict[str, Any]]
-    waiting: Sequence[dict[str, Any]]
+    today: Sequence[DueVisit]
+    week: Sequence[DueVisit]
+    overdue: Sequence[OverdueVisit]
+    waiting: Sequence[Matter]
 
 
 class OutageContents(TypedDict, total=False):
@@ -41,6 +89,6 @@ class OutageContents(TypedDict, total=False):
 
 
 class OutboxContents(NoticeContents, DigestContents, OutageContents, total=False):
-    """The contents of any notice of the outbox; `link` leads to the page on which it can be answered."""
+    """The contents of any notice of the outbox; `link` is the address of the page on which to answer it."""
 
     link: str

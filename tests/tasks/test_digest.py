@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -10,6 +10,7 @@ from itp_events.protocol.file import load_protocol
 from tasks import digest
 from tasks.board import reading
 from tasks.board.cards import Card
+from tasks.database.contents import Matter
 from tasks.database.queries import notices_of
 from tests.support import Receiver
 from tests.support.study import INFUSIONS, Study, altered
@@ -93,7 +94,7 @@ def test_an_investigator_hears_which_important_deviations_are_to_be_assessed(
     desk.take(study.missed("INF1", "2026-01-14"))
     desk.wake("ITP-001", HALF_PAST_EIGHT)
 
-    def waiting() -> list[dict[str, Any]]:
+    def waiting() -> list[Matter]:
         found = digest.content(
             reading.fresh_cards(desk.store, desk.protocol, HALF_PAST_EIGHT), "investigator", TUESDAY.date()
         )
