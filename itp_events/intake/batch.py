@@ -1,17 +1,18 @@
 """Letting events in: each of a batch is accepted or refused by itself, in the study's order.
 
 A batch is ordered by the dates on which things happened, then by when they were reported, then by
-position. A void and its restatement in one batch are judged together: both or neither.
+position. A void and its restatement in one batch are both accepted or neither is. They are judged together,
+unless the restatement was reported later and its date comes behind the void.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Enrolled, Event, EventKey, Voided
@@ -58,11 +59,15 @@ def judge(
     logs that have the source and id of one of the batch.
     """
     court = _Court(protocol, now, barred, tolerance, elsewhere)
-    docket = _Docket(list(history), {event.key: event for event in history})
-    found: dict[int, Verdict] = {}
-    for unit in _units(protocol, history, batch):
-        verdicts = _judge_unit(court, docket, [batch[position] for position in unit])
-        found |= dict(zip(unit, verdicts, strict=True))
+    turns = _turns(protocol, history, batch, barred)
+    undone: dict[int, Verdict] = {}
+    while True:
+        docket = _Docket(list(history), {event.key: event for event in history})
+        found = _judged(court, docket, turns, batch, undone)
+        more = {place: verdict for place, verdict in _undone(found, turns) if place not in undone}
+        if not more:
+            break
+        undone |= more
     accepted = tuple(docket.log[len(history) :])
     return Judgement(tuple(found[position] for position in range(len(batch))), accepted)
 
@@ -98,6 +103,26 @@ class _Docket:
 
     def take(self, trial: _Docket) -> None:
         self.log, self.named, self.subject = trial.log, trial.named, trial.subject
+
+
+def _judged(
+    court: _Court, docket: _Docket, turns: _Turns, batch: Sequence[Event], undone: Mapping[int, Verdict]
+) -> dict[int, Verdict]:
+    """The verdict on each position of a batch; what is `undone` keeps its own."""
+    found = dict(undone)
+    for unit in turns.units:
+        if unit[0] not in undone:
+            verdicts = _judge_unit(court, docket, [batch[position] for position in unit])
+            found |= dict(zip(unit, verdicts, strict=True))
+    return found
+
+
+def _undone(found: Mapping[int, Verdict], turns: _Turns) -> Iterator[tuple[int, Verdict]]:
+    """Each void whose later restatement is refused, with that: the refusal takes the void with it."""
+    for void, restated in turns.later.items():
+        if found[restated].status == "refused" and found[void].status == "accepted":
+            yield void, _fallen(found[void], found[restated])
+            yield restated, found[restated]
 
 
 def _judge_unit(court: _Court, docket: _Docket, unit: list[Event]) -> list[Verdict]:
@@ -197,44 +222,78 @@ def says_the_same(event: Event, known: Event) -> bool:
     )
 
 
-def _units(protocol: Protocol, log: Sequence[Event], batch: Sequence[Event]) -> list[list[int]]:
-    places = _places(_site(protocol, [*log, *batch]), batch)
+class _Turns(NamedTuple):
+    """The units of a batch (positions) in the order of judging; and voids whose restatement comes later."""
+
+    units: list[list[int]]
+    later: dict[int, int]
+
+
+def _turns(
+    protocol: Protocol, log: Sequence[Event], batch: Sequence[Event], barred: Collection[EventKey]
+) -> _Turns:
+    site = _site(protocol, [*log, *batch])
     paired = _pairs(log, batch)
-    restated = set(paired.values())
-    units: list[tuple[_Place, list[int]]] = []
-    for position in range(len(batch)):
-        if position in paired:
-            other = paired[position]
-            units.append((_unit_place(places, batch, position, other), [position, other]))
-        elif position not in restated:
-            units.append((places[position], [position]))
-    # A pair whose wrong event comes in the same batch has that event's place, and goes behind it.
-    return [unit for _, unit in sorted(units, key=lambda each: (each[0], len(each[1])))]
+    places = _places(site, batch, set(paired.values()))
+    later = {
+        void: restated
+        for void, restated in paired.items()
+        if batch[void].key not in barred and _on_its_own(batch, places, void, restated)
+    }
+    for void in later:
+        del paired[void]
+    behind = _behind(batch, paired, later)
+    heads = {restated: void for void, restated in paired.items()}
+
+    def turn(head: int) -> tuple[_Place, int]:
+        """The place of a unit, never before what it must follow, and how many units it follows there."""
+        own = places[paired.get(head, head)]
+        before = [turn(heads.get(each, each)) for each in behind[head]]
+        return max([own, *(place for place, _ in before)]), 1 + max((depth for _, depth in before), default=0)
+
+    units = [[head, paired[head]] if head in paired else [head] for head in behind if head not in heads]
+    return _Turns(sorted(units, key=lambda unit: turn(unit[0])), later)
 
 
-def _unit_place(places: Sequence[_Place], batch: Sequence[Event], void: int, restated: int) -> _Place:
-    target = voided_key(batch[void])
-    behind = [places[i] for i, event in enumerate(batch) if event.key == target]
-    return max([places[restated], *behind])
+def _on_its_own(batch: Sequence[Event], places: Sequence[_Place], void: int, restated: int) -> bool:
+    """Whether a restatement was reported later than its void and comes behind it: each has its own turn."""
+    together = abs(batch[restated].time - batch[void].time) <= TOGETHER
+    # Without an enrolment between the two there would be no subject.
+    enrolment = isinstance(batch[restated].data, Enrolled)
+    return not together and not enrolment and places[restated] > places[void]
 
 
-def _places(site: Site, batch: Sequence[Event]) -> list[_Place]:
-    """Where each event of a batch stands; of several under one id the first in the file is judged first."""
-    found: list[_Place] = []
-    holder: dict[EventKey, _Place] = {}
-    for position, event in enumerate(batch):
-        place = _place(site, event, position)
-        if event.key in holder:
-            on, at, _ = max(place, holder[event.key])
-            place = on, at, position
-        holder[event.key] = place
-        found.append(place)
+def _behind(
+    batch: Sequence[Event], paired: Mapping[int, int], later: Mapping[int, int]
+) -> dict[int, list[int]]:
+    """For each position those that must be judged before it.
+
+    A void comes behind what it voids; a later restatement behind its void; of several under one id the
+    first in the file is judged first.
+    """
+    first = {event.key: place for place, event in reversed(list(enumerate(batch)))}
+    found: dict[int, list[int]] = {
+        place: [] if first[event.key] == place else [first[event.key]] for place, event in enumerate(batch)
+    }
+    for void in [*paired, *later]:
+        found[void] += [first[key] for key in (voided_key(batch[void]),) if key in first]
+    for void, restated in later.items():
+        found[restated].append(void)
     return found
 
 
-def _place(site: Site, event: Event, position: int) -> _Place:
-    # Nothing can be judged before the enrolment, not even what happened between consent and that day.
-    on = date.min if isinstance(event.data, Enrolled) else happened(site, event)
+def _places(site: Site, batch: Sequence[Event], restated: Collection[int]) -> list[_Place]:
+    """Where each event of a batch stands by itself: by its date, its report, its position."""
+    return [
+        _place(site, event, position, first=isinstance(event.data, Enrolled) and position not in restated)
+        for position, event in enumerate(batch)
+    ]
+
+
+def _place(site: Site, event: Event, position: int, *, first: bool) -> _Place:
+    # Nothing can be judged before the enrolment, not even what happened between consent and that day. Its
+    # correction has its own date: what was given by then is not judged by it.
+    on = date.min if first else happened(site, event)
     return on, event.time.astimezone(UTC), position
 
 

@@ -31,7 +31,7 @@ def check_decision(context: IntakeContext, event: Event) -> None:
             raise Refused("decision", f"complete answers a missed or cancelled {last.code} only")
     elif data.decision == "stop-treatment" and _treatment_ended(context, event):
         raise Refused("decision", "treatment has ended already; there is nothing to stop")
-    elif (data.decision == "continue" or data.criterion) and not _answers(context, event):
+    if (data.decision == "continue" or data.criterion) and not _answers(context, event):
         about = f" for {data.criterion}" if data.criterion else ""
         at = event.time.astimezone(context.subject_state.subject.site.zone)
         raise Refused(

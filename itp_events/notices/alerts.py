@@ -159,7 +159,9 @@ def _enrolment(state: SubjectState) -> Iterator[WantedNotice]:
     enrolment = subject.enrolment
 
     def failed(stated: Data) -> object:
-        return isinstance(stated, Enrolled) and tuple(str(each) for each in unmet(state.protocol, stated))
+        return isinstance(stated, Enrolled) and tuple(
+            each.criterion for each in unmet(state.protocol, stated)
+        )
 
     # A subject that met the criteria on the day of enrolment stays eligible when an amendment sets others.
     if subject.corrected and unmet(state.protocol, data):

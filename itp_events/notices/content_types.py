@@ -110,13 +110,14 @@ class SafetyContents(TypedDict, total=False):
     """A safety report's reporting clock.
 
     `hours` is how many hours of it have passed at this step, `deadline` the instant of its limit.
-    `follow_up`: the event became worse after a submission. `death`: the adverse event that led to the death
-    is asked for.
+    `follow_up`: the event became worse after a submission. `submitted`: the event's report was submitted, and
+    the change told here begins no new clock. `death`: the adverse event that led to the death is asked for.
     """
 
     hours: int
     deadline: str
     follow_up: bool
+    submitted: bool
     death: bool
 
 

@@ -6,13 +6,12 @@ This module does not say which notices are due, and it does not put values into 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from datetime import UTC
 
 from itp_events.events import (
     AdverseEvent,
     Completed,
     ContactAttempted,
-    Died,
     Event,
     MedicationChanged,
     Pregnancy,
@@ -167,20 +166,20 @@ def _criterion(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
 
 
 def _clock(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
-    clock = next((each for each in clocks(state.protocol, state.subject) if each.event == wanted.event), None)
+    began = next((each for each in clocks(state.protocol, state.subject) if each.event == wanted.event), None)
+    # A report within a clock that runs already has no clock of its own.
+    clock = began or _running(state, wanted)
     if clock is None:
-        # A report within a clock that runs already has no clock of its own.
-        clock = _running(state, wanted)
-    last = state.protocol.alerts["sae"].clock_hours[-1]
-    limit = clock.limit if clock else wanted.due + timedelta(hours=last)
+        return {}
+    if began is None and clock.submitted is not None:
+        return {"submitted": True}
     says: NoticeContents = {
-        "hours": wanted.number or last,
-        "deadline": limit.astimezone(UTC).isoformat(),
+        "hours": wanted.number or clock.hours[-1],
+        "deadline": clock.limit.astimezone(UTC).isoformat(),
+        "death": clock.death,
     }
-    if clock is not None and clock.follow_up:
+    if clock.follow_up:
         says["follow_up"] = True
-    if wanted.fact:
-        says["death"] = isinstance(wanted.fact.data, Died)
     return says
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from itp_events.decisions import Decision, decide, wake_at
-from itp_events.events import Enrolled, Event, NoticeIssued, ProtocolAssigned
+from itp_events.events import Enrolled, Event, NoticeIssued, ProtocolAssigned, Voided
 from itp_events.notices.alerts import repeats
 from itp_events.notices.reconcile import notice
 from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import AlertName, Protocol
+from itp_events.rules.corrections import Chain, voided_key
 from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import Subject, fold, standing
 
@@ -82,13 +83,13 @@ class _Life:
 
 def _replay(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> tuple[_Life, Decision]:
     life = _Life(protocol, [], set())
-    waiting = deque(sorted(facts, key=lambda event: (event.time, event.key)))
+    waiting = deque(sorted(_entering(facts), key=lambda each: (each[0], each[1].key)))
     wake: datetime | None = None
     while True:
-        reported = waiting[0].time if waiting else as_of
+        reported = waiting[0][0] if waiting else as_of
         now = min(reported, wake) if wake else reported
-        while waiting and waiting[0].time <= now:
-            life.enter(waiting.popleft())
+        while waiting and waiting[0][0] <= now:
+            life.enter(waiting.popleft()[1])
         if waiting and not life.enrolled():
             wake = None
             continue
@@ -96,6 +97,21 @@ def _replay(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> tupl
         if now >= as_of:
             return life, decision
         wake = min(_next(decision) or as_of, as_of)
+
+
+def _entering(facts: Sequence[Event]) -> Iterator[tuple[datetime, Event]]:
+    """Each fact with the instant at which it enters the log.
+
+    That is its report; but the void of an enrolment waits for the correction, for no door takes one without
+    the other.
+    """
+    chain = Chain.of(facts)
+    for fact in facts:
+        at = fact.time
+        restated = chain.after.get(voided_key(fact)) if isinstance(fact.data, Voided) else None
+        if restated is not None and isinstance(restated.data, Enrolled):
+            at = max(at, restated.time)
+        yield at, fact
 
 
 def _standing(decision: Decision) -> Iterator[NoticeIssued]:

@@ -207,8 +207,10 @@ def place(data: Data) -> str | None:
 def _further_reports(
     ordered: Sequence[Event], restated: Mapping[EventKey, Link]
 ) -> Iterator[tuple[Event, Event]]:
-    """Each further report of an adverse event with the report before it, as that is corrected today."""
-    corrected = {link.event.key: fact for fact in ordered if (link := restated.get(fact.key))}
+    """Each further report of an adverse event with the report before it, as that read then.
+
+    A later correction of the report before says nothing new of this one.
+    """
     last: dict[str, Event] = {}
     for event in ordered:
         if not isinstance(event.data, AdverseEvent):
@@ -216,12 +218,19 @@ def _further_reports(
         wrong = restated.get(event.key)
         before = last.get(event.data.ae)
         if wrong is None and before is not None:
-            while before.key in corrected:
-                before = corrected[before.key]
             yield event, before
         # A correction takes the place of what it corrects: an earlier report corrected is not the newest.
-        if wrong is None or before is None or wrong.event.key == before.key:
+        newest = wrong is None or before is None or wrong.event.key == before.key
+        if newest or (wrong is not None and _stated_anew(event, wrong.event, severity)):
             last[event.data.ae] = event
+
+
+def _stated_anew(event: Event, wrong: Event, basis: Basis) -> bool:
+    """Whether a restatement came in no batch with its void and says something else.
+
+    It is a statement of its own time.
+    """
+    return event.restates != wrong.key and basis(event.data) != basis(wrong.data)
 
 
 def basis_of(data: Data) -> object:
@@ -234,6 +243,23 @@ class Chain(NamedTuple):
     """Which event each fact continues; empty where nothing was ever corrected."""
 
     before: Mapping[EventKey, Link]
+    after: Mapping[EventKey, Event]
+
+    @classmethod
+    def of(cls, facts: Sequence[Event]) -> Chain:
+        """The chain of a log's facts, voided ones included."""
+        before = predecessors(facts)
+        by_key = {fact.key: fact for fact in facts}
+        after = {link.event.key: by_key[key] for key, link in before.items() if link.restates}
+        return cls(before, after)
+
+    def today(self, event: Event) -> Event:
+        """What an event reads since its corrections by a void; itself when nobody corrected it."""
+        seen = {event.key}
+        while (later := self.after.get(event.key)) is not None and later.key not in seen:
+            seen.add(later.key)
+            event = later
+        return event
 
     def first_stated(self, event: Event, basis: Basis) -> Event:
         """The event that was stated first of those which corrected each other by a void.
@@ -241,7 +267,7 @@ class Chain(NamedTuple):
         What was stated anew later, and says something else, is a statement of its own time.
         """
         while (link := self.before.get(event.key)) is not None and link.restates:
-            if event.restates != link.event.key and basis(event.data) != basis(link.event.data):
+            if _stated_anew(event, link.event, basis):
                 break
             event = link.event
         return event

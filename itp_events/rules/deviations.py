@@ -201,10 +201,8 @@ def _eligibility(state: SubjectState) -> Iterator[_Unjudged]:
     enrolled = state.subject.enrolled
     for problem in unmet(state.protocol, enrolled):
         if problem.rule not in _ABOUT_CONSENT:
-            # A criterion may fail for several values or drugs: the name tells these apart.
-            name = problem.values.get("name") or problem.values.get("drug") or ""
             term = f"enrolled on {day(enrolled.on)} without meeting a criterion: {problem}"
-            yield _Unjudged("eligibility", enrolled.on, term, (problem.rule, name))
+            yield _Unjudged("eligibility", enrolled.on, term, problem.criterion)
 
 
 def _safety_report(state: SubjectState) -> Iterator[_Unjudged]:

@@ -24,6 +24,11 @@ class Unmet:
     values: dict[str, str]
     assumed: bool = False
 
+    @property
+    def criterion(self) -> tuple[str, str]:
+        """The criterion alone: its name, and of what it says of several things alike the name of the one."""
+        return self.rule, self.values.get("name") or self.values.get("drug") or ""
+
     def __str__(self) -> str:
         """The sentence, as `bilirubin 1.6 x ULN, limit 1.5`; marked when it rests on an assumption."""
         return marked(_SENTENCES[self.rule].format(**self.values), self.assumed)

@@ -7,7 +7,7 @@ follow-up report. Grade 5 by CTCAE, or the outcome `fatal`, is a death that the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -58,11 +58,13 @@ class Course(NamedTuple):
 
 
 def courses(subject: Subject) -> tuple[Course, ...]:
-    """The adverse events of a subject, each with its standing reports in the order of their reporting."""
-    found: dict[EventKey, list[Event]] = {}
+    """The adverse events of a subject, each with its standing reports in the order of their reporting.
+
+    The reports under one number are one event, also when a correction gave one of them that number.
+    """
+    found: dict[str, list[Event]] = {}
     for event in sorted(subject.of(AdverseEvent), key=partial(_reported, subject)):
-        *_, root = subject.chain.versions(event)
-        found.setdefault(root.key, []).append(event)
+        found.setdefault(as_data(event, AdverseEvent).ae, []).append(event)
     return tuple(Course(tuple(reports)) for reports in found.values())
 
 
@@ -104,17 +106,30 @@ class _Start(NamedTuple):
 
 def _starts(subject: Subject, course: Course) -> Iterator[_Start]:
     """The first report of an event as serious, and each that makes it worse while it is serious."""
-    first: Event | None = None
-    for report in course.reports:
-        if not as_data(report, AdverseEvent).serious:
-            continue
-        if first is None:
-            first = subject.origin(report, _serious)
-            yield _start(subject, course, first)
-        worse = subject.origin(report, severity)
+    serious = [report for report in course.reports if as_data(report, AdverseEvent).serious]
+    first = min((_serious_since(subject, report) for report in serious), key=_time, default=None)
+    if first is None:
+        return
+    yield _start(subject, course, first)
+    changes = {worse.key: worse for worse in (subject.origin(report, severity) for report in serious)}
+    for worse in sorted(changes.values(), key=_time):
         link = subject.chain.before.get(worse.key)
         if link is not None and worse.key != first.key and _worse(worse, link.event):
             yield _start(subject, course, worse, link.event)
+
+
+def _serious_since(subject: Subject, report: Event) -> Event:
+    """The first of the reports that a serious one continues, as far as none was corrected to be harmless."""
+    first = report
+    for version in subject.chain.versions(report):
+        if not all(as_data(each, AdverseEvent).serious for each in (version, subject.chain.today(version))):
+            break
+        first = version if version.time <= first.time else first
+    return first
+
+
+def _time(report: Event) -> tuple[datetime, EventKey]:
+    return report.time, report.key
 
 
 def _start(subject: Subject, course: Course, origin: Event, earlier: Event | None = None) -> _Start:
@@ -151,11 +166,6 @@ def _as_corrected(subject: Subject, course: Course, origin: Event) -> Event:
             found = version
         return found
     return origin
-
-
-def _serious(data: Data) -> object:
-    assert isinstance(data, AdverseEvent)
-    return data.serious
 
 
 def _worse(later: Event, earlier: Event) -> bool:
@@ -205,10 +215,10 @@ def unrecorded_death(subject: Subject) -> Fatal | None:
     if subject.of(Died):
         return None
     found = [
-        Fatal(origin.key, course.reports[-1], origin.time)
+        Fatal(began.key, course.reports[-1], began.time)
         for course in courses(subject)
-        if course.now.fatal
-        for origin in (subject.origin(course.reports[-1], _fatal),)
+        for began, until in _fatal_spells(subject, course)
+        if until is None
     ]
     return min(found, key=lambda each: (each.since, each.event), default=None)
 
@@ -217,7 +227,11 @@ def fatal_holds(subject: Subject) -> list[Hold]:
     """The times during which a fatal event stood and no death was recorded."""
     deaths = [subject.known_since(event, same_death) for event in subject.of(Died)]
     recorded = min(deaths, default=None)
-    found = [hold for course in courses(subject) for hold in _holds_of(subject, course.reports)]
+    found = [
+        Hold(began.time, until)
+        for course in courses(subject)
+        for began, until in _fatal_spells(subject, course)
+    ]
     return [
         hold if recorded is None else Hold(hold.at, min(hold.until or recorded, recorded))
         for hold in sorted(found, key=lambda each: each.at)
@@ -225,17 +239,20 @@ def fatal_holds(subject: Subject) -> list[Hold]:
     ]
 
 
-def _holds_of(subject: Subject, reports: Sequence[Event]) -> Iterator[Hold]:
-    began: datetime | None = None
-    for report in reports:
+def _fatal_spells(subject: Subject, course: Course) -> Iterator[tuple[Event, datetime | None]]:
+    """The report with which an event became fatal, and until when it was; None: it still is."""
+    began: Event | None = None
+    for report in course.reports:
         fatal = as_data(report, AdverseEvent).fatal
         if fatal and began is None:
-            began = subject.known_since(report, _fatal)
+            began = subject.origin(report, _fatal)
         elif not fatal and began is not None:
-            yield Hold(began, report.time)
+            until = subject.known_since(report, _fatal)
+            if began.time < until:
+                yield began, until
             began = None
     if began is not None:
-        yield Hold(began, None)
+        yield began, None
 
 
 def _fatal(data: Data) -> object:

@@ -157,8 +157,7 @@ class SubjectState:
         if not self.treatment_ended:
             return None
         given = all(visit.on for visit in infusions)
-        cut_short = any(visit.outcome == "cancelled" or visit.by_exit for visit in infusions)
-        if cut_short or (self.effective_stop and not given):
+        if _cut_short(infusions) or (self.effective_stop and not given):
             end = self.stop or self.exit
             return Disposition("treatment", end.on, end.decode, end.term) if end else None
         return self._treatment_over(infusions)
@@ -174,8 +173,13 @@ class SubjectState:
 
     def _entered_follow_up(self) -> bool:
         infusions = [visit for visit in self.visits if visit.visit.epoch == "treatment"]
-        cut_short = any(visit.outcome == "cancelled" or visit.by_exit for visit in infusions)
-        return not cut_short or (self.stop is not None and any(visit.on for visit in infusions))
+        stopped = self.stop is not None and any(visit.on for visit in infusions)
+        return stopped or not _cut_short(infusions)
+
+
+def _cut_short(infusions: Sequence[PlannedVisit]) -> bool:
+    """Whether treatment ended before its last infusion: by a stop, or with the study."""
+    return infusions[-1].by_exit or any(visit.outcome == "cancelled" for visit in infusions)
 
 
 def subject_state(subject: Subject, now: datetime) -> SubjectState:

@@ -26,7 +26,7 @@ from itp_events.events import (
     Voided,
 )
 from itp_events.protocol.model import Protocol, Site
-from itp_events.rules.corrections import Basis, Chain, basis_of, predecessors, voided_key
+from itp_events.rules.corrections import Basis, Chain, basis_of, voided_key
 from itp_events.rules.decision_log import DecisionLog
 
 Kind = TypeVar("Kind", bound=Data)
@@ -55,7 +55,7 @@ class Subject:
     decision_log: DecisionLog
     handed: frozenset[str]
     corrected: bool = False
-    chain: Chain = field(default_factory=lambda: Chain({}))
+    chain: Chain = field(default_factory=lambda: Chain({}, {}))
 
     def decided(self, decisions: Iterable[Event], handed: Collection[str]) -> Subject:
         """The subject after further decisions of the service, equal to what fold() gives for that log.
@@ -76,7 +76,7 @@ class Subject:
         if isinstance(fact.data, _CHANGES_MORE):
             return None
         chained = isinstance(fact.data, AdverseEvent) or any(isinstance(event.data, Voided) for event in log)
-        chain = Chain(predecessors(log)) if chained else self.chain
+        chain = Chain.of(log) if chained else self.chain
         later = replace(self, facts=self._with(self.facts, fact), chain=chain)
         kind = type(fact.data)
         later.__dict__["_by_type"] = {**self._by_type, kind: self._with(self.of(kind), fact)}
@@ -177,7 +177,7 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
     site = protocol.site(as_data(enrolment, Enrolled).site)
     ordered = sorted(facts, key=lambda event: (happened(site, event), event.time, event.key))
     corrected = any(isinstance(event.data, Enrolled) and event.key != enrolment.key for event in history)
-    chain = Chain(predecessors(history))
+    chain = Chain.of(history)
     return Subject(
         enrolment.subject,
         protocol,

@@ -295,9 +295,3 @@ def acknowledged(code: str, subject: Subject) -> list[Acknowledgement]:
         if data.visit == code:
             found.append(Acknowledgement(at, data.until or site.workdays.next(site.date_of(at))))
     return found
-
-
-def last_given(planned: Sequence[PlannedVisit]) -> PlannedVisit | None:
-    """The infusion given last, if any."""
-    given = [each for each in planned if each.visit.epoch == "treatment" and each.on]
-    return max(given, key=lambda each: each.on or each.target, default=None)

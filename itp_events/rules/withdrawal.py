@@ -200,13 +200,17 @@ def _unreached(criterion: Criterion, subject: Subject) -> Iterator[_Span]:
         known = sorted(attempts, key=lambda each: (subject.known_since(each), each.key))
         for attempt in known[enough - 1 :]:
             origin = subject.origin(attempt)
-            yield _Span(origin.time, until, origin.key, attempt)
+            if until is None or origin.time < until:
+                yield _Span(origin.time, until, origin.key, attempt)
 
 
 def _runs(subject: Subject) -> Iterator[tuple[list[Event], Event | None]]:
     """Each run of attempts on different days that reached nobody, with the event that ended it."""
     days: dict[date, Event] = {}
-    for event in subject.facts:
+    # One restated unchanged keeps its place.
+    for event in sorted(
+        subject.facts, key=lambda each: (subject.happened(each), subject.known_since(each), each.key)
+    ):
         data = event.data
         if isinstance(data, ContactAttempted) and not data.reached:
             # Of several attempts on one day, the one known first makes the day count.

@@ -283,10 +283,14 @@ def running_clocks(facts: list[Event], state: SubjectState) -> list[str]:
     """The serious adverse events and pregnancies known for less than 24 hours that are not submitted."""
     first = state.subject.chain.versions
     submitted = {event.data.ae for event in facts if isinstance(event.data, SaeSubmitted)}
+    # Of what led to a death the site was aware with the death at the latest.
+    deaths = [event.data.aware_at or event.time for event in facts if isinstance(event.data, Died)]
     clocks: dict[str, datetime] = {}
     for event in facts:
         if isinstance(event.data, AdverseEvent) and event.data.serious:
             known = min(version.time for version in first(event))
+            if event.data.fatal:
+                known = min([known, *deaths])
             clocks[event.data.ae] = min(clocks.get(event.data.ae, known), known)
         elif isinstance(event.data, Pregnancy):
             clocks[event.id] = min(version.time for version in first(event))

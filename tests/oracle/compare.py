@@ -73,14 +73,16 @@ def differences(case: Case, fields: Collection[str] = FIELDS) -> list[Difference
 def shrunk(case: Case, fields: Collection[str] = FIELDS) -> Case:
     """The history without every event that the disagreement does not need."""
     found = differences(case, fields)
-    kind = {found[0].field} if found else set()
-    changed = True
-    while changed:
-        changed = False
-        for place in range(len(case.events) - 1, -1, -1):
-            less = Case(case.events[:place] + case.events[place + 1 :], case.as_of)
+    kind = {found[0].field.split(".")[0]} if found else set()
+    size = len(case.events) // 2
+    while size:
+        before = len(case.events)
+        for place in range(before - size, -1, -size):
+            less = Case(case.events[:place] + case.events[place + size :], case.as_of)
             if less.events and differences(less, kind):
-                case, changed = less, True
+                case = less
+        if size > 1 or len(case.events) == before:
+            size //= 2
     return case
 
 

@@ -40,7 +40,7 @@ class Course:
     @property
     def follow_up(self) -> bool:
         """Whether treatment has ended."""
-        return bool(self.stop) or not self.infusions[-1].waits
+        return bool(self.stop) or not any(visit.waits for visit in self.infusions)
 
     def holds(self) -> list[Pause]:
         """When flags waited for a decision."""

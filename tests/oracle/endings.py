@@ -49,6 +49,8 @@ def _stop(trial: Trial, history: History, said: Said, answered: dict[Said, list[
     if said.type == CONSENT_WITHDRAWN:
         return Ending(said.on, known, _consent_decode(trial, said), "consent-withdrawn", said)
     if said.type == PREGNANCY:
+        # What ends treatment rests on its date too, not only on whose pregnancy it is.
+        known = history.known(said, lambda each: (each.data.get("partner"), each.on))
         return Ending(said.on, known, trial.criterion("pregnancy")["decode"], "pregnancy", said)
     criterion = _criterion(said, answered)
     return Ending(said.on, known, _decode(trial, said, criterion), criterion, said)

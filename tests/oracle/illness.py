@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from tests.oracle.history import History, Key
-from tests.oracle.said import ADVERSE_EVENT, DIED, Said
+from tests.oracle.pairs import AROUND
+from tests.oracle.said import ADVERSE_EVENT, DIED, VOID, Said
 
 DEADLY = 5
 
@@ -38,8 +40,31 @@ def stands(history: History, said: Said) -> bool:
 
 
 def latest(history: History, ae: str) -> Said:
-    """What the event is by the report that stands and came last."""
-    return [said for said in line(history, ae) if stands(history, said)][-1]
+    """What the event is by the newest report that stands; a correction is as old as what it corrects."""
+    standing = [said for said in line(history, ae) if stands(history, said)]
+    return max(standing, key=lambda said: placed(history, said))
+
+
+def placed(history: History, said: Said) -> tuple[datetime, datetime, int]:
+    """Where a report stands among those of its event: a correction where it was stated first.
+
+    What was stated anew later, and says something else, is a report of its own time.
+    """
+    first = said
+    while (gone := history.corrects.get(first)) is not None:
+        if gravity(first) != gravity(gone) and not _came_with_void(history, first, gone):
+            break
+        first = gone
+    return first.time, said.time, said.place
+
+
+def _came_with_void(history: History, said: Said, gone: Said) -> bool:
+    voids = [each for each in history.accepted if each.type == VOID]
+    return any(
+        (void.data["event"]["source"], void.data["event"]["id"]) == gone.name
+        and abs(void.time - said.time) <= AROUND
+        for void in voids
+    )
 
 
 def codes(history: History) -> list[str]:
@@ -51,9 +76,10 @@ def before(history: History, said: Said) -> Said | None:
     """The report that this one continues: what it corrects, else the one before it under the same code."""
     if said in history.corrects:
         return history.corrects[said]
-    reports = line(history, said.data["ae"])
-    place = reports.index(said)
-    return reports[place - 1] if place else None
+    ahead = [
+        each for each in line(history, said.data["ae"]) if (each.time, each.place) < (said.time, said.place)
+    ]
+    return max(ahead, key=lambda each: placed(history, each), default=None)
 
 
 @dataclass(frozen=True)
@@ -88,13 +114,32 @@ def _telling(history: History, report: Said, key: Key) -> Telling | None:
 
 def deadly_times(history: History) -> list[tuple[datetime, datetime | None]]:
     """From when to when an event that led to death stood while no death was recorded."""
-    died = min((history.known(said) for said in history.standing(DIED)), default=None)
-    found = []
-    for ae in codes(history):
-        told = tellings(history, ae, fatal)
-        ends = [*(each.at for each in told[1:]), None]
-        for each, end in zip(told, ends[: len(told)], strict=True):
-            until = min((at for at in (end, died) if at), default=None)
-            if fatal(each.report) and (until is None or until > each.at):
-                found.append((each.at, until))
+    return [span for ae in codes(history) for span in _deadly(history, ae)]
+
+
+def deadly_since(history: History, ae: str) -> datetime | None:
+    """Since when an event has led to a death that is still to be recorded; None when it has not."""
+    found = None
+    for since, until in _deadly(history, ae):
+        found = since if found is None else found
+        found = None if until else found
     return found
+
+
+def _deadly(history: History, ae: str) -> Iterator[tuple[datetime, datetime | None]]:
+    died = min((history.known(said, _any) for said in history.standing(DIED)), default=None)
+    since: datetime | None = None
+    for told in sorted(tellings(history, ae, fatal), key=lambda each: placed(history, each.report)):
+        if fatal(told.report):
+            since = since or told.at
+        elif since:
+            until = min(each for each in (told.at, died) if each)
+            if since < until:
+                yield since, until
+            since = None
+    if since and not (died and died <= since):
+        yield since, died
+
+
+def _any(_said: Said) -> object:
+    return None

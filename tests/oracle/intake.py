@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.oracle.history import History
-from tests.oracle.pairs import Pair, about, pairs
+from tests.oracle.pairs import Pair, about, alike, pairs
 from tests.oracle.rules import rule_broken
 from tests.oracle.said import ENROLLED, Said
 from tests.oracle.trial import Trial
@@ -173,7 +173,7 @@ def continued(history: History, said: Said) -> Said | None:
 
 
 def _same_thing(before: Said, said: Said) -> bool:
-    if before.type != said.type:
+    if not alike(said, before):
         return False
     if said.type == ENROLLED:
         return True

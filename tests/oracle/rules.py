@@ -152,7 +152,7 @@ def _booked(case: _Case) -> Iterator[str]:
     visit = case.course_then.visit(case.said.visit)
     if _stated_by(case, visit):
         yield "recorded-once"
-    elif visit.cancelled or visit.missed_by == "service":
+    elif visit.cancelled_by(case.said.time) or visit.missed_by == "service":
         yield "booking"
 
 
@@ -206,7 +206,7 @@ def _missed(case: _Case) -> Iterator[str]:
     visit = case.visit()
     if _stated(case, visit):
         yield "recorded-once"
-    elif visit.cancelled:
+    elif visit.cancelled_by(case.said.time):
         yield "cancelled"
     elif not _anchored(case, visit):
         yield "anchor-first"
@@ -248,8 +248,14 @@ def _decided(case: _Case) -> Iterator[str]:
         yield "decision"
     if decision == "continue" and criterion == "investigator-decision":
         yield "decision"
-    if decision == "stop-treatment" and case.course_then.follow_up:
+    if decision == "stop-treatment" and all(_over_by_then(case, each) for each in case.course_then.infusions):
         yield "decision"
+
+
+def _over_by_then(case: _Case, visit: Visit) -> bool:
+    """Whether it was known, when an event was reported, what had become of a visit."""
+    at = case.history.known(visit.done) if visit.done else visit.missed
+    return visit.cancelled_by(case.said.time) or (at is not None and at <= case.said.time)
 
 
 def _acknowledged(case: _Case) -> Iterator[str]:
@@ -257,7 +263,8 @@ def _acknowledged(case: _Case) -> Iterator[str]:
     if _stated_by(case, visit):
         yield "recorded-once"
     then = case.course_then.visit(said.visit)
-    if visit.cancelled or then.missed_by == "service" or not (visit.resolved and said.day > visit.closes):
+    over = visit.cancelled_by(said.time) or then.missed_by == "service"
+    if over or not (visit.resolved and said.day > visit.closes):
         yield "acknowledgement"
     most = timedelta(days=case.trial.rules["ladder"]["acknowledged_at_most_days"])
     if "until" in said.data and not said.day <= date.fromisoformat(said.data["until"]) <= said.day + most:

@@ -155,7 +155,7 @@ def _treatment(found: Course) -> dict[str, Any] | None:
         return _row("treatment", found.stop.on, found.stop.decode)
     if found.exit and not _over_before_exit(found):
         return _row("treatment", found.exit.on, found.exit.decode)
-    if last.waits:
+    if any(visit.waits for visit in infusions):
         return None
     if last.done:
         return _row("treatment", last.done.on, "OTHER", f"{len(given)} of {len(infusions)}")

@@ -29,6 +29,7 @@ class Visit:
     missed: datetime | None = None
     missed_by: str = ""
     cancelled: bool = False
+    cancelled_at: datetime | None = None
     booked: Said | None = None
 
     @property
@@ -50,6 +51,10 @@ class Visit:
     def settled(self) -> bool:
         """Whether what hangs on the visit may be recorded."""
         return bool(self.done or self.missed)
+
+    def cancelled_by(self, at: datetime) -> bool:
+        """Whether it was known at an instant that the visit is cancelled."""
+        return self.cancelled_at is not None and self.cancelled_at <= at
 
     @property
     def when(self) -> date:
@@ -140,8 +145,8 @@ def _settle(trial: Trial, history: History, visit: Visit, fate: Fate) -> None:
     stated = next((said for said in history.standing(MISSED) if said.visit == code), None)
     if stated:
         visit.missed, visit.missed_by = history.known(stated), "stated"
-    elif _stopped(trial, visit, fate):
-        visit.cancelled = True
+    elif fate.stop and _stopped(trial, visit, fate.stop, fate.silent):
+        visit.cancelled, visit.cancelled_at = True, fate.stop.known
     elif fate.exit and not (code in fate.silent and visit.closes < fate.exit.on):
         _settle_by_exit(visit, fate.exit)
     elif code in fate.silent:
@@ -149,10 +154,10 @@ def _settle(trial: Trial, history: History, visit: Visit, fate: Fate) -> None:
 
 
 def _settle_by_exit(visit: Visit, ending: Ending) -> None:
-    if visit.closes < ending.on:
+    if visit.resolved and visit.closes < ending.on:
         visit.missed, visit.missed_by = ending.known, "exit"
     else:
-        visit.cancelled = True
+        visit.cancelled, visit.cancelled_at = True, ending.known
 
 
 def came_first(trial: Trial, missed: datetime, stop: Ending | None) -> bool:
@@ -160,10 +165,8 @@ def came_first(trial: Trial, missed: datetime, stop: Ending | None) -> bool:
     return stop is None or (missed < stop.known and trial.calendar.day_of(missed) <= stop.on)
 
 
-def _stopped(trial: Trial, visit: Visit, fate: Fate) -> bool:
-    if not fate.stop:
-        return False
+def _stopped(trial: Trial, visit: Visit, stop: Ending, silent: dict[str, datetime]) -> bool:
     if visit.treatment:
-        silent = fate.silent.get(visit.code)
-        return not (silent and came_first(trial, silent, fate.stop))
-    return visit.anchor != trial.infusions[-1] and visit.closes < fate.stop.on
+        missed = silent.get(visit.code)
+        return not (missed and came_first(trial, missed, stop))
+    return visit.anchor != trial.infusions[-1] and visit.closes < stop.on

@@ -245,6 +245,25 @@ def test_an_enrolment_is_corrected_by_void_and_restatement_in_one_batch(study: S
     assert plan.visit("INF1")["status"] == "completed"
 
 
+@pytest.mark.parametrize(
+    ("on", "judged"), [("2026-01-07", ["together", "before-enrolment"]), ("2026-01-04", [])]
+)
+def test_a_corrected_enrolment_has_its_own_date_behind_what_was_given_by_then(
+    on: str, judged: list[str]
+) -> None:
+    """The infusion was given: a correction that would deny it is refused, as it would be a day later."""
+    study = Study()
+    first = study.enrolment("2026-01-05")
+    infusion = completed(study, "INF1", "2026-01-06", "2026-01-06")
+    void, again = study.void(first, "2026-01-09"), study.enrolment(on, at="2026-01-09")
+    for order in permutations((first, infusion, void, again)):
+        fresh = Study()
+        verdicts = {each.event.key: each for each in fresh.judge(*order, now="2026-01-10").verdicts}
+        assert verdicts[infusion.key].status == "accepted", [each.id for each in order]
+        refused = [verdicts[event.key].error for event in (void, again)]
+        assert [error.rule for error in refused if isinstance(error, Refused)] == judged
+
+
 def test_an_enrolment_restated_wrongly_leaves_the_first_one_standing(study: Study) -> None:
     enrolment = study.log[0]
     again = study.enrolment("2026-01-05", at="2026-01-06", first_infusion_on="2026-02-01")
@@ -283,6 +302,55 @@ def test_a_pair_goes_behind_the_wrong_event_that_comes_with_it(study: Study) -> 
         fresh = Study()
         fresh.log = list(study.log)
         assert fresh.judge(*order).accepted == (wrong, void, again), [each.id for each in order]
+
+
+def test_a_correction_of_a_correction_goes_behind_it(study: Study) -> None:
+    one = study.event("itp.contact.attempted", "2026-01-14", "2026-01-14", reached=False)
+    void_one = study.void(one, "2026-01-15")
+    two = study.event("itp.contact.attempted", "2026-01-14", "2026-01-15", reached=True)
+    void_two = study.void(two, "2026-01-16")
+    three = study.event("itp.contact.attempted", "2026-01-13", "2026-01-16", reached=True)
+    for order in permutations((one, void_one, two, void_two, three)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        assert set(statuses(fresh.judge(*order))) == {"accepted"}, [each.id for each in order]
+        assert three.key in {fact.key for fact in fresh.folded().facts}
+
+
+def test_what_comes_between_a_void_and_its_later_restatement_is_judged_between_them(study: Study) -> None:
+    """Of INF2 nothing stood at noon: it could be booked then."""
+    wrong = completed(study, "INF2", "2026-01-13", "2026-01-13 09:00")
+    void = study.void(wrong, "2026-01-13 11:00")
+    booking = study.event("itp.visit.booked", "2026-01-13", "2026-01-13 12:00", visit="INF2")
+    again = completed(study, "INF2", "2026-01-13", "2026-01-13 18:00")
+    for order in permutations((wrong, void, booking, again)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        assert set(statuses(fresh.judge(*order))) == {"accepted"}, [each.id for each in order]
+
+
+def test_a_later_restatement_that_is_refused_takes_its_void_with_it(study: Study) -> None:
+    wrong = completed(study, "INF2", "2026-01-13", "2026-01-13 09:00")
+    void = study.void(wrong, "2026-01-13 11:00")
+    ahead = completed(study, "INF2", "2026-01-15", "2026-01-14")
+    judgement = study.judge(wrong, void, ahead)
+    assert rules(judgement) == [None, "together", "date-ahead"]
+    assert study.plan("2026-01-15").visit("INF2")["on"] == "2026-01-13"
+
+
+def test_of_several_voids_of_one_event_the_first_takes_it_back(study: Study) -> None:
+    wrong = study.missed("INF2", "2026-01-15")
+    first, second = study.void(wrong, "2026-01-20"), study.void(wrong, "2026-01-25 10:00")
+    again = study.event("itp.visit.missed", None, "2026-01-25 10:01", visit="INF2", reason="ill")
+    for order in permutations((first, second, again)):
+        fresh = Study()
+        fresh.log = list(study.log)
+        verdicts = {each.event.key: each.status for each in fresh.judge(*order).verdicts}
+        assert [verdicts[event.key] for event in (first, second, again)] == [
+            "accepted",
+            "refused",
+            "accepted",
+        ]
 
 
 def test_each_of_two_voids_goes_with_the_restatement_reported_next(study: Study) -> None:

@@ -560,3 +560,12 @@ def test_an_alerts_key_tells_the_source_and_id_of_its_event() -> None:
         )
     rows = [row for row in study.plan("2026-01-06 12:00")["notices"] if row["step"] == "sae"]
     assert len({row["key"] for row in rows}) == len(rows) == 14
+
+
+def test_the_void_of_an_enrolment_waits_for_its_correction() -> None:
+    """No door takes one without the other: the subject stays enrolled between them."""
+    study = Study()
+    first = study.enrol("2026-01-05", at="2026-01-05 08:00")
+    study.record(study.void(first, "2026-01-08"), study.again(first, "2026-02-20"))
+    rows = study.plan("2026-02-21").steps("notices")
+    assert {row[2] for row in rows if row[0] == "stand-down"} == {"2026-02-01T01:00:00Z"}

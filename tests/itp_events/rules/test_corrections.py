@@ -268,3 +268,65 @@ def test_a_correction_of_an_earlier_report_does_not_ask_again_what_a_further_rep
     study.until("2026-01-21")
     assert [flag["since"] for flag in study.plan("2026-01-21")["flags"]] == [since]
     assert study.audiences("flag") == {"investigator": 1, "coordinator": 1}
+
+
+@pytest.mark.parametrize("minutes", [1, 60])
+def test_a_further_report_goes_on_from_what_the_one_before_said_then(minutes: int) -> None:
+    """The first report is corrected afterwards: the further one says nothing new, and is not told again."""
+    study = started()
+    first = study.adverse_event("2026-01-14", serious=True, related=True)
+    study.decided("continue", "2026-01-15")
+    study.adverse_event("2026-01-16", serious=True, related=True, term="Fever, still")
+    study.voided(first, "2026-01-20 10:00")
+    study.record(
+        study.again(first, study.instant("2026-01-20 10:00") + timedelta(minutes=minutes), related=False)
+    )
+    study.until("2026-01-21")
+    flags = study.plan("2026-01-21")["flags"]
+    assert [(flag["since"], flag["decision"]) for flag in flags] == [("2026-01-14T03:00:00Z", "continue")]
+    keys = [data.notice for _, data in study.notices("sae")]
+    assert len(keys) == len(set(keys)) == 4  # the first report, and its correction
+
+
+def test_reports_under_one_number_are_one_event_also_when_a_correction_gave_one_that_number() -> None:
+    study = started()
+    other = study.adverse_event("2026-01-14", ae="AE-4", at="2026-01-14 11:00")
+    study.adverse_event("2026-01-15", ae="AE-3", serious=True, at="2026-01-15 11:00")
+    study.corrected(other, "2026-01-19 11:00", ae="AE-3", serious=True)
+    study.until("2026-01-25")
+    assert {at for at, _, _ in study.sent("sae-24h")} == {"2026-01-16 11:00"}
+
+
+def test_the_number_of_an_event_corrected_leaves_the_others_under_the_old_number_as_they_are() -> None:
+    """A fatal event was reported under the number of another: that one does not hide it."""
+    study = started()
+    wrong = study.adverse_event("2026-01-14", ae="AE-1", serious=True, grade=5)
+    study.adverse_event("2026-01-15", ae="AE-1", grade=2)
+    study.corrected(wrong, "2026-01-16", ae="AE-2")
+    assert study.plan("2026-01-17")["state"] == "On hold: death-unrecorded"
+
+
+def test_an_eligibility_alert_rests_on_the_criteria_and_not_on_their_values() -> None:
+    study = started()
+    screening = study.log[0].to_json()["data"]["screening"]
+    again = study.corrected(study.log[0], "2026-01-14", screening={**screening, "ast_x_uln": 3.4})
+    again = study.corrected(again, "2026-01-15", screening={**screening, "ast_x_uln": 3.5})
+    assert sum(study.audiences("eligibility").values()) == 2
+    study.corrected(again, "2026-01-16", screening={**screening, "ast_x_uln": 3.5, "alt_x_uln": 3.5})
+    assert sum(study.audiences("eligibility").values()) == 4
+
+
+def test_a_further_report_goes_on_from_what_was_stated_anew_before_it() -> None:
+    """The first report is stated milder days after its void: what comes then is worse, and told."""
+    study = started()
+    first = study.adverse_event("2026-01-14", serious=True, related=True)
+    study.adverse_event("2026-01-15", serious=True, related=True, term="Fever, still")
+    study.decided("continue", "2026-01-16")
+    study.voided(first, "2026-01-19")
+    study.adverse_event("2026-01-14", related=True, at="2026-01-20")
+    study.adverse_event("2026-01-21", serious=True, related=True)
+    flags = study.plan("2026-01-22")["flags"]
+    assert [(flag["since"][:10], flag["decision"]) for flag in flags] == [
+        ("2026-01-14", "continue"),
+        ("2026-01-21", None),
+    ]

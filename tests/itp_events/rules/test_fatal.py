@@ -211,3 +211,16 @@ def test_the_report_before_a_further_one_counts_as_its_correction_says() -> None
     study.adverse_event("2026-01-07", grade=2, at="2026-01-20")
     due = {row[2] for row in study.plan("2026-01-25").steps("notices") if row[0] == "sae-24h"}
     assert due == {"2026-01-13T03:30:00Z"}
+
+
+def test_the_death_is_asked_for_since_the_event_first_was_fatal() -> None:
+    """A report restated as fatal too does not begin the asking anew."""
+    study = started()
+    first = study.adverse_event("2026-01-07", grade=4)
+    study.adverse_event("2026-01-07", grade=5, serious=True, at="2026-01-08")
+    study.voided(first, "2026-01-12")
+    study.adverse_event("2026-01-07", grade=5, serious=True, at="2026-01-15")
+    asked = [
+        row[2] for row in study.plan("2026-01-16 12:00").steps("notices") if row[0] == "death-unrecorded"
+    ]
+    assert asked == [f"2026-01-{day:02}T01:00:00Z" for day in (9, 12, 13, 14, 15, 16)]

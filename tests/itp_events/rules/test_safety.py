@@ -169,3 +169,22 @@ def test_of_two_reports_of_one_event_the_first_starts_the_clock() -> None:
     study.adverse_event("2026-01-19", serious=True, at="2026-01-20 18:00", term="Fever and chills")
     study.until("2026-01-23")
     assert [at for at, _, who in study.sent("sae-24h") if who == "investigator"] == ["2026-01-21 10:00"]
+
+
+def test_an_alert_of_what_is_milder_after_the_submission_names_no_deadline() -> None:
+    study = started()
+    study.adverse_event("2026-01-14", serious=True, grade=4)
+    study.submitted("AE-1", "2026-01-14", at="2026-01-14 12:00")
+    study.adverse_event("2026-01-20", serious=True, grade=3)
+    first, *_, last = [data.facts for _, data in study.notices("sae")]
+    assert (first["deadline"], first["hours"]) == ("2026-01-15T03:00:00+00:00", 24)
+    assert last["grade"] == 3
+    assert last["submitted"] is True
+    assert not last.keys() & {"deadline", "hours"}
+
+
+def test_an_alert_of_what_changed_before_the_submission_names_the_deadline_that_runs() -> None:
+    study = started()
+    study.adverse_event("2026-01-14", serious=True, grade=4, at="2026-01-14 11:00")
+    study.adverse_event("2026-01-14", serious=True, grade=3, at="2026-01-14 15:00")
+    assert {data.facts["deadline"] for _, data in study.notices("sae")} == {"2026-01-15T03:00:00+00:00"}

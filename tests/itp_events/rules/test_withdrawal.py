@@ -258,6 +258,24 @@ def test_a_contact_reached_or_a_visit_attended_starts_the_count_anew(how: str) -
     assert flagged(study) == [("lost-to-follow-up", None)]
 
 
+def test_an_attempt_that_becomes_known_after_the_subject_was_met_flags_nothing() -> None:
+    study = silent()
+    tried(study, "2026-04-14", "2026-04-15")
+    study.done("FU-M2", "2026-04-17")
+    study.contact("2026-04-13", reached=False, at="2026-04-20")
+    assert flagged(study) == []
+
+
+def test_a_contact_restated_unchanged_starts_the_count_where_it_did() -> None:
+    study = silent()
+    reached = study.contact("2026-04-13", reached=True, at="2026-04-13 11:00")
+    tried(study, "2026-04-14", "2026-04-15")
+    study.contact("2026-04-13", reached=False, at="2026-04-16 11:00")
+    since = now(study)["flags"][0]["since"]
+    study.corrected(reached, "2026-04-20")
+    assert [flag["since"] for flag in now(study)["flags"]] == [since]
+
+
 def test_no_attempt_flags_while_every_visit_is_recorded() -> None:
     study = silent()
     study.done("FU-M1", "2026-03-23")
@@ -521,6 +539,13 @@ def test_complete_after_a_missed_fu_m12_is_completed() -> None:
     assert exit_of(study) == ("COMPLETED", None)
 
 
+def test_complete_with_a_criterion_that_waits_for_nothing_is_refused() -> None:
+    study = Journey().at_last_visit()
+    study.missed("FU-M12", at="2027-03-03")
+    with pytest.raises(Refused, match="no flag for rescue-medication waits for a decision"):
+        study.decided("complete", "2027-03-04", criterion="rescue-medication")
+
+
 def test_withdraw_after_a_missed_fu_m12_is_lost_to_follow_up_by_default() -> None:
     study = Journey().at_last_visit()
     study.missed("FU-M12", at="2027-03-03")
@@ -580,6 +605,23 @@ def test_treatment_is_completed_with_infusion_5_and_follow_up_with_m12() -> None
     assert dispositions(study) == [("treatment", "2026-02-23", "COMPLETED")]
     study.done("FU-M12", "2027-02-23")
     assert dispositions(study)[1] == ("follow-up", "2027-02-23", "COMPLETED")
+
+
+def test_treatment_with_an_infusion_voided_after_the_end_is_other_by_the_last_one_given() -> None:
+    """On hold all the time, so that the service never counted the infusion as missed before the end."""
+    study = Journey().treated("2026-01-05")
+    study.medication("rescue", "2026-01-06")
+    study.awake = False
+    dates = ("2026-01-12", "2026-01-26", "2026-02-09", "2026-02-23")
+    for visit, on in zip(INFUSIONS[1:], dates, strict=True):
+        study.done(visit, on)
+    study.done("FU-M12", "2027-02-23", confirmed=True)
+    study.voided(study.folded().completed["INF1"], "2027-03-10")
+    found = study.plan("2027-03-11")["dispositions"]
+    assert [(each["epoch"], each["on"], each["decode"]) for each in found] == [
+        ("treatment", "2026-02-23", "OTHER"),
+        ("follow-up", "2027-02-23", "COMPLETED"),
+    ]
 
 
 def test_an_exit_during_treatment_is_the_disposition_of_treatment_only() -> None:

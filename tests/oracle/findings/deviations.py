@@ -9,7 +9,7 @@ from typing import Any
 from tests.oracle.course import Course
 from tests.oracle.eligibility import CONSENT, not_met
 from tests.oracle.notices.alerts import dose_off, given_on_hold
-from tests.oracle.notices.safety import clocks
+from tests.oracle.notices.safety import Clock, clocks
 from tests.oracle.said import MISSED
 from tests.oracle.visits import Visit, enrolment
 
@@ -64,8 +64,9 @@ def _closed(course: Course, visit: Visit) -> datetime:
 
 
 def _missed_on(course: Course, visit: Visit) -> date:
-    stated = [said for said in course.history.standing(MISSED) if said.visit == visit.code]
-    return min([visit.closes, *(said.day for said in stated)])
+    history, calendar = course.history, course.trial.calendar
+    stated = [history.known(said) for said in history.standing(MISSED) if said.visit == visit.code]
+    return min([visit.closes, *(calendar.day_of(at) for at in stated)])
 
 
 def _eligibility(course: Course) -> Iterator[dict[str, Any]]:
@@ -79,7 +80,14 @@ def _safety_reports(course: Course, as_of: datetime) -> Iterator[dict[str, Any]]
     limit = timedelta(hours=max(course.trial.rules["alerts"]["sae"]["clock_hours"]))
     for clock in clocks(course.history):
         due = clock.since + limit
-        late = due < clock.submitted if clock.submitted else due <= as_of
-        if late:
+        if due <= as_of if clock.submitted is None else _late(course, clock, due):
             important = course.trial.rules["deviations"]["safety-report"]["important"]
             yield _row("safety-report", course.trial.calendar.day_of(due), important)
+
+
+def _late(course: Course, clock: Clock, due: datetime) -> bool:
+    """Whether a report was submitted late: by its date; on the last day by the instant of its record."""
+    assert clock.submitted
+    assert clock.on
+    day = course.trial.calendar.day_of(due)
+    return clock.on > day or (clock.on == day and clock.submitted > due)

@@ -72,8 +72,11 @@ def _too_early(course: Course, on: date) -> bool:
 
 def _rescued(course: Course, on: date, rules: dict[str, Any]) -> bool:
     span = timedelta(weeks=rules["not_within_weeks_of_rescue"])
-    rescues = [said.on for said in course.history.standing(MEDICATION) if said.data["kind"] == "rescue"]
-    return any(rescue <= on <= rescue + span for rescue in rescues)
+    return any(rescue <= on <= rescue + span for rescue in _rescues(course))
+
+
+def _rescues(course: Course) -> list[date]:
+    return [said.on for said in course.history.standing(MEDICATION) if said.data["kind"] == "rescue"]
 
 
 def _confirmed(course: Course, graded: Graded, counts: Sequence[Graded]) -> bool:
@@ -81,13 +84,14 @@ def _confirmed(course: Course, graded: Graded, counts: Sequence[Graded]) -> bool
     if not good or not graded.on:
         return False
     apart = timedelta(days=course.trial.rules["response"]["confirmed_after_days"])
-    others = [each for each in counts if each.on and each.grade in good and abs(each.on - graded.on) >= apart]
-    return any(_unbroken(graded, each, counts) for each in others)
+    others = [each.on for each in counts if each.on and each.grade in good]
+    lesser = [each.on for each in counts if each.on and each.grade not in (*good, UNKNOWN)]
+    breaks = [*lesser, *_rescues(course)]
+    return any(
+        abs(on - graded.on) >= apart and not any(_between(graded.on, each, on) for each in breaks)
+        for on in others
+    )
 
 
-def _unbroken(one: Graded, two: Graded, counts: Sequence[Graded]) -> bool:
-    """Whether no count between two says that there was no response."""
-    assert one.on is not None
-    assert two.on is not None
-    first, last = sorted((one.on, two.on))
-    return not any(each.on and first < each.on < last and each.grade == NONE for each in counts)
+def _between(one: date, day: date, other: date) -> bool:
+    return min(one, other) < day < max(one, other)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tests.oracle.course import Course
 from tests.oracle.eligibility import not_met
+from tests.oracle.illness import codes, deadly_since
 from tests.oracle.notices.reminders import asked, over_at
 from tests.oracle.notices.row import REPEATS_SHOWN, Row
 from tests.oracle.said import COMPLETED, CONSENT_GIVEN, Said
@@ -81,10 +82,12 @@ def dose_off(course: Course, done: Said) -> datetime | None:
     dose = rule["cells_per_kg"] * weighed.data["weight_kg"]
     if abs(done.data["cells_given"] - dose) <= rule["deviation"] * dose * (1 + 1e-12):
         return None
-    known = history.known(
-        done, lambda said: (said.data["on"], said.data.get("cells_given"), said.data.get("weight_kg"))
-    )
+    known = history.known(done, _dosed)
     return max(known, history.known(weighed, lambda said: said.data.get("weight_kg")))
+
+
+def _dosed(said: Said) -> object:
+    return said.visit, said.on, said.data.get("cells_given"), said.data.get("weight_kg")
 
 
 def weighed_before(course: Course, done: Said) -> Said:
@@ -174,8 +177,9 @@ def _dispositions(course: Course, as_of: datetime) -> Iterator[Row]:
 
 def _deaths(course: Course, as_of: datetime) -> Iterator[Row]:
     rule = course.trial.rules["alerts"]["death-unrecorded"]
-    for pause in course.deadly():
-        over = [at for at in (pause.until, course.exit and course.exit.known) if at]
-        for number, due in _repeats(course, pause.since, rule["every_working_days"], as_of):
+    open_since = [since for ae in codes(course.history) if (since := deadly_since(course.history, ae))]
+    for since in sorted(open_since)[:1]:
+        over = [course.exit.known] if course.exit else []
+        for number, due in _repeats(course, since, rule["every_working_days"], as_of):
             for audience in rule["audiences"]:
                 yield Row("alert", None, "death-unrecorded", audience, due, _before(over), repeat=number)

@@ -20,24 +20,30 @@ from tests.oracle.visits import Visit
 def stand_downs(found: Course, as_of: datetime) -> Iterator[Row]:
     """An alert for each order that was sent and that a new day, a hold, a stop, an exit or a miss undid.
 
-    Of several for one day of a visit the newest stands; of an infusion that was given, none.
+    Of several for one day of a visit the newest stands, until the cells are ordered for that day once
+    more; of an infusion that was given, none.
     """
-    newest = {(code, day, at > as_of): at for at, code, day in _undoings(found, as_of)}
-    for (code, _, _), at in newest.items():
-        if not found.visit(code).done:
+    newest: dict[tuple[str, date, bool], datetime | None] = {}
+    for at, code, day, undone in _orders(found, as_of):
+        newest[code, day, at > as_of] = at if undone else None
+    for (code, _, _), stood_down in newest.items():
+        if stood_down and not found.visit(code).done:
             for audience in found.trial.audiences("stand-down"):
-                yield Row("alert", code, "stand-down", audience, at)
+                yield Row("alert", code, "stand-down", audience, stood_down)
 
 
-def _undoings(found: Course, as_of: datetime) -> Iterator[tuple[datetime, str, date]]:
-    """When each order that was sent was undone, with its visit and its day."""
+def _orders(found: Course, as_of: datetime) -> Iterator[tuple[datetime, str, date, bool]]:
+    """When each order of a visit's cells for a day was sent, and when it was undone."""
     sent: dict[str, date] = {}
     for at, then in _moments(found, as_of):
         for visit in then.infusions:
             ordered = sent.get(visit.code)
             if ordered and not _given(then, visit, at) and _undone(then, visit, ordered, at):
-                yield at, visit.code, sent.pop(visit.code)
-        sent |= {visit.code: visit.when for visit in asked(then) if _is_ordered(then, visit, at, sent)}
+                yield at, visit.code, sent.pop(visit.code), True
+        for visit in asked(then):
+            if _is_ordered(then, visit, at, sent):
+                sent[visit.code] = visit.when
+                yield at, visit.code, visit.when, False
 
 
 def _is_ordered(then: Course, visit: Visit, at: datetime, sent: dict[str, date]) -> bool:
@@ -51,7 +57,8 @@ def _given(then: Course, visit: Visit, at: datetime) -> bool:
 
 
 def _undone(then: Course, visit: Visit, ordered: date, at: datetime) -> bool:
-    if then.on_hold(at) or (then.exit and then.exit.known <= at):
+    unknown = visit.resolved is None or visit.resolved > at
+    if unknown or then.on_hold(at) or (then.exit and then.exit.known <= at):
         return True
     if visit.missed and visit.missed_by != "exit" and visit.missed <= at:
         return True

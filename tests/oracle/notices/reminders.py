@@ -55,18 +55,32 @@ def reminders(course: Course) -> Iterator[Row]:
 def _reminder(course: Course, visit: Visit, rule: dict[str, Any], rank: int) -> Row:
     cells = bool(rule.get("prepares_cells"))
     first = cells and visit.code == course.trial.infusions[0]
-    due = ordered_first(course, visit) if first else course.trial.calendar.at_nine(_day(course, visit, rule))
-    useful = cells_useful(course, visit) if cells else _useful(course, visit, _last(course, visit, rule))
+    due = ordered_first(course, visit) if first else _due(course, visit, rule)
+    useful = cells_useful(course, visit) if cells else _useful(course, visit, _ends(course, visit, rule))
     return Row(
         "reminder", visit.code, rule["step"], rule["audience"], due, useful, appears(course, visit), rank
     )
 
 
-def _last(course: Course, visit: Visit, rule: dict[str, Any]) -> date:
-    """The last day of a reminder's use: the window's, or a booked day beyond it and its no-show."""
+def _due(course: Course, visit: Visit, rule: dict[str, Any]) -> datetime:
+    """09:00 of the rule's day; where the service itself counted the anchor as missed, not before that."""
+    due = course.trial.calendar.at_nine(_day(course, visit, rule))
+    anchors = [each for each in course.visits if each.code == visit.anchor and each.missed_by == "service"]
+    return max([due, *(each.missed for each in anchors if each.missed)])
+
+
+def _ends(course: Course, visit: Visit, rule: dict[str, Any]) -> datetime | None:
+    """When a reminder is no longer of use: with its window, or the booked day beyond it.
+
+    That somebody did not come on such a day is worth saying until the visit is missed.
+    """
     if rule["from"] == "closes" or not visit.booked or visit.booked.on <= visit.closes:
-        return visit.closes
-    return max(visit.booked.on, _day(course, visit, rule))
+        return _night_after(course, visit.closes)
+    return course.ladder(visit).misses if rule["from"] == "booked" else _night_after(course, visit.booked.on)
+
+
+def _night_after(course: Course, day: date) -> datetime:
+    return course.trial.calendar.midnight(day + DAY)
 
 
 def appears(course: Course, visit: Visit) -> datetime | None:
@@ -85,12 +99,11 @@ def _day(course: Course, visit: Visit, rule: dict[str, Any]) -> date:
     return calendar.on_or_after(day) if rule["from"] == "booked" else calendar.on_or_before(day)
 
 
-def _useful(course: Course, visit: Visit, last: date) -> Useful:
+def _useful(course: Course, visit: Visit, ends: datetime | None) -> Useful:
     over = over_at(course, visit)
-    ends = course.trial.calendar.midnight(last + DAY)
 
     def useful(at: datetime) -> bool:
-        if at >= ends or (over and at >= over) or course.lies_dead(at):
+        if (ends and at >= ends) or (over and at >= over) or course.lies_dead(at):
             return False
         return not (visit.treatment and course.on_hold(at))
 
@@ -101,7 +114,7 @@ def cells_useful(course: Course, visit: Visit) -> Useful:
     """When an order of cells is of use: until the day of the infusion, for the first one until its end."""
     first = visit.code == course.trial.infusions[0]
     last = visit.when if first else visit.when - DAY
-    return _useful(course, visit, last)
+    return _useful(course, visit, _night_after(course, last))
 
 
 def ordered_first(course: Course, visit: Visit) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from tests.oracle.course import Course
 from tests.oracle.history import History
@@ -19,6 +19,7 @@ class Clock:
 
     since: datetime
     submitted: datetime | None
+    on: date | None = None
 
 
 def safety(course: Course) -> Iterator[Row]:
@@ -65,38 +66,52 @@ def clocks(history: History) -> Iterator[Clock]:
         first = history.versions(said)[0]
         names = {version.id for version in history.versions(said)}
         told = history.known(said) if said.type == PREGNANCY else first.time
-        yield Clock(said.aware_at or told, _submitted(history, names, first.time))
+        yield _clock(history, said.aware_at or told, names, first.time)
 
 
 def _of_event(history: History, ae: str) -> Iterator[Clock]:
     """One clock from the first serious report, and one for each that is worse after its submission."""
     running: Clock | None = None
-    for report in line(history, ae):
+    changes = {told.first for told in tellings(history, ae, gravity)}
+    reports = _with_other_numbers(history, ae)
+    names = {report.data["ae"] for report in reports}
+    for report in reports:
         if not _counts(history, report):
             continue
         if running is None:
-            running = Clock(_first_aware(history, report), _submitted(history, {ae}, report.time))
-        elif (
-            running.submitted and running.submitted < report.time and _worse(before(history, report), report)
-        ):
+            running = _clock(history, _first_aware(history, report), names, report.time)
+        elif report in changes and _worse_since(history, running, report):
             yield running
-            running = Clock(_aware(history, report), _submitted(history, {ae}, report.time))
+            running = _clock(history, _aware(history, report), names, report.time)
     if running:
         yield running
 
 
+def _with_other_numbers(history: History, ae: str) -> list[Said]:
+    """The reports of an event, and those of it that had another number before they were corrected."""
+    found = {version for report in line(history, ae) for version in history.versions(report)}
+    return sorted(found, key=lambda said: (said.time, said.place))
+
+
+def _worse_since(history: History, clock: Clock, report: Said) -> bool:
+    """Whether a report makes the event worse after what was owed had been submitted."""
+    submitted = clock.submitted
+    return submitted is not None and submitted < report.time and _worse(before(history, report), report)
+
+
 def _counts(history: History, report: Said) -> bool:
     """Whether a report is serious, and its fact still is: a correction may have made it harmless."""
-    return bool(report.data["serious"]) and bool(_now(history, report).data["serious"])
+    now = _now(history, report)
+    return bool(report.data["serious"]) and now is not None and bool(now.data["serious"])
 
 
-def _now(history: History, report: Said) -> Said:
+def _now(history: History, report: Said) -> Said | None:
     """What a report reads since its corrections, or since the next report when it was taken back."""
     report = _corrected(history, report)
     if stands(history, report):
         return report
     ahead = line(history, report.data["ae"])
-    return next((said for said in ahead[ahead.index(report) :] if stands(history, said)), report)
+    return next((said for said in ahead[ahead.index(report) :] if stands(history, said)), None)
 
 
 def _corrected(history: History, report: Said) -> Said:
@@ -123,10 +138,11 @@ def _aware(history: History, report: Said) -> datetime:
     return aware if aware and not (earlier and earlier.aware_at == aware) else _heard(history, report)
 
 
-def _submitted(history: History, names: set[str], told: datetime) -> datetime | None:
-    """The first submission made once it had been reported."""
-    found = [history.known(said) for said in history.standing(SUBMITTED) if said.data["ae"] in names]
-    return min((at for at in found if at >= told), default=None)
+def _clock(history: History, since: datetime, names: set[str], told: datetime) -> Clock:
+    """A clock with the first submission made once the event had been reported."""
+    found = [said for said in history.standing(SUBMITTED) if said.data["ae"] in names]
+    later = sorted((said for said in found if history.known(said) >= told), key=history.known)
+    return Clock(since, history.known(later[0]), later[0].on) if later else Clock(since, None)
 
 
 def _worse(earlier: Said | None, report: Said) -> bool:

@@ -91,6 +91,7 @@ FULL: dict[str, Any] = {
     "age_years": 16,
     "from_years": 18,
     "follow_up": False,
+    "submitted": False,
     "death": False,
     "channel": "json://127.0.0.1/x",
     "since": "2026-01-27T01:30:00+00:00",
