@@ -1,8 +1,9 @@
-"""Letting events in: each of a batch is accepted or refused by itself, in the study's order.
+"""Judging a batch of one subject's events: each is accepted, known already, or refused by itself.
 
-A batch is ordered by the dates on which things happened, then by when they were reported, then by
-position. A void and its restatement in one batch are both accepted or neither is. They are judged together,
-unless the restatement was reported later and its date comes behind the void.
+This module holds no rule of the study (rules.py does) and stores nothing. The events of a batch are judged in
+the order of their dates, then of their reports, then of their positions. A void and its restatement in one
+batch are both accepted, or neither is. They are judged together, unless the restatement was reported later
+and its date comes behind the void.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _Place = tuple[date, datetime, int]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one event: accepted, known already, or refused with the reason."""
+    """The verdict on one event: accepted, known already, or refused with the reason `error`."""
 
     event: Event
     status: Literal["accepted", "known", "refused"]
@@ -52,29 +53,29 @@ def judge(
     tolerance: timedelta = timedelta(0),
     elsewhere: Mapping[EventKey, Event] = MappingProxyType({}),
 ) -> Judgement:
-    """Judge a batch of one subject's events against its log at `now`, an aware instant.
+    """The judgement on a batch of one subject's events, given the subject's log, at `now`, an aware instant.
 
-    What is `barred` is refused with the error given, and so is what it would be recorded together with. A
-    time that is ahead of `now` by no more than the `tolerance` counts as `now`. `elsewhere`: events of other
-    logs that have the source and id of one of the batch.
+    `barred` holds events to refuse, each with its error; an event that would be recorded together with one of
+    them is refused too. A time that is ahead of `now` by at most `tolerance` counts as `now`. `elsewhere`
+    holds events of other subjects' logs that have the source and id of an event of the batch.
     """
-    court = _Court(protocol, now, barred, tolerance, elsewhere)
+    conditions = _Conditions(protocol, now, barred, tolerance, elsewhere)
     turns = _turns(protocol, history, batch, barred)
     undone: dict[int, Verdict] = {}
     while True:
-        docket = _Docket(list(history), {event.key: event for event in history})
-        found = _judged(court, docket, turns, batch, undone)
-        more = {place: verdict for place, verdict in _undone(found, turns) if place not in undone}
+        growing = _GrowingLog(list(history), {event.key: event for event in history})
+        verdicts = _judged(conditions, growing, turns, batch, undone)
+        more = {place: verdict for place, verdict in _undone(verdicts, turns) if place not in undone}
         if not more:
             break
         undone |= more
-    accepted = tuple(docket.log[len(history) :])
-    return Judgement(tuple(found[position] for position in range(len(batch))), accepted)
+    accepted = tuple(growing.log[len(history) :])
+    return Judgement(tuple(verdicts[position] for position in range(len(batch))), accepted)
 
 
 @dataclass(frozen=True, slots=True)
-class _Court:
-    """What every event of a batch is judged by, besides the log."""
+class _Conditions:
+    """The conditions, the same for every event of a batch, under which it is judged."""
 
     protocol: Protocol
     now: datetime
@@ -84,66 +85,76 @@ class _Court:
 
 
 @dataclass(slots=True)
-class _Docket:
-    """A log as it grows with what is accepted, and the subject that it gives, once somebody asked for it."""
+class _GrowingLog:
+    """A log that grows with each accepted event.
+
+    `named` holds its events by source and id. `subject` is the subject that it gives, None while not folded.
+    """
 
     log: list[Event]
     named: dict[EventKey, Event]
     subject: Subject | None = None
 
-    def context(self, court: _Court) -> IntakeContext:
-        return IntakeContext(court.protocol, self.log, court.now, self.subject)
+    def context(self, conditions: _Conditions) -> IntakeContext:
+        return IntakeContext(conditions.protocol, self.log, conditions.now, self.subject)
 
     def accept(self, event: Event, judged: IntakeContext) -> None:
         folded = judged.subject if judged.enrolled else None
         self.log = [*self.log, event]
         self.named = {**self.named, event.key: event}
-        # Folded as events come: a batch costs what is new in it, not its own square.
+        # Each event is folded in as it comes, so that a batch costs no more than its length.
         self.subject = folded.stating(self.log) if folded else None
 
-    def take(self, trial: _Docket) -> None:
+    def take(self, trial: _GrowingLog) -> None:
         self.log, self.named, self.subject = trial.log, trial.named, trial.subject
 
 
 def _judged(
-    court: _Court, docket: _Docket, turns: _Turns, batch: Sequence[Event], undone: Mapping[int, Verdict]
+    conditions: _Conditions,
+    growing: _GrowingLog,
+    turns: _Turns,
+    batch: Sequence[Event],
+    undone: Mapping[int, Verdict],
 ) -> dict[int, Verdict]:
-    """The verdict on each position of a batch; what is `undone` keeps its own."""
-    found = dict(undone)
+    """The verdict on each position of a batch; the verdicts of `undone` stay."""
+    verdicts_by_place = dict(undone)
     for unit in turns.units:
         if unit[0] not in undone:
-            verdicts = _judge_unit(court, docket, [batch[position] for position in unit])
-            found |= dict(zip(unit, verdicts, strict=True))
-    return found
+            verdicts = _judge_unit(conditions, growing, [batch[position] for position in unit])
+            verdicts_by_place |= dict(zip(unit, verdicts, strict=True))
+    return verdicts_by_place
 
 
-def _undone(found: Mapping[int, Verdict], turns: _Turns) -> Iterator[tuple[int, Verdict]]:
-    """Each void whose later restatement is refused, with that: the refusal takes the void with it."""
+def _undone(verdicts: Mapping[int, Verdict], turns: _Turns) -> Iterator[tuple[int, Verdict]]:
+    """The verdicts on each accepted void whose later restatement is refused, and on that restatement.
+
+    The refusal takes the void with it.
+    """
     for void, restated in turns.later.items():
-        if found[restated].status == "refused" and found[void].status == "accepted":
-            yield void, _fallen(found[void], found[restated])
-            yield restated, found[restated]
+        if verdicts[restated].status == "refused" and verdicts[void].status == "accepted":
+            yield void, _fallen(verdicts[void], verdicts[restated])
+            yield restated, verdicts[restated]
 
 
-def _judge_unit(court: _Court, docket: _Docket, unit: list[Event]) -> list[Verdict]:
-    trial = replace(docket)
-    verdicts = [_judge_one(court, trial, event) for event in _noted(unit)]
-    if verdicts[0].status == "refused" and unit[1:] and unit[0].key not in court.barred:
-        # What voids nothing has no restatement: the other event is judged by itself. Where the sender alone
-        # may not void it, what they correct still stands, and their correction would state it twice.
-        return [verdicts[0], *_judge_unit(court, docket, unit[1:])]
+def _judge_unit(conditions: _Conditions, growing: _GrowingLog, unit: list[Event]) -> list[Verdict]:
+    trial = replace(growing)
+    verdicts = [_judge_one(conditions, trial, event) for event in _noted(unit)]
+    if verdicts[0].status == "refused" and unit[1:] and unit[0].key not in conditions.barred:
+        # A refused void has no restatement, so that the other event is judged by itself. A barred void is
+        # different: the event to correct still stands, and its correction would state it twice.
+        return [verdicts[0], *_judge_unit(conditions, growing, unit[1:])]
     refused = _first_refused(verdicts)
-    if refused is None and _loses_enrolment(docket.log, trial.log):
+    if refused is None and _loses_enrolment(growing.log, trial.log):
         verdicts = [_without_enrolment(verdict) for verdict in verdicts]
         refused = _first_refused(verdicts)
     if refused is None:
-        docket.take(trial)
+        growing.take(trial)
         return verdicts
     return [verdict if verdict.status == "refused" else _fallen(verdict, refused) for verdict in verdicts]
 
 
 def _noted(unit: Sequence[Event]) -> Iterator[Event]:
-    """An event alone; or a void, and what was reported with it noted as the restatement of what it voids."""
+    """The events of a unit; one that was reported together with a void is noted as its restatement."""
     yield unit[0]
     for restated in unit[1:]:
         together = abs(restated.time - unit[0].time) <= TOGETHER
@@ -174,30 +185,30 @@ def _fallen(verdict: Verdict, refused: Verdict) -> Verdict:
     return Verdict(verdict.event, "refused", Refused("together", why))
 
 
-def _judge_one(court: _Court, docket: _Docket, event: Event) -> Verdict:
-    if event.key in court.barred:
-        return Verdict(event, "refused", court.barred[event.key])
-    same = docket.named.get(event.key) or court.elsewhere.get(event.key)
+def _judge_one(conditions: _Conditions, growing: _GrowingLog, event: Event) -> Verdict:
+    if event.key in conditions.barred:
+        return Verdict(event, "refused", conditions.barred[event.key])
+    same = growing.named.get(event.key) or conditions.elsewhere.get(event.key)
     if same is not None:
         return named_before(event, same)
-    counted, context = _as_recorded(court, event), docket.context(court)
+    counted, context = _as_recorded(conditions, event), growing.context(conditions)
     try:
         check_aware_before_report(event)
         check_permitted(context, counted)
     except ItpError as error:
         return Verdict(event, "refused", error)
-    docket.accept(counted, context)
+    growing.accept(counted, context)
     return Verdict(event, "accepted")
 
 
-def _as_recorded(court: _Court, event: Event) -> Event:
-    """The event as it is kept: a clock that is ahead by little has its time counted as the recording's."""
-    ahead = court.now < event.time <= court.now + court.tolerance
-    return replace(event, time=court.now) if ahead else event
+def _as_recorded(conditions: _Conditions, event: Event) -> Event:
+    """The event as it is recorded: a time that is ahead by at most the tolerance becomes `now`."""
+    ahead = conditions.now < event.time <= conditions.now + conditions.tolerance
+    return replace(event, time=conditions.now) if ahead else event
 
 
 def named_before(event: Event, same: Event) -> Verdict:
-    """The verdict on an event whose source and id name `same` already: known, or refused for its content."""
+    """The verdict on an event with the source and id of `same`: known, or refused for other content."""
     if says_the_same(event, same):
         return Verdict(event, "known")
     on = f" of {day(on)}" if isinstance(on := getattr(same.data, "on", None), date) else ""
@@ -210,10 +221,11 @@ def named_before(event: Event, same: Event) -> Verdict:
 def says_the_same(event: Event, known: Event) -> bool:
     """Whether two events with one source and id have the same content: type, subject, time and data.
 
-    A sender's clock may be ahead by some minutes: then the instant of recording took the place of its time.
+    A sender's clock may have been some minutes ahead: the event was then recorded with the instant of
+    recording.
     """
     same_time = known.time <= event.time <= known.time + TOGETHER
-    # As JSON: there `true` and 1 differ, as they do for whoever sent them.
+    # Compared as JSON, in which `true` and 1 differ, as they do for the sender.
     return (
         same_time
         and event.type == known.type
@@ -223,7 +235,11 @@ def says_the_same(event: Event, known: Event) -> bool:
 
 
 class _Turns(NamedTuple):
-    """The units of a batch (positions) in the order of judging; and voids whose restatement comes later."""
+    """The units of a batch in the order of judging, and the voids whose restatement comes later.
+
+    A unit is one position, or two: a void and the restatement judged with it. `later` maps the position of
+    such a void to that of its restatement.
+    """
 
     units: list[list[int]]
     later: dict[int, int]
@@ -246,7 +262,7 @@ def _turns(
     heads = {restated: void for void, restated in paired.items()}
 
     def turn(head: int) -> tuple[_Place, int]:
-        """The place of a unit, never before what it must follow, and how many units it follows there."""
+        """The place of a unit, never before a unit that it must follow, and the number of units before it."""
         own = places[paired.get(head, head)]
         before = [turn(heads.get(each, each)) for each in behind[head]]
         return max([own, *(place for place, _ in before)]), 1 + max((depth for _, depth in before), default=0)
@@ -256,7 +272,7 @@ def _turns(
 
 
 def _on_its_own(batch: Sequence[Event], places: Sequence[_Place], void: int, restated: int) -> bool:
-    """Whether a restatement was reported later than its void and comes behind it: each has its own turn."""
+    """Whether a restatement was reported later than its void and comes behind it: it has its own turn."""
     together = abs(batch[restated].time - batch[void].time) <= TOGETHER
     # Without an enrolment between the two there would be no subject.
     enrolment = isinstance(batch[restated].data, Enrolled)
@@ -266,10 +282,10 @@ def _on_its_own(batch: Sequence[Event], places: Sequence[_Place], void: int, res
 def _behind(
     batch: Sequence[Event], paired: Mapping[int, int], later: Mapping[int, int]
 ) -> dict[int, list[int]]:
-    """For each position those that must be judged before it.
+    """For each position, the positions that must be judged before it.
 
-    A void comes behind what it voids; a later restatement behind its void; of several under one id the
-    first in the file is judged first.
+    A void comes behind the event that it voids, and a later restatement behind its void. Of several events
+    under one id, the first in the file is judged first.
     """
     first = {event.key: place for place, event in reversed(list(enumerate(batch)))}
     found: dict[int, list[int]] = {
@@ -283,7 +299,7 @@ def _behind(
 
 
 def _places(site: Site, batch: Sequence[Event], restated: Collection[int]) -> list[_Place]:
-    """Where each event of a batch stands by itself: by its date, its report, its position."""
+    """The place of each event of a batch by itself: its date, the instant of its report, its position."""
     return [
         _place(site, event, position, first=isinstance(event.data, Enrolled) and position not in restated)
         for position, event in enumerate(batch)
@@ -291,8 +307,8 @@ def _places(site: Site, batch: Sequence[Event], restated: Collection[int]) -> li
 
 
 def _place(site: Site, event: Event, position: int, *, first: bool) -> _Place:
-    # Nothing can be judged before the enrolment, not even what happened between consent and that day. Its
-    # correction has its own date: what was given by then is not judged by it.
+    # No event can be judged before the enrolment, not even one between consent and that day. A correction of
+    # the enrolment has its own date: infusions from before it are not judged by it.
     on = date.min if first else happened(site, event)
     return on, event.time.astimezone(UTC), position
 
@@ -303,8 +319,8 @@ def _site(protocol: Protocol, events: Sequence[Event]) -> Site:
 
 
 def _pairs(log: Sequence[Event], batch: Sequence[Event]) -> dict[int, int]:
-    """Which void of a batch (position) goes with which restatement of the same batch."""
-    # The first of several under one id is the one that the id may name.
+    """The position of each void of a batch, with the position of its restatement in the same batch."""
+    # Of several events under one id, the id may name the first only.
     positions = {event.key: place for place, event in reversed(list(enumerate(batch)))}
     fresh = [
         batch[place] for place in sorted(positions.values(), key=lambda place: (batch[place].time, place))

@@ -287,7 +287,7 @@ def _ending(state: SubjectState, name: AlertName, end: Ending) -> Iterator[Wante
 
 def _stand_down(state: SubjectState) -> Iterator[WantedNotice]:
     by_code = {planned.code: planned for planned in state.visits}
-    handed = {stable(handed) for handed in state.subject.handed}
+    handed = {stable(outbox_key) for outbox_key in state.subject.handed}
     for key, issue in state.subject.decision_log.issues.items():
         planned = by_code.get(issue.notice.visit or "")
         if planned is None or planned.on or key not in handed or "dose" not in said_by(issue.notice):

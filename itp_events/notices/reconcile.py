@@ -92,7 +92,7 @@ def _says_else(state: SubjectState, wanted: WantedNotice, issue: Issue) -> bool:
 
 def _ordered(said: NoticeContents) -> float | None:
     """How many cells a notice asks the cell laboratory to prepare; None when it asks for none."""
-    return said["dose"]["cells"] if "dose" in said else None
+    return said["dose"].get("cells") if "dose" in said else None
 
 
 def _anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Event:

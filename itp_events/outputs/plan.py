@@ -46,7 +46,7 @@ def plan(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> Plan:
     """
     known = [event for event in facts if event.time <= as_of and _counts(event)]
     life, decision = _replay(protocol, known, as_of)
-    return Plan(decision, tuple(_standing(decision)), tuple(_forecast(life, decision)))
+    return Plan(decision, tuple(_of_use(decision)), tuple(_forecast(life, decision)))
 
 
 def _counts(event: Event) -> bool:
@@ -100,10 +100,9 @@ def _replay(protocol: Protocol, facts: Sequence[Event], as_of: datetime) -> tupl
 
 
 def _entering(facts: Sequence[Event]) -> Iterator[tuple[datetime, Event]]:
-    """Each fact with the instant at which it enters the log.
+    """Each event with the instant (UTC) at which it enters the log: that of its report.
 
-    That is its report; but the void of an enrolment waits for the correction, for no door takes one without
-    the other.
+    The void of an enrolment waits for the corrected enrolment, since intake takes neither without the other.
     """
     chain = Chain.of(facts)
     for fact in facts:
@@ -114,7 +113,7 @@ def _entering(facts: Sequence[Event]) -> Iterator[tuple[datetime, Event]]:
         yield at, fact
 
 
-def _standing(decision: Decision) -> Iterator[NoticeIssued]:
+def _of_use(decision: Decision) -> Iterator[NoticeIssued]:
     """The notices that are due and of use; of alerts every one whose cause lasts, with all repetitions."""
     state = decision.subject_state
     wanted_notices = {

@@ -1,9 +1,10 @@
-"""A fact and its corrections are one fact: which event restates which, and since when each thing is known.
+"""Corrections: the events that restate others, and the instant since which each content is known.
 
-A restatement continues the event whose void it follows; a further report of an adverse event continues the
-report before it. A clock, a decision or a notice goes on as long as nothing changed that it rests on.
-What was restated in one batch with its void is noted on the event when it comes in; all else follows from
-what the events say and when they were reported, not from their order of arrival.
+This module accepts and refuses nothing. An event and its corrections are one: a restatement continues the
+event whose void it follows, and a further report of an adverse event continues the report before it. A clock,
+a decision or a notice goes on as long as the values that it rests on do not change. A restatement that came
+in one batch with its void is noted on the event; every other link follows from the content of the events and
+the instants of their reports, and not from their order of arrival.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ from itp_events.events import (
     WithdrawalDecided,
 )
 
-# What is reported within this time of its void was sent with it; the clocks of senders differ by so much.
+# An event reported within this time of its void was sent with it: the clocks of senders differ by so much.
 TOGETHER = timedelta(seconds=300)
 _OUTCOMES = (Completed, Missed)
 
 Basis = Callable[[Data], object]
-"""The part of a fact's content that something rests on: when it is unchanged, that goes on."""
+"""The part of an event's content on which a clock, decision or notice rests, which goes on with it."""
 
 
 def voided_key(event: Event) -> EventKey:
@@ -55,7 +56,7 @@ class Restatement(NamedTuple):
 
 
 class Link(NamedTuple):
-    """What a fact continues: the event that it restates after a void, or the report before it."""
+    """The event that another continues: one that it restates after a void, or the report before it."""
 
     event: Event
     restates: bool
@@ -63,7 +64,7 @@ class Link(NamedTuple):
 
 def predecessors(facts: Iterable[Event]) -> dict[EventKey, Link]:
     """The event that each restatement or further report continues directly, by the key of the later one."""
-    # Of what was reported at one instant the order of the log decides.
+    # sorted() is stable: for events reported at one instant, the order of the log decides.
     ordered = sorted((fact for fact in facts if not fact.own), key=lambda fact: fact.time)
     known = {fact.key: fact for fact in ordered}
     found = {fact.key: Link(known[key], restates=True) for fact, key in _named(ordered) if key in known}
@@ -78,7 +79,7 @@ def predecessors(facts: Iterable[Event]) -> dict[EventKey, Link]:
 
 
 def _named(facts: Sequence[Event]) -> Iterator[tuple[Event, EventKey]]:
-    """The facts that came in one batch with the void of what they restate, as it was noted when they did."""
+    """The events noted as restatements when they came in, each with the key of the event that it restates."""
     return ((fact, fact.restates) for fact in facts if fact.restates is not None)
 
 
@@ -87,9 +88,9 @@ def _takes_back(fact: Event, keys: Collection[EventKey]) -> bool:
 
 
 def restatements(batch: Sequence[Event], known: Mapping[EventKey, Event]) -> list[Restatement]:
-    """The voids of a batch and what restates each of them there: one event for one void.
+    """The voids of a batch with the event that restates each of them there: one event for one void.
 
-    `known` holds the events that a void may name. Voids that nothing restates are left out.
+    `known` holds the events that a void may name. Voids without a restatement are left out.
     """
     return _matched(batch, known, _IN_A_BATCH)
 
@@ -120,7 +121,7 @@ def _matched(
 
 
 def _leads_back(wrong: Event, candidate: Event, found: Mapping[EventKey, Restatement]) -> bool:
-    """Whether the event to correct restates the candidate itself, over however many corrections."""
+    """Whether the event to correct restates the candidate itself, over any number of corrections."""
     while wrong.key in found:
         wrong = found[wrong.key].wrong
         if wrong.key == candidate.key:
@@ -129,7 +130,7 @@ def _leads_back(wrong: Event, candidate: Event, found: Mapping[EventKey, Restate
 
 
 def _voids(facts: Sequence[Event], known: Mapping[EventKey, Event]) -> list[tuple[Event, Event]]:
-    """Each void with the event that it takes back; of several voids of one event the first."""
+    """Each void with the event that it takes back; of several voids of one event, the first."""
     found: dict[EventKey, tuple[Event, Event]] = {}
     for fact in facts:
         if _names_a_fact(fact, known):
@@ -147,7 +148,7 @@ def _names_a_fact(event: Event, known: Mapping[EventKey, Event]) -> bool:
 
 def _corrects(candidate: Event, wrong: Event) -> bool:
     one, other = candidate.data, wrong.data
-    # That a visit took place after all, or did not, corrects what was stated of it.
+    # A visit done and a visit missed correct each other.
     alike = type(one) is type(other) or (isinstance(one, _OUTCOMES) and isinstance(other, _OUTCOMES))
     return alike and candidate.key != wrong.key and candidate.time >= wrong.time
 
@@ -183,7 +184,7 @@ def _beside(candidate: Event, wrong: Event, void: Event) -> bool:
 
 
 _Fit = Callable[[Event, Event, Event], bool]
-# The surest first: of two events corrected together each is restated by what is most like it.
+# The surest first: when two events are corrected together, each is restated by the event most like it.
 _IN_A_BATCH: tuple[_Fit, ...] = (
     _same_content,
     _same_place,
@@ -191,13 +192,13 @@ _IN_A_BATCH: tuple[_Fit, ...] = (
     _later,
     _other_place_before,
 )
-# Once recorded, what was not noted as a restatement is one only under the same visit or adverse event:
-# another event, reported minutes after a void, has nothing to do with it.
+# In the log, an event that was not noted as a restatement is one only under the same visit or adverse event.
+# Any other event that was reported minutes after a void has nothing to do with it.
 _IN_A_LOG: tuple[_Fit, ...] = (_beside, _later)
 
 
 def place(data: Data) -> str | None:
-    """The visit or adverse event by which a later restatement is recognised; an enrolment by itself."""
+    """The visit or adverse event by which a later restatement is recognised; its type for an enrolment."""
     if isinstance(data, Enrolled):
         return data.type
     visit, ae = getattr(data, "visit", None), getattr(data, "ae", None)
@@ -207,9 +208,9 @@ def place(data: Data) -> str | None:
 def _further_reports(
     ordered: Sequence[Event], restated: Mapping[EventKey, Link]
 ) -> Iterator[tuple[Event, Event]]:
-    """Each further report of an adverse event with the report before it, as that read then.
+    """Each further report of an adverse event with the report before it, as it read at that time.
 
-    A later correction of the report before says nothing new of this one.
+    A later correction of the report before does not change the further one.
     """
     last: dict[str, Event] = {}
     for event in ordered:
@@ -226,21 +227,18 @@ def _further_reports(
 
 
 def _stated_anew(event: Event, wrong: Event, basis: Basis) -> bool:
-    """Whether a restatement came in no batch with its void and says something else.
-
-    It is a statement of its own time.
-    """
+    """Whether a restatement came without its void and has other content: it then counts from its own time."""
     return event.restates != wrong.key and basis(event.data) != basis(wrong.data)
 
 
 def basis_of(data: Data) -> object:
-    """The part of a fact's content that decides whether a restatement says the same."""
+    """The part of an event's content that decides whether a restatement says the same."""
     basis = _BASES.get(type(data))
     return basis(data) if basis else data
 
 
 class Chain(NamedTuple):
-    """Which event each fact continues; empty where nothing was ever corrected."""
+    """The links between events and those that they continue; empty when nothing was ever corrected."""
 
     before: Mapping[EventKey, Link]
     after: Mapping[EventKey, Event]
@@ -254,7 +252,7 @@ class Chain(NamedTuple):
         return cls(before, after)
 
     def today(self, event: Event) -> Event:
-        """What an event reads since its corrections by a void; itself when nobody corrected it."""
+        """The event as corrected by voids: the newest restatement, or the event itself without one."""
         seen = {event.key}
         while (later := self.after.get(event.key)) is not None and later.key not in seen:
             seen.add(later.key)
@@ -262,9 +260,9 @@ class Chain(NamedTuple):
         return event
 
     def first_stated(self, event: Event, basis: Basis) -> Event:
-        """The event that was stated first of those which corrected each other by a void.
+        """The first of the events that corrected each other by a void, back from this one.
 
-        What was stated anew later, and says something else, is a statement of its own time.
+        An event stated anew later with other content counts from its own time.
         """
         while (link := self.before.get(event.key)) is not None and link.restates:
             if _stated_anew(event, link.event, basis):
@@ -273,16 +271,16 @@ class Chain(NamedTuple):
         return event
 
     def versions(self, event: Event) -> Iterator[Event]:
-        """The event, and what it continues, back to the first report."""
-        state = {event.key}
+        """The event and those that it continues, back to the first report."""
+        passed = {event.key}
         yield event
-        while (link := self.before.get(event.key)) is not None and link.event.key not in state:
-            state.add(link.event.key)
+        while (link := self.before.get(event.key)) is not None and link.event.key not in passed:
+            passed.add(link.event.key)
             yield link.event
             event = link.event
 
     def origin(self, event: Event, basis: Basis = basis_of) -> Event:
-        """The report with which what `basis` takes from the event began: it is unchanged since then."""
+        """The report since which the event's `basis` is unchanged."""
         if event.key not in self.before:
             return event
         first = event
@@ -290,7 +288,7 @@ class Chain(NamedTuple):
         for version in self.versions(event):
             if basis(version.data) != now:
                 break
-            # The report before may have been corrected after this one: then this one said it first.
+            # An earlier report may have been corrected after this one; then this one said it first.
             first = version if version.time <= first.time else first
         return first
 
@@ -320,7 +318,7 @@ def whose(data: Data) -> object:
 
 
 def same_death(data: Data) -> object:
-    """A death is one fact whatever else is corrected in it."""
+    """The part of a death that its clock rests on: a death stays one death under every correction."""
     assert isinstance(data, Died)
     return True
 

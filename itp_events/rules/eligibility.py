@@ -26,7 +26,7 @@ class Unmet:
 
     @property
     def criterion(self) -> tuple[str, str]:
-        """The criterion alone: its name, and of what it says of several things alike the name of the one."""
+        """The criterion alone: its rule, and the name of the value or drug when the rule is about several."""
         return self.rule, self.values.get("name") or self.values.get("drug") or ""
 
     def __str__(self) -> str:

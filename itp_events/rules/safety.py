@@ -1,8 +1,9 @@
 """Serious adverse events, pregnancies and deaths: their reporting clocks, and fatal events without a death.
 
-A clock runs from the instant at which the site became aware, until the submission is recorded (ICH E6(R3);
-the limit is protocol data). An event that grows worse after its submission has a new clock, for the
-follow-up report. Grade 5 by CTCAE, or the outcome `fatal`, is a death that the study must be told of.
+This module raises no alert. A clock runs from the instant at which the site became aware of an event until
+the submission of its report is recorded (ICH E6(R3); the limit is protocol data). An event that grows worse
+after its submission has a new clock, for the follow-up report. Grade 5 by CTCAE, or the outcome `fatal`, is a
+death that must be recorded.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from itp_events.rules.subject import Subject, as_data
 
 
 class Clock(NamedTuple):
-    """The time within which one safety report is owed; instants in UTC.
+    """The time within which one safety report must be submitted; instants in UTC.
 
-    `event` names the report with which it began, `fact` is the event that states it today. `submitted` is the
-    first submission that covers it. `follow_up`: it became worse after a submission. `death`: it asks for
-    the adverse event that led to the death.
+    `event` identifies the report with which it began; `fact` is the event that states it today. `submitted`
+    is the first submission that covers it. `follow_up`: the event became worse after a submission. `death`:
+    the clock asks for the adverse event that led to the death.
     """
 
     event: EventKey
@@ -37,50 +38,50 @@ class Clock(NamedTuple):
 
     @property
     def dues(self) -> tuple[datetime, ...]:
-        """When each reminder of the clock is due, the limit last."""
+        """The instants (UTC) at which the reminders of the clock are due, the limit last."""
         return tuple(self.aware_at + timedelta(hours=hours) for hours in self.hours)
 
     @property
     def limit(self) -> datetime:
-        """The instant by which the report must be submitted."""
+        """The instant (UTC) by which the report must be submitted."""
         return self.dues[-1]
 
 
 class Course(NamedTuple):
-    """One adverse event: the reports of it that stand, the oldest first."""
+    """One adverse event, as its reports that nobody voided, the oldest first."""
 
     reports: tuple[Event, ...]
 
     @property
     def now(self) -> AdverseEvent:
-        """What its newest report says."""
+        """The data of its newest report."""
         return as_data(self.reports[-1], AdverseEvent)
 
 
 def courses(subject: Subject) -> tuple[Course, ...]:
-    """The adverse events of a subject, each with its standing reports in the order of their reporting.
+    """The adverse events of a subject, each with its reports that nobody voided, in the order of reporting.
 
-    The reports under one number are one event, also when a correction gave one of them that number.
+    The reports under one number are one event, even when a correction gave one of them that number.
     """
-    found: dict[str, list[Event]] = {}
+    reports: dict[str, list[Event]] = {}
     for event in sorted(subject.of(AdverseEvent), key=partial(_reported, subject)):
-        found.setdefault(as_data(event, AdverseEvent).ae, []).append(event)
-    return tuple(Course(tuple(reports)) for reports in found.values())
+        reports.setdefault(as_data(event, AdverseEvent).ae, []).append(event)
+    return tuple(Course(tuple(of_one)) for of_one in reports.values())
 
 
 def _reported(subject: Subject, event: Event) -> tuple[datetime, datetime, EventKey]:
-    """The place of a report among those of its event: a corrected one stays where it was stated first."""
+    """The place of a report among those of its event: a corrected report keeps its first place."""
     return subject.chain.first_stated(event, severity).time, event.time, event.key
 
 
 def clocks(protocol: Protocol, subject: Subject) -> tuple[Clock, ...]:
-    """Every clock that ever began, with its submission where one is recorded."""
+    """Every clock that ever began, with its submission when one is recorded."""
     hours = protocol.alerts["sae"].clock_hours
-    found = [clock for course in courses(subject) for clock in _of_course(subject, course, hours)]
-    found += [_simple(subject, event, whose, hours) for event in subject.of(Pregnancy)]
+    begun = [clock for course in courses(subject) for clock in _of_course(subject, course, hours)]
+    begun += [_simple(subject, event, whose, hours) for event in subject.of(Pregnancy)]
     if not any(course.now.fatal for course in courses(subject)):
-        found += [_simple(subject, event, same_death, hours) for event in subject.of(Died)]
-    return tuple(found)
+        begun += [_simple(subject, event, same_death, hours) for event in subject.of(Died)]
+    return tuple(begun)
 
 
 def _of_course(subject: Subject, course: Course, hours: tuple[int, ...]) -> Iterator[Clock]:
@@ -90,7 +91,7 @@ def _of_course(subject: Subject, course: Course, hours: tuple[int, ...]) -> Iter
         if before is None:
             covering = [each for each in submissions if subject.known_since(each) >= start.origin.time]
         elif before.submitted is None or _tells(subject, before.submitted, start.origin):
-            continue  # the report that was owed already tells of this too
+            continue  # the report that was due already covers this too
         else:
             covering = [each for each in submissions if _tells(subject, each, start.origin)]
         submitted = covering[0] if covering else None
@@ -105,7 +106,7 @@ class _Start(NamedTuple):
 
 
 def _starts(subject: Subject, course: Course) -> Iterator[_Start]:
-    """The first report of an event as serious, and each that makes it worse while it is serious."""
+    """The starts of an event's clocks: its first report as serious, and each later one that worsens it."""
     serious = [report for report in course.reports if as_data(report, AdverseEvent).serious]
     first = min((_serious_since(subject, report) for report in serious), key=_time, default=None)
     if first is None:
@@ -119,7 +120,7 @@ def _starts(subject: Subject, course: Course) -> Iterator[_Start]:
 
 
 def _serious_since(subject: Subject, report: Event) -> Event:
-    """The first of the reports that a serious one continues, as far as none was corrected to be harmless."""
+    """The first report since which an event has been serious without a break, corrections included."""
     first = report
     for version in subject.chain.versions(report):
         if not all(as_data(each, AdverseEvent).serious for each in (version, subject.chain.today(version))):
@@ -135,12 +136,12 @@ def _time(report: Event) -> tuple[datetime, EventKey]:
 def _start(subject: Subject, course: Course, origin: Event, earlier: Event | None = None) -> _Start:
     aware_at = as_data(_as_corrected(subject, course, origin), AdverseEvent).aware_at
     if earlier is not None and aware_at == as_data(earlier, AdverseEvent).aware_at:
-        aware_at = None  # of the event as it was before, not of its being worse
+        aware_at = None  # it belongs to the event as it was before
     return _Start(origin, course.reports[-1], aware_at or _heard_of(subject, origin))
 
 
 def _heard_of(subject: Subject, report: Event) -> datetime:
-    """The instant of a report; of a fatal event, not later than the site became aware of the death."""
+    """The instant of a report; for a fatal event, at the latest that at which the site knew of the death."""
     deaths = _deaths_known(subject) if as_data(report, AdverseEvent).fatal else []
     return min([report.time, *deaths])
 
@@ -152,7 +153,7 @@ def _deaths_known(subject: Subject) -> list[datetime]:
 
 
 def _as_corrected(subject: Subject, course: Course, origin: Event) -> Event:
-    """A report as its corrections have it, those aside that changed how severe it is."""
+    """A report as corrected, without the corrections that changed its severity."""
     for report in course.reports:
         versions = list(subject.chain.versions(report))
         keys = [version.key for version in versions]
@@ -185,7 +186,7 @@ def _submissions(subject: Subject, course: Course) -> list[Event]:
 
 
 def _tells(subject: Subject, submission: Event, report: Event) -> bool:
-    """Whether a submission tells of a report: it was made, and recorded, after that."""
+    """Whether a submission covers a report: it was made, and recorded, after that report."""
     at, on = subject.known_since(submission), as_data(submission, SaeSubmitted).on
     return at >= report.time and on >= subject.site.date_of(report.time)
 
@@ -202,7 +203,8 @@ def _simple(subject: Subject, event: Event, basis: Basis, hours: tuple[int, ...]
 class Fatal(NamedTuple):
     """A fatal adverse event without a recorded death.
 
-    `event` names the report with which it became fatal, at the instant `since`; `fact` states it today.
+    `event` identifies the report with which it became fatal, at the instant `since` (UTC); `fact` is the
+    event that states it today.
     """
 
     event: EventKey
@@ -211,7 +213,7 @@ class Fatal(NamedTuple):
 
 
 def unrecorded_death(subject: Subject) -> Fatal | None:
-    """The first fatal adverse event, as long as no death is recorded; None when there is none."""
+    """The first fatal adverse event while no death is recorded; None when there is none."""
     if subject.of(Died):
         return None
     found = [
@@ -224,7 +226,7 @@ def unrecorded_death(subject: Subject) -> Fatal | None:
 
 
 def fatal_holds(subject: Subject) -> list[Hold]:
-    """The times during which a fatal event stood and no death was recorded."""
+    """The times during which an adverse event was fatal and no death was recorded."""
     deaths = [subject.known_since(event, same_death) for event in subject.of(Died)]
     recorded = min(deaths, default=None)
     found = [
@@ -240,7 +242,7 @@ def fatal_holds(subject: Subject) -> list[Hold]:
 
 
 def _fatal_spells(subject: Subject, course: Course) -> Iterator[tuple[Event, datetime | None]]:
-    """The report with which an event became fatal, and until when it was; None: it still is."""
+    """Each time during which an event was fatal: its first report, and its end (UTC; None: it still is)."""
     began: Event | None = None
     for report in course.reports:
         fatal = as_data(report, AdverseEvent).fatal

@@ -289,9 +289,9 @@ def _ladder(planned: PlannedVisit, given: _Circumstances) -> Climb:
 def acknowledged(code: str, subject: Subject) -> list[Acknowledgement]:
     """The acknowledgements of a visit so far; without a date, one reaches to the next working day."""
     site = subject.site
-    found = []
+    given = []
     for event in subject.of(Acknowledged):
         data, at = as_data(event, Acknowledged), subject.known_since(event)
         if data.visit == code:
-            found.append(Acknowledgement(at, data.until or site.workdays.next(site.date_of(at))))
-    return found
+            given.append(Acknowledgement(at, data.until or site.workdays.next(site.date_of(at))))
+    return given

@@ -207,7 +207,7 @@ def _unreached(criterion: Criterion, subject: Subject) -> Iterator[_Span]:
 def _runs(subject: Subject) -> Iterator[tuple[list[Event], Event | None]]:
     """Each run of attempts on different days that reached nobody, with the event that ended it."""
     days: dict[date, Event] = {}
-    # One restated unchanged keeps its place.
+    # An event restated unchanged keeps its place.
     for event in sorted(
         subject.facts, key=lambda each: (subject.happened(each), subject.known_since(each), each.key)
     ):
