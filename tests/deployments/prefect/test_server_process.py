@@ -53,7 +53,7 @@ def test_silent_connections_lose_their_places_to_those_who_ask(tmp_path: Path) -
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (160, 160))
         with ExitStack() as all_of_them:
             silent = [all_of_them.enter_context(_connected(server.port)) for _ in range(200)]
-            assert is_ready(server.api)
+            wait_until(lambda: is_ready(server.api), "an answer beside those who are silent")
             assert _is_closed(silent[0])
             assert not _is_closed(silent[-1])
     finally:
