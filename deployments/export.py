@@ -153,9 +153,9 @@ def _responses(state: SubjectState) -> Iterator[dict[str, Any]]:
 
 def _course(state: SubjectState) -> Iterator[dict[str, Any]]:
     """Each confirmed response with its time, and each visit at which a sustained one is asked for."""
-    found = course(state)
+    responded = course(state)
     empty = dict.fromkeys(COURSE) | {"subject": state.subject.code}
-    for spell in found.spells:
+    for spell in responded.spells:
         yield empty | {
             "what": spell.grade,
             "visit": spell.visit,
@@ -164,7 +164,7 @@ def _course(state: SubjectState) -> Iterator[dict[str, Any]]:
             "until": spell.until,
             "why": spell.ended,
         }
-    for each in found.sustained:
+    for each in responded.sustained:
         yield empty | {"what": "sustained", "visit": each.visit, "held": each.held, "why": each.why}
 
 

@@ -95,8 +95,8 @@ def _result(api: ApiContext, answer: Answer) -> dict[str, Any]:
     status = HTTPStatus.CREATED if answer.status == "recorded" else HTTPStatus.OK
     result: dict[str, Any] = {"status": int(status), "outcome": answer.status, **named}
     result["subject"] = answer.event.subject
-    standing = answer.advanced or subject(api.study.store, answer.event.subject)
-    if standing is not None:
-        wake = standing.wake_at
-        result |= {"state": standing.state, "wake_at": instant(wake) if wake else None}
+    subject_now = answer.advanced or subject(api.study.store, answer.event.subject)
+    if subject_now is not None:
+        wake = subject_now.wake_at
+        result |= {"state": subject_now.state, "wake_at": instant(wake) if wake else None}
     return result

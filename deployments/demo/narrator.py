@@ -49,26 +49,28 @@ class Narrator:
         self.out.print(f"Notices, as printed            {log}", soft_wrap=True)
         self.out.rule()
 
-    def look(self, rows: Iterable[SubjectRow], now: datetime, seconds: float) -> None:
+    def look(self, subjects: Iterable[SubjectRow], now: datetime, seconds: float) -> None:
         """Print the subjects whose state has changed since the last look."""
-        for row in rows:
-            if self.known.get(row.code) != row.state:
-                self.known[row.code] = row.state
-                self._tell(row, now, seconds)
+        for subject in subjects:
+            if self.known.get(subject.code) != subject.state:
+                self.known[subject.code] = subject.state
+                self._tell(subject, now, seconds)
 
-    def _tell(self, row: SubjectRow, now: datetime, seconds: float) -> None:
-        colour = next((found for word, found in _COLOURS.items() if word in row.state), "")
+    def _tell(self, subject: SubjectRow, now: datetime, seconds: float) -> None:
+        colour = next((found for word, found in _COLOURS.items() if word in subject.state), "")
         date = day(self.site.date_of(now))
-        line = Text.assemble(f"{date:>11}  {row.code}  ", (f"{row.state:<28}", colour), f" {row.message}")
+        line = Text.assemble(
+            f"{date:>11}  {subject.code}  ", (f"{subject.state:<28}", colour), f" {subject.message}"
+        )
         self.out.print(line, soft_wrap=True)
-        phase = next((word for word, _ in _HINTS if word in row.state), "")
+        phase = next((word for word, _ in _HINTS if word in subject.state), "")
         if phase not in self.hinted:
             self.hinted.add(phase)
-            self._hint(row, dict(_HINTS).get(phase, ""))
-        if row.state == "Completed" and not self.completed:
+            self._hint(subject, dict(_HINTS).get(phase, ""))
+        if subject.state == "Completed" and not self.completed:
             self.completed = True
             self.out.print(f"             first completed subject after {seconds:.0f} s", style="green")
 
-    def _hint(self, row: SubjectRow, hint: str) -> None:
-        link = f" {self.ui}{flow_run(row.flow_run_id)}" if row.flow_run_id else ""
+    def _hint(self, subject: SubjectRow, hint: str) -> None:
+        link = f" {self.ui}{flow_run(subject.flow_run_id)}" if subject.flow_run_id else ""
         self.out.print(f"             {hint}{link}", style="cyan", soft_wrap=True)

@@ -43,10 +43,10 @@ def demonstrate(data_dir: Path, days_per_second: float, seconds: float, out: Con
     with _ended_like_ctrl_c():
         try:
             service.start()
-            told = story(load_protocol())
+            the_story = story(load_protocol())
             _until_ready(service, began)
             with (data_dir / "told.log").open("w", encoding="utf-8") as log:
-                _tell(service, told, log, out, (began, seconds))
+                _tell(service, the_story, log, out, (began, seconds))
         except KeyboardInterrupt:
             out.print("Stopping ...")
         finally:
@@ -88,7 +88,7 @@ def _until_ready(service: DemoService, began: float) -> None:
 
 
 def _tell(
-    service: DemoService, told: Story, log: TextIO, out: Console, time_given: tuple[float, float]
+    service: DemoService, the_story: Story, log: TextIO, out: Console, time_given: tuple[float, float]
 ) -> None:
     study = open_study(service.settings)
     study = replace(study, channels=replace(study.channels, out=log))
@@ -96,13 +96,13 @@ def _tell(
     narrator = Narrator(out, study_ui(service), study.protocol.site("01"))
     world = study.clock.wall(study.clock.now()).date()
     narrator.introduce(service.settings.base_url, str(service.log), world, _journeys(service))
-    waiting, idle = deque(told.events), threading.Event()
+    waiting, idle = deque(the_story.events), threading.Event()
     try:
         while time.monotonic() - began < seconds and not idle.wait(_LOOK_SECONDS):
             _state(study, waiting, out)
             rows = all_subjects(study.store)
             narrator.look(rows, study.clock.now(), time.monotonic() - began)
-            if not waiting and len(rows) == len(told.codes) and all(row.exited for row in rows):
+            if not waiting and len(rows) == len(the_story.codes) and all(row.exited for row in rows):
                 break
         out.rule(f"{len(rows)} subjects, {sum(row.exited for row in rows)} ended")
     finally:

@@ -80,20 +80,20 @@ def known_deployments(setup: Setup, contents: Mapping[str, Body]) -> tuple[dict[
     Raises:
         PrefectProblem: Prefect does not answer, or refuses.
     """
-    found = {name: setup.deployed(name) for name in contents}
+    deployed = {name: setup.deployed(name) for name in contents}
     mended = []
-    for name, body in found.items():
+    for name, body in deployed.items():
         if differing := differences(contents[name], body):
             setup.deploy(name, contents[name])
-            found[name] = setup.deployed(name)
+            deployed[name] = setup.deployed(name)
             mended.append(f"the deployment {name} was not as the service applies it ({differing})")
-    return {name: Deployment.of(body) for name, body in found.items() if body}, mended
+    return {name: Deployment.of(body) for name, body in deployed.items() if body}, mended
 
 
 def is_in_order(setup: Setup, contents: Mapping[str, Body], known: Mapping[str, Deployment]) -> bool:
     """Whether all these deployments are still there, and as they should be."""
-    found = {body["id"]: body for body in setup.deployed_as(each.id for each in known.values())}
-    return all(not differences(contents[name], found.get(str(each.id))) for name, each in known.items())
+    by_id = {body["id"]: body for body in setup.deployed_as(each.id for each in known.values())}
+    return all(not differences(contents[name], by_id.get(str(each.id))) for name, each in known.items())
 
 
 def differences(contents: Body, body: Body | None) -> str:

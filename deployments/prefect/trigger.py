@@ -119,35 +119,35 @@ class Trigger:
             PrefectProblem: Prefect does not answer, or refuses.
         """
         wanted, known = automation(self.record_event), Applied.of(note(self.store, NOTE))
-        found = self.setup.automations(TRIGGER)
+        present = self.setup.automations(TRIGGER)
         if known is None:
-            self._begin(wanted, found)
+            self._begin(wanted, present)
             return None
-        mine = next((body for body in found if known.is_untouched(body)), None)
-        if mine is not None and is_as(wanted, mine):
-            self.setup.delete_automations([body["id"] for body in found if body is not mine])
+        untouched = next((body for body in present if known.is_untouched(body)), None)
+        if untouched is not None and is_as(wanted, untouched):
+            self.setup.delete_automations([body["id"] for body in present if body is not untouched])
             return None
         # An automation that is untouched and differs was made by an older version of the program.
-        self._make(wanted, found, (*known.before, known.id) if mine else ())
-        if mine is not None:
+        self._make(wanted, present, (*known.before, known.id) if untouched else ())
+        if untouched is not None:
             return None
-        was = "had been changed" if any(body["id"] == known.id for body in found) else "was missing"
+        was = "had been changed" if any(body["id"] == known.id for body in present) else "was missing"
         return f"the automation by which posted events come in {was}"
 
-    def _begin(self, wanted: Body, found: Sequence[Body]) -> None:
+    def _begin(self, wanted: Body, present: Sequence[Body]) -> None:
         """Keep or replace the automations of a Prefect that this study uses for the first time."""
-        if len(found) == 1 and is_as(wanted, found[0]):
-            self._keep(Applied(found[0]["id"], found[0]["updated"]))
+        if len(present) == 1 and is_as(wanted, present[0]):
+            self._keep(Applied(present[0]["id"], present[0]["updated"]))
         else:
-            self._make(wanted, found, tuple(body["id"] for body in found))
+            self._make(wanted, present, tuple(body["id"] for body in present))
 
-    def _make(self, wanted: Body, found: Sequence[Body], believed: tuple[str, ...]) -> None:
+    def _make(self, wanted: Body, present: Sequence[Body], believed: tuple[str, ...]) -> None:
         """Replace the found automations by a new one; one exists all the time, so that no event is missed."""
         made = self.setup.create_automation(wanted)
         for body in self.setup.automations(TRIGGER):
             if body["id"] == made:
                 self._keep(Applied(made, body["updated"], believed))
-        self.setup.delete_automations([body["id"] for body in found])
+        self.setup.delete_automations([body["id"] for body in present])
 
     def _keep(self, applied: Applied) -> None:
         keep_note(self.store, NOTE, applied.to_note())

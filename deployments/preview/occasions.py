@@ -33,7 +33,7 @@ _TELLING = (
 
 
 @dataclass(frozen=True)
-class Told:
+class Example:
     """An occasion for a text, and the title of its life."""
 
     life: str
@@ -44,13 +44,13 @@ class Told:
 class Preview:
     """The occasions of a language, and the lives that the protocol rules out, with the reason."""
 
-    told: tuple[Told, ...]
+    examples: tuple[Example, ...]
     left_out: tuple[str, ...]
 
 
 def preview(protocol: Protocol, language: str, links: Links) -> Preview:
     """The occasions that typical lives by a protocol bring, in order of the lives."""
-    told: list[Told] = []
+    examples: list[Example] = []
     left_out = []
     for number, typical in enumerate(LIVES, 1):
         life, title = Life(protocol, f"ITP-{number:03}"), typical.title[language]
@@ -58,10 +58,10 @@ def preview(protocol: Protocol, language: str, links: Links) -> Preview:
             typical.live(life, FREE_TEXT[language])
         except ItpError as error:
             left_out.append(f"{title}: {error}")
-        told += [Told(title, _occasion(life, notice, links)) for notice in life.told]
-    told += _digests(protocol, language)
-    told += _dead_channels(protocol, language)
-    return Preview(tuple(_chosen(told)), tuple(left_out))
+        examples += [Example(title, _occasion(life, notice, links)) for notice in life.told]
+    examples += _digests(protocol, language)
+    examples += _dead_channels(protocol, language)
+    return Preview(tuple(_chosen(examples)), tuple(left_out))
 
 
 def _occasion(life: Life, notice: NoticeIssued, links: Links) -> Occasion:
@@ -82,10 +82,10 @@ def _occasion(life: Life, notice: NoticeIssued, links: Links) -> Occasion:
     return Occasion(notice.step, notice.audience, life.code, notice.visit, said)
 
 
-def _chosen(told: Sequence[Told]) -> Iterator[Told]:
+def _chosen(examples: Sequence[Example]) -> Iterator[Example]:
     """The first occasion of each wording, by step and audience."""
     shown: dict[tuple[str, str], list[object]] = {}
-    for each in told:
+    for each in examples:
         shapes = shown.setdefault((Step.read(each.occasion.step).text, each.occasion.audience), [])
         shape = _shape(each.occasion)
         if shape not in shapes and len(shapes) < SHOWN:
@@ -105,7 +105,7 @@ def _shape(occasion: Occasion) -> object:
     return sorted(said), telling, term, late, inside, first
 
 
-def _digests(protocol: Protocol, language: str) -> Iterator[Told]:
+def _digests(protocol: Protocol, language: str) -> Iterator[Example]:
     """A site's digest on one morning, from lives in different states then."""
     at = _monday(protocol)
     cards = [card(_story(life, at)) for life in _some_lives(protocol, language)]
@@ -114,7 +114,7 @@ def _digests(protocol: Protocol, language: str) -> Iterator[Told]:
     for audience in digest.AUDIENCES:
         found = digest.content(_of_one_site(cards), audience, today)
         said = cast("OutboxContents", {"site": cards[0]["site"], "on": today.isoformat(), **found})
-        yield Told(title, Occasion(digest.STEP, audience, None, None, said))
+        yield Example(title, Occasion(digest.STEP, audience, None, None, said))
 
 
 def _monday(protocol: Protocol) -> datetime:
@@ -157,7 +157,7 @@ def _of_one_site(cards: Sequence[Card]) -> list[Card]:
     return [each for each in cards if each["site"] == cards[0]["site"]]
 
 
-def _dead_channels(protocol: Protocol, language: str) -> Iterator[Told]:
+def _dead_channels(protocol: Protocol, language: str) -> Iterator[Example]:
     """The service's own notice about a channel that fails."""
     title = {"en": "A channel fails", "zh-CN": "某渠道无法送达"}[language]
     answers: dict[str, tuple[Any, ...]] = {
@@ -168,4 +168,4 @@ def _dead_channels(protocol: Protocol, language: str) -> Iterator[Told]:
     since = protocol.site("default").at(FIRST_DAY, digest.AT)
     said: OutboxContents = {"channel": channel, "since": since.isoformat(), "failures": 4, "error": error}
     for each in (said, said | {"error": None}):
-        yield Told(title, Occasion(outages.STEP, "ops", None, None, each))
+        yield Example(title, Occasion(outages.STEP, "ops", None, None, each))

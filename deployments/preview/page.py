@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from deployments.preview.occasions import Told
+from deployments.preview.occasions import Example
 from itp_events.notices.steps import Step
 from itp_events.protocol.model import Audience
 from tasks.text.render import render
@@ -53,7 +53,7 @@ class Text:
     body: str
 
 
-def page(told: tuple[Told, ...], language: str, zone: ZoneInfo, head: str) -> str:
+def page(examples: tuple[Example, ...], language: str, zone: ZoneInfo, head: str) -> str:
     """The page of a language; `head` names the protocol. The same occasions give the same bytes."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -62,22 +62,24 @@ def page(told: tuple[Told, ...], language: str, zone: ZoneInfo, head: str) -> st
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    parts = {audience: _steps(told, audience, language, zone) for audience in _ORDER}
+    parts = {audience: _steps(examples, audience, language, zone) for audience in _ORDER}
     return environment.get_template("page.html.j2").render(
-        language=language, w=_WORDS[language], head=head, parts=parts, count=len(told)
+        language=language, w=_WORDS[language], head=head, parts=parts, count=len(examples)
     )
 
 
-def _steps(told: tuple[Told, ...], audience: str, language: str, zone: ZoneInfo) -> dict[str, list[Text]]:
+def _steps(
+    examples: tuple[Example, ...], audience: str, language: str, zone: ZoneInfo
+) -> dict[str, list[Text]]:
     """The texts for an audience, by step; numbered repeats count as one step."""
     found: dict[str, list[Text]] = {}
-    for each in told:
+    for each in examples:
         if each.occasion.audience == audience:
             text = _text(each, language, zone)
             found.setdefault(Step.read(each.occasion.step).text, []).append(text)
     return found
 
 
-def _text(told: Told, language: str, zone: ZoneInfo) -> Text:
-    title, body = render(told.occasion, language, zone)
-    return Text(told.life, told.occasion.step, title, body)
+def _text(example: Example, language: str, zone: ZoneInfo) -> Text:
+    title, body = render(example.occasion, language, zone)
+    return Text(example.life, example.occasion.step, title, body)

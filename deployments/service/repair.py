@@ -54,11 +54,15 @@ class Repair:
             PrefectSilent: Prefect does not answer; the runs before that are mended.
         """
         # Subjects whose journey goes on come first: it takes a while to fill an emptied Prefect.
-        rows = sorted(all_subjects(self.study.store), key=lambda row: row.wake_at is None)
-        found = self.runs.find([row.code for row in rows])
+        subject_rows = sorted(
+            all_subjects(self.study.store), key=lambda subject_row: subject_row.wake_at is None
+        )
+        found = self.runs.find([subject_row.code for subject_row in subject_rows])
         self._end_others(found, busy)
-        pairs = ((row, found.get(row.code)) for row in rows)
-        return sum(self._try(row, run) for row, run in pairs if run is None or run.id not in busy)
+        pairs = ((subject_row, found.get(subject_row.code)) for subject_row in subject_rows)
+        return sum(
+            self._try(subject_row, run) for subject_row, run in pairs if run is None or run.id not in busy
+        )
 
     def _end_others(self, journeys: Mapping[str, FlowRun], busy: Collection[UUID]) -> None:
         """End the journeys that were started by hand beside the subjects' own."""
@@ -87,49 +91,56 @@ class Repair:
             self.study.clock.now(),
         )
 
-    def _try(self, row: SubjectRow, run: FlowRun | None) -> bool:
+    def _try(self, subject_row: SubjectRow, run: FlowRun | None) -> bool:
         try:
-            return self._mend(row, run)
+            return self._mend(subject_row, run)
         except PrefectRefused as reason:
             # For example, the run was deleted meanwhile. The others are mended all the same.
-            log.warning("%s: its flow run could not be put back, trying again later: %s", row.code, reason)
+            log.warning(
+                "%s: its flow run could not be put back, trying again later: %s", subject_row.code, reason
+            )
             return False
 
-    def _mend(self, row: SubjectRow, run: FlowRun | None) -> bool:
+    def _mend(self, subject_row: SubjectRow, run: FlowRun | None) -> bool:
         # The subject and its run may have moved on since they were read; a claimed run is left alone.
-        if self._fault(row, run) is not None:
-            row, run = self._again(row, run)
-        problem = self._fault(row, run)
+        if self._fault(subject_row, run) is not None:
+            subject_row, run = self._again(subject_row, run)
+        problem = self._fault(subject_row, run)
         if problem is None:
-            self._remember(row, run)
+            self._remember(subject_row, run)
             return False
-        self._put_back(row, run)
-        if run is None and row.flow_run_id is None:
+        self._put_back(subject_row, run)
+        if run is None and subject_row.flow_run_id is None:
             # The door had no time to create the run: nothing was broken.
             return False
-        log.warning("%s: %s; put back to %s", row.code, problem, row.state)
-        note_repair(self.study.store, f"{problem}; put back to {row.state}", self.study.clock.now(), row.code)
+        log.warning("%s: %s; put back to %s", subject_row.code, problem, subject_row.state)
+        note_repair(
+            self.study.store,
+            f"{problem}; put back to {subject_row.state}",
+            self.study.clock.now(),
+            subject_row.code,
+        )
         return True
 
-    def _fault(self, row: SubjectRow, run: FlowRun | None) -> str | None:
+    def _fault(self, subject_row: SubjectRow, run: FlowRun | None) -> str | None:
         clock = self.study.clock
-        until = clock.wall(row.wake_at) if row.wake_at else None
-        return fault(run, Wait(until, row.state, self.journeys.id, clock.wall(clock.now())))
+        until = clock.wall(subject_row.wake_at) if subject_row.wake_at else None
+        return fault(run, Wait(until, subject_row.state, self.journeys.id, clock.wall(clock.now())))
 
-    def _again(self, row: SubjectRow, run: FlowRun | None) -> tuple[SubjectRow, FlowRun | None]:
-        return subject(self.study.store, row.code) or row, run and self.runs.read(run.id)
+    def _again(self, subject_row: SubjectRow, run: FlowRun | None) -> tuple[SubjectRow, FlowRun | None]:
+        return subject(self.study.store, subject_row.code) or subject_row, run and self.runs.read(run.id)
 
-    def _put_back(self, row: SubjectRow, run: FlowRun | None) -> None:
+    def _put_back(self, subject_row: SubjectRow, run: FlowRun | None) -> None:
         if run is not None and run.deployment_id == self.journeys.id and not _is_another_s(run):
-            self.runs.force(run.id, waiting(row, self.study.clock))
+            self.runs.force(run.id, waiting(subject_row, self.study.clock))
             return
         if run is not None:
             self.runs.delete(run.id)
-        start_journey(self.study, self.runs, row)
+        start_journey(self.study, self.runs, subject_row)
 
-    def _remember(self, row: SubjectRow, run: FlowRun | None) -> None:
-        if run is not None and row.flow_run_id != str(run.id):
-            remember_flow_run(self.study.store, row.code, str(run.id))
+    def _remember(self, subject_row: SubjectRow, run: FlowRun | None) -> None:
+        if run is not None and subject_row.flow_run_id != str(run.id):
+            remember_flow_run(self.study.store, subject_row.code, str(run.id))
 
 
 def fault(run: FlowRun | None, wait: Wait) -> str | None:

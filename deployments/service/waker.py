@@ -36,41 +36,41 @@ class Waker:
         self._hand_overs = hand_overs
         self._places = asyncio.Semaphore(DIRECT_WAKES)
 
-    async def wake(self, row: SubjectRow) -> None:
+    async def wake(self, subject_row: SubjectRow) -> None:
         """Execute the subject's flow run, which records the due decisions and waits for the next date.
 
         No decision waits for Prefect: when the run must wait for a place (many are due at the same minute of
         the morning), or takes longer than a moment, the subject is advanced beside it.
         """
-        if row.wake_at is not None:
-            WAKE_LATENESS.observe(max(-self._clock.seconds_until(row.wake_at), 0.0))
+        if subject_row.wake_at is not None:
+            WAKE_LATENESS.observe(max(-self._clock.seconds_until(subject_row.wake_at), 0.0))
         patience = 0.0 if self._runner.is_full else PATIENCE_SECONDS
-        run = asyncio.create_task(self._by_flow_run(row))
+        run = asyncio.create_task(self._by_flow_run(subject_row))
         try:
             await asyncio.wait({run}, timeout=patience)
             if not run.done():
-                await self.directly(row.code)
+                await self.directly(subject_row.code)
         finally:
             # The subject is held until its flow run has ended, also when the direct way fails beside it.
             in_order = await run
         if not in_order:
-            await self.directly(row.code)
+            await self.directly(subject_row.code)
 
     async def directly(self, code: str) -> None:
         """Advance the subject without Prefect, and begin to hand over its due notices."""
         async with self._places:
-            standing = await asyncio.to_thread(self._study.advance, code, self._clock.now())
+            advanced = await asyncio.to_thread(self._study.advance, code, self._clock.now())
         # The place is free before the hand-over, as a provider may be slow and others are due too.
-        if standing.due_notices:
+        if advanced.due_notices:
             self._hand_overs.begin(code)
 
-    async def _by_flow_run(self, row: SubjectRow) -> bool:
-        if row.flow_run_id is None or not self._link.answers:
+    async def _by_flow_run(self, subject_row: SubjectRow) -> bool:
+        if subject_row.flow_run_id is None or not self._link.answers:
             return False
-        run = self._link.deployments[JOURNEY].journey(UUID(row.flow_run_id), row.code)
+        run = self._link.deployments[JOURNEY].journey(UUID(subject_row.flow_run_id), subject_row.code)
         try:
             left = await self._runner.run(subject_journey, run, self._clock.wall(self._clock.now()))
-            return left is not None and await self._is_in_order(row.code, run.id, left)
+            return left is not None and await self._is_in_order(subject_row.code, run.id, left)
         except PrefectProblem as reason:
             self._link.note(reason)
             return False
@@ -85,16 +85,16 @@ class Waker:
         return left.type in (StateType.SCHEDULED, StateType.COMPLETED, StateType.CRASHED)
 
     def _put_back(self, code: str, run: UUID) -> None:
-        row = subject(self._study.store, code)
-        if row is not None:
-            self._link.runs.force(run, waiting(row, self._clock))
+        subject_row = subject(self._study.store, code)
+        if subject_row is not None:
+            self._link.runs.force(run, waiting(subject_row, self._clock))
 
     def _show_change(self, code: str, run: UUID, shown: datetime | None) -> None:
         """Show the wait anew when an event was recorded while the flow run was leaving."""
-        row = subject(self._study.store, code)
-        if row is None or shown is None or self._is_shown(row, shown):
+        subject_row = subject(self._study.store, code)
+        if subject_row is None or shown is None or self._is_shown(subject_row, shown):
             return
-        self._link.runs.propose(run, waiting(row, self._clock))
+        self._link.runs.propose(run, waiting(subject_row, self._clock))
 
-    def _is_shown(self, row: SubjectRow, shown: datetime) -> bool:
-        return row.wake_at is not None and abs(self._clock.wall(row.wake_at) - shown) < EXACT
+    def _is_shown(self, subject_row: SubjectRow, shown: datetime) -> bool:
+        return subject_row.wake_at is not None and abs(self._clock.wall(subject_row.wake_at) - shown) < EXACT

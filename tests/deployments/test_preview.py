@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deployments.preview.lives import FREE_TEXT, LIVES
-from deployments.preview.occasions import Preview, Told, preview
+from deployments.preview.occasions import Example, Preview, preview
 from deployments.preview.page import page
 from itp_events.protocol.file import load_protocol
 from tasks import digest
@@ -29,7 +29,7 @@ def previewed(language: str) -> Preview:
 
 @cache
 def texts(language: str) -> tuple[str, ...]:
-    told = previewed(language).told
+    told = previewed(language).examples
     return tuple("\n".join(render(each.occasion, language, SITE.zone)) for each in told)
 
 
@@ -46,13 +46,13 @@ def notices() -> Iterator[tuple[str, str]]:
     yield outages.STEP, "ops"
 
 
-def step_of(told: Told) -> str:
+def step_of(told: Example) -> str:
     return re.sub(r"^decision-\d+$", "decision-n", told.occasion.step)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_step_is_shown_to_every_audience_that_hears_of_it(language: str) -> None:
-    shown = {(step_of(each), each.occasion.audience) for each in previewed(language).told}
+    shown = {(step_of(each), each.occasion.audience) for each in previewed(language).examples}
     assert set(notices()) - shown == set()
 
 
@@ -60,7 +60,7 @@ def test_every_step_is_shown_to_every_audience_that_hears_of_it(language: str) -
 def test_every_template_is_used(language: str) -> None:
     files = {path.name for path in (_TEXTS / language).iterdir() if not path.name.startswith("_")}
     used = set()
-    for each in previewed(language).told:
+    for each in previewed(language).examples:
         names = (f"{step_of(each)}.{each.occasion.audience}.txt", f"{step_of(each)}.txt")
         used.add(next(name for name in names if name in files))
     assert used == files
@@ -69,7 +69,7 @@ def test_every_template_is_used(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_typical_life_can_be_lived_and_is_shown(language: str) -> None:
     assert previewed(language).left_out == ()
-    shown = {each.life for each in previewed(language).told}
+    shown = {each.life for each in previewed(language).examples}
     assert [life.title["en"] for life in LIVES if life.title[language] not in shown] == []
 
 
@@ -104,27 +104,27 @@ def test_the_chinese_page_has_no_english_around_the_texts_either() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_there_are_several_typical_facts_for_what_varies(language: str) -> None:
-    told = previewed(language).told
+    told = previewed(language).examples
     for step, least in (("exit", 4), ("sae", 4), ("stand-down", 4), ("T", 4), ("flag", 3)):
         assert sum(each.occasion.step == step for each in told) >= least
 
 
 def test_a_page_stands_alone_and_is_the_same_every_time() -> None:
-    made = page(previewed("en").told, "en", SITE.zone, "NCT06813157 1")
-    again = page(preview(PROTOCOL, "en", LINKS).told, "en", SITE.zone, "NCT06813157 1")
+    made = page(previewed("en").examples, "en", SITE.zone, "NCT06813157 1")
+    again = page(preview(PROTOCOL, "en", LINKS).examples, "en", SITE.zone, "NCT06813157 1")
     assert made == again
     assert re.findall(r'(?:src|href)="([^#][^"]*)"|@import|url\(', made) == []
 
 
 def test_a_text_stands_on_the_page_as_it_is_sent() -> None:
-    made = page(previewed("en").told, "en", SITE.zone, "NCT06813157 1")
-    title, body = render(previewed("en").told[0].occasion, "en", SITE.zone)
+    made = page(previewed("en").examples, "en", SITE.zone, "NCT06813157 1")
+    title, body = render(previewed("en").examples[0].occasion, "en", SITE.zone)
     assert f"<h4>{title}</h4>\n<pre>{body}</pre>".replace("'", "&#39;") in made
 
 
 def test_free_text_cannot_change_the_page() -> None:
     occasion = Occasion("flag", "investigator", "ITP-007", None, {"term": "<b>x</b>"})
-    assert "&lt;b&gt;x&lt;/b&gt;" in page((Told("life", occasion),), "en", SITE.zone, "head")
+    assert "&lt;b&gt;x&lt;/b&gt;" in page((Example("life", occasion),), "en", SITE.zone, "head")
 
 
 def test_a_life_that_another_protocol_does_not_let_be_lived_is_named_with_the_reason() -> None:
@@ -133,4 +133,4 @@ def test_a_life_that_another_protocol_does_not_let_be_lived_is_named_with_the_re
 
     found = preview(altered(stricter), "en", LINKS)
     assert any(each.startswith("A child who may reach the age of assent: ") for each in found.left_out)
-    assert len(found.told) > 50
+    assert len(found.examples) > 50

@@ -79,7 +79,7 @@ async def read_json_text(request: Request) -> bytes:
     given["content-type"] = request.headers.get("content-type", _JSON[0])
     kind, charset = given.get_content_type(), str(given.get_param("charset", _CHARSETS[0]))
     if kind not in _JSON or charset.lower() not in _CHARSETS:
-        found = given["content-type"][:100]
-        said = f"events are sent as {_JSON[1]} or {_JSON[0]}, in UTF-8, not as {found!r}"
+        declared = given["content-type"][:100]
+        said = f"events are sent as {_JSON[1]} or {_JSON[0]}, in UTF-8, not as {declared!r}"
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", said)
     return await read_body(request)

@@ -124,8 +124,8 @@ class Tokens:
     def role_of(self, token: str) -> Role | None:
         """The role of a token; None for one that is not known."""
         hashed = digest(token)
-        found = [each.role for each in self.entries() if hmac.compare_digest(each.digest, hashed)]
-        return found[0] if found else None
+        roles = [each.role for each in self.entries() if hmac.compare_digest(each.digest, hashed)]
+        return roles[0] if roles else None
 
     def entries(self) -> list[Entry]:
         """The entries that count now.
@@ -169,10 +169,10 @@ def _line_break(lines: BinaryIO) -> str:
 def _stamp(file: Path) -> tuple[int, ...] | None:
     """Values that change whenever the file does, also when a copy keeps its time; None without a file."""
     try:
-        found = file.stat()
+        state = file.stat()
     except FileNotFoundError:
         return None
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode
+    return state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino, state.st_mode
 
 
 def _read(file: Path) -> list[Entry]:

@@ -53,5 +53,5 @@ def _unfetched(api: ApiContext) -> list[Trigger]:
     """The triggers of forms that could not be fetched: their dead letter holds the trigger itself."""
     names = Trigger.__dataclass_fields__.keys()
     left = [each.body for each in open_dead_letters(api.study.store) if each.door in (DOOR, WAITING)]
-    found = [Trigger(**body) for body in left if isinstance(body, dict) and body.keys() == names]
-    return list(dict.fromkeys(found))
+    triggers = [Trigger(**body) for body in left if isinstance(body, dict) and body.keys() == names]
+    return list(dict.fromkeys(triggers))

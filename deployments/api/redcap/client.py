@@ -85,10 +85,10 @@ class Redcap:
         if status != httpx.codes.OK:
             raise RedcapSilent(f"REDCap answers {status}: {_shown(answer)}".rstrip(": "))
         try:
-            found = parse(answer)
+            answered = parse(answer)
         except BadEvent as error:
             raise RedcapSilent(f"REDCap's answer cannot be read ({error}); see ITP_REDCAP_URL") from error
-        return _rows(found)
+        return _rows(answered)
 
 
 async def _post(url: str, asked: dict[str, str]) -> tuple[int, bytes]:
@@ -101,26 +101,26 @@ async def _post(url: str, asked: dict[str, str]) -> tuple[int, bytes]:
     ):
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise RedcapSilent("REDCap's answer is compressed, though it was asked not to be")
-        found = bytearray()
+        body = bytearray()
         async for part in answer.aiter_raw():
-            found += part
-            if len(found) > MOST_BYTES:
+            body += part
+            if len(body) > MOST_BYTES:
                 raise RedcapSilent(f"REDCap's answer is longer than {MOST_BYTES} bytes")
-        return answer.status_code, bytes(found)
+        return answer.status_code, bytes(body)
 
 
 def _shown(answer: bytes) -> str:
     return _plain(" ".join(answer[:1000].decode(errors="replace").split()))[:200]
 
 
-def _rows(found: Any) -> list[dict[str, str]]:
-    if not (isinstance(found, list) and all(isinstance(row, dict) for row in found)):
+def _rows(answer: Any) -> list[dict[str, str]]:
+    if not (isinstance(answer, list) and all(isinstance(row, dict) for row in answer)):
         raise RedcapSilent("REDCap's answer holds no records; see ITP_REDCAP_URL")
-    if any(isinstance(value, dict | list) for row in found for value in row.values()):
+    if any(isinstance(value, dict | list) for row in answer for value in row.values()):
         raise RedcapSilent("REDCap's answer holds records of another kind than flat ones; see ITP_REDCAP_URL")
     return [
         {_plain(name): "" if value is None else _plain(str(value)) for name, value in row.items()}
-        for row in found
+        for row in answer
     ]
 
 
@@ -130,7 +130,7 @@ def _plain(text: str) -> str:
 
 def _of(trigger: Trigger, rows: list[dict[str, str]]) -> dict[str, str]:
     """The row of the saved form: REDCap exports one for each event and each repetition."""
-    mine = [
+    of_the_form = [
         row
         for row in rows
         if row.get("redcap_event_name", "") in ("", trigger.event)
@@ -139,7 +139,7 @@ def _of(trigger: Trigger, rows: list[dict[str, str]]) -> dict[str, str]:
     # A form that does not repeat has no instance in the export, whatever the trigger says; the first of a
     # form that repeats has a row of its own beside the record's.
     for instance in (trigger.instance, *(("1", "") if trigger.instance in ("", "1") else ())):
-        for row in mine:
+        for row in of_the_form:
             if str(row.get("redcap_repeat_instance") or "") == instance:
                 return row
     raise RedcapSilent(f"REDCap exports nothing for {trigger}")

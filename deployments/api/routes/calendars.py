@@ -71,8 +71,8 @@ def subject_calendar(code: Code, api: Dependencies) -> Response:
     """The window, target and date of every visit in the plan."""
     enrolled(api, code)
     now = api.study.clock.now()
-    told = stated_of(api.study.store, code)
-    return _calendar(code, (_entry(one, *each) for one in told for each in _planned(api, one, now)))
+    stated = stated_of(api.study.store, code)
+    return _calendar(code, (_entry(one, *each) for one in stated for each in _planned(api, one, now)))
 
 
 @router.get(

@@ -80,11 +80,11 @@ def _checks(api: ApiContext) -> dict[str, Check]:
         log.error("The study's database does not answer: %s", first_line(problem))
         silent = Check(status="down", said="the study's database does not answer; the service's log says why")
         unknown = Check(status="degraded", said="not known without the database")
-        found = {"database": silent, "runner": unknown, "prefect": prefect, "channels": unknown}
-        return found | {"study": unknown}
+        checks = {"database": silent, "runner": unknown, "prefect": prefect, "channels": unknown}
+        return checks | {"study": unknown}
     database = Check(status="ok", said="answers")
-    found = {"database": database, "runner": runner, "prefect": prefect, "channels": channels}
-    return found | {"study": study}
+    checks = {"database": database, "runner": runner, "prefect": prefect, "channels": channels}
+    return checks | {"study": study}
 
 
 def _runner(beat: datetime | None, wall: datetime) -> Check:

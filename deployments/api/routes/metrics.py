@@ -46,14 +46,14 @@ class _Collector:
     def collect(self) -> Iterator[Metric]:
         """The metric families."""
         now = self._context.study.clock.now()
-        found = figures(self._context.study.store, now)
+        numbers = figures(self._context.study.store, now)
         yield _by(
-            "itp_events_accepted", "Events recorded, by type.", "type", found.accepted, CounterMetricFamily
+            "itp_events_accepted", "Events recorded, by type.", "type", numbers.accepted, CounterMetricFamily
         )
         yield self._refused()
-        yield _by("itp_notices", "Notices, by status.", "status", found.notices)
-        yield _by("itp_subjects", "Subjects, by status.", "status", found.subjects)
-        yield from _singles(found, now)
+        yield _by("itp_notices", "Notices, by status.", "status", numbers.notices)
+        yield _by("itp_subjects", "Subjects, by status.", "status", numbers.subjects)
+        yield from _singles(numbers, now)
 
     def _refused(self) -> Metric:
         family = CounterMetricFamily(
@@ -68,23 +68,25 @@ class _Collector:
         return []
 
 
-def _singles(found: Figures, now: datetime) -> Iterator[Metric]:
+def _singles(numbers: Figures, now: datetime) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "itp_open_escalations", "Subjects whose ladder is being climbed.", found.escalated
+        "itp_open_escalations", "Subjects whose ladder is being climbed.", numbers.escalated
     )
     yield GaugeMetricFamily(
         "itp_oldest_undelivered_notice_seconds",
         "Since when the oldest notice that is due has not reached all its recipients.",
-        _age(found.oldest_waiting, now),
+        _age(numbers.oldest_waiting, now),
     )
     yield GaugeMetricFamily(
         "itp_wake_overdue_seconds",
         "How late the wake is that is overdue longest.",
-        _age(found.oldest_wake, now),
+        _age(numbers.oldest_wake, now),
     )
-    yield GaugeMetricFamily("itp_troubles", "What stands in the way until somebody mends it.", found.troubles)
     yield GaugeMetricFamily(
-        "itp_leftovers", "Things received that could not be mapped to events.", found.leftovers
+        "itp_troubles", "What stands in the way until somebody mends it.", numbers.troubles
+    )
+    yield GaugeMetricFamily(
+        "itp_leftovers", "Things received that could not be mapped to events.", numbers.leftovers
     )
 
 

@@ -38,15 +38,15 @@ def read_secrets(setting: str) -> dict[str, str]:
     Raises:
         BadInput: an entry that is none, by its number; no secret is repeated.
     """
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for number, entry in enumerate(filter(None, (each.strip() for each in setting.split(","))), 1):
         name, _, secret = entry.partition(":")
         if not name or len(secret) < SHORTEST:
             raise BadInput(
                 f"entry {number} must be name:secret, the secret of {SHORTEST} characters or more", SETTING
             )
-        found[name] = secret
-    return found
+        by_name[name] = secret
+    return by_name
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

@@ -81,10 +81,13 @@ def command(days: int, as_json: bool) -> None:
     """
     with open_to_read() as study:
         unreadable: dict[str, str] = {}
-        found = list(_decisions(study, unreadable))
-    waiting = sorted((each for one in found for each in _waiting(one)), key=attrgetter("since", "subject"))
+        decisions = list(_decisions(study, unreadable))
+    waiting = sorted(
+        (each for one in decisions for each in _waiting(one)), key=attrgetter("since", "subject")
+    )
     items = sorted(
-        (each for one in found for each in _items(one.subject_state, days)), key=attrgetter("on", "subject")
+        (each for one in decisions for each in _items(one.subject_state, days)),
+        key=attrgetter("on", "subject"),
     )
     if as_json:
         agenda = {"waiting": [_json(each) for each in waiting], "agenda": [_json(each) for each in items]}

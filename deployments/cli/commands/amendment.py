@@ -45,10 +45,10 @@ def command(old: Path, new: Path, code: str, as_json: bool) -> None:
             raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
         facts = [line.event for line in log_lines(study.store, code) if not line.event.own]
         site = fold(study.protocol, [line.event for line in log_lines(study.store, code)]).site
-        found = compare(before, after, facts, study.now)
+        amendment = compare(before, after, facts, study.now)
     if as_json:
         versions = {"old": before.version, "new": after.version, "today": row.protocol_version}
-        print_json({"subject": code} | versions | _document(found))
+        print_json({"subject": code} | versions | _document(amendment))
         return
     out = console()
     heading(out, f"{code}: version {before.version} -> {after.version}")
@@ -56,28 +56,28 @@ def command(old: Path, new: Path, code: str, as_json: bool) -> None:
         out.print(f"Note: {code} follows version {row.protocol_version}, not {before.version}.")
     if row.exited:
         out.print(f"Note: participation of {code} has ended; it can be assigned to no other version.")
-    _print(out, found, site, study.now)
+    _print(out, amendment, site, study.now)
 
 
-def _print(out: Console, found: Amendment, site: Site, now: datetime) -> None:
-    if found == Amendment((), ()):
+def _print(out: Console, amendment: Amendment, site: Site, now: datetime) -> None:
+    if amendment == Amendment((), ()):
         out.print("No date, no notice and nothing in where the subject stands changes.")
-    if found.standing:
-        rows = ((change.what, change.old or "none", change.new or "none") for change in found.standing)
+    if amendment.standing:
+        rows = ((change.what, change.old or "none", change.new or "none") for change in amendment.standing)
         out.print(table(("What", "Today", "Would be"), rows, ("What",)))
-    if found.visits:
+    if amendment.visits:
         heading(out, "Dates")
-        out.print(table(("Visit", "Today", "Would be"), _windows(found), ("Visit",)))
-        if any(_rests(window) for change in found.visits for window in (change.old, change.new)):
+        out.print(table(("Visit", "Today", "Would be"), _windows(amendment), ("Visit",)))
+        if any(_rests(window) for change in amendment.visits for window in (change.old, change.new)):
             out.print(LEGEND)
-    if found.notices:
+    if amendment.notices:
         heading(out, "Notices")
         whens = ("Today (site)", "Would be (site)")
-        out.print(table(("About", "Notice", "To", *whens), _notices(found, site, now), whens))
+        out.print(table(("About", "Notice", "To", *whens), _notices(amendment, site, now), whens))
 
 
-def _windows(found: Amendment) -> Iterable[Sequence[str]]:
-    for change in found.visits:
+def _windows(amendment: Amendment) -> Iterable[Sequence[str]]:
+    for change in amendment.visits:
         yield (
             change.code,
             _said(change.old, change.old_outcome),
@@ -96,8 +96,8 @@ def _rests(window: Window | None) -> bool:
     return window is not None and (window.target_assumed or window.window_assumed)
 
 
-def _notices(found: Amendment, site: Site, now: datetime) -> Iterable[Sequence[str]]:
-    for change in found.notices:
+def _notices(amendment: Amendment, site: Site, now: datetime) -> Iterable[Sequence[str]]:
+    for change in amendment.notices:
         old = at_site(site, change.old) if change.old else "none"
         new = at_site(site, change.new) if change.new else "none"
         if change.old is None and change.new and change.new <= now:
@@ -106,10 +106,10 @@ def _notices(found: Amendment, site: Site, now: datetime) -> Iterable[Sequence[s
         yield about, change.step, change.audience, old, new
 
 
-def _document(found: Amendment) -> dict[str, Any]:
+def _document(amendment: Amendment) -> dict[str, Any]:
     return {
         "standing": [
-            {"what": change.what, "old": change.old, "new": change.new} for change in found.standing
+            {"what": change.what, "old": change.old, "new": change.new} for change in amendment.standing
         ],
         "visits": [
             {
@@ -118,7 +118,7 @@ def _document(found: Amendment) -> dict[str, Any]:
                 "new": _dates(change.new),
                 "outcome": {"old": change.old_outcome, "new": change.new_outcome},
             }
-            for change in found.visits
+            for change in amendment.visits
         ],
         "notices": [
             {
@@ -129,7 +129,7 @@ def _document(found: Amendment) -> dict[str, Any]:
                 "old": instant(change.old) if change.old else None,
                 "new": instant(change.new) if change.new else None,
             }
-            for change in found.notices
+            for change in amendment.notices
         ],
     }
 

@@ -30,7 +30,7 @@ class _Line:
     subject: str
     site: str
     protocol: Protocol
-    found: Deviation
+    deviation: Deviation
 
 
 @click.command("deviations", short_help="What deviated from the protocol, and its assessment.")
@@ -52,18 +52,19 @@ def command(important: bool, unassessed: bool, code: str | None, as_json: bool) 
     """
     unreadable: dict[str, str] = {}
     with open_to_read() as study:
-        found = sorted(
-            _lines(study, code, unreadable), key=lambda each: (each.found.on, each.subject, each.found.id)
+        lines = sorted(
+            _lines(study, code, unreadable),
+            key=lambda each: (each.deviation.on, each.subject, each.deviation.id),
         )
     shown = [
         each
-        for each in found
-        if (each.found.important or not important) and not (unassessed and each.found.assessed)
+        for each in lines
+        if (each.deviation.important or not important) and not (unassessed and each.deviation.assessed)
     ]
     if as_json:
         print_json([_document(each) for each in shown])
     else:
-        _print(shown, len(found))
+        _print(shown, len(lines))
     for subject, why in unreadable.items():
         click.echo(f"{subject} cannot be read: {why}", err=True)
 
@@ -82,7 +83,7 @@ def _lines(study: OpenStudy, code: str | None, unreadable: dict[str, str]) -> It
 
 def _document(line: _Line) -> dict[str, Any]:
     where = {"subject": line.subject, "site": line.site}
-    return where | deviation(line.found) | {"term": line.found.term}
+    return where | deviation(line.deviation) | {"term": line.deviation.term}
 
 
 def _print(shown: Sequence[_Line], known: int) -> None:
@@ -92,8 +93,8 @@ def _print(shown: Sequence[_Line], known: int) -> None:
         return
     columns = ("Since", "Deviation", "Important")
     out.print(table(columns, map(_row, shown), columns[:1]))
-    important = sum(each.found.important for each in shown)
-    waiting = sum(each.found.waits for each in shown)
+    important = sum(each.deviation.important for each in shown)
+    waiting = sum(each.deviation.waits for each in shown)
     out.print(
         f"{counted(len(shown), 'deviation')}, {important} important, "
         f"{waiting} of these to be assessed by the investigator"
@@ -101,5 +102,5 @@ def _print(shown: Sequence[_Line], known: int) -> None:
 
 
 def _row(line: _Line) -> Sequence[str | Text]:
-    found = line.found
-    return day(found.on), deviated(found), importance(line.protocol, found)
+    stated = line.deviation
+    return day(stated.on), deviated(stated), importance(line.protocol, stated)

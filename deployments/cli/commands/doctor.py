@@ -29,12 +29,12 @@ def command(as_json: bool) -> None:
       itp doctor
       itp doctor --json
     """
-    found = _found()
-    failed = sum(each.level == "fail" for each in found)
+    shown = _found()
+    failed = sum(each.level == "fail" for each in shown)
     if as_json:
-        print_json({"ok": not failed, "findings": [asdict(each) for each in found]})
+        print_json({"ok": not failed, "findings": [asdict(each) for each in shown]})
     else:
-        _print(found, failed)
+        _print(shown, failed)
     if failed:
         raise click.exceptions.Exit(FAILED)
 
@@ -47,12 +47,12 @@ def _found() -> list[Finding]:
     return list(findings(look_around(settings, Clock().now())))
 
 
-def _print(found: Sequence[Finding], failed: int) -> None:
+def _print(shown: Sequence[Finding], failed: int) -> None:
     out = console()
     rows = (
         (coloured(each.level), each.name, each.said + (f"\nTo mend: {each.mend}" if each.mend else ""))
-        for each in found
+        for each in shown
     )
     out.print(table(("", "What", "Found"), rows, ("", "What")))
-    warned = sum(each.level == "warn" for each in found)
+    warned = sum(each.level == "warn" for each in shown)
     out.print(f"{counted(failed, 'failure')}, {counted(warned, 'warning')}")

@@ -53,9 +53,9 @@ def preview(out: Path, overwrite: bool, as_json: bool) -> None:
     head = f"{protocol.id} {protocol.version}"
     texts, left_out = {}, {}
     for language, path in pages.items():
-        found = occasions(protocol, language, links)
-        _write(path, page(found.told, language, protocol.site("default").zone, head))
-        texts[language], left_out[language] = len(found.told), found.left_out
+        preview = occasions(protocol, language, links)
+        _write(path, page(preview.examples, language, protocol.site("default").zone, head))
+        texts[language], left_out[language] = len(preview.examples), preview.left_out
     if as_json:
         named = {language: str(path) for language, path in pages.items()}
         print_json({"pages": named, "texts": texts, "left_out": left_out})

@@ -88,11 +88,11 @@ def _moment(text: str | None) -> datetime | date | None:
 def _by_subject(stated: Sequence[Stated]) -> dict[str, list[Stated]]:
     """The events of each subject; codes that differ in case only are one, as the first of them writes it."""
     codes: dict[str, str] = {}
-    found: dict[str, list[Stated]] = {}
+    by_code: dict[str, list[Stated]] = {}
     for each in stated:
         code = codes.setdefault(each.event.subject.lower(), each.event.subject)
-        found.setdefault(code, []).append(replace(each, event=replace(each.event, subject=code)))
-    return found
+        by_code.setdefault(code, []).append(replace(each, event=replace(each.event, subject=code)))
+    return by_code
 
 
 def _planned(protocol: Protocol, code: str, rows: Sequence[Stated], moment: datetime | date) -> _Planned:
@@ -102,15 +102,15 @@ def _planned(protocol: Protocol, code: str, rows: Sequence[Stated], moment: date
     # What the service decided follows from the facts; the version it pinned at enrolment does not.
     own = [each.event for each in known if each.event.own]
     judgement = judge(protocol, own, [each.event for each in facts], as_of)
-    found = _Planned(code, later=len(rows) - len(known), own=len(own))
-    found.problems = [
+    planned = _Planned(code, later=len(rows) - len(known), own=len(own))
+    planned.problems = [
         each.place.explained(verdict.error)
         for each, verdict in zip(facts, judgement.verdicts, strict=True)
         if verdict.error
     ]
     if any(isinstance(event.data, Enrolled) for event in judgement.accepted):
-        found.plan = plan(protocol, [*own, *judgement.accepted], as_of)
-    return found
+        planned.plan = plan(protocol, [*own, *judgement.accepted], as_of)
+    return planned
 
 
 def _site(protocol: Protocol, rows: Sequence[Stated]) -> Site:

@@ -86,7 +86,7 @@ def check(file: Path, as_json: bool) -> None:
 
 
 def _document(protocol: Protocol) -> dict[str, Any]:
-    found = protocol.model_dump(mode="json", by_alias=True)
-    for row, visit in zip(found["visits"], protocol.visits, strict=True):
+    document = protocol.model_dump(mode="json", by_alias=True)
+    for row, visit in zip(document["visits"], protocol.visits, strict=True):
         row |= {"target": visit.target.text, "before": visit.before.text, "after": visit.after.text}
-    return found
+    return document

@@ -39,34 +39,34 @@ def command(take: bool, as_json: bool) -> None:
     try:
         if take:
             recipients.take(store, channels, place(settings), Clock().now())
-        found = recipients.standing(store)
+        kept = recipients.standing(store)
     finally:
         store.close()
-    same = found is None or found.fingerprint == channels.fingerprint
+    same = kept is None or kept.fingerprint == channels.fingerprint
     if as_json:
-        print_json(_document(found, same))
+        print_json(_document(kept, same))
     else:
-        click.echo(_said(channels, found))
+        click.echo(_said(channels, kept))
     if not same:
         raise click.exceptions.Exit(FAILED)
 
 
-def _document(found: Standing | None, same: bool) -> dict[str, Any]:
-    if found is None:
+def _document(kept: Standing | None, same: bool) -> dict[str, Any]:
+    if kept is None:
         return {"recipients": None, "set_at": None, "since": None, "same_here": True}
     return {
-        "recipients": found.count,
-        "set_at": found.place,
-        "since": instant(found.since),
+        "recipients": kept.count,
+        "set_at": kept.place,
+        "since": instant(kept.since),
         "same_here": same,
     }
 
 
-def _said(channels: Channels, found: Standing | None) -> str:
-    if found is None:
+def _said(channels: Channels, kept: Standing | None) -> str:
+    if kept is None:
         return "No service has run yet: the first itp up sets its recipients."
-    if found.fingerprint != channels.fingerprint:
-        return recipients.difference(channels, found)
-    told = counted(found.count, "recipient") if found.count else "the service's own console"
-    since = f"{found.since:%Y-%m-%d %H:%M} UTC"
-    return f"Notices go to {told}, set at {found.place} since {since}; the configuration here is the same."
+    if kept.fingerprint != channels.fingerprint:
+        return recipients.difference(channels, kept)
+    whom = counted(kept.count, "recipient") if kept.count else "the service's own console"
+    since = f"{kept.since:%Y-%m-%d %H:%M} UTC"
+    return f"Notices go to {whom}, set at {kept.place} since {since}; the configuration here is the same."

@@ -146,38 +146,38 @@ def _notices(shown: _Shown) -> object:
 
 
 def _outcome(shown: _Shown, notice: NoticeRow) -> Text:
-    found = shown.record.outcome(notice)
+    outcome = shown.record.outcome(notice)
     said = []
     if notice.reason:
         said.append(notice.reason)
-    if found.arrived_at:
-        said.append(f"{at_site(shown.site, found.arrived_at)} by {', '.join(found.arrived_by)}")
-    if found.failed:
-        said.append(f"{counted(found.failed, 'attempt')} failed: {found.error}")
-    if found.repeated:
+    if outcome.arrived_at:
+        said.append(f"{at_site(shown.site, outcome.arrived_at)} by {', '.join(outcome.arrived_by)}")
+    if outcome.failed:
+        said.append(f"{counted(outcome.failed, 'attempt')} failed: {outcome.error}")
+    if outcome.repeated:
         said.append("possibly repeated")
     return coloured(notice.status, f": {'; '.join(said)}" if said else "")
 
 
 def _document(shown: _Shown) -> dict[str, Any]:
     state = shown.plan.decision.subject_state
-    found = document(shown.plan)
-    found["message"] = shown.plan.decision.message
-    found["response"] = _response(course(state))
-    found["why"] = {planned.code: why(state, planned) for planned in state.visits}
-    found["log"] = [_line(line) for line in shown.record.log]
-    found["decisions"] = [
+    shown_as = document(shown.plan)
+    shown_as["message"] = shown.plan.decision.message
+    shown_as["response"] = _response(course(state))
+    shown_as["why"] = {planned.code: why(state, planned) for planned in state.visits}
+    shown_as["log"] = [_line(line) for line in shown.record.log]
+    shown_as["decisions"] = [
         {"at": instant(line.event.time), "id": line.event.id, "what": text}
         for line, text in _decisions(shown)
     ]
-    found["sent"] = [_sent(shown, notice) for notice in shown.record.notices]
-    return found
+    shown_as["sent"] = [_sent(shown, notice) for notice in shown.record.notices]
+    return shown_as
 
 
-def _response(found: Course) -> dict[str, Any]:
+def _response(responses: Course) -> dict[str, Any]:
     """The confirmed responses over time, and where a sustained one is asked for."""
     return {
-        "first_infusion": found.first_infusion.isoformat() if found.first_infusion else None,
+        "first_infusion": responses.first_infusion.isoformat() if responses.first_infusion else None,
         "spells": [
             {
                 "grade": each.grade,
@@ -187,9 +187,11 @@ def _response(found: Course) -> dict[str, Any]:
                 "until": each.until.isoformat() if each.until else None,
                 "ended": each.ended or None,
             }
-            for each in found.spells
+            for each in responses.spells
         ],
-        "sustained": [{"visit": each.visit, "held": each.held, "why": each.why} for each in found.sustained],
+        "sustained": [
+            {"visit": each.visit, "held": each.held, "why": each.why} for each in responses.sustained
+        ],
     }
 
 

@@ -24,8 +24,8 @@ def command(code: str, out: Path) -> None:
     from tasks.board.story import story
 
     with open_to_read() as study:
-        found = story(study.store, study.protocol, code, study.now)
+        told = story(study.store, study.protocol, code, study.now)
 
     from tasks.board.drawings import timeline
 
-    save(out, lambda: timeline(found))
+    save(out, lambda: timeline(told))

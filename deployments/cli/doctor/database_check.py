@@ -69,13 +69,13 @@ def _revision(connection: sa.Connection) -> Finding:
     url = _shown(connection.engine.url)
     if not sa.inspect(connection).has_table("alembic_version"):
         return Finding("database", "ok", f"{url} is empty; the first event or start fills it")
-    found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    if found == REVISION:
-        return Finding("database", "ok", f"{url} at revision {found}")
-    if str(found) < REVISION:
-        return Finding("database", "warn", f"{url} at revision {found}", "the next itp up migrates it")
+    revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    if revision == REVISION:
+        return Finding("database", "ok", f"{url} at revision {revision}")
+    if str(revision) < REVISION:
+        return Finding("database", "warn", f"{url} at revision {revision}", "the next itp up migrates it")
     mend = "start the newer version of the service that wrote it"
-    return Finding("database", "fail", f"{url} at revision {found}, newer than this program", mend)
+    return Finding("database", "fail", f"{url} at revision {revision}, newer than this program", mend)
 
 
 def _at_work(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
@@ -106,13 +106,13 @@ def _recipients(connection: sa.Connection, around: Surroundings) -> Iterator[Fin
     """Whether the study's notices go to the recipients that are configured here."""
     if not sa.inspect(connection).has_table("recipients"):
         return
-    found = recipients.standing_in(connection)
+    kept = recipients.standing_in(connection)
     try:
         channels = Channels.from_config(around.settings.apprise_config)
     except BadInput:
         return  # said where the channels are looked at
-    if found is not None and found.fingerprint != channels.fingerprint:
-        said, _, mend = recipients.difference(channels, found).rpartition("; ")
+    if kept is not None and kept.fingerprint != channels.fingerprint:
+        said, _, mend = recipients.difference(channels, kept).rpartition("; ")
         yield Finding("notices", "warn", said, mend)
 
 

@@ -129,10 +129,10 @@ def _data_directory(around: Surroundings) -> Iterator[Finding]:
 
 def _channels(around: Surroundings) -> Iterator[Finding]:
     path = around.settings.apprise_config
-    found = problems(path)
-    for problem in found:
+    wrong = problems(path)
+    for problem in wrong:
         yield Finding("notices", "warn", problem, "see the README on ITP_APPRISE_CONFIG")
-    if not found:
+    if not wrong:
         yield Finding("notices", "ok", f"{path}: every audience has a channel")
 
 

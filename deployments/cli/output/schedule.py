@@ -140,8 +140,8 @@ def _flag(state: SubjectState, flag: Flag) -> str:
 
 def print_responses(out: Console, state: SubjectState) -> None:
     """The platelets counted and the response they show; nothing where none were counted."""
-    found = [each for each in responses(state) if each.on]
-    if not any(each.platelets is not None or each.bleeding is not None for each in found):
+    evaluated = [each for each in responses(state) if each.on]
+    if not any(each.platelets is not None or each.bleeding is not None for each in evaluated):
         return
     heading(out, f"Platelets and response ({state.protocol.response.source})")
     baseline = state.subject.enrolled.baseline_platelets
@@ -154,7 +154,7 @@ def print_responses(out: Console, state: SubjectState) -> None:
             WORDS[each.grade],
             each.why,
         )
-        for each in found
+        for each in evaluated
     )
     out.print(table(columns, rows, columns[:3]))
     for line in course(state).in_words():
@@ -163,27 +163,27 @@ def print_responses(out: Console, state: SubjectState) -> None:
 
 def print_deviations(out: Console, state: SubjectState) -> None:
     """The deviations from the protocol with their importance; nothing where there are none."""
-    found = deviations(state)
-    if found:
+    stated = deviations(state)
+    if stated:
         heading(out, "Deviations")
         columns = ("Since", "Deviation", "Important")
-        rows = ((day(each.on), deviated(each), importance(state.protocol, each)) for each in found)
+        rows = ((day(each.on), deviated(each), importance(state.protocol, each)) for each in stated)
         out.print(table(columns, rows, columns[:1]))
 
 
-def deviated(found: Deviation) -> str:
+def deviated(deviation: Deviation) -> str:
     """A deviation's id, its description, and the investigator's assessment, each on a line of its own."""
-    said = found.assessment
+    said = deviation.assessment
     if said is None:
-        return f"{found.id}\n{found.term}"
+        return f"{deviation.id}\n{deviation.term}"
     more = [f"{name}: {text}" for name, text in (("cause", said.cause), ("action", said.action)) if text]
-    return "\n".join([found.id, found.term, "; ".join([f"assessed by {said.by}", *more])])
+    return "\n".join([deviation.id, deviation.term, "; ".join([f"assessed by {said.by}", *more])])
 
 
-def importance(protocol: Protocol, found: Deviation) -> str:
+def importance(protocol: Protocol, deviation: Deviation) -> str:
     """Whether a deviation is important; marked where that is a rule's assumption and not an assessment."""
-    word = "yes" if found.important else "no"
-    return word if found.assessed else assumed(word, protocol.deviations[found.category].source)
+    word = "yes" if deviation.important else "no"
+    return word if deviation.assessed else assumed(word, protocol.deviations[deviation.category].source)
 
 
 def print_due(out: Console, state: SubjectState, due: Sequence[NoticeIssued]) -> None:

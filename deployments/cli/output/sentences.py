@@ -58,12 +58,12 @@ def because(key: EventKey, known: Mapping[EventKey, Event]) -> str:
     """The ground of a decision in words: a stated event, or passed time."""
     if key in known:
         return f"{stated(known[key])} ({identified(known[key])})"
-    found = unrecorded(key)
-    if found is None:
+    silence = unrecorded(key)
+    if silence is None:
         return ": ".join(key)
-    if found.how == "missed":
-        return f"{found.visit}, which counts as missed"
-    return f"{found.visit}, with nothing recorded long after its window closed"
+    if silence.how == "missed":
+        return f"{silence.visit}, which counts as missed"
+    return f"{silence.visit}, with nothing recorded long after its window closed"
 
 
 def decided(protocol: Protocol, event: Event, known: Mapping[EventKey, Event]) -> str:
@@ -88,10 +88,10 @@ def decided(protocol: Protocol, event: Event, known: Mapping[EventKey, Event]) -
 def _rule(
     protocol: Protocol, criterion: str | None, reference: Reference, known: Mapping[EventKey, Event]
 ) -> str:
-    found = protocol.criteria.get(criterion or "")
-    words = ", ".join(conditions(found)) if found else ""
+    rule_met = protocol.criteria.get(criterion or "")
+    words = ", ".join(conditions(rule_met)) if rule_met else ""
     met = f" ({words})" if words else ""
-    rule = f" [criterion {found.criterion}{met}, {sourced(found.source)}]" if found else ""
+    rule = f" [criterion {rule_met.criterion}{met}, {sourced(rule_met.source)}]" if rule_met else ""
     return f"reason: {because((reference.source, reference.id), known)}{rule}"
 
 
@@ -125,10 +125,10 @@ def _completed(data: Any) -> str:
         "platelets {:g}": data.platelets,
         "cells given {:.3g}": data.cells_given,
     }
-    found = [text.format(value) for text, value in results.items() if value is not None]
+    results_said = [text.format(value) for text, value in results.items() if value is not None]
     if data.bleeding is not None:
-        found.append(bleeding(data.bleeding))
-    return f"{data.visit} done on {day(data.on)}" + (f" ({', '.join(found)})" if found else "")
+        results_said.append(bleeding(data.bleeding))
+    return f"{data.visit} done on {day(data.on)}" + (f" ({', '.join(results_said)})" if results_said else "")
 
 
 def _adverse_event(data: Any) -> str:

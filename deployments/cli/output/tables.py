@@ -50,10 +50,10 @@ class SafeConsole(Console):
 
 def console() -> Console:
     """The standard output; colours only on a terminal, none where NO_COLOR is set."""
-    found = SafeConsole()
+    safe = SafeConsole()
     # The dates of a plan do not fit into fewer columns: then the terminal itself breaks the lines.
-    found.width = max(found.width, NARROWEST)
-    return found
+    safe.width = max(safe.width, NARROWEST)
+    return safe
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
@@ -76,12 +76,12 @@ def table(
     columns: Sequence[str], rows: Iterable[Sequence[str | Text]], whole: Sequence[str] = (), gap: int = 2
 ) -> Table:
     """A table whose cells wrap between words; the columns in `whole` never do: codes and dates."""
-    found = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0))
     for name in columns:
-        found.add_column(name, no_wrap=name in whole, overflow="fold")
+        made.add_column(name, no_wrap=name in whole, overflow="fold")
     for row in rows:
-        found.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
-    return found
+        made.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
+    return made
 
 
 def bullets(out: Console, rows: Iterable[tuple[str, str]]) -> None:
