@@ -1,4 +1,4 @@
-"""The errors of this service: each says in one line which input is wrong, by which rule, and what to do.
+"""The errors of this service: each names in one line the wrong input, the broken rule and the remedy.
 
 This module says nothing of how an error is shown: the command line, the pages and the API do that.
 """
@@ -75,7 +75,7 @@ class ItpError(Exception):
 
 
 class BadInput(ItpError):
-    """An input that cannot be read as what it should be; `field` is its dotted path, None when unknown."""
+    """An input that has not the form it should have; `field` is its dotted path, None when unknown."""
 
     def __init__(self, problem: str, field: str | None = None) -> None:
         self.field = field

@@ -70,7 +70,7 @@ def _restated(state: SubjectState, wanted: WantedNotice) -> bool:
 def _said_anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Iterator[Event]:
     """The events when a notice that was issued would say something else now.
 
-    A notice that is not handed over yet is replaced, so that it says what holds when it leaves. An order of
+    A notice that is not handed over yet is replaced, so that it is true when it leaves. An order of
     cells is replaced even later, when the number of cells has changed.
     """
     if issue.key not in state.subject.handed:

@@ -94,7 +94,7 @@ def compare(old: Protocol, new: Protocol, facts: Sequence[Event], as_of: datetim
     Raises:
         Refused: no enrolment stands.
     """
-    # Both versions are tried on what people stated, whichever version the subject is pinned to today.
+    # Both versions are tried on the stated events, whichever version the subject is pinned to today.
     stated = [event for event in facts if not event.own and not isinstance(event.data, ProtocolAssigned)]
     before, after = plan(old, stated, as_of), plan(new, stated, as_of)
     visits, notices = tuple(_visits(before, after)), tuple(_notices(before, after, as_of))

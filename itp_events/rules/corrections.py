@@ -166,7 +166,7 @@ def _same_place(candidate: Event, wrong: Event, void: Event) -> bool:
 
 
 def _other_place(candidate: Event, wrong: Event, void: Event) -> bool:
-    # The visit, or the number of the adverse event, may be what was wrong.
+    # The visit, or the number of the adverse event, may itself have been wrong.
     return _together(candidate, void) and candidate.time >= void.time
 
 
@@ -220,7 +220,7 @@ def _further_reports(
         before = last.get(event.data.ae)
         if wrong is None and before is not None:
             yield event, before
-        # A correction takes the place of what it corrects: an earlier report corrected is not the newest.
+        # A correction takes the place of the corrected report: an earlier report does not become the newest.
         newest = wrong is None or before is None or wrong.event.key == before.key
         if newest or (wrong is not None and _stated_anew(event, wrong.event, severity)):
             last[event.data.ae] = event

@@ -18,7 +18,7 @@ from itp_events.rules.windows import PlannedVisit
 
 _UNITS = ((7, "week"), (1, "day"))
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-# The readings of the synopsis, in words that follow the source of what is read so.
+# The readings of the synopsis, in words to stand behind the source of a date.
 READINGS: dict[Reading, str] = {
     "calendar-months": "counted in calendar months",
     "days-after": "counted in days",
