@@ -29,16 +29,16 @@ OWN_RUN = "{} has a flow run of its own, which goes on"
 async def subject_journey(subject: str) -> State:
     """Do what is due for the subject now, then wait for what comes next."""
     study = current()
-    standing = await asyncio.to_thread(study.advance, subject, study.clock.now())
-    if standing.due_notices:
+    advanced = await asyncio.to_thread(study.advance, subject, study.clock.now())
+    if advanced.due_notices:
         await hand_over(subject)
-        standing = await asyncio.to_thread(study.advance, subject, study.clock.now())
+        advanced = await asyncio.to_thread(study.advance, subject, study.clock.now())
     if key() != subject:
         return second(subject)
-    await show_tags(standing.tags)
-    if standing.wake_at is None:
-        return Completed(name=standing.state, message=standing.message)
-    return await wait_until(study.clock.wall(standing.wake_at), standing.state, standing.message)
+    await show_tags(advanced.tags)
+    if advanced.wake_at is None:
+        return Completed(name=advanced.state, message=advanced.message)
+    return await wait_until(study.clock.wall(advanced.wake_at), advanced.state, advanced.message)
 
 
 def second(subject: str) -> State:

@@ -96,7 +96,7 @@ def advance(store: Store, protocol: Protocol, code: str, now: datetime) -> Advan
 
 def advance_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Advanced:
     """`advance` within the caller's writing transaction, which holds the subject's lock until its end."""
-    return _standing(settle_in(connection, protocol, code, now))
+    return _advanced(settle_in(connection, protocol, code, now))
 
 
 def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Settled:
@@ -149,10 +149,10 @@ def record(
         stated = _Stated(_code_in(events), events, now, bars)
         try:
             with naming(stated.code):
-                found = _record(store, protocol, stated, at_once)
+                given = _record(store, protocol, stated, at_once)
         except Unreadable as problem:
-            found = [Answer(event, "refused", problem) for event in stated.events]
-        answers |= zip(places, found, strict=True)
+            given = [Answer(event, "refused", problem) for event in stated.events]
+        answers |= zip(places, given, strict=True)
     return [answers[place] for place in range(len(batch))]
 
 
@@ -253,7 +253,7 @@ def _keep(
     settled = _take_in(connection, judged)
     if settled and at_once:
         at_once(connection, settled)
-    advanced = _standing(settled) if settled else None
+    advanced = _advanced(settled) if settled else None
     answers = [_answer(verdict, advanced) for verdict in judged.judgement.verdicts]
     event_log.keep_refusals(connection, _new_refusals(judged.judgement.verdicts), judged.now)
     return [replace(answer, event=event) for answer, event in zip(answers, stated.events, strict=True)]
@@ -323,7 +323,7 @@ def _shown(of: SubjectRow | Decision) -> tuple[object, ...]:
     return of.state, of.message, of.status, tuple(of.tags), of.wake_at, of.exited
 
 
-def _standing(settled: Settled) -> Advanced:
+def _advanced(settled: Settled) -> Advanced:
     decision = settled.decision
     return Advanced(
         code=settled.subject.code,

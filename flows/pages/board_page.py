@@ -61,9 +61,9 @@ class BoardPage:
             self.artifacts.show(links.BOARD, "markdown", "# Being made ...", ABOUT_BOARD)
         board = self.artifacts.address(links.BOARD)
         for name in (JOURNEY, STUDY_BOARD):
-            if board and (found := self.artifacts.prefect.deployment(name)):
+            if board and (deployment := self.artifacts.prefect.deployment(name)):
                 said = f"**[The study's board: who needs what today]({board})**"
-                self.artifacts.prefect.describe(found, said)
+                self.artifacts.prefect.describe(deployment, said)
 
     def _lanes_of(self, board: Board) -> str | None:
         """Everybody's lanes as they are now, or as they were a few minutes ago; None without subjects."""
@@ -77,6 +77,6 @@ class BoardPage:
 
     def _journeys(self) -> str | None:
         """The id of the journeys' flow, by which Prefect's runs page tells them from other runs."""
-        if self._journeys_flow is None and (found := self.artifacts.prefect.deployment(JOURNEY)):
-            self._journeys_flow = str(found.flow_id)
+        if self._journeys_flow is None and (journeys := self.artifacts.prefect.deployment(JOURNEY)):
+            self._journeys_flow = str(journeys.flow_id)
         return self._journeys_flow

@@ -13,7 +13,7 @@ from flows.study.runtime import Runtime
 from tasks.board import keeping, links, reading
 from tasks.board.cards import Card, card, looks_alike
 from tasks.board.drawings import timeline
-from tasks.board.happenings import happenings, standing
+from tasks.board.happenings import happenings, open_problems
 from tasks.board.paper import inline
 from tasks.board.reading import Kept, Shown
 from tasks.board.story import Story, story
@@ -129,4 +129,4 @@ class SubjectPages:
         news = [(each, wall(each.at)) for each in happenings(showing.card, before.told, new, now)]
         recent = wall(now) - NEWS
         self.artifacts.prefect.tell(showing.code, showing.run, [pair for pair in news if pair[1] > recent])
-        return max(record.seq, before.told_seq), sorted(standing(showing.card))
+        return max(record.seq, before.told_seq), sorted(open_problems(showing.card))

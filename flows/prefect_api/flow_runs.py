@@ -122,8 +122,8 @@ class FlowRuns:
 
     def deployment(self, flow: str) -> Deployment | None:
         """The deployment of a flow, which bears the same name; None when there is none."""
-        found = self._object_if_there("GET", f"/deployments/name/{flow}/{flow}")
-        return Deployment.of(found) if found is not None else None
+        answer = self._object_if_there("GET", f"/deployments/name/{flow}/{flow}")
+        return Deployment.of(answer) if answer is not None else None
 
     def has_automation(self, name: str) -> bool:
         """Whether there is an automation of this name."""
@@ -131,8 +131,8 @@ class FlowRuns:
 
     def find(self, codes: Sequence[str]) -> dict[str, FlowRun]:
         """The subjects' journeys that exist, by subject code."""
-        found = [run for page in _pages(codes) for run in self._filter(page)]
-        return {run["idempotency_key"]: _flow_run(run) for run in found}
+        runs = [run for page in _pages(codes) for run in self._filter(page)]
+        return {run["idempotency_key"]: _flow_run(run) for run in runs}
 
     def in_states(self, deployments: Iterable[Deployment], types: Iterable[str]) -> list[FlowRun]:
         """A page of the runs of some deployments in states of some types, those planned earliest first."""
@@ -141,24 +141,24 @@ class FlowRuns:
 
     def live(self, deployment: Deployment) -> int:
         """The number of a deployment's runs that have not ended."""
-        found = self.call("POST", "/flow_runs/count", {"flow_runs": _of([deployment], LIVE)})
-        if not isinstance(found, int):
-            raise self._no_sense("/flow_runs/count", found)
-        return found
+        answer = self.call("POST", "/flow_runs/count", {"flow_runs": _of([deployment], LIVE)})
+        if not isinstance(answer, int):
+            raise self._no_sense("/flow_runs/count", answer)
+        return answer
 
     def all_live(self, deployment: Deployment) -> Iterator[FlowRun]:
         """The runs of a deployment that have not ended, page by page."""
         query = {"flow_runs": _of([deployment], LIVE), "sort": "ID_DESC", "limit": PAGE}
         for page in count():
-            found = self._list("/flow_runs/filter", query | {"offset": page * PAGE})
-            yield from (_flow_run(run) for run in found)
-            if len(found) < PAGE:
+            answer = self._list("/flow_runs/filter", query | {"offset": page * PAGE})
+            yield from (_flow_run(run) for run in answer)
+            if len(answer) < PAGE:
                 return
 
     def read(self, run: UUID) -> FlowRun | None:
         """One flow run; None when there is none."""
-        found = self._object_if_there("GET", f"/flow_runs/{run}")
-        return _flow_run(found) if found is not None else None
+        answer = self._object_if_there("GET", f"/flow_runs/{run}")
+        return _flow_run(answer) if answer is not None else None
 
     def create(self, deployment: Deployment, code: str, state: State, tags: Iterable[str] = ()) -> FlowRun:
         """Create a subject's journey, or return the one it has."""
@@ -196,8 +196,8 @@ class FlowRuns:
             "deployment_ids": [str(deployment.id) for deployment in deployments],
             "scheduled_before": before.isoformat(),
         }
-        found = self._list("/deployments/get_scheduled_flow_runs", query | {"limit": DUE_AT_ONCE})
-        return [_flow_run(run) for run in found]
+        runs = self._list("/deployments/get_scheduled_flow_runs", query | {"limit": DUE_AT_ONCE})
+        return [_flow_run(run) for run in runs]
 
     def _filter(self, codes: Sequence[str]) -> list[dict[str, Any]]:
         runs = {"idempotency_key": {"any_": list(codes)}}
@@ -206,27 +206,27 @@ class FlowRuns:
 
     def _list(self, path: str, query: Any) -> list[dict[str, Any]]:
         """The objects that Prefect finds by a query."""
-        found = self.call("POST", path, query)
-        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-            raise self._no_sense(path, found)
-        return found
+        answer = self.call("POST", path, query)
+        if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
+            raise self._no_sense(path, answer)
+        return answer
 
     def _object(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """The object that Prefect answers with."""
-        found = self.call(method, path, body)
-        if not isinstance(found, dict):
-            raise self._no_sense(path, found)
-        return found
+        answer = self.call(method, path, body)
+        if not isinstance(answer, dict):
+            raise self._no_sense(path, answer)
+        return answer
 
     def _object_if_there(self, method: str, path: str, body: Any = None) -> dict[str, Any] | None:
         """The object that Prefect answers with; None when it has none (404)."""
-        found = self.call(method, path, body, absent_is_none=True)
-        if found is not None and not isinstance(found, dict):
-            raise self._no_sense(path, found)
-        return found
+        answer = self.call(method, path, body, absent_is_none=True)
+        if answer is not None and not isinstance(answer, dict):
+            raise self._no_sense(path, answer)
+        return answer
 
-    def _no_sense(self, path: str, found: object) -> PrefectSilent:
-        return PrefectSilent(f"what answers {path} at {self.api} is not Prefect's API: {str(found)[:80]}")
+    def _no_sense(self, path: str, answer: object) -> PrefectSilent:
+        return PrefectSilent(f"what answers {path} at {self.api} is not Prefect's API: {str(answer)[:80]}")
 
     def call(self, method: str, path: str, body: Any = None, *, absent_is_none: bool = False) -> Any:
         """Send one request to Prefect's API, and return the JSON of its answer; None for an empty one.

@@ -17,7 +17,7 @@ from functools import partial
 from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectRefused, PrefectSilent
 from flows.study.roles import UNKNOWN, Speaker
 from flows.study.runtime import Runtime
-from flows.study.wait_state import Standing, waiting
+from flows.study.wait_state import SubjectNow, waiting
 from itp_events.events import Event
 from tasks.advance import Advanced, Answer
 from tasks.database.prefect_notes import remember_flow_run
@@ -65,36 +65,36 @@ def show(study: Runtime, moved: Sequence[Advanced], seconds: float = SHOW_SECOND
     runs = FlowRuns(study.prefect_api, seconds)
     deadline = time.monotonic() + seconds
     try:
-        for standing in moved:
+        for advanced in moved:
             if time.monotonic() > deadline:
                 raise PrefectSilent("there was more to show than a second allows")
-            _show_if_taken(study, runs, standing)
+            _show_if_taken(study, runs, advanced)
     except PrefectSilent as reason:
         log.info("Prefect's UI shows the new wait later: %s", reason)
     finally:
         runs.close()
 
 
-def _show_if_taken(study: Runtime, runs: FlowRuns, standing: Advanced) -> None:
+def _show_if_taken(study: Runtime, runs: FlowRuns, advanced: Advanced) -> None:
     try:
-        show_one(study, runs, standing)
+        show_one(study, runs, advanced)
     except PrefectRefused as reason:
-        log.warning("The new wait of %s could not be shown; the repair will: %s", standing.code, reason)
+        log.warning("The new wait of %s could not be shown; the repair will: %s", advanced.code, reason)
 
 
-def show_one(study: Runtime, runs: FlowRuns, standing: Standing) -> None:
+def show_one(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> None:
     """Show one subject's wait on its flow run, and create the run when there is none.
 
     Raises PrefectProblem.
     """
-    run = runs.find([standing.code]).get(standing.code)
+    run = runs.find([subject.code]).get(subject.code)
     if run is None:
-        start_journey(study, runs, standing)
+        start_journey(study, runs, subject)
     elif run.state_type == "SCHEDULED":
-        runs.propose(run.id, waiting(standing, study.clock))
+        runs.propose(run.id, waiting(subject, study.clock))
 
 
-def start_journey(study: Runtime, runs: FlowRuns, standing: Standing) -> bool:
+def start_journey(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> bool:
     """Create the subject's flow run, or find the one there is; return False when Prefect has no deployment.
 
     Raises PrefectProblem.
@@ -102,6 +102,6 @@ def start_journey(study: Runtime, runs: FlowRuns, standing: Standing) -> bool:
     journeys = runs.deployment(JOURNEY)
     if journeys is None:
         return False
-    run = runs.create(journeys, standing.code, waiting(standing, study.clock), standing.tags)
-    remember_flow_run(study.store, standing.code, str(run.id))
+    run = runs.create(journeys, subject.code, waiting(subject, study.clock), subject.tags)
+    remember_flow_run(study.store, subject.code, str(run.id))
     return True

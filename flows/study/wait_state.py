@@ -7,10 +7,10 @@ from flows.study.runtime import Clock
 from tasks.advance import Advanced
 from tasks.database.queries import SubjectRow
 
-Standing = Advanced | SubjectRow
+SubjectNow = Advanced | SubjectRow
 """Where a subject stands: as it was advanced just now, or as the store keeps it."""
 
 
-def waiting(standing: Standing, clock: Clock) -> State:
+def waiting(subject: SubjectNow, clock: Clock) -> State:
     """The state in which the flow run waits. A journey that has ended runs once more, to end its run."""
-    return scheduled(clock.wall(standing.wake_at or clock.now()), standing.state, standing.message)
+    return scheduled(clock.wall(subject.wake_at or clock.now()), subject.state, subject.message)

@@ -268,19 +268,19 @@ def _answered(state: SubjectState, planned: PlannedVisit) -> str | None:
 
 def _rung(story: Story, planned: PlannedVisit) -> str | None:
     """The audience of the newest rung to which the visit has been escalated; None before the first."""
-    found = [
+    climbed = [
         wanted
         for wanted in story.decision.due()
         if wanted.kind == "escalation" and wanted.visit == planned.code
     ]
-    return max(found, key=lambda wanted: wanted.due).audience if found else None
+    return max(climbed, key=lambda wanted: wanted.due).audience if climbed else None
 
 
 def _clocks(story: Story) -> list[ReportLine]:
     """The safety reports that are still to be submitted, each with its matter and its limit."""
     rule = story.subject_state.protocol.alerts["sae"]
     last = rule.clock_hours[-1]
-    found = {
+    last_calls = {
         wanted.event: wanted
         for wanted in story.decision.wanted_notices
         if wanted.alert == "sae" and wanted.number == last
@@ -288,7 +288,7 @@ def _clocks(story: Story) -> list[ReportLine]:
     assumed = rule.source == "assumption"
     return [
         {"what": _reported(wanted.fact), "deadline": instant(wanted.due), "assumed": assumed}
-        for wanted in found.values()
+        for wanted in last_calls.values()
     ]
 
 
@@ -301,13 +301,13 @@ def _reported(fact: Event | None) -> str:
 
 def _undelivered(story: Story) -> Iterator[UndeliveredLine]:
     for notice in story.notices:
-        found = story.record.outcome(notice)
-        if notice.status == "queued" and found.without_success >= FAILURES_SHOWN:
+        outcome = story.record.outcome(notice)
+        if notice.status == "queued" and outcome.without_success >= FAILURES_SHOWN:
             yield {
                 "key": notice.key,
                 "step": notice.step,
                 "audience": notice.audience,
                 "since": instant(notice.queued_at),
-                "failures": found.without_success,
-                "error": found.error,
+                "failures": outcome.without_success,
+                "error": outcome.error,
             }

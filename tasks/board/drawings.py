@@ -132,16 +132,16 @@ def _marked(story: Story, planned: PlannedVisit) -> str:
 
 
 def _marks(story: Story) -> dict[str, list[tuple[float, float]]]:
-    found: dict[str, list[tuple[float, float]]] = {}
+    points: dict[str, list[tuple[float, float]]] = {}
     for row, planned in enumerate(story.subject_state.visits):
         if planned.on:
             kind = "outside" if planned.deviation_days else "done"
-            found.setdefault(kind, []).append((place(planned.on) + 0.5, row))
+            points.setdefault(kind, []).append((place(planned.on) + 0.5, row))
         elif planned.outcome == "missed":
-            found.setdefault("missed", []).append((place(planned.target) + 0.5, row))
+            points.setdefault("missed", []).append((place(planned.target) + 0.5, row))
         elif planned.booked and planned.outcome is None:
-            found.setdefault("booked", []).append((place(planned.booked) + 0.5, row))
-    return found
+            points.setdefault("booked", []).append((place(planned.booked) + 0.5, row))
+    return points
 
 
 def _notices(axes: Axes, story: Story, below: int) -> None:
@@ -159,9 +159,9 @@ def _notices(axes: Axes, story: Story, below: int) -> None:
 
 
 def _platelets(axes: Axes, story: Story) -> None:
-    found = [(each.on, each.platelets, each) for each in responses(story.subject_state)]
+    counted = [(each.on, each.platelets, each) for each in responses(story.subject_state)]
     counts = sorted(
-        (place(on) + 0.5, number, each) for on, number, each in found if on and number is not None
+        (place(on) + 0.5, number, each) for on, number, each in counted if on and number is not None
     )
     axes.plot([x for x, _, _ in counts], [number for _, number, _ in counts], color=GREY, lw=1, zorder=2)
     for grade, (colour, shape) in GRADES.items():

@@ -58,13 +58,13 @@ def adherence(board: Board) -> str:
         return ""
     order = {visit["code"]: place for card in board.cards for place, visit in enumerate(card["visits"])}
     rows = [_adhered(code, lines[code]) for code in sorted(lines, key=order.__getitem__)]
-    everything = _adhered("**all**", [visit for found in lines.values() for visit in found])
+    everything = _adhered("**all**", [visit for visits in lines.values() for visit in visits])
     columns = ("Visit", "Done", "In window", "Missed", "Median from target", "Outside by (median)")
     return table(columns, [*rows, everything])
 
 
-def _adhered(name: str, found: Sequence[VisitLine]) -> tuple[str, ...]:
-    done = [each for each in found if each["on"]]
+def _adhered(name: str, visits: Sequence[VisitLine]) -> tuple[str, ...]:
+    done = [each for each in visits if each["on"]]
     inside = sum(each["deviation"] == 0 for each in done)
     # The distance without its sign: a day early and a day late do not make none.
     outside = [abs(each["deviation"]) for each in done if each["deviation"]]
@@ -73,7 +73,7 @@ def _adhered(name: str, found: Sequence[VisitLine]) -> tuple[str, ...]:
         str(len(done)),
         # Rounded down: 100% are all of them.
         f"{inside} ({100 * inside // len(done)}%)" if done else "",
-        str(len(found) - len(done)),
+        str(len(visits) - len(done)),
         _days(median([each["off_target"] or 0 for each in done])) if done else "",
         f"{median(outside):g} d" if outside else "",
     )
@@ -90,12 +90,12 @@ def repairs(board: Board) -> str:
     groups: dict[tuple[str, str], list[Repair]] = {}
     for each in board.repairs:
         groups.setdefault((at(board, each.at), each.what.partition(";")[0]), []).append(each)
-    rows = [(when, *_repaired(found)) for (when, _), found in list(groups.items())[:REPAIRS_SHOWN]]
+    rows = [(when, *_repaired(mends)) for (when, _), mends in list(groups.items())[:REPAIRS_SHOWN]]
     return table(("When", "Subject", "What"), rows)
 
 
-def _repaired(found: Sequence[Repair]) -> tuple[str, str]:
-    first = found[0]
-    if len(found) == 1:
+def _repaired(mends: Sequence[Repair]) -> tuple[str, str]:
+    first = mends[0]
+    if len(mends) == 1:
         return first.subject or "", plain(first.what)
-    return f"{first.subject or ''} and {len(found) - 1} more", plain(first.what.partition(";")[0])
+    return f"{first.subject or ''} and {len(mends) - 1} more", plain(first.what.partition(";")[0])

@@ -33,16 +33,19 @@ class Happening:
         return uuid5(NAMESPACE_URL, f"{self.name}:{self.key}")
 
 
-def standing(card: Card) -> dict[str, tuple[str, dict[str, Any]]]:
+def open_problems(card: Card) -> dict[str, tuple[str, dict[str, Any]]]:
     """The troubles on a card, by key: each is told when it begins, and again when it comes back."""
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    problems: dict[str, tuple[str, dict[str, Any]]] = {}
     for visit in card["visits"]:
         if visit["status"] == "overdue":
             details = {"visit": visit["code"], "closed": visit["closes"]}
-            found[f"{card['code']}/{visit['code']}/overdue/{visit['closes']}"] = "itp.visit.overdue", details
+            problems[f"{card['code']}/{visit['code']}/overdue/{visit['closes']}"] = (
+                "itp.visit.overdue",
+                details,
+            )
     for notice in card["undelivered"]:
-        found[f"{notice['key']}/undelivered"] = "itp.notice.undelivered", {**notice}
-    return found
+        problems[f"{notice['key']}/undelivered"] = "itp.notice.undelivered", {**notice}
+    return problems
 
 
 def happenings(
@@ -52,7 +55,7 @@ def happenings(
     for event, recorded_at in new:
         if name := _name(event):
             yield Happening(name, f"{event.source}:{event.id}", recorded_at, _details(event))
-    for key, (name, details) in standing(card).items():
+    for key, (name, details) in open_problems(card).items():
         if key not in told:
             # A trouble comes back after something was recorded. Prefect drops an id that it knows, so the id
             # has the line number.

@@ -68,17 +68,17 @@ def swimmer(cards: Sequence[Card], today: date) -> Figure:
 
 
 def _lane_marks(axes: Axes, lanes: Sequence[Card], size: float) -> None:
-    found: dict[str, list[tuple[float, float]]] = {}
+    points: dict[str, list[tuple[float, float]]] = {}
     for row, each in enumerate(lanes):
         for visit in each["visits"]:
             kind = _lane_mark(visit)
             if kind:
-                found.setdefault(kind, []).append((place_of(visit["on"] or visit["closes"]) + 0.5, row))
+                points.setdefault(kind, []).append((place_of(visit["on"] or visit["closes"]) + 0.5, row))
     for kind, (shape, colour, label) in (MARKS | {"overdue": ("s", RED, "overdue")}).items():
-        if found.get(kind):
+        if points.get(kind):
             scatter(
                 axes,
-                found[kind],
+                points[kind],
                 marker=shape,
                 c=colour,
                 s=size,

@@ -82,9 +82,9 @@ def progress_key(code: str) -> str:
     return key("progress", code)
 
 
-def artifact(found: str) -> str:
+def artifact(artifact_id: str) -> str:
     """The page of an artifact, by its id."""
-    return f"/artifacts/artifact/{found}"
+    return f"/artifacts/artifact/{artifact_id}"
 
 
 def flow_run(run: str) -> str:

@@ -41,13 +41,13 @@ def investigator(board: Board) -> str:
         for card in board.cards
         if card["fatal"]
     ]
-    found = sorted(flags + last + deaths + fatal, key=lambda row: (row[0], row[1], row[3]))
+    entries = sorted(flags + last + deaths + fatal, key=lambda row: (row[0], row[1], row[3]))
     lines = [
         (board.subject(card), *board.site(card), what, on_day(board, since), ago(age(board, since)))
-        for since, _, card, what in found[:ROWS_SHOWN]
+        for since, _, card, what in entries[:ROWS_SHOWN]
     ]
     columns = ("Subject", *board.site_column, "What", "Since", "Waits")
-    return rows(board, columns, lines, len(found), "waiting for the investigator")
+    return rows(board, columns, lines, len(entries), "waiting for the investigator")
 
 
 def _criterion(flag: FlagLine) -> str:
@@ -56,7 +56,7 @@ def _criterion(flag: FlagLine) -> str:
 
 def clocks(board: Board) -> str:
     """The safety reports still to be submitted, the soonest first."""
-    found = sorted(
+    entries = sorted(
         (
             (each["deadline"], card["code"], card, each["what"], each["assumed"])
             for card in board.cards
@@ -66,14 +66,14 @@ def clocks(board: Board) -> str:
     )
     lines = [
         (board.subject(card), *board.site(card), _event(what), marked(_deadline(board, deadline), assumed))
-        for deadline, _, card, what, assumed in found[:ROWS_SHOWN]
+        for deadline, _, card, what, assumed in entries[:ROWS_SHOWN]
     ]
-    return rows(board, ("Subject", *board.site_column, "Event", "Submit by"), lines, len(found))
+    return rows(board, ("Subject", *board.site_column, "Event", "Submit by"), lines, len(entries))
 
 
 def deviations(board: Board) -> str:
     """The important deviations that the investigator has not assessed, the oldest first."""
-    found = sorted(
+    entries = sorted(
         (
             (each["since"], card["code"], each["id"], card, each)
             for card in board.cards
@@ -89,11 +89,11 @@ def deviations(board: Board) -> str:
             WORDS[each["category"]],
             on_day(board, since),
         )
-        for since, _, _, card, each in found[:ROWS_SHOWN]
+        for since, _, _, card, each in entries[:ROWS_SHOWN]
     ]
     if not lines:
         return ""
-    shown = rows(board, ("Subject", *board.site_column, "Visit", "Deviation", "Since"), lines, len(found))
+    shown = rows(board, ("Subject", *board.site_column, "Visit", "Deviation", "Since"), lines, len(entries))
     # An id is longer than a cell of a terminal.
     return (
         f"{shown}\n\nTheir ids are on the subject's page, and in `itp deviations --important --unassessed`."
@@ -113,7 +113,7 @@ def _deadline(board: Board, deadline: str) -> str:
 
 def overdue(board: Board) -> str:
     """The visits whose window closed with nothing recorded, the longest overdue first."""
-    found = sorted(board.visits("overdue"), key=lambda pair: (pair[1]["closes"], pair[0]["code"]))
+    entries = sorted(board.visits("overdue"), key=lambda pair: (pair[1]["closes"], pair[0]["code"]))
     lines = [
         (
             board.subject(card),
@@ -123,10 +123,10 @@ def overdue(board: Board) -> str:
             marked(on_day(board, visit["closes"]), "closes" in visit["assumed"]),
             _escalated(board, visit),
         )
-        for card, visit in found[:ROWS_SHOWN]
+        for card, visit in entries[:ROWS_SHOWN]
     ]
     columns = ("Subject", *board.site_column, "Visit", "Overdue", "Window closed", "Escalated to")
-    return rows(board, columns, lines, len(found), "overdue") or "None."
+    return rows(board, columns, lines, len(entries), "overdue") or "None."
 
 
 def _named(visit: VisitLine) -> str:
@@ -145,8 +145,8 @@ def _escalated(board: Board, visit: VisitLine) -> str:
 
 
 def _window(board: Board, visit: VisitLine) -> str:
-    found = days(date.fromisoformat(visit["opens"]), date.fromisoformat(visit["closes"]))
-    return marked(found.removesuffix(f" {board.today.year}"), "closes" in visit["assumed"])
+    entries = days(date.fromisoformat(visit["opens"]), date.fromisoformat(visit["closes"]))
+    return marked(entries.removesuffix(f" {board.today.year}"), "closes" in visit["assumed"])
 
 
 def _coming(board: Board) -> Iterator[tuple[Card, VisitLine]]:
@@ -159,19 +159,19 @@ def _coming(board: Board) -> Iterator[tuple[Card, VisitLine]]:
 def today(board: Board) -> str:
     """The visits whose booked or target date has come: those first that can be done today only."""
     today = board.today.isoformat()
-    found = sorted(
+    entries = sorted(
         (pair for pair in _coming(board) if pair[1]["day"] <= today or pair[1]["closes"] == today),
         key=lambda pair: (_urgency(pair[1], today), pair[1]["closes"], pair[0]["code"]),
     )
     lines = [
         (board.subject(card), *board.site(card), _named(visit), _agreed(board, visit), _closes(board, visit))
-        for card, visit in found[:ROWS_SHOWN]
+        for card, visit in entries[:ROWS_SHOWN]
     ]
     return rows(
         board,
         ("Subject", *board.site_column, "Visit", "Agreed", "Window closes"),
         lines,
-        len(found),
+        len(entries),
     )
 
 
@@ -188,7 +188,7 @@ def _closes(board: Board, visit: VisitLine) -> str:
 def ahead(board: Board) -> str:
     """The visits whose booked or target date lies ahead, by date."""
     today, last = board.today.isoformat(), (board.today + timedelta(days=AHEAD_DAYS)).isoformat()
-    found = sorted(
+    entries = sorted(
         (pair for pair in _coming(board) if today < pair[1]["day"] <= last and pair[1]["closes"] != today),
         key=lambda pair: (pair[1]["day"], pair[0]["code"]),
     )
@@ -201,13 +201,13 @@ def ahead(board: Board) -> str:
             _agreed(board, visit),
             _window(board, visit),
         )
-        for card, visit in found[:ROWS_SHOWN]
+        for card, visit in entries[:ROWS_SHOWN]
     ]
     return rows(
         board,
         ("Date", "Subject", *board.site_column, "Visit", "Agreed", "Window"),
         lines,
-        len(found),
+        len(entries),
     )
 
 
@@ -228,12 +228,12 @@ def _agreed(board: Board, visit: VisitLine) -> str:
 def consents(board: Board) -> str:
     """The consents that fall due by age during the study and are not recorded yet."""
     words = {"assent": "the subject's own assent", "majority": "consent in the subject's own name"}
-    found = [(card, kind) for card in board.cards for kind in card["consents"]]
+    entries = [(card, kind) for card in board.cards for kind in card["consents"]]
     lines = [
         (board.subject(card), *board.site(card), words[kind], on_day(board, card["enrolled"]))
-        for card, kind in found[:ROWS_SHOWN]
+        for card, kind in entries[:ROWS_SHOWN]
     ]
-    return rows(board, ("Subject", *board.site_column, "To plan", "Enrolled"), lines, len(found))
+    return rows(board, ("Subject", *board.site_column, "To plan", "Enrolled"), lines, len(entries))
 
 
 def troubles(board: Board) -> str:
@@ -250,7 +250,7 @@ def undelivered(board: Board) -> str:
         ("the service", "a channel fails", plain(label), "", f"{counted(failures, 'send')} failed in a row")
         for label, failures in board.alerts
     ]
-    found = sorted(
+    entries = sorted(
         ((card, each) for card in board.cards for each in card["undelivered"]),
         key=lambda pair: (pair[1]["since"], pair[1]["key"]),
     )
@@ -262,7 +262,7 @@ def undelivered(board: Board) -> str:
             at(board, datetime.fromisoformat(each["since"])),
             f"{counted(each['failures'], 'send')} failed: {plain(each['error'])}",
         )
-        for card, each in found[:ROWS_SHOWN]
+        for card, each in entries[:ROWS_SHOWN]
     ]
     columns = ("Subject", "What", "To", "Since", "Why")
-    return rows(board, columns, [*channels, *lines], len(channels) + len(found))
+    return rows(board, columns, [*channels, *lines], len(channels) + len(entries))

@@ -44,8 +44,8 @@ class Board:
 
     def subject(self, card: Card) -> str:
         """A subject's code, linked to its plan where Prefect shows one."""
-        found = self.artifacts.get(links.plan_key(card["code"]))
-        return link(card["code"], links.artifact(found) if found else None)
+        artifact = self.artifacts.get(links.plan_key(card["code"]))
+        return link(card["code"], links.artifact(artifact) if artifact else None)
 
     @cached_property
     def site_column(self) -> tuple[str, ...]:
@@ -68,9 +68,9 @@ def rows(
     board: Board, columns: Sequence[str], lines: Sequence[Sequence[str]], of: int, name: str = ""
 ) -> str:
     """A table of the first lines of `of`; the rest is a link to the work list of a name, or to everybody."""
-    found = next((each for each in links.WORK_LISTS if each.name == name), links.WORK_LISTS[0])
+    work_list = next((each for each in links.WORK_LISTS if each.name == name), links.WORK_LISTS[0])
     more = f"and {of - len(lines)} more" if of > len(lines) else ""
-    rest = f"\n\n{link(more, found.address(board.today, board.journeys))}" if more else ""
+    rest = f"\n\n{link(more, work_list.address(board.today, board.journeys))}" if more else ""
     return table(columns, lines) + rest
 
 

@@ -55,11 +55,11 @@ def mark_today(axes: Axes, today: date, *, labelled: bool = True) -> None:
 
 def legend(axes: Axes) -> None:
     """Each label once, above the drawing, where it covers nothing."""
-    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    if found:
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    if handles:
         axes.legend(
-            list(found.values()),
-            list(found),
+            list(handles.values()),
+            list(handles),
             loc="lower left",
             bbox_to_anchor=(0, 1.0),
             ncols=4,

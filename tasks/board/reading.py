@@ -30,7 +30,7 @@ from tasks.database.schema import (
     subjects,
 )
 from tasks.database.store import Store
-from tasks.database.troubles import standing
+from tasks.database.troubles import open_troubles
 from tasks.database.unreadable import passing_over
 
 
@@ -117,12 +117,12 @@ def kept(store: Store, code: str) -> Kept | None:
 
 def all_cards(store: Store) -> dict[str, Card]:
     """The cards that this version of the service has made, by subject code."""
-    return {code: found for code, found in _all_cards(store) if found is not None}
+    return {code: one for code, one in _all_cards(store) if one is not None}
 
 
 def unreadable_cards(store: Store) -> list[str]:
     """The codes of the subjects whose card is damaged, or was made by another version of the service."""
-    return [code for code, found in _all_cards(store) if found is None]
+    return [code for code, one in _all_cards(store) if one is None]
 
 
 def _all_cards(store: Store) -> list[tuple[str, Card | None]]:
@@ -137,12 +137,12 @@ def fresh_cards(store: Store, protocol: Protocol, now: datetime) -> list[Card]:
     A card that is behind is made anew. A subject that cannot be decided about (its protocol version is not
     installed, say) is named in the log, and its last card is returned.
     """
-    found, unreadable = all_cards(store), dict[str, str]()
-    behind = {row.code for row in all_subjects(store)} - found.keys() | set(stale(store, now, 1_000_000))
+    fresh, unreadable = all_cards(store), dict[str, str]()
+    behind = {row.code for row in all_subjects(store)} - fresh.keys() | set(stale(store, now, 1_000_000))
     for code in sorted(behind):
         with passing_over(code, unreadable):
-            found[code] = card(story(store, protocol, code, now))
-    return [found[code] for code in sorted(found)]
+            fresh[code] = card(story(store, protocol, code, now))
+    return [fresh[code] for code in sorted(fresh)]
 
 
 def artifact_id(store: Store, key: str) -> str | None:
@@ -171,5 +171,5 @@ def study_board(store: Store, protocol: Protocol, cards: Sequence[Card], now: da
         latest_repairs(store, REPAIRS_READ),
         refused,
         [(label, failures) for label, _, failures in failing_channels(store)],
-        standing(store),
+        open_troubles(store),
     )

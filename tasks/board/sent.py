@@ -29,13 +29,13 @@ def _notice(story: Story, notice: NoticeRow) -> tuple[str, ...]:
 
 def _outcome(story: Story, notice: NoticeRow) -> str:
     """The outcome of a notice in words: arrived at all its recipients, at some of them, or not sent."""
-    found = story.record.outcome(notice)
-    repeated = ", possibly repeated" if found.repeated else ""
-    failed = counted(found.without_success, "send")
-    lost = f"**not delivered**, {failed} failed" if found.without_success else ""
-    if found.arrived_at:
-        of = f" at {len(found.arrived_by)} of {found.recipients}" if lost else ""
-        at = at_site(story.subject_state.subject.site, found.arrived_at)
+    outcome = story.record.outcome(notice)
+    repeated = ", possibly repeated" if outcome.repeated else ""
+    failed = counted(outcome.without_success, "send")
+    lost = f"**not delivered**, {failed} failed" if outcome.without_success else ""
+    if outcome.arrived_at:
+        of = f" at {len(outcome.arrived_by)} of {outcome.recipients}" if lost else ""
+        at = at_site(story.subject_state.subject.site, outcome.arrived_at)
         return "; ".join(filter(None, [f"arrived{of} {at}{repeated}", lost]))
     if lost:
         return lost

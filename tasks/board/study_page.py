@@ -77,5 +77,5 @@ def _tally(board: Board) -> str:
         "failing channel": len(board.alerts),
         "trouble": len(board.troubles),
     }
-    found = [f"**{counted(number, what)}**" for what, number in counts.items() if number]
-    return ", ".join(found) or "nothing is late, nothing waits"
+    tallies = [f"**{counted(number, what)}**" for what, number in counts.items() if number]
+    return ", ".join(tallies) or "nothing is late, nothing waits"

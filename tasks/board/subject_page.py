@@ -256,23 +256,23 @@ def _duty(protocol: Protocol, site: Site, wanted: WantedNotice) -> tuple[str, ..
 
 def _responses(story: Story) -> str:
     baseline = story.subject_state.subject.enrolled.baseline_platelets
-    found = f"Baseline: {baseline:g} × 10⁹/L." if baseline is not None else "Baseline: not recorded."
+    baseline_said = f"Baseline: {baseline:g} × 10⁹/L." if baseline is not None else "Baseline: not recorded."
     rows = [_response(each, each.on) for each in responses(story.subject_state) if each.on]
     if not rows:
         return ""
     columns = ("Visit", "Date", "Platelets", "Bleeding", "Response", "Why")
     said = "\n".join(f"- {line}" for line in course(story.subject_state).in_words())
-    return "\n\n".join(filter(None, (found, table(columns, rows), said)))
+    return "\n\n".join(filter(None, (baseline_said, table(columns, rows), said)))
 
 
-def _response(found: Response, on: date) -> tuple[str, ...]:
+def _response(response: Response, on: date) -> tuple[str, ...]:
     return (
-        found.visit,
+        response.visit,
         day(on),
-        "" if found.platelets is None else f"{found.platelets:g}",
-        bleeding(found.bleeding),
-        WORDS[found.grade],
-        found.why,
+        "" if response.platelets is None else f"{response.platelets:g}",
+        bleeding(response.bleeding),
+        WORDS[response.grade],
+        response.why,
     )
 
 
@@ -297,11 +297,11 @@ def _deviations(story: Story) -> str:
     return table(("Since", "What", "Important", "Id"), rows)
 
 
-def _importance(found: Deviation) -> str:
+def _importance(deviation: Deviation) -> str:
     """The importance of a deviation, and the investigator's assessment."""
-    said, word = found.assessment, "yes" if found.important else "no"
+    said, word = deviation.assessment, "yes" if deviation.important else "no"
     if said is None:
-        return f"**{word}, to be assessed**" if found.waits else word
+        return f"**{word}, to be assessed**" if deviation.waits else word
     more = [
         f"{name}: {plain(text)}" for name, text in (("cause", said.cause), ("action", said.action)) if text
     ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.database.schema import leftovers
+from tasks.database.schema import dead_letters
 from tasks.database.store import Store
 
 
@@ -34,23 +34,25 @@ def keep(store: Store, door: str, about: str, problems: Iterable[tuple[str, Any]
     A problem that is the same as before stays as it is, with the instant since which it stands.
     """
     left = list(problems)
-    mine = (leftovers.c.door == door, leftovers.c.about == about, leftovers.c.settled_at.is_(None))
+    mine = (dead_letters.c.door == door, dead_letters.c.about == about, dead_letters.c.settled_at.is_(None))
     with store.writing() as connection:
-        query = sa.select(leftovers.c.problem, leftovers.c.body).where(*mine).order_by(leftovers.c.id)
+        query = (
+            sa.select(dead_letters.c.problem, dead_letters.c.body).where(*mine).order_by(dead_letters.c.id)
+        )
         if [tuple(row) for row in connection.execute(query)] == left:
             return
-        connection.execute(leftovers.update().where(*mine).values(settled_at=now))
+        connection.execute(dead_letters.update().where(*mine).values(settled_at=now))
         rows = [
             {"door": door, "about": about, "problem": problem, "body": body, "at": now}
             for problem, body in left
         ]
         if rows:
-            connection.execute(leftovers.insert(), rows)
+            connection.execute(dead_letters.insert(), rows)
 
 
 def open_dead_letters(store: Store) -> list[DeadLetter]:
     """The dead letters that are not settled, the oldest first."""
-    columns = [leftovers.c[name] for name in ("id", "door", "about", "problem", "body", "at")]
-    query = sa.select(*columns).where(leftovers.c.settled_at.is_(None)).order_by(leftovers.c.id)
+    columns = [dead_letters.c[name] for name in ("id", "door", "about", "problem", "body", "at")]
+    query = sa.select(*columns).where(dead_letters.c.settled_at.is_(None)).order_by(dead_letters.c.id)
     with store.reading() as connection:
         return [DeadLetter(**row._mapping) for row in connection.execute(query)]

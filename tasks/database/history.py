@@ -68,15 +68,15 @@ def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()
     asked: dict[str, object] = {"code": code}
     if stated:
         asked |= {"sources": list({key[0] for key in stated}), "ids": list({key[1] for key in stated})}
-    found = connection.execute(_AND_OF_OTHERS if stated else _OF_THE_SUBJECT, asked).all()
+    lines = connection.execute(_AND_OF_OTHERS if stated else _OF_THE_SUBJECT, asked).all()
     asked_for = set(stated)
     return SubjectHistory(
-        history=[event_log.read_line(code, line.seq, line.body) for line in found if line.what == "event"],
-        handed=frozenset(line.id for line in found if line.what == "handed"),
-        waiting=frozenset(line.id for line in found if line.what == "waiting"),
+        history=[event_log.read_line(code, line.seq, line.body) for line in lines if line.what == "event"],
+        handed=frozenset(line.id for line in lines if line.what == "handed"),
+        waiting=frozenset(line.id for line in lines if line.what == "waiting"),
         elsewhere={
             (line.source, line.id): event_log.read(line.body)
-            for line in found
+            for line in lines
             if line.what == "elsewhere" and (line.source, line.id) in asked_for
         },
     )

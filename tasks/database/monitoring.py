@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.database.schema import events, heartbeats, leftovers, notices, outages, subjects, troubles
+from tasks.database.schema import dead_letters, events, heartbeats, notices, outages, subjects, troubles
 from tasks.database.stated import BY_PEOPLE
 from tasks.database.store import Store
 from tasks.database.upsert import upsert
@@ -29,7 +29,7 @@ class Figures:
     escalated: int
     oldest_waiting: datetime | None
     oldest_wake: datetime | None
-    leftovers: int
+    dead_letters: int
     troubles: int
 
 
@@ -48,7 +48,7 @@ def figures(store: Store, now: datetime) -> Figures:
             escalated=_count(connection, subjects, escalated),
             oldest_waiting=connection.scalar(waiting),
             oldest_wake=connection.scalar(late),
-            leftovers=_count(connection, leftovers, leftovers.c.settled_at.is_(None)),
+            dead_letters=_count(connection, dead_letters, dead_letters.c.settled_at.is_(None)),
             troubles=_count(connection, troubles, sa.true()),
         )
 
@@ -91,8 +91,8 @@ def server_clock(store: Store) -> datetime:
     """The instant (UTC) that the clock of a PostgreSQL server shows."""
     with store.reading() as connection:
         query = sa.select(sa.func.clock_timestamp(type_=sa.DateTime(timezone=True)))
-        found: datetime = connection.execute(query).scalar_one()
-    return found.astimezone(UTC)
+        shown: datetime = connection.execute(query).scalar_one()
+    return shown.astimezone(UTC)
 
 
 def subjects_ahead(store: Store, instant: datetime) -> list[str]:

@@ -214,8 +214,8 @@ def recorded(store: Store, key: EventKey) -> Event | None:
     """The recorded event of a source and id, of any subject; None when there is none."""
     query = sa.select(events.c.body).where(events.c.source == key[0], events.c.id == key[1])
     with store.reading() as connection:
-        found: str | None = connection.scalar(query)
-    return None if found is None else event_log.read(found)
+        body: str | None = connection.scalar(query)
+    return None if body is None else event_log.read(body)
 
 
 def handed(store: Store, code: str) -> frozenset[str]:

@@ -221,7 +221,7 @@ heartbeats = sa.Table(
 
 # Messages that a door could not turn into recorded events. `about` names the thing (a form of a record). The
 # row is settled when the same thing comes through later.
-leftovers = sa.Table(
+dead_letters = sa.Table(
     "leftovers",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),

@@ -102,10 +102,10 @@ def writing(engine: sa.Engine) -> sa.Engine:
 
 def _identity(path: Path) -> Identity:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _problem(said: str) -> sa.exc.OperationalError:

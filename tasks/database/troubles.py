@@ -24,7 +24,7 @@ class Trouble:
     since: datetime
 
 
-def standing(store: Store) -> list[Trouble]:
+def open_troubles(store: Store) -> list[Trouble]:
     """The troubles that stand, the oldest first."""
     query = sa.select(troubles).order_by(troubles.c.since, troubles.c.about)
     with store.reading() as connection:
@@ -58,5 +58,5 @@ class Troubles:
 
     def _read(self) -> dict[str, str]:
         if self._known is None:
-            self._known = {each.about: each.what for each in standing(self._store)}
+            self._known = {each.about: each.what for each in open_troubles(self._store)}
         return self._known

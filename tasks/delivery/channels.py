@@ -126,10 +126,10 @@ def _load(path: Path) -> tuple[list[NotifyBase], list[str]]:
         apprise = Apprise(asset=asset)
         apprise.add(config)
         servers = list(apprise)
-    found = [f"{path.name}: {complaint}" for complaint in complaints]
+    lines = [f"{path.name}: {complaint}" for complaint in complaints]
     if not servers:
-        found.append(f"{path.name}: there is no usable Apprise URL in it; write lines as coordinator=URL")
-    return servers, found
+        lines.append(f"{path.name}: there is no usable Apprise URL in it; write lines as coordinator=URL")
+    return servers, lines
 
 
 @contextmanager
@@ -147,7 +147,7 @@ def _complaints() -> Iterator[list[str]]:
 
 
 def _recipients(servers: Iterable[NotifyBase]) -> tuple[list[Recipient], list[str]]:
-    found: dict[str, Recipient] = {}
+    by_id: dict[str, Recipient] = {}
     refused: list[str] = []
     for server in servers:
         _keep_to_sending(server)
@@ -159,9 +159,9 @@ def _recipients(servers: Iterable[NotifyBase]) -> tuple[list[Recipient], list[st
             )
         for single in singles:
             recipient = _recipient(single)
-            tags = recipient.tags | (found[recipient.id].tags if recipient.id in found else frozenset())
-            found[recipient.id] = Recipient(recipient.id, recipient.label, tags, single)
-    return list(found.values()), refused
+            tags = recipient.tags | (by_id[recipient.id].tags if recipient.id in by_id else frozenset())
+            by_id[recipient.id] = Recipient(recipient.id, recipient.label, tags, single)
+    return list(by_id.values()), refused
 
 
 def _keep_to_sending(server: NotifyBase) -> None:

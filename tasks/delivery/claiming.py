@@ -70,9 +70,9 @@ def _may_tell(connection: sa.Connection, context: DeliveryContext) -> bool:
     """Whether this process has the study's recipients; otherwise it claims nothing, and says so."""
     if recipients.agree(connection, context.channels):
         return True
-    found = recipients.standing_in(connection)
-    if found is not None:
-        context.instance.warn(recipients.difference(context.channels, found))
+    stored = recipients.study_recipients_in(connection)
+    if stored is not None:
+        context.instance.warn(recipients.difference(context.channels, stored))
     return False
 
 

@@ -159,8 +159,8 @@ def make(
             deliveries.update().where(deliveries.c.id.in_([row.id for row in again])).values(values)
         )
     made = [_new(key, each, wall) for (key, _), each in wanted.items()]
-    found = [replace(row, status="pending", next_at=wall) for row in again]
-    return [*found, *_insert(connection, made)]
+    taken_up = [replace(row, status="pending", next_at=wall) for row in again]
+    return [*taken_up, *_insert(connection, made)]
 
 
 _MAKE = deliveries.insert().returning(deliveries)

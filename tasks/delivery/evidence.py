@@ -103,9 +103,9 @@ class _StatusHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Note the status, if the line has one."""
         trace = getattr(_here, "trace", None)
-        found = _STATUS.search(record.getMessage()) if trace else None
-        if trace and found and 300 <= int(found[1]) <= 599:
-            trace.status = int(found[1])
+        match = _STATUS.search(record.getMessage()) if trace else None
+        if trace and match and 300 <= int(match[1]) <= 599:
+            trace.status = int(match[1])
 
 
 def speaks(server: NotifyBase, *libraries: str) -> bool:

@@ -25,13 +25,13 @@ _MOST_PER_LOOK = 1.0
 
 _log = logging.getLogger(__name__)
 _ONE = 1
-_STANDING = sa.select(recipients).where(recipients.c.id == _ONE)
+_STORED = sa.select(recipients).where(recipients.c.id == _ONE)
 _FINGERPRINT = sa.select(recipients.c.fingerprint).where(recipients.c.id == _ONE)
 _SAVE = recipients.update().where(recipients.c.id == _ONE)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StudyRecipients:
     """The recipients that stand: their number, and where and since when (UTC) they are configured.
 
     `holder` is the service that runs with them; None when it has ended, or when a person has set them.
@@ -45,38 +45,38 @@ class Standing:
     at: datetime
 
 
-def standing(store: Store) -> Standing | None:
+def study_recipients(store: Store) -> StudyRecipients | None:
     """The recipients that stand; None before the first service has run."""
     with store.reading() as connection:
-        return standing_in(connection)
+        return study_recipients_in(connection)
 
 
-def standing_in(connection: sa.Connection, *, lock: bool = False) -> Standing | None:
-    """`standing` within a transaction; with `lock`, nobody else sets them until the transaction ends."""
-    row = connection.execute(_STANDING.with_for_update() if lock else _STANDING).one_or_none()
-    return Standing(*row[1:]) if row else None
+def study_recipients_in(connection: sa.Connection, *, lock: bool = False) -> StudyRecipients | None:
+    """`study_recipients` within a transaction; with `lock`, nobody else sets them until it ends."""
+    row = connection.execute(_STORED.with_for_update() if lock else _STORED).one_or_none()
+    return StudyRecipients(*row[1:]) if row else None
 
 
 def agree(connection: sa.Connection, channels: Channels) -> bool:
     """Whether a process with these channels may hand over; any may before the first service has run."""
-    found = connection.scalar(_FINGERPRINT)
-    return found is None or found == channels.fingerprint
+    stored = connection.scalar(_FINGERPRINT)
+    return stored is None or stored == channels.fingerprint
 
 
 def differs(store: Store, channels: Channels) -> str | None:
     """The reason why a process with these channels may hand over nothing, with the remedy; None when it
     may.
     """
-    found = standing(store)
-    if found is None or found.fingerprint == channels.fingerprint:
+    stored = study_recipients(store)
+    if stored is None or stored.fingerprint == channels.fingerprint:
         return None
-    return difference(channels, found)
+    return difference(channels, stored)
 
 
-def difference(channels: Channels, found: Standing) -> str:
+def difference(channels: Channels, stored: StudyRecipients) -> str:
     """The difference between these channels and the recipients that stand, in words with the remedy."""
-    count = f"{found.count} recipient{'s' if found.count != 1 else ''}" if found.count else "the console"
-    theirs = f"the study's notices go to {count}, as set at {found.place}"
+    count = f"{stored.count} recipient{'s' if stored.count != 1 else ''}" if stored.count else "the console"
+    theirs = f"the study's notices go to {count}, as set at {stored.place}"
     if channels.configured:
         mine = f"{SETTING} names other recipients here"
         mend = f"set {SETTING} as it is there, or restart itp up with this one if it is right"
@@ -123,7 +123,7 @@ class Keeper:
         self._channels, self._place, self._holder = channels, place, holder
         # The instant since which the recipients at the first look stood; later ones are left.
         self._first: datetime | None = None
-        self._seen: Standing | None = None
+        self._seen: StudyRecipients | None = None
         self._looked: float | None = None
         self._silence = 0.0
 
@@ -131,51 +131,51 @@ class Keeper:
         """Look, a second after the last time, and keep or take over; return whether this service may hand
         over.
         """
-        found = standing(store)
-        self._note(found, at)
-        if self._is_kept(found, at):
+        stored = study_recipients(store)
+        self._note(stored, at)
+        if self._is_kept(stored, at):
             return True
-        if not self._may_set(found):
+        if not self._may_set(stored):
             return False
-        return store.write(lambda connection: self._take_over(connection, found, at.wall))
+        return store.write(lambda connection: self._take_over(connection, stored, at.wall))
 
-    def _note(self, found: Standing | None, at: Clocks) -> None:
+    def _note(self, stored: StudyRecipients | None, at: Clocks) -> None:
         if self._looked is None:
-            self._first = found.since if found else None
+            self._first = stored.since if stored else None
             self._looked = at.began
         passed = min(at.began - self._looked, _MOST_PER_LOOK)
-        self._silence = self._silence + passed if found == self._seen else 0.0
-        self._looked, self._seen = at.began, found
+        self._silence = self._silence + passed if stored == self._seen else 0.0
+        self._looked, self._seen = at.began, stored
 
-    def _is_kept(self, found: Standing | None, at: Clocks) -> bool:
+    def _is_kept(self, stored: StudyRecipients | None, at: Clocks) -> bool:
         """Whether nothing need be written: the row is ours with a recent sign, or of another service that
         lives.
         """
-        if found is None or found.fingerprint != self._channels.fingerprint:
+        if stored is None or stored.fingerprint != self._channels.fingerprint:
             return False
-        if found.holder == self._holder:
-            return abs((at.wall - found.at).total_seconds()) < SIGN_SECONDS
-        return not self._is_free(found)
+        if stored.holder == self._holder:
+            return abs((at.wall - stored.at).total_seconds()) < SIGN_SECONDS
+        return not self._is_free(stored)
 
-    def _may_set(self, found: Standing | None) -> bool:
-        if found is None or found.fingerprint == self._channels.fingerprint:
+    def _may_set(self, stored: StudyRecipients | None) -> bool:
+        if stored is None or stored.fingerprint == self._channels.fingerprint:
             return True
-        replaces = bool(self._channels.configured) or found.count == 0
-        return replaces and found.since == self._first and self._is_free(found)
+        replaces = bool(self._channels.configured) or stored.count == 0
+        return replaces and stored.since == self._first and self._is_free(stored)
 
-    def _is_free(self, found: Standing) -> bool:
-        ended = found.holder in (None, self._holder) or found.place == self._place
+    def _is_free(self, stored: StudyRecipients) -> bool:
+        ended = stored.holder in (None, self._holder) or stored.place == self._place
         return ended or self._silence >= SILENCE_SECONDS
 
-    def _take_over(self, connection: sa.Connection, seen: Standing | None, wall: datetime) -> bool:
-        found = standing_in(connection, lock=True)
-        if found != seen:
+    def _take_over(self, connection: sa.Connection, seen: StudyRecipients | None, wall: datetime) -> bool:
+        stored = study_recipients_in(connection, lock=True)
+        if stored != seen:
             return False
-        if found and found.fingerprint == self._channels.fingerprint:
+        if stored and stored.fingerprint == self._channels.fingerprint:
             connection.execute(_SAVE.values(holder=self._holder, place=self._place, at=wall))
             return True
         _set(connection, self._channels, self._place, self._holder, wall)
-        if found:
+        if stored:
             count = len(self._channels.configured)
-            _log.warning("Notices go to %s recipients from now on, no longer to %s.", count, found.count)
+            _log.warning("Notices go to %s recipients from now on, no longer to %s.", count, stored.count)
         return True

@@ -51,4 +51,4 @@ def unmet_zh(shortfall: Mapping[str, str]) -> str:
 
 def _said(value: str) -> str:
     value = "、".join(_WORDS.get(each, each) for each in value.split(", "))
-    return re.sub("|".join(_BOUNDS), lambda found: _BOUNDS[found[0]], value)
+    return re.sub("|".join(_BOUNDS), lambda match: _BOUNDS[match[0]], value)

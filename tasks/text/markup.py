@@ -40,7 +40,7 @@ def fit(text: str, server: NotifyBase, links: str = "") -> str:
 
 def _neutral(text: str) -> str:
     parted = _LINK.sub(f"]{_NO_WIDTH}", text.translate(_ALIKE))
-    return _EMPHASIS.sub(lambda found: "ˍ" * len(found[0]), parted)
+    return _EMPHASIS.sub(lambda match: "ˍ" * len(match[0]), parted)
 
 
 def _is_verbatim(server: NotifyBase) -> bool:

@@ -136,8 +136,8 @@ def visit_name(language: str, code: str | None, label: str | None) -> str:
 
 def _label_zh(code: str) -> str | None:
     patterns = ((r"INF(\d+)", "第{}次输注"), (r"FU-D(\d+)", "第{}天随访"), (r"FU-M(\d+)", "第{}个月随访"))
-    found = ((re.fullmatch(pattern, code), name) for pattern, name in patterns)
-    return next((name.format(match[1]) for match, name in found if match), None)
+    matches = ((re.fullmatch(pattern, code), name) for pattern, name in patterns)
+    return next((name.format(match[1]) for match, name in matches if match), None)
 
 
 def why(language: str, said: NoticeContents) -> str | None:
@@ -251,8 +251,8 @@ def _event_name_zh(value: str) -> str:
 
 def _term_zh(value: str) -> str:
     pattern, words = _COUNTED_ZH
-    found = pattern.fullmatch(value)
-    return words.format(*found.groups()) if found else str(_TERMS_ZH.get(value, value))
+    match = pattern.fullmatch(value)
+    return words.format(*match.groups()) if match else str(_TERMS_ZH.get(value, value))
 
 
 def _sourced(source: str) -> str:

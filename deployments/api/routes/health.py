@@ -19,7 +19,7 @@ from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.prefect.server_process import is_ready
 from tasks.database.monitoring import ROUND, failing_channels, last_beat, overdue
 from tasks.database.store import NO_ANSWER, first_line
-from tasks.database.troubles import standing
+from tasks.database.troubles import open_troubles
 from tasks.delivery.recipients import differs
 
 # Longer than some beats of the service's loop, which a busy machine may miss.
@@ -108,7 +108,7 @@ def _late(api: ApiContext) -> Check:
 
 def _study(api: ApiContext) -> Check:
     """The number of troubles that a person must mend; the board and `itp doctor` name them."""
-    count = len(standing(api.watching))
+    count = len(open_troubles(api.watching))
     if not count:
         return Check(status="ok", said="nothing stands in its way")
     return Check(status="degraded", said=f"somebody must mend: {count}; the board and itp doctor say what")

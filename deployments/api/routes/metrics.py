@@ -86,7 +86,7 @@ def _singles(numbers: Figures, now: datetime) -> Iterator[Metric]:
         "itp_troubles", "What stands in the way until somebody mends it.", numbers.troubles
     )
     yield GaugeMetricFamily(
-        "itp_leftovers", "Things received that could not be mapped to events.", numbers.leftovers
+        "itp_leftovers", "Things received that could not be mapped to events.", numbers.dead_letters
     )
 
 

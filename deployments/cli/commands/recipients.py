@@ -15,7 +15,7 @@ from itp_events.outputs.plan_json import instant
 from tasks.database.store import Store
 from tasks.delivery import recipients
 from tasks.delivery.channels import Channels
-from tasks.delivery.recipients import Standing
+from tasks.delivery.recipients import StudyRecipients
 
 
 @click.command("recipients", short_help="Whose recipients the study's notices go to.")
@@ -39,7 +39,7 @@ def command(take: bool, as_json: bool) -> None:
     try:
         if take:
             recipients.take(store, channels, place(settings), Clock().now())
-        kept = recipients.standing(store)
+        kept = recipients.study_recipients(store)
     finally:
         store.close()
     same = kept is None or kept.fingerprint == channels.fingerprint
@@ -51,7 +51,7 @@ def command(take: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-def _document(kept: Standing | None, same: bool) -> dict[str, Any]:
+def _document(kept: StudyRecipients | None, same: bool) -> dict[str, Any]:
     if kept is None:
         return {"recipients": None, "set_at": None, "since": None, "same_here": True}
     return {
@@ -62,7 +62,7 @@ def _document(kept: Standing | None, same: bool) -> dict[str, Any]:
     }
 
 
-def _said(channels: Channels, kept: Standing | None) -> str:
+def _said(channels: Channels, kept: StudyRecipients | None) -> str:
     if kept is None:
         return "No service has run yet: the first itp up sets its recipients."
     if kept.fingerprint != channels.fingerprint:

@@ -106,7 +106,7 @@ def _recipients(connection: sa.Connection, around: Surroundings) -> Iterator[Fin
     """Whether the study's notices go to the recipients that are configured here."""
     if not sa.inspect(connection).has_table("recipients"):
         return
-    kept = recipients.standing_in(connection)
+    kept = recipients.study_recipients_in(connection)
     try:
         channels = Channels.from_config(around.settings.apprise_config)
     except BadInput:

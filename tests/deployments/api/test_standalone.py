@@ -29,7 +29,7 @@ from tasks.database.monitoring import ROUND, last_beat
 from tasks.database.queries import attempts_of, stored_lines
 from tasks.database.schema import notices
 from tasks.database.store import Store
-from tasks.database.troubles import standing
+from tasks.database.troubles import open_troubles
 from tasks.delivery.channels import Channels
 from tests.deployments.conftest import MONDAY
 from tests.support.damage import damage_log
@@ -180,11 +180,11 @@ def test_what_keeps_a_subject_from_being_woken_stands_as_a_trouble_until_it_is_m
     damage_log(alone.store, "ITP-001", 1, "not json")
 
     def look() -> None:
-        [trouble] = wait_until(lambda: standing(alone.store), "the trouble to be noted")
+        [trouble] = wait_until(lambda: open_troubles(alone.store), "the trouble to be noted")
         assert trouble.about == "ITP-001"
         assert "line 1 of its log is damaged" in trouble.what
         damage_log(alone.store, "ITP-001", 1, first.body)
-        wait_until(lambda: not standing(alone.store), "the trouble to be over")
+        wait_until(lambda: not open_troubles(alone.store), "the trouble to be over")
 
     while_going(alone, look)
 

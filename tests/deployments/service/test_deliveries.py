@@ -60,12 +60,12 @@ def test_a_service_with_other_recipients_hands_over_nothing_until_it_is_restarte
     sweep(alone, lambda: len(receiver.requests) == 1)
     enrol(alone, "ITP-002")
     other = replace(alone, channels=Channels(), instance=Instance(), place="ward:/other")
-    sweep(other, lambda: bool(troubles.standing(alone.store)))
-    [found] = troubles.standing(alone.store)
+    sweep(other, lambda: bool(troubles.open_troubles(alone.store)))
+    [found] = troubles.open_troubles(alone.store)
     assert (found.about, len(receiver.requests)) == ("recipients", 1)
     assert found.what.startswith("nothing is handed over from here: the study's notices go to 1 recipient")
     sweep(replace(alone, instance=Instance()), lambda: len(receiver.requests) == 2)
-    assert troubles.standing(alone.store) == []
+    assert troubles.open_troubles(alone.store) == []
 
 
 def test_what_comes_due_is_handed_over_beside_a_send_of_the_same_subject_that_hangs(

@@ -14,7 +14,7 @@ from itp_events.events import FACT_TYPES
 from tasks.board import keeping, links, reading
 from tasks.board.cards import Card, card, looks_alike
 from tasks.board.drawings import timeline
-from tasks.board.happenings import happenings, standing
+from tasks.board.happenings import happenings, open_problems
 from tasks.board.lanes import swimmer
 from tasks.board.markdown import plain, table, unlinked
 from tasks.board.overview import Board
@@ -363,7 +363,7 @@ def test_an_overdue_visit_is_told_once_and_again_only_when_it_comes_back(desk: D
     made = overdue(desk, study)
     (told,) = happenings(made, [], [], NOW)
     assert (told.name, told.details["visit"]) == ("itp.visit.overdue", "INF3")
-    assert list(happenings(made, list(standing(made)), [], NOW)) == []
+    assert list(happenings(made, list(open_problems(made)), [], NOW)) == []
     (again,) = happenings(made | {"seq": made["seq"] + 2}, [], [], NOW)
     assert again.id != told.id, "Prefect would drop what it knows already"
 

@@ -66,7 +66,7 @@ def test_a_row_that_is_there_keeps_what_is_written_once(desk: Desk) -> None:
     for what, at in (("the first", NOW), ("the second", LATER)):
         with desk.store.writing() as connection:
             upsert(connection, schema.troubles, {"about": "round"}, {"what": what}, {"since": at})
-    assert troubles.standing(desk.store) == [troubles.Trouble("round", "the second", NOW)]
+    assert troubles.open_troubles(desk.store) == [troubles.Trouble("round", "the second", NOW)]
 
 
 def test_a_card_is_kept_in_place_of_the_one_before(desk: Desk, study: Study) -> None:
