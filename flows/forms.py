@@ -65,7 +65,7 @@ async def enrol(
     baseline_platelets: Amount | None = None,
     site: Stated = "01",
 ) -> State:
-    """Enrol a subject; whoever does states that the diagnosis follows the guideline and nothing excludes.
+    """Enrol a subject. `by` states that the diagnosis follows the guideline and nothing excludes the subject.
 
     Args:
         subject: The subject's code, as ITP-007; never a name.

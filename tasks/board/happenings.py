@@ -39,10 +39,8 @@ def open_problems(card: Card) -> dict[str, tuple[str, dict[str, Any]]]:
     for visit in card["visits"]:
         if visit["status"] == "overdue":
             details = {"visit": visit["code"], "closed": visit["closes"]}
-            problems[f"{card['code']}/{visit['code']}/overdue/{visit['closes']}"] = (
-                "itp.visit.overdue",
-                details,
-            )
+            key = f"{card['code']}/{visit['code']}/overdue/{visit['closes']}"
+            problems[key] = "itp.visit.overdue", details
     for notice in card["undelivered"]:
         problems[f"{notice['key']}/undelivered"] = "itp.notice.undelivered", {**notice}
     return problems

@@ -135,7 +135,7 @@ def subject_in(connection: sa.Connection, code: str, *, lock: bool = False) -> S
 
 
 def subject_called(connection: sa.Connection, code: str, *, lock: bool = False) -> SubjectRow | None:
-    """The subject of a code, whatever the case of its letters; `lock` as for `subject_in`."""
+    """The subject of a code in any case of its letters; `lock` as for `subject_in`."""
     asked = {"about": code, "folded": code.lower()}
     row = connection.execute(_FOLDED_LOCKED if lock else _FOLDED, asked).first()
     return None if row is None else _subject_row(row)
