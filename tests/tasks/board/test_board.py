@@ -26,6 +26,7 @@ from tasks.board.subject_page import subject_page
 from tasks.board.words import step
 from tasks.database.repairs import Repair
 from tasks.database.schema import cards
+from tasks.delivery.sending import Outcome
 from tests.support import Receiver
 from tests.support.study import INFUSIONS, Study
 from tests.tasks.desk import Desk
@@ -76,6 +77,19 @@ def test_a_subjects_page_says_what_was_sent_to_whom_and_whether_it_arrived(desk:
     assert "| INF3 | escalation, step 1 | coordinator | waits to be sent |" in page(desk)
     desk.hand_over(NOW)
     assert "| INF3 | escalation, step 1 | coordinator | arrived Tue 3 Feb 2026 10:00 |" in page(desk)
+
+
+def test_a_notice_is_shown_as_arrived_when_the_word_of_it_came_late(desk: Desk, study: Study) -> None:
+    overdue(desk, study)
+    first = desk.claim(NOW)
+    for each in first:
+        desk.end(each, Outcome("unknown", "no answer"))
+    second = desk.claim(NOW + timedelta(minutes=10))
+    for each in first:
+        desk.end(each, Outcome("sent"))
+    for each in second:
+        desk.end(each, Outcome("failed", "the provider answered 503"))
+    assert "| INF3 | escalation, step 1 | coordinator | arrived Tue 3 Feb 2026" in page(desk)
 
 
 def test_a_subjects_page_grades_the_platelets_of_each_visit(desk: Desk, study: Study) -> None:
