@@ -34,8 +34,11 @@ from tasks.database.store import NO_ANSWER
 from tasks.delivery.recipients import let_go
 from tasks.limits import TIMER_CONNECTIONS
 
+# Prefect's server takes some seconds to start; after so many it is said that it does not answer yet.
 READY_SECONDS = 30.0
+# How soon Ctrl-C, a thread that ended and a Prefect that became ready are noticed.
 WATCH_SECONDS = 0.2
+# A server that ends at once is not started over and over without a pause.
 RESTART_SECONDS = 3.0
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,9 @@ from itp_events.errors import ItpError
 
 JOURNEY = "subject-journey"
 RECORD_EVENT = "record-event"
+# Prefect answers with no more objects at once.
 PAGE = 200
+# Claimed runs are executed a few at a time, and the next look comes within seconds.
 DUE_AT_ONCE = 50
 LIVE = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED")
 # With these answers Prefect's server asks for the same request again in a moment.

@@ -22,6 +22,7 @@ from itp_events.events import Event
 from tasks.advance import Advanced, Answer
 from tasks.database.prefect_notes import remember_flow_run
 
+# A command waits so long for Prefect after it has recorded: the repair shows everything else.
 SHOW_SECONDS = 1.0
 
 log = logging.getLogger(__name__)

@@ -21,13 +21,15 @@ from tasks.database.schema import senders
 from tasks.database.store import NO_ANSWER, Store
 from tasks.database.upsert import upsert
 
+# Several signs fit into the silence after which a process is taken for dead.
 SIGN_SECONDS = 1.0
 # A send begins within so many seconds of its claim or of the last sign of life, well before anybody may take
 # the claim over. It also begins within so many of its claim: the notice could have become pointless.
 SIGN_WITHIN = 3.0
 CLAIM_WITHIN = 20.0
-# How long the signs of processes that ended are kept.
+# The signs of processes that ended are kept for so long.
 _KEPT = timedelta(days=1)
+# A reason that stands is named once a minute: it is met every second.
 _WARN_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)

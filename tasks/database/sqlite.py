@@ -17,6 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+# A writer of another process is waited for so long: longer than a migration or a batch of many events takes.
 BUSY_MS = 30_000
 # A writer of this process waits for the others as long as each of them may wait for another process.
 _TURN_SECONDS = 30.0

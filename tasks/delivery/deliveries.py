@@ -23,6 +23,8 @@ from tasks.delivery.channels import Recipient
 from tasks.delivery.claims import Clocks
 from tasks.delivery.sending import Kind, Outcome
 
+# Longer than any send by far (`tasks.delivery.sending.BOUND`): a delivery that is still being sent is not
+# taken over.
 LEASE = timedelta(seconds=60)
 _LONGEST_WAIT = max(SEND_REFUSED.longest, SEND_IN_DOUBT.longest)
 _OPEN = ("pending", "sending")

@@ -23,6 +23,7 @@ from tasks.delivery.sending import Outcome
 
 # Longer than `instance.SIGN_WITHIN`: nobody begins a send that is about to be taken over.
 SILENCE_SECONDS = 5.0
+# A look that came late does not count as more silence.
 _MOST_PER_LOOK = 1.0
 # After so long a wait for the database, the silence of others proves nothing.
 PROMPT_SECONDS = 1.0

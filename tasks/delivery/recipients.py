@@ -18,9 +18,11 @@ from tasks.database.store import Store
 from tasks.delivery.channels import SETTING, Channels
 from tasks.delivery.claims import Clocks
 
+# Three signs fit into the silence below.
 SIGN_SECONDS = 10.0
 # A service at another place that gave no sign of life for so long has ended.
 SILENCE_SECONDS = 30.0
+# A look that came late does not count as more silence.
 _MOST_PER_LOOK = 1.0
 
 _log = logging.getLogger(__name__)

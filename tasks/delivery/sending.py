@@ -21,6 +21,7 @@ from tasks.text.markup import fit
 
 # No send takes longer, in seconds; the lease of a delivery is longer than this by far.
 BOUND = 30.0
+# So often the caller is called during the wait, as for its signs of life.
 MEANWHILE_SECONDS = 1.0
 
 Kind = Literal["sent", "failed", "unknown"]

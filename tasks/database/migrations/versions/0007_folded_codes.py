@@ -1,4 +1,4 @@
-"""Subjects are found whatever the case in which somebody writes their code."""
+"""Finds a subject by its code in any case of its letters."""
 
 from __future__ import annotations
 
