@@ -1,4 +1,4 @@
-"""`itp agenda`: what waits for somebody, and what the next days bring, by the sites' own days."""
+"""`itp agenda`: the tasks that wait for people, and the dates of the next days, by the sites' calendars."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Waiting:
-    """Something that waits for a person: a visit overdue, a flag undecided, a disposition to choose."""
+    """A task for a person: an overdue visit, an undecided flag, a disposition to choose."""
 
     subject: str
     site: str
@@ -53,7 +53,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Item:
-    """What one site-local day brings for one visit."""
+    """One site-local day of one visit: a window opens or closes, a target, or a booking."""
 
     on: date
     subject: str
@@ -64,13 +64,13 @@ class Item:
     source: str
 
 
-@click.command("agenda", short_help="What is overdue, and the next days.")
+@click.command("agenda", short_help="Overdue visits, and the next days.")
 @click.option(
     "--days", default=7, show_default=True, type=click.IntRange(1, 400), help="How many days, today included."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: waiting, agenda.")
 def command(days: int, as_json: bool) -> None:
-    """List what waits for somebody, then the windows that open and close, the targets and the bookings.
+    """List the tasks that wait, then the windows that open and close, the targets and the bookings.
 
     Days are days at each subject's site. A date marked "projected" hangs on a visit that is still open.
 
@@ -99,7 +99,7 @@ def command(days: int, as_json: bool) -> None:
 
 
 def _decisions(study: OpenStudy, unreadable: dict[str, str]) -> Iterator[Decision]:
-    """What holds for each subject; who cannot be read is named with the reason, and left out."""
+    """The decision about each subject; unreadable subjects are left out, and named with the reason."""
     for row in live_subjects(study.store):
         with passing_over(row.code, unreadable):
             folded = fold(study.protocol, history(study.store, row.code))

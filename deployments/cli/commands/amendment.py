@@ -1,4 +1,4 @@
-"""`itp protocol diff`: what another version would change for a subject, before it is assigned."""
+"""`itp protocol diff`: the changes that another version would bring to a subject."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from itp_events.rules.subject import fold
 from tasks.database.queries import log_lines, subject
 
 
-@click.command("diff", short_help="What another version would change for a subject.")
+@click.command("diff", short_help="The changes of another version for a subject.")
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option("--subject", "code", required=True, metavar="CODE", help="A subject of the running study.")

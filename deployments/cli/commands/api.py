@@ -7,7 +7,7 @@ import click
 
 @click.command("api", short_help="Serve the HTTP API alone.")
 def command() -> None:
-    """Serve the HTTP API without Prefect's server and without the round.
+    """Serve the HTTP API without Prefect's server and without the service's loop.
 
     For a deployment in parts: another process, `itp up` or a worker of Prefect's own, wakes the subjects of
     the same study. `itp up` serves the API itself. Stops on Ctrl-C or SIGTERM.

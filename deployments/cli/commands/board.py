@@ -1,4 +1,4 @@
-"""`itp board`: who needs what today, as Prefect's UI shows it, in the terminal or as a drawing."""
+"""`itp board`: the study's board of Prefect's UI, in the terminal or as a drawing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from tasks.board.cards import Card
 
 
-@click.command("board", short_help="The study's board: who needs what today.")
+@click.command("board", short_help="The study's board: the tasks of today.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Draw every subject's lane: FILE.svg or FILE.png."
 )
 @click.option("--json", "as_json", is_flag=True, help="The cards that it is made of, one for each subject.")
 def command(out: Path | None, as_json: bool) -> None:
-    """Show who needs what today: decisions, safety reports, overdue visits, the next days, adherence.
+    """Show the tasks of today: decisions, safety reports, overdue visits, the next days, adherence.
 
     \b
     Examples:

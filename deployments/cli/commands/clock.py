@@ -1,4 +1,4 @@
-"""`itp clock`: the clock that the study goes by, and a person's word after it jumped."""
+"""`itp clock`: the study's time, and a person's answer after a clock jumped."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from deployments.cli.output.tables import counted
     "--accept", "is_right", is_flag=True, help="The machine's clock is right: go by it from now on."
 )
 def command(is_right: bool) -> None:
-    """Say what time it is for the study, and whether the clocks agree.
+    """Print the study's time, and whether the clocks agree.
 
     When the machine's clock jumps, the study does not follow it: it goes on as before, and waits for a
-    person. Set the machine's clock right; or, when it is right, say so with --accept. Who was decided about
-    by a clock that was ahead is then decided about anew: what was sent stays sent, what has not left is taken
-    back.
+    person. Set the machine's clock right; or, when it is right, say so with --accept. Subjects that were
+    decided about by a clock that was ahead are then decided about anew: sent notices stay sent, the others
+    are taken back.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`itp leftovers`: what was received and could not be turned into recorded events."""
+"""`itp leftovers`: received messages that could not be turned into recorded events."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tasks.database.dead_letters import DeadLetter, open_dead_letters
 from tasks.database.store import Store
 
 
-@click.command("leftovers", short_help="What was received and could not be mapped to events.")
+@click.command("leftovers", short_help="Received messages that gave no event.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array.")
 def command(as_json: bool) -> None:
-    """What came from REDCap and could not be turned into recorded events, oldest first.
+    """List the forms from REDCap that could not be turned into recorded events, oldest first.
 
-    Mend the mapping or the record and save the form again: when it comes through, its line goes. A form that
-    REDCap did not give is asked for again every minute.
+    Mend the mapping or the record and save the form again: once it is recorded, its line goes. A form that
+    REDCap did not give is fetched again every minute.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`itp deviations`: what deviated from the protocol, how important it is, and what the investigator said."""
+"""`itp deviations`: the deviations from the protocol, their importance and their assessment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tasks.database.unreadable import passing_over
 
 @dataclass(frozen=True)
 class _Line:
-    """A deviation of one subject, who is seen at a site and follows a version of the protocol."""
+    """A deviation of one subject, with the subject's site and protocol."""
 
     subject: str
     site: str
@@ -33,13 +33,13 @@ class _Line:
     deviation: Deviation
 
 
-@click.command("deviations", short_help="What deviated from the protocol, and its assessment.")
+@click.command("deviations", short_help="Deviations from the protocol, and their assessment.")
 @click.option("--important", is_flag=True, help="Only the important ones.")
 @click.option("--unassessed", is_flag=True, help="Only those that the investigator has not assessed.")
 @click.option("--subject", "code", metavar="CODE", help="Only those of one subject.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array, one object for each deviation.")
 def command(important: bool, unassessed: bool, code: str | None, as_json: bool) -> None:
-    """List the deviations from the protocol, the oldest first. They are derived, nobody enters them.
+    """List the deviations from the protocol, the oldest first. They are derived, and never entered.
 
     A deviation is important by a rule of the protocol file until the investigator assesses it: record an
     itp.deviation.assessed that names its id.
@@ -70,7 +70,7 @@ def command(important: bool, unassessed: bool, code: str | None, as_json: bool) 
 
 
 def _lines(study: OpenStudy, code: str | None, unreadable: dict[str, str]) -> Iterator[_Line]:
-    """The deviations of each subject; who cannot be read is named with the reason, and left out."""
+    """The deviations of each subject; unreadable subjects are left out, and named with the reason."""
     rows = [row for row in all_subjects(study.store) if code in (None, row.code)]
     if code and not rows:
         raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")

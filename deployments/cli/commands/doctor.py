@@ -1,4 +1,4 @@
-"""`itp doctor`: is everything it needs in place, and how to mend what is not."""
+"""`itp doctor`: checks everything that the service needs, and says how to mend faults."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from deployments.cli.output.tables import coloured, console, counted, print_json
 from itp_events.errors import BadInput
 
 
-@click.command("doctor", short_help="Is everything it needs in place?")
+@click.command("doctor", short_help="Check everything that the service needs.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: ok, findings.")
 def command(as_json: bool) -> None:
-    """Look whether everything the service needs is in place, and say how to mend what is not.
+    """Check everything that the service needs, and say how to mend faults.
 
     It changes nothing and sends nothing. `warn` can wait, `fail` keeps the service from working (exit
     code 1).

@@ -1,4 +1,4 @@
-"""`itp notify`: what people are told, before they are told it."""
+"""`itp notify`: the texts of the notices, before they are sent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from itp_events.errors import BadInput
 from itp_events.protocol.file import load_protocol
 
 
-@click.group("notify", short_help="What people are told.")
+@click.group("notify", short_help="The texts of the notices.")
 def command() -> None:
-    """See what the service's notices say.
+    """Look at the texts of the service's notices.
 
     \b
     Example:
@@ -67,7 +67,11 @@ def preview(out: Path, overwrite: bool, as_json: bool) -> None:
 
 
 def _free(out: Path, pages: list[Path], *, overwrite: bool) -> None:
-    """Make the folder; raises BadInput when that fails, or when a page is there and must stay."""
+    """Make the folder.
+
+    Raises:
+        BadInput: that fails, or a page is there and must stay.
+    """
     taken = [path for path in pages if path.exists()]
     if taken and not overwrite:
         raise BadInput(f"{taken[0]} is there already; name another folder, or give --overwrite", "--out")

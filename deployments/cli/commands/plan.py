@@ -1,4 +1,4 @@
-"""`itp plan`: pure. Neither database nor Prefect is loaded, let alone asked."""
+"""`itp plan`: the plan that a file of events gives. It loads neither a database nor Prefect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOMENT = "must be a date, as 2026-01-14, or an instant with its offset, as 2026
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object; for several subjects one a line.")
 def command(events: str, as_of: str | None, as_json: bool) -> None:
-    """Print the plan that EVENTS give: every visit's window, what is due, and what comes next.
+    """Print the plan that EVENTS give: every visit's window, the due notices, and the next ones.
 
     EVENTS is a file with a JSON array, one JSON object, or JSON Lines; `-` is the standard input. Nothing
     is stored, and neither a database nor a service is needed. Events reported after T are left out. What is
@@ -61,7 +61,7 @@ def command(events: str, as_of: str | None, as_json: bool) -> None:
 
 @dataclass
 class _Planned:
-    """One subject's plan, what was refused, and how many events were left out."""
+    """One subject's plan, the refused events, and the number of events that were left out."""
 
     code: str
     plan: Plan | None = None

@@ -1,4 +1,4 @@
-"""`itp recipients`: whose configuration the study's notices follow."""
+"""`itp recipients`: the configuration that gives the recipients of the study's notices."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tasks.delivery.channels import Channels
 from tasks.delivery.recipients import StudyRecipients
 
 
-@click.command("recipients", short_help="Whose recipients the study's notices go to.")
+@click.command("recipients", short_help="The recipients of the study's notices.")
 @click.option("--take", is_flag=True, help="Let the recipients of this configuration stand from now on.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(take: bool, as_json: bool) -> None:
-    """Which recipients the study's notices go to. Exit code 1 when the configuration here has others.
+    """Show the recipients of the study's notices. Exit code 1 when the configuration here has others.
 
     A restart of `itp up` takes over a changed configuration by itself. Only where no service can do so, as
     from recipients to none, a person does it with --take; a service that runs with other recipients then

@@ -1,4 +1,4 @@
-"""`itp record`: a door to the running study."""
+"""`itp record`: records events in the running study."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def command(events: str, as_json: bool) -> None:
 
 
 def _recorded(read: Events, *, as_json: bool) -> bool:
-    """Record, answer, and then hand over, which may take half a minute; whether all was recorded."""
+    """Record, print the answers, then hand over, which may take half a minute; False after a refusal."""
     if not read.stated:
         return _answer(read, [], as_json=as_json)
     study = open_study(load_settings())

@@ -1,4 +1,4 @@
-"""`itp screening`: the screening log, who was refused at enrolment and why."""
+"""`itp screening`: the screening log, with every refused enrolment and its reasons."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from itp_events.rules.explain import day
 from tasks.database.queries import ScreeningRow, screening_refusals
 
 
-@click.command("screening", short_help="Who was refused at enrolment, and why.")
+@click.command("screening", short_help="Refused enrolments, and their unmet criteria.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array, one object for each refusal.")
 def command(as_json: bool) -> None:
-    """The screening log: every refused enrolment with its code, its date and the criteria not met.
+    """Print the screening log: every refused enrolment with its code, its date and the unmet criteria.
 
     \b
     Examples:

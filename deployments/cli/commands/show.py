@@ -70,7 +70,7 @@ class _Shown:
 @click.argument("code", metavar="SUBJECT")
 @click.option("--json", "as_json", is_flag=True, help="The plan as `itp plan --json`, with log and notices.")
 def command(code: str, as_json: bool) -> None:
-    """Show SUBJECT in the running study: visits and what their dates hang on, flags, decisions, notices.
+    """Show SUBJECT in the running study: visits with the reasons of their dates, flags, decisions, notices.
 
     Each rule says where it comes from: the sponsor's synopsis, or an assumption that the site must confirm.
 
@@ -175,7 +175,7 @@ def _document(shown: _Shown) -> dict[str, Any]:
 
 
 def _response(responses: Course) -> dict[str, Any]:
-    """The confirmed responses over time, and where a sustained one is asked for."""
+    """The confirmed responses over time, and the visits at which a sustained one is asked for."""
     return {
         "first_infusion": responses.first_infusion.isoformat() if responses.first_infusion else None,
         "spells": [

@@ -1,4 +1,4 @@
-"""`itp subjects`: everybody, where they stand, and when each comes up next."""
+"""`itp subjects`: every subject with its state and its next date."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tasks.database.queries import SubjectRow, all_subjects
 _WHEN = "Next (site time)"
 
 
-@click.command("subjects", short_help="All subjects and where they stand.")
+@click.command("subjects", short_help="All subjects with their states.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array, one object for each subject.")
 def command(as_json: bool) -> None:
-    """List every subject: site, state, what comes next and when, and whether a visit is overdue.
+    """List every subject: site, state, next step with its date, and whether a visit is overdue.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ from deployments.cli.output.drawing import save
 @click.argument("code", metavar="SUBJECT")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="FILE.svg or FILE.png.")
 def command(code: str, out: Path) -> None:
-    """Draw SUBJECT's windows, visits and notices, and its platelets where they were counted.
+    """Draw SUBJECT's windows, visits and notices, and its platelet counts.
 
     \b
     Examples:

@@ -7,10 +7,10 @@ import click
 
 @click.command("up", short_help="Run the whole service on this machine.")
 def command() -> None:
-    """Run the whole service: Prefect's server and the round that wakes each subject at its time.
+    """Run the whole service: Prefect's server, the API, and the loop that wakes each subject at its time.
 
-    It listens on this machine alone, keeps its data in ITP_DATA_DIR (default: .itp), says where the pages
-    are once it is ready, and stops on Ctrl-C or SIGTERM.
+    It listens on this machine alone, keeps its data in ITP_DATA_DIR (default: .itp), prints the
+    addresses of its pages once it is ready, and stops on Ctrl-C or SIGTERM.
 
     \b
     Examples:
