@@ -22,7 +22,7 @@ from itp_events.intake.rules import check_aware_before_report, check_permitted
 from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.corrections import TOGETHER, restatements, voided_key
 from itp_events.rules.explain import day
-from itp_events.rules.subject import Subject, as_data, happened, standing
+from itp_events.rules.subject import Subject, as_data, happened, not_voided
 
 _Place = tuple[date, datetime, int]
 
@@ -167,7 +167,7 @@ def _first_refused(verdicts: Sequence[Verdict]) -> Verdict | None:
 
 def _loses_enrolment(log: Sequence[Event], trial: Sequence[Event]) -> bool:
     voided = any(isinstance(event.data, Voided) for event in trial[len(log) :])
-    return voided and not any(isinstance(event.data, Enrolled) for event in standing(trial))
+    return voided and not any(isinstance(event.data, Enrolled) for event in not_voided(trial))
 
 
 def _without_enrolment(verdict: Verdict) -> Verdict:

@@ -14,7 +14,7 @@ from itp_events.errors import BadEvent
 from itp_events.events import Enrolled, Event
 from itp_events.protocol.model import Protocol
 from itp_events.rules.state import SubjectState, subject_state
-from itp_events.rules.subject import Subject, fold, standing
+from itp_events.rules.subject import Subject, fold, not_voided
 from itp_events.rules.windows import PlannedVisit
 
 
@@ -34,7 +34,7 @@ class IntakeContext:
     def enrolled(self) -> bool:
         """Whether an enrolment stands in the log."""
         return self.folded is not None or any(
-            isinstance(event.data, Enrolled) for event in standing(self.history)
+            isinstance(event.data, Enrolled) for event in not_voided(self.history)
         )
 
     @cached_property

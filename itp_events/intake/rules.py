@@ -43,7 +43,7 @@ from itp_events.protocol.model import END_OF_TREATMENT, Protocol, Site
 from itp_events.rules.corrections import voided_key
 from itp_events.rules.eligibility import unmet
 from itp_events.rules.explain import day
-from itp_events.rules.subject import as_data, happened, standing
+from itp_events.rules.subject import as_data, happened, not_voided
 from itp_events.rules.windows import PlannedVisit
 
 # The types of events that are recorded of a subject whose participation has ended.
@@ -122,7 +122,7 @@ def _first_infusion(protocol: Protocol, data: Enrolled) -> None:
 def _before_infusions(context: IntakeContext, data: Enrolled) -> None:
     """A corrected enrolment may not lie after an infusion that was given."""
     infusions = {visit.code for visit in context.protocol.infusions}
-    for event in standing(context.history):
+    for event in not_voided(context.history):
         done = event.data
         if isinstance(done, Completed) and done.visit in infusions and done.on < data.on:
             raise Refused(
@@ -234,7 +234,7 @@ def _void(context: IntakeContext, event: Event) -> None:
         raise Refused("void", f"{said} is the service's own decision; void the event it stands on")
     if isinstance(target.data, Voided):
         raise Refused("void", f"{said} is a void; state the event again instead")
-    if target not in standing(context.history):
+    if target not in not_voided(context.history):
         raise Refused("void", f"{said} is voided already")
 
 

@@ -20,7 +20,7 @@ from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import AlertName, Protocol
 from itp_events.rules.corrections import Chain, voided_key
 from itp_events.rules.state import SubjectState
-from itp_events.rules.subject import Subject, fold, standing
+from itp_events.rules.subject import Subject, fold, not_voided
 
 # Requests that wait for a person are repeated for ever. A forecast shows this many of them.
 REPEATS_SHOWN = 3
@@ -69,7 +69,9 @@ class _Life:
         self.subject = self.subject.stating(self.log) if self.subject else None
 
     def enrolled(self) -> bool:
-        return self.subject is not None or any(isinstance(each.data, Enrolled) for each in standing(self.log))
+        return self.subject is not None or any(
+            isinstance(each.data, Enrolled) for each in not_voided(self.log)
+        )
 
     def step(self, now: datetime) -> Decision:
         """Decide at `now` and enter the decisions in the log."""

@@ -151,7 +151,7 @@ def happened(site: Site, event: Event) -> date:
     return on if isinstance(on, date) else site.date_of(event.time)
 
 
-def standing(history: Iterable[Event]) -> list[Event]:
+def not_voided(history: Iterable[Event]) -> list[Event]:
     """The events of a log that people stated and nobody voided, in log order; voids are left out."""
     facts = [event for event in history if not event.own]
     voided = {voided_key(event) for event in facts if isinstance(event.data, Voided)}
@@ -167,7 +167,7 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
         Refused: no enrolment stands in the log.
         BadInput: the subject's protocol version is not installed.
     """
-    facts = standing(history)
+    facts = not_voided(history)
     enrolment = next((event for event in facts if isinstance(event.data, Enrolled)), None)
     if enrolment is None:
         code = history[0].subject if history else "the subject"

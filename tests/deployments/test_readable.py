@@ -17,7 +17,7 @@ from itp_events.errors import BadEvent
 from itp_events.events import Event, Exited, Flagged, Missed, TreatmentStopped, Voided, parse_event
 from itp_events.outputs.plan import plan
 from itp_events.outputs.plan_json import document
-from itp_events.rules.subject import standing
+from itp_events.rules.subject import not_voided
 from tasks.board.cards import card
 from tasks.board.story import story
 from tasks.board.subject_page import subject_page
@@ -69,7 +69,7 @@ def test_what_was_accepted_can_be_read_shown_exported_and_voided(
             desk.take(event, now=now)
     end = ENROLLED_AT + timedelta(days=60)
     all_is_shown(desk, study.code, end)
-    for fact in standing(queries.history(desk.store, study.code)):
+    for fact in not_voided(queries.history(desk.store, study.code)):
         if fact.type != "itp.subject.enrolled":
             void = study.void(fact, end, event_id=f"{number}-{fact.type}-{next(many.numbers)}")
             [answer] = desk.take(void, now=end)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from itp_events.events import AdverseEvent, Completed, Event, Voided
 from itp_events.rules.state import SubjectState, subject_state
-from itp_events.rules.subject import standing
+from itp_events.rules.subject import not_voided
 from itp_events.rules.windows import PlannedVisit
 from tests.support.study import Study
 
@@ -144,7 +144,7 @@ def _decided(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
 
 
 def _submitted(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
-    reported = [e for e in standing(walk.log) if "adverse" in e.type or "pregnancy" in e.type]
+    reported = [e for e in not_voided(walk.log) if "adverse" in e.type or "pregnancy" in e.type]
     if reported:
         event = reported[given["pick"] % len(reported)]
         walk.say("itp.sae.submitted", walk.site.date_of(at), at, ae=getattr(event.data, "ae", event.id))
@@ -152,7 +152,7 @@ def _submitted(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
 
 def _worse(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
     """A further report of the adverse event reported last, or its correction, with something changed."""
-    reported = [event for event in standing(walk.log) if isinstance(event.data, AdverseEvent)]
+    reported = [event for event in not_voided(walk.log) if isinstance(event.data, AdverseEvent)]
     if not reported:
         return
     last = reported[-1]
@@ -170,7 +170,7 @@ def _death(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
 
 def _later_restated(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
     """A visit is voided, and stated again days later."""
-    done = [event for event in standing(walk.log) if isinstance(event.data, Completed)]
+    done = [event for event in not_voided(walk.log) if isinstance(event.data, Completed)]
     if not done:
         return
     event = done[-1 - given["back"] % len(done)]
@@ -182,7 +182,7 @@ def _later_restated(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
 
 
 def _void(walk: Walk, at: datetime, given: dict[str, Any]) -> None:
-    facts = [event for event in standing(walk.log) if not isinstance(event.data, Voided)]
+    facts = [event for event in not_voided(walk.log) if not isinstance(event.data, Voided)]
     event = facts[-1 - given["back"] % len(facts)]
     at = max(at, event.time)
     batch = [walk.void(event, at)]

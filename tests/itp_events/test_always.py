@@ -33,7 +33,7 @@ from itp_events.rules.decision_log import Issue
 from itp_events.rules.dose import weighings
 from itp_events.rules.keys import named
 from itp_events.rules.state import SubjectState, subject_state
-from itp_events.rules.subject import fold, standing
+from itp_events.rules.subject import fold, not_voided
 from itp_events.rules.windows import PlannedVisit
 from tests.itp_events.histories import History, histories
 from tests.itp_events.journey import Journey
@@ -203,7 +203,7 @@ def test_no_pointless_notice_waits_to_be_sent(
 
 
 def no_pointless_notice(service: Service, decision: Decision) -> None:
-    facts = standing(service.log)
+    facts = not_voided(service.log)
     for issue in service.unsent():
         assert not list(pointless(issue.notice, facts, decision.subject_state)), issue.notice.notice
 
@@ -276,7 +276,7 @@ def wake_ahead(service: Service, decision: Decision) -> None:
         assert decision.wake_at > decision.subject_state.now
         return
     assert decision.exited
-    assert not running_clocks(standing(service.log), decision.subject_state)
+    assert not running_clocks(not_voided(service.log), decision.subject_state)
 
 
 def running_clocks(facts: list[Event], state: SubjectState) -> list[str]:
@@ -440,10 +440,10 @@ def test_a_subject_that_grows_with_each_fact_is_the_one_folded_from_its_log(hist
     subject = fold(protocol, facts[:1])
     for count in range(2, len(facts) + 1):
         log = facts[:count]
-        if not any(isinstance(event.data, Enrolled) for event in standing(log)):
+        if not any(isinstance(event.data, Enrolled) for event in not_voided(log)):
             continue
         folded = fold(protocol, log)
-        grown = subject.stating(log) if subject.enrolment in standing(log) else None
+        grown = subject.stating(log) if subject.enrolment in not_voided(log) else None
         if grown is not None:
             assert grown == folded
             assert {kind: grown.of(kind) for kind in map(type, (e.data for e in facts))} == {

@@ -24,7 +24,7 @@ from itp_events.errors import ItpError, Refused
 from itp_events.events import Acknowledged, Event, parse_event
 from itp_events.intake.batch import judge
 from itp_events.protocol.model import Site
-from itp_events.rules.subject import as_data, standing
+from itp_events.rules.subject import as_data, not_voided
 from tasks.database.queries import history, subject
 from tasks.delivery.links import Call
 from tasks.text.wording import filters
@@ -94,7 +94,7 @@ def _taken(facts: Sequence[Event], call: Call, site: Site, now: datetime) -> Eve
     asked = next((each.time for each in facts if each.own and each.id == call.notice), None)
     given = [
         each
-        for each in standing(facts)
+        for each in not_voided(facts)
         if isinstance(each.data, Acknowledged)
         and each.data.visit == call.visit
         and (asked is None or each.time >= asked or _until(each, site) > site.date_of(now))

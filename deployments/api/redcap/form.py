@@ -20,7 +20,7 @@ from deployments.api.redcap.mapping import Mapping, read_data, unmapped
 from deployments.api.redcap.project import Project
 from itp_events.errors import BadInput
 from itp_events.events import Event, parse_event
-from itp_events.rules.subject import standing
+from itp_events.rules.subject import not_voided
 from tasks.database.dead_letters import keep
 from tasks.database.queries import history, recorded
 from tasks.database.store import NO_ANSWER
@@ -166,7 +166,7 @@ def _stated_before(api: ApiContext, source: str, said: Trigger) -> list[Event]:
 def _valid(api: ApiContext, events: Sequence[Event]) -> list[Event]:
     """The events that are not voided."""
     logs = {event.subject: history(api.study.store, event.subject) for event in events}
-    valid = {event.key for stated in logs.values() for event in standing(stated)}
+    valid = {event.key for stated in logs.values() for event in not_voided(stated)}
     return [event for event in events if event.key in valid]
 
 

@@ -43,7 +43,7 @@ from itp_events.outputs.plan import Plan, plan
 from itp_events.outputs.plan_json import document, instant
 from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.response import Course, course
-from itp_events.rules.subject import standing
+from itp_events.rules.subject import not_voided
 from tasks.database.queries import AttemptRow, LogLine, NoticeRow
 from tasks.database.subject_record import SubjectRecord, subject_record
 
@@ -110,7 +110,7 @@ def _print(shown: _Shown) -> None:
 
 def _recorded(shown: _Shown) -> object:
     columns = ("#", "Reported (site)", "What", "By")
-    counts = {event.key for event in standing(shown.record.events)}
+    counts = {event.key for event in not_voided(shown.record.events)}
     rows = (
         (str(line.seq), at_site(shown.site, line.event.time), _fact(line.event, counts), named(line.event))
         for line in shown.record.log

@@ -19,7 +19,7 @@ from deployments.api.redcap.client import MOST_BYTES, Trigger
 from deployments.api.redcap.form import receive
 from deployments.api.redcap.mapping import load_mapping
 from itp_events.errors import BadInput
-from itp_events.rules.subject import standing
+from itp_events.rules.subject import not_voided
 from tasks.database.dead_letters import open_dead_letters
 from tasks.database.queries import history
 from tasks.limits import REDCAP_FETCHERS
@@ -88,7 +88,7 @@ def visited(door: Door, redcap: RedcapStandIn, event: str = "inf_1_arm_1", **cha
 
 
 def facts(door: Door) -> list[Any]:
-    return [event.data for event in standing(history(door.study.store, "ITP-001"))]
+    return [event.data for event in not_voided(history(door.study.store, "ITP-001"))]
 
 
 def test_a_saved_form_is_fetched_mapped_and_recorded(door: Door, redcap: RedcapStandIn) -> None:
@@ -205,7 +205,7 @@ def test_a_form_whose_subject_was_wrong_is_taken_from_that_one(door: Door, redca
     visited(door, redcap, subject_code="ITP-002")
     assert {result["status"] for result in visited(door, redcap)["results"]} == {201}
     assert [data.visit for data in facts(door)[1:]] == ["INF1"]
-    assert len(standing(history(door.study.store, "ITP-002"))) == 1
+    assert len(not_voided(history(door.study.store, "ITP-002"))) == 1
 
 
 def test_of_a_form_saved_twice_in_a_moment_the_newer_look_counts(door: Door, redcap: RedcapStandIn) -> None:

@@ -169,13 +169,13 @@ def tells_of_what_is_voided(patch: Patch) -> None:
     def with_voided(history: Any) -> list[Event]:
         return [event for event in history if not event.own and not isinstance(event.data, Voided)]
 
-    patch.setattr(subject, "standing", with_voided)
+    patch.setattr(subject, "not_voided", with_voided)
 
 
 def takes_facts_as_they_came(patch: Patch) -> None:
     def fold(protocol: Protocol, history: Any, handed: Any = ()) -> Subject:
         known = real_fold(protocol, history, handed)
-        return replace(known, facts=tuple(subject.standing(history)))
+        return replace(known, facts=tuple(subject.not_voided(history)))
 
     everywhere(patch, "fold", fold, engine, statements)
 

@@ -13,7 +13,7 @@ from itp_events.intake.batch import judge
 from itp_events.protocol.file import load_protocol
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.state import subject_state
-from itp_events.rules.subject import fold, standing
+from itp_events.rules.subject import fold, not_voided
 from tests.itp_events.histories import History, histories
 from tests.support.study import INFUSIONS, Study, altered
 
@@ -417,7 +417,7 @@ def test_a_fact_restated_unchanged_leaves_every_deviation_its_id(
 ) -> None:
     """What is corrected in nothing that a deviation rests on changes no deviation."""
     note(repr(history))
-    facts = standing(history.facts)
+    facts = not_voided(history.facts)
     event = facts[pick % len(facts)]
     now = history.end + timedelta(hours=hours)
     before = {each.id for each in of_history(history.facts, now)}
@@ -440,7 +440,7 @@ def test_a_deviation_of_a_visit_ends_with_the_void_of_that_visit(history: Histor
     deviation = known[pick % len(known)]
     [event] = [
         event
-        for event in standing(history.facts)
+        for event in not_voided(history.facts)
         if isinstance(event.data, Completed) and event.data.visit == deviation.visit
     ]
     void = parse_event(
