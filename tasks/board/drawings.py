@@ -18,8 +18,8 @@ from tasks.board.paper import (
     LIGHT,
     MARKS,
     ORANGE,
+    PALE,
     RED,
-    SKY,
     WIDE_INCHES,
     blank,
     date_axis,
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WINDOWS = {
-    "upcoming": (SKY, "window"),
-    "completed": (SKY, "window"),
+    "upcoming": (PALE, "window"),
+    "completed": (PALE, "window"),
     "open": (GREEN, "window open"),
     "overdue": (RED, "window closed, overdue"),
     "missed": (GREY, "window of a missed visit"),

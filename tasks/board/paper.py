@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999", "#9CCBE8"
-LIGHT = "#E5E5E5"
+# Okabe and Ito's colours: told apart by colour-blind readers, and by their lightness in print.
+BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
+ORANGE, RED, PINK, GREY = "#E69F00", "#D55E00", "#CC79A7", "#999999"
+# Wide areas, on which marks stand.
+PALE, LIGHT = "#9CCBE8", "#E5E5E5"
 MARKS = {
     "done": ("o", GREEN, "done in window"),
     "outside": ("D", ORANGE, "done outside its window"),
@@ -105,7 +108,7 @@ def place_of(value: str) -> float:
 def image(figure: Figure, kind: str = "png") -> bytes:
     """The drawing as `png` or `svg`; the same figure gives the same bytes."""
     out = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     figure.savefig(out, format=kind, dpi=110, metadata=metadata)
     return out.getvalue()
 

@@ -1,8 +1,10 @@
-"""Figures as SVG text that is the same in every run, to stand inside an HTML page."""
+"""The report's figures as SVG text for an HTML page; the same figure gives the same text.
+
+Colours and files are those of every drawing: tasks/board/paper.py.
+"""
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,17 +14,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours: told apart by colour-blind readers, and by their lightness in print.
-BLUE, SKY, GREEN, YELLOW, ORANGE, RED, PINK, GREY = (
-    "#0072B2",
-    "#56B4E9",
-    "#009E73",
-    "#F0E442",
-    "#E69F00",
-    "#D55E00",
-    "#CC79A7",
-    "#9A9A9A",
-)
+from tasks.board.paper import image
+
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "itp-visits",
     "svg.fonttype": "none",
@@ -55,9 +48,7 @@ def canvas(height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
 
 def svg(figure: Figure, name: str, says: str) -> str:
     """The figure as an <svg> element; `says` is its text for those who cannot see it."""
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    body = text.getvalue()
+    body = image(figure, "svg").decode()
     body = body[body.index("<svg") :]
     # Several figures stand in one page: their ids must not meet.
     body = re.sub(r'\bid="', f'id="{name}-', body)

@@ -7,22 +7,10 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import MaxNLocator
 
 from deployments.simulation.record import Record
-from deployments.simulation.report.drawing import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PINK,
-    RED,
-    SKY,
-    YELLOW,
-    canvas,
-    svg,
-)
+from deployments.simulation.report.drawing import canvas, svg
 from deployments.simulation.study_run import Run
 from deployments.simulation.summary import (
     audiences_of,
@@ -33,6 +21,7 @@ from deployments.simulation.summary import (
     waits_by_kind,
     weeks_of,
 )
+from tasks.board.paper import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, YELLOW, date_axis
 
 _WEEK = timedelta(weeks=1)
 _COLOURS = {"coordinator": BLUE, "investigator": ORANGE, "sponsor": GREEN, "cell-lab": PINK}
@@ -41,12 +30,6 @@ _COLOURS = {"coordinator": BLUE, "investigator": ORANGE, "sponsor": GREEN, "cell
 def number(day: date) -> float:
     """A date as matplotlib counts it: days since 1970-01-01."""
     return float((day - date(1970, 1, 1)).days)
-
-
-def _dates(axes: Axes) -> None:
-    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def enrolment(run: Run) -> str:
@@ -63,7 +46,7 @@ def enrolment(run: Run) -> str:
     )
     axes.set_ylabel("subjects")
     axes.legend(loc="upper left")
-    _dates(axes)
+    date_axis(axes)
     return svg(figure, "enrolment", "Subjects enrolled, under way, completed and withdrawn, by week")
 
 
@@ -161,7 +144,7 @@ def per_week(run: Run) -> str:
         axes.set_title(audience, loc="left", fontsize=9)
         axes.set_ylabel("messages")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    _dates(rows[-1])
+    date_axis(rows[-1])
     return svg(figure, "weekly", "Messages per week and audience")
 
 
