@@ -21,6 +21,8 @@ from tasks.limits import DIRECT_WAKES
 
 # Longer than most wakes take; what takes longer is done beside the flow run.
 PATIENCE_SECONDS = 0.3
+# Between two wakes of a subject beside a flow run that hangs.
+LEAST_SECONDS = 1.0
 # Prefect keeps a planned time to the microsecond, and shows it to the second.
 EXACT = timedelta(seconds=1)
 
@@ -48,21 +50,30 @@ class Waker:
         run = asyncio.create_task(self._by_flow_run(subject_row))
         try:
             await asyncio.wait({run}, timeout=patience)
-            if not run.done():
-                await self.directly(subject_row.code)
+            while not run.done():
+                # A run that hangs delays no later time of the subject either.
+                wake_at = await self.directly(subject_row.code)
+                await asyncio.wait({run}, timeout=self._seconds_until(wake_at))
         finally:
             # The subject is held until its flow run has ended, also when the direct way fails beside it.
             in_order = await run
         if not in_order:
             await self.directly(subject_row.code)
 
-    async def directly(self, code: str) -> None:
-        """Advance the subject without Prefect, and begin to hand over its due notices."""
+    def _seconds_until(self, wake_at: datetime | None) -> float | None:
+        return None if wake_at is None else max(self._clock.seconds_until(wake_at), LEAST_SECONDS)
+
+    async def directly(self, code: str) -> datetime | None:
+        """Advance the subject without Prefect, and begin to hand over its due notices.
+
+        Returns the instant (UTC) at which it is due next; None when it never is.
+        """
         async with self._places:
             advanced = await asyncio.to_thread(self._study.advance, code, self._clock.now())
         # The place is free before the hand-over, as a provider may be slow and others are due too.
         if advanced.due_notices:
             self._hand_overs.begin(code)
+        return advanced.wake_at
 
     async def _by_flow_run(self, subject_row: SubjectRow) -> bool:
         if subject_row.flow_run_id is None or not self._link.answers:

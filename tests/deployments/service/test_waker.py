@@ -118,6 +118,39 @@ def test_a_subject_is_held_until_its_flow_run_ends_also_when_the_direct_way_fail
     store.close()
 
 
+@dataclass(frozen=True)
+class DueAgain(Runtime):
+    """A study whose subject is due again at once, and then never."""
+
+    once: threading.Event = field(default_factory=threading.Event)
+    twice: threading.Event = field(default_factory=threading.Event)
+
+    def advance(self, code: str, now: datetime) -> Advanced:
+        """Say when the subject is due next."""
+        again = not self.once.is_set()
+        (self.once if again else self.twice).set()
+        return Advanced(code, "s", "m", "on", now if again else None, (), False, False)
+
+
+def test_a_subject_whose_flow_run_hangs_is_woken_at_its_next_time_all_the_same(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'study.db'}")
+    study = DueAgain(store, load_protocol(), Channels.from_config(None), Clock(), "http://127.0.0.1:9/api")
+
+    async def wake() -> bool:
+        runner = Pending(asyncio.Event())
+        link = PrefectLink(study)
+        link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
+        waking = asyncio.create_task(Waker(study, link, runner, Deliveries(study)).wake(_row()))
+        woken = await asyncio.to_thread(study.twice.wait, 10)
+        runner.let_go.set()
+        await waking
+        link.runs.close()
+        return woken
+
+    assert asyncio.run(wake())
+    store.close()
+
+
 def _row() -> SubjectRow:
     now = Clock().now()
     return SubjectRow("ITP-001", "01", "1", 1, "s", "m", "on", (), now, False, str(uuid4()), now, now)
