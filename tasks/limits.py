@@ -1,11 +1,10 @@
-"""How many threads and connections one process of the service uses, each with its reason.
+"""The numbers of threads and connections of one process of the service, each with its reason.
 
-Nothing here says how long anything may wait: such limits stand beside the code that waits, and the waits
-between two tries in `tasks.backoff`.
+Limits of time stand beside the code that waits, and the waits between two tries in `tasks.backoff`.
 
-The threads of the doors and the timers take connections from two pools, so that a burst of events keeps no
-timer waiting. A thread that sends holds none: the network is waited for outside every transaction. So there
-may be more senders than connections, and more doors than the doors' pool holds for long.
+The threads of the doors and of the timers take connections from two pools, so that a burst of events keeps no
+timer waiting. A thread that sends holds no connection, because it waits for the network outside every
+transaction. So there may be more senders than connections.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from __future__ import annotations
 
 # Of the doors. They are kept open; a transaction takes milliseconds.
 DOOR_CONNECTIONS = 8
-# More of them while there is a burst. With those above they are as many as a small PostgreSQL server spares:
-# it allows 100 in all.
+# More of them in a burst. Together they are a third of the 100 that a PostgreSQL server allows by default.
 DOOR_CONNECTIONS_IN_A_BURST = 24
 # Of the timers, in a pool of their own; twice as many in a burst.
 TIMER_CONNECTIONS = 8
@@ -25,9 +23,9 @@ TRANSACTIONS_PER_SUBJECT = 4
 
 # Threads of the API
 
-# Requests that record. Some wait for the rows of a burst, so there are more of them than connections.
+# Requests that record. Some of them wait for a row that another holds, so there are more than connections.
 DOORS = 40
-# Requests that ask how the service is: answered however busy the doors are.
+# Requests for the health of the service: they are answered however busy the doors are.
 WATCHERS = 2
 # Requests that fetch a form from REDCap. Each holds a door for as long as REDCap takes: a slow one may not
 # take all doors.
@@ -42,9 +40,9 @@ CLAIMED_SENDERS = 16
 
 # Hand-overs that the loop has begun. As above, and providers that hang keep no other waiting.
 LOOP_SENDERS = 64
-# Everything else that the loop asks or writes: wakes side by side, and its own questions.
+# All other questions and writes of the loop, as those of wakes side by side.
 LOOP_THREADS = 16
-# Hand-overs of one subject side by side: what has come due since does not wait for a send that hangs.
+# Hand-overs of one subject side by side: a notice that came due since does not wait for a send that hangs.
 HAND_OVERS_PER_SUBJECT = 3
 # Flow runs that are executed at once. Prefect's engine keeps a processor busy: more of them take longer each.
 FLOW_RUNS = 4

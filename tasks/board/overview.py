@@ -75,7 +75,7 @@ def rows(
 
 
 def age(board: Board, since: str) -> int:
-    """How many days ago a date was."""
+    """The number of days since a date, by the study's default site."""
     return (board.today - date.fromisoformat(since)).days
 
 
