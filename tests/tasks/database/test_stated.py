@@ -40,7 +40,7 @@ def by_the_whole_log(desk: Desk, code: str) -> SubjectState:
 
 
 def same(found: SubjectState, expected: SubjectState) -> bool:
-    names = ("visits", "flags", "stop", "exit", "ahead", "state")
+    names = ("visits", "flags", "stop", "exit", "ahead", "phase")
     return all(getattr(found, name) == getattr(expected, name) for name in names)
 
 
