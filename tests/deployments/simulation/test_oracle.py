@@ -113,7 +113,7 @@ def issues_under_a_new_key(patch: Patch) -> None:
     def issued(state: SubjectState, wanted: WantedNotice, _: object) -> Iterator[Event]:
         yield reconcile.own(state, wanted.key + "#2", reconcile.notice(state, wanted, wanted.key + "#2"))
 
-    patch.setattr(reconcile, "_standing", issued)
+    patch.setattr(reconcile, "_of_use", issued)
 
 
 def reminds_of_what_is_recorded(patch: Patch) -> None:
