@@ -65,11 +65,11 @@ async def enrol(
     baseline_platelets: Amount | None = None,
     site: Stated = "01",
 ) -> State:
-    """Enrol a subject. `by` states that the diagnosis follows the guideline and nothing excludes the subject.
+    """Enrol a subject. You state that the diagnosis follows the guideline and no exclusion criterion is met.
 
     Args:
         subject: The subject's code, as ITP-007; never a name.
-        by: Who states this, as crc-01.
+        by: The code of the person who states this, as crc-01.
         on: The day of enrolment, a date at the site.
         consent_on: When informed consent was signed.
         weight_kg: Body weight in kg.
@@ -92,7 +92,7 @@ async def enrol(
         maintenance_drug: Another maintenance regimen, if there is one.
         maintenance_stable_weeks: For how many weeks its dose has been stable.
         consent_by: Who signed; a guardian for a subject under 18.
-        assent_on: Assent of a minor of 7 years or more.
+        assent_on: The day on which a minor assented; needed from the age that the protocol gives.
         first_infusion_on: The agreed date of infusion 1, if it is not the day of enrolment.
         baseline_platelets: Platelets at baseline, 10⁹/L.
         site: The site's code.
@@ -124,7 +124,7 @@ async def book(subject: Subject, by: Stated, visit: Visit, on: date) -> State:
 
     Args:
         subject: The subject's code, as ITP-007; never a name.
-        by: Who states this, as crc-01.
+        by: The code of the person who states this, as crc-01.
         visit: Which visit of the schedule.
         on: The agreed date at the site.
     """
@@ -146,7 +146,7 @@ async def complete(
 
     Args:
         subject: The subject's code, as ITP-007; never a name.
-        by: Who states this, as crc-01.
+        by: The code of the person who states this, as crc-01.
         visit: Which visit of the schedule.
         on: The day of the visit, a date at the site.
         weight_kg: Body weight in kg.
@@ -164,7 +164,7 @@ async def missed(subject: Subject, by: Stated, visit: Visit, reason: Stated) -> 
 
     Args:
         subject: The subject's code, as ITP-007; never a name.
-        by: Who states this, as crc-01.
+        by: The code of the person who states this, as crc-01.
         visit: Which visit of the schedule.
         reason: Why it did not take place.
     """
@@ -182,11 +182,11 @@ async def adverse_event(
     related: bool,
     on: date,
 ) -> State:
-    """Report an adverse event; of a serious one investigator and sponsor are told at once.
+    """Report an adverse event. The investigator and the sponsor are told of a serious one at once.
 
     Args:
         subject: The subject's code, as ITP-007; never a name.
-        by: Who states this, as crc-01.
+        by: The code of the person who states this, as crc-01.
         ae: The adverse event's number, as AE-1.
         term: What it is, in the investigator's words.
         grade: CTCAE grade, 1 to 5.
@@ -204,7 +204,7 @@ async def contact_attempt(subject: Subject, by: Stated, on: date, reached: bool)
 
     Args:
         subject: The subject's code, as ITP-007; never a name.
-        by: Who states this, as crc-01.
+        by: The code of the person who states this, as crc-01.
         on: The day of the attempt, a date at the site.
         reached: Whether the subject was reached.
     """

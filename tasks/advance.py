@@ -100,7 +100,7 @@ def advance_in(connection: sa.Connection, protocol: Protocol, code: str, now: da
 
 
 def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Settled:
-    """`advance_in`, which returns the decision itself."""
+    """As `advance_in`, but return the whole decision."""
     row = subject_in(connection, code, lock=True)
     if row is None:
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
@@ -111,7 +111,7 @@ def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: dat
 
 
 def decided_at(now: datetime, before: datetime) -> datetime:
-    """The instant to decide at about a subject who was decided about `before`.
+    """The instant at which to decide, given the instant `before` of the subject's last decision.
 
     It never goes back by a small difference between two clocks: a decision must not be undone. But a decision
     further ahead than clocks differ was made by a wrong clock, and no deadline has passed because of it.

@@ -1,10 +1,12 @@
 """What is built from this checkout is whole, and can be built anywhere."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,23 @@ def test_what_a_text_names_in_the_repository_is_there(text: Path) -> None:
     missing = [path for path in named if not (ROOT / path).exists()]
     missing += [path for path in linked if not (text.parent / path).exists()]
     assert missing == []
+
+
+def _first_lines(path: Path) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            line = (ast.get_docstring(node) or "").partition("\n")[0]
+            yield f"{path.relative_to(ROOT)}: {line}", line
+
+
+def test_no_docstring_begins_with_a_clause_in_place_of_its_subject() -> None:
+    """A newcomer reads the first line once: it names the thing, or says what is done with it."""
+    clause = re.compile(r"(What|Who|Whoever|Whatever|Whose|Whom|Since when|How many|How often)\b")
+    places = [
+        place
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for place, line in _first_lines(path)
+        if clause.match(line)
+    ]
+    assert places == []

@@ -103,7 +103,7 @@ class Applied:
 
 @dataclass(frozen=True)
 class Trigger:
-    """Compares the automation, puts it back, and tells its own events from those of a changed one."""
+    """Keeps the automation as the service made it, and tells its runs from those of a changed one."""
 
     store: Store
     setup: Setup
@@ -153,6 +153,6 @@ class Trigger:
         keep_note(self.store, NOTE, applied.to_note())
 
     def brought(self, run: FlowRun) -> bool:
-        """Whether no automation started a run, or this one while it had the wanted contents."""
+        """Whether a run may be executed: no automation started it, or the service's own, unchanged, did."""
         known = Applied.of(note(self.store, NOTE))
         return run.made_by is None or (known is not None and run.made_by in (known.id, *known.before))

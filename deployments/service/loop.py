@@ -128,7 +128,7 @@ class ServiceLoop:
 
     async def _beat(self) -> None:
         if still := self._heartbeat.standing_still():
-            log.error("No sign of life of the round is given: %s stands still.", " and ".join(still))
+            log.error("The service's loop gives no sign of life: %s stands still.", " and ".join(still))
             return
         wall = self._study.clock.wall(self._study.clock.now())
         await asyncio.to_thread(beat, self._study.store, ROUND, wall)

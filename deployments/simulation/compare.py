@@ -19,7 +19,7 @@ from itp_events.rules.keys import stable
 
 
 def compare(old: Run, new: Run, names: tuple[str, str]) -> dict[str, Any]:
-    """What differs, as JSON types: totals, and row by row windows, outcomes and notices."""
+    """The differences as JSON types: totals, and row by row windows, outcomes and notices."""
     pairs = list(zip(old.records, new.records, strict=True))
     before, after = _sent(old), _sent(new)
     return {

@@ -67,7 +67,7 @@ class Watch(Interface):
 
 @dataclass(frozen=True)
 class Study:
-    """What all subjects of a run have in common."""
+    """The parts of a run that all its subjects share."""
 
     protocol: Protocol
     behaviour: Behaviour

@@ -1,4 +1,4 @@
-"""What a simulated study leaves in its folder besides the report: its events and its notices."""
+"""Writes a simulated study's events and notices into its folder, beside the report."""
 
 from __future__ import annotations
 

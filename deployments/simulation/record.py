@@ -1,4 +1,4 @@
-"""What remains of one simulated subject: plain data, from which everything that is shown is made."""
+"""The record of one simulated subject: plain data, from which all figures are made."""
 
 from __future__ import annotations
 

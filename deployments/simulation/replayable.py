@@ -1,4 +1,4 @@
-"""What no file of a whole course could hold: in one file dates give the order, and not reports.
+"""Finds statements that no file of a whole course could hold: in one file dates give the order, not reports.
 
 A record that came late tells of an earlier date: whatever was stated in between, before anybody knew, is
 judged after it in a file, and may be refused there.
@@ -41,5 +41,5 @@ def _out_of_order(site: Site, facts: Sequence[Event]) -> bool:
 
 
 def _concerns(late: Event, early: Event) -> bool:
-    """Who booked or acknowledged a visit that was recorded late is in order in a file too."""
+    """Whether a booking or an acknowledgement concerns a visit that was recorded late: a file holds it too."""
     return getattr(late.data, "visit", None) != getattr(early.data, "visit", "none")

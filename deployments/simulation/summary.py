@@ -69,19 +69,19 @@ def weeks_of(run: Run) -> list[date]:
 
 
 def sent_by_week(run: Run, notices: Iterable[Notice]) -> Counter[date]:
-    """How many of the notices left in each week."""
+    """The notices that left in each week."""
     site = run.study.protocol.site("01")
     return Counter(monday(site.date_of(notice.sent)) for notice in notices if notice.sent)
 
 
 def audiences_of(run: Run) -> tuple[str, ...]:
-    """Who is told something: the usual ones, and any other whom the protocol names."""
+    """The audiences of notices: the usual ones, and any other that the protocol names."""
     told = {notice.audience for record in run.records for notice in record.notices}
     return (*_AUDIENCES, *sorted(told - set(_AUDIENCES)))
 
 
 def retention(run: Run) -> tuple[list[int], list[int], list[int]]:
-    """How many subjects are under way, completed and withdrawn at the end of each week."""
+    """The subjects under way, completed and withdrawn at the end of each week."""
     enrolled = [record for record in run.records if record.enrolled]
     done = [record for record in enrolled if record.decode == "COMPLETED"]
     gone = [record for record in enrolled if record.ended and record.decode != "COMPLETED"]
@@ -140,7 +140,7 @@ def visits_by_code(records: Iterable[Record]) -> dict[str, list[VisitRecord]]:
 
 
 def waits_by_kind(records: Iterable[Record]) -> dict[str, list[Wait]]:
-    """What waited for an answer, by what it was about."""
+    """The waits for an answer, by their matter."""
     found: dict[str, list[Wait]] = {}
     for wait in (wait for record in records for wait in record.waits):
         found.setdefault(wait.about, []).append(wait)
@@ -148,7 +148,7 @@ def waits_by_kind(records: Iterable[Record]) -> dict[str, list[Wait]]:
 
 
 def hours(waits: Iterable[Wait]) -> list[float]:
-    """How many hours each answer took, in rising order; what is unanswered is left out."""
+    """The hours until each answer, in rising order; open questions are left out."""
     return sorted((wait.until - wait.since) / _HOUR for wait in waits if wait.until)
 
 
@@ -196,7 +196,7 @@ def _notices(notices: Sequence[Notice]) -> dict[str, Any]:
 
 
 def _steps(sent: Sequence[Notice]) -> list[dict[str, Any]]:
-    """How many messages of each step each audience got: reminders first, then escalations, then alerts."""
+    """The messages of each step to each audience: reminders first, then escalations, then alerts."""
     found: dict[tuple[int, str], Counter[str]] = {}
     for notice in sent:
         place = _KINDS.index(notice.kind), _family(notice.step)

@@ -82,7 +82,7 @@ class Runtime:
 
     def claiming(self, now: datetime) -> ClaimAtOnce:
         """A claimer for `record`, of the notices that events recorded at `now` make due."""
-        return ClaimAtOnce(self._office, Clocks(now, self.clock.wall(now)))
+        return ClaimAtOnce(self._context, Clocks(now, self.clock.wall(now)))
 
     def waiting(self) -> list[str | None]:
         """The subjects with something to hand over now; None stands for the service's own notices."""
@@ -100,12 +100,12 @@ class Runtime:
         With `claims` these are sent, and nothing else is claimed.
         """
         if claims:
-            deliver.hand_over_claimed(self._office, code, claims)
+            deliver.hand_over_claimed(self._context, code, claims)
         else:
-            deliver.hand_over_one(self._office, code, self.clocks())
+            deliver.hand_over_one(self._context, code, self.clocks())
 
     @property
-    def _office(self) -> DeliveryContext:
+    def _context(self) -> DeliveryContext:
         return DeliveryContext(self.store, self.protocol, self.channels, self.instance)
 
 

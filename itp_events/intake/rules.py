@@ -74,7 +74,7 @@ def check_permitted(context: IntakeContext, event: Event) -> None:
 
 
 def check_aware_before_report(event: Event) -> None:
-    """Check that the site did not become aware of an event only after it reported that event.
+    """Check that `aware_at` is not later than the event's own report.
 
     Raises:
         Refused: `aware_at` is later than the report (rule `aware-ahead`).
@@ -120,7 +120,7 @@ def _first_infusion(protocol: Protocol, data: Enrolled) -> None:
 
 
 def _before_infusions(context: IntakeContext, data: Enrolled) -> None:
-    """A corrected enrolment may not lie after an infusion that was given."""
+    """Check that a corrected enrolment does not lie after an infusion that was given."""
     infusions = {visit.code for visit in context.protocol.infusions}
     for event in not_voided(context.history):
         done = event.data

@@ -87,7 +87,7 @@ def _of_this_visit(planned: PlannedVisit) -> NoticeContents:
 
 
 def _days_closed(state: SubjectState, wanted: WantedNotice, planned: PlannedVisit) -> int:
-    """How many days after a window's last day a rung falls: a hold or a working day may have moved it."""
+    """The days from a window's last day to a rung, which a hold or a working day may have moved."""
     return (state.subject.site.date_of(wanted.due) - planned.closes).days
 
 

@@ -91,7 +91,7 @@ def _says_else(state: SubjectState, wanted: WantedNotice, issue: Issue) -> bool:
 
 
 def _ordered(said: NoticeContents) -> float | None:
-    """How many cells a notice asks the cell laboratory to prepare; None when it asks for none."""
+    """The cells that a notice asks the cell laboratory to prepare; None when it asks for none."""
     return said["dose"].get("cells") if "dose" in said else None
 
 

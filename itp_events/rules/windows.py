@@ -107,7 +107,7 @@ class PlannedVisit(NamedTuple):
         return self.known_at is not None and self.known_at <= at
 
     def outside(self, day: date) -> int:
-        """How many days `day` lies outside the window; 0 inside it."""
+        """The days by which `day` lies outside the window; 0 inside it."""
         return min((day - self.opens).days, 0) + max((day - self.closes).days, 0)
 
     def status(self, today: date) -> Status:

@@ -180,7 +180,7 @@ def card(story: Story) -> Card:
 
 
 def looks_alike(one: Card, other: Card) -> bool:
-    """Whether the drawing of one card holds for another: nothing was recorded, passed or sent meanwhile."""
+    """Whether two cards give the same drawing: the log, the sends and each visit's status are equal."""
     return _drawn(one) == _drawn(other)
 
 
@@ -228,16 +228,12 @@ def _assumed(state: SubjectState, planned: PlannedVisit) -> Iterator[str]:
 
 
 def flagged_on(state: SubjectState, flag: Flag) -> date:
-    """The site's date since which a flag waits: on it the reason was reported, not on it the reason
-    happened.
-    """
+    """The site's date of the report that raised a flag."""
     return state.subject.site.date_of(flag.at)
 
 
 def unexplained_death(story: Story) -> date | None:
-    """The site's date since which the adverse event that led to a death is waited for; None when it is
-    not.
-    """
+    """The site's date since which a death lacks its adverse event; None when none lacks it."""
     asked = (
         each.due
         for each in story.decision.wanted_notices

@@ -117,7 +117,7 @@ def _load(path: Path) -> tuple[list[NotifyBase], list[str]]:
         async_mode=False,
         http_redirects=False,
         allow_templates=False,
-        # With a time limit of its own, Apprise sends in another thread, where tasks/evidence.py sees nothing.
+        # With a time limit of its own, Apprise sends in another thread, where `evidence` sees nothing.
         service_timeout=0,
     )
     with _complaints() as complaints:

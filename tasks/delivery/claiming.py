@@ -82,12 +82,12 @@ class ClaimAtOnce:
     """
 
     def __init__(self, context: DeliveryContext, at: Clocks) -> None:
-        self._office, self._at = context, at
+        self._context, self._at = context, at
         self.claims: Sequence[Claim] = ()
 
     def __call__(self, connection: sa.Connection, settled: Settled) -> None:
         """Claim; when the transaction is repeated, the last claims count."""
-        self.claims = claim_at_once(self._office, self._at, connection, settled)
+        self.claims = claim_at_once(self._context, self._at, connection, settled)
 
 
 def claim_at_once(

@@ -60,7 +60,7 @@ class HeldRow:
 
 
 def pull_back(connection: sa.Connection, wall: datetime) -> None:
-    """Bring forward each delivery that waits longer than any may: a clock that was ahead has set its time."""
+    """Bring forward each delivery whose next try lies further ahead than any wait: a wrong clock set it."""
     too_far = sa.and_(deliveries.c.status == "pending", deliveries.c.next_at > wall + _LONGEST_WAIT)
     connection.execute(deliveries.update().where(too_far).values(next_at=wall))
 
@@ -152,7 +152,7 @@ def make(
     before: Sequence[DeliveryRow],
     wall: datetime,
 ) -> list[DeliveryRow]:
-    """One delivery of each notice for each recipient; one that is there `before` is taken up again."""
+    """Make a delivery of each notice for each recipient, or make one of `before` pending again."""
     wanted = {(key, each.id): each for key, recipients in told.items() for each in recipients}
     again = [row for row in before if wanted.pop((row.notice, row.recipient), None)]
     values = {"status": "pending", "next_at": wall}
@@ -250,7 +250,7 @@ _SAY = (
 
 
 def say(connection: sa.Connection, texts: Mapping[str, tuple[str, str]], now: datetime) -> None:
-    """Keep what notices say (title and body, by key), and that their hand-over has begun."""
+    """Store the texts of notices (title and body, by key), and mark their hand-over as begun."""
     if texts:
         rows = [
             {"about": key, "says": title, "tells": body, "begun": now} for key, (title, body) in texts.items()
@@ -330,7 +330,7 @@ def _wait(connection: sa.Connection, delivery: int, number: int, outcome: Outcom
 
 
 def _finish(connection: sa.Connection, delivery: int, notice: str, now: datetime) -> None:
-    """A recipient has the message."""
+    """Record that a recipient has the message."""
     sent = {"status": "sent", "sent_at": now, "next_at": None, "holder": None}
     connection.execute(_DELIVERY, {"which": delivery} | sent)
     settle(connection, notice, now)

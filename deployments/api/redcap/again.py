@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class FetchAgain(threading.Thread):
-    """Every minute, until `stop`, tries the forms that could not be fetched; at once those that only wait."""
+    """Tries the unfetched forms each minute until `stop`, and at once those that a busy door left."""
 
     def __init__(self, api: ApiContext, project: Project) -> None:
         super().__init__(name="redcap", daemon=True)
@@ -25,7 +25,7 @@ class FetchAgain(threading.Thread):
         self._asked = threading.Event()
 
     def run(self) -> None:
-        """Try again and again; called by `start`."""
+        """Try until `stop`; called by `start`."""
         while True:
             self._project.waiting.wait(EVERY_SECONDS)
             self._project.waiting.clear()

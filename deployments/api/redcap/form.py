@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 def receive(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any]:
-    """Keep a trigger, then take its form; later, when REDCap answers as many requests as it may.
+    """Keep a trigger, then take its form; when all fetchers are busy, leave it to another thread.
 
     Returns the form's name, the results of its events, and the problems that are kept.
     """

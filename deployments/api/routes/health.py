@@ -89,19 +89,20 @@ def _checks(api: ApiContext) -> dict[str, Check]:
 
 def _runner(beat: datetime | None, wall: datetime) -> Check:
     if beat is None:
-        return Check(status="down", said="the round has never run on this study; start itp up")
+        return Check(status="down", said="the service's loop has never run on this study; start itp up")
     if wall - beat > BEAT_WITHIN:
         return Check(
-            status="down", said=f"the round was last at work at {beat:%Y-%m-%d %H:%M:%S}Z; start itp up"
+            status="down",
+            said=f"the service's loop was last at work at {beat:%Y-%m-%d %H:%M:%S}Z; start itp up",
         )
-    return Check(status="ok", said="the round is at work")
+    return Check(status="ok", said="the service's loop is at work")
 
 
 def _late(api: ApiContext) -> Check:
     """The check of a loop that is at work: whether it could wake every subject."""
     count, since = overdue(api.watching, api.study.clock.now() - LATE)
     if since is None:
-        return Check(status="ok", said="the round is at work")
+        return Check(status="ok", said="the service's loop is at work")
     said = f"subjects that could not be woken: {count}, since {since:%Y-%m-%d %H:%M}Z"
     return Check(status="degraded", said=f"{said}; the service's log says why")
 

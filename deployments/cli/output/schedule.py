@@ -36,7 +36,7 @@ _WHOLE = ("Visit", "Opens", "Closes", "Target", "Booked", "Done")
 
 
 def print_head(out: Console, state: SubjectState) -> None:
-    """The subject, its state, its protocol and its time zone."""
+    """Print the subject, its state, its protocol and its time zone."""
     subject, protocol = state.subject, state.protocol
     out.print(Text.assemble((subject.code, "bold"), "  ", (state.phase, "bold")))
     zone = assumed(subject.site.time_zone, subject.site.source)
@@ -46,7 +46,7 @@ def print_head(out: Console, state: SubjectState) -> None:
 
 
 def print_visits(out: Console, state: SubjectState) -> None:
-    """Each visit with its window, its outcome, and the reason of its dates."""
+    """Print each visit with its window, its outcome, and the reason of its dates."""
     out.print()
     rows = (_row(state, each) for each in state.visits)
     # With a gap of one the widest dates leave room for the status on 80 columns.
@@ -117,7 +117,7 @@ def _deviation(planned: PlannedVisit) -> str:
 
 
 def print_flags(out: Console, state: SubjectState) -> None:
-    """The withdrawal criteria that were met, and the end of each epoch."""
+    """Print the withdrawal criteria that were met, and the end of each epoch."""
     if state.flags:
         heading(out, "Flags")
         bullets(out, ((flag.criterion, _flag(state, flag)) for flag in state.flags))
@@ -139,7 +139,7 @@ def _flag(state: SubjectState, flag: Flag) -> str:
 
 
 def print_responses(out: Console, state: SubjectState) -> None:
-    """The platelets counted and the response they show; nothing where none were counted."""
+    """Print the platelets counted and the response they show; nothing where none were counted."""
     evaluated = [each for each in responses(state) if each.on]
     if not any(each.platelets is not None or each.bleeding is not None for each in evaluated):
         return
@@ -162,7 +162,7 @@ def print_responses(out: Console, state: SubjectState) -> None:
 
 
 def print_deviations(out: Console, state: SubjectState) -> None:
-    """The deviations from the protocol with their importance; nothing where there are none."""
+    """Print the deviations from the protocol with their importance; nothing where there are none."""
     stated = deviations(state)
     if stated:
         heading(out, "Deviations")
@@ -187,13 +187,13 @@ def importance(protocol: Protocol, deviation: Deviation) -> str:
 
 
 def print_due(out: Console, state: SubjectState, due: Sequence[NoticeIssued]) -> None:
-    """The notices that are due now."""
+    """Print the notices that are due now."""
     heading(out, "Due now")
     out.print(_notices(state, due) if due else "nothing")
 
 
 def print_next(out: Console, state: SubjectState, ahead: Sequence[NoticeIssued]) -> None:
-    """The notices that come next if nothing else is recorded."""
+    """Print the notices that come next if nothing else is recorded."""
     heading(out, "Next, if nothing else is recorded")
     out.print(_notices(state, ahead[:NOTICES_SHOWN]) if ahead else "nothing")
     if len(ahead) > NOTICES_SHOWN:

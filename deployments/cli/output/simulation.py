@@ -1,4 +1,4 @@
-"""What `itp simulate` prints on a terminal."""
+"""Prints the results of `itp simulate` on a terminal."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _text(value: object) -> str:
 
 
 def print_comparison(out: Console, found: dict[str, Any]) -> None:
-    """What differs between two protocols for the same subjects."""
+    """Print the differences between two protocols for the same subjects."""
     out.print(f"The same {found['subjects']} subjects under {found['old']} and {found['new']}.")
     heading(out, "In all")
     rows = [
@@ -128,7 +128,7 @@ def _rows(out: Console, name: str, rows: list[dict[str, Any]]) -> None:
 
 
 def print_checked(out: Console, found: Checked) -> None:
-    """What the oracle looked at, and what did not hold."""
+    """Print the oracle's counts and the statements that did not hold."""
     out.print(
         f"{found.subjects} subjects under {found.seeds} seeds, {found.steps} steps, {found.checks} checks: "
         f"{len(found.violations)} violations."

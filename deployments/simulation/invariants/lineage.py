@@ -55,12 +55,12 @@ _WORDS = ("by", "term", "reason", "detail", "confirmed", "cause", "action")
 
 
 def resting_on(data: Data) -> object:
-    """What a clock, a decision or a notice about a statement rests on."""
+    """The part of a statement that a clock, a decision or a notice rests on."""
     return (data.type, *(getattr(data, name) for name in _RESTS_ON.get(type(data), ())))
 
 
 def weight(data: Data) -> object:
-    """What the withdrawal criterion of an adverse event rests on."""
+    """The part of an adverse event that its withdrawal criterion rests on."""
     return tuple(getattr(data, name, None) for name in ("serious", "related", "grade"))
 
 
@@ -92,7 +92,7 @@ class Lineage:
 
     @cached_property
     def corrects(self) -> dict[EventKey, Event]:
-        """What each restatement corrects, by the key of the restatement."""
+        """The corrected statement of each restatement, by the restatement's key."""
         found = {
             event.key: self._by_key[event.restates]
             for event in self.stated
@@ -144,7 +144,7 @@ class Lineage:
         return found
 
     def before(self, event: Event) -> Event | None:
-        """What a statement continues: what it corrects, else the report of its adverse event before it."""
+        """The statement that another continues: the corrected one, else the report of its adverse event before it."""
         if event.key in self.corrects:
             return self.corrects[event.key]
         if not isinstance(event.data, AdverseEvent):

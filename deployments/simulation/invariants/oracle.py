@@ -58,7 +58,7 @@ class Violation:
 
 @dataclass
 class Checked:
-    """What was looked at, and what did not hold."""
+    """The counts of a check, and the statements that did not hold."""
 
     seeds: int = 0
     subjects: int = 0
@@ -102,7 +102,7 @@ def check(
 
 
 def _each(studies: Sequence[Study], subjects: int, processes: int) -> Iterator[Checked]:
-    """What was found in each study, in their order."""
+    """The findings of each study, in their order."""
     look = partial(_check_one, subjects)
     if processes == 1 or len(studies) < _WORTH_PROCESSES:
         yield from map(look, studies)
@@ -213,14 +213,14 @@ class Oracle:
             self._another_order(protocol, step)
 
     def _truth(self, log: Sequence[Event]) -> Truth:
-        """What the log plainly says; read anew only when it says more than notices."""
+        """The log's plain reading, made anew only when more than notices were added."""
         said = sum(not isinstance(event.data, NOTICES) for event in log)
         if self.truth is None or len(self.truth.log) != said:
             self.truth = Truth.of(self.study.protocol, log)
         return self.truth
 
     def _handed(self, step: Step) -> frozenset[str]:
-        """What will have left at the next wake: unless channels fail at times, all that is issued now."""
+        """The notices that will have left at the next wake: all issued by now, unless channels fail at times."""
         if self.study.behaviour.delivery_hours.always != 0:
             return step.handed
         left = {event.id for event in step.decision.events if isinstance(event.data, NoticeIssued)}

@@ -1,4 +1,4 @@
-"""What a log plainly says, read without decide() and what it stands on: the oracle's own yardstick.
+"""A log's plain reading, made without decide() and its rules: the oracle's own yardstick.
 
 It knows less than the service does: a criterion that follows from several facts counts as open only while
 nobody has decided on it at all. What it does say is certain: where the service contradicts it, the service is
@@ -70,7 +70,7 @@ class Truth:
 
     @classmethod
     def of(cls, protocol: Protocol, log: Sequence[Event]) -> Truth:
-        """What the log plainly says; the notices in it say nothing."""
+        """The plain reading of a log, its notices left out."""
         log = [event for event in log if not isinstance(event.data, NOTICES)]
         voids = [event.data.event for event in log if isinstance(event.data, Voided)]
         voided = frozenset((each.source, each.id) for each in voids)

@@ -49,7 +49,7 @@ class Reports:
         return any(self.newest(ae).fatal for ae in self._numbers())
 
     def newest(self, ae: str) -> AdverseEvent:
-        """What an adverse event is by the report that stands and came last."""
+        """The latest report of an adverse event that is not voided."""
         data = [event.data for event in self._standing(ae)][-1]
         assert isinstance(data, AdverseEvent)
         return data
@@ -87,7 +87,7 @@ class Reports:
             yield running
 
     def _now(self, report: Event) -> AdverseEvent | None:
-        """What a report says since its corrections; of one taken back, what the next one says, if any."""
+        """A report's content after its corrections; of a voided one, the next one's content, if any."""
         *_, report = self._corrections(report)
         assert isinstance(report.data, AdverseEvent)
         ahead = [event for event in self._standing(report.data.ae) if event.time >= report.time]
@@ -102,7 +102,7 @@ class Reports:
             yield report
 
     def _aware(self, report: Event) -> datetime | None:
-        """Since when the site knew, as corrected without a change of what the report says of the event."""
+        """The instant at which the site knew, as corrected without a change of the event's report."""
         found: datetime | None = None
         for version in self._corrections(report):
             if resting_on(version.data) != resting_on(report.data):

@@ -1,4 +1,4 @@
-"""What people must have been told by now, and what they must not be told anew.
+"""The notices that people must have got by now, and those that they must not get anew.
 
 Each alert that the log plainly owes is issued by the end of the step in which it became known, to each
 audience of the protocol. What has been told is not told once more because a word was spelt wrong.

@@ -24,7 +24,7 @@ from itp_events.rules.windows import PlannedVisit
 
 
 def answer(life: Life, state: SubjectState, notice: NoticeIssued) -> list[Act]:
-    """What somebody does because a notice reached them."""
+    """The acts of a person whom a notice has reached."""
     if notice.kind == "escalation" and notice.visit:
         return _about_overdue(life, state, notice, notice.visit)
     if notice.step == "flag" and notice.audience == "investigator":
@@ -148,7 +148,7 @@ def _decide(life: Life, state: SubjectState, criterion: str) -> list[Act]:
 
 
 def _consent(life: Life, state: SubjectState, kind: str) -> list[Act]:
-    """Who comes of age consents in their own name; a child of some years assents."""
+    """The consent of a subject who comes of age, or the assent of a child of some years."""
     at = _after(life, life.behaviour.answers.consent_of_age, state.now, kind)
     return [Act(at, lambda moment: _consented(moment, kind))] if at and _once(life, kind) else []
 

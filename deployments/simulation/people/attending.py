@@ -13,7 +13,7 @@ from itp_events.rules.windows import PlannedVisit
 
 
 def arrange(life: Life, state: SubjectState) -> list[Act]:
-    """What will be done about visits whose date is known and for which nothing is arranged yet."""
+    """The acts for visits whose date is known and for which nothing is arranged yet."""
     acts: list[Act] = []
     for planned in state.visits:
         wanted = planned.firm and planned.outcome is None and state.exit is None

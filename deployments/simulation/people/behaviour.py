@@ -45,7 +45,7 @@ class _Part(BaseModel):
 
 
 class Enrolment(_Part):
-    """How many subjects a week are screened, and the share of them that fails an inclusion criterion."""
+    """The subjects screened a week, and the share of them that fails an inclusion criterion."""
 
     per_week: Annotated[float, Field(strict=True, ge=0.01, le=1000, allow_inf_nan=False)]
     screen_failures: Share
@@ -80,7 +80,7 @@ class Booking(_Part):
 
 
 class Travel(_Part):
-    """Who is away around long public holidays (five days or more without work), and for how long."""
+    """The share of subjects away around long public holidays (five days or more), and for how long."""
 
     share: Share
     days_before: Annotated[int, Field(ge=0, le=60)]
@@ -119,7 +119,7 @@ class LateNews(_Part):
 
 
 class Results(_Part):
-    """What visits find: weight changes between visits, cells given over cells planned, platelets, bleeding.
+    """The findings of visits: weight changes, cells given over cells planned, platelets, bleeding.
 
     `responds` is the share of subjects whose platelets (10^9/L) rise after the first infusion. Bleeding has a
     WHO grade by weights; `ungraded` of it is stated without one; `unrecorded`: the share not recorded.
@@ -196,7 +196,7 @@ class Contact(_Part):
 
 
 class PerMonth(_Part):
-    """What happens to a subject by chance, per month in the study (30.44 days)."""
+    """The rates of chance events, per subject and month in the study (30.44 days)."""
 
     adverse_events: Rate
     lost: Rate
@@ -212,7 +212,7 @@ class PerMonth(_Part):
 
 
 class AdverseEvents(_Part):
-    """What adverse events are like, how many hours pass until the site reports them, and how they go on.
+    """The nature of adverse events, the hours until the site reports them, and their course.
 
     `aware_hours`: how long before its report the site knew of a serious one. `worsens`: the share that is
     reported once more as worse, `fatal` of them as a death; `recovers`: the share whose end is reported.

@@ -51,7 +51,7 @@ _TYPED_WRONG = ("reason", "term", "detail")
 
 
 def correct(life: Life, now: datetime, accepted: Sequence[Event]) -> list[Act]:
-    """What will be done about those of the statements just accepted that are wrong."""
+    """The acts by which wrong ones of the statements just accepted are corrected."""
     return [act for event in accepted for act in _found_wrong(life, now, event)]
 
 
@@ -69,7 +69,7 @@ def _found_wrong(life: Life, now: datetime, event: Event) -> Iterator[Act]:
 
 
 def _share(life: Life, data: Data) -> float:
-    """How often statements of a kind turn out wrong."""
+    """The share of statements of a kind that turn out wrong."""
     if isinstance(data, Completed):
         return life.behaviour.data_entry.corrected
     kind = _KINDS.get(type(data))
@@ -106,7 +106,7 @@ def _corrector(data: Data) -> str:
 
 
 def _right(moment: Moment, event: Event) -> Data:
-    """What is stated instead: something that counts is different, or a typing error is mended."""
+    """The statement in place of a wrong one: something that counts differs, or a typing error is mended."""
     life, data = moment.life, event.data
     chance = life.draws.of(event.id, "right")
     change = _CHANGES.get(type(data))

@@ -54,7 +54,7 @@ def _report(moment: Moment, name: str, data: AdverseEvent, number: int = 1) -> N
 
 
 def _aware(moment: Moment, name: str, data: AdverseEvent) -> dict[str, Any]:
-    """Since when the site knows of something serious, where that was before its report."""
+    """The instant at which the site learned of something serious, where that was before its report."""
     if not data.serious:
         return {"aware_at": None}
     hours = moment.life.behaviour.adverse_events.aware_hours.draw(moment.life.draws.of(name, "aware"))

@@ -1,4 +1,4 @@
-"""What happens by chance: adverse events, medicines, pregnancy, withdrawals, decisions, death, loss."""
+"""Chance events: adverse events, medicines, pregnancy, withdrawals, decisions, death, loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AFTER_EXIT = timedelta(weeks=4)
 
 
 def mishaps(life: Life, enrolled: datetime) -> list[Act]:
-    """What chance holds for a subject from its enrolment on."""
+    """The chance events of a subject from its enrolment on."""
     rates = life.behaviour.per_month
     acts = [
         _next(life, "adverse-event", rates.adverse_events, enrolled, adverse_event, repeats=True),

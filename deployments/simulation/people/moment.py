@@ -1,4 +1,4 @@
-"""What people do, and the moment in which they do it."""
+"""The acts of people, and the moment in which they act."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def _key(axes: Axes) -> None:
 
 
 def in_window(run: Run) -> str:
-    """What became of each visit, as shares of the subjects who had it planned."""
+    """The outcome of each visit, as shares of the subjects who had it planned."""
     found = visits_by_code(run.records)
     figure, [axes] = canvas(3.2)
     left = [0.0] * len(found)
@@ -149,7 +149,7 @@ def per_week(run: Run) -> str:
 
 
 def escalations(run: Run) -> str:
-    """How many overdue visits reached each rung of the ladder."""
+    """The overdue visits that reached each rung of the ladder."""
     codes = list(visits_by_code(run.records))
     sent = [notice for record in run.records for notice in record.notices if notice.sent]
     rungs = Counter((notice.visit, notice.step) for notice in sent if notice.kind == "escalation")

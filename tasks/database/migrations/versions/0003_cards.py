@@ -1,4 +1,4 @@
-"""What the board needs of each subject, and which of Prefect's artifacts shows it."""
+"""The cards of the board, and the artifacts of Prefect that show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who holds what is being sent, and whose recipients the study's notices go to."""
+"""The holders of sends, and the recipients of the study."""
 
 from __future__ import annotations
 

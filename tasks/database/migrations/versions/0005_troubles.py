@@ -1,4 +1,4 @@
-"""What stands in the service's way until somebody mends it."""
+"""Troubles that a person must mend."""
 
 from __future__ import annotations
 

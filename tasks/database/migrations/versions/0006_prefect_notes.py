@@ -1,4 +1,4 @@
-"""What the service keeps of the Prefect that it uses: how it left the automation, and who serves it."""
+"""Notes about the Prefect that shows the study: how it left the automation, and which service it serves."""
 
 from __future__ import annotations
 
