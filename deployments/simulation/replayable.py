@@ -41,5 +41,5 @@ def _out_of_order(site: Site, facts: Sequence[Event]) -> bool:
 
 
 def _concerns(late: Event, early: Event) -> bool:
-    """Whether a booking or an acknowledgement concerns a visit that was recorded late: a file holds it too."""
+    """Whether two statements are about different visits: those about one visit are in order in a file too."""
     return getattr(late.data, "visit", None) != getattr(early.data, "visit", "none")

@@ -144,7 +144,7 @@ class Lineage:
         return found
 
     def before(self, event: Event) -> Event | None:
-        """The statement that another continues: the corrected one, else the report of its adverse event before it."""
+        """The statement that another continues: the corrected one, else the event's report before it."""
         if event.key in self.corrects:
             return self.corrects[event.key]
         if not isinstance(event.data, AdverseEvent):

@@ -220,7 +220,7 @@ class Oracle:
         return self.truth
 
     def _handed(self, step: Step) -> frozenset[str]:
-        """The notices that will have left at the next wake: all issued by now, unless channels fail at times."""
+        """The notices that will have left by the next wake: all issued ones, unless channels fail."""
         if self.study.behaviour.delivery_hours.always != 0:
             return step.handed
         left = {event.id for event in step.decision.events if isinstance(event.data, NoticeIssued)}
