@@ -1,29 +1,30 @@
 """Statements that must always hold, over generated histories.
 
+The simulation's oracle states what must hold at each step; these tests ask it of generated histories.
+
 CI looks at the same few hundred histories each time; `HYPOTHESIS_PROFILE=thorough` explores thousands. What
 it finds becomes an example among the tests of the rule that it broke.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from random import Random
 
 from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
+from deployments.simulation.engine import Step
+from deployments.simulation.invariants import statements
+from deployments.simulation.invariants.reference import Truth
 from itp_events.decisions import Decision, decide
 from itp_events.events import (
-    AdverseEvent,
-    Completed,
-    Died,
     Enrolled,
     Event,
     Exited,
     Flagged,
     Missed,
     NoticeIssued,
-    Pregnancy,
-    SaeSubmitted,
     TreatmentStopped,
     Voided,
 )
@@ -31,10 +32,8 @@ from itp_events.intake.batch import judge
 from itp_events.protocol.file import load_protocol
 from itp_events.rules.decision_log import Issue
 from itp_events.rules.dose import weighings
-from itp_events.rules.keys import named
 from itp_events.rules.state import SubjectState, subject_state
 from itp_events.rules.subject import fold, not_voided
-from itp_events.rules.windows import PlannedVisit
 from tests.itp_events.histories import History, histories
 from tests.itp_events.journey import Journey
 from tests.support.study import INFUSIONS
@@ -55,16 +54,30 @@ class Service(Journey):
         self.handing = handing
         self.check = check
         self.wakes = 0
+        self.looked_at = 0
+        self.before: frozenset[str] = frozenset()
 
     def decide(self, at: object) -> Decision:
         """Decide, hand over as this service does, and check what must hold."""
         self.wakes += 1
         if self.handing == "now and then" and self.wakes % 3 == 0:
             self.handed |= {issue.key for issue in self.unsent()}
+        self.before = frozenset(self.handed)
         decision = super().decide(at)
         if self.check:
             self.check(self, decision)
+        self.looked_at = len(self.log)
         return decision
+
+    def step(self, decision: Decision) -> Step:
+        """The step just taken, as the simulation's oracle looks at it."""
+        accepted = tuple(event for event in self.log[self.looked_at :] if not event.own)
+        now = decision.subject_state.now
+        return Step(now, accepted, self.log, self.folded(), self.before, decision)
+
+    def truth(self) -> Truth:
+        """What the log plainly says."""
+        return Truth.of(self.protocol, self.log)
 
     def unsent(self) -> list[Issue]:
         """The notices that stand and are not handed over."""
@@ -188,9 +201,16 @@ def shown(state: SubjectState) -> object:
 @looked_at
 @given(histories(), HOURS, HANDING)
 def test_no_key_is_ever_queued_twice(history: History, hours: list[int], handing: str) -> None:
-    service = Service(handing).live(history, [*instants(history, hours), history.end + 40 * DAY])
+    service = Service(handing, no_key_again)
+    service.live(history, [*instants(history, hours), history.end + 40 * DAY])
     own = [event.id for event in service.log if event.own]
     assert len(own) == len(set(own))
+
+
+def no_key_again(service: Service, decision: Decision) -> None:
+    before = service.log[: len(service.log) - len(decision.events)]
+    issued = {event.id for event in before if isinstance(event.data, NoticeIssued)}
+    assert list(statements.keys(service.step(decision), issued)) == []
 
 
 @looked_at
@@ -203,63 +223,16 @@ def test_no_pointless_notice_waits_to_be_sent(
 
 
 def no_pointless_notice(service: Service, decision: Decision) -> None:
-    facts = not_voided(service.log)
+    truth, now = service.truth(), decision.subject_state.now
     for issue in service.unsent():
-        assert not list(pointless(issue.notice, facts, decision.subject_state)), issue.notice.notice
+        assert list(truth.pointless(issue.notice, issue.key, now)) == []
+        assert not held_back(issue.notice, decision.subject_state), issue.key
 
 
-def pointless(notice: NoticeIssued, facts: list[Event], state: SubjectState) -> Iterator[str]:
-    """Why a notice must not be sent, judged from the facts; nothing when it may be."""
-    if notice.kind == "alert":
-        yield from pointless_alert(notice, facts, state)
-        return
-    planned = next(each for each in state.visits if each.code == notice.visit)
-    if state.exit:
-        yield "exited"
-    for event in facts:
-        if isinstance(event.data, Completed | Missed) and event.data.visit == notice.visit:
-            yield "recorded"
-    counted_from = (
-        planned.day if notice.step in ("T-14d", "T-7d", "T-3d", "T-1d", "T", "no-show") else planned.target
-    )
-    if not notice.notice.partition("#")[0].endswith(f"/{counted_from}"):
-        yield "T changed"
-    if notice.kind == "reminder" and notice.visit in INFUSIONS and (state.open_flags or state.stop):
-        yield "on hold or stopped"
-    if notice.kind == "reminder" and notice.step != "no-show" and state.today > last_day(notice, planned):
-        yield "too late"
-
-
-def last_day(notice: NoticeIssued, planned: PlannedVisit) -> date:
-    """The last date on which a reminder is of use; a no-show is, until somebody answers for the visit."""
-    if "dose" in notice.facts:
-        return planned.day if planned.code == "INF1" else planned.day - DAY
-    return planned.closes if notice.step == "last-day" else max(planned.closes, planned.day)
-
-
-def pointless_alert(notice: NoticeIssued, facts: list[Event], state: SubjectState) -> Iterator[str]:
-    """An alert is about an event that stands, or that one which stands restates or follows up."""
-    versions = [(event, version) for event in facts for version in state.subject.chain.versions(event)]
-    about = next((event for event, each in versions if f"/{named(each.key)}#" in f"{notice.notice}#"), None)
-    dated = notice.step in ("stand-down", "disposition", "death-unrecorded")
-    if about is None and not dated and "itp:" not in notice.notice:
-        yield "its event is voided"
-    if notice.step == "death-unrecorded" and any(isinstance(event.data, Died) for event in facts):
-        yield "the death is recorded"
-    if notice.step in ("sae-20h", "sae-24h") and about:
-        numbers = {
-            event.data.ae if isinstance(event.data, AdverseEvent) else event.id
-            for event in state.subject.chain.versions(about)
-        }
-        told = [
-            event.time
-            for event in facts
-            if isinstance(event.data, SaeSubmitted)
-            and event.data.ae in numbers
-            and event.data.on >= state.subject.site.date_of(about.time)
-        ]
-        if any(at >= about.time for at in told):
-            yield "submitted"
+def held_back(notice: NoticeIssued, state: SubjectState) -> bool:
+    """Whether a reminder is about an infusion that the service itself shows as on hold or stopped."""
+    infusion = notice.kind == "reminder" and notice.visit in INFUSIONS
+    return infusion and bool(state.open_flags or state.stop)
 
 
 # 4. wake_at > now, or None after exit once no clock runs; every journey ends, or waits for a named person.
@@ -272,29 +245,7 @@ def test_the_next_wake_lies_ahead_or_nothing_is_left_to_do(history: History, hou
 
 
 def wake_ahead(service: Service, decision: Decision) -> None:
-    if decision.wake_at is not None:
-        assert decision.wake_at > decision.subject_state.now
-        return
-    assert decision.exited
-    assert not running_clocks(not_voided(service.log), decision.subject_state)
-
-
-def running_clocks(facts: list[Event], state: SubjectState) -> list[str]:
-    """The serious adverse events and pregnancies known for less than 24 hours that are not submitted."""
-    first = state.subject.chain.versions
-    submitted = {event.data.ae for event in facts if isinstance(event.data, SaeSubmitted)}
-    # Of what led to a death the site was aware with the death at the latest.
-    deaths = [event.data.aware_at or event.time for event in facts if isinstance(event.data, Died)]
-    clocks: dict[str, datetime] = {}
-    for event in facts:
-        if isinstance(event.data, AdverseEvent) and event.data.serious:
-            known = min(version.time for version in first(event))
-            if event.data.fatal:
-                known = min([known, *deaths])
-            clocks[event.data.ae] = min(clocks.get(event.data.ae, known), known)
-        elif isinstance(event.data, Pregnancy):
-            clocks[event.id] = min(version.time for version in first(event))
-    return [name for name, since in clocks.items() if name not in submitted and state.now < since + DAY]
+    assert list(statements.ahead(service.step(decision), service.truth())) == []
 
 
 @looked_at
@@ -336,16 +287,7 @@ def test_an_infusion_is_never_proposed_on_hold_or_after_a_stop(
 
 
 def no_infusion_on_hold(service: Service, decision: Decision) -> None:
-    state = decision.subject_state
-    if not (state.open_flags or state.stop):
-        return
-    assert [state.suggested(each) for each in state.visits if each.code in INFUSIONS] == [None] * 5
-    issued = [event.data for event in decision.events if isinstance(event.data, NoticeIssued)]
-    assert not [
-        each.notice
-        for each in issued
-        if each.visit in INFUSIONS and (each.kind == "reminder" or "dose" in each.facts)
-    ]
+    assert list(statements.no_infusion(service.step(decision), service.truth())) == []
 
 
 # What the service recorded itself follows from the facts.
@@ -383,9 +325,10 @@ def test_deciding_twice_at_one_instant_decides_nothing_more(history: History, ho
 
 
 def decided_once(service: Service, decision: Decision) -> None:
-    handed = service.handed
-    subject = fold(service.protocol, service.log, handed)
-    assert decide(subject, decision.subject_state.now).events == ()
+    step = service.step(decision)
+    for handed in (step.handed, frozenset(service.handed)):
+        assert list(statements.unsent(service.protocol, replace(step, handed=handed))) == []
+    assert list(statements.uncommitted(service.protocol, step)) == []
 
 
 @looked_at

@@ -6,7 +6,7 @@ Eligibility is judged again for what a correction can change here: age, liver va
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
@@ -180,13 +180,18 @@ def eligibility(truth: Truth) -> Iterator[Row]:
 def different_response(truth: Truth, state: SubjectState) -> Iterator[str]:
     """Each visit whose response, or its confirmation, is another by the log than in the plan."""
     graded = {visit.code: _grade(truth, visit) for visit in truth.visits.all}
-    days = {visit.code: visit.on for visit in truth.visits.all if visit.on}
-    counts = sorted((days[code], _RANKS[grade]) for code, grade in graded.items() if grade in _RANKS)
+    done = [(visit.on, visit.code) for visit in truth.visits.all if visit.on]
+    # Of two visits of one day the protocol's order decides: sorting by the day alone keeps it.
+    counts = [
+        _Count(code, day, _RANKS[graded[code]])
+        for day, code in sorted(done, key=lambda each: each[0])
+        if graded[code] in _RANKS
+    ]
     for each in responses(state):
         if each.grade != graded[each.visit]:
             yield f"{each.visit} is {graded[each.visit]} by the log, and {each.grade} in the plan"
             continue
-        confirmed = _confirmed(truth, counts, days.get(each.visit), _RANKS.get(each.grade, 0))
+        confirmed = _confirmed(truth, counts, each.visit, _RANKS.get(each.grade, 0))
         if each.confirmed != confirmed:
             yield f"{each.visit}: confirmed by the log {confirmed}, in the plan {each.confirmed}"
 
@@ -227,15 +232,24 @@ def _rescues(truth: Truth) -> list[date]:
     return [data.on for data in found if isinstance(data, MedicationChanged) and data.kind == "rescue"]
 
 
-def _confirmed(truth: Truth, counts: list[tuple[date, int]], on: date | None, rank: int) -> bool:
+class _Count(NamedTuple):
+    """A count that can be evaluated: at which visit, on which date, and how good it is."""
+
+    visit: str
+    on: date
+    rank: int
+
+
+def _confirmed(truth: Truth, counts: Sequence[_Count], code: str, rank: int) -> bool:
     """Whether two counts far enough apart, with this one between or at them, and nothing lesser, say it."""
-    if on is None or rank < 1:
+    if rank < 1:
         return False
     apart = timedelta(days=truth.protocol.response.confirmed_after_days)
-    good = sorted(day for day, found in counts if found >= rank)
-    for first, last in combinations(good, 2):
-        unbroken = all(found >= rank for day, found in counts if first <= day <= last)
-        rescued = any(first < day <= last for day in _rescues(truth))
-        if last - first >= apart and first <= on <= last and unbroken and not rescued:
+    for first, last in combinations(range(len(counts)), 2):
+        stretch = counts[first : last + 1]
+        begin, end = stretch[0].on, stretch[-1].on
+        unbroken = all(each.rank >= rank for each in stretch)
+        rescued = any(begin < day <= end for day in _rescues(truth))
+        if end - begin >= apart and code in {each.visit for each in stretch} and unbroken and not rescued:
             return True
     return False

@@ -149,9 +149,21 @@ class Lineage:
             return self.corrects[event.key]
         if not isinstance(event.data, AdverseEvent):
             return None
-        earlier = self.reports(event.data.ae)
-        place = earlier.index(event)
-        return earlier[place - 1] if place else None
+        # A correction stays in the place of what it corrects: it is not the newest report.
+        first = [each for each in self.reports(event.data.ae) if each.key not in self.corrects]
+        place = first.index(event)
+        return self._as_corrected(first[place - 1], event.time) if place else None
+
+    def _as_corrected(self, event: Event, by: datetime) -> Event:
+        """What a statement had been corrected to by an instant."""
+        while (later := self.corrected.get(event.key)) is not None and later.time <= by:
+            event = later
+        return event
+
+    @cached_property
+    def corrected(self) -> dict[EventKey, Event]:
+        """The correction of each statement that has one, by the key of what was wrong."""
+        return {wrong.key: self._by_key[key] for key, wrong in self.corrects.items()}
 
     def origin(self, event: Event, looks: Looks = resting_on) -> Event:
         """The statement that first said what the event says, as far as `looks` sees."""

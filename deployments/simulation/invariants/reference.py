@@ -112,6 +112,11 @@ class Truth:
         last = self.protocol.visits[-1].code
         return any(_ends(event.data, last) for event in self.events)
 
+    @property
+    def over(self) -> bool:
+        """Whether the journey has ended: somebody stated it, or the service recorded that nothing is left."""
+        return self.ended or self.visits.exit_on is not None
+
     @cached_property
     def stopped(self) -> bool:
         """Whether somebody stated what ends treatment."""
@@ -192,7 +197,7 @@ class Truth:
             yield from self._unfounded(notice, row)
             return
         visit = self.visits.of(str(notice.visit))
-        if self.ended:
+        if self.over:
             yield f"{row}: the journey has ended"
         if notice.visit in self.settled:
             yield f"{row}: {notice.visit} is recorded"

@@ -65,11 +65,6 @@ class Reports:
     def _keys(self) -> set[EventKey]:
         return {event.key for event in self.standing}
 
-    @cached_property
-    def _successors(self) -> dict[EventKey, Event]:
-        by_key = {event.key: event for event in self.lineage.stated}
-        return {wrong.key: by_key[key] for key, wrong in self.lineage.corrects.items()}
-
     def _of_event(self, ae: str) -> Iterator[Owed]:
         running: Owed | None = None
         for report in self.lineage.reports(ae):
@@ -97,8 +92,8 @@ class Reports:
     def _corrections(self, report: Event) -> Iterator[Event]:
         """A report and what it was corrected to, one after the other."""
         yield report
-        while report.key in self._successors:
-            report = self._successors[report.key]
+        while report.key in self.lineage.corrected:
+            report = self.lineage.corrected[report.key]
             yield report
 
     def _aware(self, report: Event) -> datetime | None:

@@ -150,13 +150,23 @@ def again(protocol: Protocol, step: Step, chance: Random) -> Iterator[str]:
     """
     committed = chance.random() < 0.5
     if step.accepted or not committed:
-        before = step.log[: len(step.log) - len(step.decision.events)]
-        anew = decide(fold(protocol, before, step.handed), step.now)
-        if anew.events != step.decision.events or anew.wake_at != step.decision.wake_at:
-            yield "decided again from the log alone, the decision is another"
+        yield from uncommitted(protocol, step)
     if step.accepted or committed:
-        for event in decide(fold(protocol, step.log, step.handed), step.now).events:
-            yield f"decided again before anything left, {event.type} {event.id} is new"
+        yield from unsent(protocol, step)
+
+
+def uncommitted(protocol: Protocol, step: Step) -> Iterator[str]:
+    """5. Killed before the step was committed: from the log alone the same is decided again."""
+    before = step.log[: len(step.log) - len(step.decision.events)]
+    anew = decide(fold(protocol, before, step.handed), step.now)
+    if anew.events != step.decision.events or anew.wake_at != step.decision.wake_at:
+        yield "decided again from the log alone, the decision is another"
+
+
+def unsent(protocol: Protocol, step: Step) -> Iterator[str]:
+    """5. Killed before anything left: nothing is decided twice."""
+    for event in decide(fold(protocol, step.log, step.handed), step.now).events:
+        yield f"decided again before anything left, {event.type} {event.id} is new"
 
 
 def no_infusion(step: Step, truth: Truth) -> Iterator[str]:

@@ -72,6 +72,14 @@ class Told:
         """Whether an audience was told in a step about one of some statements."""
         return any((step, audience, name) in self._index for name in names)
 
+    def since(self, at: datetime, step: str, audience: str, names: set[str]) -> bool:
+        """Whether an audience was told in a step, not before an instant, about one of some statements."""
+        return any(
+            each.about in names and each.at >= at and not each.withdrawn
+            for each in self.all
+            if (each.data.step, each.data.audience) == (step, audience)
+        )
+
     def ever(self, step: str, audience: str) -> bool:
         """Whether an audience was told in a step about anything."""
         return any(each[:2] == (step, audience) for each in self._index)
@@ -142,8 +150,15 @@ def _clocks(step: Step, truth: Truth, told: Told) -> Iterator[str]:
         if owed.submitted or not due:
             continue
         for audience in rule.audiences:
-            if not told.holds(f"sae-{due[-1]}h", audience, [named(owed.began.key)]):
+            if not told.since(owed.since, f"sae-{due[-1]}h", audience, _course(truth, owed.began)):
                 yield f"sae-{due[-1]}h about {owed.began.id} was not told to the {audience}"
+
+
+def _course(truth: Truth, began: Event) -> set[str]:
+    """The names of every report of an adverse event; of anything else, of its versions."""
+    data = began.data
+    of_event = truth.lineage.reports(data.ae) if isinstance(data, AdverseEvent) else ()
+    return {named(event.key) for event in (*of_event, *truth.lineage.versions(began), began)}
 
 
 def _endings(truth: Truth, told: Told) -> Iterator[str]:
