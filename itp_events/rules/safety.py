@@ -112,11 +112,28 @@ def _starts(subject: Subject, course: Course) -> Iterator[_Start]:
     if first is None:
         return
     yield _start(subject, course, first)
-    changes = {worse.key: worse for worse in (subject.origin(report, severity) for report in serious)}
-    for worse in sorted(changes.values(), key=_time):
-        link = subject.chain.before.get(worse.key)
-        if link is not None and worse.key != first.key and _worse(worse, link.event):
-            yield _start(subject, course, worse, link.event)
+    made = (_made_worse(subject, subject.origin(report, severity)) for report in serious)
+    changes = {each[0].key: each for each in made if each is not None}
+    for worse, earlier in sorted(changes.values(), key=lambda each: _time(each[0])):
+        if worse.key != first.key:
+            yield _start(subject, course, worse, earlier)
+
+
+def _made_worse(subject: Subject, report: Event) -> tuple[Event, Event] | None:
+    """The report that made an event worse, with the one that it made worse; None when this one did not.
+
+    A report that was corrected to something less severe may be worse than the report before it all the same:
+    then the clock that it began goes on.
+    """
+    link = subject.chain.before.get(report.key)
+    if link is None:
+        return None
+    if _worse(report, link.event):
+        return report, link.event
+    if not link.restates:
+        return None
+    made = _made_worse(subject, subject.origin(link.event, severity))
+    return made if made and _worse(report, made[1]) else None
 
 
 def _serious_since(subject: Subject, report: Event) -> Event:

@@ -168,7 +168,8 @@ class Truth:
     def running(self, now: datetime) -> bool:
         """Whether the time in which something serious must be submitted is not over yet."""
         longest = timedelta(hours=max(self.protocol.alerts["sae"].clock_hours, default=0))
-        return any(owed.since + longest > now and owed.submitted is None for owed in self.reports.all)
+        open_reports = (owed for owed in self.reports.all if owed.submitted is None)
+        return any(owed.since + longest > now and self.reports.certain(owed.began) for owed in open_reports)
 
     @cached_property
     def _void_names(self) -> set[str]:

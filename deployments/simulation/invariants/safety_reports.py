@@ -48,6 +48,24 @@ class Reports:
         """Whether an adverse event stands that led to death."""
         return any(self.newest(ae).fatal for ae in self._numbers())
 
+    def certain(self, began: Event) -> bool:
+        """Whether the log alone says what is owed for an adverse event.
+
+        Where a report was followed by others before its severity was corrected, or before it was taken back,
+        it depends on what each of them is held against.
+        """
+        if not isinstance(began.data, AdverseEvent):
+            return True
+        reports = self.lineage.reports(began.data.ae)
+        first = [each for each in reports if each.key not in self.lineage.corrects]
+        return not any(self._changed(each) and each is not first[-1] for each in first)
+
+    def _changed(self, report: Event) -> bool:
+        """Whether a report was taken back, or corrected in how severe the event was."""
+        versions = list(self._corrections(report))
+        said = {resting_on(version.data) for version in versions}
+        return versions[-1].key not in self._keys or len(said) > 1
+
     def newest(self, ae: str) -> AdverseEvent:
         """The latest report of an adverse event that is not voided."""
         data = [event.data for event in self._standing(ae)][-1]

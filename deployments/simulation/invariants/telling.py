@@ -147,7 +147,7 @@ def _clocks(step: Step, truth: Truth, told: Told) -> Iterator[str]:
     rule = truth.protocol.alerts["sae"]
     for owed in truth.reports.all:
         due = [hours for hours in rule.clock_hours if owed.since + timedelta(hours=hours) <= step.now]
-        if owed.submitted or not due:
+        if owed.submitted or not due or not truth.reports.certain(owed.began):
             continue
         for audience in rule.audiences:
             if not told.since(owed.since, f"sae-{due[-1]}h", audience, _course(truth, owed.began)):

@@ -163,6 +163,29 @@ def test_an_event_that_grows_worse_after_its_submission_has_a_new_clock_for_the_
     assert all(data.facts["follow_up"] for _, data in study.notices("sae-24h"))
 
 
+@pytest.mark.parametrize(("said", "meant"), [(5, 4), (4, 3)])
+def test_a_worse_report_corrected_to_something_less_keeps_its_clock_while_it_is_worse_than_what_was_submitted(
+    said: int, meant: int
+) -> None:
+    study = started()
+    study.adverse_event("2026-01-07", serious=True, grade=2)
+    study.submitted("AE-1", "2026-01-07", at="2026-01-07 12:00")
+    worse = study.adverse_event("2026-01-20", at="2026-01-20 10:00", serious=True, grade=said)
+    study.corrected(worse, "2026-01-20 16:00", grade=meant)
+    study.until("2026-01-25")
+    assert {at for at, _, _ in study.sent("sae-24h")} == {"2026-01-21 10:00"}
+
+
+def test_a_worse_report_corrected_to_what_was_submitted_owes_no_follow_up_report() -> None:
+    study = started()
+    study.adverse_event("2026-01-07", serious=True, grade=2)
+    study.submitted("AE-1", "2026-01-07", at="2026-01-07 12:00")
+    worse = study.adverse_event("2026-01-20", at="2026-01-20 10:00", serious=True, grade=4)
+    study.corrected(worse, "2026-01-20 16:00", grade=2)
+    study.until("2026-01-25")
+    assert study.sent("sae-24h") == []
+
+
 def test_a_submission_made_before_it_grew_worse_and_entered_after_it_covers_the_first_report_only() -> None:
     study = started()
     study.adverse_event("2026-01-07", serious=True)
