@@ -190,7 +190,7 @@ def _judge_one(conditions: _Conditions, growing: _GrowingLog, event: Event) -> V
         return Verdict(event, "refused", conditions.barred[event.key])
     same = growing.named.get(event.key) or conditions.elsewhere.get(event.key)
     if same is not None:
-        return named_before(event, same)
+        return _named_before(event, same, conditions.tolerance)
     counted, context = _as_recorded(conditions, event), growing.context(conditions)
     try:
         check_aware_before_report(event)
@@ -207,9 +207,9 @@ def _as_recorded(conditions: _Conditions, event: Event) -> Event:
     return replace(event, time=conditions.now) if ahead else event
 
 
-def named_before(event: Event, same: Event) -> Verdict:
+def _named_before(event: Event, same: Event, tolerance: timedelta) -> Verdict:
     """The verdict on an event with the source and id of `same`: known, or refused for other content."""
-    if says_the_same(event, same):
+    if _says_the_same(event, same, tolerance):
         return Verdict(event, "known")
     on = f" of {day(on)}" if isinstance(on := getattr(same.data, "on", None), date) else ""
     visit = getattr(same.data, "visit", None)
@@ -218,13 +218,13 @@ def named_before(event: Event, same: Event) -> Verdict:
     return Verdict(event, "refused", Refused("id-reused", why))
 
 
-def says_the_same(event: Event, known: Event) -> bool:
+def _says_the_same(event: Event, known: Event, tolerance: timedelta) -> bool:
     """Whether two events with one source and id have the same content: type, subject, time and data.
 
-    A sender's clock may have been some minutes ahead: the event was then recorded with the instant of
+    A sender's clock may have been ahead by the tolerance: the event was then recorded with the instant of
     recording.
     """
-    same_time = known.time <= event.time <= known.time + TOGETHER
+    same_time = known.time <= event.time <= known.time + tolerance
     # Compared as JSON, in which `true` and 1 differ, as they do for the sender.
     return (
         same_time

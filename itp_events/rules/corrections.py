@@ -102,6 +102,7 @@ def _matched(
     if not waiting:
         return []
     candidates = [fact for fact in facts if not isinstance(fact.data, Voided)]
+    places = {fact.key: place for place, fact in enumerate(facts)}
     found: dict[EventKey, Restatement] = {}
     for fits in ways:
         for void, wrong in list(waiting):
@@ -110,6 +111,7 @@ def _matched(
                 for each in candidates
                 if each.key not in found
                 and _corrects(each, wrong)
+                and (each.time > wrong.time or places[each.key] > places.get(wrong.key, -1))
                 and fits(each, wrong, void)
                 and not _leads_back(wrong, each, found)
             ]
@@ -307,8 +309,9 @@ def flagged(data: Data) -> object:
 
 def dosed(data: Data) -> object:
     """The part of an infusion that the alert about its dose rests on."""
-    assert isinstance(data, Completed)
-    return data.visit, data.on, data.cells_given, data.weight_kg
+    # It may correct the statement that the infusion was missed: then nothing was given by that.
+    given = data if isinstance(data, Completed) else None
+    return given and (given.visit, given.on, given.cells_given, given.weight_kg)
 
 
 def whose(data: Data) -> object:

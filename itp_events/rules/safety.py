@@ -137,10 +137,14 @@ def _made_worse(subject: Subject, report: Event) -> tuple[Event, Event] | None:
 
 
 def _serious_since(subject: Subject, report: Event) -> Event:
-    """The first report since which an event has been serious without a break, corrections included."""
-    first = report
+    """The first of the reports that a serious one continues.
+
+    One that was corrected to be harmless, or to be about another event, is left out, and all before it.
+    """
+    first, number = report, as_data(report, AdverseEvent).ae
     for version in subject.chain.versions(report):
-        if not all(as_data(each, AdverseEvent).serious for each in (version, subject.chain.today(version))):
+        today = as_data(subject.chain.today(version), AdverseEvent)
+        if not (as_data(version, AdverseEvent).serious and today.serious and today.ae == number):
             break
         first = version if version.time <= first.time else first
     return first

@@ -109,7 +109,13 @@ def _silent_miss(found: Course, visit: Visit) -> datetime | None:
     misses = found.ladder(visit).misses
     if misses is None or (by_stop and not came_first(found.trial, misses, found.stop)):
         return None
-    return None if found.exit and (misses > found.exit.known or visit.closes >= found.exit.on) else misses
+    return None if found.exit and not _before_the_end(found, visit, misses, found.exit) else misses
+
+
+def _before_the_end(found: Course, visit: Visit, misses: datetime, ending: Ending) -> bool:
+    """Whether the service declared a visit missed by the day of the end, and before anybody knew of it."""
+    in_time = misses <= ending.known and found.trial.calendar.day_of(misses) <= ending.on
+    return in_time and visit.closes < ending.on
 
 
 def _after(trial: Trial, history: History, silent: dict[str, datetime]) -> Course:

@@ -118,11 +118,14 @@ def _silence(
     if not visit.resolved:
         return None
     rule = trial.criterion("lost-to-follow-up")
-    since = trial.calendar.at_nine(visit.closes + timedelta(days=rule["days_after_close"]))
+    ready = visit.closes + timedelta(days=rule["days_after_close"])
+    if visit.done and visit.done.on <= ready:
+        return None
+    since = trial.calendar.at_nine(ready)
     since = max(since, visit.resolved)
     until = datetime.max.replace(tzinfo=since.tzinfo)
     if visit.done:
-        until = trial.calendar.midnight(visit.done.on)
+        until = history.known(visit.done)
     elif visit.missed and visit.missed_by == "stated":
         until = visit.missed
     elif visit.cancelled and stop and visit.closes < stop.on:

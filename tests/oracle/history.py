@@ -18,7 +18,7 @@ RESTS_ON: dict[str, tuple[str, ...]] = {
     "itp.visit.booked": ("visit", "on"),
     "itp.escalation.acknowledged": ("visit", "until"),
     "itp.adverse-event.reported": ("ae", "grade", "serious", "related"),
-    "itp.sae.submitted": ("ae",),
+    "itp.sae.submitted": ("ae", "on"),
     "itp.medication.changed": ("kind", "drug"),
     "itp.contact.attempted": ("on", "reached"),
     "itp.withdrawal.decided": ("on", "decision", "criterion", "decode"),

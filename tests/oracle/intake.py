@@ -41,7 +41,7 @@ def judged(trial: Trial, events: Sequence[Said], now: datetime) -> Verdicts:
         if not shared and not taken:
             return verdicts
         nameless |= shared
-        undone |= taken
+        undone |= taken | judging.voids_of(shared)
 
 
 def _owners(events: Sequence[Said], nameless: set[int]) -> dict[tuple[str, str], int]:
@@ -82,10 +82,10 @@ class _Judging:
         turn = [(_turn(said), said) for said in named if said not in along and said not in at_once]
         turn += [((pair.void.type != ENROLLED, *pair.order), pair.void) for pair in at_once.values()]
         for _, said in sorted(turn, key=lambda each: each[0]):
-            if said in at_once:
-                self._judge_pair(at_once[said])
-            elif said.place in self._undone:
+            if said.place in self._undone:
                 self._refuse(said, "restatement-refused")
+            elif said in at_once:
+                self._judge_pair(at_once[said])
             else:
                 self._judge(said)
         for said in self._events:
@@ -98,6 +98,10 @@ class _Judging:
         return {
             pair.void.place for pair in self._pairs if not pair.at_once and kinds[pair.said.place] == REFUSED
         }
+
+    def voids_of(self, places: set[int]) -> set[int]:
+        """The voids whose restatement is one of the events at some places."""
+        return {pair.void.place for pair in self._pairs if pair.said.place in places}
 
     def _name(self, said: Said) -> None:
         """Answer an event that does not have its id: the same again as at first, others with a refusal."""
@@ -153,7 +157,8 @@ class _Judging:
 
 
 def _turn(said: Said) -> tuple[object, ...]:
-    return (said.type != ENROLLED, *said.order)
+    # Of two enrolments the one that was reported first.
+    return (False, said.time, said.place) if said.type == ENROLLED else (True, *said.order)
 
 
 def _voided(history: History, void: Said) -> Said:

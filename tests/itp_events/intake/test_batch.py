@@ -1,5 +1,6 @@
 """Letting a batch in: its order, events that are known already, corrections that are judged together."""
 
+from datetime import timedelta
 from functools import partial
 from itertools import permutations
 from typing import Any
@@ -130,6 +131,21 @@ def test_the_same_source_and_id_with_other_content_are_refused_and_say_what_they
     assert verdict.error.rule == "id-reused"
     assert "names itp.visit.completed of INF1 of 5 Jan 2026 for ITP-001 already" in str(verdict.error)
     assert study.plan("2026-03-02").visit("INF2")["status"] != "completed"
+
+
+def test_another_time_is_another_content_where_no_clock_may_be_ahead(study: Study) -> None:
+    """A door cannot tell it from the instant of recording that took the place of the sender's time."""
+    first = study.event(
+        "itp.contact.attempted", "2026-01-12", "2026-01-12 11:00", event_id="c-1", reached=True
+    )
+    again = study.event(
+        "itp.contact.attempted", "2026-01-12", "2026-01-12 11:03", event_id="c-1", reached=True
+    )
+    assert rules(study.judge(first, again)) == [None, "id-reused"]
+    judgement = judge(
+        study.protocol, study.log, [again], study.instant("2026-01-13"), tolerance=timedelta(minutes=5)
+    )
+    assert statuses(judgement) == ["known"]
 
 
 def test_the_same_id_of_another_source_is_another_event(study: Study) -> None:
@@ -281,6 +297,18 @@ def test_two_corrections_in_one_batch_find_each_their_own_restatement(study: Stu
 
     batch = (study.void(one, "2026-01-08"), study.void(two, "2026-01-08"), again("AE-2"), again("AE-1"))
     assert statuses(study.judge(*batch)) == ["accepted"] * 4
+
+
+def test_of_two_events_reported_at_one_instant_only_the_later_in_the_file_restates_the_other() -> None:
+    study = Study()
+    first, second = study.enrolment(at="2026-01-05 12:15"), study.enrolment(at="2026-01-05 12:15")
+    void, again = study.void(second, "2026-01-05 12:17"), study.enrolment(at="2026-01-05 12:19")
+    assert rules(study.judge(first, second, void, again)) == [
+        None,
+        "second-enrolment",
+        "void",
+        "second-enrolment",
+    ]
 
 
 def test_an_event_and_its_void_may_come_in_one_batch(study: Study) -> None:

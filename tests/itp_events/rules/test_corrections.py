@@ -306,6 +306,17 @@ def test_the_number_of_an_event_corrected_leaves_the_others_under_the_old_number
     assert study.plan("2026-01-17")["state"] == "On hold: death-unrecorded"
 
 
+def test_a_report_that_is_corrected_to_another_number_takes_its_clock_along() -> None:
+    """What was reported under the old number afterwards is another event, with a clock of its own."""
+    study = started()
+    wrong = study.adverse_event("2026-01-14", ae="AE-1", serious=True, at="2026-01-14 11:00")
+    study.adverse_event("2026-01-14", ae="AE-1", serious=True, at="2026-01-14 12:00")
+    study.corrected(wrong, "2026-01-14 13:00", ae="AE-2")
+    study.until("2026-01-20")
+    told_of = {(data.facts["ae"], study.local(event.time)) for event, data in study.notices("sae-24h")}
+    assert told_of == {("AE-2", "2026-01-15 11:00"), ("AE-1", "2026-01-15 12:00")}
+
+
 def test_an_eligibility_alert_rests_on_the_criteria_and_not_on_their_values() -> None:
     study = started()
     screening = study.log[0].to_json()["data"]["screening"]
@@ -330,3 +341,11 @@ def test_a_further_report_goes_on_from_what_was_stated_anew_before_it() -> None:
         ("2026-01-14", "continue"),
         ("2026-01-21", None),
     ]
+
+
+def test_an_infusion_declared_missed_and_done_after_all_with_another_dose_is_told() -> None:
+    study = started()
+    missed = study.missed("INF3", "2026-01-30")
+    done = study.event("itp.visit.completed", "2026-01-26", "2026-02-02", visit="INF3", cells_given=1e9)
+    study.record(study.void(missed, "2026-02-02"), done)
+    assert study.audiences("dose-deviation") == {"investigator": 1, "coordinator": 1}

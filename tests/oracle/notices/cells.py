@@ -13,7 +13,7 @@ from tests.oracle.course import Course, course
 from tests.oracle.history import History
 from tests.oracle.notices.reminders import asked, cells_useful, ordered_first
 from tests.oracle.notices.row import Row
-from tests.oracle.said import ENROLLED
+from tests.oracle.said import ENROLLED, VOID, Said
 from tests.oracle.visits import Visit
 
 
@@ -91,12 +91,23 @@ def _moments(found: Course, as_of: datetime) -> Iterator[tuple[datetime, Course]
 
 
 def _as_known(found: Course, at: datetime) -> Course | None:
-    accepted = [said for said in found.history.accepted if said.time <= at]
+    accepted = [said for said in found.history.accepted if _heard(found.history, said) <= at]
     corrects = {said: before for said, before in found.history.corrects.items() if said.time <= at}
     history = History(accepted, corrects)
     if not history.standing(ENROLLED):
         return None
     return course(found.trial, history, at + timedelta(days=1100))
+
+
+def _heard(history: History, said: Said) -> datetime:
+    """When an event was heard of; the void of an enrolment with the enrolment that takes its place."""
+    if said.type != VOID:
+        return said.time
+    name = (said.data["event"]["source"], said.data["event"]["id"])
+    anew = [
+        each.time for each, gone in history.corrects.items() if gone.name == name and gone.type == ENROLLED
+    ]
+    return max([said.time, *anew])
 
 
 def _own_moments(then: Course, after: datetime) -> list[datetime]:

@@ -55,18 +55,21 @@ def reminders(course: Course) -> Iterator[Row]:
 def _reminder(course: Course, visit: Visit, rule: dict[str, Any], rank: int) -> Row:
     cells = bool(rule.get("prepares_cells"))
     first = cells and visit.code == course.trial.infusions[0]
-    due = ordered_first(course, visit) if first else _due(course, visit, rule)
+    planned = (
+        ordered_first(course, visit) if first else course.trial.calendar.at_nine(_day(course, visit, rule))
+    )
+    due = max([planned, *_missed_before(course, visit)])
     useful = cells_useful(course, visit) if cells else _useful(course, visit, _ends(course, visit, rule))
+    known = appears(course, visit)
     return Row(
-        "reminder", visit.code, rule["step"], rule["audience"], due, useful, appears(course, visit), rank
+        "reminder", visit.code, rule["step"], rule["audience"], due, useful, known, rank, planned=planned
     )
 
 
-def _due(course: Course, visit: Visit, rule: dict[str, Any]) -> datetime:
-    """09:00 of the rule's day; where the service itself counted the anchor as missed, not before that."""
-    due = course.trial.calendar.at_nine(_day(course, visit, rule))
+def _missed_before(course: Course, visit: Visit) -> list[datetime]:
+    """When the service itself counted the visit's anchor as missed: nothing was due before that."""
     anchors = [each for each in course.visits if each.code == visit.anchor and each.missed_by == "service"]
-    return max([due, *(each.missed for each in anchors if each.missed)])
+    return [each.missed for each in anchors if each.missed]
 
 
 def _ends(course: Course, visit: Visit, rule: dict[str, Any]) -> datetime | None:

@@ -14,7 +14,10 @@ def _always(_at: datetime) -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """A notice: due at an instant, known from another on, and of use at some."""
+    """A notice: due at an instant, known from another on, and of use at some.
+
+    `planned` is when a reminder would have been due, had what it hangs on been known: the later is the newer.
+    """
 
     kind: str
     visit: str | None
@@ -25,6 +28,12 @@ class Row:
     appears: datetime | None = None
     rank: int = 0
     repeat: int = 0
+    planned: datetime | None = None
+
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """What tells the newer of two reminders."""
+        return self.planned or self.due, self.rank
 
     @property
     def issued(self) -> datetime:
@@ -67,6 +76,6 @@ def _superseded(row: Row, due: Sequence[Row], at: datetime) -> bool:
     return row.kind == "reminder" and any(
         each.kind == "reminder"
         and (each.visit, each.audience) == (row.visit, row.audience)
-        and (each.due, each.rank) > (row.due, row.rank)
+        and each.age > row.age
         for each in due
     )

@@ -76,13 +76,13 @@ def _of_event(history: History, ae: str) -> Iterator[Clock]:
     reports = _with_other_numbers(history, ae)
     names = {report.data["ae"] for report in reports}
     for report in reports:
-        if not _counts(history, report):
+        if not _counts(history, report, ae):
             continue
         if running is None:
             running = _clock(history, _first_aware(history, report), names, report.time)
         elif report in changes and _worse_since(history, running, report):
             yield running
-            running = _clock(history, _aware(history, report), names, report.time)
+            running = _clock(history, _aware(history, report), names, report.time, report.day)
     if running:
         yield running
 
@@ -95,14 +95,19 @@ def _with_other_numbers(history: History, ae: str) -> list[Said]:
 
 def _worse_since(history: History, clock: Clock, report: Said) -> bool:
     """Whether a report makes the event worse after what was owed had been submitted."""
-    submitted = clock.submitted
-    return submitted is not None and submitted < report.time and _worse(before(history, report), report)
+    if clock.submitted is None or clock.on is None:
+        return False
+    covered = clock.submitted >= report.time and clock.on >= report.day
+    return not covered and _worse(before(history, report), report)
 
 
-def _counts(history: History, report: Said) -> bool:
-    """Whether a report is serious, and its fact still is: a correction may have made it harmless."""
+def _counts(history: History, report: Said, ae: str) -> bool:
+    """Whether a report is serious and of this event, as its corrections have it too."""
+    read = [report]
+    while (later := _corrected_once(history, read[-1])) is not None:
+        read.append(later)
     now = _now(history, report)
-    return bool(report.data["serious"]) and now is not None and bool(now.data["serious"])
+    return now is not None and now.data["ae"] == ae and all(each.data["serious"] for each in [*read, now])
 
 
 def _now(history: History, report: Said) -> Said | None:
@@ -116,15 +121,22 @@ def _now(history: History, report: Said) -> Said | None:
 
 def _corrected(history: History, report: Said) -> Said:
     """What a report reads since its corrections."""
-    successors = {gone: said for said, gone in history.corrects.items()}
-    while report in successors:
-        report = successors[report]
+    while (later := _corrected_once(history, report)) is not None:
+        report = later
     return report
 
 
-def _first_aware(history: History, report: Said) -> datetime:
+def _corrected_once(history: History, report: Said) -> Said | None:
+    """What corrects a report directly."""
+    return next((said for said, gone in history.corrects.items() if gone is report), None)
+
+
+def _first_aware(history: History, first: Said) -> datetime:
     """When the site learned of a serious event; of one that led to death, no later than of the death."""
-    return _corrected(history, report).aware_at or report.aware_at or _heard(history, report)
+    report, read = first, _corrected_once(history, first)
+    while read is not None and gravity(read) == gravity(report):
+        report, read = read, _corrected_once(history, read)
+    return report.aware_at or _heard(history, first)
 
 
 def _heard(history: History, report: Said) -> datetime:
@@ -138,9 +150,9 @@ def _aware(history: History, report: Said) -> datetime:
     return aware if aware and not (earlier and earlier.aware_at == aware) else _heard(history, report)
 
 
-def _clock(history: History, since: datetime, names: set[str], told: datetime) -> Clock:
-    """A clock with the first submission made once the event had been reported."""
-    found = [said for said in history.standing(SUBMITTED) if said.data["ae"] in names]
+def _clock(history: History, since: datetime, names: set[str], told: datetime, day: date = date.min) -> Clock:
+    """A clock with the first submission made from a day on, once the event had been reported."""
+    found = [said for said in history.standing(SUBMITTED) if said.data["ae"] in names and said.on >= day]
     later = sorted((said for said in found if history.known(said) >= told), key=history.known)
     return Clock(since, history.known(later[0]), later[0].on) if later else Clock(since, None)
 
