@@ -290,8 +290,7 @@ class Chain(NamedTuple):
         for version in self.versions(event):
             if basis(version.data) != now:
                 break
-            # An earlier report may have been corrected after this one; then this one said it first.
-            first = version if version.time <= first.time else first
+            first = version
         return first
 
 

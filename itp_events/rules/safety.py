@@ -146,7 +146,7 @@ def _serious_since(subject: Subject, report: Event) -> Event:
         today = as_data(subject.chain.today(version), AdverseEvent)
         if not (as_data(version, AdverseEvent).serious and today.serious and today.ae == number):
             break
-        first = version if version.time <= first.time else first
+        first = version
     return first
 
 

@@ -349,3 +349,15 @@ def test_an_infusion_declared_missed_and_done_after_all_with_another_dose_is_tol
     done = study.event("itp.visit.completed", "2026-01-26", "2026-02-02", visit="INF3", cells_given=1e9)
     study.record(study.void(missed, "2026-02-02"), done)
     assert study.audiences("dose-deviation") == {"investigator": 1, "coordinator": 1}
+
+
+def test_an_enrolment_corrected_in_its_weight_leaves_the_ladder_of_the_first_infusion_as_it_was() -> None:
+    study, other = Journey(), Journey()
+    for each in (study, other):
+        each.enrol(at="2026-01-05 08:00")
+        each.until("2026-01-14 12:00")  # the window closed on the 12th, the first rung was sent
+    enrolment = next(event for event in study.log if not event.own)
+    study.corrected(enrolment, "2026-01-14 12:00", weight_kg=61.0)
+    for each in (study, other):
+        each.until("2026-02-20")
+    assert study.sent("rung") == other.sent("rung")
