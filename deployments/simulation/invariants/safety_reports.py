@@ -77,7 +77,16 @@ class Reports:
         return list(dict.fromkeys(found))
 
     def _standing(self, ae: str) -> list[Event]:
-        return [event for event in self.lineage.reports(ae) if event.key in self._keys]
+        found = [event for event in self.lineage.reports(ae) if event.key in self._keys]
+        return sorted(found, key=self._place)
+
+    def _place(self, report: Event) -> datetime:
+        """The instant that gives a report its place: a correction stays where its report was stated first."""
+        while (wrong := self.lineage.corrects.get(report.key)) is not None:
+            if report.restates != wrong.key and resting_on(report.data) != resting_on(wrong.data):
+                break
+            report = wrong
+        return report.time
 
     @cached_property
     def _keys(self) -> set[EventKey]:
