@@ -155,7 +155,7 @@ class Lineage:
         return self._as_corrected(first[place - 1], event.time) if place else None
 
     def _as_corrected(self, event: Event, by: datetime) -> Event:
-        """What a statement had been corrected to by an instant."""
+        """The correction of a statement that held at an instant, or the statement itself."""
         while (later := self.corrected.get(event.key)) is not None and later.time <= by:
             event = later
         return event
