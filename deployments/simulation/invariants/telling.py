@@ -220,7 +220,8 @@ def stood_down(step: Step, truth: Truth) -> Iterator[str]:
         for audience in truth.protocol.alerts["stand-down"].audiences:
             if not any(_stands_down(each, order, audience) for each in told.all):
                 yield f"{order.row} no longer holds, and the {audience} was not told to stand down"
-    for issued in Told(step.decision.events).all:
+    # One that had not left yet may be worded anew when its reason changes: the cells still go to waste.
+    for issued in (each for each in Told(step.decision.events).all if each.row == each.key):
         of_it = [each for each in orders if _stands_down(issued, each, issued.data.audience)]
         held = step.decision.subject_state.on_hold
         if issued.data.step == "stand-down" and not held and not any(each.row in undone for each in of_it):
