@@ -43,6 +43,18 @@ def test_a_visit_before_the_window_of_the_one_before_it_has_opened_asks_to_be_co
     study.done("FU-M2", "2026-03-05", at="2026-03-06", confirmed=True)
 
 
+def test_a_visit_on_the_day_on_which_the_window_of_the_one_before_it_opens_is_plausible() -> None:
+    study = Journey().in_follow_up()
+    opens = study.plan("2026-03-01").visit("FU-M1")["opens"]
+    study.done("FU-M2", opens, at="2026-03-25")
+
+
+def test_a_cancelled_visit_is_not_the_one_before() -> None:
+    study = Journey().treated("2026-01-05", "2026-01-12")
+    study.decided("stop-treatment", "2026-01-14")
+    study.done("FU-D14", "2026-01-24", at="2026-01-25")
+
+
 def test_a_refusal_names_the_visit_that_was_probably_meant() -> None:
     study = Journey().in_follow_up()
     said = str(refused(study, "FU-M2", "2026-03-08", at="2026-03-09"))

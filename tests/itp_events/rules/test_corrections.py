@@ -148,9 +148,8 @@ def test_an_exit_that_was_voided_and_is_restated_days_later_under_its_visit_is_n
 
 def test_in_the_same_batch_the_code_of_the_visit_may_have_been_wrong() -> None:
     study = started()
-    wrong = study.done("INF3", "2026-01-26", at="2026-01-26 12:00")
-    study.missed("INF4", "2026-03-20")
-    again = study.corrected(wrong, "2026-03-21", visit="INF3", on="2026-01-25")
+    wrong = study.booked("INF3", "2026-02-09", at="2026-01-14 11:00")
+    again = study.corrected(wrong, "2026-01-14 12:00", visit="INF4")
     assert study.folded().chain.before[again.key].event == wrong
 
 
