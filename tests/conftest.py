@@ -47,7 +47,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that the processes end together."""
-    items.sort(key=lambda item: SERVICES.isdisjoint(getattr(item, "fixturenames", ())))
+    items.sort(
+        key=lambda item: SERVICES.isdisjoint(getattr(item, "fixturenames", ())) and not _is_storm(item)
+    )
+
+
+def _is_storm(item: pytest.Item) -> bool:
+    return "storm" in item.path.parts
 
 
 @pytest.fixture(scope="session")
