@@ -60,7 +60,36 @@ def judge(
     holds events of other subjects' logs that have the source and id of an event of the batch.
     """
     conditions = _Conditions(protocol, now, barred, tolerance, elsewhere)
-    turns = _turns(protocol, history, batch, barred)
+    firsts = _firsts(batch)
+    places = sorted(set(firsts))
+    verdicts, accepted = _judge_each_once(conditions, history, [batch[place] for place in places])
+    verdict_at = dict(zip(places, verdicts, strict=True))
+    shared = (
+        verdict_at[first] if first == place else _of_copy(verdict_at[first])
+        for place, first in enumerate(firsts)
+    )
+    return Judgement(tuple(shared), accepted)
+
+
+def _firsts(batch: Sequence[Event]) -> list[int]:
+    """For each position of a batch, the position of the first event with its source, id and content."""
+    firsts: dict[tuple[object, ...], int] = {}
+    return [
+        firsts.setdefault((event.key, event.time, _content(event)), place)
+        for place, event in enumerate(batch)
+    ]
+
+
+def _of_copy(verdict: Verdict) -> Verdict:
+    """The verdict on a copy of an event in its batch: judged by itself, it could be let in alone."""
+    return replace(verdict, status="known") if verdict.status == "accepted" else verdict
+
+
+def _judge_each_once(
+    conditions: _Conditions, history: Sequence[Event], batch: Sequence[Event]
+) -> tuple[list[Verdict], tuple[Event, ...]]:
+    """The verdicts on a batch without copies, and its accepted events in the order to append them."""
+    turns = _turns(conditions.protocol, history, batch, conditions.barred)
     undone: dict[int, Verdict] = {}
     while True:
         growing = _GrowingLog(list(history), {event.key: event for event in history})
@@ -69,8 +98,7 @@ def judge(
         if not more:
             break
         undone |= more
-    accepted = tuple(growing.log[len(history) :])
-    return Judgement(tuple(verdicts[position] for position in range(len(batch))), accepted)
+    return [verdicts[position] for position in range(len(batch))], tuple(growing.log[len(history) :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +253,12 @@ def _says_the_same(event: Event, known: Event, tolerance: timedelta) -> bool:
     recording.
     """
     same_time = known.time <= event.time <= known.time + tolerance
+    return same_time and _content(event) == _content(known)
+
+
+def _content(event: Event) -> tuple[str, str, str]:
     # Compared as JSON, in which `true` and 1 differ, as they do for the sender.
-    return (
-        same_time
-        and event.type == known.type
-        and event.subject == known.subject
-        and json.dumps(event.to_json()["data"]) == json.dumps(known.to_json()["data"])
-    )
+    return event.type, event.subject, json.dumps(event.to_json()["data"])
 
 
 class _Turns(NamedTuple):

@@ -366,6 +366,20 @@ def test_a_later_restatement_that_is_refused_takes_its_void_with_it(study: Study
     assert study.plan("2026-01-15").visit("INF2")["on"] == "2026-01-13"
 
 
+@pytest.mark.parametrize("at", ["2026-01-13 11:00", "2026-01-14"], ids=["beside its void", "later"])
+def test_a_void_sent_twice_takes_nothing_back_alone_when_its_restatement_is_refused(
+    study: Study, at: str
+) -> None:
+    wrong = study.done("INF2", "2026-01-12", at="2026-01-12")
+    void = study.void(wrong, "2026-01-13 11:00")
+    ahead = completed(study, "INF2", "2026-01-20", at)
+    for order in ((void, ahead, void), (void, void, ahead), (void, ahead, void, ahead)):
+        judgement = study.judge(*order)
+        assert judgement.accepted == ()
+        assert set(statuses(judgement)) == {"refused"}
+    assert study.plan("2026-01-15").visit("INF2")["on"] == "2026-01-12"
+
+
 def test_of_several_voids_of_one_event_the_first_takes_it_back(study: Study) -> None:
     wrong = study.missed("INF2", "2026-01-15")
     first, second = study.void(wrong, "2026-01-20"), study.void(wrong, "2026-01-25 10:00")
@@ -416,3 +430,25 @@ def test_a_history_in_one_batch_is_judged_alike_in_whatever_order_it_comes(
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     judge_all = partial(judge, load_protocol(), [], now=history.end)
     assert judge_all(batch=shuffled).accepted == judge_all(batch=facts).accepted
+
+
+@given(
+    on=st.sampled_from(["2026-01-11", "2026-01-13", "2026-01-20"]),
+    at=st.sampled_from(["2026-01-13 11:00", "2026-01-13 18:00", "2026-01-15"]),
+    places=st.lists(st.integers(0, 2), max_size=4),
+    random=st.randoms(use_true_random=False),
+)
+def test_a_correction_of_which_some_events_come_twice_is_judged_as_if_each_came_once(
+    on: str, at: str, places: list[int], random: Any
+) -> None:
+    """Whatever is wrong with the restatement, and wherever a copy stands in the file."""
+    study = Study()
+    study.enrol("2026-01-05")
+    study.done("INF1", "2026-01-05")
+    wrong = completed(study, "INF2", "2026-01-12", "2026-01-12 12:00")
+    stated = [wrong, study.void(wrong, "2026-01-13 11:00"), completed(study, "INF2", on, at)]
+    judge_all = partial(judge, study.protocol, list(study.log), now=study.instant("2026-03-01"))
+    batch = stated + [stated[place] for place in places]
+    random.shuffle(batch)
+    firsts = list(dict.fromkeys(batch))
+    assert judge_all(batch=batch).accepted == judge_all(batch=firsts).accepted
