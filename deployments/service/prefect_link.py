@@ -104,13 +104,12 @@ class PrefectLink:
 
     def _look_up(self) -> dict[str, Deployment]:
         found, mended = known_deployments(self.runs, self._contents)
-        for what in mended:
-            if self._applied:
+        if self._applied:
+            for what in mended:
                 self._say(f"{what}; put back")
-            else:
-                # After an upgrade the deployments are older than the program; at the first start there are
-                # none.
-                log.info("Brought up to date: %s.", what)
+        elif mended:
+            # After an upgrade the deployments are older than the program; at the first start there are none.
+            log.info("Brought up to date in Prefect: %d of %d deployments.", len(mended), len(found))
         self._applied = True
         self._put_back(Trigger(self.study.store, self.runs, found[RECORD_EVENT]))
         return found

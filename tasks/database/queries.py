@@ -239,12 +239,6 @@ def _about(code: str | None) -> sa.ColumnElement[bool]:
     return notices.c.subject.is_(None) if code is None else notices.c.subject == code
 
 
-def waiting_notices(store: Store) -> list[NoticeRow]:
-    """Every notice that is queued and not delivered to all its recipients, oldest first."""
-    with store.reading() as connection:
-        return _notices(connection, notices.c.status == "queued")
-
-
 def _notices(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[NoticeRow]:
     query = sa.select(notices).where(condition).order_by(notices.c.queued_at, notices.c.due, notices.c.key)
     return [NoticeRow(**row._mapping) for row in connection.execute(query)]

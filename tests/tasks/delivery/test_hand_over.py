@@ -485,7 +485,7 @@ def test_the_machines_time_and_not_the_studys_decides_when_a_lease_ends(
 @pytest.mark.parametrize("clocks", [ENROLLED_AT, later(ENROLLED_AT, days=40)])
 def test_a_hand_over_with_nothing_due_writes_nothing(desk: Desk, told: Receiver, clocks: datetime) -> None:
     assert desk.hand_over(clocks, subject=None) == []
-    assert queries.waiting_notices(desk.store) == []
+    assert desk.notices(None) == []
 
 
 def test_a_claim_asks_the_database_no_more_often_for_many_recipients(
