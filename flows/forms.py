@@ -91,7 +91,7 @@ async def enrol(
         contraception: Contraception or abstinence is agreed.
         maintenance_drug: Another maintenance regimen, if there is one.
         maintenance_stable_weeks: For how many weeks its dose has been stable.
-        consent_by: Who signed; a guardian for a subject under 18.
+        consent_by: The person who signed; a guardian for a minor.
         assent_on: The day on which a minor assented; needed from the age that the protocol gives.
         first_infusion_on: The agreed date of infusion 1, if it is not the day of enrolment.
         baseline_platelets: Platelets at baseline, 10⁹/L.
@@ -188,7 +188,7 @@ async def adverse_event(
         subject: The subject's code, as ITP-007; never a name.
         by: The code of the person who states this, as crc-01.
         ae: The adverse event's number, as AE-1.
-        term: What it is, in the investigator's words.
+        term: The event, in the investigator's words.
         grade: CTCAE grade, 1 to 5.
         serious: Whether it is serious.
         related: Whether it is related to the treatment.
@@ -217,7 +217,7 @@ async def acknowledge(subject: Subject, by: Stated, visit: Visit, until: date | 
 
     Args:
         subject: The subject's code, as ITP-007; never a name.
-        by: Who looks after it, as crc-01.
+        by: The code of the person who looks after it, as crc-01.
         visit: Which visit of the schedule.
         until: As far ahead as the protocol allows; the next working day when left empty.
     """

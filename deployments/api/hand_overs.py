@@ -17,7 +17,7 @@ from flows.study.runtime import Runtime
 from tasks.delivery.claims import Claim
 from tasks.limits import CLAIMED_SENDERS, DOOR_SENDERS
 
-# Longer than most sends take. What has not ended by then is left behind, and sent again as possibly repeated.
+# Longer than most sends take. A send that has not ended by then is left behind, and repeated as such.
 DRAIN_SECONDS = 10.0
 
 log = logging.getLogger(__name__)

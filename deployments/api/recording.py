@@ -1,6 +1,6 @@
 """Takes in events: reads, judges and records them one by one, and answers each with a result of its own.
 
-Every HTTP door records through this module. What follows an answer is in background.py.
+Every HTTP door records through this module. background.py acts on its answers.
 """
 
 from __future__ import annotations

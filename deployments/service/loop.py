@@ -50,7 +50,7 @@ HEARTBEAT_SECONDS = 10.0
 # A clock that jumps is noticed before much is decided by it.
 CLOCK_SECONDS = 3.0
 
-# What has begun is given so long to end when the service stops; service managers kill after more.
+# Work that has begun is given so long to end when the service stops; service managers kill after more.
 DRAIN_SECONDS = 10.0
 # A step that failed by a fault of the program is left alone for so long, which keeps the log readable.
 FAULT_SECONDS = 5.0
@@ -121,7 +121,7 @@ class ServiceLoop:
             except NO_ANSWER as problem:
                 self._database.complain(problem)
             except Exception:
-                # What goes wrong in one of these steps must stop none of the others.
+                # An error in one of these steps must stop none of the others.
                 log.exception("A step of the loop failed; it is tried again.")
                 await self._stop.pause(FAULT_SECONDS)
             await self._stop.pause(began + seconds - loop.time())
@@ -172,7 +172,7 @@ class ServiceLoop:
         except NO_ANSWER:
             raise
         except Exception:
-            # What is only looked at must not stop the timers.
+            # The UI only shows: an error there must not stop the timers.
             log.exception("What Prefect's UI shows of the study is not up to date.")
 
     async def _drain(self, beats: list[asyncio.Task[None]]) -> bool:

@@ -148,7 +148,7 @@ class _Sends(Generic[Item]):
         try:
             outcome = self._step(item)
         except Exception:
-            # Whatever went wrong, the delivery gets an outcome and is tried again.
+            # The delivery gets an outcome after any error, and is tried again.
             logging.getLogger(__name__).exception("a send broke off")
         finally:
             with self._lock:

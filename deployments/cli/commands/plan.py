@@ -99,7 +99,7 @@ def _planned(protocol: Protocol, code: str, rows: Sequence[Stated], moment: date
     as_of = moment if isinstance(moment, datetime) else _site(protocol, rows).midnight(moment)
     known = [each for each in rows if each.event.time <= as_of]
     facts = [each for each in known if not each.event.own]
-    # What the service decided follows from the facts; the version it pinned at enrolment does not.
+    # The service's decisions follow from the facts; the version it pinned at enrolment does not.
     own = [each.event for each in known if each.event.own]
     judgement = judge(protocol, own, [each.event for each in facts], as_of)
     planned = _Planned(code, later=len(rows) - len(known), own=len(own))

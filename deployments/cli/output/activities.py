@@ -163,7 +163,7 @@ def _withdrawal(out: Console, protocol: Protocol) -> None:
     out.print(table(columns, (_criterion(each) for each in protocol.withdrawal), columns[:2]))
 
 
-# What the file names in one word, and what holds without a number in the file.
+# Words for rules that the file names in one word, or that need no number in it.
 _EFFECTS = {"by-scope": "exit or stop", "by-decision": "exit or stop"}
 _WHEN = {
     "consent-withdrawn": "for the study, or for treatment only",

@@ -50,7 +50,7 @@ _RESTS_ON: dict[type[Data], tuple[str, ...]] = {
     Died: ("on",),
     Acknowledged: ("visit", "until"),
 }
-# What may be spelt otherwise without a change of anything that the study knows.
+# Fields that may be spelt otherwise without a change of anything that the study knows.
 _WORDS = ("by", "term", "reason", "detail", "confirmed", "cause", "action")
 
 

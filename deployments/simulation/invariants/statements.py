@@ -120,7 +120,7 @@ def _before(row: str) -> str | None:
 
 
 def of_use(step: Step, truth: Truth, waiting: dict[str, NoticeIssued]) -> Iterator[str]:
-    """3. What waits to be handed over or is still asked for has a point, and no burst of reminders leaves."""
+    """3. A notice that waits or is still asked for has a point, and no burst of reminders leaves."""
     for row, notice in waiting.items():
         yield from truth.pointless(notice, row, step.now)
     for wanted in step.decision.wanted_notices:

@@ -1,7 +1,7 @@
 """The notices that people must have got by now, and those that they must not get anew.
 
 Each alert that the log plainly owes is issued by the end of the step in which it became known, to each
-audience of the protocol. What has been told is not told once more because a word was spelt wrong.
+audience of the protocol. A notice is not repeated because a word was spelt wrong.
 """
 
 from __future__ import annotations
