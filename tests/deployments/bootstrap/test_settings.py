@@ -242,10 +242,11 @@ def test_every_secret_is_a_setting_that_shows_itself_as_stars() -> None:
     assert "SECRETPW" not in f"{settings} {settings!r}"
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with a byte order mark"])
 @pytest.mark.parametrize("variable", sorted(SECRETS - {"ITP_API_TOKENS"}))
-def test_a_secret_may_be_kept_in_a_file(variable: str, tmp_path: Path) -> None:
+def test_a_secret_may_be_kept_in_a_file(variable: str, mark: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
-    file.write_text("user:a # secret\n")
+    file.write_text(f"{mark}user:a # secret\n", encoding="utf-8")
     [name] = (name for name, each in VARIABLES.items() if each == variable)
     settings = load_settings({f"{variable}_FILE": str(file)}, NOWHERE)
     assert getattr(settings, name).get_secret_value() == "user:a # secret"
