@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from deployments.api.redcap.mapping import Mapping, subject_code
 from deployments.strict_json import parse
 from itp_events.errors import BadEvent, ItpError
 
@@ -48,7 +49,7 @@ class Redcap:
     url: str
     token: str
 
-    def export(self, trigger: Trigger, record_id: str, subject: str) -> dict[str, str]:
+    def export(self, trigger: Trigger, mapping: Mapping) -> dict[str, str]:
         """The form's fields, raw (codes, not labels), with the subject's code, which another form may hold.
 
         Raises:
@@ -62,16 +63,18 @@ class Redcap:
             "format": "json",
             "type": "flat",
             "rawOrLabel": "raw",
+            # Otherwise a field with a decimal comma comes with one.
+            "decimalCharacter": ".",
             "records[0]": trigger.record,
             "forms[0]": trigger.instrument,
-            "fields[0]": record_id,
+            "fields[0]": mapping.record_id,
         }
-        if subject != record_id:
-            asked["fields[1]"] = subject
+        if mapping.subject != mapping.record_id:
+            asked["fields[1]"] = mapping.subject
         rows = self._ask(asked)
-        codes = [row[subject] for row in rows if str(row.get(subject) or "").strip()]
+        codes = [code for row in rows if (code := subject_code(mapping, row))]
         row = _of(trigger, rows)
-        return row if str(row.get(subject) or "").strip() or not codes else row | {subject: codes[0]}
+        return row if subject_code(mapping, row) or not codes else row | {mapping.subject: codes[0]}
 
     def _ask(self, asked: dict[str, str]) -> list[dict[str, str]]:
         try:
@@ -82,6 +85,8 @@ class Redcap:
             raise RedcapSilent(f"REDCap does not answer: {type(error).__name__}") from error
         # A server may repeat the request in its answer, which is kept and shown.
         answer = answer.replace(self.token.encode(), b"[the token]")
+        if 300 <= status < 400:
+            raise RedcapSilent(f"REDCap answers {status}, a redirect; see ITP_REDCAP_URL")
         if status != httpx.codes.OK:
             raise RedcapSilent(f"REDCap answers {status}: {_shown(answer)}".rstrip(": "))
         try:

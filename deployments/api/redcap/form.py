@@ -16,7 +16,7 @@ from typing import Any
 from deployments.api.http.dependencies import ApiContext
 from deployments.api.recording import take_in
 from deployments.api.redcap.client import RedcapSilent, Trigger
-from deployments.api.redcap.mapping import Mapping, read_data, unmapped
+from deployments.api.redcap.mapping import Mapping, read_data, subject_code, unmapped
 from deployments.api.redcap.project import Project
 from itp_events.errors import BadInput
 from itp_events.events import Event, parse_event
@@ -94,7 +94,7 @@ def _taken_once(api: ApiContext, project: Project, said: Trigger) -> _Taken:
     mapping = project.mapping
     stated_before = _stated_before(api, mapping.source, said)
     try:
-        record = project.redcap.export(said, mapping.record_id, mapping.subject)
+        record = project.redcap.export(said, mapping)
     except RedcapSilent as error:
         return [], [(str(error), vars(said))]
     if said.instrument not in mapping.instruments:
@@ -133,9 +133,9 @@ def _record(
         "id": f"{_name(said)}#{len(stated_before) + 1}",
         "source": mapping.source,
         "type": instrument.event,
-        "subject": str(record.get(mapping.subject) or "").strip(),
+        "subject": subject_code(mapping, record),
         "time": api.study.clock.now().isoformat(),
-        "data": read_data(instrument, record, said.event),
+        "data": read_data(mapping, said.instrument, record, said.event),
     }
     event = parse_event(stated)
     valid = _valid(api, stated_before)

@@ -17,8 +17,6 @@ from deployments.api.redcap import client
 from deployments.api.redcap.again import fetch_again
 from deployments.api.redcap.client import MOST_BYTES, Trigger
 from deployments.api.redcap.form import receive
-from deployments.api.redcap.mapping import load_mapping
-from itp_events.errors import BadInput
 from itp_events.rules.subject import not_voided
 from tasks.database.dead_letters import open_dead_letters
 from tasks.database.queries import history
@@ -267,23 +265,6 @@ def test_a_trigger_needs_the_key(door: Door, redcap: RedcapStandIn) -> None:
 @pytest.mark.parametrize("form", [{}, {"record": "7"}, {"project_id": "42", "record": "7"}])
 def test_what_is_no_trigger_is_malformed(door: Door, form: dict[str, str]) -> None:
     assert door.client.post("/redcap", params={"key": "k" * 20}, data=form).status_code == 422
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "instruments: {a: {event: itp.withdrawal.decided, data: {}}}",
-        "instruments: {a: {event: x, data: {}}}",
-        "colour: red",
-        "[",
-        "instruments: {a: {event: itp.subject.died, data: {on: {as: moon}}}}",
-    ],
-)
-def test_a_wrong_mapping_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "mapping.yaml"
-    path.write_text(text)
-    with pytest.raises(BadInput, match=r"mapping\.yaml"):
-        load_mapping(path)
 
 
 ODD_ANSWERS = {
