@@ -14,7 +14,16 @@ from deployments.api.http.schemas import components
 from deployments.api.pages import acknowledge, decide
 from deployments.api.redcap import door as redcap
 from deployments.api.redcap.project import Project
-from deployments.api.routes import calendars, dead_letters, events, health, metrics, subjects, webhook
+from deployments.api.routes import (
+    calendars,
+    dead_letters,
+    events,
+    health,
+    metrics,
+    pictures,
+    subjects,
+    webhook,
+)
 
 ABOUT = """The API of the trial's visit service: record events of subjects, and read plans and calendars. Each
 event is checked against the study's rules and answered by itself. Recording the same event twice has no
@@ -39,6 +48,7 @@ def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
         calendars,
         health,
         metrics,
+        pictures,
         acknowledge,
         decide,
         dead_letters,

@@ -11,10 +11,8 @@ from datetime import datetime, timedelta
 from flows.pages.artifacts import Artifacts
 from flows.study.runtime import Runtime
 from tasks.board import keeping, links, reading
-from tasks.board.cards import Card, card, looks_alike
-from tasks.board.drawings import timeline
+from tasks.board.cards import Card, card
 from tasks.board.happenings import happenings, open_problems
-from tasks.board.paper import inline
 from tasks.board.reading import Kept, Shown
 from tasks.board.story import Story, story
 from tasks.board.subject_page import subject_page
@@ -40,7 +38,7 @@ class _Showing:
         return self.story.record.flow_run_id
 
 
-_NOTHING_KEPT = Kept(None, None, Shown())
+_NOTHING_KEPT = Kept(None, Shown())
 
 
 @dataclass(frozen=True)
@@ -61,25 +59,17 @@ class SubjectPages:
         told = story(self.study.store, self.study.protocol, code, now)
         before = reading.kept(self.study.store, code) or _NOTHING_KEPT
         showing = _Showing(told, card(told), before)
-        drawing = self._drawing(showing)
-        self._show_page(showing, drawing)
+        self._show_page(showing)
         self._lead_from_run(showing)
         self._show_progress(showing)
         shown = Shown(self._show_tags(showing), *self._tell(showing, now))
-        return keeping.keep(self.study.store, told, drawing, shown, now)
+        return keeping.keep(self.study.store, told, shown, now)
 
-    def _drawing(self, showing: _Showing) -> str:
-        """The timeline as an address; the one that was kept, where nothing on it has changed."""
-        before = showing.before
-        if before.card and before.drawing and looks_alike(before.card, showing.card):
-            return before.drawing
-        return inline(timeline(showing.story))
-
-    def _show_page(self, showing: _Showing, drawing: str) -> None:
+    def _show_page(self, showing: _Showing) -> None:
         code, run, pages = showing.code, showing.run, self.study.channels.links
         page = subject_page(
             showing.story,
-            drawing,
+            pages.picture(code) if pages else None,
             self.artifacts.address(links.BOARD),
             links.flow_run(run) if run else None,
             pages.decide(code) if pages else None,

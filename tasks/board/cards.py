@@ -179,15 +179,6 @@ def card(story: Story) -> Card:
     }
 
 
-def looks_alike(one: Card, other: Card) -> bool:
-    """Whether two cards give the same drawing: the log, the sends and each visit's status are equal."""
-    return _drawn(one) == _drawn(other)
-
-
-def _drawn(card: Card) -> tuple[object, ...]:
-    return card["seq"], card["state"], card["handed"], [visit["status"] for visit in card["visits"]]
-
-
 def progress(story: Story) -> float:
     """The share of the subject's visits that are settled, in per cent; 100 after exit."""
     visits = story.subject_state.visits

@@ -18,10 +18,8 @@ from tasks.database.upsert import upsert
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def keep(store: Store, story: Story, drawing: str | None, shown: Shown, now: datetime) -> Card:
-    """Keep a subject's card as of `now`, its drawing, and a note of what Prefect has been shown; return the
-    card.
-    """
+def keep(store: Store, story: Story, shown: Shown, now: datetime) -> Card:
+    """Keep a subject's card as of `now`, and a note of what Prefect has been shown; return the card."""
     body = card(story)
     row = {
         "body": body,
@@ -29,7 +27,6 @@ def keep(store: Store, story: Story, drawing: str | None, shown: Shown, now: dat
         "advanced_at": story.record.advanced_at,
         "made_at": now,
         "open": body["queued"] > 0,
-        "drawing": drawing,
         "shown_tags": list(shown.tags),
         "told_seq": shown.told_seq,
         "told": list(shown.told),

@@ -6,7 +6,6 @@ both of Prefect's themes and on paper. Dates are local dates of the site.
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from datetime import date
@@ -111,8 +110,3 @@ def image(figure: Figure, kind: str = "png") -> bytes:
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     figure.savefig(out, format=kind, dpi=110, metadata=metadata)
     return out.getvalue()
-
-
-def inline(figure: Figure) -> str:
-    """The drawing as an address that Markdown shows in place."""
-    return f"data:image/png;base64,{base64.b64encode(image(figure)).decode()}"

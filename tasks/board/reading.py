@@ -49,13 +49,12 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A subject's card as it is kept, the drawing beside it, and the note of what Prefect has been shown.
+    """A subject's card as it is kept, and the note of what Prefect has been shown.
 
     The card is None when it is damaged, or when another version of the service has made it.
     """
 
     card: Card | None
-    drawing: str | None
     shown: Shown
 
 
@@ -107,12 +106,12 @@ def _moved_on() -> sa.ColumnElement[bool]:
 
 def kept(store: Store, code: str) -> Kept | None:
     """A subject's card as it is kept; None when there is none yet."""
-    columns = (cards.c.body, cards.c.drawing, cards.c.shown_tags, cards.c.told_seq, cards.c.told)
+    columns = (cards.c.body, cards.c.shown_tags, cards.c.told_seq, cards.c.told)
     with store.reading() as connection:
         row = connection.execute(sa.select(*columns).where(cards.c.subject == code)).one_or_none()
     if row is None:
         return None
-    return Kept(read_card(row.body), row.drawing, Shown(row.shown_tags or [], row.told_seq, row.told or []))
+    return Kept(read_card(row.body), Shown(row.shown_tags or [], row.told_seq, row.told or []))
 
 
 def all_cards(store: Store) -> dict[str, Card]:
@@ -160,7 +159,7 @@ def artifact_ids(store: Store) -> dict[str, str]:
 
 
 def study_board(store: Store, protocol: Protocol, cards: Sequence[Card], now: datetime) -> Board:
-    """The study's board as of `now` from the subjects' cards; its drawing is still to be made."""
+    """The study's board as of `now` from the subjects' cards."""
     with store.reading() as connection:
         refused = connection.scalar(sa.select(sa.func.count()).select_from(screening_log)) or 0
     return Board(

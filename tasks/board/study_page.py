@@ -48,7 +48,7 @@ def study_page(board: Board) -> str:
             _section("Operations: notices that did not arrive", undelivered(board)),
             _section("Enrolment, by phase", phases(board)),
             _section("Adherence", adherence(board)),
-            _section("All subjects", f"![Every subject's visits]({board.drawing})" if board.drawing else ""),
+            _section("All subjects", _lanes(board)),
             _section("Repaired by the service", repairs(board)),
         ]
     )
@@ -59,6 +59,10 @@ def _enrolled(board: Board) -> str:
         return "nobody is enrolled yet"
     live = sum(not card["exit"] for card in board.cards)
     return f"{counted(len(board.cards), 'subject')} enrolled, {live} still in the study"
+
+
+def _lanes(board: Board) -> str:
+    return f"![Every subject's visits]({board.drawing})" if board.cards and board.drawing else ""
 
 
 def _section(title: str, body: str) -> str:

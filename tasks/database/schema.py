@@ -16,7 +16,7 @@ import sqlalchemy as sa
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0007"
+REVISION = "0008"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -235,7 +235,7 @@ dead_letters = sa.Table(
 )
 
 # The part of each subject that the board needs, made anew when the subject was advanced; and what Prefect has
-# been shown (`shown_tags`, the drawing of `seq`) and told (events up to `told_seq`, the troubles in `told`).
+# been shown (`shown_tags`) and told (events up to `told_seq`, the troubles in `told`).
 cards = sa.Table(
     "cards",
     metadata,
@@ -245,7 +245,6 @@ cards = sa.Table(
     sa.Column("advanced_at", Instant, nullable=False),
     sa.Column("made_at", Instant, nullable=False),
     sa.Column("open", sa.Boolean, nullable=False),
-    sa.Column("drawing", sa.Text),
     sa.Column("shown_tags", sa.JSON, nullable=False),
     sa.Column("told_seq", sa.Integer, nullable=False),
     sa.Column("told", sa.JSON, nullable=False),

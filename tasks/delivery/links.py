@@ -1,8 +1,8 @@
-"""Links in notices that lead back to the service: signed, and valid for a time.
+"""Links that lead back to the service: signed, those in notices valid for a time.
 
 A link can be read by everybody who has it, and changed by nobody: subject code, visit, audience, the instant
 at which it expires. The signature is HMAC-SHA256 under a key that stays with the service. The pages are in
-`deployments.api.pages`.
+`deployments.api.pages`, the pictures in `deployments.api.routes.pictures`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from itp_events.errors import Refused
+from itp_events.errors import Forbidden, Refused
 from itp_events.notices.steps import Step
 from tasks.database.contents import OutboxContents
 from tasks.database.queries import NoticeRow
@@ -25,6 +25,8 @@ from tasks.database.queries import NoticeRow
 VALID = timedelta(days=14)
 # Steps that ask the investigator for a decision.
 _TO_DECIDE = ("flag", "decision", "disposition")
+# Each kind of link has a signature of its own: none can be made of another's.
+_ACKNOWLEDGE, _PICTURE = b"acknowledge\n", b"picture\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Links:
         """The signed part of a link."""
         said = [call.notice, call.subject, call.visit, call.audience, int(expires.timestamp())]
         text = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
-        return f"{_text(text)}.{_text(self._signature(text))}"
+        return self._signed(_ACKNOWLEDGE, text)
 
     def read(self, signed: str, now: datetime) -> Call:
         """The call that a link carries.
@@ -78,17 +80,41 @@ class Links:
         Raises:
             Refused: the link was not signed here, was changed, or has expired (rule `link-expired`).
         """
-        body, _, signature = signed.partition(".")
-        text = _bytes(body)
-        if not hmac.compare_digest(self._signature(text), _bytes(signature)):
+        text = self._read(_ACKNOWLEDGE, signed)
+        if text is None:
             raise Refused("link", "this link is not one of this service's; open it from the message again")
         *call, expires = json.loads(text)
         if now > datetime.fromtimestamp(expires, UTC):
             raise Refused("link-expired", "this link has expired; use the newest message about this visit")
         return Call(*call)
 
-    def _signature(self, text: bytes) -> bytes:
-        return hmac.digest(self.key, b"acknowledge\n" + text, hashlib.sha256)
+    def picture(self, subject: str | None) -> str:
+        """The address of a subject's timeline, or of everybody's lanes; it does not expire."""
+        return f"{self.base}/pictures/{self._signed(_PICTURE, json.dumps(subject).encode())}"
+
+    def read_picture(self, signed: str) -> str | None:
+        """The subject whose timeline an address shows; None for everybody's lanes.
+
+        Raises:
+            Forbidden: the address was not signed here, or was changed.
+        """
+        text = self._read(_PICTURE, signed)
+        if text is None:
+            raise Forbidden("link", "this address is not one of this service's; open Prefect's page again")
+        subject: str | None = json.loads(text)
+        return subject
+
+    def _signed(self, kind: bytes, text: bytes) -> str:
+        return f"{_text(text)}.{_text(self._signature(kind, text))}"
+
+    def _read(self, kind: bytes, signed: str) -> bytes | None:
+        """The text that was signed as this kind of link; None when it was not, or was changed."""
+        body, _, signature = signed.partition(".")
+        text = _bytes(body)
+        return text if hmac.compare_digest(self._signature(kind, text), _bytes(signature)) else None
+
+    def _signature(self, kind: bytes, text: bytes) -> bytes:
+        return hmac.digest(self.key, kind + text, hashlib.sha256)
 
 
 def with_link(links: Links | None, notice: NoticeRow, now: datetime) -> OutboxContents:

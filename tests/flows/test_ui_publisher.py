@@ -22,11 +22,13 @@ from tasks.database.prefect_notes import remember_flow_run
 from tasks.database.schema import cards
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
+from tasks.delivery.links import Links
 from tests.support.prefect_server import PrefectServer
 from tests.support.study import Study
 from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 1, 20, 2, tzinfo=UTC)
+LINKS = Links("https://visits.example.org", b"key")
 
 
 @dataclass
@@ -54,7 +56,9 @@ class Standing:
 @pytest.fixture
 def showing(sqlite_url: str, prefect_server: PrefectServer) -> Iterator[UIPublisher]:
     store = Store.open(sqlite_url)
-    study = Runtime(store, load_protocol(), Channels(out=io.StringIO()), Standing(), prefect_server.api_url)
+    study = Runtime(
+        store, load_protocol(), Channels(out=io.StringIO(), links=LINKS), Standing(), prefect_server.api_url
+    )
     made = publisher(study)
     yield made
     made.prefect.close()
@@ -87,7 +91,8 @@ def test_a_subjects_page_keeps_its_address_when_it_changes(showing: UIPublisher)
     assert after["id"] == before["id"]
     assert "INF2 overdue" in before["data"]
     assert "Awaiting INF3" in after["data"]
-    assert "data:image/png;base64," in after["data"]
+    assert f"![Timeline of ITP-701]({LINKS.picture('ITP-701')})" in after["data"]
+    assert f"![Every subject's visits]({LINKS.picture(None)})" in shown(showing, "study-board")["data"]
     assert shown(showing, "progress-itp-701")["data"] == pytest.approx(16.7)
 
 

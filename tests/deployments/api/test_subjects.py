@@ -16,6 +16,7 @@ from itp_events.protocol.file import BUILT_IN
 from tasks.database.monitoring import ROUND, beat
 from tasks.database.queries import history
 from tasks.delivery.channels import Channels
+from tasks.delivery.links import Call
 from tasks.delivery.recipients import take
 from tests.support.api import Door, done, event, served
 from tests.support.receiver import Receiver
@@ -249,3 +250,39 @@ def test_metrics_count_what_a_form_in_prefect_was_refused(
     counted = counts(door)
     assert counted["itp_events_refused_total", "anchor-first", "itp.visit.completed"] == 1
     assert counted["itp_events_refused_total", "itp.withdrawal.decided", "role"] == 1
+
+
+# Pictures
+
+
+def address(door: Door, code: str | None) -> str:
+    return door.api.links.picture(code).removeprefix(door.api.links.base)
+
+
+@pytest.mark.parametrize("code", ["ITP-001", None])
+def test_a_picture_is_drawn_when_somebody_looks_and_needs_no_token(door: Door, code: str | None) -> None:
+    door.enrol()
+    before = door.get(address(door, code))
+    assert door.post(done("INF1", door.now)).status_code == 201
+    door.token("reader")
+    assert door.get("/subjects").status_code == 401
+    after = door.get(address(door, code))
+    assert (before.status_code, before.headers["content-type"]) == (200, "image/png")
+    assert before.content.startswith(b"\x89PNG")
+    assert code is None or before.content != after.content
+
+
+def test_an_address_of_a_picture_can_be_made_by_the_service_alone(door: Door) -> None:
+    door.enrol()
+    mine = address(door, "ITP-001")
+    body, signature = mine.rsplit(".", 1)
+    other = address(door, "ITP-002").rsplit(".", 1)[0]
+    call = Call("a-notice", "ITP-001", "INF1", "coordinator")
+    acknowledging = f"/pictures/{door.api.links.sign(call, door.now + timedelta(days=1))}"
+    for changed in (f"{other}.{signature}", body, f"{body}.", "/pictures/ITP-001", acknowledging):
+        answer = door.get(changed)
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:itp:problem:link")
+
+
+def test_a_picture_of_who_is_not_enrolled_is_not_found(door: Door) -> None:
+    assert door.get(address(door, "ITP-404")).status_code == 404

@@ -123,7 +123,7 @@ def test_a_damaged_row_keeps_no_other_from_being_read(sqlite_url: str, change: s
     now = later(ENROLLED_AT, days=1)
     for code in ("ITP-001", "ITP-002"):
         told = story(desk.store, desk.protocol, code, now)
-        keeping.keep(desk.store, told, None, Shown(), now)
+        keeping.keep(desk.store, told, Shown(), now)
     with desk.store.writing() as connection:
         connection.execute(sa.text(change))
     assert "ITP-002" in {row.code for row in queries.due_subjects(desk.store, later(now, days=40), 10)}

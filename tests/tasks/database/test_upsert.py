@@ -71,9 +71,9 @@ def test_a_row_that_is_there_keeps_what_is_written_once(desk: Desk) -> None:
 
 def test_a_card_is_kept_in_place_of_the_one_before(desk: Desk, study: Study) -> None:
     desk.take(study.enrol())
-    for drawing in ("the first", "the second"):
+    for tag in ("the first", "the second"):
         told = story(desk.store, desk.protocol, "ITP-001", ENROLLED_AT)
-        keeping.keep(desk.store, told, drawing, Shown(), ENROLLED_AT)
+        keeping.keep(desk.store, told, Shown([tag]), ENROLLED_AT)
     kept = reading.kept(desk.store, "ITP-001")
     assert kept is not None
-    assert kept.drawing == "the second"
+    assert kept.shown.tags == ["the second"]
