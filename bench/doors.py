@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,8 +100,8 @@ def enrol(database: str, numbers: Sequence[int]) -> None:
         done = {"status": "delivered", "handed_at": now, "settled_at": now}
         connection.execute(notices.update().where(notices.c.status == "queued").values(done))
     # At rest: what PostgreSQL would do by itself within a minute of so many inserts.
-    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM (ANALYZE)")
+    with closing(store.engine.raw_connection()) as connection:
+        connection.cursor().execute("VACUUM (ANALYZE)")
     store.close()
 
 

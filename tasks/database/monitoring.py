@@ -6,12 +6,21 @@ The pages for the study's people are made in `tasks.board`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import sqlalchemy as sa
 
-from tasks.database.schema import dead_letters, events, heartbeats, notices, outages, subjects, troubles
+from tasks.database.schema import (
+    Instant,
+    dead_letters,
+    events,
+    heartbeats,
+    notices,
+    outages,
+    subjects,
+    troubles,
+)
 from tasks.database.stated import BY_PEOPLE
 from tasks.database.store import Store
 from tasks.database.upsert import upsert
@@ -90,9 +99,12 @@ def overdue(store: Store, before: datetime) -> tuple[int, datetime | None]:
 def server_clock(store: Store) -> datetime:
     """The instant (UTC) that the clock of a PostgreSQL server shows."""
     with store.reading() as connection:
-        query = sa.select(sa.func.clock_timestamp(type_=sa.DateTime(timezone=True)))
-        shown: datetime = connection.execute(query).scalar_one()
-    return shown.astimezone(UTC)
+        # As text of one form: a timestamp's own depends on settings of the server and of the role.
+        utc = sa.func.timezone("UTC", sa.func.clock_timestamp())
+        shown = connection.scalar(
+            sa.select(sa.func.to_char(utc, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"', type_=Instant))
+        )
+    return cast("datetime", shown)
 
 
 def subjects_ahead(store: Store, instant: datetime) -> list[str]:

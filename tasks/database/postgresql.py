@@ -2,6 +2,10 @@
 
 A wait that ends raises OperationalError, as every other silence of the database does, and callers try again.
 The numbers of connections stand in `tasks.limits`.
+
+Nothing is kept in a session: limits hold for one transaction, no statement is prepared, and the one lock that
+has no row ends with its transaction. So a pooler may stand before the server and lend a connection for one
+transaction at a time.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ from typing import Any, TypeVar, cast
 import psycopg
 import sqlalchemy as sa
 from psycopg.abc import PQGen
+
+from itp_events.errors import BadInput
 
 RV = TypeVar("RV")
 
@@ -36,11 +42,24 @@ _TCP = {
     "keepalives_count": 3,
     "tcp_user_timeout": 8000,
 }
-_LIMITS = (
-    f"SET lock_timeout = '{LOCK_SECONDS:g}s'; "
-    f"SET statement_timeout = '{STATEMENT_SECONDS:g}s'; "
-    f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS:g}s'"
+# What every connection has, whatever the address or the environment says.
+_ALWAYS = {
+    "fallback_application_name": "itp",
+    "connect_timeout": CONNECT_SECONDS,
+    # Of a server with another encoding by default psycopg would read bytes, and texts it could not write.
+    "client_encoding": "UTF8",
+    # Transactions are begun by hand, together with their limits: a round trip less than one after the other.
+    "autocommit": True,
+    "prepare_threshold": None,
+    **_TCP,
+}
+_BEGIN = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED; "
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS:g}s'; "
+    f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS:g}s'; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS:g}s'"
 )
+_ENCODING = "UTF8"
 _LONG = sa.text(f"SET LOCAL statement_timeout = '{LONG_STATEMENT_SECONDS:g}s'")
 _NO_LIMITS = sa.text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
 
@@ -71,27 +90,35 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def open_engine(url: sa.URL, **options: Any) -> sa.Engine:
-    """An engine of bounded connections; `options` are SQLAlchemy's."""
-    engine = sa.create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        isolation_level="READ COMMITTED",
-        pool_pre_ping=True,
-        connect_args={"fallback_application_name": "itp", "connect_timeout": CONNECT_SECONDS, **_TCP},
-        **options,
-    )
+    """An engine of bounded connections; `options` are SQLAlchemy's.
+
+    Its first connection raises BadInput when the database is in another encoding than UTF8.
+    """
+    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, **options)
     sa.event.listen(engine, "do_connect", _connect)
-    sa.event.listen(engine, "connect", _set_limits)
+    sa.event.listen(engine, "begin", _begin)
     return engine
 
 
 def _connect(_dialect: object, _record: object, given: list[Any], named: dict[str, Any]) -> BoundedConnection:
-    return BoundedConnection.connect(*given, **named)
+    connection = BoundedConnection.connect(*given, **(named | _ALWAYS))
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in (_ENCODING, None):
+        name = connection.info.dbname
+        connection.close()
+        raise BadInput(_other_encoding(name, encoding), "ITP_DATABASE_URL")
+    return connection
 
 
-def _set_limits(connection: BoundedConnection, _record: object) -> None:
-    before, connection.autocommit = connection.autocommit, True
-    connection.execute(_LIMITS)
-    connection.autocommit = before
+def _other_encoding(name: str, encoding: str) -> str:
+    return (
+        f"the database {name} is in {encoding}, which cannot hold every text; name another one, made by: "
+        f"CREATE DATABASE name ENCODING '{_ENCODING}' TEMPLATE template0"
+    )
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(_BEGIN)
 
 
 @contextmanager

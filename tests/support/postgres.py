@@ -45,10 +45,15 @@ def postgres_server() -> Iterator[URL]:
 
 
 @contextmanager
-def fresh_database(server: URL) -> Iterator[URL]:
-    """An empty database of its own on this server, dropped at the end with whoever still uses it."""
+def fresh_database(server: URL, encoding: str = "") -> Iterator[URL]:
+    """An empty database of its own on this server, dropped at the end with whoever still uses it.
+
+    Its encoding is the server's own unless said.
+    """
     name = f"itp_test_{uuid.uuid4().hex[:12]}"
-    _execute(server, f"CREATE DATABASE {name}")
+    # C is the locale that goes with every encoding.
+    said = f"ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0" if encoding else ""
+    _execute(server, f"CREATE DATABASE {name} {said}")
     try:
         yield server.set(database=name)
     finally:

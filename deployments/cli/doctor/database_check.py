@@ -35,6 +35,9 @@ def database(around: Surroundings) -> Iterator[Finding]:
             yield from _at_work(connection, around)
             yield from _troubles(connection)
             yield from _recipients(connection, around)
+    except BadInput as refusal:
+        said, _, mend = refusal.problem.partition("; ")
+        yield Finding("database", "fail", said, mend)
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         said = str(getattr(error, "orig", error)).strip().partition("\n")[0]
         yield Finding(

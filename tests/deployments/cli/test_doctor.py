@@ -19,6 +19,7 @@ from tasks.delivery import recipients
 from tasks.delivery.channels import Channels
 from tests.deployments.cli.conftest import At, Itp, Said
 from tests.support.ports import free_port
+from tests.support.postgres import fresh_database
 from tests.support.prefect_server import PrefectServer
 from tests.support.study import Study
 
@@ -100,6 +101,17 @@ def test_a_database_that_does_not_answer_is_found(doctor: Itp) -> None:
     [finding] = _found(said, "database")
     assert (said.code, finding["level"]) == (1, "fail")
     assert finding["said"].startswith("does not answer: ")
+
+
+def test_a_database_in_another_encoding_is_found_with_the_way_to_make_one(
+    doctor: Itp, postgres: sa.URL
+) -> None:
+    with fresh_database(postgres, "SQL_ASCII") as url:
+        said = doctor("--json", ITP_DATABASE_URL=url.render_as_string(hide_password=False))
+    [finding] = _found(said, "database")
+    assert (said.code, finding["level"]) == (1, "fail")
+    assert finding["said"].endswith("is in SQL_ASCII, which cannot hold every text")
+    assert finding["mend"].endswith("CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0")
 
 
 @pytest.mark.parametrize(("revision", "level"), [("0000", "warn"), ("9999", "fail")])

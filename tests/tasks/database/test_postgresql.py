@@ -3,18 +3,21 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from datetime import timedelta
+from contextlib import AbstractContextManager, closing
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
+from itp_events.errors import BadInput
 from tasks.database import postgresql, queries, repairs
 from tasks.database.monitoring import server_clock
 from tasks.database.store import NO_ANSWER, Store
 from tasks.delivery import deliver
+from tests.support.postgres import fresh_database
 from tests.support.proxy import Proxy
 from tests.support.study import Study
 from tests.support.waiting import wait_until
@@ -140,3 +143,41 @@ def test_what_the_timers_ask_is_given_up_within_seconds(desk: Desk, monkeypatch:
     deliver.waiting(desk.store, ENROLLED_AT, ENROLLED_AT)
     assert asked
     assert not any(asked)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_CN", "WIN1251"])
+def test_a_database_in_another_encoding_is_refused_with_the_way_to_make_one(
+    postgres: sa.URL, encoding: str
+) -> None:
+    with fresh_database(postgres, encoding) as url, pytest.raises(BadInput) as refused:
+        Store.open(url.render_as_string(hide_password=False))
+    assert str(refused.value) == (
+        f"ITP_DATABASE_URL: the database {url.database} is in {encoding}, which cannot hold every text; name "
+        "another one, made by: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_CN"])
+def test_a_client_that_should_speak_another_encoding_loses_no_letter(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", encoding)
+    _set_by_default(postgresql_url, f"client_encoding = '{encoding}'")
+    with closing(Store.open(f"{postgresql_url}?client_encoding={encoding}")) as store:
+        repairs.note_repair(store, "鼻出血, é, 🩸", ENROLLED_AT)
+        assert [repair.what for repair in repairs.latest_repairs(store)] == ["鼻出血, é, 🩸"]
+
+
+@pytest.mark.parametrize(
+    "default", ["datestyle = 'German'", "datestyle = 'SQL, DMY'", "timezone = 'Asia/Kolkata'"]
+)
+def test_the_server_tells_the_time_whatever_it_writes_by_default(postgresql_url: str, default: str) -> None:
+    _set_by_default(postgresql_url, default)
+    with closing(Store.open(postgresql_url)) as store:
+        shown = server_clock(store)
+    assert abs(shown - datetime.now(UTC)) < timedelta(minutes=5)  # noqa: TID251 - both clocks are this machine's
+
+
+def _set_by_default(url: str, setting: str) -> None:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {sa.make_url(url).database} SET {setting}".encode())
