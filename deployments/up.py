@@ -30,6 +30,7 @@ from deployments.prefect.server_process import (
 )
 from deployments.service.serving import Serving
 from flows.study.runtime import Runtime, use
+from tasks.database.monitoring import shared_clock
 from tasks.database.store import NO_ANSWER
 from tasks.delivery.recipients import let_go
 from tasks.limits import TIMER_CONNECTIONS
@@ -83,7 +84,7 @@ def _stop_signals() -> threading.Event:
 def _sole_prefect(settings: Settings, study: Runtime) -> Iterator[Serving]:
     """Claim for this service's Prefect that it alone shows the study, while the service runs."""
     serving = Serving.of(study.store, settings.prefect_api, settings.data_dir)
-    serving.hold(study.clock.wall(study.clock.now()))
+    serving.hold(shared_clock(study.store, study.clock.wall(study.clock.now())))
     try:
         yield serving
     finally:

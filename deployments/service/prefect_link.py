@@ -20,6 +20,7 @@ from flows.prefect_api.flow_runs import (
 )
 from flows.prefect_api.setup import Setup
 from flows.study.runtime import Runtime
+from tasks.database.monitoring import shared_clock
 from tasks.database.repairs import note_repair
 
 ALTERED = (
@@ -100,7 +101,7 @@ class PrefectLink:
         """Keep other services from showing this study in another Prefect."""
         if self._serving is not None:
             clock = self.study.clock
-            self._serving.hold(clock.wall(clock.now()))
+            self._serving.hold(shared_clock(self.study.store, clock.wall(clock.now())))
 
     def _look_up(self) -> dict[str, Deployment]:
         found, mended = known_deployments(self.runs, self._contents)

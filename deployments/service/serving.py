@@ -44,7 +44,7 @@ class Serving:
         return cls(store, name_of(api), f"{socket.gethostname()}:{data_dir.absolute()}")
 
     def hold(self, world: datetime) -> None:
-        """Keep a sign of life of this service in the database.
+        """Keep a sign of life of this service in the database, at an instant by the clock that all share.
 
         Raises:
             OtherPrefect: another service is at work with another Prefect.

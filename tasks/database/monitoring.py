@@ -107,6 +107,15 @@ def server_clock(store: Store) -> datetime:
     return cast("datetime", shown)
 
 
+def shared_clock(store: Store, wall: datetime) -> datetime:
+    """The instant (UTC) that every machine reads alike which works on this store.
+
+    Machines' clocks may differ by minutes, so that of a PostgreSQL server counts; a SQLite file has one
+    machine, which reads `wall`.
+    """
+    return wall if store.engine.name == "sqlite" else server_clock(store)
+
+
 def subjects_ahead(store: Store, instant: datetime) -> list[str]:
     """The subjects who were decided about at a later instant, in order of code."""
     query = sa.select(subjects.c.code).where(subjects.c.advanced_at > instant).order_by(subjects.c.code)

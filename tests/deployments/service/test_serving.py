@@ -1,12 +1,14 @@
 """Two Prefects on one study are refused; several services with one Prefect are not."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from deployments.service.serving import FRESH, OtherPrefect, Serving, name_of
+from tasks.database.monitoring import shared_clock
 from tasks.database.store import Store
 
 NOW = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
@@ -51,6 +53,13 @@ def test_another_prefect_takes_over_from_a_service_that_stopped_or_died(store: S
     with pytest.raises(OtherPrefect):
         serving(store).hold(NOW + timedelta(seconds=2))
     serving(store).hold(NOW + FRESH + timedelta(seconds=1))
+
+
+def test_a_machine_whose_clock_is_minutes_off_is_refused_all_the_same(postgresql_url: str) -> None:
+    with closing(Store.open(postgresql_url)) as store:
+        serving(store).hold(shared_clock(store, NOW))
+        with pytest.raises(OtherPrefect):
+            serving(store, OTHER, "two").hold(shared_clock(store, NOW + timedelta(minutes=4)))
 
 
 def test_an_address_within_a_machine_names_that_machine() -> None:
