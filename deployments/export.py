@@ -22,7 +22,7 @@ from itp_events.errors import BadInput
 from itp_events.outputs import sdtm
 from itp_events.outputs.plan_json import instant
 from itp_events.protocol.model import Protocol
-from itp_events.rules.response import course, responses
+from itp_events.rules.response import response_course, responses
 from itp_events.rules.state import SubjectState, subject_state
 from itp_events.rules.subject import fold
 from tasks.database import queries
@@ -153,7 +153,7 @@ def _responses(state: SubjectState) -> Iterator[dict[str, Any]]:
 
 def _course(state: SubjectState) -> Iterator[dict[str, Any]]:
     """Each confirmed response with its time, and each visit at which a sustained one is asked for."""
-    responded = course(state)
+    responded = response_course(state)
     empty = dict.fromkeys(COURSE) | {"subject": state.subject.code}
     for spell in responded.spells:
         yield empty | {

@@ -32,7 +32,7 @@ from itp_events.notices.reminders import reminders, rungs
 from itp_events.notices.wanted import WantedNotice
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.explain import day, days, missed
-from itp_events.rules.keys import bounded, marked, missed_key, named, next_key
+from itp_events.rules.keys import bounded, decision_id, missed_key, named, next_key
 from itp_events.rules.state import StudyStatus, SubjectState, subject_state
 from itp_events.rules.subject import Subject
 from itp_events.rules.windows import Ending
@@ -95,7 +95,9 @@ def _decisions(state: SubjectState) -> Iterator[Event]:
         if entry.stands and holding.get(key) != entry.event.data:
             reference = Reference(source=OWN_SOURCE, id=entry.event.id)
             why = "the facts it stood on no longer hold"
-            yield own(state, marked(entry.event.id, "void"), Voided(by=SERVICE, event=reference, reason=why))
+            yield own(
+                state, decision_id(entry.event.id, "void"), Voided(by=SERVICE, event=reference, reason=why)
+            )
     for key, data in holding.items():
         before = recorded.get(key)
         if before is None or not before.stands or before.event.data != data:

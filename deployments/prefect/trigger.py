@@ -102,7 +102,7 @@ class Applied:
 
 
 @dataclass(frozen=True)
-class Trigger:
+class EventTrigger:
     """Keeps the automation as the service made it, and tells its runs from those of a changed one."""
 
     store: Store

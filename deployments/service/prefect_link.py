@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from deployments.prefect.deployments import is_in_order, known_deployments, wanted
 from deployments.prefect.server_process import is_ready
-from deployments.prefect.trigger import Trigger
+from deployments.prefect.trigger import EventTrigger
 from deployments.service.serving import Serving
 from flows.prefect_api.flow_runs import (
     RECORD_EVENT,
@@ -89,7 +89,7 @@ class PrefectLink:
         brought = [run for run in runs if recording and run.deployment_id == recording.id and run.made_by]
         if recording is None or not brought:
             return runs
-        trigger = Trigger(self.study.store, self.runs, recording)
+        trigger = EventTrigger(self.study.store, self.runs, recording)
         self._put_back(trigger)
         denied = {run.id for run in brought if not trigger.brought(run)}
         for each in denied:
@@ -112,16 +112,16 @@ class PrefectLink:
             # After an upgrade the deployments are older than the program; at the first start there are none.
             log.info("Brought up to date in Prefect: %d of %d deployments.", len(mended), len(found))
         self._applied = True
-        self._put_back(Trigger(self.study.store, self.runs, found[RECORD_EVENT]))
+        self._put_back(EventTrigger(self.study.store, self.runs, found[RECORD_EVENT]))
         return found
 
     def _is_in_order(self) -> bool:
         known = self.deployments
         if known:
-            self._put_back(Trigger(self.study.store, self.runs, known[RECORD_EVENT]))
+            self._put_back(EventTrigger(self.study.store, self.runs, known[RECORD_EVENT]))
         return is_in_order(self.runs, self._contents, known)
 
-    def _put_back(self, trigger: Trigger) -> None:
+    def _put_back(self, trigger: EventTrigger) -> None:
         if what := trigger.put_back():
             self._say(f"{what}; put back")
 

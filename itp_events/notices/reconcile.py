@@ -23,7 +23,7 @@ from itp_events.notices.contents import contents
 from itp_events.notices.wanted import WantedNotice
 from itp_events.rules.decision_log import Issue
 from itp_events.rules.explain import day
-from itp_events.rules.keys import marked, next_key
+from itp_events.rules.keys import decision_id, next_key
 from itp_events.rules.state import SubjectState
 
 
@@ -45,7 +45,7 @@ def reconcile_notices(state: SubjectState, wanted_notices: Iterable[WantedNotice
             yield from _of_use(state, wanted, issue)
         elif issue is None and _overdue_reminder(state, wanted):
             data = NoticeSuperseded(by=SERVICE, notice=key, step=wanted.step)
-            yield own(state, marked(key, "superseded"), data)
+            yield own(state, decision_id(key, "superseded"), data)
 
 
 def _of_use(state: SubjectState, wanted: WantedNotice, issue: Issue | None) -> Iterator[Event]:
@@ -151,7 +151,7 @@ def _ended(state: SubjectState, valid: dict[str, WantedNotice]) -> Iterator[Even
 
 
 def _touch(state: SubjectState, issue: Issue, data: Data) -> Event:
-    return own(state, marked(issue.key, issue.touched), data)
+    return own(state, decision_id(issue.key, issue.touched), data)
 
 
 def _why_ended(state: SubjectState, issue: Issue, wanted: WantedNotice | None) -> str:

@@ -19,7 +19,7 @@ from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.deviations import deviations
 from itp_events.rules.dose import planned_cells, weighings
 from itp_events.rules.explain import day
-from itp_events.rules.response import WORDS, course, responses
+from itp_events.rules.response import WORDS, response_course, responses
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import Outcome, PlannedVisit
 
@@ -191,7 +191,7 @@ def _stands(state: SubjectState) -> dict[str, str]:
         if response.on:
             confirmed = ", confirmed" if response.confirmed else ""
             stands[f"response at {response.visit}"] = WORDS[response.grade] + confirmed
-    for sustained in course(state).sustained:
+    for sustained in response_course(state).sustained:
         stands[f"sustained response at {sustained.visit}"] = sustained.answer
     if not state.treatment_ended:
         stands["dose"] = _dose(state)

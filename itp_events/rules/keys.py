@@ -76,7 +76,7 @@ def next_key(key: str) -> str:
     return f"{stable(key)}#{count + 1}"
 
 
-def marked(key: str, mark: str | int) -> str:
+def decision_id(key: str, mark: str | int) -> str:
     """The id of a decision about a notice or about an earlier decision: its key, bounded, with the mark."""
     head, count, number = key.partition("#")
     return f"{bounded(head)}{count}{number}~{mark}"

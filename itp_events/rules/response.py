@@ -88,7 +88,7 @@ class Sustained:
 
 
 @dataclass(frozen=True)
-class Course:
+class ResponseCourse:
     """The response of one subject over time.
 
     `spells` holds complete responses first, each kind in order of time. `sustained` has an entry for each
@@ -119,7 +119,7 @@ def responses(state: SubjectState) -> tuple[Response, ...]:
     return tuple(_confirmed(state, counts, each) for each in counts)
 
 
-def course(state: SubjectState) -> Course:
+def response_course(state: SubjectState) -> ResponseCourse:
     """The confirmed responses of a subject, and the visits at which a response is sustained."""
     counts = _counts(state)
     spells = tuple(
@@ -128,7 +128,7 @@ def course(state: SubjectState) -> Course:
     settled = {planned.code for planned in state.visits if planned.outcome}
     codes = [code for code in state.protocol.response.sustained_at if code in settled]
     sustained = tuple(_sustained(state, counts, code) for code in codes)
-    return Course(_first_infusion(state), spells, sustained)
+    return ResponseCourse(_first_infusion(state), spells, sustained)
 
 
 def grade(

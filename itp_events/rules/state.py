@@ -21,7 +21,7 @@ from itp_events.rules.ladder import Hold
 from itp_events.rules.safety import Fatal, fatal_holds, unrecorded_death
 from itp_events.rules.subject import Subject
 from itp_events.rules.windows import Ending, PlannedVisit, schedule
-from itp_events.rules.withdrawal import Flag, Trigger, exits, flags, nothing_given, stops, triggers
+from itp_events.rules.withdrawal import Flag, MetCriterion, exits, flags, nothing_given, stops, triggers
 
 # More rounds than any protocol has visits, each of which can raise a flag.
 _ROUNDS = 200
@@ -260,7 +260,7 @@ def _as_answered(
     return stop, exit
 
 
-def _before(trigger: Trigger, exit: Ending | None) -> bool:
+def _before(trigger: MetCriterion, exit: Ending | None) -> bool:
     return exit is None or trigger.at <= exit.at
 
 

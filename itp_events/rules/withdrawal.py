@@ -37,7 +37,7 @@ MISSED_INFUSIONS = "missed-infusions"
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
+class MetCriterion:
     """A criterion that is met: known since the instant `at` (UTC), on the site-local date `on`.
 
     `event` identifies the report with which it began. `fact` is the event that states it today; it is None
@@ -55,7 +55,8 @@ class Trigger:
 class Flag:
     """A criterion that waits for the investigator, or waited until `decision`.
 
-    `decided_at` is the instant (UTC) since which the decision is known. The other fields are as in Trigger.
+    `decided_at` is the instant (UTC) since which the decision is known. The other fields are as in
+    MetCriterion.
     """
 
     criterion: str
@@ -79,7 +80,7 @@ class _Known:
     visits: Sequence[PlannedVisit]
 
 
-def triggers(protocol: Protocol, subject: Subject, visits: Sequence[PlannedVisit]) -> list[Trigger]:
+def triggers(protocol: Protocol, subject: Subject, visits: Sequence[PlannedVisit]) -> list[MetCriterion]:
     """The criteria met that raise a flag, in order of time; some may lie in the future."""
     known = _Known(protocol, subject, visits)
     met = [
@@ -91,7 +92,7 @@ def triggers(protocol: Protocol, subject: Subject, visits: Sequence[PlannedVisit
     return sorted(met, key=lambda trigger: (trigger.at, trigger.criterion, trigger.event))
 
 
-def flags(subject: Subject, met: Sequence[Trigger]) -> list[Flag]:
+def flags(subject: Subject, met: Sequence[MetCriterion]) -> list[Flag]:
     """The flags that triggers raise, in their order.
 
     A decision clears a flag for the triggers known by then; a later trigger raises a new flag.
@@ -109,11 +110,11 @@ def flags(subject: Subject, met: Sequence[Trigger]) -> list[Flag]:
     return raised
 
 
-def _flag(trigger: Trigger, decision: Event | None, decided_at: datetime | None) -> Flag:
+def _flag(trigger: MetCriterion, decision: Event | None, decided_at: datetime | None) -> Flag:
     return Flag(trigger.criterion, trigger.at, trigger.on, trigger.event, trigger.fact, decision, decided_at)
 
 
-def _answer(subject: Subject, trigger: Trigger) -> Event | None:
+def _answer(subject: Subject, trigger: MetCriterion) -> Event | None:
     """The first decision that answers a trigger; None while there is none."""
     answers = (
         event
@@ -124,26 +125,26 @@ def _answer(subject: Subject, trigger: Trigger) -> Event | None:
     return min(answers, key=lambda event: (subject.known_since(event), event.key), default=None)
 
 
-def _adverse_events(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+def _adverse_events(criterion: Criterion, known: _Known) -> Iterator[MetCriterion]:
     for event in known.subject.of(AdverseEvent):
         ae = as_data(event, AdverseEvent)
         if ae.related and (ae.serious or ae.grade >= (criterion.grade or 0)):
             origin = known.subject.origin(event, flagged)
-            yield Trigger(criterion.criterion, origin.time, ae.on, origin.key, event)
+            yield MetCriterion(criterion.criterion, origin.time, ae.on, origin.key, event)
 
 
-def _medication(kind: str) -> Callable[[Criterion, _Known], Iterator[Trigger]]:
-    def changed(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+def _medication(kind: str) -> Callable[[Criterion, _Known], Iterator[MetCriterion]]:
+    def changed(criterion: Criterion, known: _Known) -> Iterator[MetCriterion]:
         for event in known.subject.of(MedicationChanged):
             data = as_data(event, MedicationChanged)
             if data.kind == kind:
                 origin = known.subject.origin(event)
-                yield Trigger(criterion.criterion, origin.time, data.on, origin.key, event)
+                yield MetCriterion(criterion.criterion, origin.time, data.on, origin.key, event)
 
     return changed
 
 
-def _missed_infusions(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+def _missed_infusions(criterion: Criterion, known: _Known) -> Iterator[MetCriterion]:
     missed: list[PlannedVisit] = []
     for planned in known.visits:
         if planned.visit.epoch != "treatment" or planned.outcome != "missed" or planned.by_exit:
@@ -155,7 +156,7 @@ def _missed_infusions(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
             # Only these misses count: an earlier miss that becomes known later undoes no flag.
             at = max(each.known_at for each in enough if each.known_at)
             on = known.subject.site.date_of(at)
-            yield Trigger(criterion.criterion, at, on, _miss(known.subject, planned), planned.event)
+            yield MetCriterion(criterion.criterion, at, on, _miss(known.subject, planned), planned.event)
 
 
 def _miss(subject: Subject, planned: PlannedVisit) -> EventKey:
@@ -176,14 +177,14 @@ class _Span(NamedTuple):
         return self.since <= instant and (self.until is None or instant < self.until)
 
 
-def _lost(criterion: Criterion, known: _Known) -> Iterator[Trigger]:
+def _lost(criterion: Criterion, known: _Known) -> Iterator[MetCriterion]:
     """Each attempt or silent visit with which both conditions begin to hold; their end undoes no trigger."""
     tried = list(_unreached(criterion, known.subject))
     silent = list(_silent(criterion, known))
     for span, others in [*((each, silent) for each in tried), *((each, tried) for each in silent)]:
         if any(other.during(span.since) for other in others):
             on = known.subject.site.date_of(span.since)
-            yield Trigger(criterion.criterion, span.since, on, span.event, span.fact)
+            yield MetCriterion(criterion.criterion, span.since, on, span.event, span.fact)
 
 
 def _unreached(criterion: Criterion, subject: Subject) -> Iterator[_Span]:
@@ -237,7 +238,7 @@ def _silent(criterion: Criterion, known: _Known) -> Iterator[_Span]:
             yield _Span(since, until, silent_key(known.subject.code, planned.code, planned.target))
 
 
-_CONDITIONS: dict[str, Callable[[Criterion, _Known], Iterator[Trigger]]] = {
+_CONDITIONS: dict[str, Callable[[Criterion, _Known], Iterator[MetCriterion]]] = {
     "adverse-event": _adverse_events,
     "rescue-medication": _medication("rescue"),
     "prohibited-medication": _medication("prohibited"),

@@ -16,7 +16,7 @@ from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.explain import bleeding, day, days, offset, outside
-from itp_events.rules.response import WORDS, Response, course, responses
+from itp_events.rules.response import WORDS, Response, response_course, responses
 from itp_events.rules.windows import PlannedVisit
 from itp_events.rules.withdrawal import Flag
 from tasks.board import links
@@ -261,7 +261,7 @@ def _responses(story: Story) -> str:
     if not rows:
         return ""
     columns = ("Visit", "Date", "Platelets", "Bleeding", "Response", "Why")
-    said = "\n".join(f"- {line}" for line in course(story.subject_state).in_words())
+    said = "\n".join(f"- {line}" for line in response_course(story.subject_state).in_words())
     return "\n\n".join(filter(None, (baseline_said, table(columns, rows), said)))
 
 

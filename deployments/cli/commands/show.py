@@ -42,7 +42,7 @@ from itp_events.events import (
 from itp_events.outputs.plan import Plan, plan
 from itp_events.outputs.plan_json import document, instant
 from itp_events.protocol.model import Protocol, Site
-from itp_events.rules.response import Course, course
+from itp_events.rules.response import ResponseCourse, response_course
 from itp_events.rules.subject import not_voided
 from tasks.database.queries import AttemptRow, LogLine, NoticeRow
 from tasks.database.subject_record import SubjectRecord, subject_record
@@ -163,7 +163,7 @@ def _document(shown: _Shown) -> dict[str, Any]:
     state = shown.plan.decision.subject_state
     shown_as = document(shown.plan)
     shown_as["message"] = shown.plan.decision.message
-    shown_as["response"] = _response(course(state))
+    shown_as["response"] = _response(response_course(state))
     shown_as["why"] = {planned.code: why(state, planned) for planned in state.visits}
     shown_as["log"] = [_line(line) for line in shown.record.log]
     shown_as["decisions"] = [
@@ -174,7 +174,7 @@ def _document(shown: _Shown) -> dict[str, Any]:
     return shown_as
 
 
-def _response(responses: Course) -> dict[str, Any]:
+def _response(responses: ResponseCourse) -> dict[str, Any]:
     """The confirmed responses over time, and the visits at which a sustained one is asked for."""
     return {
         "first_infusion": responses.first_infusion.isoformat() if responses.first_infusion else None,

@@ -26,7 +26,7 @@ from itp_events.protocol.model import Protocol
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.explain import READINGS, basis, day, outside, sides
-from itp_events.rules.response import WORDS, course, responses
+from itp_events.rules.response import WORDS, response_course, responses
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit
 from itp_events.rules.withdrawal import Flag
@@ -157,7 +157,7 @@ def print_responses(out: Console, state: SubjectState) -> None:
         for each in evaluated
     )
     out.print(table(columns, rows, columns[:3]))
-    for line in course(state).in_words():
+    for line in response_course(state).in_words():
         out.print(Text(line))
 
 

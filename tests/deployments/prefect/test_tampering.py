@@ -14,7 +14,7 @@ import pytest
 
 from deployments.bootstrap.clock import Clock
 from deployments.prefect.deployments import FLOWS
-from deployments.prefect.trigger import TRIGGER, Trigger, automation
+from deployments.prefect.trigger import TRIGGER, EventTrigger, automation
 from deployments.service.prefect_link import PrefectLink
 from flows.prefect_api.flow_runs import RECORD_EVENT, Deployment, FlowRun, FlowRuns, scheduled
 from flows.prefect_api.setup import Setup
@@ -125,8 +125,8 @@ def change(link: PrefectLink, contents: dict[str, Any]) -> None:
     link.runs.call("PUT", f"/automations/{the_automation(link)['id']}", contents)
 
 
-def trigger(link: PrefectLink) -> Trigger:
-    return Trigger(link.study.store, link.runs, link.deployments[RECORD_EVENT])
+def trigger(link: PrefectLink) -> EventTrigger:
+    return EventTrigger(link.study.store, link.runs, link.deployments[RECORD_EVENT])
 
 
 def brought(link: PrefectLink, by: str | None = None) -> FlowRun:

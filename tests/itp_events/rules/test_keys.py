@@ -13,7 +13,7 @@ from itp_events.rules.keys import (
     Unrecorded,
     bounded,
     day_of,
-    marked,
+    decision_id,
     missed_key,
     next_key,
     silent_key,
@@ -46,7 +46,7 @@ def test_a_short_key_stays_as_it_was() -> None:
     assert key_about(("a", "b" * 173)) == "ITP-007/sae/investigator/a:" + "b" * 173
     assert next_key("a/b") == "a/b#2"
     assert next_key("a/b#2") == "a/b#3"
-    assert marked("a/b#2", 1) == "a/b#2~1"
+    assert decision_id("a/b#2", 1) == "a/b#2~1"
 
 
 def test_a_long_key_names_its_notice_and_ends_in_a_hash() -> None:
@@ -86,7 +86,7 @@ def test_own_ids_of_two_events_never_meet_and_are_bounded(events: list[EventKey]
 def _derived(key: str) -> list[str]:
     """The ids that one notice can lead to."""
     rows = [key, next_key(key), next_key(next_key(key))]
-    return rows + [marked(row, mark) for row in rows for mark in ("void", "superseded", 1, 12)]
+    return rows + [decision_id(row, mark) for row in rows for mark in ("void", "superseded", 1, 12)]
 
 
 @given(event_keys)

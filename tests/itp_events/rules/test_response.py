@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itp_events.protocol.file import load_protocol
-from itp_events.rules.response import Course, Response, course, grade, responses
+from itp_events.rules.response import Response, ResponseCourse, grade, response_course, responses
 from itp_events.rules.state import SubjectState, subject_state
 from tests.support.study import INFUSIONS, Study, altered
 
@@ -25,8 +25,8 @@ def at(study: Study, visit: str) -> Response:
     return next(each for each in responses(state(study)) if each.visit == visit)
 
 
-def course_of(study: Study) -> Course:
-    return course(state(study))
+def course_of(study: Study) -> ResponseCourse:
+    return response_course(state(study))
 
 
 def counted(
@@ -266,6 +266,6 @@ def test_a_confirmed_response_rests_on_two_counts_far_enough_apart_without_bleed
             likewise = [each for each in found if each.rank >= one.rank and each.on]
             days = [each.on.toordinal() for each in likewise if each.on]
             assert max(days) - min(days) >= RULE.confirmed_after_days
-    for spell in course(what).spells:
+    for spell in response_course(what).spells:
         assert spell.days > 0
         assert spell.until is None or spell.until > spell.since
