@@ -36,7 +36,7 @@ def rungs(state: SubjectState) -> Iterator[WantedNotice]:
         return
     for planned in state.visits:
         if planned.outcome is None and planned.climb:
-            answers = sorted(each.at for each in acknowledged(planned.code, state.subject))
+            answers = sorted(each.at for each in acknowledged(planned, state.subject))
             for rung, due in planned.climb.rungs:
                 # The ladder begins when the window closes, not at a booking: its keys hold the target.
                 key = visit_key(state.subject.code, planned.code, rung.step, rung.audience, planned.target)

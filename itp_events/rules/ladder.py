@@ -54,10 +54,10 @@ def climb(
 ) -> Climb:
     """The ladder counted from the site-local date `base`.
 
-    `base` is the window's last day or the day on which the anchor was resolved, whichever is later. A hold
-    pauses the ladder. An acknowledgement moves the next rung to its `until`, keeps the spacing of the rungs
-    after that, and puts off the automatic miss. Rungs fall on working days, each at least one working day
-    after the one before.
+    `base` is the window's last day or the day on which the anchor was resolved, whichever is later.
+    `acknowledged` holds what was acknowledged since then. A hold pauses the ladder. An acknowledgement moves
+    the next rung to its `until`, keeps the spacing of the rungs after that, and puts off the automatic miss.
+    Rungs fall on working days, each at least one working day after the one before.
     """
     ladder = protocol.ladder
     steps = _Steps(
@@ -76,7 +76,7 @@ def _changes(
     site: Site, base: date, acknowledged: Sequence[Acknowledgement], holds: Sequence[Hold]
 ) -> list[Acknowledgement | Hold]:
     """The acknowledgements and holds in order of time; an acknowledgement comes before a hold."""
-    answers = [_outside(each, site, base, holds) for each in acknowledged if site.date_of(each.at) > base]
+    answers = [_outside(each, site, base, holds) for each in acknowledged]
     return sorted([*answers, *holds], key=lambda change: (change.at, isinstance(change, Hold)))
 
 

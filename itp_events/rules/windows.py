@@ -283,15 +283,30 @@ def _ladder(planned: PlannedVisit, given: _Circumstances) -> Climb:
     known_on = site.date_of(planned.anchor.known_at) if planned.anchor.known_at else planned.closes
     base = max(planned.closes, known_on)
     holds = given.holds if planned.visit.epoch == "treatment" else given.fatal
-    return climb(given.protocol, site, base, acknowledged(planned.code, given.subject), holds)
+    return climb(given.protocol, site, base, acknowledged(planned, given.subject), holds)
 
 
-def acknowledged(code: str, subject: Subject) -> list[Acknowledgement]:
-    """The acknowledgements of a visit so far; without a date, one reaches to the next working day."""
-    site = subject.site
+def acknowledged(planned: PlannedVisit, subject: Subject) -> list[Acknowledgement]:
+    """The acknowledgements of a visit that count: given after its window, and with its anchor known.
+
+    A correction of the anchor may move the window, or start another ladder, after somebody acknowledged.
+    """
+    known_at, site = planned.anchor.known_at, subject.site
     given = []
     for event in subject.of(Acknowledged):
         data, at = as_data(event, Acknowledged), subject.known_since(event)
-        if data.visit == code:
-            given.append(Acknowledgement(at, data.until or site.workdays.next(site.date_of(at))))
+        overdue = known_at is not None and known_at <= at and planned.closes < site.date_of(at)
+        if data.visit == planned.code and overdue:
+            given.append(Acknowledgement(at, _reaches(data.until, at, subject)))
     return given
+
+
+def _reaches(until: date | None, at: datetime, subject: Subject) -> date:
+    """The day until which an acknowledgement reaches: its date, else the next working day.
+
+    A date whose notices were due before the acknowledgement counts as none: no rung can be sent on it.
+    """
+    site = subject.site
+    if until and site.at(until, subject.protocol.notices_at) > at:
+        return until
+    return site.workdays.next(site.date_of(at))

@@ -249,7 +249,7 @@ def _answered(state: SubjectState, planned: PlannedVisit) -> str | None:
     """The date until which an overdue visit is, or was, taken care of; None when it never was."""
     if planned.status(state.today) != "overdue":
         return None
-    days = [each.until for each in acknowledged(planned.code, state.subject)]
+    days = [each.until for each in acknowledged(planned, state.subject)]
     return max(days).isoformat() if days else None
 
 

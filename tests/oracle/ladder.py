@@ -66,8 +66,12 @@ class _Climb:
         self._answers = [
             _Answer(history.known(said), self._until(history.known(said), said.data.get("until")))
             for said in history.standing(ACKNOWLEDGED)
-            if said.visit == visit.code
+            if said.visit == visit.code and self._overdue(visit, history.known(said))
         ]
+
+    def _overdue(self, visit: Visit, at: datetime) -> bool:
+        """Whether there was something to answer: an answer from before the ladder stood moves none of it."""
+        return bool(visit.resolved and visit.resolved <= at) and visit.closes < self._calendar.day_of(at)
 
     def _until(self, at: datetime, stated: str | None) -> date:
         """The day an answer is good for: the next working day too when 09:00 of the stated one has passed."""

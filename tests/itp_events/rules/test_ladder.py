@@ -1,10 +1,14 @@
 """The ladder of a visit that nobody recorded: its audiences, its days, its end and its pauses."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from itp_events.events import Missed, Voided
+from itp_events.events import Completed, Missed, Voided
+from itp_events.rules.state import subject_state
 from tests.itp_events.journey import Journey
 from tests.support.study import Study
 
@@ -25,6 +29,12 @@ def missed(study: Journey) -> list[tuple[str, str]]:
         for event in study.log
         if event.own and isinstance(event.data, Missed)
     ]
+
+
+def ladder(study: Journey, at: datetime) -> list[tuple[str, datetime]]:
+    """The rungs of INF3 as they stand at an instant, each with the instant at which it is due."""
+    planned = next(each for each in subject_state(study.folded(), at).visits if each.code == "INF3")
+    return [(rung.step, due) for rung, due in planned.climb.rungs] if planned.climb else []
 
 
 # The rungs
@@ -171,6 +181,60 @@ def test_a_second_acknowledgement_puts_off_the_same_rungs_once_more() -> None:
     study.acknowledged("INF3", "2026-02-04 10:00", until="2026-02-10")
     study.until("2026-02-19")
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-10", "2026-02-13"]
+
+
+def test_an_acknowledgement_until_a_day_whose_morning_has_passed_holds_until_the_next_working_day() -> None:
+    """Rung 2 would have been due on the 3rd at 09:00, before anybody acknowledged: nobody would be told."""
+    study = overdue("2026-02-02 09:00")
+    study.acknowledged("INF3", "2026-02-02 10:00", until="2026-02-02")
+    study.until("2026-02-19")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-03", "2026-02-06"]
+
+
+def test_an_acknowledgement_until_the_morning_that_comes_sends_the_next_rung_then() -> None:
+    study = overdue("2026-02-02 09:00")
+    study.acknowledged("INF3", "2026-02-04 08:59", until="2026-02-04")
+    study.until("2026-02-19")
+    assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-03", "2026-02-04"]
+
+
+def test_an_acknowledgement_on_the_day_on_which_the_anchor_became_known_puts_off_the_first_rung() -> None:
+    study = Journey().treated("2026-01-05")
+    study.done("INF2", "2026-01-13", at="2026-02-02 10:00")  # INF3: 27 Jan, closed on the 30th
+    study.acknowledged("INF3", "2026-02-02 12:00", until="2026-02-05")
+    study.until("2026-02-14")
+    assert study.days("rung", "INF3") == ["2026-02-05", "2026-02-09", "2026-02-10"]  # the 7th: Saturday
+
+
+def test_an_acknowledgement_from_before_the_anchor_was_corrected_moves_no_rung_of_the_new_ladder() -> None:
+    """INF3 hung on 14 Jan; from 4 Feb on it hangs on the 15th, and its ladder counts from that day."""
+    study = overdue("2026-02-02 09:00")
+    study.acknowledged("INF3", "2026-02-02 10:00", until="2026-02-03")
+    wrong = next(
+        event for event in study.log if isinstance(event.data, Completed) and event.data.visit == "INF2"
+    )
+    study.corrected(wrong, "2026-02-04 10:00", on="2026-01-15")
+    forecast = study.plan("2026-02-04 10:00").steps("forecast", "INF3")
+    assert forecast == [
+        ("rung-1", "coordinator", "2026-02-05T01:00:00Z"),
+        ("rung-2", "investigator", "2026-02-09T01:00:00Z"),
+        ("rung-3", "sponsor", "2026-02-10T01:00:00Z"),
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 19 * 24 - 1), st.none() | st.integers(0, 14))
+def test_whatever_an_acknowledgement_says_every_rung_that_was_not_due_comes_after_it(
+    hours: int, days: int | None
+) -> None:
+    study = overdue()
+    at = study.instant("2026-02-01") + timedelta(hours=hours)
+    due = [rung for rung, when in ladder(study, at) if when <= at]
+    until = None if days is None else str(study.site.date_of(at) + timedelta(days=days))
+    study.acknowledged("INF3", at, until)
+    after = ladder(study, at)
+    assert [rung for rung, when in after if when <= at] == due
+    assert all(when >= at for rung, when in after if rung not in due)
 
 
 # What pauses it
