@@ -18,7 +18,7 @@ from itp_events.protocol.model import DeviationCategory
 from itp_events.rules.dose import deviates, planned_cells, weighing_at
 from itp_events.rules.eligibility import unmet
 from itp_events.rules.explain import day, days, missed, outside
-from itp_events.rules.safety import Clock, clocks
+from itp_events.rules.safety import Clock, clocks, fatal_holds
 from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import as_data
 from itp_events.rules.unwanted import unwanted_since
@@ -146,21 +146,28 @@ def _skipped(state: SubjectState, planned: PlannedVisit) -> str | None:
     it in time, or when it had to wait for the investigator's decision.
     """
     closed = f"its window, {days(planned.opens, planned.closes)}, passed with nothing recorded"
+    if _held_at_close(state, planned):
+        return None
     if planned.status(state.today) == "overdue":
         place = [each.code for each in state.visits].index(planned.code)
         later = next((each for each in state.visits[place + 1 :] if each.on), None)
         return f"{closed}, and {later.code} was done on {day(later.on)}" if later and later.on else None
     if planned.outcome != "cancelled" or planned.visit.epoch != "treatment" or not planned.firm:
         return None
-    if state.stop is None or planned.closes >= state.stop.on or _held_at_close(state, planned):
+    if state.stop is None or planned.closes >= state.stop.on:
         return None
     return f"{closed}, before treatment was stopped on {day(state.stop.on)}"
 
 
 def _held_at_close(state: SubjectState, planned: PlannedVisit) -> bool:
-    """Whether an infusion had to wait for a decision when its window closed."""
+    """Whether nothing might be proposed for a visit when its window closed.
+
+    An infusion then waited for a decision; after a fatal adverse event, every visit waits for the death.
+    """
     end = state.subject.site.midnight(date.fromordinal(planned.closes.toordinal() + 1))
-    return any(hold.at < end and (hold.until is None or hold.until >= end) for hold in state.holds)
+    treatment = planned.visit.epoch == "treatment"
+    holds = state.holds if treatment else fatal_holds(state.subject)
+    return any(hold.at < end and (hold.until is None or hold.until >= end) for hold in holds)
 
 
 def _dose(state: SubjectState) -> Iterator[_Unjudged]:

@@ -66,14 +66,15 @@ class Course:
 
     def lies_dead(self, at: datetime) -> bool:
         """Whether the death that an event speaks of is still to be recorded at an instant."""
-        return _covers(self.deadly(), at)
+        return covers(self.deadly(), at)
 
     def on_hold(self, at: datetime) -> bool:
         """Whether nothing may be proposed for the subject at an instant."""
         return bool(self.open_flags(at)) or self.lies_dead(at)
 
 
-def _covers(pauses: Sequence[Pause], at: datetime) -> bool:
+def covers(pauses: Sequence[Pause], at: datetime) -> bool:
+    """Whether one of some pauses lasts at an instant."""
     return any(each.since <= at and (each.until is None or at < each.until) for each in pauses)
 
 
@@ -163,7 +164,7 @@ def _effective(
 ) -> Ending | None:
     """The first stop that came before the exit, while an infusion was still to be given."""
     exits_by = ending.by if ending else None
-    in_time = [stop for stop in stops if not exits_by or (stop.by and stop.by.order < exits_by.order)]
+    in_time = [stop for stop in stops if not exits_by or (stop.by and stop.by.rank < exits_by.rank)]
     return next((stop for stop in in_time if _leaves_some(trial, history, stop, silent)), None)
 
 

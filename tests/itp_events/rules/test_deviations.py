@@ -162,6 +162,16 @@ def test_an_infusion_that_had_to_wait_for_a_decision_was_not_skipped() -> None:
     assert found(study, "2026-01-21") == []
 
 
+def test_an_infusion_that_waits_for_a_decision_is_not_skipped_when_a_later_visit_was_done() -> None:
+    """The flag had stopped treatment, and FU-D14 took place, until the decision was taken back."""
+    study = enrolled()
+    study.medication("rescue", "2026-01-09")
+    stop = study.decided("stop-treatment", "2026-01-14", criterion="rescue-medication")
+    study.done("FU-D14", "2026-01-19")
+    study.voided(stop, "2026-01-20")
+    assert "missed" not in [each.category for each in found(study, "2026-01-21")]
+
+
 def test_a_visit_left_behind_by_an_exit_is_missed_only_when_its_window_had_closed() -> None:
     study = enrolled()
     study.withdrew("2026-01-14")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from tests.oracle.course import Course
+from tests.oracle.course import Course, covers
 from tests.oracle.eligibility import CONSENT, not_met
 from tests.oracle.notices.alerts import dose_off, given_on_hold
 from tests.oracle.notices.safety import Clock, clocks
@@ -50,12 +50,14 @@ def _done_on(visit: Visit) -> date:
 def _skipped(course: Course, visit: Visit, today: date) -> bool:
     """Whether the visit was passed over: a later one was done, or a stop found it overdue.
 
-    A window that closed while nothing might be given is nobody's omission.
+    A window that closed while nothing might be given is nobody's omission; one that hangs on a date which
+    is not known yet has not closed.
     """
+    if not visit.resolved or covers(course.pauses(visit), _closed(course, visit)):
+        return False
     later = course.visits[course.visits.index(visit) + 1 :]
     if visit.cancelled and course.stop:
-        overdue = bool(visit.resolved) and visit.closes < course.stop.on
-        return visit.treatment and overdue and not course.on_hold(_closed(course, visit))
+        return visit.treatment and visit.closes < course.stop.on
     return visit.waits and visit.closes < today and any(each.done for each in later)
 
 
