@@ -9,8 +9,9 @@ the instants of their reports, and not from their order of arrival.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from itp_events.events import (
@@ -214,18 +215,36 @@ def _further_reports(
 
     A later correction of the report before does not change the further one.
     """
-    last: dict[str, Event] = {}
+    read: dict[str, list[_Report]] = {}
     for event in ordered:
         if not isinstance(event.data, AdverseEvent):
             continue
+        of_event = read.setdefault(event.data.ae, [])
         wrong = restated.get(event.key)
-        before = last.get(event.data.ae)
-        if wrong is None and before is not None:
-            yield event, before
-        # A correction takes the place of the corrected report: an earlier report does not become the newest.
-        newest = wrong is None or before is None or wrong.event.key == before.key
-        if newest or (wrong is not None and _stated_anew(event, wrong.event, severity)):
-            last[event.data.ae] = event
+        if wrong is None:
+            if of_event:
+                yield event, of_event[-1].event
+            of_event.append(_Report(event.time, event))
+        else:
+            insort(of_event, _corrected(read, event, wrong.event), key=lambda report: report.since)
+
+
+class _Report(NamedTuple):
+    """A report of an adverse event as it reads at a time, and the instant of its place among the others."""
+
+    since: datetime
+    event: Event
+
+
+def _corrected(read: Mapping[str, list[_Report]], event: Event, wrong: Event) -> _Report:
+    """The report that takes the place of the wrong one, which is read no more under the number it had."""
+    reports = read.get(wrong.data.ae, []) if isinstance(wrong.data, AdverseEvent) else []
+    place = next((report for report in reports if report.event.key == wrong.key), None)
+    if place is not None:
+        reports.remove(place)
+    if place is None or _stated_anew(event, wrong, severity):
+        return _Report(event.time, event)
+    return _Report(place.since, event)
 
 
 def _stated_anew(event: Event, wrong: Event, basis: Basis) -> bool:

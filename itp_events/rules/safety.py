@@ -270,12 +270,26 @@ def _fatal_spells(subject: Subject, course: Course) -> Iterator[tuple[Event, dat
         if fatal and began is None:
             began = subject.origin(report, _fatal)
         elif not fatal and began is not None:
-            until = subject.known_since(report, _fatal)
-            if began.time < until:
+            until = _no_longer_fatal(subject, report, began)
+            if until and began.time < until:
                 yield began, until
             began = None
     if began is not None:
         yield began, None
+
+
+def _no_longer_fatal(subject: Subject, report: Event, began: Event) -> datetime | None:
+    """The instant at which a report took back what began to be fatal; None when it said so before that.
+
+    What it continues may be older than that: a correction of the number can put a fatal report between two.
+    """
+    origin = subject.origin(report, _fatal).key
+    said = []
+    for version in subject.chain.versions(report):
+        said.append(version.time)
+        if version.key == origin:
+            break
+    return min((at for at in said if at > began.time), default=None)
 
 
 def _fatal(data: Data) -> object:

@@ -77,9 +77,21 @@ def before(history: History, said: Said) -> Said | None:
     if said in history.corrects:
         return history.corrects[said]
     ahead = [
-        each for each in line(history, said.data["ae"]) if (each.time, each.place) < (said.time, said.place)
+        each
+        for each in line(history, said.data["ae"])
+        if _came_before(each, said) and not _renumbered(history, each, said)
     ]
     return max(ahead, key=lambda each: placed(history, each), default=None)
+
+
+def _came_before(one: Said, other: Said) -> bool:
+    return (one.time, one.place) < (other.time, other.place)
+
+
+def _renumbered(history: History, report: Said, said: Said) -> bool:
+    """Whether a report had been corrected to be of another event when something was said."""
+    later = next((each for each, gone in history.corrects.items() if gone is report), None)
+    return later is not None and later.data["ae"] != report.data["ae"] and _came_before(later, said)
 
 
 @dataclass(frozen=True)
@@ -128,12 +140,16 @@ def deadly_since(history: History, ae: str) -> datetime | None:
 
 def _deadly(history: History, ae: str) -> Iterator[tuple[datetime, datetime | None]]:
     died = min((history.known(said, _any) for said in history.standing(DIED)), default=None)
+    first_said = {told.report: told.at for told in tellings(history, ae, fatal)}
     since: datetime | None = None
-    for told in sorted(tellings(history, ae, fatal), key=lambda each: placed(history, each.report)):
-        if fatal(told.report):
-            since = since or told.at
+    reports = [said for said in line(history, ae) if stands(history, said)]
+    for report in sorted(reports, key=lambda each: placed(history, each)):
+        at = first_said.get(report, report.time)
+        if fatal(report):
+            since = since or at
         elif since:
-            until = min(each for each in (told.at, died) if each)
+            # It may go on from a report that is older than the fatal one, whose number was corrected.
+            until = min(each for each in (at if at > since else report.time, died) if each)
             if since < until:
                 yield since, until
             since = None

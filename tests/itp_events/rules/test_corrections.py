@@ -316,6 +316,27 @@ def test_a_report_that_is_corrected_to_another_number_takes_its_clock_along() ->
     assert told_of == {("AE-2", "2026-01-15 11:00"), ("AE-1", "2026-01-15 12:00")}
 
 
+def test_an_event_under_a_number_that_was_taken_from_another_before_is_told_though_it_says_the_same() -> None:
+    """AE-1 was a wrong number for what is AE-2: the AE-1 that comes later is an event of its own."""
+    study = started()
+    wrong = study.adverse_event("2026-01-14", ae="AE-1", serious=True, at="2026-01-14 11:00")
+    study.corrected(wrong, "2026-01-14 13:00", ae="AE-2")
+    study.adverse_event("2026-01-20", ae="AE-1", serious=True, at="2026-01-20 11:00")
+    study.until("2026-01-22")
+    assert study.days("sae", audience="investigator") == ["2026-01-14", "2026-01-20"]
+
+
+def test_a_further_report_goes_on_from_a_newer_one_that_came_under_another_number() -> None:
+    """Grade 3 was reported under the wrong number: grade 3 again, under the right one, is no news."""
+    study = started()
+    study.adverse_event("2026-01-12", ae="AE-1", serious=True, grade=2, at="2026-01-13 11:00")
+    wrong = study.adverse_event("2026-01-12", ae="AE-4", serious=True, grade=3, at="2026-01-14 11:00")
+    study.corrected(wrong, "2026-01-14 12:00", ae="AE-1")
+    before = study.sent("sae")
+    study.adverse_event("2026-01-12", ae="AE-1", serious=True, grade=3, at="2026-01-15 11:00")
+    assert study.sent("sae") == before
+
+
 def test_an_eligibility_alert_rests_on_the_criteria_and_not_on_their_values() -> None:
     study = started()
     screening = study.log[0].to_json()["data"]["screening"]

@@ -247,3 +247,17 @@ def test_the_death_is_asked_for_since_the_event_first_was_fatal() -> None:
         row[2] for row in study.plan("2026-01-16 12:00").steps("notices") if row[0] == "death-unrecorded"
     ]
     assert asked == [f"2026-01-{day:02}T01:00:00Z" for day in (9, 12, 13, 14, 15, 16)]
+
+
+def test_the_time_of_a_fatal_event_stays_when_it_turns_out_to_be_one_that_was_then_reported_as_milder() -> (
+    None
+):
+    """Until then nothing could be missed: INF2's window closed on 13 January, after the fatal report."""
+    study = started()
+    study.adverse_event("2026-01-06", ae="AE-1", grade=4)
+    fatal = study.adverse_event("2026-01-08", ae="AE-4", grade=5, serious=True)
+    study.adverse_event("2026-02-20", ae="AE-1", grade=3, serious=True)
+    study.corrected(fatal, "2026-02-21", ae="AE-1")
+    plan = study.plan("2026-02-21 12:00")
+    assert (plan["state"], plan.visit("INF2")["status"]) == ("INF2 overdue", "overdue")
+    assert plan["deviations"] == [row for row in plan["deviations"] if row["category"] == "safety-report"]
