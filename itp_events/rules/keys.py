@@ -76,6 +76,19 @@ def next_key(key: str) -> str:
     return f"{stable(key)}#{count + 1}"
 
 
+def previous_key(key: str) -> str | None:
+    """The outbox key that `next_key` turned into this one; None for the first of its notice."""
+    count = int(key.partition("#")[2] or 1)
+    if count == 1:
+        return None
+    return stable(key) if count == 2 else f"{stable(key)}#{count - 1}"
+
+
+def about(key: str) -> str:
+    """The last part of a notice's key: the name of an event, as `named` gives it, or a date."""
+    return stable(key).rpartition("/")[2]
+
+
 def decision_id(key: str, mark: str | int) -> str:
     """The id of a decision about a notice or about an earlier decision: its key, bounded, with the mark."""
     head, count, number = key.partition("#")

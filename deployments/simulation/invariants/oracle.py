@@ -30,6 +30,7 @@ from deployments.simulation.record import Notice, Record
 from itp_events.decisions import Decision
 from itp_events.events import Event, NoticeClosed, NoticeIssued, NoticeReopened, NoticeWithdrawn
 from itp_events.protocol.model import Protocol
+from itp_events.rules.keys import stable
 
 # Repetitions to a person who does not answer come at least this often: five working days and a long holiday.
 _REMINDED_WITHIN = timedelta(days=21)
@@ -147,9 +148,7 @@ class Oracle:
         log = self.last.log if self.last else ()
         truth, said = self._truth(log), self.issued[notice.row]
         problems = list(truth.pointless(said, notice.row, decision.subject_state.now))
-        if notice.row.partition("#")[0] not in {
-            wanted.key.partition("#")[0] for wanted in decision.wanted_notices
-        }:
+        if stable(notice.row) not in {stable(wanted.key) for wanted in decision.wanted_notices}:
             problems.append(f"{notice.row} leaves, and nothing asks for it")
         for problem in problems:
             self._report(3, decision.subject_state.now, problem, log)

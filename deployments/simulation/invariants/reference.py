@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property, lru_cache
-from urllib.parse import quote
+from functools import cached_property
 
 from deployments.simulation.invariants.lineage import Lineage, lineage, nothing, weight
 from deployments.simulation.invariants.safety_reports import Reports
@@ -37,6 +36,7 @@ from itp_events.events import (
 )
 from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import Criterion, Protocol, Site
+from itp_events.rules.keys import about, day_of, named, stable
 
 _MEDICINES = {
     "rescue": "rescue-medication",
@@ -206,7 +206,7 @@ class Truth:
             yield f"{row}: treatment has ended"
         if self.lies_dead:
             yield f"{row}: a fatal event stands"
-        if not row.partition("#")[0].endswith(f"/{self._counted_from(notice, visit)}"):
+        if day_of(stable(row)) != self._counted_from(notice, visit):
             yield f"{row}: the date of {notice.visit} changed to {self._counted_from(notice, visit)}"
         if notice.kind == "reminder":
             yield from self._no_reminder(notice, visit, row, now)
@@ -233,12 +233,12 @@ class Truth:
         return visit.closes if rule.from_ == "closes" else max(visit.closes, visit.when)
 
     def _unfounded(self, notice: NoticeIssued | WantedNotice, row: str) -> Iterator[str]:
-        about = row.rpartition("/")[2].partition("#")[0]
-        if about in self._void_names and about not in self._standing_names:
+        name = about(row)
+        if name in self._void_names and name not in self._standing_names:
             yield f"{row}: the event it tells of is voided"
         if notice.step == "death-unrecorded" and not self.lies_dead:
             yield f"{row}: no fatal event stands without a death"
-        if notice.step.startswith("sae-") and about in self._submitted_names:
+        if notice.step.startswith("sae-") and name in self._submitted_names:
             yield f"{row}: it is submitted"
         if notice.step.startswith(("decision-", "disposition")) and self.ended:
             yield f"{row}: the journey has ended"
@@ -296,9 +296,3 @@ def _stops(data: Data) -> bool:
 
 def _fatal(data: Data) -> object:
     return getattr(data, "fatal", None)
-
-
-@lru_cache(maxsize=4096)
-def named(key: EventKey) -> str:
-    """An event's name as the keys of notices write it."""
-    return ":".join(quote(part, safe="") for part in key)

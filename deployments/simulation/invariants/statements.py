@@ -24,6 +24,7 @@ from itp_events.events import (
 )
 from itp_events.intake.batch import judge
 from itp_events.protocol.model import Protocol
+from itp_events.rules.keys import previous_key
 from itp_events.rules.subject import fold
 
 _SECOND = timedelta(seconds=1)
@@ -102,21 +103,13 @@ def keys(step: Step, issued: set[str]) -> Iterator[str]:
         if isinstance(data, NoticeIssued):
             if event.id in issued:
                 yield f"{event.id} is issued twice"
-            if (last := _before(event.id)) and last not in ended:
+            if (last := previous_key(event.id)) and last not in ended:
                 yield f"{event.id} is issued, and {last} still stands"
         elif isinstance(data, NoticeReopened) and data.notice in step.handed:
             yield f"{data.notice} is reopened after it was handed over"
     known = {event.key for event in before}
     doubled = [event.id for event in step.decision.events if event.key in known]
     yield from (f"{each} is in the log already" for each in doubled)
-
-
-def _before(row: str) -> str | None:
-    """The row that a repeated one follows: key, key#2, key#3."""
-    key, mark, count = row.rpartition("#")
-    if not mark or not count.isdigit():
-        return None
-    return key if count == "2" else f"{key}#{int(count) - 1}"
 
 
 def of_use(step: Step, truth: Truth, waiting: dict[str, NoticeIssued]) -> Iterator[str]:

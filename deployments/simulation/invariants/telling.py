@@ -14,7 +14,7 @@ from functools import cached_property
 from deployments.simulation.engine import Step
 from deployments.simulation.invariants.findings import dose_is_off, eligibility, was_held
 from deployments.simulation.invariants.lineage import Looks, apart_from_words, resting_on
-from deployments.simulation.invariants.reference import Truth, named
+from deployments.simulation.invariants.reference import Truth
 from deployments.simulation.invariants.visits import Visited
 from itp_events.events import (
     AdverseEvent,
@@ -28,6 +28,7 @@ from itp_events.events import (
     Pregnancy,
 )
 from itp_events.protocol.model import AlertName
+from itp_events.rules.keys import about, named, stable
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ class Issued:
     @property
     def about(self) -> str:
         """The last part of its key: the name of an event, or a date."""
-        return self.key.rpartition("/")[2]
+        return about(self.row)
 
     @property
     def key(self) -> str:
         """Its key without the count of repetitions."""
-        return self.row.partition("#")[0]
+        return stable(self.row)
 
 
 class Told:
@@ -88,11 +89,11 @@ class Told:
 def untold(step: Step, truth: Truth) -> Iterator[str]:
     """7. Every alert that is owed was told to each audience, as soon as its reason was known."""
     told = Told(step.log)
-    for name, about in _owed(truth):
-        names = list(_names(truth, about))
+    for name, event in _owed(truth):
+        names = list(_names(truth, event))
         for audience in truth.protocol.alerts[name].audiences:
             if not told.holds(name, audience, names):
-                yield f"{name} about {about.id} was not told to the {audience}"
+                yield f"{name} about {event.id} was not told to the {audience}"
     yield from _clocks(step, truth, told)
     yield from _endings(truth, told)
     yield from _not_eligible(truth, told)
@@ -195,7 +196,7 @@ def told_anew(step: Step, truth: Truth) -> Iterator[str]:
     mended = [event for event in step.accepted if _mends_words(truth, event)]
     if not mended:
         return
-    handed = {row.partition("#")[0] for row in step.handed}
+    handed = {stable(row) for row in step.handed}
     names = {event.id: {named(each.key) for each in truth.lineage.versions(event)} for event in mended}
     for issued in Told(step.decision.events).all:
         for event in mended:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
@@ -21,6 +20,7 @@ from itp_events.intake.batch import judge
 from itp_events.outputs.plan import plan
 from itp_events.protocol.file import BUILT_IN, load_protocol
 from itp_events.protocol.model import Protocol
+from itp_events.rules.keys import about, named
 from tests.deployments.simulation.runs import numbers, run, study
 
 
@@ -38,12 +38,12 @@ def test_every_subject_ends_or_waits_for_a_named_person_who_was_reminded_lately(
 @pytest.mark.parametrize("scenario", NAMES)
 def test_every_notice_belongs_to_a_visit_or_to_an_event_of_its_subject(scenario: str) -> None:
     for record in run(scenario).records:
-        events = {":".join(quote(part, safe="") for part in event.key) for event in record.facts}
+        events = {named(event.key) for event in record.facts}
         visits = {visit.code for visit in record.visits}
         for notice in record.notices:
-            about = notice.row.rpartition("/")[2].partition("#")[0]
+            name = about(notice.row)
             dated = notice.step == "death-unrecorded"  # one for each working day, whichever event it is about
-            assert notice.visit in visits or about in events or about.startswith("itp:") or dated, notice.row
+            assert notice.visit in visits or name in events or name.startswith("itp:") or dated, notice.row
 
 
 @pytest.mark.parametrize("scenario", NAMES)

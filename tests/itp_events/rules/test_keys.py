@@ -11,11 +11,13 @@ from itp_events.notices.wanted import event_key, visit_key
 from itp_events.rules.keys import (
     LONGEST_KEY,
     Unrecorded,
+    about,
     bounded,
     day_of,
     decision_id,
     missed_key,
     next_key,
+    previous_key,
     silent_key,
     stable,
     unrecorded,
@@ -47,6 +49,20 @@ def test_a_short_key_stays_as_it_was() -> None:
     assert next_key("a/b") == "a/b#2"
     assert next_key("a/b#2") == "a/b#3"
     assert decision_id("a/b#2", 1) == "a/b#2~1"
+
+
+@given(event_keys)
+def test_the_key_before_the_next_one_is_the_key_itself_and_the_first_has_none(event: EventKey) -> None:
+    key = key_about(event)
+    assert previous_key(key) is None
+    assert previous_key(next_key(key)) == key
+    assert previous_key(next_key(next_key(key))) == next_key(key)
+
+
+def test_a_key_says_what_it_is_about_however_often_it_was_repeated() -> None:
+    key = key_about(("redcap", "8f1c"))
+    assert about(key) == about(next_key(key)) == "redcap:8f1c"
+    assert about(visit_key(CODE, "INF3", "T-7d", AUDIENCE, date(2026, 1, 19))) == "2026-01-19"
 
 
 def test_a_long_key_names_its_notice_and_ends_in_a_hash() -> None:
