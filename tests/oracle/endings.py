@@ -33,7 +33,7 @@ class Ending:
 def stated_stops(trial: Trial, history: History, answered: dict[Said, list[str]]) -> list[Ending]:
     """What was stated that stops treatment, in the order in which it applies."""
     stops = [said for said in history.standing(CONSENT_WITHDRAWN, PREGNANCY, DECIDED) if _stops(said)]
-    return [_stop(trial, history, said, answered) for said in sorted(stops, key=lambda said: said.order)]
+    return [_stop(trial, history, said, answered) for said in sorted(stops, key=lambda said: said.rank)]
 
 
 def _stops(said: Said) -> bool:
@@ -63,7 +63,7 @@ def stated_exit(
     found = (
         _exit(trial, history, said, answered, at_the_end)
         for said in sorted(
-            history.standing(CONSENT_WITHDRAWN, DIED, DECIDED, COMPLETED), key=lambda said: said.order
+            history.standing(CONSENT_WITHDRAWN, DIED, DECIDED, COMPLETED), key=lambda said: said.rank
         )
     )
     return next((ending for ending in found if ending), None)

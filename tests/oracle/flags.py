@@ -43,7 +43,7 @@ def flags(
 ) -> list[Flag]:
     """The flags in the order in which they came; a new fact flags again only once the flag is answered."""
     met = sorted(_met(trial, history, visits, ending, stop), key=lambda each: (each.at, each.criterion))
-    decisions = sorted(history.standing(DECIDED), key=lambda said: (history.known(said), said.place))
+    decisions = sorted(history.standing(DECIDED), key=lambda said: (history.known(said), said.name))
     found: list[Flag] = []
     waiting = list(met)
     for decision in decisions:

@@ -80,10 +80,14 @@ class _Judging:
         at_once = {pair.void: pair for pair in self._pairs if pair.at_once}
         along = {pair.said for pair in at_once.values()}
         turn = [(_turn(said), said) for said in named if said not in along and said not in at_once]
-        turn += [((pair.void.type != ENROLLED, *pair.order), pair.void) for pair in at_once.values()]
+        turn += [((True, *pair.order), pair.void) for pair in at_once.values()]
+        turn = [(self._behind_its_rivals(said, own), said) for own, said in turn]
         for _, said in sorted(turn, key=lambda each: each[0]):
             if said.place in self._undone:
                 self._refuse(said, "restatement-refused")
+                if said in at_once:
+                    # Its restatement was another content under the same id, and has been refused.
+                    self._judge(at_once[said].said)
             elif said in at_once:
                 self._judge_pair(at_once[said])
             else:
@@ -91,6 +95,13 @@ class _Judging:
         for said in self._events:
             self._name(said)
         return self._found
+
+    def _behind_its_rivals(self, said: Said, own: tuple[object, ...]) -> tuple[object, ...]:
+        """When an event is judged: not before those that had its id in the file before it, and lost it."""
+        for rival in self._events:
+            if rival.name == said.name and rival.place < said.place and rival.place in self._nameless:
+                own = max(own, (*_turn(rival), 1))
+        return own
 
     def taken_along(self) -> set[int]:
         """The voids whose restatement came later and was refused."""

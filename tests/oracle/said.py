@@ -59,6 +59,11 @@ class Said:
         return self.happened, self.time, self.place
 
     @property
+    def rank(self) -> tuple[date, datetime, tuple[str, str]]:
+        """Where the event stands among the facts of a subject, in whatever order they came in."""
+        return self.happened, self.time, self.name
+
+    @property
     def visit(self) -> str:
         """The code of the visit the event speaks of, or an empty text."""
         return str(self.data.get("visit", ""))

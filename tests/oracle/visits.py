@@ -139,7 +139,7 @@ def _settle(trial: Trial, history: History, visit: Visit, fate: Fate) -> None:
     code = visit.code
     visit.done = next((said for said in history.standing(COMPLETED) if said.visit == code), None)
     bookings = [said for said in history.standing(BOOKED) if said.visit == code]
-    visit.booked = max(bookings, key=lambda said: (history.known(said), said.place), default=None)
+    visit.booked = max(bookings, key=lambda said: (history.known(said), said.name), default=None)
     if visit.done:
         return
     stated = next((said for said in history.standing(MISSED) if said.visit == code), None)

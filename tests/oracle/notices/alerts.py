@@ -97,7 +97,7 @@ def weighed_before(course: Course, done: Said) -> Said:
         for said in course.history.standing(COMPLETED)
         if "weight_kg" in said.data and said is not done and said.on <= done.on
     ]
-    return max(found, key=lambda said: (said.on, said.time, said.place), default=enrolment(course.history))
+    return max(found, key=lambda said: (said.on, said.time, said.name), default=enrolment(course.history))
 
 
 def _enrolment(course: Course) -> Iterator[Row]:

@@ -137,7 +137,7 @@ def _agreed(said: Said) -> object:
 
 def _bookings(history: History, visit: Visit) -> list[Said]:
     found = [said for said in history.standing(BOOKED) if said.visit == visit.code]
-    return sorted(found, key=lambda said: (history.known(said), said.place))
+    return sorted(found, key=lambda said: (history.known(said), said.name))
 
 
 def rungs(course: Course) -> Iterator[Row]:

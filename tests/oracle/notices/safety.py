@@ -72,7 +72,7 @@ def clocks(history: History) -> Iterator[Clock]:
 def _of_event(history: History, ae: str) -> Iterator[Clock]:
     """One clock from the first serious report, and one for each that is worse after its submission."""
     running: Clock | None = None
-    changes = {told.first for told in tellings(history, ae, gravity)}
+    worse = _made_worse(history, ae)
     reports = _with_other_numbers(history, ae)
     names = {report.data["ae"] for report in reports}
     for report in reports:
@@ -80,7 +80,7 @@ def _of_event(history: History, ae: str) -> Iterator[Clock]:
             continue
         if running is None:
             running = _clock(history, _first_aware(history, report), names, report.time)
-        elif report in changes and _worse_since(history, running, report):
+        elif report in worse and _owed_anew(running, report):
             yield running
             running = _clock(history, _aware(history, report), names, report.time, report.day)
     if running:
@@ -93,12 +93,30 @@ def _with_other_numbers(history: History, ae: str) -> list[Said]:
     return sorted(found, key=lambda said: (said.time, said.place))
 
 
-def _worse_since(history: History, clock: Clock, report: Said) -> bool:
-    """Whether a report makes the event worse after what was owed had been submitted."""
+def _owed_anew(clock: Clock, report: Said) -> bool:
+    """Whether a report came after what was owed had been submitted."""
     if clock.submitted is None or clock.on is None:
         return False
-    covered = clock.submitted >= report.time and clock.on >= report.day
-    return not covered and _worse(before(history, report), report)
+    return not (clock.submitted >= report.time and clock.on >= report.day)
+
+
+def _made_worse(history: History, ae: str) -> set[Said]:
+    """The reports with which an event became worse, and is still, whatever corrected them since."""
+    standing = [said for said in line(history, ae) if stands(history, said)]
+    return {worse for said in standing if (worse := _worsening(history, said, said))}
+
+
+def _worsening(history: History, said: Said, now: Said) -> Said | None:
+    """The version of a report that made the event worse than it was, as it does in its words of now."""
+    first, earlier = said, before(history, said)
+    while earlier and gravity(earlier) == gravity(said):
+        first, earlier = earlier, before(history, earlier)
+    if earlier is None:
+        return None
+    if _worse(earlier, first):
+        return first if _worse(earlier, now) else None
+    corrected = history.corrects.get(first) is earlier
+    return _worsening(history, earlier, now) if corrected else None
 
 
 def _counts(history: History, report: Said, ae: str) -> bool:
