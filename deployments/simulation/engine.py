@@ -22,8 +22,9 @@ from deployments.simulation.people.mishaps import mishaps
 from deployments.simulation.people.moment import Act, Life, Moment
 from deployments.simulation.record import Notice, Record, notice_of
 from deployments.simulation.replayable import overtaken
+from deployments.simulation.rules import SERVICE, Rules
 from deployments.simulation.summing import close
-from itp_events.decisions import Decision, decide
+from itp_events.decisions import Decision
 from itp_events.errors import NotEligible
 from itp_events.events import (
     Event,
@@ -33,9 +34,8 @@ from itp_events.events import (
     NoticeSuperseded,
     NoticeWithdrawn,
 )
-from itp_events.intake.batch import judge
 from itp_events.protocol.model import Protocol
-from itp_events.rules.subject import Subject, fold
+from itp_events.rules.subject import Subject
 
 # Longer than any course: who has not ended by then waits for a person, and is left waiting.
 HORIZON = timedelta(days=730)
@@ -73,6 +73,7 @@ class Study:
     behaviour: Behaviour
     seed: int
     start: date
+    rules: Rules = SERVICE
 
     def awake(self, instant: datetime) -> datetime:
         """`instant`, or the end of the outage in which it lies."""
@@ -156,7 +157,7 @@ class _Course:
         return self._let_in(said, now) if said else ()
 
     def _let_in(self, said: list[Event], now: datetime) -> tuple[Event, ...]:
-        judgement = judge(self.study.protocol, self.log, said, now)
+        judgement = self.study.rules.judge(self.study.protocol, self.log, said, now)
         for verdict in judgement.verdicts:
             if isinstance(verdict.error, NotEligible):
                 self.record.not_eligible = "; ".join(verdict.error.unmet)
@@ -168,7 +169,7 @@ class _Course:
 
     def _decide(self, now: datetime, accepted: tuple[Event, ...] = ()) -> None:
         subject = self._subject(accepted)
-        self.decision = decide(subject, now)
+        self.decision = self.study.rules.decide(subject, now)
         self.log += self.decision.events
         self.record.steps += 1
         if self.watch:
@@ -181,7 +182,7 @@ class _Course:
     def _subject(self, accepted: tuple[Event, ...]) -> Subject:
         """The subject that the log gives; folded anew only when people stated something."""
         if accepted or self.decision is None:
-            return fold(self.study.protocol, self.log, self.handed)
+            return self.study.rules.fold(self.study.protocol, self.log, self.handed)
         return self.decision.subject_state.subject.decided(self.decision.events, self.handed)
 
     def _enter(self, events: Sequence[Event]) -> None:

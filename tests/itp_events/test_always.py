@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from deployments.simulation.engine import Step
 from deployments.simulation.invariants import statements
 from deployments.simulation.invariants.reference import Truth
+from deployments.simulation.rules import SERVICE
 from itp_events.decisions import Decision, decide
 from itp_events.events import (
     Enrolled,
@@ -327,8 +328,8 @@ def test_deciding_twice_at_one_instant_decides_nothing_more(history: History, ho
 def decided_once(service: Service, decision: Decision) -> None:
     step = service.step(decision)
     for handed in (step.handed, frozenset(service.handed)):
-        assert list(statements.unsent(service.protocol, replace(step, handed=handed))) == []
-    assert list(statements.uncommitted(service.protocol, step)) == []
+        assert list(statements.unsent(SERVICE, service.protocol, replace(step, handed=handed))) == []
+    assert list(statements.uncommitted(SERVICE, service.protocol, step)) == []
 
 
 @looked_at

@@ -104,15 +104,21 @@ def _missed_on(truth: Truth, visit: Visited) -> date:
 
 
 def _skipped(truth: Truth, visit: Visited, today: date) -> bool:
-    """Whether a later visit was done instead, or a stop found the infusion overdue without a reason."""
+    """Whether a later visit was done instead, or a stop found the infusion overdue; neither with a reason."""
+    if not visit.firm or _waited(truth, visit):
+        return False
     later = truth.visits.all[truth.visits.all.index(visit) + 1 :]
     if visit.waits:
-        return visit.firm and visit.closes < today and any(each.on for each in later)
+        return visit.closes < today and any(each.on for each in later)
     stop = truth.visits.stop_on
-    if not (visit.cancelled and visit.treatment and visit.firm and stop) or visit.closes >= stop:
-        return False
+    return bool(visit.cancelled and visit.treatment and stop and visit.closes < stop)
+
+
+def _waited(truth: Truth, visit: Visited) -> bool:
+    """Whether nothing could be proposed for a visit when its window closed."""
     end = truth.site.midnight(visit.closes + _DAY)
-    return not any(hold.since < end and (hold.until is None or hold.until >= end) for hold in truth.holds)
+    holds = truth.holds if visit.treatment else truth.deadly
+    return any(hold.since < end and (hold.until is None or hold.until >= end) for hold in holds)
 
 
 def dose_is_off(truth: Truth, done: Event) -> bool:

@@ -138,7 +138,7 @@ class Oracle:
         """Everything that can be seen in one step."""
         self.last = step
         self.found.steps += 1
-        for statement, problem in self._problems(protocol, step):
+        for statement, problem in self._problems(step):
             self._report(statement, step.now, problem, step.log)
 
     def hand_over(self, notice: Notice, decision: Decision) -> None:
@@ -162,7 +162,7 @@ class Oracle:
         for problem in self._left_alone(record, step):
             self._report(4, step.now, problem, step.log)
         for _ in range(_ORDERS_AT_THE_END):
-            self._another_order(self.study.protocol, step)
+            self._another_order(step)
 
     def _left_alone(self, record: Record, step: Step) -> Iterator[str]:
         state, wake = step.decision.subject_state, step.decision.wake_at
@@ -187,17 +187,22 @@ class Oracle:
             elif isinstance(data, NoticeWithdrawn | NoticeClosed):
                 self.waiting.pop(data.notice, None)
 
-    def _problems(self, protocol: Protocol, step: Step) -> Iterator[tuple[int, str]]:
+    def _problems(self, step: Step) -> Iterator[tuple[int, str]]:
         issued = set(self.issued)
         truth = self._truth(step.log)
         self._enter(step.decision.events)
         checks: tuple[tuple[int, Iterator[str]], ...] = (
-            (1, statements.extra_wakes(protocol, step, self.chance, self._handed(step))),
-            (2, statements.sent_twice(protocol, step)),
+            (
+                1,
+                statements.extra_wakes(
+                    self.study.rules, self.study.protocol, step, self.chance, self._handed(step)
+                ),
+            ),
+            (2, statements.sent_twice(self.study.rules, self.study.protocol, step)),
             (3, statements.keys(step, issued)),
             (3, statements.of_use(step, truth, self.waiting)),
             (4, statements.ahead(step, truth)),
-            (5, statements.again(protocol, step, self.chance)),
+            (5, statements.again(self.study.rules, self.study.protocol, step, self.chance)),
             (6, statements.no_infusion(step, truth)),
             (7, telling.untold(step, truth)),
             (7, telling.stood_down(step, truth)),
@@ -209,7 +214,7 @@ class Oracle:
             for problem in problems:
                 yield statement, problem
         if step.accepted and self.chance.random() < _ORDERS_ON_THE_WAY:
-            self._another_order(protocol, step)
+            self._another_order(step)
 
     def _truth(self, log: Sequence[Event]) -> Truth:
         """The log's plain reading, made anew only when more than notices were added."""
@@ -225,7 +230,7 @@ class Oracle:
         left = {event.id for event in step.decision.events if isinstance(event.data, NoticeIssued)}
         return step.handed | left
 
-    def _another_order(self, protocol: Protocol, step: Step) -> None:
+    def _another_order(self, step: Step) -> None:
         self.found.checks += 1
-        for problem in statements.another_order(protocol, step, self.chance):
+        for problem in statements.another_order(self.study.rules, self.study.protocol, step, self.chance):
             self._report(2, step.now, problem, step.log)

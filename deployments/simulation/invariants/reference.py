@@ -143,7 +143,12 @@ class Truth:
             for event in self.stated(Flagged)
             if isinstance(event.data, Flagged) and event.data.because.source == "itp"
         ]
-        return [*facts, *counted, *self._deadly()]
+        return [*facts, *counted, *self.deadly]
+
+    @cached_property
+    def deadly(self) -> list[Hold]:
+        """Every time during which a fatal event stood without the death."""
+        return list(self._deadly())
 
     def _deadly(self) -> Iterator[Hold]:
         deaths = [self.lineage.known(event, nothing) for event in self.stated(Died)]

@@ -14,7 +14,8 @@ from random import Random
 from deployments.simulation.engine import Step
 from deployments.simulation.invariants.findings import different_deviations, different_response
 from deployments.simulation.invariants.reference import NOTICES, Truth
-from itp_events.decisions import Decision, decide
+from deployments.simulation.rules import Rules
+from itp_events.decisions import Decision
 from itp_events.events import (
     Event,
     NoticeClosed,
@@ -22,17 +23,17 @@ from itp_events.events import (
     NoticeReopened,
     NoticeWithdrawn,
 )
-from itp_events.intake.batch import judge
 from itp_events.protocol.model import Protocol
 from itp_events.rules.keys import previous_key
-from itp_events.rules.subject import fold
 
 _SECOND = timedelta(seconds=1)
 # Nothing is asked for later than this after a wake that asks for no other.
 _LONG = timedelta(days=30)
 
 
-def extra_wakes(protocol: Protocol, step: Step, chance: Random, handed: frozenset[str]) -> Iterator[str]:
+def extra_wakes(
+    rules: Rules, protocol: Protocol, step: Step, chance: Random, handed: frozenset[str]
+) -> Iterator[str]:
     """1. Any number of extra wakes, at any times before the next one, changes nothing.
 
     The last second before it is always looked at, and by chance the present or an instant between.
@@ -40,11 +41,11 @@ def extra_wakes(protocol: Protocol, step: Step, chance: Random, handed: frozense
     decision = step.decision
     until = decision.wake_at or step.now + _LONG
     between = step.now + (until - step.now) * chance.random()
-    subject = fold(protocol, step.log, handed)
+    subject = rules.fold(protocol, step.log, handed)
     for at in (chance.choice((step.now, between)), until - _SECOND):
         if not step.now <= at < until:
             continue
-        again = decide(subject, at)
+        again = rules.decide(subject, at)
         for event in again.events:
             yield f"an extra wake at {at.isoformat()} brings {event.type} {event.id}"
         if again.wake_at != decision.wake_at:
@@ -53,25 +54,27 @@ def extra_wakes(protocol: Protocol, step: Step, chance: Random, handed: frozense
             yield f"{decision.state!r} is {again.state!r} at {at.isoformat()}, with no wake between"
 
 
-def sent_twice(protocol: Protocol, step: Step) -> Iterator[str]:
+def sent_twice(rules: Rules, protocol: Protocol, step: Step) -> Iterator[str]:
     """2. An event that was sent twice counts once."""
     if step.accepted:
-        for verdict in judge(protocol, step.log, step.accepted, step.now).verdicts:
+        for verdict in rules.judge(protocol, step.log, step.accepted, step.now).verdicts:
             if verdict.status != "known":
                 yield f"{verdict.event.id} sent again is {verdict.status}"
 
 
-def another_order(protocol: Protocol, step: Step, chance: Random) -> Iterator[str]:
+def another_order(rules: Rules, protocol: Protocol, step: Step, chance: Random) -> Iterator[str]:
     """2. The facts one by one in another order of arrival: where all are accepted, the plan is the same."""
     pinned = [event for event in step.log if event.own and event.type == "itp.protocol.assigned"]
     facts = [event for event in step.log if not event.own]
     log = list(pinned)
     for event in _moved(facts, chance):
-        accepted = judge(protocol, log, [event], step.now).accepted
+        accepted = rules.judge(protocol, log, [event], step.now).accepted
         if not accepted:
             return
         log += accepted
-    here, there = (_alone(protocol, [*pinned, *each], step.now) for each in (facts, log[len(pinned) :]))
+    here, there = (
+        _alone(rules, protocol, [*pinned, *each], step.now) for each in (facts, log[len(pinned) :])
+    )
     for name in ("visits", "flags", "stop", "exit"):
         if getattr(here.subject_state, name) != getattr(there.subject_state, name):
             yield f"in another order of arrival its {name} are different"
@@ -88,8 +91,8 @@ def _moved(facts: list[Event], chance: Random) -> list[Event]:
     return moved
 
 
-def _alone(protocol: Protocol, facts: list[Event], now: datetime) -> Decision:
-    return decide(fold(protocol, facts), now)
+def _alone(rules: Rules, protocol: Protocol, facts: list[Event], now: datetime) -> Decision:
+    return rules.decide(rules.fold(protocol, facts), now)
 
 
 def keys(step: Step, issued: set[str]) -> Iterator[str]:
@@ -136,29 +139,29 @@ def ahead(step: Step, truth: Truth) -> Iterator[str]:
         yield f"{state.phase}, and what ends the journey is in the log"
 
 
-def again(protocol: Protocol, step: Step, chance: Random) -> Iterator[str]:
+def again(rules: Rules, protocol: Protocol, step: Step, chance: Random) -> Iterator[str]:
     """5. Killed before the step was committed, or before anything left, it loses and doubles nothing.
 
     Where people stated something both are looked at, else one of them by chance.
     """
     committed = chance.random() < 0.5
     if step.accepted or not committed:
-        yield from uncommitted(protocol, step)
+        yield from uncommitted(rules, protocol, step)
     if step.accepted or committed:
-        yield from unsent(protocol, step)
+        yield from unsent(rules, protocol, step)
 
 
-def uncommitted(protocol: Protocol, step: Step) -> Iterator[str]:
+def uncommitted(rules: Rules, protocol: Protocol, step: Step) -> Iterator[str]:
     """5. Killed before the step was committed: from the log alone the same is decided again."""
     before = step.log[: len(step.log) - len(step.decision.events)]
-    anew = decide(fold(protocol, before, step.handed), step.now)
+    anew = rules.decide(rules.fold(protocol, before, step.handed), step.now)
     if anew.events != step.decision.events or anew.wake_at != step.decision.wake_at:
         yield "decided again from the log alone, the decision is another"
 
 
-def unsent(protocol: Protocol, step: Step) -> Iterator[str]:
+def unsent(rules: Rules, protocol: Protocol, step: Step) -> Iterator[str]:
     """5. Killed before anything left: nothing is decided twice."""
-    for event in decide(fold(protocol, step.log, step.handed), step.now).events:
+    for event in rules.decide(rules.fold(protocol, step.log, step.handed), step.now).events:
         yield f"decided again before anything left, {event.type} {event.id} is new"
 
 
