@@ -6,18 +6,17 @@ read is named in `unreadable.csv`; the lines of its log are there as they are st
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, TextIO
 
+from deployments.tables import ENCODING, TableWriter
 from itp_events.errors import BadInput
 from itp_events.outputs import sdtm
 from itp_events.outputs.plan_json import instant
@@ -84,18 +83,12 @@ class _Files:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.written = dict.fromkeys((*LINES, *TABLES), 0)
         self._open: dict[str, TextIO] = {
-            # UTF-8 with its mark: spreadsheets would guess another encoding for a table.
             name: stack.enter_context(
-                (folder / name).open("w", encoding="utf-8-sig" if name in TABLES else "utf-8", newline="")
+                (folder / name).open("w", encoding=ENCODING if name in TABLES else "utf-8", newline="")
             )
             for name in self.written
         }
-        # Every cell in quotes: otherwise a carriage return alone would end a line.
-        self._tables = {
-            name: csv.writer(self._open[name], lineterminator="\n", quoting=csv.QUOTE_ALL) for name in TABLES
-        }
-        for name, columns in TABLES.items():
-            self._tables[name].writerow(columns)
+        self._tables = {name: TableWriter(self._open[name], columns) for name, columns in TABLES.items()}
 
     def lines(self, name: str, documents: Iterable[Mapping[str, Any]]) -> None:
         """Append JSON documents, one a line."""
@@ -106,7 +99,7 @@ class _Files:
     def rows(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Append records to a table."""
         for record in records:
-            self._tables[name].writerow([_cell(record[column]) for column in TABLES[name]])
+            self._tables[name].row(record[column] for column in TABLES[name])
             self.written[name] += 1
 
 
@@ -185,35 +178,3 @@ def _line(code: str, line: StoredLine) -> dict[str, Any]:
 
 def _record(row: NoticeRow | AttemptRow | ScreeningRow) -> dict[str, Any]:
     return {field.name: getattr(row, field.name) for field in fields(row)}
-
-
-def _cell(value: Any) -> str:
-    """A value as text: instants in UTC, yes and no as Y and N, lists and objects as JSON."""
-    if isinstance(value, str) or value is None:
-        return _harmless(value or "")
-    if isinstance(value, datetime):
-        return instant(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bool):
-        return "Y" if value else "N"
-    return str(value) if isinstance(value, int | float) else _harmless_json(value)
-
-
-# The characters with which a spreadsheet begins a formula, also in their full-width forms: at the beginning
-# of a cell, and behind a separator or a line break, for spreadsheets that split cells there in spite of the
-# quotes.
-_BREAKS = "\t\r\n\v\f\x85\u2028\u2029"
-_FORMULA = re.compile(rf"(^|[;{_BREAKS}])(\s*)([=+\-@\uff1d\uff0b\uff0d\uff20])")
-
-
-def _harmless(text: str) -> str:
-    """Text that no spreadsheet executes: an apostrophe stands before the beginning of a formula."""
-    text = _FORMULA.sub(r"\1\2'\3", text)
-    return f"'{text}" if text.startswith(tuple(_BREAKS)) else text
-
-
-def _harmless_json(value: Any) -> str:
-    """JSON that reads back the same: the beginning of a formula in it is escaped as JSON escapes."""
-    text = json.dumps(value, ensure_ascii=False)
-    return _FORMULA.sub(lambda found: f"{found[1]}{found[2]}\\u{ord(found[3]):04x}", text)

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
@@ -23,6 +24,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PlainSerializer,
     PlainValidator,
     StrictBool,
     Tag,
@@ -99,6 +101,19 @@ def _legible(value: str) -> str:
     return value
 
 
+def plain_number(value: float) -> str:
+    """A number in plain digits, as people state it: 41 and not 41.0, never rounded."""
+    return str(int(value)) if value == int(value) else f"{Decimal(repr(value)):f}"
+
+
+# From here on a double does not hold every whole number.
+_WHOLE_TO = 2.0**53
+
+
+def _as_stated(value: float) -> float:
+    return int(value) if abs(value) < _WHOLE_TO and value == int(value) else value
+
+
 _AT_A_DOOR = {"at a door": True}
 
 
@@ -127,8 +142,14 @@ SubjectCode = Annotated[
     BeforeValidator(_one_width),
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", strict=True),
 ]
-Amount = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
-Weight = Annotated[float, Field(gt=0, le=400, strict=True, allow_inf_nan=False)]
+# In JSON a whole number has no point: nobody stated 41.0.
+_Number = Annotated[
+    float,
+    PlainSerializer(_as_stated, return_type=int | float, when_used="json"),
+    WithJsonSchema({"type": "number"}, mode="serialization"),
+]
+Amount = Annotated[_Number, Field(ge=0, strict=True, allow_inf_nan=False)]
+Weight = Annotated[_Number, Field(gt=0, le=400, strict=True, allow_inf_nan=False)]
 Years = Annotated[int, Field(ge=0, le=130, strict=True), BeforeValidator(_whole)]
 Grade = Annotated[int, Field(ge=1, le=5, strict=True), BeforeValidator(_whole)]
 Bleeding = Annotated[

@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from deployments.bootstrap.variables import PREFIX, read_variables
 from itp_events.errors import BadInput
+from tasks.database.address import sqlite_address
 
 _Value = TypeVar("_Value")
 
@@ -148,8 +149,7 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The study's database, as an SQLAlchemy URL; by default SQLite in the data directory."""
-        default = f"sqlite:///{(self.data_dir / 'study.db').absolute()}"
-        return self.database_url.get_secret_value() or default
+        return self.database_url.get_secret_value() or sqlite_address(self.data_dir / "study.db")
 
     @property
     def base_url(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from deployments.bootstrap.clock import MARK
 from deployments.bootstrap.settings import Settings, load_settings
 from itp_events.errors import BadInput, ItpError
+from tasks.database.address import sqlite_address
 
 STOP_SECONDS = 30.0
 
@@ -31,7 +32,7 @@ class DemoService:
         _make_empty(self.data_dir)
         self._environment = {
             "ITP_DATA_DIR": str(self.data_dir.absolute()),
-            "ITP_DATABASE_URL": f"sqlite:///{self.data_dir.absolute() / 'study.db'}",
+            "ITP_DATABASE_URL": sqlite_address(self.data_dir / "study.db"),
             "ITP_PREFECT_PORT": str(port_near(4200)),
             "ITP_API_PORT": str(port_near(8300)),
             "ITP_CLOCK_SPEED": f"{self.speed:g}",

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from itp_events.errors import ItpError
+from tasks.database.address import sqlite_address
 
 STOP_SECONDS = 8.0
 # A server whose service was killed frees its port within some seconds.
@@ -62,7 +63,7 @@ def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dic
 
     A database that `environ` names as Prefect does is used instead.
     """
-    sqlite = f"sqlite+aiosqlite:///{home.absolute() / 'prefect.db'}"
+    sqlite = sqlite_address(home / "prefect.db", "sqlite+aiosqlite")
     return {
         DATABASE: environ.get(DATABASE) or environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL") or sqlite,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

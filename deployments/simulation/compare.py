@@ -5,8 +5,6 @@ Both runs draw the same chances for the same subject and purpose, so what differ
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 from deployments.simulation.record import Notice, Record, VisitRecord
 from deployments.simulation.study_run import Run
 from deployments.simulation.summary import summary
+from deployments.tables import table
 from itp_events.rules.explain import days
 from itp_events.rules.keys import stable
 
@@ -111,11 +110,14 @@ def _by_step(before: dict[str, Notice], after: dict[str, Notice]) -> list[dict[s
 
 def differences_csv(found: dict[str, Any]) -> str:
     """Every difference, one per line."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("what", "subject", "visit or notice", "old", "new"))
-    for what in ("windows", "outcomes"):
-        writer.writerows((what, row["subject"], row["visit"], row["old"], row["new"]) for row in found[what])
-    for side, sent in (("only_old", ("sent", "")), ("only_new", ("", "sent"))):
-        writer.writerows(("notice", key.partition("/")[0], key, *sent) for key in found[side])
-    return text.getvalue()
+    changed = [
+        (what, row["subject"], row["visit"], row["old"], row["new"])
+        for what in ("windows", "outcomes")
+        for row in found[what]
+    ]
+    sent = [
+        ("notice", key.partition("/")[0], key, *columns)
+        for side, columns in (("only_old", ("sent", "")), ("only_new", ("", "sent")))
+        for key in found[side]
+    ]
+    return table(("what", "subject", "visit or notice", "old", "new"), [*changed, *sent])

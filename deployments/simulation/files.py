@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import UTC, datetime
 
 from deployments.simulation.record import Notice
 from deployments.simulation.study_run import Run
+from deployments.tables import table
 
 NOTICE_COLUMNS = ("subject", "key", "kind", "visit", "step", "audience", "due", "issued", "sent", "ended")
 
@@ -24,12 +23,8 @@ def events_jsonl(run: Run) -> str:
 def notices_csv(run: Run) -> str:
     """Every notice that was issued, in the order in which they were; instants in UTC."""
     notices = [notice for record in run.records for notice in record.notices]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(NOTICE_COLUMNS)
-    for notice in sorted(notices, key=lambda notice: (notice.issued, notice.row)):
-        writer.writerow(_row(notice))
-    return text.getvalue()
+    ordered = sorted(notices, key=lambda notice: (notice.issued, notice.row))
+    return table(NOTICE_COLUMNS, map(_row, ordered))
 
 
 def _row(notice: Notice) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
-from itp_events.events import Event, NoticeIssued, ProtocolAssigned
+from itp_events.events import Event, NoticeIssued, ProtocolAssigned, plain_number
 from itp_events.notices.content_types import said_by
 from itp_events.notices.reconcile import notice
 from itp_events.outputs.plan import Plan, plan
@@ -200,5 +200,5 @@ def _stands(state: SubjectState) -> dict[str, str]:
 
 def _dose(state: SubjectState) -> str:
     known = weighings(state.subject)[-1]
-    per_kg = f"{state.protocol.dose.cells_per_kg:g} per kg, {known.kg:g} kg"
+    per_kg = f"{state.protocol.dose.cells_per_kg:g} per kg, {plain_number(known.kg)} kg"
     return f"{planned_cells(state, known):g} cells ({per_kg})"

@@ -11,9 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from functools import partial
 
-from itp_events.events import AdverseEvent, Completed, DeviationAssessed, Event, SaeSubmitted, Unscheduled
+from itp_events.events import (
+    AdverseEvent,
+    Completed,
+    DeviationAssessed,
+    Event,
+    SaeSubmitted,
+    Unscheduled,
+    plain_number,
+)
 from itp_events.protocol.model import DeviationCategory
 from itp_events.rules.dose import deviates, planned_cells, weighing_at
 from itp_events.rules.eligibility import unmet
@@ -178,8 +187,8 @@ def _dose(state: SubjectState) -> Iterator[_Unjudged]:
         given = as_data(planned.event, Completed).cells_given or 0
         planned_dose = planned_cells(state, weighing)
         term = (
-            f"{planned.code}: {_cells(given)} cells given, {_cells(planned_dose)} planned "
-            f"for {weighing.kg:g} kg"
+            f"{planned.code}: {_stated(given)} cells given, {_cells(planned_dose)} planned "
+            f"for {plain_number(weighing.kg)} kg"
         )
         rests_on = (planned.on.isoformat(), _number(given), f"{_number(weighing.kg)}kg")
         yield _Unjudged("dose", planned.on, term, rests_on, planned)
@@ -187,6 +196,14 @@ def _dose(state: SubjectState) -> Iterator[_Unjudged]:
 
 def _number(value: float) -> str:
     return f"{value:.15g}"
+
+
+def _stated(cells: float) -> str:
+    """A number of cells as it was stated: every digit counts."""
+    digits = Decimal(repr(cells)).normalize()
+    return (
+        f"{plain_number(float(digits.scaleb(-digits.adjusted())))} x 10^{digits.adjusted()}" if cells else "0"
+    )
 
 
 def _cells(value: float) -> str:

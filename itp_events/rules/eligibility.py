@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from itp_events.events import Enrolled, Screening
+from itp_events.events import Enrolled, Screening, plain_number
 from itp_events.marks import marked
 from itp_events.protocol.model import Eligibility, Limit, Protocol
 
@@ -175,7 +175,7 @@ def _number(value: float | None) -> str:
     """A number as people write it, never rounded to the limit that it misses; empty for None."""
     if value is None:
         return ""
-    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return plain_number(value)
 
 
 _CRITERIA: tuple[Callable[[Eligibility, Enrolled], Iterator[Unmet]], ...] = (

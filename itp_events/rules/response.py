@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal
 
-from itp_events.events import Completed, Event, MedicationChanged
+from itp_events.events import Completed, Event, MedicationChanged, plain_number
 from itp_events.protocol.model import ResponseRule
 from itp_events.rules import explain
 from itp_events.rules.explain import day
@@ -146,7 +146,7 @@ def grade(
     if platelets < rule.complete_from and baseline is None:
         return "not-evaluable", "no platelet count at baseline"
     if platelets < rule.complete_from and platelets < rule.times_baseline * (baseline or 0):
-        return "none", f"below {fold} ({baseline:g})"
+        return "none", f"below {fold} ({plain_number(baseline or 0)})"
     if bleeding is None:
         return "not-evaluable", "whether there was bleeding is not recorded"
     if platelets >= rule.complete_from:

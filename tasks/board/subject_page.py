@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
+from itp_events.events import plain_number
 from itp_events.marks import LEGEND, marked
 from itp_events.notices.alerts import open_consents
 from itp_events.notices.assumed import notice_assumed
@@ -256,7 +257,9 @@ def _duty(protocol: Protocol, site: Site, wanted: WantedNotice) -> tuple[str, ..
 
 def _responses(story: Story) -> str:
     baseline = story.subject_state.subject.enrolled.baseline_platelets
-    baseline_said = f"Baseline: {baseline:g} × 10⁹/L." if baseline is not None else "Baseline: not recorded."
+    baseline_said = (
+        f"Baseline: {plain_number(baseline)} × 10⁹/L." if baseline is not None else "Baseline: not recorded."
+    )
     rows = [_response(each, each.on) for each in responses(story.subject_state) if each.on]
     if not rows:
         return ""
@@ -269,7 +272,7 @@ def _response(response: Response, on: date) -> tuple[str, ...]:
     return (
         response.visit,
         day(on),
-        "" if response.platelets is None else f"{response.platelets:g}",
+        "" if response.platelets is None else plain_number(response.platelets),
         bleeding(response.bleeding),
         WORDS[response.grade],
         response.why,

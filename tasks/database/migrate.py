@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -50,7 +49,8 @@ def _upgrade(connection: sa.Connection) -> None:
     from alembic.util import CommandError
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    # Named by its package: in a path, Alembic would take a percent sign for the beginning of another option.
+    config.set_main_option("script_location", "tasks.database:migrations")
     config.attributes["connection"] = connection
     try:
         command.upgrade(config, "head")

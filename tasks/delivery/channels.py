@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any, TextIO, cast, get_args
 
 from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyBase
+from apprise.config import ConfigBase
+from apprise.config.file import ConfigFile
 
 from itp_events.errors import BadInput
 from itp_events.protocol.model import Audience
@@ -122,7 +124,7 @@ def _load(path: Path) -> tuple[list[NotifyBase], list[str]]:
     )
     with _complaints() as complaints:
         config = AppriseConfig(asset=asset, recursion=1)
-        config.add(str(path.absolute()), asset=asset)
+        config.add(_file(path, asset))
         apprise = Apprise(asset=asset)
         apprise.add(config)
         servers = list(apprise)
@@ -130,6 +132,16 @@ def _load(path: Path) -> tuple[list[NotifyBase], list[str]]:
     if not servers:
         lines.append(f"{path.name}: there is no usable Apprise URL in it; write lines as coordinator=URL")
     return servers, lines
+
+
+def _file(path: Path, asset: AppriseAsset) -> ConfigBase:
+    """The file itself: in its name alone Apprise would take % and ? for parts of an address.
+
+    Its encoding is UTF-8, with the mark that Windows writes or without it.
+    """
+    # Apprise declares no types here.
+    file: Any = ConfigFile
+    return cast("ConfigBase", file(str(path.absolute()), asset=asset, recursion=1, encoding="utf-8-sig"))
 
 
 @contextmanager

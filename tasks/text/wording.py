@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from itp_events.events import plain_number
 from itp_events.marks import LEGEND, MARK, marked
 from itp_events.notices.content_types import NoticeContents
 from itp_events.rules.deviations import WORDS
@@ -217,7 +218,7 @@ def _cells_zh(value: float | None) -> str:
 
 
 def _kg(value: float | None) -> str:
-    return "?" if value is None else f"{value:g}"
+    return "?" if value is None else plain_number(value)
 
 
 def _change(value: float) -> str:

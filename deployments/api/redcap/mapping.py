@@ -97,7 +97,7 @@ def load_mapping(path: Path) -> Mapping:
 def _read(path: Path) -> tuple[yaml.Node, Any]:
     """The YAML tree of the file, with the lines, and the document that it gives."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -26,6 +26,9 @@ def command(folder: Path, as_json: bool) -> None:
     unreadable.csv names the subjects that could not be read, and why. The service may run
     meanwhile.
 
+    Values stand as they were stated, but for one apostrophe before what a spreadsheet would run as
+    a formula.
+
     \b
     Examples:
       itp export 2026-03-01

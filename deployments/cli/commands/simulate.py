@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deployments.cli.output.progress import progress_bar
+from deployments.tables import ENCODING
 from itp_events.errors import BadInput
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _write(out: Path, run: Run, numbers: dict[str, Any], comparison: dict[str, A
 
     (out / "report.html").write_text(report(run, numbers, comparison), encoding="utf-8")
     (out / "events.jsonl").write_text(events_jsonl(run), encoding="utf-8")
-    (out / "notices.csv").write_text(notices_csv(run), encoding="utf-8")
+    (out / "notices.csv").write_text(notices_csv(run), encoding=ENCODING, newline="")
 
 
 def _show(numbers: dict[str, Any], options: dict[str, Any]) -> None:
@@ -191,7 +192,7 @@ def _compare(behaviour: Behaviour, start: date, options: dict[str, Any]) -> None
     found = compare(runs[0], runs[1], names)
     if options["out"]:
         _write(options["out"], runs[1], summary(runs[1]), found)
-        (options["out"] / "differences.csv").write_text(differences_csv(found), encoding="utf-8")
+        (options["out"] / "differences.csv").write_text(differences_csv(found), encoding=ENCODING, newline="")
     if options["as_json"]:
         print_json(found)
         return

@@ -19,7 +19,7 @@ from deployments.cli.output.tables import (
     sourced,
     table,
 )
-from itp_events.events import NoticeIssued
+from itp_events.events import NoticeIssued, plain_number
 from itp_events.marks import marked
 from itp_events.notices.assumed import notice_assumed
 from itp_events.protocol.model import Protocol
@@ -145,12 +145,14 @@ def print_responses(out: Console, state: SubjectState) -> None:
         return
     heading(out, f"Platelets and response ({state.protocol.response.source})")
     baseline = state.subject.enrolled.baseline_platelets
-    out.print(f"Baseline: {baseline:g} × 10⁹/L" if baseline is not None else "Baseline: not recorded")
+    out.print(
+        f"Baseline: {plain_number(baseline)} × 10⁹/L" if baseline is not None else "Baseline: not recorded"
+    )
     columns = ("Visit", "Platelets", "Response", "Why")
     rows = (
         (
             each.visit,
-            "" if each.platelets is None else f"{each.platelets:g}",
+            "" if each.platelets is None else plain_number(each.platelets),
             WORDS[each.grade],
             each.why,
         )

@@ -33,6 +33,7 @@ from itp_events.events import (
     Unscheduled,
     Voided,
     WithdrawalDecided,
+    plain_number,
 )
 from itp_events.protocol.model import Criterion, Protocol
 from itp_events.rules.explain import bleeding, day
@@ -116,19 +117,26 @@ def _enrolled(data: Any) -> str:
     assent = f", assent on {day(data.assent_on)}" if data.assent_on else ""
     first = f", infusion 1 planned for {day(data.first_infusion_on)}" if data.first_infusion_on else ""
     consent = f"consent{who} on {day(data.consent_on)}{assent}"
-    return f"enrolled on {day(data.on)} at site {data.site}, {consent}, {data.weight_kg:g} kg{first}"
+    return (
+        f"enrolled on {day(data.on)} at site {data.site}, {consent}, {plain_number(data.weight_kg)} kg{first}"
+    )
 
 
 def _completed(data: Any) -> str:
     results = {
-        "weight {:g} kg": data.weight_kg,
-        "platelets {:g}": data.platelets,
-        "cells given {:.3g}": data.cells_given,
+        "weight {} kg": (plain_number, data.weight_kg),
+        "platelets {}": (plain_number, data.platelets),
+        "cells given {}": (_cells, data.cells_given),
     }
-    results_said = [text.format(value) for text, value in results.items() if value is not None]
+    results_said = [text.format(say(value)) for text, (say, value) in results.items() if value is not None]
     if data.bleeding is not None:
         results_said.append(bleeding(data.bleeding))
     return f"{data.visit} done on {day(data.on)}" + (f" ({', '.join(results_said)})" if results_said else "")
+
+
+def _cells(value: float) -> str:
+    """A number of cells in short, as 1.23e+08, when that is what was stated."""
+    return f"{value:.3g}" if float(f"{value:.3g}") == value else plain_number(value)
 
 
 def _adverse_event(data: Any) -> str:

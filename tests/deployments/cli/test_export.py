@@ -2,12 +2,10 @@
 
 import csv
 import json
-import re
 from pathlib import Path
 
 import pytest
 
-from deployments.export import _cell
 from itp_events.events import parse_event
 from tests.deployments.cli.conftest import At, Itp, Write, raws
 from tests.support.study import Study
@@ -109,27 +107,6 @@ def test_a_text_that_a_spreadsheet_would_run_stays_a_text(
     assert [row["SVUPDES"] for row in rows(tmp_path / "out" / "sv.csv")] == ["", "'=HYPERLINK()"]
 
 
-HARMFUL = ("=1+1", "+1", "-1+1", "@SUM(A1)", "＝1+1", "＋1", "－1", "＠A", "\t=1", "\r=1", "\n=1+1", " =1")
-BREAKS = (";", "\n", "\r", "\r\n", "\t", "; ", "\u2028")
-
-
-@pytest.mark.parametrize("text", [*HARMFUL, *(f"a{stop}{each}" for stop in BREAKS for each in HARMFUL[:2])])
-def test_no_cell_runs_in_a_spreadsheet_whatever_its_separator(text: str) -> None:
-    for value in (text, {"term": text}):
-        cell = _cell(value)
-        # A cell, and what stands behind each separator: some programs split there, whatever is in quotes.
-        parts = re.split(r"[;,\t\r\n\u2028]", cell)
-        assert not any(part.strip().startswith(tuple("=+-@＝＋－＠")) for part in parts), repr(cell)
-    assert json.loads(_cell({"term": text})) == {"term": text}
-
-
-@pytest.mark.parametrize(
-    "text", ["grade 3; serious", "a = b", "x-y", "1-2", "mail@example.org", "（＝）", "", "a;b"]
-)
-def test_what_no_spreadsheet_runs_is_exported_as_it_is(text: str) -> None:
-    assert _cell(text) == text
-
-
 def test_a_carriage_return_alone_ends_no_line_of_a_table(
     itp: Itp, lines: Write, at: At, enrolled: Study, tmp_path: Path
 ) -> None:
@@ -137,6 +114,27 @@ def test_a_carriage_return_alone_ends_no_line_of_a_table(
     itp("record", lines(visit), **at(NOW))
     itp("export", "out", **at(NOW))
     assert [row["SVUPDES"] for row in rows(tmp_path / "out" / "sv.csv")] == ["", "one\rtwo"]
+
+
+def test_numbers_and_texts_are_exported_as_they_were_stated(
+    itp: Itp, lines: Write, at: At, enrolled: Study, tmp_path: Path
+) -> None:
+    reason = "e\u0301, 007, 1e5, 61.50 鼻出血  "
+    done = enrolled.raw(
+        "itp.visit.completed", "2026-01-16", visit="INF2", platelets=41, weight_kg=61.123456789
+    )
+    done["data"] |= {"cells_given": 3_123_450_000, "bleeding": 0}
+    other = enrolled.raw("itp.visit.unscheduled", "2026-01-16", reason=reason, event_id="x")
+    later = at("2026-01-17T10:00:00+08:00")
+    assert itp("record", lines(done, other), **later).code == 0
+    assert itp("export", "out", **later).code == 0
+    exported = (tmp_path / "out" / "events.jsonl").read_text(encoding="utf-8")
+    assert '"weight_kg": 61.123456789, "platelets": 41, "bleeding": 0, "cells_given": 3123450000}' in exported
+    assert [row["platelets"] for row in rows(tmp_path / "out" / "response.csv")] == ["", "41"]
+    assert rows(tmp_path / "out" / "sv.csv")[-1]["SVUPDES"] == reason
+    [dose] = [row["DVTERM"] for row in rows(tmp_path / "out" / "dv.csv") if "cells given" in row["DVTERM"]]
+    assert dose.startswith("INF2: 3.12345 x 10^9 cells given, ")
+    assert dose.endswith("for 61.123456789 kg")
 
 
 @pytest.mark.parametrize("target", ["there", "nowhere"])

@@ -43,6 +43,18 @@ def test_the_process_that_is_started_has_no_secret_of_the_study_in_its_environme
     assert b"s3cret" not in environment
 
 
+def test_a_server_keeps_its_database_in_its_folder_whatever_letters_the_name_has(tmp_path: Path) -> None:
+    home = tmp_path / "100%25 of #7? 'a' \"b\" 研究"
+    server = PrefectServer(home, free_port(), home / "log", os.environ)
+    server.start()
+    try:
+        server.wait_ready(120)
+    finally:
+        server.stop()
+    assert (home / "prefect.db").stat().st_size > 0
+    assert list(tmp_path.iterdir()) == [home]
+
+
 def test_silent_connections_lose_their_places_to_those_who_ask(tmp_path: Path) -> None:
     server = PrefectServer(tmp_path / "home", free_port(), tmp_path / "log", os.environ)
     server.start()

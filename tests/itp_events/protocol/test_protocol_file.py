@@ -282,3 +282,9 @@ def _refused(text: str) -> BadProtocol | None:
     except BadProtocol as refusal:
         return refusal
     return None
+
+
+def test_a_file_that_windows_wrote_is_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text(TEXT, encoding="utf-8-sig", newline="\r\n")
+    assert load_protocol(file) == load_protocol(BUILT_IN)

@@ -28,6 +28,22 @@ def test_yaml_is_read_as_well_as_text(tmp_path: Path) -> None:
     assert [each.label for each in channels.of("sponsor")] == ["json://127.0.0.1:1/x"]
 
 
+@pytest.mark.parametrize("name", ["100%25.txt", "a%20b.yml", "what?.conf", "trial #7.txt", "研究 '1'.yaml"])
+def test_a_file_is_read_whatever_letters_its_name_has(tmp_path: Path, name: str) -> None:
+    lines = ["urls:", "  - json://127.0.0.1:1/x:", "      - tag: always"]
+    file = config(tmp_path, *(lines if "y" in name else [everybody()]), name=name)
+    assert problems(file) == []
+
+
+def test_a_file_that_windows_wrote_loses_no_line(tmp_path: Path) -> None:
+    file = tmp_path / "apprise.txt"
+    file.write_text(
+        f"{everybody()}\ncoordinator=json://127.0.0.1:1/鼻\n", encoding="utf-8-sig", newline="\r\n"
+    )
+    assert problems(file) == []
+    assert len(Channels.from_config(file).of("coordinator")) == 2
+
+
 def test_without_a_configuration_everything_goes_to_the_console() -> None:
     channels = Channels.from_config(None)
     assert channels.of("coordinator", "01") == [CONSOLE]

@@ -195,3 +195,9 @@ def test_a_mapping_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 def test_the_example_is_a_mapping() -> None:
     assert set(load_mapping(EXAMPLE).instruments) == {"enrolment", "visit", "adverse_event"}
+
+
+def test_a_mapping_that_windows_wrote_is_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.yaml"
+    path.write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8-sig", newline="\r\n")
+    assert load_mapping(path) == load_mapping(EXAMPLE)
