@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from deployments.api.http import problems
-from deployments.api.http.dependencies import ApiContext
+from deployments.api.http.dependencies import Recorder
 from deployments.api.http.tokens import Role, includes
 from flows.study.roles import Speaker
 from itp_events.errors import Forbidden, ItpError
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def take_in(
-    api: ApiContext, stated: Sequence[object], role: Role, source: str | None = None
+    api: Recorder, stated: Sequence[object], role: Role, source: str | None = None
 ) -> list[dict[str, Any]]:
     """Record the events that are well-formed and permitted to the role.
 
@@ -45,7 +45,7 @@ def _speaker(role: Role, source: str | None) -> Speaker:
     return Speaker(includes(role, "investigator"), source, f"this request has the role {role}")
 
 
-def _record(api: ApiContext, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
+def _record(api: Recorder, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
     """Record subject by subject, so that the notices of the first do not wait for the last."""
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(events):
@@ -57,7 +57,7 @@ def _record(api: ApiContext, events: Sequence[Event], speaker: Speaker) -> list[
     return [answers[place] for place in range(len(events))]
 
 
-def _record_of_one(api: ApiContext, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
+def _record_of_one(api: Recorder, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
     with api.background.place() as is_kept:
         now = api.study.clock.now()
         at_once = api.study.claiming(now) if is_kept else None
@@ -73,7 +73,7 @@ def _read(value: object) -> Event | ItpError:
         return error
 
 
-def _note_unread(api: ApiContext, stated: Iterable[object], read: Iterable[Event | ItpError]) -> None:
+def _note_unread(api: Recorder, stated: Iterable[object], read: Iterable[Event | ItpError]) -> None:
     for value, each in zip(stated, read, strict=True):
         if isinstance(each, ItpError):
             kind = value.get("type") if isinstance(value, dict) else None
@@ -86,7 +86,7 @@ def _malformed(error: ItpError, value: object) -> dict[str, Any]:
     return problems.of_error(error) | same
 
 
-def _result(api: ApiContext, answer: Answer) -> dict[str, Any]:
+def _result(api: Recorder, answer: Answer) -> dict[str, Any]:
     named = {"source": answer.event.source, "id": answer.event.id}
     if isinstance(answer.error, Forbidden):
         log.warning("403 event %r of %s: %s", answer.event.key, answer.event.subject, answer.error)

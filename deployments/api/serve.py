@@ -35,7 +35,7 @@ class Api:
             )
         assert study.channels.links is not None, "a study is opened with the links of its notices"
         raise_descriptor_limit()
-        self.project = Project.from_settings(settings)
+        self.project = Project.from_settings(settings, study)
         secrets = read_secrets(settings.webhook_secrets.get_secret_value())
         self._follower = Background(study)
         watching = study.store.apart(0)

@@ -71,6 +71,12 @@ def _positive(value: str) -> float:
     return number
 
 
+def _rate(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= 6000):
+        raise ValueError("a number of requests is a whole number from 1 to 6000")
+    return int(value)
+
+
 def _parsed(parse: Callable[[str], _Value], value: str) -> _Value | None:
     try:
         return parse(value)
@@ -132,6 +138,7 @@ class Settings(BaseSettings):
     redcap_token: SecretStr = _NO_SECRET
     redcap_mapping: _File | None = None
     redcap_key: SecretStr = _NO_SECRET
+    redcap_requests_per_minute: Annotated[int, _read_by(_rate)] = 60
     webhook_secrets: SecretStr = _NO_SECRET
 
     @classmethod

@@ -94,6 +94,10 @@ class Runtime:
         now = self.clock.now()
         return Clocks(now, self.clock.wall(now))
 
+    def wall(self) -> datetime:
+        """The present instant (UTC) of the world's clock."""
+        return self.clocks().wall
+
     def hand_over(self, code: str | None, claims: Sequence[Claim] = ()) -> None:
         """Hand over the notices of one subject that are due now; None stands for the service's own notices.
 

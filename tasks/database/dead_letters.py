@@ -50,6 +50,36 @@ def keep(store: Store, door: str, about: str, problems: Iterable[tuple[str, Any]
             connection.execute(dead_letters.insert(), rows)
 
 
+def keep_anew(store: Store, door: str, about: str, problem: str, body: Any, now: datetime) -> None:
+    """Keep a dead letter in place of the earlier ones of the same thing, under a number of its own.
+
+    `settle` can then tell it from one that came meanwhile.
+    """
+    mine = (dead_letters.c.door == door, dead_letters.c.about == about, dead_letters.c.settled_at.is_(None))
+    row = {"door": door, "about": about, "problem": problem, "body": body, "at": now}
+    with store.writing() as connection:
+        connection.execute(dead_letters.update().where(*mine).values(settled_at=now))
+        connection.execute(dead_letters.insert(), row)
+
+
+def newest(store: Store, door: str, about: str) -> int:
+    """The number of the newest dead letter of a thing that is not settled; 0 when there is none."""
+    query = sa.select(sa.func.max(dead_letters.c.id)).where(
+        dead_letters.c.door == door, dead_letters.c.about == about, dead_letters.c.settled_at.is_(None)
+    )
+    with store.reading() as connection:
+        return connection.scalar(query) or 0
+
+
+def settle(store: Store, door: str, about: str, number: int, now: datetime) -> None:
+    """Settle the dead letters of a thing up to a number."""
+    mine = (dead_letters.c.door == door, dead_letters.c.about == about, dead_letters.c.settled_at.is_(None))
+    with store.writing() as connection:
+        connection.execute(
+            dead_letters.update().where(*mine, dead_letters.c.id <= number).values(settled_at=now)
+        )
+
+
 def open_dead_letters(store: Store) -> list[DeadLetter]:
     """The dead letters that are not settled, the oldest first."""
     columns = [dead_letters.c[name] for name in ("id", "door", "about", "problem", "body", "at")]

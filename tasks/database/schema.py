@@ -266,3 +266,31 @@ prefect_notes = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
+
+# The book of a REDCap that all processes share: the requests of the last minute, the rests after refusals,
+# how far its log was read. It is changed under its row's lock.
+redcap_books = sa.Table(
+    "redcap_books",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+
+# Forms of REDCap that a process takes just now, until when it may hold them.
+redcap_turns = sa.Table(
+    "redcap_turns",
+    metadata,
+    sa.Column("form", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+)
+
+# The form of a REDCap record that each event came from. A record may be renamed; its events keep their ids.
+redcap_statements = sa.Table(
+    "redcap_statements",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("record", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
+)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, TypeVar
+from typing import Protocol as Interface
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Path, Request
@@ -13,11 +15,35 @@ from fastapi import Depends, Path, Request
 from deployments.api.background import Background
 from deployments.api.http.tokens import Tokens
 from flows.study.runtime import Runtime
+from tasks.advance import Answer
 from tasks.database.store import Store
+from tasks.delivery.claims import Claim
 from tasks.delivery.links import Links
 from tasks.limits import DOORS, WATCHERS
 
 Result = TypeVar("Result")
+
+
+class Follower(Interface):
+    """Does what follows an answer; `deployments.api.background` says how."""
+
+    def place(self) -> AbstractContextManager[bool]:
+        """Keep a sender ready while a door records; False when none is free."""
+
+    def follow(self, answers: Iterable[Answer], claims: Sequence[Claim] = ()) -> None:
+        """Send what these answers made due, and show the new waits."""
+
+
+class Recorder(Interface):
+    """What a door needs to record: the study, and what follows an answer."""
+
+    @property
+    def study(self) -> Runtime:
+        """The running study."""
+
+    @property
+    def background(self) -> Follower:
+        """Does what follows an answer."""
 
 
 @dataclass(frozen=True)

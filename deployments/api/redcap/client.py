@@ -1,45 +1,35 @@
-"""A client of REDCap's API that exports one form of one record."""
+"""A client of REDCap's API: it exports records, the log, and what there is to know of the project.
+
+It asks only when the gate lets it, and tells the gate what became of each request.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import httpx
 
-from deployments.api.redcap.mapping import Mapping, subject_code
+from deployments.api.redcap.gate import REQUEST_SECONDS, Gate, OpenGate
+from deployments.api.redcap.mapping import Mapping, fields
+from deployments.api.redcap.rows import Row, Trigger, plain, plain_rows, row_of
+from deployments.api.redcap.trouble import RedcapRefuses, RedcapSilent, RedcapTooLong, RedcapUnsuited
 from deployments.strict_json import parse
-from itp_events.errors import BadEvent, ItpError
+from itp_events.errors import BadEvent
 
 # For the whole answer, however slowly it comes.
-SECONDS = 20.0
+SECONDS = REQUEST_SECONDS
 # One form of one record, in all its events.
 MOST_BYTES = 1024 * 1024
-# Characters that a database or a terminal cannot take.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-
-
-class RedcapSilent(ItpError):
-    """REDCap does not answer, or refuses; the trigger is kept and can be repeated."""
-
-
-@dataclass(frozen=True)
-class Trigger:
-    """A saved form as a Data Entry Trigger names it: of a record, in an event, in an instance."""
-
-    project: str
-    record: str
-    instrument: str
-    event: str
-    instance: str
-
-    def __str__(self) -> str:
-        """The form's name for people and in event ids."""
-        return "/".join(
-            part for part in (self.project, self.record, self.event, self.instrument, self.instance) if part
-        )
+# Several records with all their forms, or a piece of the log.
+MOST_BYTES_OF_MANY = 8 * MOST_BYTES
+# REDCap tells an address that it has banned so in plain text, with status 200.
+_BANNED = re.compile(r"\bIP\b.{0,60}\b(banned|blocked)\b|too many requests|rate limit", re.IGNORECASE)
+_REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 @dataclass(frozen=True)
@@ -48,56 +38,140 @@ class Redcap:
 
     url: str
     token: str
+    gate: Gate = field(default_factory=OpenGate, compare=False)
 
-    def export(self, trigger: Trigger, mapping: Mapping) -> dict[str, str]:
+    def export(self, trigger: Trigger, mapping: Mapping, *, background: bool = False) -> Row:
         """The form's fields, raw (codes, not labels), with the subject's code, which another form may hold.
 
         Raises:
-            RedcapSilent: no answer, a refusal, or no such record.
+            RedcapHasNone: there is no such form, and asking again gives none.
+            RedcapSilent: no answer, a refusal, or an answer that cannot be used.
         """
-        # Of all events: in a longitudinal project the subject's code often stands in the first one only.
+        rows = self.records([trigger.record], [trigger.instrument], mapping, background=background)
+        return row_of(trigger, rows, mapping)
+
+    def has_record(self, name: str, mapping: Mapping) -> bool:
+        """Whether this API user is given a record of that name; raises as `export` does."""
+        return bool(self.records([name], [], mapping))
+
+    def records(
+        self,
+        names: Sequence[str],
+        forms: Sequence[str],
+        mapping: Mapping,
+        *,
+        background: bool = False,
+    ) -> list[Row]:
+        """The rows of records, of all for no names, with the columns of whole forms and of the fields mapped.
+
+        Raises:
+            RedcapSilent: no answer, a refusal, or an answer that cannot be used.
+        """
+        mapped = (each for form in forms if form in mapping.instruments for each in fields(mapping, form))
+        wanted = dict.fromkeys((mapping.record_id, mapping.subject, *(_asked_as(each) for each in mapped)))
+        statuses = {f"{form}_complete" for form in forms}
         asked = {
-            "token": self.token,
             "content": "record",
             "action": "export",
-            "format": "json",
             "type": "flat",
             "rawOrLabel": "raw",
             # Otherwise a field with a decimal comma comes with one.
             "decimalCharacter": ".",
-            "records[0]": trigger.record,
-            "forms[0]": trigger.instrument,
-            "fields[0]": mapping.record_id,
+            # Otherwise a form that nobody ever saved comes as one that is incomplete.
+            "exportBlankForGrayFormStatus": "true",
+            **_listed("records", names),
+            **_listed("forms", forms),
+            **_listed("fields", [each for each in wanted if each not in statuses]),
         }
-        if mapping.subject != mapping.record_id:
-            asked["fields[1]"] = mapping.subject
-        rows = self._ask(asked)
-        codes = [code for row in rows if (code := subject_code(mapping, row))]
-        row = _of(trigger, rows)
-        return row if subject_code(mapping, row) or not codes else row | {mapping.subject: codes[0]}
+        is_one = len(names) == 1 and len(forms) <= 1
+        return self._rows(asked, MOST_BYTES if is_one else MOST_BYTES_OF_MANY, background=background)
 
-    def _ask(self, asked: dict[str, str]) -> list[dict[str, str]]:
+    def log(self, begin: str, end: str) -> list[Row]:
+        """The lines of the log about records, from `begin` to `end`: texts in the server's own time.
+
+        Raises:
+            RedcapSilent: no answer, a refusal, or an answer that cannot be used.
+        """
+        asked = {"content": "log", "logtype": "record", "beginTime": begin, "endTime": end}
+        return self._rows(asked, MOST_BYTES_OF_MANY, background=True)
+
+    def project(self) -> Row:
+        """What there is to know of the project; raises as `log` does."""
+        answer = self._ask({"content": "project"}, MOST_BYTES, background=True)
+        if not isinstance(answer, dict):
+            raise RedcapUnsuited("REDCap's answer does not describe a project; see ITP_REDCAP_URL")
+        return plain_rows([answer])[0]
+
+    def _rows(self, asked: dict[str, str], most: int, *, background: bool) -> list[Row]:
+        answer = self._ask(asked, most, background=background)
+        if not (isinstance(answer, list) and all(isinstance(row, dict) for row in answer)):
+            raise RedcapUnsuited("REDCap's answer holds no records; see ITP_REDCAP_URL")
+        if any(isinstance(value, dict | list) for row in answer for value in row.values()):
+            raise RedcapUnsuited(
+                "REDCap's answer holds records of another kind than flat ones; see ITP_REDCAP_URL"
+            )
+        return plain_rows(answer)
+
+    def _ask(self, asked: dict[str, str], most: int, *, background: bool) -> Any:
+        about = asked["content"]
+        place = self.gate.enter(about, background=background)
         try:
-            status, answer = asyncio.run(asyncio.wait_for(_post(self.url, asked), SECONDS))
+            answer = self._answered(asked | {"token": self.token, "format": "json"}, most)
+        except RedcapRefuses as error:
+            self.gate.refused(place, error)
+            raise
+        except RedcapSilent:
+            self.gate.unanswered(place)
+            raise
+        self.gate.answered(place)
+        return answer
+
+    def _answered(self, asked: dict[str, str], most: int) -> Any:
+        try:
+            status, headers, answer = asyncio.run(asyncio.wait_for(_post(self.url, asked, most), SECONDS))
         except TimeoutError as error:
             raise RedcapSilent(f"REDCap does not answer within {SECONDS:g} s") from error
         except httpx.HTTPError as error:
             raise RedcapSilent(f"REDCap does not answer: {type(error).__name__}") from error
         # A server may repeat the request in its answer, which is kept and shown.
         answer = answer.replace(self.token.encode(), b"[the token]")
-        if 300 <= status < 400:
-            raise RedcapSilent(f"REDCap answers {status}, a redirect; see ITP_REDCAP_URL")
-        if status != httpx.codes.OK:
-            raise RedcapSilent(f"REDCap answers {status}: {_shown(answer)}".rstrip(": "))
+        _check(status, headers, answer)
         try:
-            answered = parse(answer)
+            return parse(answer, "it")
         except BadEvent as error:
-            raise RedcapSilent(f"REDCap's answer cannot be read ({error}); see ITP_REDCAP_URL") from error
-        return _rows(answered)
+            raise RedcapSilent(_unreadable(answer, error)) from error
 
 
-async def _post(url: str, asked: dict[str, str]) -> tuple[int, bytes]:
-    """The status and the body of an answer that is neither too long nor compressed."""
+def _check(status: int, headers: httpx.Headers, answer: bytes) -> None:
+    said = f"REDCap answers {status}: {_shown(answer)}".rstrip(": ")
+    is_records = answer.lstrip()[:1] == b"["
+    if not is_records and _BANNED.search(_shown(answer)):
+        raise RedcapRefuses(said, of_address=True, seconds=_seconds(headers))
+    if status in _REFUSALS:
+        is_rate = status == HTTPStatus.TOO_MANY_REQUESTS
+        raise RedcapRefuses(said, of_address=is_rate, seconds=_seconds(headers))
+    if status == HTTPStatus.BAD_REQUEST:
+        raise RedcapUnsuited(said)
+    if 300 <= status < 400:
+        raise RedcapSilent(f"REDCap answers {status}, a redirect; see ITP_REDCAP_URL")
+    if status != HTTPStatus.OK:
+        raise RedcapSilent(said)
+
+
+def _unreadable(answer: bytes, error: BadEvent) -> str:
+    if answer.lstrip()[:1] == b"<":
+        return "REDCap answers with a page and no JSON: it is offline, or see ITP_REDCAP_URL"
+    return f"REDCap's answer is no JSON that can be read ({error}); see ITP_REDCAP_URL"
+
+
+def _seconds(headers: httpx.Headers) -> float:
+    """The seconds for which a server asks to be left alone; 0 when it does not say, or names a date."""
+    given = headers.get("retry-after", "")
+    return float(given) if given.isascii() and given.isdecimal() and len(given) < 6 else 0.0
+
+
+async def _post(url: str, asked: dict[str, str], most: int) -> tuple[int, httpx.Headers, bytes]:
+    """The status, headers and body of an answer that is neither too long nor compressed."""
     # A few compressed bytes can become any number of others.
     headers = {"Accept-Encoding": "identity"}
     async with (
@@ -109,42 +183,19 @@ async def _post(url: str, asked: dict[str, str]) -> tuple[int, bytes]:
         body = bytearray()
         async for part in answer.aiter_raw():
             body += part
-            if len(body) > MOST_BYTES:
-                raise RedcapSilent(f"REDCap's answer is longer than {MOST_BYTES} bytes")
-        return answer.status_code, bytes(body)
+            if len(body) > most:
+                raise RedcapTooLong(f"REDCap's answer is longer than {most} bytes")
+        return answer.status_code, answer.headers, bytes(body)
+
+
+def _listed(name: str, values: Iterable[str]) -> dict[str, str]:
+    return {f"{name}[{number}]": value for number, value in enumerate(values)}
+
+
+def _asked_as(column: str) -> str:
+    """The field of a column: a checkbox is asked for whole."""
+    return column.partition("___")[0]
 
 
 def _shown(answer: bytes) -> str:
-    return _plain(" ".join(answer[:1000].decode(errors="replace").split()))[:200]
-
-
-def _rows(answer: Any) -> list[dict[str, str]]:
-    if not (isinstance(answer, list) and all(isinstance(row, dict) for row in answer)):
-        raise RedcapSilent("REDCap's answer holds no records; see ITP_REDCAP_URL")
-    if any(isinstance(value, dict | list) for row in answer for value in row.values()):
-        raise RedcapSilent("REDCap's answer holds records of another kind than flat ones; see ITP_REDCAP_URL")
-    return [
-        {_plain(name): "" if value is None else _plain(str(value)) for name, value in row.items()}
-        for row in answer
-    ]
-
-
-def _plain(text: str) -> str:
-    return _CONTROL.sub("\ufffd", text)
-
-
-def _of(trigger: Trigger, rows: list[dict[str, str]]) -> dict[str, str]:
-    """The row of the saved form: REDCap exports one for each event and each repetition."""
-    of_the_form = [
-        row
-        for row in rows
-        if row.get("redcap_event_name", "") in ("", trigger.event)
-        and (row.get("redcap_repeat_instrument") or "") in ("", trigger.instrument)
-    ]
-    # A form that does not repeat has no instance in the export, whatever the trigger says; the first of a
-    # form that repeats has a row of its own beside the record's.
-    for instance in (trigger.instance, *(("1", "") if trigger.instance in ("", "1") else ())):
-        for row in of_the_form:
-            if str(row.get("redcap_repeat_instance") or "") == instance:
-                return row
-    raise RedcapSilent(f"REDCap exports nothing for {trigger}")
+    return plain(" ".join(answer[:1000].decode(errors="replace").split()))[:200]

@@ -16,9 +16,9 @@ from deployments.api.http.auth import is_local, refuse, same_origin
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.pages.render import read_form
-from deployments.api.redcap.client import Trigger
 from deployments.api.redcap.form import receive
 from deployments.api.redcap.project import GivenProject, Project
+from deployments.api.redcap.rows import Trigger
 from itp_events.errors import BadInput
 
 _FIELDS = ("project_id", "record", "instrument", "redcap_event_name", "redcap_repeat_instance")
@@ -41,7 +41,8 @@ async def trigger(
     same_origin(request, api)
     _permit(request, api, project, key)
     said = _trigger(await read_form(request))
-    return JSONResponse(await api.in_door(receive, api, project, said))
+    taken = await api.in_door(receive, api, project, said)
+    return JSONResponse(taken.shown(said))
 
 
 def _permit(request: Request, api: ApiContext, project: Project, key: str) -> None:

@@ -1,28 +1,38 @@
 """Fetches a saved form from REDCap, maps it to an event, and records the event.
 
-The event's id is the form's name and a count. A form that was saved again unchanged changes nothing. A form
-that was changed voids its earlier event, also of another subject when the code was wrong, and states a new
-one. A form that cannot be mapped or recorded is kept as a dead letter.
+A form that was saved again unchanged changes nothing. A form that was changed voids its earlier event, also
+of another subject when the code was wrong, and states a new one. A form that cannot be mapped or recorded is
+kept as a dead letter.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import secrets
 from collections.abc import Sequence
-from itertools import count
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from deployments.api.http.dependencies import ApiContext
+from deployments.api.http.dependencies import Recorder
 from deployments.api.recording import take_in
-from deployments.api.redcap.client import RedcapSilent, Trigger
-from deployments.api.redcap.mapping import Mapping, read_data, subject_code, unmapped
+from deployments.api.redcap.mapping import Mapping, hidden, read_data, subject_code, unmapped
 from deployments.api.redcap.project import Project
+from deployments.api.redcap.rows import RedcapHasNone, Row, Trigger
+from deployments.api.redcap.statements import (
+    Elsewhere,
+    Stated,
+    elsewhere,
+    is_same_thing,
+    name_of,
+    remember,
+    stated,
+)
+from deployments.api.redcap.trouble import RedcapSilent, RedcapWaits
 from itp_events.errors import BadInput
 from itp_events.events import Event, parse_event
-from itp_events.rules.subject import not_voided
-from tasks.database.dead_letters import keep
-from tasks.database.queries import history, recorded
+from tasks.database.dead_letters import keep, keep_anew, newest, settle
+from tasks.database.redcap import end_turn, take_turn
 from tasks.database.store import NO_ANSWER
 
 DOOR = "redcap"
@@ -32,142 +42,224 @@ WAITING = "redcap-waiting"
 COMPLETE = "2"
 # More unmapped fields than this are one dead letter, not one each.
 MOST_FIELDS = 50
-# An event's id must hold the form's name, a count and a suffix.
-LONGEST_NAME = 120
-
-# How often a form is looked at when other processes record it at the same time.
+# A process that died while it took a form loses the form's turn after so long: longer than REDCap and the
+# database may take.
+TURN = timedelta(seconds=120)
+# How often a form is taken again at once because it was saved meanwhile.
 LOOKS = 5
 
 log = logging.getLogger(__name__)
 
 
-def receive(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any]:
-    """Keep a trigger, then take its form; when all fetchers are busy, leave it to another thread.
+@dataclass(frozen=True)
+class Taken:
+    """What became of a form: the results of its events, and the problems that are kept, each with its body.
 
-    Returns the form's name, the results of its events, and the problems that are kept.
+    `failure` is set when REDCap did not give the form, which is asked for again.
     """
-    keep(api.study.store, WAITING, str(said), [("waits to be fetched", vars(said))], api.study.clock.now())
+
+    results: Sequence[dict[str, Any]] = ()
+    left: Sequence[tuple[str, Any]] = ()
+    failure: RedcapSilent | None = None
+
+    def shown(self, form: Trigger) -> dict[str, Any]:
+        """The answer to a trigger."""
+        problems = [problem for problem, _ in self.left]
+        return {"form": str(form), "results": list(self.results), "left": problems}
+
+
+def receive(api: Recorder, project: Project, said: Trigger) -> Taken:
+    """Keep a trigger, then take its form; when all fetchers are busy, leave it to another thread."""
+    now = api.study.clock.now()
+    keep_anew(api.study.store, WAITING, str(said), "waits to be fetched", vars(said), now)
     if not project.fetchers.acquire(blocking=False):
         project.waiting.set()
-        return {"form": str(said), "results": [], "left": ["waits to be fetched: REDCap is slow at present"]}
+        return _waits("REDCap is slow at present")
     try:
         return take_form(api, project, said)
     finally:
         project.fetchers.release()
 
 
-def take_form(api: ApiContext, project: Project, said: Trigger) -> dict[str, Any]:
-    """Fetch a form and record its event; keep as a dead letter what cannot be mapped or recorded."""
-    with project.turns.of(said):
-        try:
-            results, left = _taken(api, project, said)
-        except NO_ANSWER:
-            # Nothing can be kept now; a trigger that came through the door is kept already.
-            raise
-        except Exception:
-            log.exception("The form %s could not be taken; it is kept and tried again.", said)
-            results, left = [], [("the service failed at this form; its log says more", vars(said))]
-        now = api.study.clock.now()
-        keep(api.study.store, DOOR, str(said), left, now)
-        keep(api.study.store, WAITING, str(said), [], now)
-    return {"form": str(said), "results": results, "left": [problem for problem, _ in left]}
+def _waits(why: str, failure: RedcapSilent | None = None) -> Taken:
+    return Taken(left=[(f"waits to be fetched: {why}", None)], failure=failure)
 
 
-_Taken = tuple[list[dict[str, Any]], list[tuple[str, Any]]]
+def take_form(api: Recorder, project: Project, said: Trigger, *, background: bool = False) -> Taken:
+    """Fetch a form and record its event; keep as a dead letter what cannot be mapped or recorded.
 
-
-def _taken(api: ApiContext, project: Project, said: Trigger) -> _Taken:
-    """Look at the form until no other process records it meanwhile: the newest look counts.
-
-    The number of the form's next event is chosen before the form is fetched. Of two processes that choose the
-    same number the database lets one record it; the other looks at the form again.
+    Of all processes one at a time takes a form. A trigger that comes meanwhile is kept, and the process that
+    takes the form then looks at it once more.
     """
+    taken = _waits("it is being fetched")
     for _ in range(LOOKS):
-        results, left = _taken_once(api, project, said)
-        if not any(result.get("type") == _ID_REUSED for result in results):
-            break
-        log.info("The form %s was recorded by another process meanwhile; it is fetched again.", said)
-    return results, left
+        in_turn = _take_in_turn(api, project, said, background=background)
+        if in_turn is None:
+            return taken
+        taken = in_turn
+        if taken.failure is not None or not newest(api.study.store, WAITING, str(said)):
+            return taken
+    project.waiting.set()
+    return taken
 
 
-def _taken_once(api: ApiContext, project: Project, said: Trigger) -> _Taken:
-    mapping = project.mapping
-    stated_before = _stated_before(api, mapping.source, said)
+def _take_in_turn(api: Recorder, project: Project, said: Trigger, *, background: bool) -> Taken | None:
+    """Take a form while nobody else does; None when somebody does."""
+    store, holder, now = api.study.store, secrets.token_hex(8), project.wall()
+    if not take_turn(store, str(said), holder, now, now + TURN):
+        return None
     try:
-        record = project.redcap.export(said, mapping)
+        seen = newest(store, WAITING, str(said))
+        taken = _look_safely(api, project, said, background=background)
+        if not isinstance(taken.failure, RedcapWaits):
+            now = api.study.clock.now()
+            keep(store, DOOR, str(said), taken.left, now)
+            settle(store, WAITING, str(said), seen, now)
+        return taken
+    finally:
+        end_turn(store, str(said), holder)
+
+
+def _look_safely(api: Recorder, project: Project, said: Trigger, *, background: bool) -> Taken:
+    try:
+        return _look(api, project, said, background=background)
+    except NO_ANSWER:
+        # Nothing can be kept now; a trigger that came through the door is kept already.
+        raise
+    except RedcapWaits as error:
+        return _waits(str(error), error)
     except RedcapSilent as error:
-        return [], [(str(error), vars(said))]
+        return Taken(left=[(str(error), vars(said))], failure=error)
+    except Exception:
+        log.exception("The form %s could not be taken; it is kept and tried again.", said)
+        return Taken(left=[("the service failed at this form; its log says more", vars(said))])
+
+
+def _look(api: Recorder, project: Project, said: Trigger, *, background: bool) -> Taken:
+    mapping = project.mapping
+    before = stated(api.study.store, mapping.source, said)
+    try:
+        record = project.redcap.export(said, mapping, background=background)
+    except RedcapHasNone as error:
+        return Taken(left=[(str(error), vars(said) | {"is_final": True})])
     if said.instrument not in mapping.instruments:
-        return [], [("the mapping does not know this instrument", record)]
-    if not _is_complete(mapping, said, record):
-        return [], []
+        return Taken(left=[("the mapping does not know this instrument", record)])
+    if not is_complete(mapping, said, record):
+        return Taken()
+    if problem := _not_given(mapping, said, record):
+        return Taken(left=[(problem, vars(said))])
     left = _without_place(unmapped(mapping, said.instrument, record))
     try:
-        results = _record(api, mapping, said, record, stated_before)
+        results = _record(api, project, said, record, before)
     except BadInput as error:
-        return [], [*left, (str(error), record)]
-    return results, left + [(result["detail"], record) for result in results if "detail" in result]
+        return Taken(left=[*left, (str(error), record)])
+    return Taken(
+        results, left + [(each["detail"], _kept(each, said, record)) for each in results if "detail" in each]
+    )
 
 
-def _without_place(fields: dict[str, str]) -> list[tuple[str, Any]]:
+def _kept(result: dict[str, Any], said: Trigger, record: Row) -> Any:
+    """What is kept of a refused event: its record, or the trigger where another try may succeed."""
+    return vars(said) if result.get("type") == _ID_REUSED else record
+
+
+def is_complete(mapping: Mapping, said: Trigger, record: Row) -> bool:
+    """Whether a form states its event; a status that REDCap does not export is taken for no answer."""
+    wanted = mapping.instruments[said.instrument].when_complete
+    return not wanted or record.get(f"{said.instrument}_complete", COMPLETE) == COMPLETE
+
+
+def _not_given(mapping: Mapping, said: Trigger, record: Row) -> str:
+    """Why a record's form cannot be read for want of rights; empty when all of it is there.
+
+    A record without a subject states nothing: that is said first.
+    """
+    if mapping.subject in record and not subject_code(mapping, record):
+        return ""
+    if missing := hidden(mapping, said.instrument, record):
+        return (
+            f"{', '.join(missing)}: REDCap exports no such column; give the API user the export rights "
+            "Full Data Set on its form, or take it out of the mapping"
+        )
+    name = record.get(mapping.record_id, said.record)
+    if name.casefold() != said.record.casefold():
+        return (
+            f"{mapping.record_id}: REDCap exports {name!r} for record {said.record!r}; give the API user the "
+            "export rights Full Data Set, so that record names are not hashed"
+        )
+    return ""
+
+
+def _without_place(fields: Row) -> list[tuple[str, Any]]:
     if len(fields) > MOST_FIELDS:
         return [(f"{len(fields)} fields: no place in the mapping", fields)]
     return [(f"{field}: no place in the mapping", {field: value}) for field, value in fields.items()]
 
 
-def _is_complete(mapping: Mapping, said: Trigger, record: dict[str, str]) -> bool:
-    wanted = mapping.instruments[said.instrument].when_complete
-    return not wanted or str(record.get(f"{said.instrument}_complete", COMPLETE)) == COMPLETE
+def is_known(api: Recorder, project: Project, said: Trigger, record: Row) -> bool:
+    """Whether a record's form says what it stated already, or nothing yet."""
+    mapping = project.mapping
+    if not is_complete(mapping, said, record):
+        return True
+    if _not_given(mapping, said, record):
+        return False
+    before = stated(api.study.store, mapping.source, said)
+    try:
+        event = parse_event(_written(api, mapping, said, record, before))
+    except BadInput:
+        return False
+    return _same(event, before, _elsewhere(api, mapping, said, event, before)) is not None
 
 
 def _record(
-    api: ApiContext,
-    mapping: Mapping,
-    said: Trigger,
-    record: dict[str, str],
-    stated_before: Sequence[Event],
+    api: Recorder, project: Project, said: Trigger, record: Row, before: Stated
 ) -> list[dict[str, Any]]:
-    instrument = mapping.instruments[said.instrument]
-    stated = {
+    mapping, store = project.mapping, api.study.store
+    written = _written(api, mapping, said, record, before)
+    event = parse_event(written)
+    others = _elsewhere(api, mapping, said, event, before)
+    if same := _same(event, before, others):
+        return take_in(api, [same.to_json()], "recorder")
+    renamed = [each.event for each in others if _is_renamed(project, said, each, event)]
+    remember(store, mapping.source, event.id, said)
+    return take_in(api, [*(_void(each, written) for each in (*before.valid, *renamed)), written], "recorder")
+
+
+def _written(api: Recorder, mapping: Mapping, said: Trigger, record: Row, before: Stated) -> dict[str, Any]:
+    """The event that a form states, under the next number of the form."""
+    return {
         "specversion": "1.0",
-        "id": f"{_name(said)}#{len(stated_before) + 1}",
+        "id": f"{name_of(said)}#{before.number + 1}",
         "source": mapping.source,
-        "type": instrument.event,
+        "type": mapping.instruments[said.instrument].event,
         "subject": subject_code(mapping, record),
         "time": api.study.clock.now().isoformat(),
         "data": read_data(mapping, said.instrument, record, said.event),
     }
-    event = parse_event(stated)
-    valid = _valid(api, stated_before)
-    if valid and (valid[-1].subject, valid[-1].data) == (event.subject, event.data):
-        return take_in(api, [valid[-1].to_json()], "recorder")
-    return take_in(api, [*(_void(each, stated) for each in valid), stated], "recorder")
 
 
-def _name(said: Trigger) -> str:
-    """The form's name in the ids of its events; a long one is cut and ends in a hash."""
-    name = str(said)
-    if len(name) <= LONGEST_NAME:
-        return name
-    return f"{name[: LONGEST_NAME - 17]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+def _elsewhere(
+    api: Recorder, mapping: Mapping, said: Trigger, event: Event, before: Stated
+) -> Sequence[Elsewhere]:
+    """What the form stated under another name of its record; nothing once it has stated under this one."""
+    return () if before.valid else elsewhere(api.study.store, mapping.source, said, event.subject)
 
 
-def _stated_before(api: ApiContext, source: str, said: Trigger) -> list[Event]:
-    """The events that the form stated so far, of any subject, in order."""
-    events: list[Event] = []
-    for number in count(1):
-        event = recorded(api.study.store, (source, f"{_name(said)}#{number}"))
-        if event is None:
-            break
-        events.append(event)
-    return events
+def _same(event: Event, before: Stated, others: Sequence[Elsewhere]) -> Event | None:
+    """The valid event that says the same; None when the form says something new."""
+    content = (event.subject, event.type, event.data)
+    stands = (*before.valid[-1:], *(each.event for each in others))
+    return next((each for each in stands if (each.subject, each.type, each.data) == content), None)
 
 
-def _valid(api: ApiContext, events: Sequence[Event]) -> list[Event]:
-    """The events that are not voided."""
-    logs = {event.subject: history(api.study.store, event.subject) for event in events}
-    valid = {event.key for stated in logs.values() for event in not_voided(stated)}
-    return [event for event in events if event.key in valid]
+def _is_renamed(project: Project, said: Trigger, other: Elsewhere, event: Event) -> bool:
+    """Whether a form continues what the same form of a record that is gone said of the same thing.
+
+    While REDCap has a record of the old name, the two are two.
+    """
+    if not is_same_thing(other.event, event):
+        return False
+    return other.record == said.record or not project.redcap.has_record(other.record, project.mapping)
 
 
 def _void(event: Event, stated: dict[str, Any]) -> dict[str, Any]:

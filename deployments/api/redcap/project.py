@@ -2,68 +2,42 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Event, Lock, Semaphore
+from datetime import datetime
+from threading import Event, Semaphore
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from deployments.api.redcap.client import Redcap, Trigger
+from deployments.api.redcap.client import Redcap
+from deployments.api.redcap.gate import StudyGate
 from deployments.api.redcap.mapping import Mapping, load_mapping
 from deployments.bootstrap.settings import Settings
+from flows.study.runtime import Runtime
 from itp_events.errors import BadInput
 from tasks.limits import REDCAP_FETCHERS
-
-
-class Turns:
-    """Lets the threads of this process look at one form one after the other, so that none looks in vain.
-
-    Other processes are not kept from it: the database decides between them.
-    """
-
-    def __init__(self) -> None:
-        # Forms that share a lock only wait for each other.
-        self._locks = tuple(Lock() for _ in range(32))
-        self._taken: Counter[Trigger] = Counter()
-
-    @contextmanager
-    def of(self, form: Trigger) -> Iterator[None]:
-        """Wait for the form's turn, and keep it."""
-        self._taken[form] += 1
-        try:
-            with self._locks[hash(form) % len(self._locks)]:
-                yield
-        finally:
-            self._taken[form] -= 1
-            if not self._taken[form]:
-                del self._taken[form]
-
-    def is_taken(self, form: Trigger) -> bool:
-        """Whether a thread of this process looks at the form just now, or will in a moment."""
-        return form in self._taken
 
 
 @dataclass(frozen=True)
 class Project:
     """A REDCap project, how its forms become events, and the key that its trigger's address carries.
 
-    `fetchers` counts the forms that the door may fetch at once. `waiting` is set when a form waits for
-    another thread to fetch it. `turns` orders the threads that look at one form.
+    `wall` tells the world's time (UTC). `fetchers` counts the forms that the door may fetch at once.
+    `waiting` is set when a form waits for another thread to fetch it.
     """
 
     redcap: Redcap
+    gate: StudyGate
     mapping: Mapping
     key: str
+    wall: Callable[[], datetime]
     fetchers: Semaphore = field(default_factory=lambda: Semaphore(REDCAP_FETCHERS), compare=False)
     waiting: Event = field(default_factory=Event, compare=False)
-    turns: Turns = field(default_factory=Turns, compare=False)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Project | None:
-        """The project; None when no REDCap is named.
+    def from_settings(cls, settings: Settings, study: Runtime) -> Project | None:
+        """The project of a study, whose database keeps count of the requests; None when no REDCap is named.
 
         Raises:
             BadInput: some of its settings are missing, or the mapping cannot be read.
@@ -72,9 +46,10 @@ class Project:
             return None
         if not settings.redcap_token or settings.redcap_mapping is None:
             raise BadInput("also set ITP_REDCAP_TOKEN and ITP_REDCAP_MAPPING", "ITP_REDCAP_URL")
-        redcap = Redcap(settings.redcap_url, settings.redcap_token.get_secret_value())
+        named = (settings.redcap_url, settings.redcap_token.get_secret_value())
+        gate = StudyGate(study.store, study.wall, *named, settings.redcap_requests_per_minute)
         key = settings.redcap_key.get_secret_value()
-        return cls(redcap, load_mapping(settings.redcap_mapping), key)
+        return cls(Redcap(*named, gate), gate, load_mapping(settings.redcap_mapping), key, study.wall)
 
 
 async def _project(request: Request) -> Project | None:

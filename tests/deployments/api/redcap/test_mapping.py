@@ -7,8 +7,7 @@ import pytest
 
 from deployments.api.redcap.mapping import Mapping, load_mapping, read_data, subject_code, unmapped
 from itp_events.errors import BadInput
-
-EXAMPLE = Path(__file__).parents[4] / "examples" / "redcap.yaml"
+from tests.support.redcap import EXAMPLE
 
 
 def mapping_of(*, missing: tuple[str, ...] | None = None, **data: Any) -> Mapping:

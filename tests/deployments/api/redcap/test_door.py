@@ -2,91 +2,34 @@
 
 import gzip
 import threading
-from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from deployments.api.recording import take_in
 from deployments.api.redcap import client
-from deployments.api.redcap.again import fetch_again
-from deployments.api.redcap.client import MOST_BYTES, Trigger
-from deployments.api.redcap.form import receive
+from deployments.api.redcap.client import MOST_BYTES
+from deployments.api.redcap.form import TURN, receive
+from deployments.api.redcap.rows import Trigger
 from itp_events.rules.subject import not_voided
 from tasks.database.dead_letters import open_dead_letters
 from tasks.database.queries import history
+from tasks.database.redcap import end_turn, take_turn
 from tasks.limits import REDCAP_FETCHERS
+from tests.deployments.api.redcap.coordinator import (
+    ENROLMENT,
+    KEY,
+    again,
+    enrolled,
+    facts,
+    settings_for,
+    triggered,
+    visited,
+)
 from tests.support.api import Door, served
 from tests.support.redcap import TOKEN, Form, Raw, RedcapStandIn
 from tests.support.waiting import wait_until
-
-EXAMPLE = Path(__file__).parents[3] / "examples" / "redcap.yaml"
-ENROLMENT = {
-    "subject_code": "ITP-001",
-    "entered_by": "crc-01",
-    "weight": "61.5",
-    "age": "34",
-    "sex": "2",
-    "itp_months": "14",
-    "failed___1": "1",
-    "failed___2": "1",
-    "failed___3": "1",
-    "failed___4": "0",
-    "alt": "0.8",
-    "ast": "0.9",
-    "bilirubin": "0.7",
-    "creatinine": "0.9",
-    "childbearing": "1",
-    "hcg": "0",
-    "breastfeeding": "0",
-    "contraception": "1",
-    "screening_notes": "ignored by the mapping",
-}
-
-
-@pytest.fixture
-def redcap() -> Iterator[RedcapStandIn]:
-    with RedcapStandIn() as redcap:
-        yield redcap
-
-
-@pytest.fixture
-def door(tmp_path: Path, redcap: RedcapStandIn) -> Iterator[Door]:
-    settings = {
-        "redcap_url": redcap.url,
-        "redcap_token": TOKEN,
-        "redcap_mapping": EXAMPLE,
-        "redcap_key": "k" * 20,
-    }
-    with served(tmp_path, **settings) as door:
-        yield door
-
-
-def triggered(door: Door, form: dict[str, str], key: str = "k" * 20) -> Any:
-    answer = door.client.post("/redcap", params={"key": key}, data=form)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def enrolled(door: Door, redcap: RedcapStandIn, **changes: str) -> Any:
-    on = f"{door.now - timedelta(days=3):%Y-%m-%d}"
-    fields = ENROLMENT | {"enrol_date": on, "consent_date": on} | changes
-    return triggered(door, redcap.save("7", "screening_arm_1", "enrolment", **fields))
-
-
-def visited(door: Door, redcap: RedcapStandIn, event: str = "inf_1_arm_1", **changes: str) -> Any:
-    on = f"{door.now - timedelta(days=1):%Y-%m-%d}"
-    fields = {"subject_code": "ITP-001", "visit_by": "crc-01", "visit_date": on, "plt": "41"}
-    return triggered(door, redcap.save("7", event, "visit", **(fields | changes)))
-
-
-def facts(door: Door) -> list[Any]:
-    return [event.data for event in not_voided(history(door.study.store, "ITP-001"))]
 
 
 def test_a_saved_form_is_fetched_mapped_and_recorded(door: Door, redcap: RedcapStandIn) -> None:
@@ -96,7 +39,7 @@ def test_a_saved_form_is_fetched_mapped_and_recorded(door: Door, redcap: RedcapS
     enrolment, visit = facts(door)
     assert (enrolment.screening.sex, enrolment.weight_kg) == ("female", 61.5)
     assert (visit.visit, visit.platelets) == ("INF1", 41)
-    assert redcap.asked[0]["records[0]"] == "7"
+    assert redcap.exports[0]["records[0]"] == "7"
     assert open_dead_letters(door.study.store) == []
 
 
@@ -167,11 +110,6 @@ def test_a_form_that_redcap_did_not_give_is_fetched_again(door: Door, redcap: Re
     assert open_dead_letters(door.study.store) == []
 
 
-def again(door: Door) -> None:
-    assert door.project is not None
-    fetch_again(door.api, door.project)
-
-
 def test_an_answer_that_holds_no_records_is_kept(door: Door, redcap: RedcapStandIn) -> None:
     redcap.answers = {"error": "none"}
     assert enrolled(door, redcap)["left"] == ["REDCap's answer holds no records; see ITP_REDCAP_URL"]
@@ -215,56 +153,57 @@ def test_of_a_form_saved_twice_in_a_moment_the_newer_look_counts(door: Door, red
     assert open_dead_letters(door.study.store) == []
 
 
-def test_two_processes_that_take_one_form_at_once_record_it_once_by_its_newest_look(
-    tmp_path: Path, redcap: RedcapStandIn, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+def test_a_form_saved_while_another_process_takes_it_is_looked_at_once_more_by_that_one(
+    tmp_path: Path, redcap: RedcapStandIn, postgresql_url: str
 ) -> None:
-    """Each has looked at the form, which changed in between, before the other records."""
-    both_have_looked, first_looks = threading.Barrier(2, timeout=30), deque[str]()
-
-    def take_in_together(*given: Any) -> Any:
-        with suppress(IndexError):
-            first_looks.pop()
-            both_have_looked.wait()
-        return take_in(*given)
-
-    settings = {
-        "redcap_url": redcap.url,
-        "redcap_token": TOKEN,
-        "redcap_mapping": EXAMPLE,
-        "redcap_key": "k" * 20,
-        "database_url": postgresql_url,
-    }
+    settings = settings_for(redcap, database_url=postgresql_url)
     with served(tmp_path / "one", **settings) as one, served(tmp_path / "two", **settings) as two:
         enrolled(one, redcap)
-        monkeypatch.setattr("deployments.api.redcap.form.take_in", take_in_together)
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(1) as pool:
             for older, newer in (("41", "14"), ("23", "32")):
-                first_looks.extend((older, newer))
+                redcap.holds, redcap.asked = threading.Event(), []
                 slower = pool.submit(visited, one, redcap, plt=older)
-                wait_until(lambda: len(first_looks) == 1, "the first to have looked at the form")
-                answers = [visited(two, redcap, plt=newer), slower.result()]
-                assert [answer["left"] for answer in answers] == [[], []]
+                wait_until(lambda: redcap.exports, "the first to have looked at the form")
+                assert visited(two, redcap, plt=newer)["left"] == ["waits to be fetched: it is being fetched"]
+                redcap.holds.set()
+                assert slower.result()["left"] == []
                 assert [data.platelets for data in facts(one)[1:]] == [float(newer)]
-        assert open_dead_letters(one.study.store) == []
+                assert open_dead_letters(one.study.store) == []
+        ids = [event.id for event in history(one.study.store, "ITP-001") if event.source == "redcap"]
+        assert [each for each in ids if "visit#" in each and "~" not in each] == [
+            f"42/7/inf_1_arm_1/visit#{number}" for number in (1, 2, 3, 4)
+        ]
+
+
+def test_the_turn_of_a_process_that_died_goes_to_another(door: Door, redcap: RedcapStandIn) -> None:
+    enrolled(door, redcap)
+    form, now = "42/7/inf_1_arm_1/visit", door.study.wall()
+    assert take_turn(door.study.store, form, "one that lives", now, now + TURN)
+    assert visited(door, redcap)["left"] == ["waits to be fetched: it is being fetched"]
+    end_turn(door.study.store, form, "one that lives")
+    assert take_turn(door.study.store, form, "one that died", now - 2 * TURN, now - TURN)
+    again(door)
+    assert [data.visit for data in facts(door)[1:]] == ["INF1"]
+    assert open_dead_letters(door.study.store) == []
 
 
 def test_a_page_of_another_site_triggers_nothing(door: Door, redcap: RedcapStandIn) -> None:
     form = redcap.save("7", "screening_arm_1", "enrolment", **ENROLMENT)
-    asked = {"params": {"key": "k" * 20}, "data": form, "headers": {"Origin": "https://elsewhere.example"}}
+    asked = {"params": {"key": KEY}, "data": form, "headers": {"Origin": "https://elsewhere.example"}}
     assert door.client.post("/redcap", **asked).status_code == 403  # type: ignore[arg-type]
-    assert redcap.asked == []
+    assert redcap.exports == []
 
 
 def test_a_trigger_needs_the_key(door: Door, redcap: RedcapStandIn) -> None:
     form = redcap.save("7", "screening_arm_1", "enrolment", **ENROLMENT)
     assert door.client.post("/redcap", data=form).status_code == 401
     assert door.client.post("/redcap", params={"key": "guess"}, data=form).status_code == 401
-    assert redcap.asked == []
+    assert redcap.exports == []
 
 
 @pytest.mark.parametrize("form", [{}, {"record": "7"}, {"project_id": "42", "record": "7"}])
 def test_what_is_no_trigger_is_malformed(door: Door, form: dict[str, str]) -> None:
-    assert door.client.post("/redcap", params={"key": "k" * 20}, data=form).status_code == 422
+    assert door.client.post("/redcap", params={"key": KEY}, data=form).status_code == 422
 
 
 ODD_ANSWERS = {
@@ -296,6 +235,8 @@ def test_whatever_redcap_answers_the_form_is_asked_for_again(
     assert TOKEN not in shown.text
     assert len(shown.content) < 2000
     redcap.raw = None
+    assert door.project is not None
+    door.project.gate.lift()
     again(door)
     assert len(facts(door)) == 1
     assert open_dead_letters(door.study.store) == []
@@ -368,10 +309,10 @@ def test_what_redcap_would_not_call_a_record_is_no_trigger(
     door: Door, redcap: RedcapStandIn, record: str
 ) -> None:
     form = {"project_id": "42", "record": record, "instrument": "visit"}
-    answer = door.client.post("/redcap", params={"key": "k" * 20}, data=form)
+    answer = door.client.post("/redcap", params={"key": KEY}, data=form)
     assert (answer.status_code, answer.json()["field"]) == (422, "record")
     assert open_dead_letters(door.study.store) == []
-    assert redcap.asked == []
+    assert redcap.exports == []
 
 
 def test_the_longest_names_in_redcap_make_ids_that_can_be_recorded(door: Door, redcap: RedcapStandIn) -> None:
