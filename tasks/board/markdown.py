@@ -43,6 +43,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def in_brackets(text: str | None) -> str:
+    """Free text in brackets, to follow a phrase; nothing when there is none."""
+    return f" ({plain(text)})" if text else ""
+
+
 def unlinked(text: str) -> str:
     """The text of a page without its links, for readers outside Prefect's UI."""
     return _LINK.sub(r"\1", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from itp_events.protocol.model import Site
-from tasks.board.markdown import counted, plain, table
+from tasks.board.markdown import counted, in_brackets, plain, table
 from tasks.board.story import Story
 from tasks.board.words import on, step
 from tasks.database.queries import NoticeRow
@@ -24,7 +24,8 @@ def sent(story: Story) -> str:
 
 def _notice(story: Story, notice: NoticeRow) -> tuple[str, ...]:
     due = at_site(story.subject_state.subject.site, notice.due)
-    return due, notice.visit or "", step(notice.step), notice.audience, _outcome(story, notice)
+    what = step(notice.step) + in_brackets(notice.facts.get("ae"))
+    return due, notice.visit or "", what, notice.audience, _outcome(story, notice)
 
 
 def _outcome(story: Story, notice: NoticeRow) -> str:

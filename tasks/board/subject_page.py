@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from itp_events.events import plain_number
+from itp_events.events import AdverseEvent, plain_number
 from itp_events.marks import LEGEND, marked
 from itp_events.notices.alerts import open_consents
 from itp_events.notices.assumed import notice_assumed
@@ -22,7 +22,7 @@ from itp_events.rules.windows import PlannedVisit
 from itp_events.rules.withdrawal import Flag
 from tasks.board import links
 from tasks.board.cards import fatal_since, flagged_on, is_held, unexplained_death
-from tasks.board.markdown import counted, document, link, plain, table
+from tasks.board.markdown import counted, document, in_brackets, link, plain, table
 from tasks.board.sent import at_site, sent
 from tasks.board.story import Story
 from tasks.board.words import ago, criterion, on, step
@@ -145,15 +145,16 @@ def _decisions(story: Story) -> Iterator[str]:
 def _clocks(story: Story) -> Iterator[str]:
     hours = story.subject_state.protocol.alerts["sae"].clock_hours[-1]
     due = {
-        wanted.event: wanted.due
+        wanted.event: (wanted.due, _ae(wanted))
         for wanted in story.decision.wanted_notices
         if wanted.alert == "sae" and wanted.number == hours
     }
-    for deadline in due.values():
+    for deadline, ae in due.values():
         late = "; that time has **PASSED**" if deadline <= story.subject_state.now else ""
         by = at_site(story.subject_state.subject.site, deadline)
         assumed = story.subject_state.protocol.alerts["sae"].source == "assumption"
-        yield f"**investigator**: submit the safety report by {marked(by, assumed)}{late}"
+        report = f"the safety report{in_brackets(ae)}"
+        yield f"**investigator**: submit {report} by {marked(by, assumed)}{late}"
 
 
 def _unassessed(story: Story) -> Iterator[str]:
@@ -252,7 +253,13 @@ def _next(story: Story) -> str:
 def _duty(protocol: Protocol, site: Site, wanted: WantedNotice) -> tuple[str, ...]:
     epoch = wanted.planned.visit.epoch if wanted.planned else None
     what = marked(step(wanted.step), notice_assumed(protocol, wanted.kind, wanted.step, epoch))
-    return at_site(site, wanted.due), wanted.visit or "", what, wanted.audience
+    return at_site(site, wanted.due), wanted.visit or "", what + in_brackets(_ae(wanted)), wanted.audience
+
+
+def _ae(wanted: WantedNotice) -> str | None:
+    """The number of the adverse event that a notice is about; a subject may have several."""
+    told = wanted.fact.data if wanted.fact else None
+    return told.ae if isinstance(told, AdverseEvent) else None
 
 
 def _responses(story: Story) -> str:

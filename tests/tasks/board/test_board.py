@@ -526,3 +526,14 @@ def test_a_date_on_a_page_is_marked_where_it_hangs_on_a_missed_visit(desk: Desk,
     plan = section(page(desk), "Plan")
     assert "| **INF2** | missed | 12 Jan 2026 | 11 Jan to 13 Jan |" in plan
     assert "| 26 Jan 2026† | 23 Jan to 29 Jan† |" in plan
+
+
+def test_a_page_names_the_adverse_event_of_each_safety_notice(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol("2026-01-05"), study.adverse_event("2026-01-19", ae="AE-1", serious=True))
+    desk.take(study.adverse_event("2026-01-19", ae="AE-2", serious=True))
+    told = story(desk.store, desk.protocol, "ITP-001", study.instant("2026-01-19 12:00"))
+    page = subject_page(told, None, None, None)
+    for number in ("AE-1", "AE-2"):
+        assert f"submit the safety report ({number}) by" in page
+        assert f"safety event reported ({number}) | sponsor" in page
+        assert f"20 h have passed† ({number}) | investigator" in page
