@@ -16,15 +16,17 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO, cast, get_args
+from urllib.parse import unquote
 
-from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyBase
+from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyBase, NotifyType
 from apprise.config import ConfigBase
 from apprise.config.file import ConfigFile
 
@@ -32,6 +34,7 @@ from itp_events.errors import BadInput
 from itp_events.protocol.model import Audience
 from tasks.delivery.evidence import speaks
 from tasks.delivery.links import Links
+from tasks.delivery.providers import Provider, provider
 
 AUDIENCES: tuple[str, ...] = get_args(Audience)
 SETTING = "ITP_APPRISE_CONFIG"
@@ -40,6 +43,13 @@ _ALWAYS = "always"
 # than the longest send. With a much shorter one, a message that a slow provider has taken would be sent
 # again.
 ANSWER_SECONDS = 25.0
+# A mail with copies reaches several people at once.
+_COPIES = ("cc", "bcc")
+# A plugin that nobody has looked through: its `targets` are people, as nearly everywhere.
+_UNKNOWN = Provider("", people=("targets",))
+# The parts of an Apprise URL; shorter ones are no secrets.
+_PARTS = re.compile(r"[/?&=@:,]+")
+_SECRET_FROM = 5
 
 
 @dataclass(frozen=True)
@@ -186,17 +196,42 @@ def _keep_to_sending(server: NotifyBase) -> None:
 
 def _split(server: NotifyBase) -> list[NotifyBase]:
     """A server split into one for each of its recipients; empty when it cannot be split."""
-    if getattr(server, "cc", None) or getattr(server, "bcc", None):
+    row = provider(server) or _UNKNOWN
+    if any(getattr(server, name, None) for name in (*_COPIES, *row.crowds)):
         return []
-    targets = getattr(server, "targets", None)
-    if isinstance(targets, list | tuple | set) and len(targets) > 1:
-        return [_only(server, type(targets)([target])) for target in targets]
-    return [server] if len(server) <= 1 else []
+    if row.only and getattr(server, row.only[0], None) != row.only[1]:
+        return [server]
+    # Lists that reach one recipient as a whole are one part, each entry of the others is one.
+    parts = [(name, entry) for name in row.people for entry in _entries(server, name)]
+    whole = [name for name in row.together if row.people and _entries(server, name)]
+    if len(parts) + bool(whole) > 1:
+        emptied = (*row.people, *whole)
+        alone = [_with(server, emptied, {name: [entry]}) for name, entry in parts]
+        return alone + [_with(server, row.people, {}) for _ in whole[:1]]
+    return [server] if len(server) <= 1 or row is not _UNKNOWN else []
 
 
-def _only(server: NotifyBase, target: Collection[object]) -> NotifyBase:
+def _entries(server: NotifyBase, name: str) -> list[Any]:
+    listed = _listed(server, name)
+    if isinstance(listed, dict):
+        return list(listed.items())
+    return list(listed) if isinstance(listed, list | tuple | set | frozenset) else []
+
+
+def _listed(server: NotifyBase, name: str) -> Any:
+    """A list of a plugin; `targets.emails` is one inside a dictionary."""
+    name, _, key = name.partition(".")
+    listed = getattr(server, name, None)
+    return listed.get(key) if key and isinstance(listed, dict) else listed
+
+
+def _with(server: NotifyBase, names: Iterable[str], entries: Mapping[str, list[Any]]) -> NotifyBase:
+    """A copy of a server whose lists of these names hold these entries alone."""
     single: Any = copy.copy(server)
-    single.targets = target
+    for each in names:
+        kept = type(_listed(server, each))(entries.get(each, ()))
+        name, _, key = each.partition(".")
+        setattr(single, name, getattr(single, name) | {key: kept} if key else kept)
     return cast("NotifyBase", single)
 
 
@@ -206,6 +241,7 @@ def _recipient(server: NotifyBase) -> Recipient:
     # After the fingerprint, which must stay the same whatever is set here: waiting notices find their
     # recipient by it.
     _be_patient(server)
+    _open_alerts(server)
     return Recipient(fingerprint, label, tags, server)
 
 
@@ -216,6 +252,25 @@ def _be_patient(server: NotifyBase) -> None:
     # Mail has one time limit, for connecting and for every answer.
     if speaks(server, "smtplib") and server.socket_connect_timeout == kind.socket_connect_timeout:
         server.socket_connect_timeout = ANSWER_SECONDS
+
+
+def _open_alerts(server: Any) -> None:
+    row = provider(server)
+    if row and row.alert:
+        server.mapping = server.mapping | {NotifyType.INFO: row.alert}
+
+
+def unspoken(text: str, server: NotifyBase) -> str:
+    """The text without the parts of a server's URL that its label masks."""
+    shown = _url(server, privacy=True)
+    # The longest first: a short one may be a part of it.
+    parts = sorted(
+        {unquote(each) for each in _PARTS.split(_url(server, privacy=False))}, key=len, reverse=True
+    )
+    for part in parts:
+        if len(part) >= _SECRET_FROM and part not in unquote(shown):
+            text = text.replace(part, "***")
+    return text
 
 
 def _label(server: NotifyBase) -> str:

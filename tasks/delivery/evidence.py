@@ -1,29 +1,35 @@
-"""The evidence of a failed send: whether the provider surely did not accept the message.
+"""The evidence of a send: whether the provider took the message, surely did not, or may have.
 
 Apprise answers only True or False. A message that may have been accepted in spite of a False must be marked
-when it is repeated. Two public sources tell more: the interpreter's audit events
+when it is repeated, and a True counts for nothing where the provider answers HTTP 200 and refuses in the
+body. So two sources are read beside it: the interpreter's audit events
 (https://docs.python.org/3/library/audit_events.html), which show when HTTP or SMTP begins to hand a message
-over, and the HTTP status that Apprise's plugins log. A failure counts as "not accepted" only when that is
-proven; in doubt it is "unknown".
+over, and the answers that `requests` receives, through which all of Apprise's plugins speak HTTP. A failure
+counts as "not accepted" only when that is proven; in doubt it is "unknown".
 """
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from apprise import NotifyBase
+from requests import PreparedRequest, Session
+from requests import Response as Answered
+
+from tasks.delivery.answers import Response
 
 _EVENTS = frozenset({"http.client.send", "smtplib.send"})
-_HTTP_HEAD = re.compile(rb"[A-Z]+ [/h*]")
-_STATUS = re.compile(r"error=(\d{3})\b")
+_HTTP_HEAD = re.compile(rb"[A-Z]+ (/|\*|https?://)")
+# A proxy is asked for a connection; the message goes through it later.
+_TO_PROXY = b"CONNECT "
 # These statuses say that the answer of the server behind a gateway was lost.
 _GATEWAY = frozenset({502, 504})
 # These statuses name another address, and do not say whether the message was taken first.
@@ -37,7 +43,18 @@ class Trace:
 
     requests: int = 0
     handing_over: bool = False
-    status: int | None = None
+    responses: list[Response] = field(default_factory=list)
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status of the last answer, when it is none of success."""
+        last = self.responses[-1].status if self.responses else 0
+        return last if last >= 300 else None
+
+    @property
+    def all_answered(self) -> bool:
+        """Whether each request that began has its answer."""
+        return self.requests == len(self.responses)
 
     def see(self, event: str, sent: object) -> None:
         """Note one audit event of this thread; `sent` is what goes out."""
@@ -45,7 +62,7 @@ class Trace:
         if event == "smtplib.send":
             # Before DATA a mail server has heard of recipients at most, never of the message.
             self.handing_over = self.handing_over or head.lower().startswith(b"data")
-        else:
+        elif not head.startswith(_TO_PROXY):
             self.handing_over = True
             self.requests += bool(_HTTP_HEAD.match(head))
 
@@ -85,8 +102,23 @@ def traced() -> Iterator[Trace]:
 
 @cache
 def _install() -> None:
-    logging.getLogger("apprise").addHandler(_StatusHandler(logging.WARNING))
     sys.addaudithook(_on_audit)
+    send = Session.send
+
+    @wraps(send)
+    def seen(session: Session, request: PreparedRequest, **kwargs: Any) -> Answered:
+        response = send(session, request, **kwargs)
+        trace = getattr(_here, "trace", None)
+        if trace is not None:
+            address = urlsplit(response.url)
+            # The body of a stream is the plugin's to read.
+            body = b"" if kwargs.get("stream") else response.content or b""
+            url = f"{address.scheme}://{address.hostname}{address.path}"
+            trace.responses.append(Response(url, response.status_code, body))
+        return response
+
+    # Apprise has no hook for the answers, and its plugins make a session for each request.
+    Session.send = seen  # type: ignore[assignment, method-assign]
 
 
 def _on_audit(event: str, args: tuple[Any, ...], events: frozenset[str] = _EVENTS) -> None:
@@ -95,17 +127,6 @@ def _on_audit(event: str, args: tuple[Any, ...], events: frozenset[str] = _EVENT
         trace = getattr(_here, "trace", None)
         if trace is not None:
             trace.see(event, args[1])
-
-
-class _StatusHandler(logging.Handler):
-    """Notes the HTTP status that a plugin logs for the send of the same thread."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Note the status, if the line has one."""
-        trace = getattr(_here, "trace", None)
-        match = _STATUS.search(record.getMessage()) if trace else None
-        if trace and match and 300 <= int(match[1]) <= 599:
-            trace.status = int(match[1])
 
 
 def speaks(server: NotifyBase, *libraries: str) -> bool:

@@ -10,13 +10,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, TextIO, TypeVar
 
 from apprise import Apprise, NotifyBase, NotifyFormat, NotifyType
 
-from tasks.delivery.channels import Recipient
-from tasks.delivery.evidence import traced
+from tasks.delivery.answers import read
+from tasks.delivery.channels import Recipient, unspoken
+from tasks.delivery.evidence import Trace, speaks, traced
+from tasks.delivery.providers import provider
 from tasks.text.markup import fit
 
 # No send takes longer, in seconds; the lease of a delivery is longer than this by far.
@@ -45,12 +47,14 @@ class Message:
 class Outcome:
     """`failed`: surely not accepted. `unknown`: perhaps accepted, so a repetition must say so.
 
-    Where nothing was `tried`, the failure says nothing of the provider.
+    Where nothing was `tried`, the failure says nothing of the provider. `answer` is what the provider said to
+    a message that it took; nothing rests on it.
     """
 
     kind: Kind
     error: str | None = None
     tried: bool = True
+    answer: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,20 @@ def _through_apprise(server: NotifyBase, message: Message) -> Outcome:
             body_format=NotifyFormat.TEXT,
             interpret_escapes=False,
         )
+    return _outcome(server, trace, accepted=bool(accepted))
+
+
+def _outcome(server: NotifyBase, trace: Trace, *, accepted: bool) -> Outcome:
+    """The outcome of a send: what Apprise says counts, unless the provider's own answer says otherwise."""
+    row = provider(server)
+    reading = read(row.answers if row else (), trace.responses)
+    said = unspoken(reading.said, server)
+    if reading.verdict == "refused" and trace.all_answered:
+        return Outcome("failed", said)
+    if accepted and not trace.handing_over and speaks(server, "requests", "smtplib"):
+        return Outcome("failed", "Apprise sent nothing, though it says that it did")
     if accepted:
-        return Outcome("sent")
+        return Outcome("sent", answer=said) if reading.verdict == "taken" else Outcome("unknown", said)
     refusal = trace.refusal(server)
     return Outcome("failed", refusal) if refusal else Outcome("unknown", trace.doubt())
 

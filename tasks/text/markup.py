@@ -49,6 +49,9 @@ def _is_verbatim(server: NotifyBase) -> bool:
 
 
 def _schemes(server: Any) -> set[str]:
-    """The schemes of the channel's URLs; a plugin names none, one, or several of each kind."""
-    named = (server.protocol, server.secure_protocol)
+    """The schemes of the channel's URLs; a plugin names none, one, or several of each kind.
+
+    They are the class's: one plugin keeps a number of its own under the same name.
+    """
+    named = (type(server).protocol, type(server).secure_protocol)
     return {scheme for each in named for scheme in ((each,) if isinstance(each, str) else each or ())}
