@@ -28,10 +28,10 @@ from urllib.parse import unquote
 
 from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyBase, NotifyType
 from apprise.config import ConfigBase
-from apprise.config.file import ConfigFile
 
 from itp_events.errors import BadInput
 from itp_events.protocol.model import Audience
+from tasks.delivery.config_file import SavedFile, Unreadable, decoded, install
 from tasks.delivery.evidence import speaks
 from tasks.delivery.links import Links
 from tasks.delivery.providers import Provider, provider
@@ -123,6 +123,8 @@ def problems(path: Path | None) -> list[str]:
 def _load(path: Path) -> tuple[list[NotifyBase], list[str]]:
     if not path.is_file():
         raise BadInput(f"{path} is not a file; name an Apprise configuration file, or unset it", SETTING)
+    _check_encoding(path)
+    install()
     asset = AppriseAsset(
         app_id="ITP visits",
         app_desc="Visits of trial subjects",
@@ -138,20 +140,26 @@ def _load(path: Path) -> tuple[list[NotifyBase], list[str]]:
         apprise = Apprise(asset=asset)
         apprise.add(config)
         servers = list(apprise)
-    lines = [f"{path.name}: {complaint}" for complaint in complaints]
+    lines = [each if each.startswith(path.name) else f"{path.name}: {each}" for each in complaints]
     if not servers:
         lines.append(f"{path.name}: there is no usable Apprise URL in it; write lines as coordinator=URL")
     return servers, lines
 
 
 def _file(path: Path, asset: AppriseAsset) -> ConfigBase:
-    """The file itself: in its name alone Apprise would take % and ? for parts of an address.
-
-    Its encoding is UTF-8, with the mark that Windows writes or without it.
-    """
+    """The file itself: in its name alone Apprise would take % and ? for parts of an address."""
     # Apprise declares no types here.
-    file: Any = ConfigFile
-    return cast("ConfigBase", file(str(path.absolute()), asset=asset, recursion=1, encoding="utf-8-sig"))
+    file: Any = SavedFile
+    return cast("ConfigBase", file(str(path.absolute()), asset=asset, recursion=1))
+
+
+def _check_encoding(path: Path) -> None:
+    try:
+        decoded(path.read_bytes())
+    except Unreadable as reason:
+        raise BadInput(f"{path} {reason}", SETTING) from reason
+    except OSError as problem:
+        raise BadInput(f"{path} cannot be read: {problem.strerror}", SETTING) from problem
 
 
 @contextmanager
