@@ -60,14 +60,17 @@ def test_a_wake_that_takes_too_long_is_ended_and_its_run_waits_again_at_once(
         link.deployments = {JOURNEY: journeys}
         row = subject(study.store, code)
         assert row is not None
-        async with shared_clients():
-            await Waker(study, link, Runner(link.runs), Deliveries(study)).wake(row)
+        try:
+            async with shared_clients():
+                await Waker(study, link, Runner(link.runs), Deliveries(study)).wake(row)
+        finally:
+            # The loop waits at its end for the thread that is stuck.
+            stuck.let_go.set()
         link.runs.close()
 
     try:
         asyncio.run(wake())
     finally:
-        stuck.let_go.set()
         runtime.use(lambda: pytest.fail("no study is open"))
     assert is_put_back(study, runs, code)
     assert flow_run(runs, code).since != before
