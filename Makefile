@@ -88,16 +88,19 @@ lock: ## choose the versions anew (needs uv); UPGRADE=--upgrade moves them all
 	$(COMPILE) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) pyproject.toml --extra docs --constraint requirements-dev.lock --output-file requirements-docs.lock
 	$(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+	$(COMPILE) --group sbom --constraint requirements-dev.lock --output-file requirements-sbom.lock
 
 SBOM := build/sbom
-sbom: $(DEV) ## list what the service is made of, in build/sbom: a CycloneDX document, and a table of licences
+sbom: $(RUN) ## list what the service is made of, in build/sbom: a CycloneDX document, and a table of licences
 	@rm -rf $(SBOM)
 	@$(BIN)/python -m venv --without-pip $(SBOM)/environment
 	@$(BIN)/python -m pip --python $(SBOM)/environment $(INSTALL) -r requirements.lock
-	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	@$(BIN)/python -m venv --without-pip $(SBOM)/tools
+	@$(BIN)/python -m pip --python $(SBOM)/tools $(INSTALL) -r requirements-sbom.lock
+	@$(SBOM)/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	  --output-file $(SBOM)/itp-visits.cdx.json $(SBOM)/environment
 	@$(BIN)/python .ci/licences.py $(SBOM)/itp-visits.cdx.json > $(SBOM)/licences.md
-	@rm -rf $(SBOM)/environment
+	@rm -rf $(SBOM)/environment $(SBOM)/tools
 	@ls $(SBOM)/*
 
 clean: ## remove .venv, caches and build products, never study data

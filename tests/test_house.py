@@ -14,9 +14,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("itp_events", "tasks", "flows", "deployments")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-# What the service runs on, what its tests and its documentation need besides, and what installs and builds.
-RUN, TESTS, DOCS, BUILD = (
-    (ROOT / f"requirements{which}.lock").read_text() for which in ("", "-dev", "-docs", "-build")
+# What the service runs on, what its tests and its documentation need besides, what installs and builds, and what
+# lists its parts.
+RUN, TESTS, DOCS, BUILD, SBOM = (
+    (ROOT / f"requirements{which}.lock").read_text() for which in ("", "-dev", "-docs", "-build", "-sbom")
 )
 
 
@@ -36,9 +37,10 @@ NEEDED = _declared(PROJECT["project"]["dependencies"])
 FOR_TESTS = _declared(PROJECT["project"]["optional-dependencies"]["dev"])
 FOR_DOCS = _declared(PROJECT["project"]["optional-dependencies"]["docs"])
 FOR_BUILDS = _declared(PROJECT["dependency-groups"]["build"])
+FOR_SBOM = _declared(PROJECT["dependency-groups"]["sbom"])
 
 
-@pytest.mark.parametrize("lock", [RUN, TESTS, DOCS, BUILD])
+@pytest.mark.parametrize("lock", [RUN, TESTS, DOCS, BUILD, SBOM])
 def test_a_lock_names_no_address(lock: str) -> None:
     assert "://" not in lock
     assert "index-url" not in lock
@@ -50,7 +52,8 @@ def test_a_lock_names_no_address(lock: str) -> None:
     [(name, RUN) for name in NEEDED]
     + [(name, TESTS) for name in (*NEEDED, *FOR_TESTS)]
     + [(name, DOCS) for name in FOR_DOCS]
-    + [(name, BUILD) for name in FOR_BUILDS],
+    + [(name, BUILD) for name in FOR_BUILDS]
+    + [(name, SBOM) for name in FOR_SBOM],
 )
 def test_every_declared_requirement_is_locked_with_a_hash(name: str, lock: str) -> None:
     entry = re.search(
@@ -64,9 +67,14 @@ def test_the_service_is_locked_without_the_tools_of_its_tests_and_documentation(
 
 
 def test_tests_documentation_and_builds_use_the_versions_that_the_service_runs_on() -> None:
-    for other in (TESTS, DOCS, BUILD):
+    for other in (TESTS, DOCS, BUILD, SBOM):
         both = _locked(RUN).keys() & _locked(other).keys()
         assert {name: _locked(other)[name] for name in both} == {name: _locked(RUN)[name] for name in both}
+
+
+def test_no_process_of_the_tests_builds_a_grammar_when_it_imports_prefect() -> None:
+    """Prefect imports jsonschema, which imports this package where it finds it: a second in every process."""
+    assert "rfc3987-syntax" not in _locked(TESTS).keys() | _locked(RUN).keys()
 
 
 def test_what_builds_is_exactly_what_is_locked() -> None:
