@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import URL
 
+from tests.support.databases import migrated_sqlite, migrated_template
 from tests.support.postgres import NAMED_BY, fresh_database, postgres_server
 from tests.support.prefect_server import PrefectServer, quiet_prefect
 from tests.support.receiver import Receiver
@@ -63,24 +64,40 @@ def postgres() -> Iterator[URL]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def _postgresql_template(postgres: URL) -> Iterator[URL]:
+    with migrated_template(postgres) as url:
+        yield url
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """A SQLite database that does not exist yet, as an SQLAlchemy URL."""
-    return f"sqlite:///{tmp_path / 'study.db'}"
+    """A SQLite database of a study in which nobody is enrolled, as an SQLAlchemy URL."""
+    return migrated_sqlite(tmp_path / "study.db")
 
 
 @pytest.fixture
-def postgresql_url(postgres: URL) -> Iterator[str]:
-    """An empty PostgreSQL database, as an SQLAlchemy URL."""
-    with fresh_database(postgres) as url:
+def postgresql_url(postgres: URL, _postgresql_template: URL) -> Iterator[str]:
+    """A PostgreSQL database of a study in which nobody is enrolled, as an SQLAlchemy URL."""
+    with fresh_database(postgres, template=_postgresql_template) as url:
         yield url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database of its own, once in SQLite and once in PostgreSQL, as an SQLAlchemy URL."""
+    """A database of its own with nobody enrolled, once in SQLite and once in PostgreSQL."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of its own without any table; in SQLite it has no file yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    with fresh_database(request.getfixturevalue("postgres")) as url:
+        yield url.render_as_string(hide_password=False)
 
 
 @pytest.fixture

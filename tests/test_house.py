@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("itp_events", "tasks", "flows", "deployments")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-# What the service runs on, what its tests and its documentation need besides, what installs and builds, and what
-# lists its parts.
+# What the service runs on, what its tests and its documentation need besides, what installs and builds, and
+# what lists its parts.
 RUN, TESTS, DOCS, BUILD, SBOM = (
     (ROOT / f"requirements{which}.lock").read_text() for which in ("", "-dev", "-docs", "-build", "-sbom")
 )

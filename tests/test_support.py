@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from tasks.database.schema import REVISION
 from tests.support import Receiver, free_port, wait_until
 from tests.support.postgres import NAMED_BY, fresh_database, own_server, postgres_server
 from tests.support.prefect_server import PrefectServer
@@ -82,11 +83,19 @@ def _notify_patiently(receiver: Receiver) -> bool:
     return httpx.post(f"http://127.0.0.1:{receiver.port}/", json={}, timeout=30).is_success
 
 
-def test_every_test_gets_an_empty_database_of_its_own(database_url: str) -> None:
-    engine = sa.create_engine(database_url)
+def test_every_test_gets_an_empty_database_of_its_own(empty_database_url: str) -> None:
+    engine = sa.create_engine(empty_database_url)
     with engine.begin() as connection:
         assert sa.inspect(connection).get_table_names() == []
         connection.execute(sa.text("CREATE TABLE visit (code TEXT)"))
+    engine.dispose()
+
+
+def test_every_test_gets_a_study_of_its_own_with_nobody_enrolled(database_url: str) -> None:
+    engine = sa.create_engine(database_url)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == REVISION
+        assert connection.scalar(sa.text("SELECT count(*) FROM subjects")) == 0
     engine.dispose()
 
 

@@ -22,6 +22,7 @@ from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study
 from flows.study.runtime import Runtime
 from itp_events.protocol.model import Audience
+from tests.support.databases import migrated_sqlite
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -110,6 +111,8 @@ def served(home: Path, **settings: Any) -> Iterator[Door]:
     # Nothing listens on port 9: Prefect is silent, as a door must bear.
     given: Json = {"prefect_api_url": "http://127.0.0.1:9/api", "api_port": port, "data_dir": home} | settings
     chosen = Settings(**given)
+    if not chosen.database_url.get_secret_value() and not (file := home / "study.db").exists():
+        migrated_sqlite(file)
     study = open_study(chosen)
     api = Api(chosen, study)
     try:

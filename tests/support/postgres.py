@@ -45,14 +45,16 @@ def postgres_server() -> Iterator[URL]:
 
 
 @contextmanager
-def fresh_database(server: URL, encoding: str = "") -> Iterator[URL]:
-    """An empty database of its own on this server, dropped at the end with whoever still uses it.
+def fresh_database(server: URL, encoding: str = "", *, template: URL | None = None) -> Iterator[URL]:
+    """A database of its own on this server, dropped at the end with whoever still uses it.
 
-    Its encoding is the server's own unless said.
+    It is empty, or a copy of `template`, which nobody may be using. The encoding of an empty one is the
+    server's own unless said.
     """
     name = f"itp_test_{uuid.uuid4().hex[:12]}"
     # C is the locale that goes with every encoding.
     said = f"ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0" if encoding else ""
+    said = f"TEMPLATE {template.database}" if template else said
     _execute(server, f"CREATE DATABASE {name} {said}")
     try:
         yield server.set(database=name)

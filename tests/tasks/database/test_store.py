@@ -23,9 +23,13 @@ OPEN = "import sys; from tasks.database.store import Store; Store.open(sys.argv[
 # The index by which codes are found in any case is of an expression: SQLite's are not read back.
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 @pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
-def test_an_empty_database_is_migrated_to_the_tables_that_queries_are_written_against(desk: Desk) -> None:
-    with desk.store.reading() as connection:
+def test_an_empty_database_is_migrated_to_the_tables_that_queries_are_written_against(
+    empty_database_url: str,
+) -> None:
+    store = Store.open(empty_database_url)
+    with store.reading() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    store.close()
     assert differences == []
 
 
@@ -44,8 +48,8 @@ def test_a_database_is_kept_when_it_is_opened_again(desk: Desk, study: Study, da
         again.close()
 
 
-def test_two_processes_may_open_an_empty_database_at_once(database_url: str) -> None:
-    command = [sys.executable, "-c", OPEN, database_url]
+def test_two_processes_may_open_an_empty_database_at_once(empty_database_url: str) -> None:
+    command = [sys.executable, "-c", OPEN, empty_database_url]
     started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     errors = [process.communicate(timeout=60)[1] for process in started]
     assert [process.returncode for process in started] == [0, 0, 0], errors
