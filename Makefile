@@ -48,8 +48,10 @@ $(DOCS): $(RUN) requirements-docs.lock
 run: $(RUN) ## start the whole service on this machine; Ctrl-C stops it
 	@exec $(BIN)/itp up
 
+# Tests of services, storms and databases wait more than they work: two processes for each of two processors.
+WORKERS = 4
 test: lint ## lint, types, import direction and every test; PYTEST_ARGS="-k windows" narrows the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-browser: $(DEV) ## the forms and pages in a headless Chromium; needs chromium and chromedriver
 	ITP_TEST_BROWSER=1 $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from deployments.bootstrap.abort import leave
 from deployments.bootstrap.data_dir import open_to_others
+from deployments.bootstrap.loading import loading
 from deployments.bootstrap.lock import sole_service
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study
@@ -117,9 +118,10 @@ def _serve(
     asked: threading.Event,
 ) -> bool:
     # Prefect is loaded here, after the environment is set and while its server starts.
-    from deployments.api.serve import Api
-    from deployments.bootstrap.logs import set_up_logs
-    from deployments.service.thread import ServiceThread
+    with loading():
+        from deployments.api.serve import Api
+        from deployments.bootstrap.logs import set_up_logs
+        from deployments.service.thread import ServiceThread
 
     set_up_logs(settings.data_dir.absolute() / "logs")
     api = Api(settings, study)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import settings
 from sqlalchemy import URL
 
 from tests.support.databases import migrated_sqlite, migrated_template
+from tests.support.once import made_once
 from tests.support.postgres import NAMED_BY, fresh_database, postgres_server
 from tests.support.prefect_server import PrefectServer, quiet_prefect
 from tests.support.receiver import Receiver
@@ -32,29 +33,38 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(home))
 
 
-# Tests of a running service wait more than they work; those of `running` share one.
-SERVICES = frozenset({"running", "first_service", "prefect_server"})
+# Where `make test` runs a test, and when. A test that starts a service of its own, or a storm, takes longest:
+# each is a group by itself, and they come first. Tests that share a service follow, all in one process, so that
+# it is started once. All others stay together by file.
+OWN_SERVICE, SHARED_SERVICES, STORM = "first_service", ("running", "prefect_server"), "test_storm.py"
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests of one file, and those of the shared service, in one of `make test`'s processes."""
-    shared = "running" in getattr(item, "fixturenames", ())
-    item.add_marker(pytest.mark.xdist_group("running" if shared else str(item.path)))
+    """Give each test the group that `make test` gives to one process."""
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
     # Thousands of histories outlast the bound of a single test.
     if PROFILE == "thorough" and hasattr(getattr(item, "obj", None), "hypothesis"):
         item.add_marker(pytest.mark.timeout(0))
 
 
+def _group(item: pytest.Item) -> str:
+    if _is_alone(item):
+        return item.nodeid
+    return next((name for name in SHARED_SERVICES if name in _fixtures(item)), str(item.path))
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.path.name == STORM or OWN_SERVICE in _fixtures(item)
+
+
+def _fixtures(item: pytest.Item) -> Sequence[str]:
+    return getattr(item, "fixturenames", ())
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that the processes end together."""
-    items.sort(
-        key=lambda item: SERVICES.isdisjoint(getattr(item, "fixturenames", ())) and not _is_storm(item)
-    )
-
-
-def _is_storm(item: pytest.Item) -> bool:
-    return "storm" in item.path.parts
+    items.sort(key=lambda item: (not _is_alone(item), _group(item) not in SHARED_SERVICES))
 
 
 @pytest.fixture(scope="session")
@@ -108,9 +118,23 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prefect's directory with its database migrated, to be copied: migrating takes ten seconds."""
+
+    def make(home: Path) -> None:
+        server = PrefectServer(home)
+        server.start()
+        server.stop()
+
+    return made_once(tmp_path_factory, "prefect-home", make)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path) -> Iterator[PrefectServer]:
     """A real Prefect server, shared by the tests that leave it running as they found it."""
-    server = PrefectServer(tmp_path_factory.mktemp("prefect-server"))
+    home = tmp_path_factory.mktemp("prefect-server")
+    shutil.copytree(prefect_home, home, dirs_exist_ok=True)
+    server = PrefectServer(home)
     try:
         server.start()
         yield server

@@ -12,6 +12,7 @@ import sys
 import threading
 from typing import cast
 
+from deployments.bootstrap.loading import loading
 from deployments.http.connection import KEPT_SECONDS, WithWebsockets, backlog
 from deployments.http.origin import App, Guard
 from deployments.prefect.as_stated import AsStated
@@ -25,9 +26,10 @@ NOWHERE = "http://127.0.0.1:9/"
 def main() -> None:
     """Serve Prefect's API and UI on the loopback address until the parent ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import uvicorn
-    from prefect.server.api import collections
-    from prefect.server.api.server import create_app
+    with loading():
+        import uvicorn
+        from prefect.server.api import collections
+        from prefect.server.api.server import create_app
 
     # Prefect uses its own copies of its lists of blocks and workers instead of asking the internet for them.
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))

@@ -8,9 +8,9 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 
-from tests.deployments.conftest import prefect_home, running
+from tests.deployments.conftest import running
 
-__all__ = ["prefect_home", "running"]
+__all__ = ["running"]
 
 ASKED = os.environ.get("ITP_TEST_BROWSER")
 if not ASKED:

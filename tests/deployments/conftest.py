@@ -8,21 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.prefect_server import PrefectServer
 from tests.support.receiver import Receiver
 from tests.support.service import Service
 
 MakeService = Callable[..., Service]
 MONDAY = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
-
-
-@pytest.fixture(scope="session")
-def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prefect's directory with its database migrated, to be copied: migrating takes ten seconds."""
-    server = PrefectServer(tmp_path_factory.mktemp("prefect-home"))
-    server.start()
-    server.stop()
-    return server.home
 
 
 @contextmanager

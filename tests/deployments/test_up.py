@@ -19,11 +19,11 @@ MakeService = Callable[..., Service]
     ("data", "how"), [("first_service", signal.SIGTERM), ("make_service", signal.SIGINT)]
 )
 def test_it_becomes_ready_and_stops_leaving_no_process(
-    request: pytest.FixtureRequest, data: str, how: signal.Signals
+    request: pytest.FixtureRequest, first_service: MakeService, data: str, how: signal.Signals
 ) -> None:
     """The first time on an empty folder, later on what is there."""
-    make: MakeService = request.getfixturevalue(data)
-    service = make()
+    request.getfixturevalue(data)
+    service = first_service()
     service.start()
     tree = [service.pid, *children(service.pid)]
     assert len(tree) == 2

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import socket
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -55,7 +56,8 @@ def test_a_server_keeps_its_database_in_its_folder_whatever_letters_the_name_has
     assert list(tmp_path.iterdir()) == [home]
 
 
-def test_silent_connections_lose_their_places_to_those_who_ask(tmp_path: Path) -> None:
+def test_silent_connections_lose_their_places_to_those_who_ask(tmp_path: Path, prefect_home: Path) -> None:
+    shutil.copytree(prefect_home, tmp_path / "home")
     server = PrefectServer(tmp_path / "home", free_port(), tmp_path / "log", os.environ)
     server.start()
     try:
