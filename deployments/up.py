@@ -19,10 +19,10 @@ from pathlib import Path
 
 from deployments.bootstrap.abort import leave
 from deployments.bootstrap.data_dir import open_to_others
-from deployments.bootstrap.loading import loading
 from deployments.bootstrap.lock import sole_service
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study
+from deployments.prefect.loading import loading
 from deployments.prefect.server_process import (
     PrefectServer,
     ServerDidNotStart,

@@ -34,8 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # Where `make test` runs a test, and when. A test that starts a service of its own, or a storm, takes longest:
-# each is a group by itself, and they come first. Tests that share a service follow, all in one process, so that
-# it is started once. All others stay together by file.
+# each is a group by itself, and they come first. Tests that share a service follow, all in one process, which
+# starts it once. All others stay together by file.
 OWN_SERVICE, SHARED_SERVICES, STORM = "first_service", ("running", "prefect_server"), "test_storm.py"
 
 

@@ -12,10 +12,10 @@ import sys
 import threading
 from typing import cast
 
-from deployments.bootstrap.loading import loading
 from deployments.http.connection import KEPT_SECONDS, WithWebsockets, backlog
 from deployments.http.origin import App, Guard
 from deployments.prefect.as_stated import AsStated
+from deployments.prefect.loading import loading
 
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 GRACE_SECONDS = 5.0

@@ -16,6 +16,7 @@ import httpx
 
 from itp_events.errors import ItpError
 from tasks.database.address import sqlite_address
+from tasks.tls import trusted
 
 STOP_SECONDS = 8.0
 # A server whose service was killed frees its port within some seconds.
@@ -194,6 +195,7 @@ def is_taken(port: int) -> bool:
 def is_ready(api: str) -> bool:
     """Whether a Prefect API answers at the address."""
     try:
-        return httpx.get(f"{api}/health", timeout=1.0, trust_env=False).status_code == httpx.codes.OK
+        answer = httpx.get(f"{api}/health", timeout=1.0, trust_env=False, verify=trusted(trust_env=False))
+        return answer.status_code == httpx.codes.OK
     except httpx.TransportError:
         return False

@@ -19,6 +19,7 @@ from uuid import UUID
 import httpx
 
 from itp_events.errors import ItpError
+from tasks.tls import trusted
 
 JOURNEY = "subject-journey"
 RECORD_EVENT = "record-event"
@@ -116,7 +117,10 @@ class FlowRuns:
         user, _, password = (secret or "").partition(":")
         auth = httpx.BasicAuth(user, password) if secret else None
         self.api, self._seconds = api, seconds
-        self._http = httpx.Client(base_url=api, timeout=seconds, auth=auth, trust_env=False)
+        certificates = trusted(trust_env=False)
+        self._http = httpx.Client(
+            base_url=api, timeout=seconds, auth=auth, trust_env=False, verify=certificates
+        )
 
     def close(self) -> None:
         """Close the connections."""

@@ -117,7 +117,9 @@ def served(home: Path, **settings: Any) -> Iterator[Door]:
     api = Api(chosen, study)
     try:
         api.start()
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False, timeout=30
+        ) as client:
             door = Door(api.api, chosen, client, api.project)
             wait_until(lambda: _answers(client), "the API to answer")
             yield door

@@ -20,6 +20,7 @@ from deployments.api.redcap.rows import Row, Trigger, plain, plain_rows, row_of
 from deployments.api.redcap.trouble import RedcapRefuses, RedcapSilent, RedcapTooLong, RedcapUnsuited
 from deployments.strict_json import parse
 from itp_events.errors import BadEvent
+from tasks.tls import trusted
 
 # For the whole answer, however slowly it comes.
 SECONDS = REQUEST_SECONDS
@@ -175,7 +176,7 @@ async def _post(url: str, asked: dict[str, str], most: int) -> tuple[int, httpx.
     # A few compressed bytes can become any number of others.
     headers = {"Accept-Encoding": "identity"}
     async with (
-        httpx.AsyncClient(timeout=SECONDS) as client,
+        httpx.AsyncClient(timeout=SECONDS, verify=trusted()) as client,
         client.stream("POST", url, data=asked, headers=headers) as answer,
     ):
         if answer.headers.get("content-encoding", "identity") != "identity":

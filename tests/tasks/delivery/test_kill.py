@@ -112,7 +112,8 @@ def api(database_url: str, home: Path) -> Iterator[tuple["subprocess.Popen[bytes
     command = [str(Path(sys.executable).with_name("itp")), "api"]
     with (home / "api.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    with process, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+    address = f"http://127.0.0.1:{port}"
+    with process, httpx.Client(base_url=address, trust_env=False, verify=False, timeout=30) as client:
         try:
             wait_until(lambda: _serves(process, client, home / "api.log"), "the API to answer")
             yield process, client

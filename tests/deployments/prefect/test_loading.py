@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployments.bootstrap.loading import loading
+from deployments.prefect.loading import loading
 
 
 @pytest.fixture(autouse=True)
