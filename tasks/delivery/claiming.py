@@ -227,5 +227,5 @@ def _claimed(
     assert recipient is not None
     text = marked_repeated(*text, language) if row.repeated else text
     links = channels.links.base if channels.links else ""
-    message = Message(*text, urgent=notice.kind != "reminder", links=links)
+    message = Message(*text, urgent=notice.kind != "reminder", links=links, language=language)
     return Claim(row.id, row.attempts, notice.key, recipient, message, row.repeated, at)

@@ -19,7 +19,8 @@ from tasks.delivery.answers import read
 from tasks.delivery.channels import Recipient, unspoken
 from tasks.delivery.evidence import Trace, speaks, traced
 from tasks.delivery.providers import provider
-from tasks.text.markup import fit
+from tasks.text.mail import mail_html
+from tasks.text.markup import fit, is_mail
 
 # No send takes longer, in seconds; the lease of a delivery is longer than this by far.
 BOUND = 30.0
@@ -34,13 +35,15 @@ Item = TypeVar("Item")
 class Message:
     """A message of plain text, title and body; an urgent one may be shown differently.
 
-    `links` is the beginning of the addresses of the service's own pages; empty where it has none.
+    `links` is the beginning of the addresses of the service's own pages; empty where it has none. `language`
+    is that of the text.
     """
 
     title: str
     body: str
     urgent: bool = False
     links: str = ""
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +90,16 @@ def _through_apprise(server: NotifyBase, message: Message) -> Outcome:
     apprise = Apprise()
     apprise.add(server)
     kind = NotifyType.WARNING if message.urgent else NotifyType.INFO
+    body, shown_as = fit(message.body, server, message.links), NotifyFormat.TEXT
+    if is_mail(server):
+        body = mail_html(message.title, message.body, message.language, message.links)
+        shown_as = NotifyFormat.HTML
     with traced() as trace:
         accepted = apprise.notify(
-            body=fit(message.body, server, message.links),
+            body=body,
             title=fit(message.title, server),
             notify_type=kind,
-            body_format=NotifyFormat.TEXT,
+            body_format=shown_as,
             interpret_escapes=False,
         )
     return _outcome(server, trace, accepted=bool(accepted))

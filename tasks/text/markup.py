@@ -13,13 +13,13 @@ from typing import Any
 from apprise import NotifyBase, NotifyFormat
 
 # Channels that show plain text as plain text, or get it as HTML that Apprise escapes.
-_VERBATIM = frozenset(
+_MAIL = frozenset(
     {
-        *("json", "xml", "form", "syslog", "rsyslog"),
         *("mailto", "brevo", "mailersend", "mailgun", "azure", "o365", "postmark", "resend", "sendgrid"),
         *("sendpulse", "ses", "smtp2go", "sparkpost"),
     }
 )
+_VERBATIM = _MAIL | {"json", "xml", "form", "syslog", "rsyslog"}
 _NO_WIDTH = "\u200b"
 _ALIKE = str.maketrans({"<": "‹", ">": "›", "`": "'", "*": "∗", "~": "∼", "|": "¦", "@": f"@{_NO_WIDTH}"})
 _EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
@@ -36,6 +36,12 @@ def fit(text: str, server: NotifyBase, links: str = "") -> str:
         return _neutral(text)
     parts = re.split(rf"({re.escape(links)}/\S*)", text)
     return "".join(part if number % 2 else _neutral(part) for number, part in enumerate(parts))
+
+
+def is_mail(server: NotifyBase) -> bool:
+    """Whether the channel is mail that may be HTML: unless its URL asks for another format."""
+    in_html = server.resolve_format(NotifyFormat.HTML) == NotifyFormat.HTML
+    return in_html and not _MAIL.isdisjoint(_schemes(server))
 
 
 def _neutral(text: str) -> str:

@@ -11,6 +11,7 @@ OK = b"250 OK\r\n"
 
 class _Talk(socketserver.StreamRequestHandler):
     fails_at: ClassVar[bytes] = b""
+    mails: ClassVar[list[bytes]] = []
     replies: ClassVar[dict[bytes, bytes]] = {b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}
 
     def handle(self) -> None:
@@ -28,8 +29,10 @@ class _Talk(socketserver.StreamRequestHandler):
                 self.wfile.write(OK)
 
     def _body(self) -> None:
-        while self.rfile.readline() not in (b".\r\n", b""):
-            pass
+        lines: list[bytes] = []
+        while (line := self.rfile.readline()) not in (b".\r\n", b""):
+            lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
+        self.mails.append(b"".join(lines))
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -37,9 +40,12 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def mail_server(fails_at: bytes = b"") -> Iterator[int]:
-    """Its port; `fails_at` is the SMTP verb that it refuses, or DOT: it hangs up on the message's end."""
-    talk = type("Talk", (_Talk,), {"fails_at": fails_at})
+def mail_server(fails_at: bytes = b"", mails: list[bytes] | None = None) -> Iterator[int]:
+    """Its port; `fails_at` is the SMTP verb that it refuses, or DOT: it hangs up on the message's end.
+
+    `mails` takes the messages as they arrive.
+    """
+    talk = type("Talk", (_Talk,), {"fails_at": fails_at, "mails": [] if mails is None else mails})
     with _Server(("127.0.0.1", 0), talk) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield int(server.server_address[1])

@@ -186,7 +186,7 @@ def test_no_mark_up_means_anything_in_a_chat_and_our_link_stays_as_it_is(
     assert "acknowledge/_a_-b_.c" in said.replace("\\", "")
 
 
-@pytest.mark.parametrize(("form", "kinds"), [("", {"plain"}), ("&format=html", {"plain", "html"})])
+@pytest.mark.parametrize(("form", "kinds"), [("", {"plain", "html"}), ("&format=text", {"plain"})])
 def test_mail_shows_what_was_written_and_takes_none_of_it_for_html(
     tmp_path: Path, form: str, kinds: set[str]
 ) -> None:
