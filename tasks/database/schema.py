@@ -16,7 +16,7 @@ import sqlalchemy as sa
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0008"
+REVISION = "0009"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
