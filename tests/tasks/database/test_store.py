@@ -1,6 +1,8 @@
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ from alembic.script import ScriptDirectory
 
 from itp_events.errors import BadInput, ItpError
 from tasks.database import queries, repairs, sqlite
+from tasks.database.migrations import versions
 from tasks.database.schema import REVISION, metadata
 from tasks.database.store import Store
 from tests.support import free_port
@@ -37,6 +40,42 @@ def test_the_newest_migration_is_the_one_that_the_program_knows() -> None:
     config = Config()
     config.set_main_option("script_location", "tasks.database:migrations")
     assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+
+
+def test_every_migration_has_a_revision_of_its_own_as_its_file_says() -> None:
+    files = sorted(Path(versions.__file__).parent.glob("0*.py"))
+    found = [
+        re.findall(r'^revision = "(\w+)"$', file.read_text(encoding="utf-8"), re.MULTILINE) for file in files
+    ]
+    assert found == [[file.name.partition("_")[0]] for file in files]
+    assert len({revision for [revision] in found}) == len(files)
+
+
+# Two migrations were called 0008 for a while; a database at 0008 has been through one of them.
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
+@pytest.mark.parametrize("was_drawn", [True, False])
+def test_a_database_of_either_revision_0008_is_brought_up_to_date(
+    empty_database_url: str, was_drawn: bool
+) -> None:
+    store = Store.open(empty_database_url)
+    with store.writing() as connection:
+        _back_to_0008(connection, was_drawn)
+    store.close()
+    store = Store.open(empty_database_url)
+    with store.reading() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    store.close()
+    assert differences == []
+
+
+def _back_to_0008(connection: sa.Connection, was_drawn: bool) -> None:
+    connection.execute(sa.text("UPDATE alembic_version SET version_num = '0008'"))
+    if was_drawn:
+        for table in ("redcap_books", "redcap_turns", "redcap_statements"):
+            connection.execute(sa.text(f"DROP TABLE {table}"))
+    else:
+        connection.execute(sa.text("ALTER TABLE cards ADD COLUMN drawing TEXT"))
 
 
 def test_a_database_is_kept_when_it_is_opened_again(desk: Desk, study: Study, database_url: str) -> None:
