@@ -164,7 +164,7 @@ def _code_in(events: Sequence[Event]) -> str:
 
 # From so many events of one subject on, judging takes long enough to keep other writers waiting.
 LONG = 10
-_TRIES_AHEAD = 3
+TRIES_AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class _Judged:
 
 
 def _record(store: Store, protocol: Protocol, stated: _Stated, at_once: AtOnce | None) -> list[Answer]:
-    for _ in range(_TRIES_AHEAD if len(stated.events) > LONG else 0):
+    for _ in range(TRIES_AHEAD if len(stated.events) > LONG else 0):
         with store.reading() as connection:
             known = _known(connection, stated, lock=False)
         judged = _judge(protocol, stated, known)

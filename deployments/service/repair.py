@@ -93,7 +93,7 @@ class Repair:
 
     def _try(self, subject_row: SubjectRow, run: FlowRun | None) -> bool:
         try:
-            return self._mend(subject_row, run)
+            return self.mend(subject_row, run)
         except PrefectRefused as reason:
             # For example, the run was deleted meanwhile. The others are mended all the same.
             log.warning(
@@ -101,7 +101,12 @@ class Repair:
             )
             return False
 
-    def _mend(self, subject_row: SubjectRow, run: FlowRun | None) -> bool:
+    def mend(self, subject_row: SubjectRow, run: FlowRun | None) -> bool:
+        """Put one subject's flow run right, as both were read; True when the run was at fault.
+
+        Raises:
+            PrefectProblem: Prefect does not answer, or refuses.
+        """
         # The subject and its run may have moved on since they were read; a claimed run is left alone.
         if self._fault(subject_row, run) is not None:
             subject_row, run = self._again(subject_row, run)

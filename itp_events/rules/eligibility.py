@@ -31,7 +31,7 @@ class Unmet:
 
     def __str__(self) -> str:
         """The sentence, as `bilirubin 1.6 x ULN, limit 1.5`; marked when it rests on an assumption."""
-        return marked(_SENTENCES[self.rule].format(**self.values), self.assumed)
+        return marked(SENTENCES[self.rule].format(**self.values), self.assumed)
 
 
 def unmet(protocol: Protocol, enrolled: Enrolled) -> tuple[Unmet, ...]:
@@ -42,7 +42,8 @@ def unmet(protocol: Protocol, enrolled: Enrolled) -> tuple[Unmet, ...]:
     return tuple(problem for check in _CRITERIA for problem in check(protocol.eligibility, enrolled))
 
 
-_SENTENCES = {
+# In English, by the name of the rule.
+SENTENCES = {
     "consent-late": "consent given on {given}, must be by the day of enrolment, {on}",
     "consent-by": "consent by the subject at {age} years, must be by a guardian under {of_age}",
     "assent-missing": "assent_on is missing, needed from {years} years of age",

@@ -247,6 +247,9 @@ _CONDITIONS: dict[str, Callable[[Criterion, _Known], Iterator[MetCriterion]]] = 
     "lost-to-follow-up": _lost,
 }
 
+# The criteria that this program can find met by itself.
+FLAGGED = frozenset(_CONDITIONS)
+
 
 def stops(protocol: Protocol, subject: Subject, raised: Sequence[Flag] = ()) -> list[Ending]:
     """The stops of treatment after which follow-up goes on, in the study's order.

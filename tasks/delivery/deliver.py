@@ -112,7 +112,7 @@ def hand_over_claimed(context: DeliveryContext, code: str | None, claims: Sequen
     for ended in _sends(context, claims):
         taken, outcome = ended.item, ended.outcome
         try:
-            if _record(context, taken, outcome):
+            if record_outcome(context, taken, outcome):
                 dead = taken
         except Exception as error:  # noqa: BLE001 - raised once the others' outcomes are recorded too
             failures.append(error)
@@ -129,7 +129,7 @@ def _sends(context: DeliveryContext, claims: Sequence[Claim]) -> Iterator[Sent[C
         context.instance.give_sign(context.store, claims[0].at.later().wall)
 
     def late(taken: Claim, outcome: Outcome) -> None:
-        _record(context, taken, outcome)
+        record_outcome(context, taken, outcome)
 
     return all_at_once(claims, lambda each: _send(context, each), meanwhile=sign, late=late)
 
@@ -142,7 +142,7 @@ def _send(context: DeliveryContext, taken: Claim) -> Outcome:
     return send(taken.recipient, taken.message, context.channels.out)
 
 
-def _record(context: DeliveryContext, taken: Claim, outcome: Outcome) -> bool:
+def record_outcome(context: DeliveryContext, taken: Claim, outcome: Outcome) -> bool:
     """Record the outcome of a send; True when its channel has just been found dead.
 
     While the database does not answer it is tried again: an outcome that is not recorded would be taken for

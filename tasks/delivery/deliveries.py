@@ -94,11 +94,11 @@ def _leased(watched: bool) -> sa.ColumnElement[bool]:
 
 def held(connection: sa.Connection) -> list[HeldRow]:
     """The sends whose outcome is not known yet."""
-    rows = connection.execute(_HELD)
+    rows = connection.execute(HELD)
     return [HeldRow(*row) for row in rows]
 
 
-_HELD = (
+HELD = (
     sa.select(
         deliveries.c.id,
         deliveries.c.attempts,

@@ -31,8 +31,8 @@ KEYS = frozenset(OutboxContents.__annotations__) - {"channel_id"}
 _DOSE = frozenset(DoseContents.__annotations__)
 # CTCAE's grade of an adverse event that led to death.
 _DEATH = 5
-_TEXTS = Path(__file__).parent
-LANGUAGES = tuple(sorted(path.parent.name for path in _TEXTS.glob("*/_any.txt")))
+TEXTS = Path(__file__).parent
+LANGUAGES = tuple(sorted(path.parent.name for path in TEXTS.glob("*/_any.txt")))
 _REPEATED = {"en": "[possibly repeated] ", "zh-CN": "【可能重复】"}
 _REPEATED_WHY = {
     "en": "You may have received this message before: whether an earlier attempt arrived is not known.",
@@ -111,7 +111,7 @@ def _template(step: str, audience: str, language: str, zone: ZoneInfo) -> Templa
 def environment(language: str, zone: ZoneInfo) -> Environment:
     """The templates of a language, and the filters they may use."""
     made = Environment(
-        loader=FileSystemLoader(_TEXTS / language),
+        loader=FileSystemLoader(TEXTS / language),
         undefined=StrictUndefined,
         autoescape=select_autoescape(enabled_extensions=(), default=False),
         trim_blocks=True,

@@ -14,7 +14,7 @@ from itp_events.protocol.file import load_protocol
 from tasks import digest
 from tasks.delivery import outages
 from tasks.delivery.links import Links
-from tasks.text.render import _TEXTS, LANGUAGES, Occasion, render
+from tasks.text.render import LANGUAGES, TEXTS, Occasion, render
 from tests.support.study import altered
 
 PROTOCOL = load_protocol()
@@ -58,7 +58,7 @@ def test_every_step_is_shown_to_every_audience_that_hears_of_it(language: str) -
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_template_is_used(language: str) -> None:
-    files = {path.name for path in (_TEXTS / language).iterdir() if not path.name.startswith("_")}
+    files = {path.name for path in (TEXTS / language).iterdir() if not path.name.startswith("_")}
     used = set()
     for each in previewed(language).examples:
         names = (f"{step_of(each)}.{each.occasion.audience}.txt", f"{step_of(each)}.txt")

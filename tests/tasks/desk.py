@@ -17,7 +17,7 @@ from tasks.database.queries import AttemptRow, NoticeRow
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 from tasks.delivery.claiming import ClaimAtOnce
-from tasks.delivery.deliver import Claim, Clocks, DeliveryContext, Handed, _record, claim, hand_over
+from tasks.delivery.deliver import Claim, Clocks, DeliveryContext, Handed, claim, hand_over, record_outcome
 from tasks.delivery.sending import Outcome
 from tests.support.study import Study
 
@@ -81,7 +81,7 @@ class Desk:
 
     def end(self, taken: Claim, outcome: Outcome) -> None:
         """The last step of a hand-over alone."""
-        _record(self.context, taken, outcome)
+        record_outcome(self.context, taken, outcome)
 
     @property
     def context(self) -> DeliveryContext:

@@ -39,7 +39,7 @@ class Room:
 # Smaller bodies are not counted: an event has some hundred bytes. Clients without a token could fill the
 # memory with large bodies that they never finish.
 SMALL_BYTES = 64 * 1024
-_room = Room(64 * 1024 * 1024)
+ROOM = Room(64 * 1024 * 1024)
 
 
 async def read_body(request: Request, limit: int = MAX_BYTES) -> bytes:
@@ -60,11 +60,11 @@ async def read_body(request: Request, limit: int = MAX_BYTES) -> bytes:
                 taken = len(found)
         return bytes(found)
     finally:
-        _room.give_back(taken)
+        ROOM.give_back(taken)
 
 
 def _take(count: int) -> None:
-    if not _room.take(count):
+    if not ROOM.take(count):
         said = f"too many bodies of more than {SMALL_BYTES} bytes at once; send smaller ones, or come again"
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", said, {"Retry-After": "10"})
 

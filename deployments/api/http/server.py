@@ -26,7 +26,7 @@ class ApiServer(threading.Thread):
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
         super().__init__(name="api", daemon=True)
-        self._socket = _listen(host, port)
+        self._socket = listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -57,7 +57,12 @@ class ApiServer(threading.Thread):
         self._socket.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that is bound to an address, and does not take connections yet.
+
+    Raises:
+        PortTaken: the port is not free.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With its protocol named asyncio sends at once; without, an answer waits 40 ms for its client to confirm
     # the head before the body leaves.

@@ -87,6 +87,11 @@ def command(code: str, as_json: bool) -> None:
         _print(shown)
 
 
+def subject_document(study: OpenStudy, code: str) -> dict[str, Any]:
+    """The document of `itp show --json` about a subject."""
+    return _document(_look_up(study, code))
+
+
 def _look_up(study: OpenStudy, code: str) -> _Shown:
     record = subject_record(study.store, code)
     return _Shown(record, plan(study.protocol, record.events, study.now))

@@ -23,7 +23,6 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as websocket
 
 from deployments.api.http import body
-from deployments.api.routes.health import Check
 from deployments.http import connection
 from deployments.http.connection import WithWebsockets, raise_descriptor_limit
 from tasks.limits import WATCHERS
@@ -217,8 +216,7 @@ def test_those_who_only_read_cannot_take_all_threads(slow: SlowDoor) -> None:
 def test_those_who_ask_how_the_service_is_cannot_take_all_threads(
     slow: SlowDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fine = Check(status="ok", said="answers")
-    monkeypatch.setattr("deployments.api.routes.health._prefect", lambda api: slow.subjects(api) or fine)
+    monkeypatch.setattr("deployments.api.routes.health.is_ready", lambda api: slow.subjects(api) == [])
     with ExitStack() as asking:
         for _ in range(50):
             asking.enter_context(connect(slow.door, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))
@@ -230,7 +228,7 @@ def test_those_who_ask_how_the_service_is_cannot_take_all_threads(
 def test_bodies_that_are_never_finished_fill_no_memory_and_stop_no_event(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body, "_room", room := body.Room(300_000))
+    monkeypatch.setattr(body, "ROOM", room := body.Room(300_000))
     large = b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 250000\r\n\r\n" + b" " * 200_000
     with connect(door, large) as unfinished:
         wait_until(lambda: room.free <= 100_000, "the large body to be taken in")

@@ -2,11 +2,11 @@
 
 import socket
 
-from deployments.api.http.server import _listen
+from deployments.api.http.server import listen
 
 
 def test_a_connection_names_its_protocol_so_that_asyncio_sends_an_answer_at_once() -> None:
-    with _listen("127.0.0.1", 0) as listener:
+    with listen("127.0.0.1", 0) as listener:
         listener.listen()
         with socket.create_connection(listener.getsockname()) as client:
             served, _ = listener.accept()

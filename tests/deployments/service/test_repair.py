@@ -143,7 +143,7 @@ def test_a_run_that_is_claimed_while_the_repair_looks_is_left_alone(
     seen = flow_run(runs, code)
     runs.force(seen.id, {"type": "RUNNING", "name": "Running"})
     [row] = all_subjects(study.store)
-    assert not Repair(study, runs, journeys)._mend(row, seen)
+    assert not Repair(study, runs, journeys).mend(row, seen)
     assert flow_run(runs, code).state_type == "RUNNING"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from itp_events.errors import BadProtocol
 from itp_events.protocol.checks import CRITERIA, findings
 from itp_events.protocol.file import BUILT_IN, load_protocol, parse_protocol
-from itp_events.rules.withdrawal import _CONDITIONS
+from itp_events.rules.withdrawal import FLAGGED
 
 TEXT = BUILT_IN.read_text(encoding="utf-8")
 INF2 = "{code: INF2, label: Infusion 2, epoch: treatment, anchor: INF1, target: P1W, before: P1D, after: P1D,"
@@ -158,7 +158,7 @@ def test_a_criterion_that_the_rules_always_need_is_required(name: str) -> None:
 
 
 def test_the_flags_that_may_stand_in_the_file_are_those_that_the_program_can_raise() -> None:
-    assert {name for name, known in CRITERIA.items() if known.effect == "flag"} == set(_CONDITIONS)
+    assert {name for name, known in CRITERIA.items() if known.effect == "flag"} == FLAGGED
 
 
 def test_of_a_misspelt_and_a_missing_field_the_misspelt_one_is_named() -> None:

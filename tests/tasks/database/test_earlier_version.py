@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from deployments.cli.commands.show import _document, _look_up
+from deployments.cli.commands.show import subject_document
 from deployments.cli.opening import OpenStudy
 from tasks.board.reading import fresh_cards
 from tasks.database import queries
@@ -65,7 +65,7 @@ def test_it_opens_at_the_newest_migration(earlier: Desk) -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_every_subject_is_shown_as_the_earlier_version_showed_it(earlier: Desk, code: str) -> None:
     study = OpenStudy(earlier.store, earlier.protocol, AT)
-    shown = json.loads(json.dumps(_document(_look_up(study, code))))
+    shown = json.loads(json.dumps(subject_document(study, code)))
     assert _as_far_as(SAID["show"][code], shown) == SAID["show"][code]
 
 

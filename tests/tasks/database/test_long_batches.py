@@ -102,7 +102,7 @@ def test_a_long_batch_about_a_busy_subject_is_recorded_at_last(
     def interrupted(*given: Any) -> Any:
         nonlocal judged
         found = _judge(*given)
-        if len(given[2]) > LONG and (judged := judged + 1) <= advancing._TRIES_AHEAD:
+        if len(given[2]) > LONG and (judged := judged + 1) <= advancing.TRIES_AHEAD:
             # Somebody is always faster, for as long as nobody holds the lock.
             desk.take(*contacts(study, 1), now=LATER)
         return found
@@ -110,8 +110,8 @@ def test_a_long_batch_about_a_busy_subject_is_recorded_at_last(
     monkeypatch.setattr(advancing, "judge", interrupted)
     answers = desk.take(*contacts(study, LONG + 1), now=LATER)
     assert {answer.status for answer in answers} == {"recorded"}
-    assert judged == advancing._TRIES_AHEAD + 1
-    assert len(recorded(desk)) == 1 + LONG + 1 + advancing._TRIES_AHEAD
+    assert judged == advancing.TRIES_AHEAD + 1
+    assert len(recorded(desk)) == 1 + LONG + 1 + advancing.TRIES_AHEAD
 
 
 def statements(study: Study) -> list[Event]:

@@ -156,7 +156,7 @@ def test_whoever_waits_for_the_database_takes_nobody_for_dead(
 
 def test_looking_costs_the_same_however_much_has_been_sent(sqlite_url: str) -> None:
     desk = Desk.open(sqlite_url)
-    statement = str(deliveries._HELD.compile(desk.store.engine))
+    statement = str(deliveries.HELD.compile(desk.store.engine))
     with desk.store.reading() as connection:
         plan = [
             str(row[-1])

@@ -295,9 +295,9 @@ def test_a_chinese_text_says_that_a_date_was_agreed_at_enrolment() -> None:
     )
 
 
-@pytest.mark.parametrize("rule", eligibility._SENTENCES)
+@pytest.mark.parametrize("rule", eligibility.SENTENCES)
 def test_a_criterion_not_met_has_its_chinese_sentence_with_the_same_values(rule: str) -> None:
-    names = re.findall(r"{(\w+)}", eligibility._SENTENCES[rule])
+    names = re.findall(r"{(\w+)}", eligibility.SENTENCES[rule])
     values = {name: f"v-{name}" for name in names}
     found = unmet_zh({"rule": rule, **values})
     assert re.search("[\u4e00-\u9fff]", found)
