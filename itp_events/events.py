@@ -35,12 +35,13 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from itp_events.errors import BadEvent
-from itp_events.validation_messages import plainly
+from itp_events.validation_messages import did_you_mean, fields_at, plainly
 
 OWN_SOURCE = "itp"
 SERVICE = "service"
 
 EventKey = tuple[str, str]
+Attributes = tuple[tuple[str, str | int], ...]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -582,7 +583,6 @@ class _Envelope(BaseModel):
     type: Word
     subject: SubjectCode
     time: Instant
-    datacontenttype: Literal["application/json"] | None = None
     # The service writes these two. A sender's values for them have no meaning.
     restatessource: Word | None = None
     restatesid: Word | None = None
@@ -594,7 +594,8 @@ class Event:
     """One CloudEvent whose data has been checked against the catalogue; `time` is an aware instant.
 
     `restates` identifies the event that this one states anew, when it came in one batch with that event's
-    void.
+    void. `attributes` are the further attributes of its CloudEvent, by name: they are kept and mean nothing
+    here, so that an event that is sent again with others is the same event.
     """
 
     id: str
@@ -603,6 +604,7 @@ class Event:
     time: datetime
     data: Data
     restates: EventKey | None = field(default=None, compare=False)
+    attributes: Attributes = field(default=(), compare=False)
 
     @property
     def type(self) -> str:
@@ -635,6 +637,7 @@ class Event:
             "subject": self.subject,
             "time": self.time.isoformat(),
             **restates,
+            **dict(self.attributes),
             "data": self.data.model_dump(mode="json", exclude_none=True),
         }
 
@@ -660,15 +663,69 @@ def parse_recorded(value: object) -> Event:
 def _parsed(value: object, context: dict[str, Any] | None) -> Event:
     if not isinstance(value, Mapping):
         raise BadEvent("an event must be a JSON object")
-    envelope = _checked(_Envelope, _without_nulls(value), "", context)
+    stated = _without_nulls(value)
+    attributes = {name: _whole(stated.pop(name)) for name in list(stated) if _is_further(name)}
+    envelope = _checked(_Envelope, stated, "", context)
     catalogue = _CATALOGUE[envelope.source == OWN_SOURCE]
     if envelope.type not in catalogue:
         whose = " of the source 'itp', which is the service's own" if envelope.source == OWN_SOURCE else ""
-        raise BadEvent(f"unknown event type {envelope.type!r}{whose}", "type")
+        near = did_you_mean(envelope.type, catalogue)
+        raise BadEvent(f"unknown event type {envelope.type!r}{whose}{near}", "type")
     data = _checked(catalogue[envelope.type], envelope.data, "data.", context)
+    kept = _kept(attributes, catalogue[envelope.type])
     source, identity = envelope.restatessource, envelope.restatesid
     restates = (source, identity) if source and identity else None
-    return Event(envelope.id, envelope.source, envelope.subject, envelope.time, data, restates)
+    return Event(envelope.id, envelope.source, envelope.subject, envelope.time, data, restates, kept)
+
+
+# The names that CloudEvents lets attributes have, and the length that it advises, doubled.
+_ATTRIBUTE = re.compile("[a-z0-9]{1,40}")
+_MOST_ATTRIBUTES = 40
+_LONGEST_ATTRIBUTE = 1000
+_INT32 = 2**31
+_JSON_TYPES = re.compile(r"application/json|[\w.+-]+/[\w.+-]+\+json|text/json", re.ASCII | re.IGNORECASE)
+
+
+def _is_further(name: str) -> bool:
+    return name not in _Envelope.model_fields and _ATTRIBUTE.fullmatch(name) is not None
+
+
+def _kept(attributes: Mapping[str, Any], data: type[Data]) -> Attributes:
+    """The further attributes of a CloudEvent, checked, in order of their names."""
+    if len(attributes) > _MOST_ATTRIBUTES:
+        raise BadEvent(f"at most {_MOST_ATTRIBUTES} further attributes, not {len(attributes)}")
+    for name, value in attributes.items():
+        if name in data.model_fields:
+            raise BadEvent(f"unknown field; did you mean data.{name}?", name)
+        if problem := _wrong_attribute(name, value):
+            raise BadEvent(problem, name)
+    return tuple(sorted(attributes.items()))
+
+
+def _wrong_attribute(name: str, value: object) -> str | None:
+    if name == "datacontenttype" and not (isinstance(value, str) and _JSON_TYPES.fullmatch(_media(value))):
+        return "must be application/json: data is JSON"
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return None if -_INT32 <= value < _INT32 else "must be a whole number of 32 bits"
+    if not isinstance(value, str):
+        return "must be text, a whole number, true or false"
+    if len(value) > _LONGEST_ATTRIBUTE:
+        return f"must have at most {_LONGEST_ATTRIBUTE} characters"
+    return _illegible(value)
+
+
+def _media(declared: str) -> str:
+    return declared.partition(";")[0].strip()
+
+
+def _illegible(value: str) -> str | None:
+    try:
+        _legible(value)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _without_nulls(value: Any) -> Any:
@@ -683,12 +740,19 @@ def _checked(model: type[_Model], value: Any, prefix: str, context: dict[str, An
     try:
         return model.model_validate(value, context=context)
     except ValidationError as error:
-        raise _bad_event(error, prefix) from error
+        raise _bad_event(model, error, prefix) from error
 
 
-def _bad_event(error: ValidationError, prefix: str) -> BadEvent:
+# The service writes these attributes itself.
+_NOT_STATED = {"restatessource", "restatesid"}
+
+
+def _bad_event(model: type[BaseModel], error: ValidationError, prefix: str) -> BadEvent:
     first, *more = error.errors(include_url=False)
     problem = _PLAIN.get(first["type"]) or plainly(first["type"], first["msg"])
+    if first["type"] == "extra_forbidden":
+        known = {*fields_at(model, first["loc"][:-1])} - _NOT_STATED
+        problem += did_you_mean(str(first["loc"][-1]), known)
     if more:
         named = [_path(other["loc"], prefix) for other in more[:_NAMED]]
         named += ["..."] * (len(more) > _NAMED)

@@ -76,9 +76,16 @@ def _document(app: FastAPI) -> dict[str, Any]:
     parts = described.setdefault("components", {})
     schemas = parts.setdefault("schemas", {}) | components()
     parts["schemas"] = {name: schema for name, schema in schemas.items() if "ValidationError" not in name}
-    parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    parts["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "basic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "the token as the password, with any user name, as calendar programs send it",
+        },
+    }
     for path, operations in described["paths"].items():
         if path != "/healthz":
             for operation in operations.values():
-                operation["security"] = [{"bearer": []}]
+                operation["security"] = [{"bearer": []}, {"basic": []}]
     return described

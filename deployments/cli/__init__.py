@@ -13,6 +13,7 @@ import click
 
 from deployments.bootstrap.data_dir import keep_private
 from deployments.cli.errors import ended
+from itp_events.validation_messages import did_you_mean
 
 # Name, module under deployments.cli.commands, and summary, so that `itp --help` loads none of the modules.
 COMMANDS = {
@@ -57,6 +58,14 @@ class Commands(click.Group):
         module = import_module(f"{__name__}.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is asked for; for an unknown one, an error that names the nearest."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from itp_events.events import Event, EventKey
+from itp_events.validation_messages import did_you_mean
 from tasks.database import event_log, outbox
 from tasks.database.contents import OutboxContents
 from tasks.database.schema import attempts, deliveries, events, notices, screening_log, subjects
@@ -120,6 +121,10 @@ _FOLDED = (
 _FOLDED_LOCKED = _FOLDED.with_for_update()
 
 
+# Codes of one study begin alike: so like another a code must be to be taken for a slip of it.
+_ALMOST = 0.8
+
+
 def subject(store: Store, code: str) -> SubjectRow | None:
     """One subject, or None when nobody of that code is enrolled."""
     with store.reading() as connection:
@@ -139,6 +144,17 @@ def subject_called(connection: sa.Connection, code: str, *, lock: bool = False) 
     asked = {"about": code, "folded": code.lower()}
     row = connection.execute(_FOLDED_LOCKED if lock else _FOLDED, asked).first()
     return None if row is None else _subject_row(row)
+
+
+def codes_near(store: Store, code: str) -> str:
+    """`; did you mean ITP-007?` with the codes of subjects that are almost the same; empty when none is."""
+    with store.reading() as connection:
+        return codes_near_in(connection, code)
+
+
+def codes_near_in(connection: sa.Connection, code: str) -> str:
+    """`codes_near` within a transaction."""
+    return did_you_mean(code, connection.scalars(sa.select(subjects.c.code)), _ALMOST)
 
 
 def all_subjects(store: Store) -> list[SubjectRow]:

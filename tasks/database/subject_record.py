@@ -17,6 +17,7 @@ from tasks.database.queries import (
     LogLine,
     NoticeRow,
     attempts_in,
+    codes_near_in,
     log_lines_in,
     notices_in,
     subject_in,
@@ -113,7 +114,8 @@ def subject_record(store: Store, code: str) -> SubjectRecord:
     with store.reading() as connection:
         row = subject_in(connection, code)
         if row is None:
-            raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
+            near = codes_near_in(connection, code) or ";"
+            raise ItpError(f"{code} is not enrolled here{near} `itp subjects` lists who is")
         return SubjectRecord(
             code,
             row.seq,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from itp_events.errors import BadEvent
-from itp_events.events import FACT_TYPES, Completed, Enrolled, Pregnancy, parse_event
+from itp_events.events import FACT_TYPES, Completed, Enrolled, Pregnancy, parse_event, parse_recorded
 from tests.support.study import Json, Study
 
 COMPLETED: Json = {
@@ -123,7 +123,18 @@ def test_the_speaker_is_always_required(kind: str) -> None:
 @pytest.mark.parametrize("kind", ONE_OF_EACH)
 def test_an_unknown_field_is_refused_by_name(kind: str) -> None:
     refusal = refused(changed(of_type(kind), "data.wieght_kg", 60))
-    assert (refusal.field, refusal.problem) == ("data.wieght_kg", "unknown field")
+    assert (refusal.field, refusal.problem.partition(";")[0]) == ("data.wieght_kg", "unknown field")
+
+
+@pytest.mark.parametrize("kind", ONE_OF_EACH)
+def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(kind: str) -> None:
+    assert f"did you mean {kind}" in refused({**COMPLETED, "type": kind[:-1]}).problem
+    for name in of_type(kind)["data"]:
+        refusal = refused(changed(without(of_type(kind), f"data.{name}"), f"data.{name}s", 1))
+        shown = refusal.problem if refusal.field == f"data.{name}s" else f"data.{name}s"
+        assert name in shown
+    beside = refused({**of_type(kind), "by": "crc-01"})
+    assert (beside.field, beside.problem) == ("by", "unknown field; did you mean data.by?")
 
 
 @pytest.mark.parametrize("bleeding", [True, False, 0, 1, 4])
@@ -148,9 +159,53 @@ def test_a_wrong_regimen_is_named_by_its_path() -> None:
 
 
 def test_an_unknown_field_of_the_envelope_or_deep_inside_is_refused_by_name() -> None:
-    assert refused({**COMPLETED, "traceparent": "x"}).field == "traceparent"
-    enrolment = changed(of_type("itp.subject.enrolled"), "data.screening.failed.spleen", True)
-    assert refused(enrolment).field == "data.screening.failed.spleen"
+    assert refused({**COMPLETED, "data_base64": "x"}).field == "data_base64"
+    assert refused({**COMPLETED, "Source": "x"}).problem == "unknown field; did you mean source?"
+    enrolment = changed(of_type("itp.subject.enrolled"), "data.screening.failed.splenectomie", True)
+    refusal = refused(enrolment)
+    assert refusal.field == "data.screening.failed.splenectomie"
+    assert refusal.problem == "unknown field; did you mean splenectomy?"
+
+
+FURTHER = {
+    "datacontenttype": "Application/JSON; charset=utf-8",
+    "dataschema": "https://example.org/visit.json",
+    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "knativearrivaltime": "2026-01-06T02:00:01Z",
+    "sampledrate": 5,
+    "hot": True,
+}
+
+
+def test_further_attributes_of_a_cloudevent_are_kept_and_mean_nothing() -> None:
+    event = parse_event({**COMPLETED, **FURTHER, "partitionkey": None})
+    assert event == parse_event(COMPLETED)
+    written = event.to_json()
+    assert written == parse_event(COMPLETED).to_json() | FURTHER
+    assert parse_recorded(json.loads(json.dumps(written))).attributes == event.attributes
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("traceparent", {"a": 1}),
+        ("traceparent", 1.5),
+        ("traceparent", 2**31),
+        ("traceparent", "x" * 1001),
+        ("traceparent", "\0"),
+        ("datacontenttype", "text/xml"),
+        ("datacontenttype", 1),
+        ("x" * 41, "a"),
+    ],
+)
+def test_an_attribute_that_cloudevents_does_not_know_or_that_is_no_text_is_refused(
+    name: str, value: object
+) -> None:
+    assert refused({**COMPLETED, name: value}).field == name
+
+
+def test_an_event_carries_no_end_of_attributes() -> None:
+    assert "at most 40" in str(refused({**COMPLETED, **{f"x{number}": "a" for number in range(41)}}))
 
 
 def test_an_unknown_type_is_refused_by_name() -> None:

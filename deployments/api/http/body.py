@@ -12,7 +12,8 @@ from fastapi import Request
 from deployments.api.http.problems import Problem
 
 MAX_BYTES = 2 * 1024 * 1024
-_JSON = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
+# What the body of events is declared as.
+MEDIA_TYPES = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
@@ -76,10 +77,10 @@ async def read_json_text(request: Request) -> bytes:
         Problem: 413 when it is too long, 415 when it is of another kind.
     """
     given = Message()
-    given["content-type"] = request.headers.get("content-type", _JSON[0])
+    given["content-type"] = request.headers.get("content-type", MEDIA_TYPES[0])
     kind, charset = given.get_content_type(), str(given.get_param("charset", _CHARSETS[0]))
-    if kind not in _JSON or charset.lower() not in _CHARSETS:
+    if kind not in MEDIA_TYPES or charset.lower() not in _CHARSETS:
         declared = given["content-type"][:100]
-        said = f"events are sent as {_JSON[1]} or {_JSON[0]}, in UTF-8, not as {declared!r}"
+        said = f"events are sent as {MEDIA_TYPES[1]} or {MEDIA_TYPES[0]}, in UTF-8, not as {declared!r}"
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", said)
     return await read_body(request)

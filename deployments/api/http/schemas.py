@@ -6,11 +6,19 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from deployments.api.http.body import MEDIA_TYPES
 from deployments.api.http.examples import COMPLETED, ENROLLED, EXAMPLES, Json
 from deployments.http.problem_details import MEDIA_TYPE
-from itp_events.events import FACTS
+from itp_events.events import FACTS, Data
 
 _REF = "#/components/schemas/{model}"
+_ATTRIBUTE: Json = {
+    "anyOf": [
+        {"type": "string", "maxLength": 1000},
+        {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1},
+        {"type": "boolean"},
+    ]
+}
 _WORD: Json = {"type": "string", "minLength": 1, "maxLength": 200}
 
 _RECORDED: Json = {
@@ -49,7 +57,8 @@ _MALFORMED: Json = {
 
 EVENTS_BODY: Json = {
     "required": True,
-    "description": "One CloudEvent, or an array of at most 1000 of them; 2 MiB at most.",
+    "description": "One CloudEvent, or an array of at most 1000 of them; 2 MiB at most. In binary mode, with "
+    "the event's attributes in headers `ce-...`, as application/json: its `data` alone.",
     "content": {
         media: {
             "schema": {
@@ -66,7 +75,7 @@ EVENTS_BODY: Json = {
             "examples": {each["type"]: {"value": each} for each in EXAMPLES}
             | {"several at once": {"value": [ENROLLED, COMPLETED]}},
         }
-        for media in ("application/cloudevents+json", "application/json")
+        for media in MEDIA_TYPES
     },
 }
 
@@ -111,7 +120,7 @@ EVENTS_RESPONSES: dict[int | str, Json] = ASKING | {
     403: _refusal("The role may not state this event; only an investigator may decide.", _FORBIDDEN),
     409: _refusal("The study's rules refuse the event; `type` names the rule.", _REFUSED),
     413: problem("The body is longer than 2 MiB, or holds more than 1000 events."),
-    415: problem("The body is not declared as JSON."),
+    415: problem("The body is not declared as JSON in UTF-8."),
     422: _refusal("The event is malformed; `field` is the first wrong field.", _MALFORMED),
 }
 
@@ -121,7 +130,7 @@ def components() -> Json:
     refs, definitions = models_json_schema([(data, "validation") for data in FACTS], ref_template=_REF)
     schemas: Json = dict(definitions["$defs"])
     for data in FACTS:
-        envelope = _envelope(data.type, refs[data, "validation"])
+        envelope = _envelope(data, refs[data, "validation"])
         shown = [each for each in EXAMPLES if each["type"] == data.type]
         schemas[f"{data.__name__}Event"] = envelope | {"examples": shown}
     names = {data.type: _REF.format(model=f"{data.__name__}Event") for data in FACTS}
@@ -133,10 +142,15 @@ def components() -> Json:
     return schemas | _answers()
 
 
-def _envelope(kind: str, data: Json) -> Json:
+def _envelope(kind: type[Data], data: Json) -> Json:
     return {
         "type": "object",
-        "additionalProperties": False,
+        # Further attributes are kept, and mean nothing here. A field of `data` beside `data` is refused.
+        "additionalProperties": _ATTRIBUTE,
+        "propertyNames": {
+            "pattern": "^[a-z0-9]{1,40}$",
+            "not": {"enum": sorted({*kind.model_fields, "restatessource", "restatesid"})},
+        },
         "required": ["specversion", "id", "source", "type", "subject", "time", "data"],
         "properties": {
             "specversion": {"const": "1.0"},
@@ -146,7 +160,7 @@ def _envelope(kind: str, data: Json) -> Json:
                 "description": "the system that sends the event; `itp` is reserved for the service",
                 "not": {"const": "itp"},
             },
-            "type": {"const": kind},
+            "type": {"const": kind.type},
             "subject": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
             "time": {
                 "type": "string",
@@ -154,7 +168,12 @@ def _envelope(kind: str, data: Json) -> Json:
                 "pattern": "^(19|20|21)[0-9]{2}-",
                 "description": "the instant at which it was reported",
             },
-            "datacontenttype": {"const": "application/json"},
+            "datacontenttype": {
+                "type": "string",
+                "pattern": "^application/json( *;.*)?$",
+                "description": "the media type of `data`, with parameters or without",
+            },
+            "dataschema": {"type": "string", "maxLength": 1000, "description": "kept, and not looked at"},
             "data": data,
         },
     }

@@ -5,6 +5,8 @@ How an event is read, judged and recorded is in deployments/api/recording.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +15,7 @@ from fastapi.responses import JSONResponse
 
 from deployments.api.http.auth import Recorder
 from deployments.api.http.body import read_json_text
+from deployments.api.http.cloudevents import binary_attributes
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.http.schemas import EVENTS_BODY, EVENTS_RESPONSES
@@ -40,21 +43,32 @@ async def record_events(request: Request, api: Dependencies, role: Recorder) -> 
 
     `source` and `id` identify an event: posting the same event again changes nothing and answers 200. An
     array is answered by an array in the same order, with the status that all its events share, else 207. When
-    an array voids an event and states it anew, both are recorded or neither.
+    an array voids an event and states it anew, both are recorded or neither. An event may also come in the
+    binary mode of CloudEvents: its data as the body, its attributes in headers `ce-...`.
     """
-    return await api.in_door(answer_to, api, await read_json_text(request), role)
+    body, attributes = await read_json_text(request), binary_attributes(request)
+    return await api.in_door(partial(answer_to, attributes=attributes), api, body, role)
 
 
-def answer_to(api: ApiContext, body: bytes, role: Role, source: str | None = None) -> JSONResponse:
+def answer_to(
+    api: ApiContext,
+    body: bytes,
+    role: Role,
+    source: str | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> JSONResponse:
     """Record one event or an array of them, given as JSON; the response with their results.
 
-    With `source`, every event must name it as its own.
+    With `source`, every event must name it as its own. With `attributes` the body is the data of one event
+    that has these.
 
     Raises:
         BadEvent: the body cannot be read as JSON, or is an empty array.
         Problem: 413 for more than 1000 events.
     """
     stated = parse(body)
+    if attributes is not None:
+        stated = {**attributes, "data": stated}
     if not isinstance(stated, list):
         return _one(take_in(api, [stated], role, source)[0])
     return _several(take_in(api, _bounded(stated), role, source))

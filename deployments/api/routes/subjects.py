@@ -15,7 +15,7 @@ from deployments.api.http.problems import Problem
 from deployments.api.http.schemas import ABSENT, ASKING
 from itp_events.outputs.plan import plan
 from itp_events.outputs.plan_json import document
-from tasks.database.queries import SubjectRow, all_subjects, history, subject
+from tasks.database.queries import SubjectRow, all_subjects, codes_near, history, subject
 from tasks.database.unreadable import naming
 
 router = APIRouter(tags=["subjects"], dependencies=[Reader])
@@ -54,7 +54,9 @@ def enrolled(api: ApiContext, code: str) -> SubjectRow:
     """
     row = subject(api.study.store, code)
     if row is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "subject", f"{code} is not enrolled")
+        raise Problem(
+            HTTPStatus.NOT_FOUND, "subject", f"{code} is not enrolled{codes_near(api.study.store, code)}"
+        )
     return row
 
 

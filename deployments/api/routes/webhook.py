@@ -18,6 +18,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from deployments.api.http.body import read_body
+from deployments.api.http.cloudevents import refuse_binary
 from deployments.api.http.dependencies import Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.routes.events import answer_to
@@ -64,6 +65,7 @@ async def receive(name: str, request: Request, api: Dependencies) -> JSONRespons
     if said:
         log.warning("401 POST /webhooks/%s: %s", name[:100], said)
         raise Problem(HTTPStatus.UNAUTHORIZED, "signature", said)
+    refuse_binary(request)
     return await api.in_door(answer_to, api, body, "recorder", name)
 
 

@@ -20,7 +20,7 @@ from itp_events.protocol.file import load_protocol
 from itp_events.protocol.model import Site
 from itp_events.rules.explain import day, days
 from itp_events.rules.subject import fold
-from tasks.database.queries import log_lines, subject
+from tasks.database.queries import codes_near, log_lines, subject
 
 
 @click.command("diff", short_help="The changes of another version for a subject.")
@@ -42,7 +42,8 @@ def command(old: Path, new: Path, code: str, as_json: bool) -> None:
     with open_to_read() as study:
         row = subject(study.store, code)
         if row is None:
-            raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
+            near = codes_near(study.store, code) or ";"
+            raise ItpError(f"{code} is not enrolled here{near} `itp subjects` lists who is")
         facts = [line.event for line in log_lines(study.store, code) if not line.event.own]
         site = fold(study.protocol, [line.event for line in log_lines(study.store, code)]).site
         amendment = compare(before, after, facts, study.now)

@@ -19,7 +19,7 @@ from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.explain import day
 from itp_events.rules.state import subject_state
 from itp_events.rules.subject import fold
-from tasks.database.queries import all_subjects, history
+from tasks.database.queries import all_subjects, codes_near, history
 from tasks.database.unreadable import passing_over
 
 
@@ -73,7 +73,9 @@ def _lines(study: OpenStudy, code: str | None, unreadable: dict[str, str]) -> It
     """The deviations of each subject; unreadable subjects are left out, and named with the reason."""
     rows = [row for row in all_subjects(study.store) if code in (None, row.code)]
     if code and not rows:
-        raise ItpError(f"{code} is not enrolled here; `itp subjects` lists who is")
+        raise ItpError(
+            f"{code} is not enrolled here{codes_near(study.store, code) or ';'} `itp subjects` lists who is"
+        )
     for row in rows:
         with passing_over(row.code, unreadable):
             subject = fold(study.protocol, history(study.store, row.code))

@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import URL
@@ -60,7 +61,7 @@ def test_what_is_against_the_studys_order_is_a_conflict_that_names_the_rule(door
         ({"type": "itp.visit.dreamt"}, "type"),
         ({"time": "2026-01-01T10:00:00"}, "time"),
         ({"time": "0001-01-01T00:00:00+08:00"}, "time"),
-        ({"colour": "red"}, "colour"),
+        ({"colour_of": "red"}, "colour_of"),
         ({"data": {"visit": "INF1", "on": "0001-01-01", "by": "crc-01"}}, "data.on"),
         ({"id": "a\u0000b"}, "id"),
     ],
@@ -215,3 +216,68 @@ def test_a_database_that_does_not_answer_is_told_in_one_line_and_asked_again(
         assert door.post(stated).status_code == 201
     assert "POST /events: the database does not answer: " in caplog.text
     assert "Traceback" not in caplog.text
+
+
+STRUCTURED = (
+    "application/cloudevents+json",
+    'Application/CloudEvents+JSON; Charset="UTF-8"',
+    "application/json",
+)
+
+
+@pytest.mark.parametrize("media", STRUCTURED)
+def test_a_cloudevent_is_taken_with_whatever_attributes_it_has(door: Door, media: str) -> None:
+    further = {"dataschema": "https://example.org/visit.json", "traceparent": "00-4b-00-01", "sequence": "5"}
+    stated = enrolment("ITP-001", door.now) | further
+    sent = [
+        door.client.post("/events", content=json.dumps(each), headers={"content-type": media})
+        for each in (
+            stated,
+            stated | {"traceparent": "another", "knativearrivaltime": "2026-01-06T02:00:01Z"},
+        )
+    ]
+    assert [answer.status_code for answer in sent] == [201, 200]
+    [kept] = [each for each in history(door.study.store, "ITP-001") if not each.own]
+    assert dict(kept.attributes) == further
+
+
+def test_a_batch_is_taken_by_its_media_type(door: Door) -> None:
+    batch = [enrolment(code, door.now) for code in ("ITP-001", "ITP-002")]
+    headers = {"content-type": "application/cloudevents-batch+json; charset=utf-8"}
+    answer = door.client.post("/events", content=json.dumps(batch), headers=headers)
+    assert [each["status"] for each in answer.json()] == [201, 201]
+
+
+def in_headers(stated: dict[str, Any]) -> dict[str, str]:
+    """The attributes of an event in binary mode."""
+    return {f"ce-{name}": quote(value) for name, value in stated.items() if name != "data"}
+
+
+def test_an_event_in_binary_mode_is_the_same_event(door: Door) -> None:
+    stated = enrolment("ITP-001", door.now) | {"source": "研究 hub", "traceparent": "00-4b-00-01"}
+    headers = in_headers(stated) | {"content-type": "application/json; charset=utf-8"}
+    binary = door.client.post("/events", content=json.dumps(stated["data"]), headers=headers)
+    assert (binary.status_code, binary.json()["source"]) == (201, "研究 hub")
+    assert door.post(stated).status_code == 200
+    without = door.client.post(
+        "/events", content=json.dumps(stated["data"]), headers={"ce-specversion": "1.0"}
+    )
+    assert (without.status_code, without.json()["field"]) == (422, "id")
+
+
+def test_headers_of_a_structured_event_say_nothing(door: Door) -> None:
+    stated = enrolment("ITP-001", door.now)
+    headers = in_headers(enrolment("ITP-002", door.now)) | {"content-type": "application/cloudevents+json"}
+    answer = door.client.post("/events", content=json.dumps(stated), headers=headers)
+    assert (answer.status_code, answer.json()["subject"]) == (201, "ITP-001")
+
+
+def test_an_unknown_type_field_or_subject_is_answered_with_the_nearest_known(door: Door) -> None:
+    stated = enrolment("ITP-001", door.now)
+    misspelt = door.post(stated | {"type": "itp.subject.enroled"}).json()["detail"]
+    assert "; did you mean itp.subject.enrolled" in misspelt
+    wrong = stated | {"data": stated["data"] | {"wieght_kg": 60}}
+    assert door.post(wrong).json()["detail"] == "data.wieght_kg: unknown field; did you mean weight_kg?"
+    door.post(stated)
+    assert door.get("/subjects/itp-01").json()["detail"] == "itp-01 is not enrolled; did you mean ITP-001?"
+    assert door.get("/subjects/ITP-404").json()["detail"] == "ITP-404 is not enrolled"

@@ -5,14 +5,16 @@ import json
 import logging
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deployments.api.app import create_app
 from deployments.bootstrap.logs import OneLine
 from deployments.strict_json import parse
 from itp_events.errors import BadEvent
@@ -99,13 +101,26 @@ def test_the_address_may_hold_anything(tmp_path: Path, database_url: str) -> Non
             assert answer.status_code < 500, (address, answer.text)
 
 
+def served_paths(routes: Iterable[Any]) -> Iterator[tuple[str, set[str]]]:
+    """Each path of the application, with its methods."""
+    for route in routes:
+        if hasattr(route, "original_router"):
+            yield from served_paths(route.original_router.routes)
+        else:
+            yield route.path, route.methods
+
+
 def test_a_head_is_answered_as_a_get_without_its_body(door: Door) -> None:
-    for path in ("/subjects", "/metrics", "/healthz", "/openapi.json", "/decide/ITP-001"):
-        head, get = door.client.head(path), door.get(path)
-        assert (head.status_code, head.headers["content-type"]) == (
-            get.status_code,
-            get.headers["content-type"],
-        )
+    door.enrol("ITP-001")
+    signed = {"/pictures/{signed}": door.api.links.picture("ITP-001").rpartition("/")[2]}
+    paths = {path for path, methods in served_paths(create_app(door.api).routes) if "GET" in methods}
+    assert {"/subjects", "/agenda.ics", "/healthz", "/pictures/{signed}", "/openapi.json"} <= paths
+    for path in sorted(paths):
+        address = path.format(code="ITP-001", signed=signed.get(path, "wrong"))
+        head, get = door.client.head(address), door.get(address)
+        kept = ("content-type", "www-authenticate", "cache-control")
+        assert head.status_code == get.status_code, path
+        assert [head.headers.get(name) for name in kept] == [get.headers.get(name) for name in kept], path
         assert head.content == b""
 
 

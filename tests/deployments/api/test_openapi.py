@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from deployments.api.app import create_app
+from deployments.api.http.body import MEDIA_TYPES
 from deployments.api.http.examples import EXAMPLES
 from itp_events.events import FACT_TYPES, parse_event
 from tasks.database.monitoring import ROUND, beat
@@ -94,3 +95,12 @@ def test_the_document_describes_every_type_of_event_and_its_examples_are_events(
     assert described == set(FACT_TYPES)
     assert [parse_event(example).type for example in EXAMPLES] == [example["type"] for example in EXAMPLES]
     assert sorted(example["type"] for example in EXAMPLES) == sorted(FACT_TYPES)
+
+
+def test_the_document_says_which_media_types_and_credentials_are_taken(door: Door) -> None:
+    document = create_app(door.api).openapi()
+    operation = document["paths"]["/events"]["post"]
+    assert list(operation["requestBody"]["content"]) == list(MEDIA_TYPES)
+    schemes = {name: scheme["scheme"] for name, scheme in document["components"]["securitySchemes"].items()}
+    assert schemes == {"bearer": "bearer", "basic": "basic"}
+    assert operation["security"] == [{"bearer": []}, {"basic": []}]

@@ -45,6 +45,23 @@ def test_a_signature_of_another_secret_or_sender_does_not_fit(door: Door) -> Non
     assert send(door, stated(door), name="nobody", secret="").status_code == 401
 
 
+def test_a_sender_whose_clock_is_ahead_is_forgiven_as_far_as_its_signature_is(door: Door) -> None:
+    given = stated(door) | {"time": (door.now + timedelta(seconds=200)).isoformat()}
+    assert send(door, given, age=-200).status_code == 201
+    later = event(
+        "visit.unscheduled", "ITP-001", door.now + timedelta(seconds=360), {"on": f"{door.now.date()}"}
+    )
+    refused = send(door, later | {"source": "castor", "data": later["data"] | {"reason": "control"}})
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:itp:problem:future")
+
+
+def test_attributes_in_headers_are_not_signed_and_refused(door: Door) -> None:
+    body, timestamp = b"{}", str(int(door.now.timestamp()))
+    headers = {TIMESTAMP: timestamp, SIGNATURE: signature(SECRET, timestamp, body), "ce-specversion": "1.0"}
+    answer = door.client.post("/webhooks/castor", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (415, "urn:itp:problem:media-type")
+
+
 # A stamp ahead of the clock comes nearer while the request is made: it has half a minute to spare.
 @pytest.mark.parametrize("age", [301, -330])
 def test_a_request_is_good_for_five_minutes(door: Door, age: float) -> None:

@@ -14,7 +14,8 @@ import deployments.cli as command_line
 from deployments.bootstrap.lock import sole_service
 from deployments.cli import COMMANDS
 from itp_events.errors import BadInput, ItpError
-from tests.deployments.cli.conftest import Itp
+from tests.deployments.cli.conftest import At, Itp
+from tests.support.study import Study
 
 
 def _failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -118,3 +119,34 @@ def test_json_keeps_the_letters_of_every_language(program: Itp, tmp_path: Path) 
     said = program("record", "-", "--json", stdin=text)
     assert said.code == 2
     assert said.json[0]["status"] == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        (("recrod",), "record"),
+        (("protcol", "show"), "protocol"),
+        (("protocol", "chekc"), "check"),
+        (("show", "--jsn"), "--json"),
+        (("agenda", "--dayz", "3"), "--days"),
+    ],
+)
+def test_an_unknown_command_or_option_is_answered_with_the_nearest(
+    itp: Itp, line: tuple[str, ...], meant: str
+) -> None:
+    said = itp(*line)
+    assert said.code == 2
+    assert re.search(rf"did you mean '?{meant}'?\?", said.err, re.IGNORECASE), said.err
+
+
+@pytest.mark.parametrize(
+    "line", [("show", "itp-01"), ("deviations", "--subject", "ITP-01"), ("show", "ITP-0001")]
+)
+def test_an_unknown_subject_is_answered_with_the_nearest(
+    itp: Itp, at: At, enrolled: Study, line: tuple[str, ...]
+) -> None:
+    said = itp(*line, **at("2026-01-07T10:00:00+08:00"))
+    assert (said.code, said.err) == (
+        1,
+        f"{line[-1]} is not enrolled here; did you mean ITP-001? `itp subjects` lists who is\n",
+    )

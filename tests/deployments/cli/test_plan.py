@@ -101,7 +101,7 @@ def test_bad_events_are_named_by_line_and_field_and_the_good_ones_give_the_plan(
     assert said.code == 2
     assert said.json == study.plan("2026-01-20")
     malformed, garbage, unknown, early = said.problems
-    assert malformed == f"{file}:2: data.wieght_kg: unknown field"
+    assert malformed == f"{file}:2: data.wieght_kg: unknown field; did you mean weight_kg?"
     assert garbage == f"{file}:6: is not JSON: Expecting value"
     assert unknown.startswith(f"{file}:7: data.visit: unknown visit 'INF9'; the protocol has INF1, ")
     assert early == f"{file}:8: anchor-first: INF4 cannot be recorded before INF3 is completed or missed"
