@@ -20,6 +20,7 @@ from pathlib import Path
 from deployments.bootstrap.abort import leave
 from deployments.bootstrap.data_dir import open_to_others
 from deployments.bootstrap.lock import sole_service
+from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study
 from deployments.prefect.loading import loading
@@ -176,6 +177,8 @@ class _Told:
             self._announced = True
             _say(f"The API: {self._settings.base_url}")
             _say(_channels(self._study))
+            if problem := unreachable_links(self._settings, self._study.channels):
+                _say(f"Warning: {problem}; {MEND}")
             itp = _program()
             _say(f"Try next, in another terminal: {itp} record --help, {itp} subjects. Ctrl-C stops this.")
 

@@ -11,6 +11,7 @@ from deployments.api.serve import Api
 from deployments.bootstrap.abort import leave
 from deployments.bootstrap.data_dir import open_to_others
 from deployments.bootstrap.logs import set_up_logs
+from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study
 from deployments.prefect.server_process import prefect_environment
@@ -35,6 +36,8 @@ def main(settings: Settings) -> int:
         _say(f"The API: {settings.base_url}. Ctrl-C stops this.")
         if problem := open_to_others(data_dir):
             _say(f"Warning: {problem}")
+        if problem := unreachable_links(settings, study.channels):
+            _say(f"Warning: {problem}; {MEND}")
         asked.wait()
         drained = api.stop()
     finally:

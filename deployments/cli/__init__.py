@@ -32,7 +32,7 @@ COMMANDS = {
     "timeline": ("timeline", "Draw one subject's windows, visits, notices and platelets."),
     "export": ("export", "Write the study's whole record as files: events, decisions, notices, SDTM tables."),
     "protocol": ("protocol", "Show the schedule of activities; check a protocol file, or compare two."),
-    "notify": ("notify", "Render the text of every notice for typical subjects."),
+    "notify": ("notify", "Test the channels, and render the text of every notice."),
     "token": ("token", "Make a token for the HTTP API."),
     "api": ("api", "Serve the HTTP API alone, for a deployment in parts."),
     "leftovers": ("dead_letters", "List received messages that gave no event."),

@@ -34,7 +34,7 @@ from itp_events.protocol.model import Audience
 from tasks.delivery.config_file import SavedFile, Unreadable, decoded, install
 from tasks.delivery.evidence import speaks
 from tasks.delivery.links import Links
-from tasks.delivery.providers import Provider, provider
+from tasks.delivery.providers import Provider, provider, stays_here
 
 AUDIENCES: tuple[str, ...] = get_args(Audience)
 SETTING = "ITP_APPRISE_CONFIG"
@@ -65,6 +65,11 @@ class Recipient:
     def is_console(self) -> bool:
         """Whether this is the service's own console."""
         return self.server is None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether what is sent leaves this machine, as far as its URL tells."""
+        return self.server is not None and not stays_here(self.server)
 
 
 CONSOLE = Recipient("console", "console")
@@ -291,9 +296,9 @@ def _url(server: Any, *, privacy: bool) -> str:
 
 def _untold(recipients: Sequence[Recipient]) -> list[str]:
     tags = frozenset[str]().union(*(each.tags for each in recipients))
-    untold = [name for name in AUDIENCES if not any(_tells(tag, name) for tag in tags)]
+    untold = [name for name in AUDIENCES if not any(tells(tag, name) for tag in tags)]
     unused = [
-        each for each in recipients if not any(_tells(tag, name) for tag in each.tags for name in AUDIENCES)
+        each for each in recipients if not any(tells(tag, name) for tag in each.tags for name in AUDIENCES)
     ]
     names = ", ".join(AUDIENCES)
     return [
@@ -302,5 +307,6 @@ def _untold(recipients: Sequence[Recipient]) -> list[str]:
     ]
 
 
-def _tells(tag: str, audience: str) -> bool:
+def tells(tag: str, audience: str) -> bool:
+    """Whether a recipient with this tag is told what is for an audience, at some site at least."""
     return tag in (audience, _ALWAYS) or tag.startswith(f"{audience}-")

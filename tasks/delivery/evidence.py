@@ -10,6 +10,7 @@ counts as "not accepted" only when that is proven; in doubt it is "unknown".
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import threading
@@ -103,6 +104,8 @@ def traced() -> Iterator[Trace]:
 @cache
 def _install() -> None:
     sys.addaudithook(_on_audit)
+    # What the plugins log belongs into the service's log, and not onto the terminal of a command.
+    logging.getLogger("apprise").addHandler(logging.NullHandler())
     send = Session.send
 
     @wraps(send)

@@ -7,6 +7,7 @@ an answer that speaks of a failure leaves the outcome open.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -480,6 +481,25 @@ PROVIDERS: Mapping[str, Provider] = {
 }
 
 
+# Desktops and logs of this machine; and endpoints of the user's own, which stay where their URL leads.
+_HERE = frozenset({"blink1", "dbus", "glib", "gnome", "growl", "macosx", "syslog", "windows"})
+_BY_HOST = frozenset({"custom_form", "custom_json", "custom_xml", "rsyslog"})
+_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|\[?::1\]?", re.IGNORECASE)
+
+
+def stays_here(server: Any) -> bool:
+    """Whether what a plugin sends stays on this machine.
+
+    A server on this machine that serves people elsewhere, for mail or a chat, does not count.
+    """
+    name = _module(server)
+    return name in _HERE or (name in _BY_HOST and bool(_LOOPBACK.fullmatch(str(server.host or ""))))
+
+
 def provider(server: Any) -> Provider | None:
     """The row of a plugin; None for one that is not Apprise's own, or newer than the table."""
-    return PROVIDERS.get(type(server).__module__.removeprefix("apprise.plugins.").partition(".")[0])
+    return PROVIDERS.get(_module(server))
+
+
+def _module(server: Any) -> str:
+    return type(server).__module__.removeprefix("apprise.plugins.").partition(".")[0]

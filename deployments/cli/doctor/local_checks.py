@@ -17,15 +17,16 @@ from pathlib import Path
 
 from deployments.bootstrap.clock import MARK
 from deployments.bootstrap.data_dir import open_to_others
+from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.cli.doctor.database_check import database
 from deployments.cli.doctor.finding import Finding, Level, Surroundings
 from deployments.prefect.server_process import auth_environment, is_taken
 from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectProblem
-from itp_events.errors import ItpError
+from itp_events.errors import BadInput, ItpError
 from itp_events.protocol.file import load_protocol
 from itp_events.protocol.model import Site
 from itp_events.protocol.workdays import published_to
-from tasks.delivery.channels import problems
+from tasks.delivery.channels import Channels, problems
 
 PROGRAM = "itp-visits"
 LOCK_FILE = Path(__file__).parents[3] / "requirements.lock"
@@ -136,6 +137,18 @@ def _channels(around: Surroundings) -> Iterator[Finding]:
         yield Finding("notices", "ok", f"{path}: every audience has a channel")
 
 
+def _links(around: Surroundings) -> Iterator[Finding]:
+    settings = around.settings
+    try:
+        channels = Channels.from_config(settings.apprise_config)
+    except BadInput:
+        return
+    if problem := unreachable_links(settings, channels):
+        yield Finding("links", "warn", problem, MEND)
+    else:
+        yield Finding("links", "ok", f"links in messages lead to {settings.base_url}")
+
+
 def _running(around: Surroundings) -> Iterator[Finding]:
     settings = around.settings
     if around.service:
@@ -188,5 +201,6 @@ _CHECKS: tuple[Callable[[Surroundings], Iterator[Finding]], ...] = (
     _data_directory,
     database,
     _channels,
+    _links,
     _running,
 )

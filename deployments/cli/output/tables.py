@@ -31,6 +31,9 @@ _COLOURS = {
     "warn": "yellow",
     "fail": "bold red",
     "recorded": "green",
+    "accepted": "green",
+    "failed": "red",
+    "unknown": "yellow",
     "refused": "red",
     "malformed": "red",
 }

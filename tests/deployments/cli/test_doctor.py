@@ -51,6 +51,18 @@ def test_a_fresh_checkout_is_in_place_and_nothing_is_begun(doctor: Itp, tmp_path
     assert not (tmp_path / "data").exists()
 
 
+def test_links_that_people_elsewhere_cannot_open_are_warned_of(doctor: Itp, tmp_path: Path) -> None:
+    config = tmp_path / "apprise.conf"
+    config.write_text("coordinator=mailto://user:pass@mail.example.org?to=crc@example.org\n")
+    [found] = _found(doctor("--json", ITP_APPRISE_CONFIG=str(config)), "links")
+    assert found["level"] == "warn"
+    assert "opens on this machine alone" in found["said"]
+    assert "ITP_PUBLIC_URL" in found["mend"]
+    public = "https://itp.hospital.example"
+    [found] = _found(doctor("--json", ITP_APPRISE_CONFIG=str(config), ITP_PUBLIC_URL=public), "links")
+    assert (found["level"], found["said"]) == ("ok", f"links in messages lead to {public}")
+
+
 def test_the_table_says_how_to_mend_and_fits_80_columns(doctor: Itp) -> None:
     said = doctor(ITP_PROTOCOL="nowhere.yaml")
     assert said.code == 1
