@@ -65,8 +65,7 @@ class Link(NamedTuple):
 
 def predecessors(facts: Iterable[Event]) -> dict[EventKey, Link]:
     """The event that each restatement or further report continues directly, by the key of the later one."""
-    # sorted() is stable: for events reported at one instant, the order of the log decides.
-    ordered = sorted((fact for fact in facts if not fact.own), key=lambda fact: fact.time)
+    ordered = _in_time([fact for fact in facts if not fact.own])
     known = {fact.key: fact for fact in ordered}
     found = {fact.key: Link(known[key], restates=True) for fact, key in _named(ordered) if key in known}
     named = {link.event.key for link in found.values()}
@@ -77,6 +76,24 @@ def predecessors(facts: Iterable[Event]) -> dict[EventKey, Link]:
         later.key: Link(earlier, restates=False) for later, earlier in _further_reports(ordered, found)
     }
     return further | found
+
+
+def _in_time(facts: Sequence[Event]) -> list[Event]:
+    """The facts by the instants of their reports.
+
+    Of one instant, a noted restatement comes behind what it restates; ids order the others, as the order of
+    arrival does not count.
+    """
+    by_key = {fact.key: fact for fact in facts}
+
+    def behind(fact: Event) -> int:
+        """The number of events that were corrected one after the other to become this one."""
+        passed = 0
+        while fact.restates in by_key and passed < len(facts):
+            fact, passed = by_key[fact.restates], passed + 1
+        return passed
+
+    return sorted(facts, key=lambda fact: (fact.time, behind(fact), fact.key))
 
 
 def _named(facts: Sequence[Event]) -> Iterator[tuple[Event, EventKey]]:

@@ -76,6 +76,10 @@ class History:
             found = version
         return found
 
+    def turn(self, said: Said) -> tuple[datetime, int, tuple[str, str]]:
+        """When something was said, among all that was; of one instant a correction comes after the others."""
+        return said.time, len(self.versions(said)), said.name
+
     def plus(self, *said: Said, corrects: dict[Said, Said] | None = None) -> History:
         """The history with more accepted."""
         return History([*self.accepted, *said], {**self.corrects, **(corrects or {})})

@@ -31,7 +31,7 @@ def fatal(said: Said) -> bool:
 def line(history: History, ae: str) -> list[Said]:
     """Every report of one adverse event, taken back or not, in the order in which they came."""
     found = [said for said in history.accepted if said.type == ADVERSE_EVENT and said.data["ae"] == ae]
-    return sorted(found, key=lambda said: (said.time, said.place))
+    return sorted(found, key=history.turn)
 
 
 def stands(history: History, said: Said) -> bool:
@@ -45,7 +45,7 @@ def latest(history: History, ae: str) -> Said:
     return max(standing, key=lambda said: placed(history, said))
 
 
-def placed(history: History, said: Said) -> tuple[datetime, datetime, int]:
+def placed(history: History, said: Said) -> tuple[datetime, datetime, tuple[str, str]]:
     """Where a report stands among those of its event: a correction where it was stated first.
 
     What was stated anew later, and says something else, is a report of its own time.
@@ -55,7 +55,7 @@ def placed(history: History, said: Said) -> tuple[datetime, datetime, int]:
         if gravity(first) != gravity(gone) and not _came_with_void(history, first, gone):
             break
         first = gone
-    return first.time, said.time, said.place
+    return first.time, said.time, said.name
 
 
 def _came_with_void(history: History, said: Said, gone: Said) -> bool:
@@ -79,19 +79,17 @@ def before(history: History, said: Said) -> Said | None:
     ahead = [
         each
         for each in line(history, said.data["ae"])
-        if _came_before(each, said) and not _renumbered(history, each, said)
+        if history.turn(each) < history.turn(said) and not _renumbered(history, each, said)
     ]
     return max(ahead, key=lambda each: placed(history, each), default=None)
-
-
-def _came_before(one: Said, other: Said) -> bool:
-    return (one.time, one.place) < (other.time, other.place)
 
 
 def _renumbered(history: History, report: Said, said: Said) -> bool:
     """Whether a report had been corrected to be of another event when something was said."""
     later = next((each for each, gone in history.corrects.items() if gone is report), None)
-    return later is not None and later.data["ae"] != report.data["ae"] and _came_before(later, said)
+    if later is None or later.data["ae"] == report.data["ae"]:
+        return False
+    return history.turn(later) < history.turn(said)
 
 
 @dataclass(frozen=True)

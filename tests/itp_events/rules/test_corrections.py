@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itp_events.decisions import decide
 from itp_events.events import Event, parse_event, parse_recorded
+from itp_events.notices.wanted import WantedNotice
 from tests.itp_events.journey import Journey
+from tests.support.study import Study
 
 State = Callable[[Journey], Event]
 
@@ -335,6 +339,34 @@ def test_a_further_report_goes_on_from_a_newer_one_that_came_under_another_numbe
     before = study.sent("sae")
     study.adverse_event("2026-01-12", ae="AE-1", serious=True, grade=3, at="2026-01-15 11:00")
     assert study.sent("sae") == before
+
+
+SEVERITIES = st.fixed_dictionaries(
+    {"grade": st.integers(2, 5), "serious": st.just(True), "related": st.booleans()}
+)
+
+
+@given(st.lists(SEVERITIES, min_size=2, max_size=3), st.randoms(use_true_random=False))
+def test_reports_of_one_instant_are_told_under_the_same_keys_in_whatever_order_they_came(
+    severities: list[dict[str, Any]], random: Random
+) -> None:
+    here, there = Study(), Study()
+    here.enrol("2026-01-05")
+    there.log = list(here.log)
+    reports = [
+        here.event(
+            "itp.adverse-event.reported", "2026-01-07", "2026-01-07 11:00", ae="AE-1", term="Fever", **each
+        )
+        for each in severities
+    ]
+    for study, order in ((here, reports), (there, random.sample(reports, len(reports)))):
+        for report in order:
+            study.record(report)
+    assert {each.key for each in wanted(here)} == {each.key for each in wanted(there)}
+
+
+def wanted(study: Study) -> tuple[WantedNotice, ...]:
+    return decide(study.folded(), study.instant("2026-01-10")).wanted_notices
 
 
 def test_an_eligibility_alert_rests_on_the_criteria_and_not_on_their_values() -> None:

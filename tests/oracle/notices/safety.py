@@ -90,7 +90,7 @@ def _of_event(history: History, ae: str) -> Iterator[Clock]:
 def _with_other_numbers(history: History, ae: str) -> list[Said]:
     """The reports of an event, and those of it that had another number before they were corrected."""
     found = {version for report in line(history, ae) for version in history.versions(report)}
-    return sorted(found, key=lambda said: (said.time, said.place))
+    return sorted(found, key=history.turn)
 
 
 def _owed_anew(clock: Clock, report: Said) -> bool:
