@@ -1,1 +1,1 @@
-"""How the service runs: settings, command line, service, its round, and the doors into it."""
+"""The service at work: its settings, its command line, its loop, and the doors into it."""

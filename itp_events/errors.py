@@ -10,7 +10,7 @@ from typing import Literal
 from itp_events.marks import with_legend
 
 RuleName = Literal[
-    # the study's order: events of a subject that are not permitted
+    # the study's rules: events of a subject that are not permitted
     "acknowledgement",
     "after-exit",
     "anchor-first",

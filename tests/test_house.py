@@ -119,7 +119,7 @@ def _first_lines(path: Path) -> Iterator[tuple[str, str]]:
 
 def test_no_docstring_begins_with_a_clause_in_place_of_its_subject() -> None:
     """A newcomer reads the first line once: it names the thing, or says what is done with it."""
-    clause = re.compile(r"(What|Who|Whoever|Whatever|Whose|Whom|Since when|How many|How often)\b")
+    clause = re.compile(r"(What|Who|Whoever|Whatever|Whose|Whom|Since when|How|Which|When|Where|Why)\b")
     places = [
         place
         for package in PACKAGES

@@ -19,7 +19,7 @@ _SPACE = " \t\n\r"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an event begins, `FILE:LINE`; its number in the file, and whether others share its line."""
+    """The beginning of an event, `FILE:LINE`; its number in the file, and whether others share its line."""
 
     at: str
     number: int = 1

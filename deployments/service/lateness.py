@@ -1,4 +1,4 @@
-"""How late wakes begin, as a histogram that this process keeps."""
+"""The lateness of wakes, as a histogram that this process keeps."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class VisitRecord:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long something waited for an answer; `until` is None while it still does."""
+    """The time for which something waited for an answer; `until` is None while it still does."""
 
     subject: str
     about: str

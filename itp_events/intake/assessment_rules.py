@@ -1,4 +1,4 @@
-"""The study's order for assessments of deviations.
+"""The rules by which an assessment of a deviation is permitted or refused.
 
 This module does not derive deviations: rules/deviations.py does.
 """

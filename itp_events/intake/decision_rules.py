@@ -1,4 +1,4 @@
-"""The study's order for decisions, adverse events, pregnancies and safety reports.
+"""The rules by which decisions, adverse events, pregnancies and safety reports are permitted or refused.
 
 This module raises no flag: rules/withdrawal.py does. Each function returns nothing or raises.
 """

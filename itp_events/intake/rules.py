@@ -1,4 +1,4 @@
-"""The study's order: the rules by which a well-formed event is permitted or refused.
+"""The rules by which the study permits or refuses a well-formed event.
 
 This module does not check the form of an event and does not judge batches. Each rule is one small function
 that returns nothing or raises. ICH E6(R3) and 21 CFR 11.10(f): the permitted sequence of steps is enforced,

@@ -67,7 +67,7 @@ class Board:
 def rows(
     board: Board, columns: Sequence[str], lines: Sequence[Sequence[str]], of: int, name: str = ""
 ) -> str:
-    """A table of the first lines of `of`; the rest is a link to the work list of a name, or to everybody."""
+    """A table of the first of `of` lines; a link leads to all, in the work list `name` or in everybody's."""
     work_list = next((each for each in links.WORK_LISTS if each.name == name), links.WORK_LISTS[0])
     more = f"and {of - len(lines)} more" if of > len(lines) else ""
     rest = f"\n\n{link(more, work_list.address(board.today, board.journeys))}" if more else ""

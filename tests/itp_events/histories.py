@@ -1,7 +1,7 @@
 """Generated histories: events that people state of a subject, in an order that the study accepts.
 
 A history is walked: each move looks at the plan so far, lets time pass and states something, often late,
-out of its window, or wrongly and then corrected. What the study's order refuses is left out.
+out of its window, or wrongly and then corrected. What the study's rules refuse is left out.
 """
 
 from collections.abc import Callable

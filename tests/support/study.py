@@ -2,8 +2,8 @@
 
 Dates are dates of the site. An event is reported at 11:00 site time of the day it happened on, unless
 `at` says otherwise: `2026-01-20`, `2026-01-20 15:00` (both site time) or an aware datetime. Who looks
-(`plan`, `decide`, `live_until`) does so at 00:00 of a date given alone. A sentence that the study's order
-refuses raises the refusal.
+(`plan`, `decide`, `live_until`) does so at 00:00 of a date given alone. A sentence that the study's rules
+refuse raises the refusal.
 """
 
 import json

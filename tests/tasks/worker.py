@@ -23,7 +23,7 @@ def clocks(base: datetime, began: float) -> tuple[datetime, datetime]:
 
 
 def happen(desk: Desk, code: str, now: datetime, chance: random.Random) -> None:
-    """Something is stated about a subject, which the study's order may well refuse."""
+    """Something is stated about a subject, which the study's rules may well refuse."""
     study = Study(code=code)
     visit, event_id = chance.choice(INFUSIONS + FOLLOW_UP), f"{code}-{chance.randrange(60)}"
     day = str(study.site.date_of(now))

@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 
 class Follower(Interface):
-    """Does what follows an answer; `deployments.api.background` says how."""
+    """Does the work that follows an answer; `deployments.api.background` says how."""
 
     def place(self) -> AbstractContextManager[bool]:
         """Keep a sender ready while a door records; False when none is free."""
@@ -35,7 +35,7 @@ class Follower(Interface):
 
 
 class Recorder(Interface):
-    """What a door needs to record: the study, and what follows an answer."""
+    """The parts that a door records with: the study, and the work that follows an answer."""
 
     @property
     def study(self) -> Runtime:
@@ -43,7 +43,7 @@ class Recorder(Interface):
 
     @property
     def background(self) -> Follower:
-        """Does what follows an answer."""
+        """Does the work that follows an answer."""
 
 
 @dataclass(frozen=True)

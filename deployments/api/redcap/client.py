@@ -97,7 +97,7 @@ class Redcap:
         return self._rows(asked, MOST_BYTES_OF_MANY, background=True)
 
     def project(self) -> Row:
-        """What there is to know of the project; raises as `log` does."""
+        """The settings of the project; raises as `log` does."""
         answer = self._ask({"content": "project"}, MOST_BYTES, background=True)
         if not isinstance(answer, dict):
             raise RedcapUnsuited("REDCap's answer does not describe a project; see ITP_REDCAP_URL")

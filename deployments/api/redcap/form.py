@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of a form: the results of its events, and the problems that are kept, each with its body.
+    """The outcome of a form: the results of its events, and the problems that are kept, each with its body.
 
     `failure` is set when REDCap did not give the form, which is asked for again.
     """
@@ -159,7 +159,7 @@ def _look(api: Recorder, project: Project, said: Trigger, *, background: bool) -
 
 
 def _kept(result: dict[str, Any], said: Trigger, record: Row) -> Any:
-    """What is kept of a refused event: its record, or the trigger where another try may succeed."""
+    """The part of a refused event to keep: its record, or the trigger where another try may succeed."""
     return vars(said) if result.get("type") == _ID_REUSED else record
 
 
@@ -170,7 +170,7 @@ def is_complete(mapping: Mapping, said: Trigger, record: Row) -> bool:
 
 
 def _not_given(mapping: Mapping, said: Trigger, record: Row) -> str:
-    """Why a record's form cannot be read for want of rights; empty when all of it is there.
+    """The reason why rights hide a record's form; empty when all of it is there.
 
     A record without a subject states nothing: that is said first.
     """
@@ -241,7 +241,7 @@ def _written(api: Recorder, mapping: Mapping, said: Trigger, record: Row, before
 def _elsewhere(
     api: Recorder, mapping: Mapping, said: Trigger, event: Event, before: Stated
 ) -> Sequence[Elsewhere]:
-    """What the form stated under another name of its record; nothing once it has stated under this one."""
+    """The events that the form stated under another name of its record; none once it stated under this."""
     return () if before.valid else elsewhere(api.study.store, mapping.source, said, event.subject)
 
 

@@ -1,4 +1,6 @@
-"""When REDCap may be asked: within its rate, and not while it refuses. All processes share one gate.
+"""The gate before REDCap: it keeps requests within a rate, and stops them while REDCap refuses.
+
+All processes of a study share one gate.
 
 REDCap bans an address for good that asks too often, and counts what everybody behind that address asks. So
 no more requests leave in any minute than the setting says, whatever process sends them, and of these the
@@ -123,7 +125,7 @@ class StudyGate:
         self._change(_lift)
 
     def standing(self) -> str:
-        """Why REDCap has its rest; empty when it has none."""
+        """The reason why REDCap is not asked at present; empty when it is."""
         rests = _rests(read_book(self.store, self.address))
         return next((rests[key]["why"] for key in self._keys("log") if key in rests), "")
 

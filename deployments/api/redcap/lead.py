@@ -1,4 +1,4 @@
-"""Which of a study's processes asks REDCap for what is left: one, until it gives no sign any more."""
+"""The lead: one of a study's processes asks REDCap for what is left, until it gives no sign any more."""
 
 from __future__ import annotations
 

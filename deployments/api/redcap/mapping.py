@@ -37,7 +37,7 @@ Codes = tuple[Annotated[str, BeforeValidator(_code)], ...]
 
 
 class Datum(_Part):
-    """Where one datum of an event comes from: a REDCap field, the REDCap event, or a constant.
+    """The origin of one datum of an event: a REDCap field, the REDCap event, or a constant.
 
     `missing` are the missing data codes of this field alone, in place of the mapping's.
     """

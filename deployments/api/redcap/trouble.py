@@ -1,4 +1,4 @@
-"""Why REDCap gave nothing. Each of these may be over later; `rows.RedcapHasNone` is final."""
+"""The reasons why REDCap gave nothing. Each may be over later; `rows.RedcapHasNone` is final."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the texts that REDCap exports become values: its numbers, dates, ticks and missing data codes.
+"""Reads the texts that REDCap exports as values: its numbers, dates, ticks and missing data codes.
 
 Raw values as the API gives them: a date is YYYY-MM-DD whatever its form on the screen, a checkbox is a column
 of 0 or 1 for each choice, and a decimal comma has become a point (`decimalCharacter`).

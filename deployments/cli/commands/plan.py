@@ -32,7 +32,7 @@ def command(events: str, as_of: str | None, as_json: bool) -> None:
 
     EVENTS is a file with a JSON array, one JSON object, or JSON Lines; `-` is the standard input. Nothing
     is stored, and neither a database nor a service is needed. Events reported after T are left out. What is
-    malformed, or against the study's order, is named on the standard error (exit code 2); the others give
+    malformed, or against the study's rules, is named on the standard error (exit code 2); the others give
     the plan.
 
     \b

@@ -31,7 +31,7 @@ def command(events: str, as_json: bool) -> None:
     """Record what happened: each event in EVENTS is recorded, known already, or refused by itself.
 
     EVENTS is a file with one JSON object, a JSON array, or JSON Lines; `-` is the standard input. What is
-    malformed, or against the study's order, is named on the standard error (exit code 2); the others are
+    malformed, or against the study's rules, is named on the standard error (exit code 2); the others are
     recorded all the same. Recording the same event again changes nothing. What an event makes due is
     handed over at once; where no channel is configured, the service prints it.
 

@@ -245,7 +245,7 @@ def _rescues(truth: Truth) -> list[date]:
 
 
 class _Count(NamedTuple):
-    """A count that can be evaluated: at which visit, on which date, and how good it is."""
+    """A count that can be evaluated: its visit, its date, and its grade."""
 
     visit: str
     on: date

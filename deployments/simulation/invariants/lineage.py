@@ -1,7 +1,7 @@
-"""Which statement continues which, read from the log alone: restatements, and further reports of one event.
+"""The lineage of statements, read from the log alone: restatements, and further reports of one event.
 
-What came in one batch with the void of what it restates was noted when it came in. Anything else restates
-what was voided before it only under the same visit or adverse event.
+A restatement that came in one batch with the void was noted when it came in. Any other statement restates a
+voided one only under the same visit or adverse event.
 """
 
 from __future__ import annotations

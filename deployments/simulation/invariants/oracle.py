@@ -42,7 +42,7 @@ _ORDERS_AT_THE_END, _ORDERS_ON_THE_WAY = 4, 0.05
 
 @dataclass(frozen=True)
 class Violation:
-    """Which statement did not hold, where, and the log that shows it (as JSON types)."""
+    """A statement that did not hold, its place, and the log that shows it (as JSON types)."""
 
     statement: int
     scenario: str

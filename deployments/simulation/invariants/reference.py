@@ -82,7 +82,7 @@ class Truth:
 
     @cached_property
     def lineage(self) -> Lineage:
-        """Which statement continues which."""
+        """The statements, each with the one that it continues."""
         return lineage(self.log)
 
     @cached_property
@@ -92,7 +92,7 @@ class Truth:
 
     @cached_property
     def site(self) -> Site:
-        """Where the subject is seen."""
+        """The site at which the subject is seen."""
         enrolled = self.visits.enrolled
         return self.protocol.site(enrolled[1].site if enrolled else "default")
 
@@ -198,7 +198,7 @@ class Truth:
     def pointless(
         self, notice: NoticeIssued | WantedNotice, row: str, now: datetime | None = None
     ) -> Iterator[str]:
-        """Why a notice must not leave at `now`, or a wanted not be asked for at any time."""
+        """The reasons why a notice must not leave at `now`, or why a wanted one must never be asked for."""
         if notice.kind == "alert":
             yield from self._unfounded(notice, row)
             return
@@ -258,7 +258,7 @@ class Truth:
                 yield name, self.lineage.known(event, **looks)
 
     def _decided(self, criterion: str, since: datetime | None) -> datetime | None:
-        """When somebody decided on a criterion first, of what had been known since an instant."""
+        """The instant of the first decision on a criterion that was met at an earlier instant."""
         decisions = [
             (self.lineage.known(event), event.data)
             for event in self.stated(WithdrawalDecided)

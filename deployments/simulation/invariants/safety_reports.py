@@ -1,4 +1,4 @@
-"""Which safety reports are owed, since when, and what submitted them, read from the log alone.
+"""The safety reports that are owed, with their beginnings and submissions, read from the log alone.
 
 A clock begins with the first serious report of an adverse event, with a pregnancy, and with a death that no
 fatal event explains. A report that makes an event worse after its submission begins a new one.
@@ -140,7 +140,7 @@ class Reports:
         return self._submitted(report, since, names, follow_up=follow_up)
 
     def _heard(self, report: Event) -> datetime:
-        """When a report came; of a fatal event not later than the site knew of the death."""
+        """The instant of a report; of a fatal event, at the latest that of the site knowing the death."""
         fatal = isinstance(report.data, AdverseEvent) and report.data.fatal
         deaths = [
             event.data.aware_at or self.lineage.known(event, nothing)

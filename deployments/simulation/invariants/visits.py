@@ -44,7 +44,7 @@ class Visited:
 
     @property
     def on(self) -> date | None:
-        """When it was done."""
+        """The date on which it was done."""
         return self.done.data.on if self.done and isinstance(self.done.data, Completed) else None
 
     @property

@@ -1,4 +1,4 @@
-"""How people answer the service: acknowledgements, contact attempts, misses, decisions, assessments."""
+"""The answers of people to notices: acknowledgements, contact attempts, misses, decisions, assessments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the people of a simulated study behave: the fields of a behaviour file, and what they may hold.
+"""The behaviour of the people of a simulated study: the fields of a behaviour file, and their limits.
 
 docs/simulation.md describes every field; scenarios/typical.yaml holds all of them.
 """
@@ -88,7 +88,7 @@ class Travel(_Part):
 
 
 class DataEntry(_Part):
-    """How long after a visit it is recorded, and how often a record turns out wrong."""
+    """The delay between a visit and its record, and the share of records that turn out wrong."""
 
     hours: Amount
     late: Share
@@ -97,7 +97,7 @@ class DataEntry(_Part):
 
 
 class Corrections(_Part):
-    """How statements other than visits turn out wrong, and how they, and visits, are put right.
+    """The shares of statements, visits aside, that turn out wrong, and the way all are put right.
 
     `of_substance`: the share of corrections that change what counts; the others mend a typing error.
     `apart`: the share stated anew some days after the void; `withdrawn`: the share never stated anew.
@@ -173,7 +173,7 @@ class Assess(Answer):
 
 
 class Answers(_Part):
-    """How people answer what the service tells them."""
+    """The answers of people to what the service tells them."""
 
     acknowledge: Acknowledge
     declare_missed: Answer

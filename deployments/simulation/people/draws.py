@@ -25,7 +25,7 @@ def some_weight(weights: Weights) -> Weights:
 
 
 class Spread(BaseModel):
-    """How an amount is spread; exactly one way. A bare number means that it is always that number."""
+    """The spread of an amount, given in exactly one way. A bare number stands for itself, always."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     always: Number | None = None

@@ -1,4 +1,4 @@
-"""Enrolment: when each subject is screened, and what screening finds."""
+"""Enrolment: the instant at which each subject is screened, and the findings of screening."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DRUGS = ("danazol", "prednisone", "azathioprine", "mycophenolate")
 
 
 def enrolment_at(life: Life, number: int, start: date) -> datetime:
-    """When subject `number` (from 0) is enrolled: somewhere in its own slot of the weekly rate.
+    """The instant at which subject `number` (from 0) is enrolled: in its own slot of the weekly rate.
 
     It depends on no other subject, so that more subjects change nothing for the first ones.
     """

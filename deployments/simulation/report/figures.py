@@ -177,7 +177,7 @@ def _rung(run: Run, step: str) -> str:
 
 
 def answers(run: Run) -> str:
-    """How long answers took: the share answered within so many days."""
+    """The time that answers took: the share answered within so many days."""
     figure, [axes] = canvas(2.7)
     for (about, waits), colour in zip(waits_by_kind(run.records).items(), (BLUE, ORANGE, RED), strict=False):
         days = [each / 24 for each in hours(waits)]

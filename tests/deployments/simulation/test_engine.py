@@ -1,4 +1,4 @@
-"""A simulated study: totals that add up, the same seed the same bytes, every event in the study's order."""
+"""A simulated study: totals that add up, the same seed the same bytes, every event permitted by the rules."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The study's order: each rule refuses the events that break it and lets the others pass."""
+"""The study's rules: each refuses the events that break it and lets the others pass."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""When each part of the service was last at work, and what a door received and could not map to events."""
+"""The last sign of each part of the service, and the messages that a door could not map to events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the processes of a study share about REDCap: its book, the turns of forms, the origin of events.
+"""The memory of REDCap that all processes share: its book, the turns of forms, the origin of events.
 
 For a while two migrations were called 0008, this one and the one before it. A database at 0008 may have the
 work of either behind it, so each step looks first whether it is still to be done.
