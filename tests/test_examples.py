@@ -10,9 +10,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from itp_events.events import parse_event
+from itp_events.intake.batch import judge
+from itp_events.outputs.plan import plan
+from itp_events.outputs.plan_json import document
+from itp_events.protocol.file import load_protocol
+from tasks.delivery.channels import problems
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-FILES = sorted(EXAMPLES.glob("*.json"))
+CORRECTION = EXAMPLES / "correct.json"
+FILES = sorted({*EXAMPLES.glob("*.json")} - {CORRECTION})
 
 
 def _today(file: Path) -> dict[str, Any]:
@@ -45,6 +51,20 @@ def test_an_example_moved_to_today_changes_nothing_but_its_dates_and_its_id(file
             key: value for key, value in event["data"].items() if key not in ("on", "first_infusion_on")
         }
     assert moved == written
+
+
+def test_the_correction_moves_the_first_infusion_of_the_other_examples() -> None:
+    stated = [json.loads((EXAMPLES / name).read_text()) for name in ("enrol.json", "inf1.json")]
+    events = [parse_event(each) for each in [*stated, *json.loads(CORRECTION.read_text())]]
+    as_of = datetime.fromisoformat("2026-01-07T00:00:00+08:00")
+    judged = judge(load_protocol(), (), events, as_of)
+    assert [verdict.error for verdict in judged.verdicts] == [None] * 4
+    shown = document(plan(load_protocol(), judged.accepted, as_of))
+    assert shown["visits"][0]["on"] == "2026-01-06"
+
+
+def test_the_example_of_a_configuration_reaches_every_audience() -> None:
+    assert problems(EXAMPLES / "apprise.conf") == []
 
 
 def test_each_use_of_an_example_is_an_event_of_its_own() -> None:
