@@ -48,8 +48,3 @@ HAND_OVERS_PER_SUBJECT = 3
 FLOW_RUNS = 4
 # Subjects that are advanced at once without their flow run. Each takes a connection of the timers'.
 DIRECT_WAKES = 4
-
-# Threads of a hand-over of all subjects
-
-# Subjects that `tasks.delivery.deliver.hand_over` serves side by side.
-SUBJECTS_HANDED_OVER = 8

@@ -17,7 +17,7 @@ from flows.study.runtime import Runtime
 from itp_events.protocol.file import load_protocol
 from tasks.database.queries import all_subjects
 from tasks.database.store import Store
-from tasks.delivery.deliver import Channels
+from tasks.delivery.channels import Channels
 from tasks.delivery.links import Links
 
 

@@ -10,35 +10,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from itp_events.protocol.model import Protocol
-from tasks.database.instance import Instance
 from tasks.database.store import NO_ANSWER, Store, first_line
 from tasks.delivery import deliveries, outages
-from tasks.delivery.channels import Channels, problems
 from tasks.delivery.claiming import DeliveryContext, claim
 from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.sending import Outcome, Sent, all_at_once, send
-from tasks.limits import SUBJECTS_HANDED_OVER
-
-__all__ = [
-    "Channels",
-    "Claim",
-    "Clocks",
-    "DeliveryContext",
-    "Handed",
-    "claim",
-    "hand_over",
-    "hand_over_claimed",
-    "hand_over_one",
-    "problems",
-    "waiting",
-]
 
 _log = logging.getLogger(__name__)
 # The wait before an outcome is offered again to a database that does not answer, in seconds.
@@ -53,41 +34,6 @@ class Handed:
     recipient: str
     outcome: Outcome
     repeated: bool
-
-
-def hand_over(
-    store: Store,
-    protocol: Protocol,
-    channels: Channels,
-    now: datetime,
-    *,
-    subject: str | None = None,
-    wall: datetime | None = None,
-    instance: Instance | None = None,
-) -> list[Handed]:
-    """Hand over what is due: of one subject, or of all subjects and the service itself.
-
-    `now` is the study's time and `wall` the machine's, which leases and waits follow; both are in UTC.
-    `instance` is this process as others see it, by default one for this hand-over alone. Subjects go side by
-    side.
-
-    Returns the outcomes when every send has ended or has taken its 30 seconds.
-
-    Raises:
-        Unreadable: a subject cannot be decided about (its protocol version is not installed, say). It is
-            raised at the end, when the others have been served.
-    """
-    context = DeliveryContext(store, protocol, channels, instance or Instance())
-    start = Clocks(now, wall or now)
-    if subject is not None:
-        return hand_over_one(context, subject, start)
-    codes = waiting(store, start.now, start.wall)
-    if not codes:
-        return []
-    # Not map(): the first subject that fails would cancel those that have not begun.
-    with ThreadPoolExecutor(SUBJECTS_HANDED_OVER, "hand-over") as pool:
-        done = [pool.submit(hand_over_one, context, code, start) for code in codes]
-    return [handed for each in done for handed in each.result()]
 
 
 def waiting(store: Store, now: datetime, wall: datetime, *, watched: bool = False) -> list[str | None]:

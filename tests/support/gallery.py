@@ -15,7 +15,7 @@ from tasks.board.story import story
 from tasks.database.queries import subject
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
-from tasks.delivery.deliver import hand_over
+from tests.support.hand_over import hand_over
 from tests.support.service import enrolment, event
 
 # How many days ago each was enrolled, how far from its target each visit was done, and what is special.

@@ -16,9 +16,11 @@ from tasks.database.instance import Instance
 from tasks.database.queries import AttemptRow, NoticeRow
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
-from tasks.delivery.claiming import ClaimAtOnce
-from tasks.delivery.deliver import Claim, Clocks, DeliveryContext, Handed, claim, hand_over, record_outcome
+from tasks.delivery.claiming import ClaimAtOnce, DeliveryContext, claim
+from tasks.delivery.claims import Claim, Clocks
+from tasks.delivery.deliver import Handed, record_outcome
 from tasks.delivery.sending import Outcome
+from tests.support.hand_over import hand_over
 from tests.support.study import Study
 
 ENROLLED_AT = datetime(2026, 1, 5, 3, tzinfo=UTC)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.delivery.channels import Channels
-from tasks.delivery.deliver import hand_over
+from tests.support.hand_over import hand_over
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study
 from tests.tasks.desk import Desk
 

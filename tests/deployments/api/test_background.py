@@ -17,9 +17,9 @@ from flows.study.runtime import Runtime
 from itp_events.events import parse_event
 from itp_events.protocol.model import Audience
 from tasks.database.queries import AttemptRow, all_subjects, attempts_of, notices_of
-from tasks.delivery.deliver import hand_over
 from tasks.limits import CLAIMED_SENDERS, DOOR_SENDERS
 from tests.support.api import Door, Json, apprise_config, enrolment, event, served
+from tests.support.hand_over import hand_over
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from tasks.database import queries
-from tasks.delivery.deliver import hand_over
 from tests.support import Receiver
+from tests.support.hand_over import hand_over
 from tests.support.receiver import Request
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk

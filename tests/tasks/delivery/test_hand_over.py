@@ -12,10 +12,11 @@ from tasks.database import instance, queries
 from tasks.database.monitoring import failing_channels
 from tasks.database.unreadable import Unreadable
 from tasks.delivery import deliveries
-from tasks.delivery.deliver import hand_over, hand_over_claimed
+from tasks.delivery.deliver import hand_over_claimed
 from tasks.delivery.sending import Outcome
 from tasks.text.render import marked_repeated
 from tests.support import Receiver, wait_until
+from tests.support.hand_over import hand_over
 from tests.support.study import Study, altered
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
