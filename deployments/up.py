@@ -30,7 +30,7 @@ from deployments.prefect.server_process import (
     prefect_environment,
     proxy_environment,
 )
-from deployments.service.serving import Serving
+from deployments.service.sole_prefect import SolePrefect
 from flows.study.runtime import Runtime, use
 from tasks.database.monitoring import shared_clock
 from tasks.database.store import NO_ANSWER
@@ -63,9 +63,9 @@ def main(settings: Settings) -> int:
         use(lambda: timers)
         os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
         os.environ.update(proxy_environment(os.environ))
-        with _sole_prefect(settings, study) as serving, _prefect(settings, data_dir) as server:
+        with _sole_prefect(settings, study) as sole_prefect, _prefect(settings, data_dir) as server:
             hold.sign(study.instance.id)
-            drained = _serve(settings, study, timers, server, serving, asked)
+            drained = _serve(settings, study, timers, server, sole_prefect, asked)
         with suppress(*NO_ANSWER):
             let_go(study.store, study.instance.id)
         timers.store.close()
@@ -83,15 +83,15 @@ def _stop_signals() -> threading.Event:
 
 
 @contextmanager
-def _sole_prefect(settings: Settings, study: Runtime) -> Iterator[Serving]:
+def _sole_prefect(settings: Settings, study: Runtime) -> Iterator[SolePrefect]:
     """Claim for this service's Prefect that it alone shows the study, while the service runs."""
-    serving = Serving.of(study.store, settings.prefect_api, settings.data_dir)
-    serving.hold(shared_clock(study.store, study.clock.wall(study.clock.now())))
+    sole_prefect = SolePrefect.of(study.store, settings.prefect_api, settings.data_dir)
+    sole_prefect.hold(shared_clock(study.store, study.clock.wall(study.clock.now())))
     try:
-        yield serving
+        yield sole_prefect
     finally:
         with suppress(*NO_ANSWER):
-            serving.release()
+            sole_prefect.release()
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def _serve(
     study: Runtime,
     timers: Runtime,
     server: PrefectServer | None,
-    serving: Serving,
+    sole_prefect: SolePrefect,
     asked: threading.Event,
 ) -> bool:
     # Prefect is loaded here, after the environment is set and while its server starts.
@@ -126,7 +126,7 @@ def _serve(
 
     set_up_logs(settings.data_dir.absolute() / "logs")
     api = Api(settings, study)
-    service = ServiceThread(timers, settings.repair_seconds, serving)
+    service = ServiceThread(timers, settings.repair_seconds, sole_prefect)
     service.start()
     api.start()
     told = _Told(settings, study)

@@ -19,8 +19,8 @@ from deployments.service.prefect_link import PrefectLink
 from deployments.service.prefect_runs import PrefectRuns
 from deployments.service.repair import Repair
 from deployments.service.runner import Runner, shared_clients
-from deployments.service.serving import Serving
 from deployments.service.silent_database import SilentDatabase
+from deployments.service.sole_prefect import SolePrefect
 from deployments.service.stop import Stop
 from deployments.service.waker import Waker
 from deployments.service.wakes import Wakes
@@ -61,14 +61,14 @@ log = logging.getLogger(__name__)
 class ServiceLoop:
     """Wakes subjects, hands over again what failed, runs what else Prefect has due, repairs."""
 
-    def __init__(self, study: Runtime, repair_seconds: float, serving: Serving | None = None) -> None:
+    def __init__(self, study: Runtime, repair_seconds: float, sole: SolePrefect | None = None) -> None:
         self._study = study
         self._repair_seconds = repair_seconds
         self._stop = Stop()
         self._database = SilentDatabase()
         self._troubles = Troubles(study.store)
         self._heartbeat = Heartbeat("waking", "sending")
-        self.link = PrefectLink(study, serving)
+        self.link = PrefectLink(study, sole)
         self._runner = Runner(self.link.runs)
         self._deliveries = Deliveries(study)
         waker = Waker(study, self.link, self._runner, self._deliveries)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from deployments.prefect.deployments import is_in_order, known_deployments, wanted
 from deployments.prefect.server_process import is_ready
 from deployments.prefect.trigger import EventTrigger
-from deployments.service.serving import Serving
+from deployments.service.sole_prefect import SolePrefect
 from flows.prefect_api.flow_runs import (
     RECORD_EVENT,
     Deployment,
@@ -34,11 +34,11 @@ log = logging.getLogger(__name__)
 class PrefectLink:
     """Prefect as the service last found it. It is lost when a call fails, and looked for again by `find`."""
 
-    def __init__(self, study: Runtime, serving: Serving | None = None) -> None:
+    def __init__(self, study: Runtime, sole: SolePrefect | None = None) -> None:
         self.api = study.prefect_api
         self.runs = Setup(self.api)
         self.deployments: dict[str, Deployment] = {}
-        self.study, self._serving = study, serving
+        self.study, self._sole_prefect = study, sole
         self._contents = wanted(tuple(study.protocol.by_code))
         self._applied = False
         self._said = ""
@@ -99,9 +99,9 @@ class PrefectLink:
 
     def _hold(self) -> None:
         """Keep other services from showing this study in another Prefect."""
-        if self._serving is not None:
+        if self._sole_prefect is not None:
             clock = self.study.clock
-            self._serving.hold(shared_clock(self.study.store, clock.wall(clock.now())))
+            self._sole_prefect.hold(shared_clock(self.study.store, clock.wall(clock.now())))
 
     def _look_up(self) -> dict[str, Deployment]:
         found, mended = known_deployments(self.runs, self._contents)

@@ -16,7 +16,7 @@ from uuid import UUID
 from flows.prefect_api.flow_runs import LIVE, Deployment, FlowRun, FlowRuns, PrefectRefused
 from flows.study.recording import start_journey
 from flows.study.runtime import Runtime
-from flows.study.wait_state import waiting
+from flows.study.wait_state import waiting_state
 from flows.subject_journey import OWN_RUN, SECOND
 from tasks.database.prefect_notes import remember_flow_run
 from tasks.database.queries import SubjectRow, all_subjects, subject
@@ -137,7 +137,7 @@ class Repair:
 
     def _put_back(self, subject_row: SubjectRow, run: FlowRun | None) -> None:
         if run is not None and run.deployment_id == self.journeys.id and not _is_another_s(run):
-            self.runs.force(run.id, waiting(subject_row, self.study.clock))
+            self.runs.force(run.id, waiting_state(subject_row, self.study.clock))
             return
         if run is not None:
             self.runs.delete(run.id)

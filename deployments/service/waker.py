@@ -14,7 +14,7 @@ from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner
 from flows.prefect_api.flow_runs import JOURNEY, PrefectProblem
 from flows.study.runtime import Runtime
-from flows.study.wait_state import waiting
+from flows.study.wait_state import waiting_state
 from flows.subject_journey import subject_journey
 from tasks.database.queries import SubjectRow, subject
 from tasks.limits import DIRECT_WAKES
@@ -98,14 +98,14 @@ class Waker:
     def _put_back(self, code: str, run: UUID) -> None:
         subject_row = subject(self._study.store, code)
         if subject_row is not None:
-            self._link.runs.force(run, waiting(subject_row, self._clock))
+            self._link.runs.force(run, waiting_state(subject_row, self._clock))
 
     def _show_change(self, code: str, run: UUID, shown: datetime | None) -> None:
         """Show the wait anew when an event was recorded while the flow run was leaving."""
         subject_row = subject(self._study.store, code)
         if subject_row is None or shown is None or self._is_shown(subject_row, shown):
             return
-        self._link.runs.propose(run, waiting(subject_row, self._clock))
+        self._link.runs.propose(run, waiting_state(subject_row, self._clock))
 
     def _is_shown(self, subject_row: SubjectRow, shown: datetime) -> bool:
         return subject_row.wake_at is not None and abs(self._clock.wall(subject_row.wake_at) - shown) < EXACT

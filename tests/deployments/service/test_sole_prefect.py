@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.service.serving import FRESH, OtherPrefect, Serving, name_of
+from deployments.service.sole_prefect import FRESH, OtherPrefect, SolePrefect, name_of
 from tasks.database.monitoring import shared_clock
 from tasks.database.store import Store
 
@@ -22,44 +22,44 @@ def store(database_url: str) -> Iterator[Store]:
     store.close()
 
 
-def serving(store: Store, api: str = MINE, home: str = "one") -> Serving:
-    return Serving.of(store, api, Path(f"/{home}"))
+def sole_prefect(store: Store, api: str = MINE, home: str = "one") -> SolePrefect:
+    return SolePrefect.of(store, api, Path(f"/{home}"))
 
 
 def test_another_prefect_is_refused_while_a_service_is_at_work(store: Store) -> None:
-    serving(store).hold(NOW)
+    sole_prefect(store).hold(NOW)
     with pytest.raises(OtherPrefect, match=r"Prefect at \S+:4200 \(seen 9 s ago\): set PREFECT_API_URL"):
-        serving(store, OTHER, "two").hold(NOW + timedelta(seconds=9))
-    serving(store).hold(NOW + timedelta(seconds=10))
+        sole_prefect(store, OTHER, "two").hold(NOW + timedelta(seconds=9))
+    sole_prefect(store).hold(NOW + timedelta(seconds=10))
 
 
 def test_the_same_prefect_serves_several_services(store: Store) -> None:
-    serving(store).hold(NOW)
-    serving(store, home="two").hold(NOW)
-    serving(store).hold(NOW)
+    sole_prefect(store).hold(NOW)
+    sole_prefect(store, home="two").hold(NOW)
+    sole_prefect(store).hold(NOW)
 
 
 def test_a_service_that_was_killed_may_come_back_with_another_prefect_at_once(store: Store) -> None:
     """Nobody else works on its data directory: a lock says so."""
-    serving(store).hold(NOW)
-    serving(store, OTHER).hold(NOW + timedelta(seconds=1))
+    sole_prefect(store).hold(NOW)
+    sole_prefect(store, OTHER).hold(NOW + timedelta(seconds=1))
 
 
 def test_another_prefect_takes_over_from_a_service_that_stopped_or_died(store: Store) -> None:
-    serving(store).hold(NOW)
-    serving(store).release()
-    serving(store, OTHER, "two").hold(NOW + timedelta(seconds=1))
-    serving(store).release()
+    sole_prefect(store).hold(NOW)
+    sole_prefect(store).release()
+    sole_prefect(store, OTHER, "two").hold(NOW + timedelta(seconds=1))
+    sole_prefect(store).release()
     with pytest.raises(OtherPrefect):
-        serving(store).hold(NOW + timedelta(seconds=2))
-    serving(store).hold(NOW + FRESH + timedelta(seconds=1))
+        sole_prefect(store).hold(NOW + timedelta(seconds=2))
+    sole_prefect(store).hold(NOW + FRESH + timedelta(seconds=1))
 
 
 def test_a_machine_whose_clock_is_minutes_off_is_refused_all_the_same(postgresql_url: str) -> None:
     with closing(Store.open(postgresql_url)) as store:
-        serving(store).hold(shared_clock(store, NOW))
+        sole_prefect(store).hold(shared_clock(store, NOW))
         with pytest.raises(OtherPrefect):
-            serving(store, OTHER, "two").hold(shared_clock(store, NOW + timedelta(minutes=4)))
+            sole_prefect(store, OTHER, "two").hold(shared_clock(store, NOW + timedelta(minutes=4)))
 
 
 def test_an_address_within_a_machine_names_that_machine() -> None:

@@ -31,16 +31,16 @@ class OtherPrefect(PrefectSilent):
 
 
 @dataclass(frozen=True)
-class Serving:
-    """The Prefect by which one service shows a study; `home` is the service's machine and data directory."""
+class SolePrefect:
+    """The Prefect that alone shows a study; `home` is the machine and data directory of its service."""
 
     store: Store
     prefect: str
     home: str
 
     @classmethod
-    def of(cls, store: Store, api: str, data_dir: Path) -> Serving:
-        """The claim of a service with this Prefect and this data directory."""
+    def of(cls, store: Store, api: str, data_dir: Path) -> SolePrefect:
+        """The sole Prefect as a service with this address and this data directory claims it."""
         return cls(store, name_of(api), f"{socket.gethostname()}:{data_dir.absolute()}")
 
     def hold(self, world: datetime) -> None:
