@@ -19,7 +19,7 @@ class AlreadyRunning(ItpError):
 
 
 @dataclass(frozen=True)
-class Hold:
+class HeldLock:
     """A held lock. `before` names the service that held it last and has ended; "" when there is none."""
 
     before: str
@@ -33,7 +33,7 @@ class Hold:
 
 
 @contextmanager
-def sole_service(data_dir: Path) -> Iterator[Hold]:
+def sole_service(data_dir: Path) -> Iterator[HeldLock]:
     """Hold the data directory's lock; the operating system frees it when the process ends in any way.
 
     Raises:
@@ -46,7 +46,7 @@ def sole_service(data_dir: Path) -> Iterator[Hold]:
         except BlockingIOError:
             raise AlreadyRunning(_held_by(lock.name, data_dir)) from None
         lock.seek(0)
-        hold = Hold(lock.read().partition("\n")[2], lock)
+        hold = HeldLock(lock.read().partition("\n")[2], lock)
         hold.sign(hold.before)
         yield hold
 

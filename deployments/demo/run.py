@@ -16,8 +16,8 @@ from rich.console import Console
 
 from deployments.bootstrap.study import open_study
 from deployments.demo.narrator import Narrator
+from deployments.demo.script import Script, begins, script
 from deployments.demo.service import DemoService
-from deployments.demo.story import Story, begins, story
 from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectProblem
 from flows.study.recording import record_and_show
 from flows.study.roles import AT_THE_MACHINE
@@ -43,10 +43,10 @@ def demonstrate(data_dir: Path, days_per_second: float, seconds: float, out: Con
     with _ended_like_ctrl_c():
         try:
             service.start()
-            the_story = story(load_protocol())
+            the_script = script(load_protocol())
             _until_ready(service, began)
             with (data_dir / "told.log").open("w", encoding="utf-8") as log:
-                _tell(service, the_story, log, out, (began, seconds))
+                _tell(service, the_script, log, out, (began, seconds))
         except KeyboardInterrupt:
             out.print("Stopping ...")
         finally:
@@ -88,7 +88,7 @@ def _until_ready(service: DemoService, began: float) -> None:
 
 
 def _tell(
-    service: DemoService, the_story: Story, log: TextIO, out: Console, time_given: tuple[float, float]
+    service: DemoService, the_script: Script, log: TextIO, out: Console, time_given: tuple[float, float]
 ) -> None:
     study = open_study(service.settings)
     study = replace(study, channels=replace(study.channels, out=log))
@@ -96,13 +96,13 @@ def _tell(
     narrator = Narrator(out, study_ui(service), study.protocol.site("01"))
     world = study.clock.wall(study.clock.now()).date()
     narrator.introduce(service.settings.base_url, str(service.log), world, _journeys(service))
-    waiting, idle = deque(the_story.events), threading.Event()
+    waiting, idle = deque(the_script.events), threading.Event()
     try:
         while time.monotonic() - began < seconds and not idle.wait(_LOOK_SECONDS):
             _state(study, waiting, out)
             rows = all_subjects(study.store)
             narrator.look(rows, study.clock.now(), time.monotonic() - began)
-            if not waiting and len(rows) == len(the_story.codes) and all(row.exited for row in rows):
+            if not waiting and len(rows) == len(the_script.codes) and all(row.exited for row in rows):
                 break
         out.rule(f"{len(rows)} subjects, {sum(row.exited for row in rows)} ended")
     finally:

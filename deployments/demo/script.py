@@ -25,7 +25,7 @@ _BEFORE = timedelta(days=430)
 
 
 @dataclass(frozen=True)
-class Story:
+class Script:
     """The instant (UTC) at which the clock starts, and all events that people state, in order of time."""
 
     begins: datetime
@@ -39,7 +39,7 @@ def begins(protocol: Protocol) -> datetime:
     return protocol.site("01").midnight(first + _BEFORE)
 
 
-def story(protocol: Protocol) -> Story:
+def script(protocol: Protocol) -> Script:
     """The demonstration's dozen subjects; the same in every demonstration."""
     behaviour = load_behaviour(BEHAVIOUR)
     study = Study(protocol, behaviour, _SEED, behaviour.start)
@@ -47,7 +47,7 @@ def story(protocol: Protocol) -> Story:
     codes = {record.code: f"DEMO-{number:02d}" for number, record in enumerate(records, 1)}
     events = [_renamed(event, codes) for record in records for event in record.facts]
     ordered = sorted(events, key=lambda event: event.time)  # stable: the order of each log stays
-    return Story(begins(protocol), tuple(ordered), tuple(codes.values()))
+    return Script(begins(protocol), tuple(ordered), tuple(codes.values()))
 
 
 def _renamed(event: Event, codes: dict[str, str]) -> Event:

@@ -17,7 +17,7 @@ from functools import partial
 from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectRefused, PrefectSilent
 from flows.study.roles import UNKNOWN, Speaker
 from flows.study.runtime import Runtime
-from flows.study.wait_state import SubjectNow, waiting
+from flows.study.wait_state import SubjectNow, waiting_state
 from itp_events.events import Event
 from tasks.advance import Advanced, Answer
 from tasks.database.prefect_notes import remember_flow_run
@@ -92,7 +92,7 @@ def show_one(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> None:
     if run is None:
         start_journey(study, runs, subject)
     elif run.state_type == "SCHEDULED":
-        runs.propose(run.id, waiting(subject, study.clock))
+        runs.propose(run.id, waiting_state(subject, study.clock))
 
 
 def start_journey(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> bool:
@@ -103,6 +103,6 @@ def start_journey(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> bool:
     journeys = runs.deployment(JOURNEY)
     if journeys is None:
         return False
-    run = runs.create(journeys, subject.code, waiting(subject, study.clock), subject.tags)
+    run = runs.create(journeys, subject.code, waiting_state(subject, study.clock), subject.tags)
     remember_flow_run(study.store, subject.code, str(run.id))
     return True

@@ -11,6 +11,6 @@ SubjectNow = Advanced | SubjectRow
 """Where a subject stands: as it was advanced just now, or as the store keeps it."""
 
 
-def waiting(subject: SubjectNow, clock: Clock) -> State:
+def waiting_state(subject: SubjectNow, clock: Clock) -> State:
     """The state in which the flow run waits. A journey that has ended runs once more, to end its run."""
     return scheduled(clock.wall(subject.wake_at or clock.now()), subject.state, subject.message)

@@ -54,7 +54,7 @@ class VisitChange:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingChange:
+class StateChange:
     """A difference in the subject's state: its phase, a flag, a deviation, a response, or the dose.
 
     `what` names it; `old` and `new` are in words, None where a version has nothing of the kind.
@@ -83,7 +83,7 @@ class Amendment:
 
     visits: tuple[VisitChange, ...]
     notices: tuple[NoticeChange, ...]
-    standing: tuple[StandingChange, ...] = ()
+    state_changes: tuple[StateChange, ...] = ()
 
 
 def compare(old: Protocol, new: Protocol, facts: Sequence[Event], as_of: datetime) -> Amendment:
@@ -98,7 +98,7 @@ def compare(old: Protocol, new: Protocol, facts: Sequence[Event], as_of: datetim
     stated = [event for event in facts if not event.own and not isinstance(event.data, ProtocolAssigned)]
     before, after = plan(old, stated, as_of), plan(new, stated, as_of)
     visits, notices = tuple(_visits(before, after)), tuple(_notices(before, after, as_of))
-    return Amendment(visits, notices, tuple(_standing(before, after)))
+    return Amendment(visits, notices, tuple(_state_changes(before, after)))
 
 
 def _visits(before: Plan, after: Plan) -> Iterable[VisitChange]:
@@ -171,11 +171,11 @@ def _place(issued: NoticeIssued, number: int) -> _Place:
     return issued.visit or "", issued.step, issued.audience, criterion, number
 
 
-def _standing(before: Plan, after: Plan) -> Iterable[StandingChange]:
+def _state_changes(before: Plan, after: Plan) -> Iterable[StateChange]:
     old, new = _stands(before.decision.subject_state), _stands(after.decision.subject_state)
     for what in dict.fromkeys([*old, *new]):
         if old.get(what) != new.get(what):
-            yield StandingChange(what, old.get(what), new.get(what))
+            yield StateChange(what, old.get(what), new.get(what))
 
 
 def _stands(state: SubjectState) -> dict[str, str]:

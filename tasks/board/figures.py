@@ -12,7 +12,7 @@ from statistics import median
 from tasks.board.cards import VisitLine
 from tasks.board.markdown import counted, document, plain, table
 from tasks.board.overview import Board, at
-from tasks.database.repairs import Repair
+from tasks.database.repairs import Mend
 
 REPAIRS_SHOWN = 10
 REPAIRS_READ = 200
@@ -87,14 +87,14 @@ def repairs(board: Board) -> str:
     """The repairs that the service made, the latest first, as Markdown; the same repair of many is one
     line.
     """
-    groups: dict[tuple[str, str], list[Repair]] = {}
+    groups: dict[tuple[str, str], list[Mend]] = {}
     for each in board.repairs:
         groups.setdefault((at(board, each.at), each.what.partition(";")[0]), []).append(each)
     rows = [(when, *_repaired(mends)) for (when, _), mends in list(groups.items())[:REPAIRS_SHOWN]]
     return table(("When", "Subject", "What"), rows)
 
 
-def _repaired(mends: Sequence[Repair]) -> tuple[str, str]:
+def _repaired(mends: Sequence[Mend]) -> tuple[str, str]:
     first = mends[0]
     if len(mends) == 1:
         return first.subject or "", plain(first.what)

@@ -15,7 +15,7 @@ from tasks.board import links
 from tasks.board.cards import Card, VisitLine
 from tasks.board.markdown import link, plain, table
 from tasks.board.words import on
-from tasks.database.repairs import Repair
+from tasks.database.repairs import Mend
 from tasks.database.troubles import Trouble
 
 # A list longer than this ends with a count; the work lists show everybody.
@@ -30,7 +30,7 @@ class Board:
     now: datetime
     zone: ZoneInfo
     artifacts: Mapping[str, str]
-    repairs: Sequence[Repair]
+    repairs: Sequence[Mend]
     refused: int
     alerts: Sequence[tuple[str, int]]
     troubles: Sequence[Trouble] = ()

@@ -45,7 +45,7 @@ def subject_page(
             f"# {story.code}: {plain(decision.state)}",
             f"**{plain(_headline(story))}**",
             " · ".join([head, *_links(story.code, board, run)]),
-            "## Who must do what\n\n" + "\n".join(f"- {line}" for line in waiting(story)),
+            "## Who must do what\n\n" + "\n".join(f"- {line}" for line in open_matters(story)),
             link("Decide here, with an investigator's token", decide) if decide and _to_decide(story) else "",
             "## Plan\n\n" + _plan(story),
             f"{LEGEND}; the rest is the sponsor's synopsis. Dates are local to {_zone(state.subject.site)}.",
@@ -89,7 +89,7 @@ def _section(title: str, body: str) -> str:
     return f"## {title}\n\n{body}" if body else ""
 
 
-def waiting(story: Story) -> Iterator[str]:
+def open_matters(story: Story) -> Iterator[str]:
     """The open matters and their audiences, the most urgent first; never empty."""
     state = story.subject_state
     lines = [*_clocks(story), *_decisions(story), *_overdue(story), *_unassessed(story)]

@@ -15,8 +15,8 @@ from tasks.database.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
-    """One mend at an instant (UTC); `subject` is None where it was not about one."""
+class Mend:
+    """One mend, made at an instant (UTC); `subject` is None where it was not about one."""
 
     subject: str | None
     what: str
@@ -29,9 +29,9 @@ def note_repair(store: Store, what: str, now: datetime, subject: str | None = No
         connection.execute(repairs.insert(), {"subject": subject, "what": what, "at": now})
 
 
-def latest_repairs(store: Store, limit: int = 100) -> list[Repair]:
+def latest_repairs(store: Store, limit: int = 100) -> list[Mend]:
     """The repairs made last, newest first."""
     columns = (repairs.c.subject, repairs.c.what, repairs.c.at)
     query = sa.select(*columns).order_by(repairs.c.id.desc()).limit(limit)
     with store.reading() as connection:
-        return [Repair(**row._mapping) for row in connection.execute(query)]
+        return [Mend(**row._mapping) for row in connection.execute(query)]

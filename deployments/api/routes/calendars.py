@@ -43,7 +43,7 @@ Status = Literal["CONFIRMED", "TENTATIVE", "CANCELLED"]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class DayRange:
     """One calendar entry: whole local days of the site, both ends included.
 
     `part` tells the entries of one visit apart. `why` explains the visit's dates in one sentence.
@@ -118,7 +118,7 @@ def _calendar(name: str, entries: Iterable[Entry], unreadable: Mapping[str, str]
     return Response(calendar.to_ical(), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-cache"})
 
 
-def _planned(api: ApiContext, one: Stated, now: datetime) -> Iterator[tuple[PlannedVisit, Span]]:
+def _planned(api: ApiContext, one: Stated, now: datetime) -> Iterator[tuple[PlannedVisit, DayRange]]:
     subject = one.folded(api.study.protocol)
     state = subject_state(subject, now)
     for planned in state.visits:
@@ -128,13 +128,13 @@ def _planned(api: ApiContext, one: Stated, now: datetime) -> Iterator[tuple[Plan
             yield planned, span
 
 
-def _spans(planned: PlannedVisit, once: date | None, why: str, *, held: bool) -> Iterator[Span]:
+def _spans(planned: PlannedVisit, once: date | None, why: str, *, held: bool) -> Iterator[DayRange]:
     code, outcome = planned.code, planned.outcome
     said = ", on hold" if held else f", {outcome}" if outcome else ""
 
-    def span(part: str, first: date, last: date, word: str, gone: bool) -> Span:
+    def span(part: str, first: date, last: date, word: str, gone: bool) -> DayRange:
         status: Status = "CANCELLED" if gone else "TENTATIVE" if held else "CONFIRMED"
-        return Span(part, first, last, f"{code} {word}", status, why)
+        return DayRange(part, first, last, f"{code} {word}", status, why)
 
     yield span("window", planned.opens, planned.closes, f"window{said}", outcome == "cancelled")
     yield span("target", planned.target, planned.target, "target", outcome is not None)
@@ -151,7 +151,7 @@ def _once_booked(facts: Iterable[Event], planned: PlannedVisit) -> date | None:
     return next((data.on for data in reversed(list(bookings)) if data.visit == planned.code), None)
 
 
-def _entry(one: Stated, planned: PlannedVisit, span: Span) -> Entry:
+def _entry(one: Stated, planned: PlannedVisit, span: DayRange) -> Entry:
     entry = Entry()
     entry.add("uid", f"{one.code}-{planned.code}-{span.part}@nct06813157")
     entry.add("dtstamp", one.advanced_at)

@@ -62,9 +62,9 @@ def command(old: Path, new: Path, code: str, as_json: bool) -> None:
 
 def _print(out: Console, amendment: Amendment, site: Site, now: datetime) -> None:
     if amendment == Amendment((), ()):
-        out.print("No date, no notice and nothing in where the subject stands changes.")
-    if amendment.standing:
-        rows = ((change.what, change.old or "none", change.new or "none") for change in amendment.standing)
+        out.print("Nothing changes: no date, no notice, nothing of the subject's state.")
+    if amendment.state_changes:
+        rows = ((each.what, each.old or "none", each.new or "none") for each in amendment.state_changes)
         out.print(table(("What", "Today", "Would be"), rows, ("What",)))
     if amendment.visits:
         heading(out, "Dates")
@@ -110,7 +110,7 @@ def _notices(amendment: Amendment, site: Site, now: datetime) -> Iterable[Sequen
 def _document(amendment: Amendment) -> dict[str, Any]:
     return {
         "standing": [
-            {"what": change.what, "old": change.old, "new": change.new} for change in amendment.standing
+            {"what": change.what, "old": change.old, "new": change.new} for change in amendment.state_changes
         ],
         "visits": [
             {

@@ -21,15 +21,10 @@ from deployments.simulation.summary import (
     waits_by_kind,
     weeks_of,
 )
-from tasks.board.paper import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, YELLOW, date_axis
+from tasks.board.paper import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, YELLOW, date_axis, place
 
 _WEEK = timedelta(weeks=1)
 _COLOURS = {"coordinator": BLUE, "investigator": ORANGE, "sponsor": GREEN, "cell-lab": PINK}
-
-
-def number(day: date) -> float:
-    """A date as matplotlib counts it: days since 1970-01-01."""
-    return float((day - date(1970, 1, 1)).days)
 
 
 def enrolment(run: Run) -> str:
@@ -38,7 +33,7 @@ def enrolment(run: Run) -> str:
     figure, [axes] = canvas(2.9)
     labels = ("under way", "completed", "withdrawn")
     axes.stackplot(
-        [number(week) for week in weeks],
+        [place(week) for week in weeks],
         *retention(run),
         labels=labels,
         colors=(BLUE, SKY, ORANGE),
@@ -139,7 +134,7 @@ def per_week(run: Run) -> str:
     for axes, audience in zip(rows, audiences, strict=True):
         by_week = sent_by_week(run, [notice for notice in notices if notice.audience == audience])
         # One shape for all weeks: a bar for each would take seconds to draw for a study of twenty years.
-        edges = [number(week) for week in weeks] + ([number(weeks[-1] + _WEEK)] if weeks else [0.0])
+        edges = [place(week) for week in weeks] + ([place(weeks[-1] + _WEEK)] if weeks else [0.0])
         axes.stairs([by_week[week] for week in weeks], edges, fill=True, color=_COLOURS.get(audience, GREY))
         axes.set_title(audience, loc="left", fontsize=9)
         axes.set_ylabel("messages")
@@ -156,8 +151,8 @@ def escalations(run: Run) -> str:
     steps = sorted({step for _, step in rungs}) or ["rung-1"]
     figure, [axes] = canvas(2.7)
     width = 0.8 / len(steps)
-    for place, (step, colour) in enumerate(zip(steps, (SKY, ORANGE, RED, GREY, PINK) * 4, strict=False)):
-        positions = [index - 0.4 + width * (place + 0.5) for index in range(len(codes))]
+    for nth, (step, colour) in enumerate(zip(steps, (SKY, ORANGE, RED, GREY, PINK) * 4, strict=False)):
+        positions = [index - 0.4 + width * (nth + 0.5) for index in range(len(codes))]
         axes.bar(
             positions,
             [rungs[code, step] for code in codes],

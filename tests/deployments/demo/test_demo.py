@@ -15,8 +15,8 @@ from rich.console import Console
 from deployments.bootstrap.clock import MARK
 from deployments.cli import cli
 from deployments.demo.run import demonstrate
+from deployments.demo.script import Script, begins, script
 from deployments.demo.service import DemoService
-from deployments.demo.story import Story, begins, story
 from itp_events.decisions import decide
 from itp_events.errors import BadInput
 from itp_events.intake.batch import judge
@@ -28,11 +28,11 @@ START = begins(PROTOCOL)
 
 
 @pytest.fixture(scope="module")
-def told() -> Story:
-    return story(PROTOCOL)
+def told() -> Script:
+    return script(PROTOCOL)
 
 
-def state(told: Story, code: str, days: int) -> str:
+def state(told: Script, code: str, days: int) -> str:
     """The phase of a subject so many days after the demonstration begins; empty before its enrolment."""
     now = START + timedelta(days=days)
     facts = [event for event in told.events if event.subject == code and event.time <= now]
@@ -40,17 +40,17 @@ def state(told: Story, code: str, days: int) -> str:
     return decide(fold(PROTOCOL, accepted), now).state if accepted else ""
 
 
-def test_a_dozen_subjects_take_part(told: Story) -> None:
+def test_a_dozen_subjects_take_part(told: Script) -> None:
     assert [f"DEMO-{number:02d}" for number in range(1, 13)] == list(told.codes)
     assert {event.subject for event in told.events} == set(told.codes)
 
 
-def test_the_first_of_them_completes_within_two_months_of_its_beginning(told: Story) -> None:
+def test_the_first_of_them_completes_within_two_months_of_its_beginning(told: Script) -> None:
     assert "Completed" in {state(told, code, 60) for code in told.codes}
     assert "Completed" not in {state(told, code, 0) for code in told.codes}
 
 
-def test_in_the_middle_at_least_five_phases_can_be_seen_at_once(told: Story) -> None:
+def test_in_the_middle_at_least_five_phases_can_be_seen_at_once(told: Script) -> None:
     def phases(days: int) -> set[str]:
         states = {state(told, code, days) for code in told.codes}
         words = ("Awaiting", "window open", "overdue", "On hold", "Completed", "Withdrawn")
@@ -59,14 +59,14 @@ def test_in_the_middle_at_least_five_phases_can_be_seen_at_once(told: Story) -> 
     assert max(len(phases(days)) for days in range(55, 80, 3)) >= 5
 
 
-def test_some_enrol_while_one_looks_and_the_others_are_in_different_epochs(told: Story) -> None:
+def test_some_enrol_while_one_looks_and_the_others_are_in_different_epochs(told: Script) -> None:
     states = Counter(state(told, code, 40)[:10] for code in told.codes)
     assert states[""] >= 2
     assert len(states) >= 4
 
 
-def test_it_is_the_same_story_each_time(told: Story) -> None:
-    assert story(PROTOCOL) == told
+def test_it_is_the_same_story_each_time(told: Script) -> None:
+    assert script(PROTOCOL) == told
 
 
 @pytest.mark.parametrize("name", ["study.db", MARK])

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from itp_events.errors import BadInput, Refused
-from itp_events.outputs.amendment import StandingChange, VisitChange, Window, compare
+from itp_events.outputs.amendment import StateChange, VisitChange, Window, compare
 from itp_events.protocol.model import Protocol
 from tests.support.study import FOLLOW_UP, INFUSIONS, Json, Study, altered
 
@@ -67,16 +67,16 @@ def test_the_comparison_names_the_deviations_and_responses_that_would_change() -
     study.enrol("2026-01-05", baseline_platelets=10)
     study.done("INF1", "2026-01-05")
     study.done("INF2", "2026-01-14", platelets=120, bleeding=0)
-    found = compare(study.protocol, altered(wider), study.log, NOW.replace(day=15)).standing
-    assert StandingChange("deviation ITP-001/INF2/window/2026-01-14/+1d", "not important", None) in found
-    assert StandingChange("response at INF2", "complete response", "response") in found
+    found = compare(study.protocol, altered(wider), study.log, NOW.replace(day=15)).state_changes
+    assert StateChange("deviation ITP-001/INF2/window/2026-01-14/+1d", "not important", None) in found
+    assert StateChange("response at INF2", "complete response", "response") in found
 
 
 def test_the_same_protocol_changes_nothing() -> None:
     """A version compared with itself has no difference."""
     study = _study()
     found = compare(study.protocol, study.protocol, study.log, NOW)
-    assert (found.visits, found.notices, found.standing) == ((), (), ())
+    assert (found.visits, found.notices, found.state_changes) == ((), (), ())
 
 
 def test_a_subject_stays_with_the_version_of_its_enrolment() -> None:
@@ -144,7 +144,7 @@ def test_a_visit_that_counts_as_missed_and_would_be_open_again_is_named() -> Non
         "missed",
         None,
     )
-    assert found.standing[0] == StandingChange("state", "INF4 overdue", "INF3 window open")
+    assert found.state_changes[0] == StateChange("state", "INF4 overdue", "INF3 window open")
 
 
 def test_a_notice_that_was_sent_already_is_no_change() -> None:
@@ -158,7 +158,7 @@ def test_a_notice_that_was_sent_already_is_no_change() -> None:
     study.enrol()
     study.on_target(*INFUSIONS, *FOLLOW_UP)
     found = compare(study.protocol, altered(longer), study.log, datetime(2027, 12, 1, 1, tzinfo=UTC))
-    assert found.standing[0] == StandingChange("state", "Completed", "Awaiting disposition")
+    assert found.state_changes[0] == StateChange("state", "Completed", "Awaiting disposition")
     steps = [(change.step, change.old) for change in found.notices]
     assert set(steps) == {("disposition", None)}
     assert len(steps) <= 3

@@ -23,7 +23,7 @@ from tasks.board.story import story
 from tasks.board.study_page import study_page
 from tasks.board.subject_page import subject_page
 from tasks.board.words import step
-from tasks.database.repairs import Repair
+from tasks.database.repairs import Mend
 from tasks.database.schema import cards
 from tasks.delivery.sending import Outcome
 from tests.support import Receiver
@@ -455,7 +455,7 @@ def test_the_same_repair_of_many_at_once_is_one_line() -> None:
         "its flow run was missing; put back to Awaiting INF2",
         "its flow run was Failed; put back to Completed",
     )
-    done = [Repair(f"ITP-00{number}", said[number == 3], NOW) for number in range(4)]
+    done = [Mend(f"ITP-00{number}", said[number == 3], NOW) for number in range(4)]
     found = section(study_page(replace(board_of([]), repairs=done)), "Repaired by the service")
     assert "| Tue 3 Feb 10:00 | ITP-000 and 2 more | its flow run was missing |" in found
     assert "| Tue 3 Feb 10:00 | ITP-003 | its flow run was Failed; put back to Completed |" in found
