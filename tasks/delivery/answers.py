@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tasks.text.free_text import visible
+
 Verdict = Literal["taken", "refused", "open"]
 _MISSING = object()
 # A reason longer than this is cut.
@@ -254,5 +256,5 @@ def _name(path: str) -> str:
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    line = " ".join(text.split())
+    line = visible(text)
     return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 1]}…"

@@ -14,6 +14,7 @@ from tasks.delivery.channels import Channels
 from tasks.delivery.providers import PROVIDERS, provider
 from tasks.delivery.sending import Message, Outcome, send
 from tests.tasks.delivery.stand_in import StandIn, stand_in
+from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later
 
 # The stand-in has a certificate of its own.
 pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
@@ -535,11 +536,33 @@ def test_what_a_provider_says_is_told_without_the_secrets_of_the_url(
     assert "token *** is not exist" in str(found.error)
 
 
-def test_what_a_provider_says_at_length_is_cut(providers: StandIn, tmp_path: Path) -> None:
-    providers.always(json.dumps({"errcode": 1, "errmsg": "so\nlong " * 1000}))
+def test_what_a_provider_says_is_one_line_of_visible_signs(providers: StandIn, tmp_path: Path) -> None:
+    providers.always(json.dumps({"errcode": 1, "errmsg": "so\nlong \x1b[31m\u202e" * 1000}))
     found = str(outcome(tmp_path, f"dingtalk://{KEY}/").error)
     assert len(found) < 400
-    assert "\n" not in found
+    assert found.isprintable(), "nothing in it commands a terminal or turns its signs around"
+
+
+def test_a_notice_that_a_robot_refuses_is_sent_again_until_it_takes_it(
+    desk: Desk, providers: StandIn, tmp_path: Path
+) -> None:
+    desk.configure(tmp_path / "apprise.txt", f"coordinator=dingtalk://{KEY}/13800000001/13800000002")
+    [recipient] = desk.channels.configured
+    assert recipient.server
+    unlimited(recipient.server)
+    desk.take(ReportedLate().enrol())
+    providers.always(json.dumps({"errcode": 130101, "errmsg": "send too fast"}))
+    desk.hand_over(ENROLLED_AT)
+    assert desk.notice("INF1/T/coordinator").status == "queued"
+    providers.always(json.dumps({"errcode": 0, "errmsg": "ok"}))
+    desk.hand_over(later(ENROLLED_AT, minutes=1))
+    assert desk.notice("INF1/T/coordinator").status == "delivered"
+    told = [row for row in desk.attempts() if "INF1/T/coordinator" in row.notice]
+    assert [row.outcome for row in told] == ["failed", "sent"]
+    assert "errcode 130101, send too fast" in str(told[0].error)
+    bodies = [asked.text for asked in providers.asked if "ITP-001" in asked.text]
+    assert len(bodies) == 2, "one message for the group, whomever it mentions"
+    assert not any("possibly repeated" in body for body in bodies)
 
 
 def test_a_plugin_that_nobody_has_looked_through_has_no_row() -> None:
