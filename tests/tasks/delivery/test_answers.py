@@ -565,6 +565,21 @@ def test_a_notice_that_a_robot_refuses_is_sent_again_until_it_takes_it(
     assert not any("possibly repeated" in body for body in bodies)
 
 
+@pytest.mark.parametrize("url", [f"opsgenie://{KEY}/@anna", f"jira://{KEY}/@anna"])
+def test_an_alert_is_opened_and_one_that_never_left_is_no_delivery(
+    url: str, providers: StandIn, tmp_path: Path
+) -> None:
+    providers.always(json.dumps({"result": "Request will be processed", "requestId": "1"}), 202)
+    assert outcome(tmp_path, url) == Outcome("sent")
+    assert len(providers.asked) == 1
+    [recipient] = Channels.from_config(tmp_path / "apprise.txt").of("coordinator")
+    server: Any = recipient.server
+    # As Apprise has it: a note is added to open alerts, of which there are none.
+    server.mapping = type(server).opsgenie_message_map if "opsgenie" in url else type(server).jira_message_map
+    assert send(recipient, MESSAGE, io.StringIO()).kind == "failed"
+    assert len(providers.asked) == 1
+
+
 def test_a_plugin_that_nobody_has_looked_through_has_no_row() -> None:
     newer = type("NotifyNewer", (), {"__module__": "apprise.plugins.newer"})
     assert provider(newer()) is None
