@@ -8,6 +8,7 @@ from deployments.api.http.dependencies import ApiContext
 from deployments.api.http.server import ApiServer
 from deployments.api.http.tokens import SETTING, Tokens
 from deployments.api.redcap.again import FetchAgain
+from deployments.api.redcap.catch_up import CatchUp
 from deployments.api.redcap.project import Project
 from deployments.api.routes.webhook import read_secrets
 from deployments.bootstrap.settings import Settings
@@ -40,7 +41,9 @@ class Api:
         self._follower = Background(study)
         watching = study.store.apart(0)
         self.api = ApiContext(study, tokens, self._follower, study.channels.links, secrets, watching)
-        self._again = FetchAgain(self.api, self.project) if self.project is not None else None
+        self._redcap = (
+            (FetchAgain(self.api, self.project), CatchUp(self.api, self.project)) if self.project else ()
+        )
         self._server = ApiServer(create_app(self.api, self.project), settings.api_host, settings.api_port)
 
     @property
@@ -51,12 +54,12 @@ class Api:
     def start(self) -> None:
         """Serve, in a thread of its own."""
         self._server.start()
-        if self._again is not None:
-            self._again.start()
+        for thread in self._redcap:
+            thread.start()
 
     def stop(self) -> bool:
         """Answer the requests that have begun, and end; False when a hand-over did not end."""
         self._server.stop()
-        if self._again is not None:
-            self._again.stop()
+        for thread in self._redcap:
+            thread.stop()
         return self._follower.close()

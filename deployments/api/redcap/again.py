@@ -7,7 +7,6 @@ whose door it was.
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -90,7 +89,6 @@ class FetchAgain(threading.Thread):
         super().__init__(name="redcap", daemon=True)
         self._context, self._project = api, project
         self._asked = threading.Event()
-        self._name = secrets.token_hex(8)
         self._retries = Retries()
 
     def run(self) -> None:
@@ -114,7 +112,7 @@ class FetchAgain(threading.Thread):
         self._project.waiting.set()
 
     def _round(self, *, waiting_only: bool) -> None:
-        if waiting_only or leads(self._context.study.store, self._project, self._name):
+        if waiting_only or leads(self._project):
             stop = self._asked.is_set
             self._retries.round(
                 self._context, self._project, waiting_only=waiting_only, is_asked_to_stop=stop

@@ -40,6 +40,7 @@ _ID_REUSED = "urn:itp:problem:id-reused"
 # REDCap calls only once: a trigger is kept under this name until its form has been fetched.
 WAITING = "redcap-waiting"
 COMPLETE = "2"
+_ENROLLED, _LAST_DAY = "itp.subject.enrolled", "9999-12-31"
 # More unmapped fields than this are one dead letter, not one each.
 MOST_FIELDS = 50
 # A process that died while it took a form loses the form's turn after so long: longer than REDCap and the
@@ -70,8 +71,7 @@ class Taken:
 
 def receive(api: Recorder, project: Project, said: Trigger) -> Taken:
     """Keep a trigger, then take its form; when all fetchers are busy, leave it to another thread."""
-    now = api.study.clock.now()
-    keep_anew(api.study.store, WAITING, str(said), "waits to be fetched", vars(said), now)
+    note_trigger(api, said)
     if not project.fetchers.acquire(blocking=False):
         project.waiting.set()
         return _waits("REDCap is slow at present")
@@ -79,6 +79,12 @@ def receive(api: Recorder, project: Project, said: Trigger) -> Taken:
         return take_form(api, project, said)
     finally:
         project.fetchers.release()
+
+
+def note_trigger(api: Recorder, said: Trigger) -> None:
+    """Write a trigger down, so that its form is taken even if this process ends."""
+    now = api.study.clock.now()
+    keep_anew(api.study.store, WAITING, str(said), "waits to be fetched", vars(said), now)
 
 
 def _waits(why: str, failure: RedcapSilent | None = None) -> Taken:
@@ -196,19 +202,24 @@ def _without_place(fields: Row) -> list[tuple[str, Any]]:
     return [(f"{field}: no place in the mapping", {field: value}) for field, value in fields.items()]
 
 
-def is_known(api: Recorder, project: Project, said: Trigger, record: Row) -> bool:
-    """Whether a record's form says what it stated already, or nothing yet."""
+def news(api: Recorder, project: Project, said: Trigger, record: Row) -> str | None:
+    """The day that a record's form speaks of, where it says something new; None where it does not.
+
+    A form that cannot be mapped is news of the last day of all. An enrolment comes before everything else.
+    """
     mapping = project.mapping
     if not is_complete(mapping, said, record):
-        return True
+        return None
     if _not_given(mapping, said, record):
-        return False
+        return _LAST_DAY
     before = stated(api.study.store, mapping.source, said)
     try:
         event = parse_event(_written(api, mapping, said, record, before))
     except BadInput:
-        return False
-    return _same(event, before, _elsewhere(api, mapping, said, event, before)) is not None
+        return _LAST_DAY
+    if _same(event, before, _elsewhere(api, mapping, said, event, before)) is not None:
+        return None
+    return "" if event.type == _ENROLLED else str(getattr(event.data, "on", None) or _LAST_DAY)
 
 
 def _record(

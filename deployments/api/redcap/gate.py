@@ -167,9 +167,8 @@ def _take_place(book: Book, now: datetime, most: int) -> None:
     asked = sorted(each for each in kept if each > now - WINDOW)
     if len(asked) >= most:
         until = asked[-most] + WINDOW
-        raise RedcapWaits(
-            f"REDCap was asked {len(asked)} times within a minute; it is asked again soon", until
-        )
+        said = f"REDCap was asked {len(asked)} times within a minute; it is asked again soon"
+        raise RedcapWaits(said, until, is_rate=True)
     book["asked"] = [each.isoformat() for each in (*asked, now)]
 
 

@@ -6,15 +6,14 @@ from datetime import datetime, timedelta
 
 from deployments.api.redcap.project import Project
 from tasks.database.redcap import Book, with_book
-from tasks.database.store import Store
 
 # Longer than a round takes from one sign to the next.
-LEAD = timedelta(seconds=150)
+LEAD = timedelta(seconds=90)
 
 
-def leads(store: Store, project: Project, name: str) -> bool:
-    """Whether the process of this name leads from now on, for as long as it asks every minute."""
-    now = project.wall()
+def leads(project: Project) -> bool:
+    """Whether this process leads from now on, for as long as it asks every minute."""
+    now, name = project.wall(), project.process
 
     def step(book: Book) -> bool:
         until = datetime.fromisoformat(book["leads_until"]) if "leads_until" in book else now
@@ -23,4 +22,14 @@ def leads(store: Store, project: Project, name: str) -> bool:
         book |= {"leader": name, "leads_until": (now + LEAD).isoformat()}
         return True
 
-    return with_book(store, project.gate.address, step)
+    return with_book(project.gate.store, project.gate.address, step)
+
+
+def resign(project: Project) -> None:
+    """Let another process lead at once, if this one does."""
+
+    def step(book: Book) -> None:
+        if book.get("leader") == project.process:
+            del book["leader"], book["leads_until"]
+
+    with_book(project.gate.store, project.gate.address, step)

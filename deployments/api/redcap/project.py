@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,8 +24,9 @@ from tasks.limits import REDCAP_FETCHERS
 class Project:
     """A REDCap project, how its forms become events, and the key that its trigger's address carries.
 
-    `wall` tells the world's time (UTC). `fetchers` counts the forms that the door may fetch at once.
-    `waiting` is set when a form waits for another thread to fetch it.
+    `wall` tells the world's time (UTC), `process` names this process among those of the study. `fetchers`
+    counts the forms that the door may fetch at once. `waiting` is set when a form waits for another thread to
+    fetch it.
     """
 
     redcap: Redcap
@@ -33,6 +35,7 @@ class Project:
     key: str
     wall: Callable[[], datetime]
     fetchers: Semaphore = field(default_factory=lambda: Semaphore(REDCAP_FETCHERS), compare=False)
+    process: str = field(default_factory=lambda: secrets.token_hex(8), compare=False)
     waiting: Event = field(default_factory=Event, compare=False)
 
     @classmethod

@@ -28,8 +28,11 @@ class RedcapRefuses(RedcapSilent):
 
 
 class RedcapWaits(RedcapSilent):
-    """REDCap is not asked before the instant `until` (UTC, the world's time)."""
+    """REDCap is not asked before the instant `until` (UTC, the world's time).
 
-    def __init__(self, said: str, until: datetime) -> None:
-        self.until = until
+    With `is_rate` it refuses nothing, and only its rate makes the request wait.
+    """
+
+    def __init__(self, said: str, until: datetime, *, is_rate: bool = False) -> None:
+        self.until, self.is_rate = until, is_rate
         super().__init__(said)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployments.api.redcap.coordinator import settings_for
+from tests.deployments.api.redcap.coordinator import settings_for, settled
 from tests.support.api import Door, served
 from tests.support.redcap import RedcapStandIn
 
@@ -19,4 +19,4 @@ def redcap() -> Iterator[RedcapStandIn]:
 @pytest.fixture
 def door(tmp_path: Path, redcap: RedcapStandIn) -> Iterator[Door]:
     with served(tmp_path, **settings_for(redcap)) as door:
-        yield door
+        yield settled(door)

@@ -4,11 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 from deployments.api.redcap.again import fetch_again
+from deployments.api.redcap.catch_up import has_read
 from itp_events.rules.subject import not_voided
 from tasks.database.dead_letters import open_dead_letters
 from tasks.database.queries import history
 from tests.support.api import Door
 from tests.support.redcap import EXAMPLE, TOKEN, RedcapStandIn
+from tests.support.waiting import wait_until
 
 KEY = "k" * 20
 ENROLMENT = {
@@ -60,6 +62,14 @@ def visited(door: Door, redcap: RedcapStandIn, event: str = "inf_1_arm_1", **cha
 
 def facts(door: Door) -> list[Any]:
     return [event.data for event in not_voided(history(door.study.store, "ITP-001"))]
+
+
+def settled(door: Door) -> Door:
+    """The door once the first look at REDCap's log is over, so that it does not meet what a test saves."""
+    project = door.project
+    assert project is not None
+    wait_until(lambda: has_read(project), "REDCap's log to be read for the first time")
+    return door
 
 
 def left(door: Door) -> list[str]:

@@ -24,6 +24,7 @@ from tests.deployments.api.redcap.coordinator import (
     enrolled,
     facts,
     settings_for,
+    settled,
     triggered,
     visited,
 )
@@ -158,7 +159,7 @@ def test_a_form_saved_while_another_process_takes_it_is_looked_at_once_more_by_t
 ) -> None:
     settings = settings_for(redcap, database_url=postgresql_url)
     with served(tmp_path / "one", **settings) as one, served(tmp_path / "two", **settings) as two:
-        enrolled(one, redcap)
+        enrolled(settled(one), redcap)
         with ThreadPoolExecutor(1) as pool:
             for older, newer in (("41", "14"), ("23", "32")):
                 redcap.holds, redcap.asked = threading.Event(), []

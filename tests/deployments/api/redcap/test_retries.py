@@ -1,5 +1,6 @@
 """What REDCap did not give is asked for again, at a pace that REDCap bears, and not for ever."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -132,15 +133,14 @@ def test_a_round_ends_where_redcap_is_silent_and_the_next_begins_with_another_fo
 
 
 def test_one_process_leads_until_it_gives_no_sign_any_more(door: Door, project: Project) -> None:
-    store = door.study.store
-    at = project.wall()
+    at = project.wall() + LEAD
 
-    def seen(after: timedelta) -> Project:
-        return Project(project.redcap, project.gate, project.mapping, project.key, lambda: at + LEAD + after)
+    def leads_after(name: str, after: timedelta) -> bool:
+        return leads(replace(project, process=name, wall=lambda: at + after))
 
-    assert leads(store, seen(timedelta()), "one")
-    assert not leads(store, seen(LEAD / 2), "two")
-    assert leads(store, seen(LEAD / 2), "one")
-    assert not leads(store, seen(LEAD), "two")
-    assert leads(store, seen(LEAD * 3 / 2), "two")
-    assert not leads(store, seen(LEAD * 3 / 2), "one")
+    assert leads_after("one", timedelta())
+    assert not leads_after("two", LEAD / 2)
+    assert leads_after("one", LEAD / 2)
+    assert not leads_after("two", LEAD)
+    assert leads_after("two", LEAD * 3 / 2)
+    assert not leads_after("one", LEAD * 3 / 2)
