@@ -83,7 +83,7 @@ def example_dictionary() -> dict[str, Field]:
     for form, instrument in load_mapping(EXAMPLE).instruments.items():
         found |= {datum.field: _field(form, datum.kind) for datum in instrument.data.values() if datum.field}
         found |= {each: Field(form, "notes") for each in instrument.ignore}
-    boxes = {name: name.rpartition("___") for name in found if "___" in name}
+    boxes = {name: name.partition("___") for name in found if "___" in name}
     for name, (base, _, choice) in boxes.items():
         known = found.get(base, Field(found.pop(name).form, "checkbox"))
         found.pop(name, None)
@@ -241,7 +241,7 @@ class RedcapStandIn:
         for saved in self.forms.values():
             for form, fields in saved.items():
                 for name in fields:
-                    base = name.rpartition("___")[0] or name
+                    base = name.partition("___")[0] or name
                     found.setdefault(base, Field(form.name, choices=()))
         return found | {f"{form}_complete": Field(form) for form in forms}
 
@@ -279,7 +279,7 @@ class RedcapStandIn:
         return [row for _, row in sorted(rows.items())]
 
     def _form_of(self, column: str) -> str:
-        return self.dictionary[column.rpartition("___")[0]].form if "___" in column else ""
+        return self.dictionary[column.partition("___")[0]].form if "___" in column else ""
 
     def _named(self, record: str, mark: tuple[str, str, str]) -> Json:
         """Which row it is: its instance is a number, and an identifier as the record's name is hashed."""

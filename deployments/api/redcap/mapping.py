@@ -224,7 +224,7 @@ def _of_field(datum: Datum, field: str, record: dict[str, str], missing: Collect
 
 def _is_missing_checkbox(field: str, record: dict[str, str], missing: Collection[str]) -> bool:
     """Whether a missing data code is ticked for a checkbox: it has a column of its own for each code."""
-    base, mark, _ = field.rpartition("___")
+    base, mark, _ = field.partition("___")
     return bool(mark) and any(record.get(missing_column(base, code)) == "1" for code in missing)
 
 
@@ -232,7 +232,7 @@ def unmapped(mapping: Mapping, name: str, record: dict[str, str]) -> dict[str, s
     """The filled fields of a form that the mapping neither uses nor ignores."""
     instrument = mapping.instruments[name]
     used = {*fields(mapping, name), *instrument.ignore, mapping.record_id, f"{name}_complete"}
-    boxes = {field.rpartition("___")[0] for field in used} - {""}
+    boxes = {field.partition("___")[0] for field in used if "___" in field}
     used |= {missing_column(box, code) for box in boxes for code in mapping.missing}
     return {
         field: value

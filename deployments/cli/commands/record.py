@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 
 from deployments.bootstrap.settings import load_settings
 from deployments.bootstrap.study import open_study
+from deployments.cli.afterwards import hand_over_of
 from deployments.cli.errors import BAD_INPUT, say
 from deployments.cli.event_files import Events, Malformed, Stated, read_events
 from deployments.cli.output.harmless import plain
@@ -73,15 +73,7 @@ def _answer(read: Events, answers: Sequence[Answer], *, as_json: bool) -> bool:
 
 
 def _follow_up(study: Runtime, answers: Sequence[Answer]) -> None:
-    # The answers own the standard output: what is printed for want of a channel goes beside it.
-    told = replace(study, channels=replace(study.channels, out=sys.stderr))
-    # Without any channel notices are printed by the service, where somebody looks for them.
-    hand_over = told.hand_over if study.channels.configured else _leave
-    follow_up(answers, hand_over, partial(show, study))
-
-
-def _leave(code: str) -> None:
-    """Leave a subject's notices to the service."""
+    follow_up(answers, hand_over_of(study), partial(show, study))
 
 
 def _refusals(stated: Sequence[Stated], answers: Sequence[Answer]) -> list[str]:

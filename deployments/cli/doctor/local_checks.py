@@ -20,6 +20,7 @@ from deployments.bootstrap.data_dir import open_to_others
 from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.cli.doctor.database_check import database
 from deployments.cli.doctor.finding import Finding, Level, Surroundings
+from deployments.cli.doctor.redcap_check import redcap
 from deployments.prefect.server_process import auth_environment, is_taken
 from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectProblem
 from itp_events.errors import BadInput, ItpError
@@ -202,5 +203,6 @@ _CHECKS: tuple[Callable[[Surroundings], Iterator[Finding]], ...] = (
     database,
     _channels,
     _links,
+    redcap,
     _running,
 )
