@@ -101,7 +101,8 @@ class RedcapStandIn:
     """One project: `save` is what a coordinator does, `forms` holds what was saved of each record.
 
     `raw` is answered instead of what the project holds; nothing is answered before `holds` is set. The
-    server's clock is `ahead` of UTC.
+    server's clock is `ahead` of UTC. `before` stands before each answer, as a byte order mark that a module
+    of the site adds.
     """
 
     forms: dict[str, dict[Form, dict[str, str]]] = field(default_factory=dict)
@@ -118,6 +119,7 @@ class RedcapStandIn:
     down: bool = False
     answers: object = None
     raw: Raw | None = None
+    before: bytes = b""
     holds: threading.Event | None = None
 
     def __enter__(self) -> Self:
@@ -312,7 +314,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         redcap = self.server.redcap
         status, answer = redcap.answer(dict(parse_qsl(body)))
-        raw = redcap.raw or Raw(json.dumps(answer).encode(), status)
+        raw = redcap.raw or Raw(redcap.before + json.dumps(answer).encode(), status)
         if redcap.hits() and redcap.banned:
             raw = Raw(b"Your IP address (127.0.0.1) has been banned due to suspected abuse.")
         if redcap.holds is not None:

@@ -6,6 +6,7 @@ It asks only when the gate lets it, and tells the gate what became of each reque
 from __future__ import annotations
 
 import asyncio
+import codecs
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -145,8 +146,7 @@ class Redcap:
 
 def _check(status: int, headers: httpx.Headers, answer: bytes) -> None:
     said = f"REDCap answers {status}: {_shown(answer)}".rstrip(": ")
-    is_records = answer.lstrip()[:1] == b"["
-    if not is_records and _BANNED.search(_shown(answer)):
+    if not _is_given(status, answer) and _BANNED.search(_shown(answer)):
         raise RedcapRefuses(said, of_address=True, seconds=_seconds(headers))
     if status in _REFUSALS:
         is_rate = status == HTTPStatus.TOO_MANY_REQUESTS
@@ -157,6 +157,12 @@ def _check(status: int, headers: httpx.Headers, answer: bytes) -> None:
         raise RedcapSilent(f"REDCap answers {status}, a redirect; see ITP_REDCAP_URL")
     if status != HTTPStatus.OK:
         raise RedcapSilent(said)
+
+
+def _is_given(status: int, answer: bytes) -> bool:
+    """Whether an answer begins as what was asked for, in whose texts a ban may be spoken of."""
+    begins = answer.removeprefix(codecs.BOM_UTF8).lstrip()
+    return status == HTTPStatus.OK and begins[:1] in (b"[", b"{") and not begins.startswith(b'{"error"')
 
 
 def _unreadable(answer: bytes, error: BadEvent) -> str:

@@ -18,7 +18,8 @@ def command(as_json: bool) -> None:
     """List the forms from REDCap that could not be turned into recorded events, oldest first.
 
     Mend the mapping or the record and save the form again: once it is recorded, its line goes. A form that
-    REDCap did not give is fetched again every minute.
+    REDCap did not give, or not whole, is fetched again, at last once an hour; one whose record is gone is
+    not.
 
     \b
     Examples:

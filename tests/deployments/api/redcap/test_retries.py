@@ -1,5 +1,6 @@
 """What REDCap did not give is asked for again, at a pace that REDCap bears, and not for ever."""
 
+import codecs
 from dataclasses import replace
 from datetime import timedelta
 
@@ -96,7 +97,9 @@ def test_a_redcap_that_refuses_is_left_alone_and_no_form_is_lost(
     assert len(door.get("/subjects").json()) == 12
 
 
-def test_what_speaks_of_bans_in_a_record_is_no_ban(door: Door, redcap: RedcapStandIn) -> None:
+@pytest.mark.parametrize("before", [b"", codecs.BOM_UTF8, codecs.BOM_UTF8 + b"\r\n "])
+def test_what_speaks_of_bans_in_a_record_is_no_ban(door: Door, redcap: RedcapStandIn, before: bytes) -> None:
+    redcap.before = before
     enrolled(door, redcap, screening_notes="said that his IP was banned, too many requests")
     assert left(door) == []
     assert len(facts(door)) == 1
