@@ -182,7 +182,7 @@ class _Stated:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The part of the database by which a batch is judged: equal to another while nothing has happened."""
+    """The part of the database by which a batch is judged; two are equal if nothing was recorded between."""
 
     code: str
     row: SubjectRow | None

@@ -195,7 +195,7 @@ def _decisions(card: Card) -> Iterator[Matter]:
 
 
 def _it(*, assumed: bool) -> list[str]:
-    """The name of a matter among the parts of its line that rest on an assumption; empty when it does not."""
+    """The parts of a matter's line that rest on an assumption: the matter itself, named `it`, or none."""
     return ["it"] if assumed else []
 
 

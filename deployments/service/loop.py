@@ -12,8 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from deployments.bootstrap.watched_clock import look_and_say
-from deployments.service.deliveries import Deliveries
 from deployments.service.digests import Digests
+from deployments.service.hand_overs import DueHandOvers
 from deployments.service.heartbeat import Heartbeat
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.prefect_runs import PrefectRuns
@@ -70,8 +70,8 @@ class ServiceLoop:
         self._heartbeat = Heartbeat("waking", "sending")
         self.link = PrefectLink(study, sole)
         self._runner = Runner(self.link.runs)
-        self._deliveries = Deliveries(study)
-        waker = Waker(study, self.link, self._runner, self._deliveries)
+        self._hand_overs = DueHandOvers(study)
+        waker = Waker(study, self.link, self._runner, self._hand_overs)
         self._wakes = Wakes(study, waker, self._stop, self._database)
         self._prefect_runs = PrefectRuns(study, self.link, self._runner)
         self._digests = Digests(study, self.link, self._runner)
@@ -82,7 +82,7 @@ class ServiceLoop:
     def stop(self) -> None:
         """Claim nothing more; `go` ends when what has begun has ended, after 10 s at most."""
         self._runner.close()
-        self._deliveries.close()
+        self._hand_overs.close()
         self._stop.set()
 
     async def go(self) -> bool:
@@ -101,7 +101,7 @@ class ServiceLoop:
     def _steps(self) -> Iterable[tuple[float, Callable[[], Awaitable[None]]]]:
         yield FIND_SECONDS, self._find_prefect
         yield BEAT_SECONDS, self._heartbeat.of("waking", self._wakes.begin_due)
-        yield BEAT_SECONDS, self._heartbeat.of("sending", self._deliveries.sweep)
+        yield BEAT_SECONDS, self._heartbeat.of("sending", self._hand_overs.sweep)
         yield ASK_SECONDS, self._prefect_runs.begin_due
         yield TAKE_UP_SECONDS, self._take_up
         yield self._repair_seconds, self._repair
@@ -176,6 +176,6 @@ class ServiceLoop:
             log.exception("What Prefect's UI shows of the study is not up to date.")
 
     async def _drain(self, beats: list[asyncio.Task[None]]) -> bool:
-        begun = [*beats, *self._wakes.begun, *self._prefect_runs.begun, *self._deliveries.begun]
+        begun = [*beats, *self._wakes.begun, *self._prefect_runs.begun, *self._hand_overs.begun]
         _, running = await asyncio.wait(begun, timeout=DRAIN_SECONDS)
         return not running

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
-from deployments.service.deliveries import Deliveries
+from deployments.service.hand_overs import DueHandOvers
 from deployments.service.lateness import WAKE_LATENESS
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner
@@ -30,7 +30,7 @@ EXACT = timedelta(seconds=1)
 class Waker:
     """Wakes subjects. Every step may be repeated without harm."""
 
-    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, hand_overs: Deliveries) -> None:
+    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, hand_overs: DueHandOvers) -> None:
         self._study = study
         self._clock = study.clock
         self._link = link

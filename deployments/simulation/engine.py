@@ -92,9 +92,10 @@ class Study:
 
 
 def follow(study: Study, number: int, watch: Watch | None = None) -> Record:
-    """Subject `number` (from 0) from enrolment to the end of its journey.
+    """Follow subject `number` (from 0) from enrolment to the end of its journey, and return its record.
 
-    What a late record overtakes is left unsaid, so that one file can hold the course; who watches sees it.
+    A statement that a late record overtakes is left unsaid, so that one file can hold the course; `watch`
+    sees it.
     """
     unsaid: frozenset[str] = frozenset()
     record = _Course(study, number, watch, unsaid).run()

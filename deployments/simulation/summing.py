@@ -44,7 +44,7 @@ def _flags(state: SubjectState) -> Iterator[Wait]:
 
 
 def _escalations(state: SubjectState, log: Sequence[Event], notices: Iterable[Notice]) -> Iterator[Wait]:
-    """From the first rung until somebody answered; a miss that the service counted itself is no answer."""
+    """The waits from a first rung to its answer; a miss that the service counted itself is no answer."""
     first: dict[str, datetime] = {}
     for notice in notices:
         if notice.kind == "escalation" and notice.sent and notice.visit:
@@ -61,7 +61,7 @@ def _answers(event: Event, code: str) -> bool:
 
 
 def _submissions(state: SubjectState) -> Iterator[Wait]:
-    """Of each safety report that is owed for an adverse event: from the awareness until its submission."""
+    """The waits from the awareness of an adverse event to the submission of the report that is owed."""
     for clock in clocks(state.protocol, state.subject):
         if isinstance(clock.fact.data, AdverseEvent):
             until = clock.submitted.time if clock.submitted else None

@@ -81,7 +81,7 @@ def _firsts(batch: Sequence[Event]) -> list[int]:
 
 
 def _of_copy(verdict: Verdict) -> Verdict:
-    """The verdict on a copy of an event in its batch: judged by itself, it could be let in alone."""
+    """The verdict on a second copy of an event in a batch: known when the first is accepted, else as it."""
     return replace(verdict, status="known") if verdict.status == "accepted" else verdict
 
 

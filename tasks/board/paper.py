@@ -100,7 +100,7 @@ def place(value: date) -> float:
 
 
 def place_of(value: str) -> float:
-    """The same of a date written as YYYY-MM-DD."""
+    """The place of a date that is written as YYYY-MM-DD."""
     return place(date.fromisoformat(value))
 
 

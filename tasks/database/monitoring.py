@@ -108,7 +108,7 @@ def server_clock(store: Store) -> datetime:
 
 
 def shared_clock(store: Store, wall: datetime) -> datetime:
-    """The instant (UTC) that every machine reads alike which works on this store.
+    """The instant (UTC) on which all machines that work on this store agree.
 
     Machines' clocks may differ by minutes, so that of a PostgreSQL server counts; a SQLite file has one
     machine, which reads `wall`.

@@ -1,4 +1,4 @@
-"""The claim: a subject's waiting notices are checked once more, and the due ones taken under a lease.
+"""Claiming: a subject's waiting notices are checked once more, and the due ones taken under a lease.
 
 One transaction locks the subject's row, advances the subject (which withdraws pointless notices), ends the
 leases that ran out, and takes what is due. No other process sends a claimed notice while this one lives. The

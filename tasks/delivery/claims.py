@@ -1,4 +1,4 @@
-"""A claim: a delivery taken under a lease, and the two clocks by which the lease is counted.
+"""The claim as a value, made by `tasks.delivery.claiming`, and the two clocks by which leases are counted.
 
 Claims are made in `tasks.delivery.claiming`.
 """

@@ -1,4 +1,4 @@
-"""The rows of hand-over: one delivery per notice and recipient, one attempt per send.
+"""The deliveries in the database: one row per notice and recipient, and one attempt per send.
 
 A delivery is pending, then `sending`, then sent, or pending again. While it is sending it belongs to its
 `holder`, the process that claimed it, for as long as that gives signs of life. The lease is for processes
@@ -198,7 +198,7 @@ def give_up(connection: sa.Connection, delivery: int) -> None:
 def begin_first(
     connection: sa.Connection, told: Mapping[str, Sequence[Recipient]], holder: str, at: Clocks
 ) -> list[DeliveryRow]:
-    """Make the first deliveries of notices, taken by `holder` at once."""
+    """Make the first deliveries of notices, taken under a lease by `holder` at once."""
     taken = {"status": "sending", "attempts": 1, "next_at": at.wall + LEASE, "holder": holder}
     begun = _insert(connection, [_new(key, each, at.wall) | taken for key in told for each in told[key]])
     _attempt(connection, begun, at.now)
@@ -208,7 +208,7 @@ def begin_first(
 def begin(
     connection: sa.Connection, taken: Sequence[DeliveryRow], holder: str, at: Clocks
 ) -> list[DeliveryRow]:
-    """Let `holder` take deliveries; the attempt of each has the number of its sends, this one included."""
+    """Let `holder` take deliveries under a lease; the number of each attempt counts its delivery's sends."""
     lease = at.wall + LEASE
     if taken:
         connection.execute(

@@ -131,7 +131,7 @@ def dose_is_off(truth: Truth, done: Event) -> bool:
 
 
 def _weight(truth: Truth, done: Event) -> float:
-    """The weight taken at an infusion, else the one known last of before."""
+    """The weight taken at an infusion, else the one known last before it."""
     assert isinstance(done.data, Completed)
     if done.data.weight_kg:
         return done.data.weight_kg
@@ -148,7 +148,7 @@ def _weight(truth: Truth, done: Event) -> float:
 
 
 def was_held(truth: Truth, done: Event, on: date) -> bool:
-    """Whether an infusion was given while nothing might be given, by what was known when it was recorded."""
+    """Whether an infusion was given on hold, as far as was known when it was recorded."""
     known, day = truth.lineage.known(done), truth.site.date_of
     for hold in truth.holds:
         began, ended = day(hold.since), day(hold.until) if hold.until else date.max
@@ -253,7 +253,7 @@ class _Count(NamedTuple):
 
 
 def _confirmed(truth: Truth, counts: Sequence[_Count], code: str, rank: int) -> bool:
-    """Whether two counts far enough apart, with this one between or at them, and nothing lesser, say it."""
+    """Whether two counts far enough apart confirm this one, with no lesser count between them."""
     if rank < 1:
         return False
     apart = timedelta(days=truth.protocol.response.confirmed_after_days)

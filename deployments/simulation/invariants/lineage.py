@@ -166,7 +166,7 @@ class Lineage:
         return {wrong.key: self._by_key[key] for key, wrong in self.corrects.items()}
 
     def origin(self, event: Event, looks: Looks = resting_on) -> Event:
-        """The statement that first said what the event says, as far as `looks` sees."""
+        """The statement that first said the same as the event; `looks` picks the part that counts."""
         first, seen = event, {event.key}
         while (event_before := self.before(event)) is not None and event_before.key not in seen:
             if looks(event_before.data) != looks(first.data):
@@ -177,7 +177,7 @@ class Lineage:
         return first
 
     def known(self, event: Event, looks: Looks = resting_on) -> datetime:
-        """The instant (UTC) since which it is known what the event says, as far as `looks` sees."""
+        """The instant (UTC) since which the event's content is known; `looks` picks the part that counts."""
         return self.origin(event, looks).time
 
 

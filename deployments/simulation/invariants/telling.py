@@ -144,7 +144,7 @@ _LOOKS: dict[type[Data], Looks] = {Died: _died, Pregnancy: _whose}
 
 
 def _clocks(step: Step, truth: Truth, told: Told) -> Iterator[str]:
-    """Of each safety report that is owed: the newest reminder that has come due."""
+    """The newest due reminder of each safety report that is owed."""
     rule = truth.protocol.alerts["sae"]
     for owed in truth.reports.all:
         due = [hours for hours in rule.clock_hours if owed.since + timedelta(hours=hours) <= step.now]

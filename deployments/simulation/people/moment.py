@@ -28,7 +28,7 @@ class Act:
 
 @dataclass
 class Moment:
-    """The present moment for who acts: what the service shows, what they report, what they will do later."""
+    """The moment in which people act: the state that they see, their reports, their later acts."""
 
     life: Life
     now: datetime
@@ -54,7 +54,7 @@ class Moment:
 
 @dataclass
 class Life:
-    """One subject as chance has it: its code, its draws, its site; what the service is never told."""
+    """One subject as chance has it: its site, its draws, its fate. The service sees none of it."""
 
     code: str
     behaviour: Behaviour

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from deployments.bootstrap.clock import Clock
 from deployments.service import runner
-from deployments.service.deliveries import Deliveries
+from deployments.service.hand_overs import DueHandOvers
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner, shared_clients
 from deployments.service.waker import Waker
@@ -62,7 +62,7 @@ def test_a_wake_that_takes_too_long_is_ended_and_its_run_waits_again_at_once(
         assert row is not None
         try:
             async with shared_clients():
-                await Waker(study, link, Runner(link.runs), Deliveries(study)).wake(row)
+                await Waker(study, link, Runner(link.runs), DueHandOvers(study)).wake(row)
         finally:
             # The loop waits at its end for the thread that is stuck.
             stuck.let_go.set()
@@ -109,7 +109,7 @@ def test_a_subject_is_held_until_its_flow_run_ends_also_when_the_direct_way_fail
         runner = Pending(asyncio.Event())
         link = PrefectLink(study)
         link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
-        waking = asyncio.create_task(Waker(study, link, runner, Deliveries(study)).wake(_row()))
+        waking = asyncio.create_task(Waker(study, link, runner, DueHandOvers(study)).wake(_row()))
         done, _ = await asyncio.wait({waking}, timeout=0.2)
         runner.let_go.set()
         with pytest.raises(OperationalError):
@@ -143,7 +143,7 @@ def test_a_subject_whose_flow_run_hangs_is_woken_at_its_next_time_all_the_same(t
         runner = Pending(asyncio.Event())
         link = PrefectLink(study)
         link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
-        waking = asyncio.create_task(Waker(study, link, runner, Deliveries(study)).wake(_row()))
+        waking = asyncio.create_task(Waker(study, link, runner, DueHandOvers(study)).wake(_row()))
         woken = await asyncio.to_thread(study.twice.wait, 10)
         runner.let_go.set()
         await waking

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from deployments.service.deliveries import Deliveries
+from deployments.service.hand_overs import DueHandOvers
 from flows.study.runtime import Runtime
 from itp_events.events import Event, parse_event
 from tasks.advance import Answer
@@ -27,7 +27,7 @@ def sweep(study: Runtime, until: Callable[[], bool], end: Callable[[], None] = l
     """Let the round hand over what is due, again and again, until this holds; then `end` what goes on."""
 
     async def go() -> None:
-        found = Deliveries(study)
+        found = DueHandOvers(study)
         ends = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while not until():
             assert asyncio.get_running_loop().time() < ends, "not handed over in time"

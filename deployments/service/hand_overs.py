@@ -23,8 +23,8 @@ _RECIPIENTS = "recipients"
 log = logging.getLogger(__name__)
 
 
-class Deliveries:
-    """The hand-overs that run beside the loop. The code None stands for the service's own notices."""
+class DueHandOvers:
+    """The hand-overs of due notices, which run beside the loop. None stands for the service's own notices."""
 
     def __init__(self, study: Runtime) -> None:
         self._study = study
