@@ -1,4 +1,4 @@
-"""How a command hands over what its events made due."""
+"""Hands over, after a command has recorded events, the notices that they made due."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from deployments.api.http.dependencies import Recorder
-from deployments.api.redcap.form import DOOR, WAITING, Taken, take_form
+from deployments.api.redcap.form import DOOR, WAITING, FormOutcome, take_form
 from deployments.api.redcap.lead import leads
 from deployments.api.redcap.project import Project
-from deployments.api.redcap.rows import Trigger
+from deployments.api.redcap.rows import SavedForm
 from deployments.api.redcap.trouble import RedcapUnsuited
 from tasks.backoff import Backoff, Waits
 from tasks.database.dead_letters import open_dead_letters
@@ -37,7 +37,7 @@ class Retries:
 
     def __init__(self) -> None:
         self._pace = Backoff(NOT_GIVEN)
-        self._tried: dict[Trigger, float] = {}
+        self._tried: dict[SavedForm, float] = {}
 
     def round(
         self,
@@ -60,7 +60,7 @@ class Retries:
             if self._pace.is_over(str(form)) and not self._ask(api, project, form):
                 return
 
-    def _ask(self, api: Recorder, project: Project, form: Trigger) -> bool:
+    def _ask(self, api: Recorder, project: Project, form: SavedForm) -> bool:
         """Ask for one form; False when REDCap gives nothing at all at present."""
         self._tried[form] = time.monotonic()
         taken = take_form(api, project, form, background=True)
@@ -73,7 +73,7 @@ class Retries:
         return True
 
 
-def _is_asked_for_again(taken: Taken, form: Trigger) -> bool:
+def _is_asked_for_again(taken: FormOutcome, form: SavedForm) -> bool:
     return any(body == vars(form) for _, body in taken.left)
 
 
@@ -119,9 +119,9 @@ class FetchAgain(threading.Thread):
             )
 
 
-def _unfetched(api: Recorder, doors: tuple[str, ...]) -> list[Trigger]:
+def _unfetched(api: Recorder, doors: tuple[str, ...]) -> list[SavedForm]:
     """The triggers of forms that could not be fetched: their dead letter holds the trigger itself."""
-    names = Trigger.__dataclass_fields__.keys()
+    names = SavedForm.__dataclass_fields__.keys()
     left = [each.body for each in open_dead_letters(api.study.store) if each.door in doors]
-    triggers = [Trigger(**body) for body in left if isinstance(body, dict) and body.keys() == names]
+    triggers = [SavedForm(**body) for body in left if isinstance(body, dict) and body.keys() == names]
     return list(dict.fromkeys(triggers))

@@ -17,10 +17,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from deployments.api.http.dependencies import Recorder
-from deployments.api.redcap.form import Taken, news, note_trigger, take_form
+from deployments.api.redcap.form import FormOutcome, news, note_trigger, take_form
 from deployments.api.redcap.lead import leads, resign
 from deployments.api.redcap.project import Project
-from deployments.api.redcap.rows import RedcapHasNone, Row, Trigger, row_of, saved_forms
+from deployments.api.redcap.rows import RedcapHasNone, Row, SavedForm, row_of, saved_forms
 from deployments.api.redcap.trouble import (
     RedcapRefuses,
     RedcapSilent,
@@ -61,12 +61,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Caught:
-    """What was caught up: the records that the log names, and the forms of them that said something new."""
+    """The result of catching up: the records that the log names, and their forms that said something new."""
 
     since: str
     lines: frozenset[Line] = frozenset()
     records: Sequence[str] = ()
-    forms: dict[Trigger, Taken] = field(default_factory=dict)
+    forms: dict[SavedForm, FormOutcome] = field(default_factory=dict)
 
 
 def catch_up(
@@ -104,7 +104,7 @@ def _local(instant: datetime) -> datetime:
 
 
 def _begin(project: Project, now: datetime) -> datetime:
-    """Where to read from; a study that has never looked keeps where it began."""
+    """The time from which to read the log; a study that looks for the first time keeps it."""
     first = f"{_local(now) - BEHIND - FIRST:{_MINUTE}}"
 
     def step(book: Book) -> str:
@@ -164,7 +164,7 @@ def _take(api: Recorder, project: Project, caught: Caught, pause: Pause) -> None
     number = _patiently(project.redcap.project, project, pause).get("project_id", "")
     if not number:
         raise RedcapUnsuited("REDCap's answer does not say which project it is; see ITP_REDCAP_URL")
-    waiting: list[Trigger] = []
+    waiting: list[SavedForm] = []
     for place in range(0, len(caught.records), RECORDS_AT_ONCE):
         waiting += _with_news(api, project, number, caught.records[place : place + RECORDS_AT_ONCE], pause)
     for _ in range(PASSES):
@@ -176,7 +176,7 @@ def _take(api: Recorder, project: Project, caught: Caught, pause: Pause) -> None
 
 def _with_news(
     api: Recorder, project: Project, number: str, records: Sequence[str], pause: Pause
-) -> list[Trigger]:
+) -> list[SavedForm]:
     """The forms of some records that say something new, in the order of the days that they speak of."""
     mapping = project.mapping
 
@@ -184,7 +184,7 @@ def _with_news(
         return project.redcap.records(records, list(mapping.instruments), mapping, background=True)
 
     rows = _patiently(ask, project, pause)
-    found: list[tuple[str, Trigger]] = []
+    found: list[tuple[str, SavedForm]] = []
     for record in records:
         of_it = [row for row in rows if row.get(mapping.record_id, "").casefold() == record.casefold()]
         for form in saved_forms(number, record, of_it, mapping):
@@ -193,14 +193,14 @@ def _with_news(
     return [form for _, form in sorted(found, key=lambda each: each[0])]
 
 
-def _day_of_news(api: Recorder, project: Project, form: Trigger, rows: list[Row]) -> str | None:
+def _day_of_news(api: Recorder, project: Project, form: SavedForm, rows: list[Row]) -> str | None:
     try:
         return news(api, project, form, row_of(form, rows, project.mapping))
     except RedcapHasNone:
         return None
 
 
-def _is_taken(api: Recorder, project: Project, form: Trigger, caught: Caught, pause: Pause) -> bool:
+def _is_taken(api: Recorder, project: Project, form: SavedForm, caught: Caught, pause: Pause) -> bool:
     """Take a form as if its trigger had come; False when the study refuses it, perhaps not for good."""
     note_trigger(api, form)
     taken = take_form(api, project, form, background=True)

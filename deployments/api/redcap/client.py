@@ -17,7 +17,7 @@ import httpx
 
 from deployments.api.redcap.gate import REQUEST_SECONDS, Gate, OpenGate
 from deployments.api.redcap.mapping import Mapping, fields
-from deployments.api.redcap.rows import Row, Trigger, plain, plain_rows, row_of
+from deployments.api.redcap.rows import Row, SavedForm, plain, plain_rows, row_of
 from deployments.api.redcap.trouble import RedcapRefuses, RedcapSilent, RedcapTooLong, RedcapUnsuited
 from deployments.strict_json import parse
 from itp_events.errors import BadEvent
@@ -42,7 +42,7 @@ class Redcap:
     token: str
     gate: Gate = field(default_factory=OpenGate, compare=False)
 
-    def export(self, trigger: Trigger, mapping: Mapping, *, background: bool = False) -> Row:
+    def export(self, trigger: SavedForm, mapping: Mapping, *, background: bool = False) -> Row:
         """The form's fields, raw (codes, not labels), with the subject's code, which another form may hold.
 
         Raises:

@@ -18,7 +18,7 @@ from deployments.api.http.problems import Problem
 from deployments.api.pages.render import read_form
 from deployments.api.redcap.form import receive
 from deployments.api.redcap.project import GivenProject, Project
-from deployments.api.redcap.rows import Trigger
+from deployments.api.redcap.rows import SavedForm
 from itp_events.errors import BadInput
 
 _FIELDS = ("project_id", "record", "instrument", "redcap_event_name", "redcap_repeat_instance")
@@ -53,7 +53,7 @@ def _permit(request: Request, api: ApiContext, project: Project, key: str) -> No
         raise refuse(request, HTTPStatus.UNAUTHORIZED, "token", said)
 
 
-def _trigger(form: dict[str, str]) -> Trigger:
+def _trigger(form: dict[str, str]) -> SavedForm:
     missing = [name for name in ("project_id", "record", "instrument") if not form.get(name)]
     if missing:
         raise BadInput("this is no Data Entry Trigger of REDCap: a field is missing", missing[0])
@@ -61,7 +61,7 @@ def _trigger(form: dict[str, str]) -> Trigger:
         value = form.get(name, "")
         if len(value) > LONGEST or not value.isprintable():
             raise BadInput("this is no Data Entry Trigger of REDCap: no name there is like this", name)
-    return Trigger(
+    return SavedForm(
         form["project_id"],
         form["record"],
         form["instrument"],

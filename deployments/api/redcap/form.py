@@ -18,7 +18,7 @@ from deployments.api.http.dependencies import Recorder
 from deployments.api.recording import take_in
 from deployments.api.redcap.mapping import Mapping, hidden, read_data, subject_code, unmapped
 from deployments.api.redcap.project import Project
-from deployments.api.redcap.rows import RedcapHasNone, Row, Trigger
+from deployments.api.redcap.rows import RedcapHasNone, Row, SavedForm
 from deployments.api.redcap.statements import (
     Elsewhere,
     Stated,
@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Taken:
+class FormOutcome:
     """The outcome of a form: the results of its events, and the problems that are kept, each with its body.
 
     `failure` is set when REDCap did not give the form, which is asked for again.
@@ -63,13 +63,13 @@ class Taken:
     left: Sequence[tuple[str, Any]] = ()
     failure: RedcapSilent | None = None
 
-    def shown(self, form: Trigger) -> dict[str, Any]:
+    def shown(self, form: SavedForm) -> dict[str, Any]:
         """The answer to a trigger."""
         problems = [problem for problem, _ in self.left]
         return {"form": str(form), "results": list(self.results), "left": problems}
 
 
-def receive(api: Recorder, project: Project, said: Trigger) -> Taken:
+def receive(api: Recorder, project: Project, said: SavedForm) -> FormOutcome:
     """Keep a trigger, then take its form; when all fetchers are busy, leave it to another thread."""
     note_trigger(api, said)
     if not project.fetchers.acquire(blocking=False):
@@ -81,17 +81,17 @@ def receive(api: Recorder, project: Project, said: Trigger) -> Taken:
         project.fetchers.release()
 
 
-def note_trigger(api: Recorder, said: Trigger) -> None:
+def note_trigger(api: Recorder, said: SavedForm) -> None:
     """Write a trigger down, so that its form is taken even if this process ends."""
     now = api.study.clock.now()
     keep_anew(api.study.store, WAITING, str(said), "waits to be fetched", vars(said), now)
 
 
-def _waits(why: str, failure: RedcapSilent | None = None) -> Taken:
-    return Taken(left=[(f"waits to be fetched: {why}", None)], failure=failure)
+def _waits(why: str, failure: RedcapSilent | None = None) -> FormOutcome:
+    return FormOutcome(left=[(f"waits to be fetched: {why}", None)], failure=failure)
 
 
-def take_form(api: Recorder, project: Project, said: Trigger, *, background: bool = False) -> Taken:
+def take_form(api: Recorder, project: Project, said: SavedForm, *, background: bool = False) -> FormOutcome:
     """Fetch a form and record its event; keep as a dead letter what cannot be mapped or recorded.
 
     Of all processes one at a time takes a form. A trigger that comes meanwhile is kept, and the process that
@@ -109,7 +109,9 @@ def take_form(api: Recorder, project: Project, said: Trigger, *, background: boo
     return taken
 
 
-def _take_in_turn(api: Recorder, project: Project, said: Trigger, *, background: bool) -> Taken | None:
+def _take_in_turn(
+    api: Recorder, project: Project, said: SavedForm, *, background: bool
+) -> FormOutcome | None:
     """Take a form while nobody else does; None when somebody does."""
     store, holder, now = api.study.store, secrets.token_hex(8), project.wall()
     if not take_turn(store, str(said), holder, now, now + TURN):
@@ -126,7 +128,7 @@ def _take_in_turn(api: Recorder, project: Project, said: Trigger, *, background:
         end_turn(store, str(said), holder)
 
 
-def _look_safely(api: Recorder, project: Project, said: Trigger, *, background: bool) -> Taken:
+def _look_safely(api: Recorder, project: Project, said: SavedForm, *, background: bool) -> FormOutcome:
     try:
         return _look(api, project, said, background=background)
     except NO_ANSWER:
@@ -135,47 +137,47 @@ def _look_safely(api: Recorder, project: Project, said: Trigger, *, background: 
     except RedcapWaits as error:
         return _waits(str(error), error)
     except RedcapSilent as error:
-        return Taken(left=[(str(error), vars(said))], failure=error)
+        return FormOutcome(left=[(str(error), vars(said))], failure=error)
     except Exception:
         log.exception("The form %s could not be taken; it is kept and tried again.", said)
-        return Taken(left=[("the service failed at this form; its log says more", vars(said))])
+        return FormOutcome(left=[("the service failed at this form; its log says more", vars(said))])
 
 
-def _look(api: Recorder, project: Project, said: Trigger, *, background: bool) -> Taken:
+def _look(api: Recorder, project: Project, said: SavedForm, *, background: bool) -> FormOutcome:
     mapping = project.mapping
     before = stated(api.study.store, mapping.source, said)
     try:
         record = project.redcap.export(said, mapping, background=background)
     except RedcapHasNone as error:
-        return Taken(left=[(str(error), vars(said) | {"is_final": True})])
+        return FormOutcome(left=[(str(error), vars(said) | {"is_final": True})])
     if said.instrument not in mapping.instruments:
-        return Taken(left=[("the mapping does not know this instrument", record)])
+        return FormOutcome(left=[("the mapping does not know this instrument", record)])
     if not is_complete(mapping, said, record):
-        return Taken()
+        return FormOutcome()
     if problem := _not_given(mapping, said, record):
-        return Taken(left=[(problem, vars(said))])
+        return FormOutcome(left=[(problem, vars(said))])
     left = _without_place(unmapped(mapping, said.instrument, record))
     try:
         results = _record(api, project, said, record, before)
     except BadInput as error:
-        return Taken(left=[*left, (str(error), record)])
-    return Taken(
+        return FormOutcome(left=[*left, (str(error), record)])
+    return FormOutcome(
         results, left + [(each["detail"], _kept(each, said, record)) for each in results if "detail" in each]
     )
 
 
-def _kept(result: dict[str, Any], said: Trigger, record: Row) -> Any:
+def _kept(result: dict[str, Any], said: SavedForm, record: Row) -> Any:
     """The part of a refused event to keep: its record, or the trigger where another try may succeed."""
     return vars(said) if result.get("type") == _ID_REUSED else record
 
 
-def is_complete(mapping: Mapping, said: Trigger, record: Row) -> bool:
+def is_complete(mapping: Mapping, said: SavedForm, record: Row) -> bool:
     """Whether a form states its event; a status that REDCap does not export is taken for no answer."""
     wanted = mapping.instruments[said.instrument].when_complete
     return not wanted or record.get(f"{said.instrument}_complete", COMPLETE) == COMPLETE
 
 
-def _not_given(mapping: Mapping, said: Trigger, record: Row) -> str:
+def _not_given(mapping: Mapping, said: SavedForm, record: Row) -> str:
     """The reason why rights hide a record's form; empty when all of it is there.
 
     A record without a subject states nothing: that is said first.
@@ -202,7 +204,7 @@ def _without_place(fields: Row) -> list[tuple[str, Any]]:
     return [(f"{field}: no place in the mapping", {field: value}) for field, value in fields.items()]
 
 
-def news(api: Recorder, project: Project, said: Trigger, record: Row) -> str | None:
+def news(api: Recorder, project: Project, said: SavedForm, record: Row) -> str | None:
     """The day that a record's form speaks of, where it says something new; None where it does not.
 
     A form that cannot be mapped is news of the last day of all. An enrolment comes before everything else.
@@ -223,7 +225,7 @@ def news(api: Recorder, project: Project, said: Trigger, record: Row) -> str | N
 
 
 def _record(
-    api: Recorder, project: Project, said: Trigger, record: Row, before: Stated
+    api: Recorder, project: Project, said: SavedForm, record: Row, before: Stated
 ) -> list[dict[str, Any]]:
     mapping, store = project.mapping, api.study.store
     written = _written(api, mapping, said, record, before)
@@ -236,7 +238,7 @@ def _record(
     return take_in(api, [*(_void(each, written) for each in (*before.valid, *renamed)), written], "recorder")
 
 
-def _written(api: Recorder, mapping: Mapping, said: Trigger, record: Row, before: Stated) -> dict[str, Any]:
+def _written(api: Recorder, mapping: Mapping, said: SavedForm, record: Row, before: Stated) -> dict[str, Any]:
     """The event that a form states, under the next number of the form."""
     return {
         "specversion": "1.0",
@@ -250,7 +252,7 @@ def _written(api: Recorder, mapping: Mapping, said: Trigger, record: Row, before
 
 
 def _elsewhere(
-    api: Recorder, mapping: Mapping, said: Trigger, event: Event, before: Stated
+    api: Recorder, mapping: Mapping, said: SavedForm, event: Event, before: Stated
 ) -> Sequence[Elsewhere]:
     """The events that the form stated under another name of its record; none once it stated under this."""
     return () if before.valid else elsewhere(api.study.store, mapping.source, said, event.subject)
@@ -263,7 +265,7 @@ def _same(event: Event, before: Stated, others: Sequence[Elsewhere]) -> Event | 
     return next((each for each in stands if (each.subject, each.type, each.data) == content), None)
 
 
-def _is_renamed(project: Project, said: Trigger, other: Elsewhere, event: Event) -> bool:
+def _is_renamed(project: Project, said: SavedForm, other: Elsewhere, event: Event) -> bool:
     """Whether a form continues what the same form of a record that is gone said of the same thing.
 
     While REDCap has a record of the old name, the two are two.

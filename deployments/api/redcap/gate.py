@@ -124,7 +124,7 @@ class StudyGate:
         """End the present rests, for a person who asks now. A refusal makes the next one longer."""
         self._change(_lift)
 
-    def standing(self) -> str:
+    def why_resting(self) -> str:
         """The reason why REDCap is not asked at present; empty when it is."""
         rests = _rests(read_book(self.store, self.address))
         return next((rests[key]["why"] for key in self._keys("log") if key in rests), "")

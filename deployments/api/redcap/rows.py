@@ -21,7 +21,7 @@ class RedcapHasNone(ItpError):
 
 
 @dataclass(frozen=True)
-class Trigger:
+class SavedForm:
     """A saved form as a Data Entry Trigger names it: of a record, in an event, in an instance."""
 
     project: str
@@ -50,7 +50,7 @@ def plain(text: str) -> str:
     return _CONTROL.sub("\ufffd", text)
 
 
-def row_of(trigger: Trigger, rows: list[Row], mapping: Mapping) -> Row:
+def row_of(trigger: SavedForm, rows: list[Row], mapping: Mapping) -> Row:
     """The row of the saved form, with the subject's code, which another form of the record may hold.
 
     REDCap exports one row for each event and each repetition.
@@ -64,7 +64,7 @@ def row_of(trigger: Trigger, rows: list[Row], mapping: Mapping) -> Row:
     return row if subject_code(mapping, row) or not codes else row | {mapping.subject: codes[0]}
 
 
-def _of(trigger: Trigger, rows: list[Row]) -> Row:
+def _of(trigger: SavedForm, rows: list[Row]) -> Row:
     of_the_form = [
         row
         for row in rows
@@ -80,7 +80,7 @@ def _of(trigger: Trigger, rows: list[Row]) -> Row:
     raise RedcapHasNone(_nothing(trigger, rows))
 
 
-def _nothing(trigger: Trigger, rows: list[Row]) -> str:
+def _nothing(trigger: SavedForm, rows: list[Row]) -> str:
     if rows:
         return f"REDCap has no form {trigger}: its event or its repetition was deleted"
     return (
@@ -89,13 +89,13 @@ def _nothing(trigger: Trigger, rows: list[Row]) -> str:
     )
 
 
-def saved_forms(project: str, record: str, rows: list[Row], mapping: Mapping) -> Iterator[Trigger]:
+def saved_forms(project: str, record: str, rows: list[Row], mapping: Mapping) -> Iterator[SavedForm]:
     """The forms of one record that were ever saved, of those that the mapping knows."""
     for row in rows:
         repeating, event = row.get("redcap_repeat_instrument", ""), row.get("redcap_event_name", "")
         for name in mapping.instruments:
             if repeating in ("", name) and _was_saved(name, row, mapping):
-                yield Trigger(project, record, name, event, row.get("redcap_repeat_instance", ""))
+                yield SavedForm(project, record, name, event, row.get("redcap_repeat_instance", ""))
 
 
 def _was_saved(name: str, row: Row, mapping: Mapping) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from deployments.api.redcap.rows import Trigger
+from deployments.api.redcap.rows import SavedForm
 from itp_events.events import Event
 from itp_events.rules.subject import not_voided
 from tasks.database.queries import history, recorded
@@ -41,7 +41,7 @@ class Elsewhere:
     record: str
 
 
-def name_of(form: Trigger) -> str:
+def name_of(form: SavedForm) -> str:
     """The form's name in the ids of its events; a long one is cut and ends in a hash."""
     name = str(form)
     if len(name) <= LONGEST_NAME:
@@ -49,7 +49,7 @@ def name_of(form: Trigger) -> str:
     return f"{name[: LONGEST_NAME - 17]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def stated(store: Store, source: str, form: Trigger) -> Stated:
+def stated(store: Store, source: str, form: SavedForm) -> Stated:
     """The events that the form stated so far under its own name, of any subject, in order."""
     events: list[Event] = []
     for number in count(1):
@@ -66,12 +66,12 @@ def _valid(store: Store, events: Sequence[Event]) -> list[Event]:
     return [event for event in events if event.key in valid]
 
 
-def remember(store: Store, source: str, identifier: str, form: Trigger) -> None:
+def remember(store: Store, source: str, identifier: str, form: SavedForm) -> None:
     """Keep which form states an event, before the event is recorded."""
     remember_origin(store, (source, identifier), Origin(form.record, _place(form)))
 
 
-def elsewhere(store: Store, source: str, form: Trigger, subject: str) -> list[Elsewhere]:
+def elsewhere(store: Store, source: str, form: SavedForm, subject: str) -> list[Elsewhere]:
     """The subject's valid events that the same form stated while its record had another name."""
     mine = name_of(form)
     others = [
@@ -96,12 +96,12 @@ def _thing(event: Event) -> object:
     return named or (None if event.type in _ONCE else getattr(event.data, "on", None))
 
 
-def _place(form: Trigger) -> str:
+def _place(form: SavedForm) -> str:
     """The form's place in a record. A form that does not repeat may be said to be its first repetition."""
     return "/".join((form.project, form.event, form.instrument, form.instance or "1"))
 
 
-def _told_by_id(identifier: str, form: Trigger) -> Origin | None:
+def _told_by_id(identifier: str, form: SavedForm) -> Origin | None:
     """The origin of an event whose form was not kept: its id tells it, unless it was cut."""
     name, start = identifier.rpartition("#")[0], f"{form.project}/"
     first = ("1", "") if form.instance in ("", "1") else (form.instance,)

@@ -11,7 +11,7 @@ import pytest
 from deployments.api.redcap import client
 from deployments.api.redcap.client import MOST_BYTES
 from deployments.api.redcap.form import TURN, receive
-from deployments.api.redcap.rows import Trigger
+from deployments.api.redcap.rows import SavedForm
 from itp_events.rules.subject import not_voided
 from tasks.database.dead_letters import open_dead_letters
 from tasks.database.queries import history
@@ -262,7 +262,7 @@ def test_a_service_that_ends_while_it_fetches_has_written_the_trigger_down(
 
     project = door.project
     assert project is not None
-    said = Trigger("42", "7", "enrolment", "screening_arm_1", "")
+    said = SavedForm("42", "7", "enrolment", "screening_arm_1", "")
     with monkeypatch.context() as ending:
         ending.setattr("deployments.api.redcap.form.take_form", ends)
         with pytest.raises(KeyboardInterrupt):

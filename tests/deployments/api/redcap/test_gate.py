@@ -134,7 +134,7 @@ def test_after_a_rest_one_request_tries_and_its_answer_ends_the_rest(store: Stor
     assert not is_let_in(other)
     one.answered(tries)
     assert is_let_in(other)
-    assert one.standing() == ""
+    assert one.why_resting() == ""
 
 
 def test_a_request_that_dies_while_it_tries_blocks_the_others_for_moments_only(
@@ -193,7 +193,7 @@ def test_a_user_who_may_not_read_the_log_may_fetch_forms(store: Store, wall: Wal
     refuse(gate, refusal(), "log")
     assert is_let_in(gate)
     assert not is_let_in(gate, "log")
-    assert gate.standing() == "REDCap answers 403: no"
+    assert gate.why_resting() == "REDCap answers 403: no"
 
 
 def test_a_person_who_asks_ends_the_rest_and_keeps_the_count(store: Store, wall: Wall) -> None:
