@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Literal
 
 from itp_events.errors import ItpError
-from itp_events.events import EventKey
 from itp_events.protocol.model import Protocol
 from itp_events.rules.ladder import Hold
 from itp_events.rules.safety import Fatal, fatal_holds, unrecorded_death
@@ -193,10 +192,10 @@ def subject_state(subject: Subject, now: datetime) -> SubjectState:
     """
     protocol = subject.protocol
     stop = next(iter(stops(protocol, subject)), None)
-    exit = min(exits(protocol, subject), key=_first, default=None)
+    exit = min(exits(protocol, subject), key=lambda ending: ending.order, default=None)
     state = _settled(_Premises(protocol, subject, now, stop, exit, tuple(fatal_holds(subject))))
     nothing = nothing_given(protocol, subject, state.flags, state.visits, state.stop)
-    if nothing is None or (exit is not None and _first(exit) <= _first(nothing)):
+    if nothing is None or (exit is not None and exit.order <= nothing.order):
         return state
     return _settled(_Premises(protocol, subject, now, stop, nothing, tuple(fatal_holds(subject))))
 
@@ -211,10 +210,6 @@ class _Premises:
     stop: Ending | None
     exit: Ending | None
     fatal: tuple[Hold, ...]
-
-
-def _first(ending: Ending) -> tuple[date, datetime, EventKey]:
-    return ending.on, ending.at, ending.origin
 
 
 def _settled(given: _Premises) -> SubjectState:

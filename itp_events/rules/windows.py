@@ -50,6 +50,11 @@ class Ending:
     event: Event
     origin: EventKey
 
+    @property
+    def order(self) -> tuple[date, datetime, EventKey]:
+        """The place of the ending among others: the earliest of a subject counts."""
+        return self.on, self.at, self.origin
+
 
 class PlannedVisit(NamedTuple):
     """One visit of a subject's plan; dates are local to the site, `known_at` is in UTC.

@@ -267,7 +267,7 @@ def stops(protocol: Protocol, subject: Subject, raised: Sequence[Flag] = ()) -> 
         if not as_data(event, Pregnancy).partner
     ]
     endings += _decided(protocol, subject, raised, "stop-treatment")
-    return sorted(endings, key=_order)
+    return sorted(endings, key=lambda ending: ending.order)
 
 
 def exits(
@@ -288,11 +288,7 @@ def exits(
     last = subject.completed.get(protocol.visits[-1].code)
     for event in [*_decisions(subject, "complete"), *([last] if last else [])]:
         endings.append(_completed(subject, event))
-    return sorted(endings, key=_order)
-
-
-def _order(ending: Ending) -> tuple[date, datetime, EventKey]:
-    return ending.on, ending.at, ending.origin
+    return sorted(endings, key=lambda ending: ending.order)
 
 
 def _completed(subject: Subject, event: Event) -> Ending:

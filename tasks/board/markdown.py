@@ -38,6 +38,11 @@ def document(parts: Iterable[str]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def section(title: str, body: str) -> str:
+    """A body under its heading; nothing when the body is empty."""
+    return f"## {title}\n\n{body}" if body else ""
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things, as `1 day` or `2 days`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

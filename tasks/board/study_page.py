@@ -8,7 +8,7 @@ from __future__ import annotations
 from itp_events.marks import LEGEND
 from tasks.board import links
 from tasks.board.figures import adherence, phases, repairs
-from tasks.board.markdown import counted, document, link
+from tasks.board.markdown import counted, document, link, section
 from tasks.board.needs import (
     AHEAD_DAYS,
     ahead,
@@ -36,20 +36,20 @@ def study_page(board: Board) -> str:
                 link(each.name, each.address(board.today, board.journeys)) for each in links.WORK_LISTS
             )
             + f" · {link('what happened', links.happened())}",
-            _section("Operations: what somebody must mend", troubles(board)),
-            _section("Investigator: safety reports to submit", clocks(board)),
-            _section("Investigator: decisions that wait", investigator(board)),
-            _section("Investigator: important deviations to assess", deviations(board)),
-            _section("Coordinator: overdue visits", overdue(board)),
-            _section("Coordinator: visits today", today(board) or "No visit is waited for today."),
-            _section(f"Coordinator: the next {AHEAD_DAYS} days", ahead(board)),
-            _section("Coordinator: consents to plan", consents(board)),
+            section("Operations: what somebody must mend", troubles(board)),
+            section("Investigator: safety reports to submit", clocks(board)),
+            section("Investigator: decisions that wait", investigator(board)),
+            section("Investigator: important deviations to assess", deviations(board)),
+            section("Coordinator: overdue visits", overdue(board)),
+            section("Coordinator: visits today", today(board) or "No visit is waited for today."),
+            section(f"Coordinator: the next {AHEAD_DAYS} days", ahead(board)),
+            section("Coordinator: consents to plan", consents(board)),
             f"{LEGEND}; the rest is the sponsor's synopsis." if board.cards else "",
-            _section("Operations: notices that did not arrive", undelivered(board)),
-            _section("Enrolment, by phase", phases(board)),
-            _section("Adherence", adherence(board)),
-            _section("All subjects", _lanes(board)),
-            _section("Repaired by the service", repairs(board)),
+            section("Operations: notices that did not arrive", undelivered(board)),
+            section("Enrolment, by phase", phases(board)),
+            section("Adherence", adherence(board)),
+            section("All subjects", _lanes(board)),
+            section("Repaired by the service", repairs(board)),
         ]
     )
 
@@ -63,10 +63,6 @@ def _enrolled(board: Board) -> str:
 
 def _lanes(board: Board) -> str:
     return f"![Every subject's visits]({board.drawing})" if board.cards and board.drawing else ""
-
-
-def _section(title: str, body: str) -> str:
-    return f"## {title}\n\n{body}" if body else ""
 
 
 def _tally(board: Board) -> str:

@@ -22,7 +22,7 @@ from itp_events.rules.windows import PlannedVisit
 from itp_events.rules.withdrawal import Flag
 from tasks.board import links
 from tasks.board.cards import fatal_since, flagged_on, is_held, unexplained_death
-from tasks.board.markdown import counted, document, in_brackets, link, plain, table
+from tasks.board.markdown import counted, document, in_brackets, link, plain, section, table
 from tasks.board.sent import at_site, sent
 from tasks.board.story import Story
 from tasks.board.words import ago, criterion, on, step
@@ -50,11 +50,11 @@ def subject_page(
             "## Plan\n\n" + _plan(story),
             f"{LEGEND}; the rest is the sponsor's synopsis. Dates are local to {_zone(state.subject.site)}.",
             f"![Timeline of {story.code}]({drawing})" if drawing else "",
-            _section("What comes next by itself", _next(story)),
-            _section("Platelets and response (IWG)", _responses(story)),
-            _section("Flags", _flags(story)),
-            _section("Deviations", _deviations(story)),
-            _section("Sent, to whom, and whether it arrived", sent(story)),
+            section("What comes next by itself", _next(story)),
+            section("Platelets and response (IWG)", _responses(story)),
+            section("Flags", _flags(story)),
+            section("Deviations", _deviations(story)),
+            section("Sent, to whom, and whether it arrived", sent(story)),
         ]
     )
 
@@ -83,10 +83,6 @@ def _links(code: str, board: str | None, run: str | None) -> Iterator[str]:
 def _to_decide(story: Story) -> bool:
     # A fatal event is settled by the record of the death or a correction, not by a decision.
     return bool(story.subject_state.open_flags) or story.subject_state.awaiting_disposition
-
-
-def _section(title: str, body: str) -> str:
-    return f"## {title}\n\n{body}" if body else ""
 
 
 def open_matters(story: Story) -> Iterator[str]:
