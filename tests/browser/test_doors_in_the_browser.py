@@ -1,19 +1,15 @@
 """What a coordinator does in a browser: fills in the enrolment form in Prefect's UI, and acknowledges."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import httpx
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
-from selenium.webdriver.support.wait import WebDriverWait
 
 from itp_events.events import Acknowledged
 from tasks.database.queries import history, subject
+from tests.browser.forms import V1, field, fill_in, open_form, switch_on
 from tests.support.service import SITE, Service
 from tests.support.waiting import wait_until
 
@@ -23,62 +19,11 @@ NUMBERS |= {"ast_x_uln": "0.9", "bilirubin_x_uln": "0.7", "creatinine_x_uln": "0
 YES = ("childbearing", "failed_first_line", "failed_second_line", "failed_rituximab", "contraception")
 
 
-def field(browser: Chrome, name: str) -> WebElement:
-    """The part of Prefect's form for one parameter."""
-    label = f'//span[@class="schema-form-property__label"][.="{name}" or .="{name} (Optional)"]'
-    return browser.find_element(By.XPATH, f'{label}/ancestor::div[contains(@class, "p-label ")][1]')
-
-
-def choose_kind(part: WebElement, kind: str) -> None:
-    """A field that may be empty asks first which kind of value it gets."""
-    for button in part.find_elements(By.XPATH, f'.//button[normalize-space()="{kind}"]'):
-        button.click()
-
-
-def steadily(browser: Chrome, act: Callable[[], None]) -> None:
-    """Do it again when Prefect's UI drew the form anew meanwhile."""
-
-    def attempt(_: Chrome) -> bool:
-        act()
-        return True
-
-    passing = [StaleElementReferenceException, NoSuchElementException]
-    WebDriverWait(browser, 30, ignored_exceptions=passing).until(attempt)
-
-
-def fill_in(browser: Chrome, name: str, text: str) -> None:
-    def act() -> None:
-        part = field(browser, name)
-        choose_kind(part, "float")
-        control = part.find_element(By.CSS_SELECTOR, "input, textarea")
-        control.clear()
-        control.send_keys(text)
-
-    steadily(browser, act)
-
-
-def switch_on(browser: Chrome, name: str) -> None:
-    def act() -> None:
-        part = field(browser, name)
-        choose_kind(part, "bool")
-        part.find_element(By.CSS_SELECTOR, '[role="switch"]').click()
-
-    steadily(browser, act)
-
-
-def open_form(browser: Chrome, service: Service, form: str) -> None:
-    api = f"{service.settings.prefect_api}/deployments/name/{form}/{form}"
-    deployment = httpx.get(api, trust_env=False).raise_for_status().json()["id"]
-    ui = service.settings.prefect_api.removesuffix("/api")
-    browser.get(f"{ui}/deployments/deployment/{deployment}/run")
-    wait_until(lambda: "weight_kg" in browser.page_source, "the form to be shown", every=0.5)
-
-
 def test_a_subject_enrolled_by_the_form_is_acknowledged_from_the_notice(
     running: Service, browser: Chrome
 ) -> None:
     today = running.study.clock.now().astimezone(SITE).date()
-    open_form(browser, running, "enrol")
+    open_form(browser, running, "enrol", V1)
     fill_in(browser, "subject", CODE)
     fill_in(browser, "by", "crc-01")
     for name, day in (("on", today), ("consent_on", today - timedelta(days=14))):
