@@ -23,8 +23,8 @@ from pydantic_settings import (
 )
 
 from deployments.bootstrap.variables import PREFIX, read_variables
+from deployments.sqlite_address import sqlite_address
 from itp_events.errors import BadInput
-from tasks.database.address import sqlite_address
 
 _Value = TypeVar("_Value")
 

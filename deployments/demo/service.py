@@ -13,8 +13,8 @@ from pathlib import Path
 
 from deployments.bootstrap.clock import MARK
 from deployments.bootstrap.settings import Settings, load_settings
+from deployments.sqlite_address import sqlite_address
 from itp_events.errors import BadInput, ItpError
-from tasks.database.address import sqlite_address
 
 STOP_SECONDS = 30.0
 

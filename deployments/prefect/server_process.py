@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from deployments.sqlite_address import sqlite_address
 from itp_events.errors import ItpError
-from tasks.database.address import sqlite_address
 from tasks.tls import trusted
 
 STOP_SECONDS = 8.0

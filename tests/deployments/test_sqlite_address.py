@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.database.address import sqlite_address
+from deployments.sqlite_address import sqlite_address
 from tasks.database.store import Store
 
 LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0/")
