@@ -128,3 +128,22 @@ def test_no_docstring_begins_with_a_clause_in_place_of_its_subject() -> None:
         if clause.match(line)
     ]
     assert places == []
+
+
+def _bodies(path: Path) -> Iterator[str]:
+    """The body of each function of a module, without its docstring; trivial ones are left out."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            written = "\n".join(ast.unparse(each) for each in body)
+            if len(written) > 40:
+                yield written
+
+
+def test_no_two_modules_hold_the_same_function() -> None:
+    places: dict[str, set[str]] = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for body in _bodies(path):
+                places.setdefault(body, set()).add(str(path.relative_to(ROOT)))
+    assert [sorted(where) for where in places.values() if len(where) > 1] == []

@@ -1,4 +1,4 @@
-"""Dates, spans and visits in words, with the event, the rule and the source behind each.
+"""Dates, spans, numbers and visits in words, with the event, the rule and the source behind each.
 
 This module derives nothing. Its words are English; the notices have texts of their own.
 """
@@ -130,3 +130,8 @@ def power_of_ten(value: float) -> str:
         return "0"
     mantissa, exponent = f"{value:.3e}".split("e")
     return f"{float(mantissa):g} × 10{str(int(exponent)).translate(_RAISED)}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, as `1 day` or `2 days`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

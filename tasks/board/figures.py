@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
+from itp_events.rules.explain import counted
 from tasks.board.cards import VisitLine
-from tasks.board.markdown import counted, document, plain, table
+from tasks.board.markdown import document, plain, table
 from tasks.board.overview import Board, at
 from tasks.database.repairs import Mend
 

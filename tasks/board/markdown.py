@@ -43,11 +43,6 @@ def section(title: str, body: str) -> str:
     return f"## {title}\n\n{body}" if body else ""
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things, as `1 day` or `2 days`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def in_brackets(text: str | None) -> str:
     """Free text in brackets, to follow a phrase; nothing when there is none."""
     return f" ({plain(text)})" if text else ""

@@ -10,9 +10,9 @@ from datetime import date, datetime, timedelta
 
 from itp_events.marks import marked
 from itp_events.rules.deviations import WORDS
-from itp_events.rules.explain import days
+from itp_events.rules.explain import counted, days
 from tasks.board.cards import DEATH, PREGNANCY, Card, FlagLine, VisitLine
-from tasks.board.markdown import counted, plain
+from tasks.board.markdown import plain
 from tasks.board.overview import ROWS_SHOWN, Board, age, at, on_day, rows
 from tasks.board.words import ago, criterion, step
 

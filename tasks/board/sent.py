@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from itp_events.protocol.model import Site
-from tasks.board.markdown import counted, in_brackets, plain, table
+from itp_events.rules.explain import counted
+from tasks.board.markdown import in_brackets, plain, table
 from tasks.board.story import Story
 from tasks.board.words import on, step
 from tasks.database.queries import NoticeRow

@@ -6,9 +6,10 @@ It is made of the subjects' cards alone, so that its cost does not grow with the
 from __future__ import annotations
 
 from itp_events.marks import LEGEND
+from itp_events.rules.explain import counted
 from tasks.board import links
 from tasks.board.figures import adherence, phases, repairs
-from tasks.board.markdown import counted, document, link, section
+from tasks.board.markdown import document, link, section
 from tasks.board.needs import (
     AHEAD_DAYS,
     ahead,

@@ -16,13 +16,13 @@ from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.deviations import Deviation, deviations
-from itp_events.rules.explain import bleeding, day, days, offset, outside
+from itp_events.rules.explain import bleeding, counted, day, days, offset, outside
 from itp_events.rules.response import WORDS, Response, response_course, responses
 from itp_events.rules.windows import PlannedVisit
 from itp_events.rules.withdrawal import Flag
 from tasks.board import links
 from tasks.board.cards import fatal_since, flagged_on, is_held, unexplained_death
-from tasks.board.markdown import counted, document, in_brackets, link, plain, section, table
+from tasks.board.markdown import document, in_brackets, link, plain, section, table
 from tasks.board.sent import at_site, sent
 from tasks.board.story import Story
 from tasks.board.words import ago, criterion, on, step

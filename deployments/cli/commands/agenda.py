@@ -13,21 +13,12 @@ from rich.text import Text
 
 from deployments.cli.opening import OpenStudy, open_to_read
 from deployments.cli.output.sentences import stated
-from deployments.cli.output.tables import (
-    LEGEND,
-    assumed,
-    coloured,
-    console,
-    counted,
-    heading,
-    print_json,
-    table,
-)
+from deployments.cli.output.tables import LEGEND, assumed, coloured, console, heading, print_json, table
 from itp_events.decisions import Decision, decide
 from itp_events.events import Event
 from itp_events.notices.alerts import open_consents
 from itp_events.rules.assumptions import target_assumed, window_assumed
-from itp_events.rules.explain import day
+from itp_events.rules.explain import counted, day
 from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import fold
 from itp_events.rules.windows import PlannedVisit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from deployments.bootstrap.settings import load_settings
-from deployments.cli.output.tables import counted
+from itp_events.rules.explain import counted
 
 
 @click.command("clock", short_help="The clock that the study goes by.")

@@ -11,12 +11,12 @@ from rich.text import Text
 
 from deployments.cli.opening import OpenStudy, open_to_read
 from deployments.cli.output.schedule import deviated, importance
-from deployments.cli.output.tables import console, counted, print_json, table
+from deployments.cli.output.tables import console, print_json, table
 from itp_events.errors import ItpError
 from itp_events.outputs.plan_json import deviation
 from itp_events.protocol.model import Protocol
 from itp_events.rules.deviations import Deviation, deviations
-from itp_events.rules.explain import day
+from itp_events.rules.explain import counted, day
 from itp_events.rules.state import subject_state
 from itp_events.rules.subject import fold
 from tasks.database.queries import all_subjects, codes_near, history

@@ -12,8 +12,9 @@ from deployments.bootstrap.settings import load_settings
 from deployments.cli.doctor.finding import Finding, look_around
 from deployments.cli.doctor.local_checks import findings
 from deployments.cli.errors import FAILED
-from deployments.cli.output.tables import coloured, console, counted, print_json, table
+from deployments.cli.output.tables import coloured, console, print_json, table
 from itp_events.errors import BadInput
+from itp_events.rules.explain import counted
 
 
 @click.command("doctor", short_help="Check everything that the service needs.")

@@ -8,7 +8,8 @@ import click
 
 from deployments.cli.opening import open_to_read
 from deployments.cli.output.progress import progress_bar
-from deployments.cli.output.tables import console, counted, print_json, table
+from deployments.cli.output.tables import console, print_json, table
+from itp_events.rules.explain import counted
 
 
 @click.command("export", short_help="The study's whole record as files.")

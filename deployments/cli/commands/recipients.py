@@ -10,8 +10,9 @@ from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.settings import load_settings
 from deployments.bootstrap.study import place
 from deployments.cli.errors import FAILED
-from deployments.cli.output.tables import counted, print_json
+from deployments.cli.output.tables import print_json
 from itp_events.outputs.plan_json import instant
+from itp_events.rules.explain import counted
 from tasks.database.store import Store
 from tasks.delivery import recipients
 from tasks.delivery.channels import Channels

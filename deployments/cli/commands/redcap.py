@@ -20,10 +20,11 @@ from deployments.bootstrap.study import open_study
 from deployments.cli.afterwards import hand_over_of
 from deployments.cli.errors import FAILED, say
 from deployments.cli.output.harmless import plain
-from deployments.cli.output.tables import counted, print_json
+from deployments.cli.output.tables import print_json
 from flows.study.recording import follow_up, show
 from flows.study.runtime import Runtime
 from itp_events.errors import BadInput
+from itp_events.rules.explain import counted
 from tasks.advance import Advanced, Answer
 from tasks.delivery.claims import Claim
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import click
 
 from deployments.cli.opening import open_to_read
-from deployments.cli.output.tables import LEGEND, console, counted, print_json, table
+from deployments.cli.output.tables import LEGEND, console, print_json, table
 from itp_events.marks import MARK
 from itp_events.outputs.plan_json import instant
-from itp_events.rules.explain import day
+from itp_events.rules.explain import counted, day
 from tasks.database.queries import ScreeningRow, screening_refusals
 
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from deployments.cli.doctor.finding import Finding, Surroundings
 from deployments.cli.opening import sqlite_file
-from deployments.cli.output.tables import counted
 from itp_events.errors import BadInput
+from itp_events.rules.explain import counted
 from tasks.database import postgresql
 from tasks.database.monitoring import ROUND
 from tasks.database.schema import REVISION, heartbeats, notices, outages, subjects, troubles

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from deployments.cli.output.sentences import conditions
-from deployments.cli.output.tables import LEGEND, assumed, console, counted, heading, table
+from deployments.cli.output.tables import LEGEND, assumed, console, heading, table
 from itp_events.marks import marked
 from itp_events.protocol.model import (
     END_OF_TREATMENT,
@@ -21,7 +21,7 @@ from itp_events.protocol.model import (
     Reminder,
     Visit,
 )
-from itp_events.rules.explain import offset, power_of_ten, sides
+from itp_events.rules.explain import counted, offset, power_of_ten, sides
 
 _EPOCHS: tuple[tuple[Epoch, str], ...] = (("treatment", "Treatment"), ("follow-up", "Follow-up"))
 # Not said by the synopsis, and the same for every protocol: these rules are the program's own.

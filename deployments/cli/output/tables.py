@@ -121,8 +121,3 @@ def at_site(site: Site, instant: datetime) -> str:
     """An instant by the site's clocks, as `19 Jan 2026 09:00`."""
     local = instant.astimezone(site.zone)
     return f"{day(local.date())} {local:%H:%M}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things, as `1 day` or `2 days`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
