@@ -121,12 +121,13 @@ def _serve(
     # Prefect is loaded here, after the environment is set and while its server starts.
     with loading():
         from deployments.api.serve import Api
+        from deployments.archiving import backup_plan
         from deployments.bootstrap.logs import set_up_logs
         from deployments.service.thread import ServiceThread
 
     set_up_logs(settings.data_dir.absolute() / "logs")
     api = Api(settings, study)
-    service = ServiceThread(timers, settings.repair_seconds, sole_prefect)
+    service = ServiceThread(timers, settings.repair_seconds, sole_prefect, backup_plan(settings))
     service.start()
     api.start()
     told = _Told(settings, study)

@@ -40,7 +40,8 @@ class Api:
         secrets = read_secrets(settings.webhook_secrets.get_secret_value())
         self._follower = Background(study)
         watching = study.store.apart(0)
-        self.api = ApiContext(study, tokens, self._follower, study.channels.links, secrets, watching)
+        hours = settings.backup_hours if settings.backup_dir else None
+        self.api = ApiContext(study, tokens, self._follower, study.channels.links, secrets, watching, hours)
         self._redcap = (
             (FetchAgain(self.api, self.project), CatchUp(self.api, self.project)) if self.project else ()
         )

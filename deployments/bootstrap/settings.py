@@ -77,6 +77,12 @@ def _rate(value: str) -> int:
     return int(value)
 
 
+def _kept(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= 10_000):
+        raise ValueError("a number of backups is a whole number from 1 to 10000")
+    return int(value)
+
+
 def _parsed(parse: Callable[[str], _Value], value: str) -> _Value | None:
     try:
         return parse(value)
@@ -140,6 +146,9 @@ class Settings(BaseSettings):
     redcap_key: SecretStr = _NO_SECRET
     redcap_requests_per_minute: Annotated[int, _read_by(_rate)] = 60
     webhook_secrets: SecretStr = _NO_SECRET
+    backup_dir: _Folder | None = None
+    backup_hours: _Positive = 24.0
+    backup_keep: Annotated[int, _read_by(_kept)] = 14
 
     @classmethod
     def settings_customise_sources(

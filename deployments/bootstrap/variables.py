@@ -27,7 +27,7 @@ _FILE = "_FILE"
 # This one names a file already, which is read again whenever it changes.
 _TOKENS = "ITP_API_TOKENS"
 # Names of the contract that nothing here needs yet, and names that only the tests read.
-_WITHOUT_EFFECT = re.compile("ITP_(API_WORKERS|BACKUP_DIR|TEST_.*)")
+_WITHOUT_EFFECT = re.compile("ITP_(API_WORKERS|TEST_.*)")
 # Kubernetes and Docker set these in a container beside a service that is named itp.
 _SERVICE_LINK = re.compile(
     r"ITP_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)=.*|PORT_\d+_(TCP|UDP)(_\w+)?=.*|PORT=(tcp|udp)://.*)", re.DOTALL

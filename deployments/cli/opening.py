@@ -36,7 +36,7 @@ def open_to_read() -> Iterator[OpenStudy]:
     """
     settings = load_settings()
     protocol = load_protocol(settings.protocol)
-    _refuse_to_begin(settings)
+    refuse_to_begin(settings)
     store = Store.open(settings.database)
     try:
         yield OpenStudy(store, protocol, study_clock(settings, store).now())
@@ -53,7 +53,8 @@ def sqlite_file(settings: Settings) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def _refuse_to_begin(settings: Settings) -> None:
+def refuse_to_begin(settings: Settings) -> None:
+    """Raise ItpError when there is no study yet, as far as a SQLite file can tell."""
     file = sqlite_file(settings)
     if file is not None and not file.exists():
         raise ItpError(f"no study in {file} yet: `itp up` or `itp record` begins one (see ITP_DATA_DIR)")

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from deployments.bootstrap.watched_clock import look_and_say
+from deployments.service.backups import BackupPlan, Backups
 from deployments.service.digests import Digests
 from deployments.service.hand_overs import DueHandOvers
 from deployments.service.heartbeat import Heartbeat
@@ -45,6 +46,8 @@ TAKE_UP_SECONDS = 10.0
 SHOW_SECONDS = 5.0
 # A digest leaves within half a minute of its time.
 DIGEST_SECONDS = 20.0
+# Backups are hours apart; one that is due is begun within a minute.
+BACKUP_SECONDS = 60.0
 # /healthz takes the loop for dead after three of these without a sign of life.
 HEARTBEAT_SECONDS = 10.0
 # A clock that jumps is noticed before much is decided by it.
@@ -61,7 +64,13 @@ log = logging.getLogger(__name__)
 class ServiceLoop:
     """Wakes subjects, hands over again what failed, runs what else Prefect has due, repairs."""
 
-    def __init__(self, study: Runtime, repair_seconds: float, sole: SolePrefect | None = None) -> None:
+    def __init__(
+        self,
+        study: Runtime,
+        repair_seconds: float,
+        sole: SolePrefect | None = None,
+        backups: BackupPlan | None = None,
+    ) -> None:
         self._study = study
         self._repair_seconds = repair_seconds
         self._stop = Stop()
@@ -75,6 +84,7 @@ class ServiceLoop:
         self._wakes = Wakes(study, waker, self._stop, self._database)
         self._prefect_runs = PrefectRuns(study, self.link, self._runner)
         self._digests = Digests(study, self.link, self._runner)
+        self._backups = Backups(study, backups, self._stop.is_set)
         self._publisher = publisher(study)
         self._introduced = False
         self._repairing = asyncio.Lock()
@@ -107,6 +117,7 @@ class ServiceLoop:
         yield self._repair_seconds, self._repair
         yield SHOW_SECONDS, self._publish
         yield DIGEST_SECONDS, self._digests.send_due
+        yield BACKUP_SECONDS, self._backups.make_due
         yield HEARTBEAT_SECONDS, self._beat
         yield CLOCK_SECONDS, self._look_at_clock
 

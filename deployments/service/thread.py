@@ -11,6 +11,7 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from deployments.service.backups import BackupPlan
 from deployments.service.loop import DRAIN_SECONDS, ServiceLoop
 from deployments.service.sole_prefect import SolePrefect
 from flows.study.runtime import Runtime
@@ -22,11 +23,17 @@ log = logging.getLogger(__name__)
 class ServiceThread(threading.Thread):
     """Runs the service's loop until `stop`."""
 
-    def __init__(self, study: Runtime, repair_seconds: float, sole: SolePrefect | None = None) -> None:
+    def __init__(
+        self,
+        study: Runtime,
+        repair_seconds: float,
+        sole: SolePrefect | None = None,
+        backups: BackupPlan | None = None,
+    ) -> None:
         super().__init__(name="service-loop", daemon=True)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(LOOP_THREADS, "effects"))
-        self._service_loop = ServiceLoop(study, repair_seconds, sole)
+        self._service_loop = ServiceLoop(study, repair_seconds, sole, backups)
         self._drained = False
 
     @property

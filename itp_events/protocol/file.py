@@ -34,13 +34,19 @@ def load_protocol(path: Path | None = None) -> Protocol:
     path = path or BUILT_IN
     if not path.is_dir():
         return _load_file(path)
-    versions = [_load_file(file) for file in sorted(path.glob("*.yaml"))]
+    versions = [_load_file(file) for file in protocol_files(path)]
     if not versions:
         raise BadProtocol("holds no protocol file (*.yaml)", str(path))
     names = [version.version for version in versions]
     if len(set(names)) < len(names):
         raise BadProtocol(f"holds a version twice: {', '.join(sorted(names))}", str(path))
     return versions[-1].beside(versions)
+
+
+def protocol_files(path: Path | None = None) -> list[Path]:
+    """The protocol files in `path`, a file or a folder, in the order of their names; or the built-in one."""
+    path = path or BUILT_IN
+    return sorted(path.glob("*.yaml")) if path.is_dir() else [path]
 
 
 def _load_file(path: Path) -> Protocol:

@@ -26,6 +26,8 @@ from tasks.database.store import Store
 from tasks.database.upsert import upsert
 
 ROUND = "round"
+# The instant of the last backup that the service made and read back.
+BACKUP = "backup"
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,11 @@ _BEGIN = (
 )
 _ENCODING = "UTF8"
 _LONG = sa.text(f"SET LOCAL statement_timeout = '{LONG_STATEMENT_SECONDS:g}s'")
+# Between two of its statements a backup writes to a disk, which may be slow.
+_SNAPSHOT = sa.text(
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{LONG_STATEMENT_SECONDS:g}s'"
+)
 _NO_LIMITS = sa.text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
 
 
@@ -125,6 +130,15 @@ def _begin(connection: sa.Connection) -> None:
 def patiently(connection: sa.Connection) -> Iterator[None]:
     """Let the statements of a transaction take as long as a question about the whole study may."""
     with _bounded_by(connection, LONG_STATEMENT_SECONDS + _GRACE_SECONDS):
+        connection.execute(_LONG)
+        yield
+
+
+@contextmanager
+def snapshot(connection: sa.Connection) -> Iterator[None]:
+    """Let a transaction see the whole database as it was at its first question; it may only read."""
+    with _bounded_by(connection, LONG_STATEMENT_SECONDS + _GRACE_SECONDS):
+        connection.execute(_SNAPSHOT)
         connection.execute(_LONG)
         yield
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0009"
+REVISION = "0010"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -293,4 +293,16 @@ redcap_statements = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("record", sa.Text, nullable=False),
     sa.Column("place", sa.Text, nullable=False),
+)
+
+# Where the study came from and went to: each archive that was restored into this database, and its move to
+# another one. While a row says `moving` or `moved`, triggers refuse events and sends.
+custody = sa.Table(
+    "custody",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.CheckConstraint("what IN ('restored', 'moving', 'moved')", name="custody_what_ck"),
 )

@@ -24,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from itp_events.errors import BadInput, ItpError
 from tasks.database import postgresql, sqlite
+from tasks.database.custody import refuse_moved
 from tasks.database.migrate import migrate
 from tasks.database.sqlite import StudyFile
 from tasks.database.turns import Turns
@@ -60,9 +61,22 @@ class Store:
 
         Raises:
             BadInput: the URL is neither.
+            Moved: the study goes on in another database.
             ItpError: the database cannot be reached, or is newer than this program.
         """
-        store = cls(*_engine(url))
+        store = cls.open_moved(url)
+        try:
+            with store.reading() as connection:
+                refuse_moved(connection)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def open_moved(cls, url: str) -> Store:
+        """`open`, also when the study was moved to another database."""
+        store = cls.unmigrated(url)
         try:
             migrate(store.reading, store.migrating)
         except DBAPIError as error:
@@ -74,6 +88,11 @@ class Store:
             store.close()
             raise
         return store
+
+    @classmethod
+    def unmigrated(cls, url: str) -> Store:
+        """The database at a URL as it is; nothing is asked of it yet. Raises BadInput, as `open` does."""
+        return cls(*_engine(url))
 
     def close(self) -> None:
         """Close every connection."""
@@ -124,6 +143,16 @@ class Store:
                 yield connection
                 return
             with postgresql.without_limits(connection):
+                yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A transaction that reads the whole study as it was at one instant, while others write."""
+        with self.engine.begin() as connection:
+            if self._file is not None:
+                yield connection
+                return
+            with postgresql.snapshot(connection):
                 yield connection
 
     def _patiently(self, connection: sa.Connection, long: bool) -> AbstractContextManager[None]:

@@ -57,6 +57,8 @@ class ApiContext:
     webhook_secrets: dict[str, str]
     # The connection of monitoring, apart from the pool: it shows whether the database answers a busy API.
     watching: Store
+    # The hours between two backups that the service makes by itself; None when it makes none.
+    backup_hours: float | None = None
     doors: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DOORS), compare=False)
     watchers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WATCHERS), compare=False)
 

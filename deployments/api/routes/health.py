@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.prefect.server_process import is_ready
-from tasks.database.monitoring import ROUND, failing_channels, last_beat, overdue
+from tasks.database.monitoring import BACKUP, ROUND, failing_channels, last_beat, overdue
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import open_troubles
 from tasks.delivery.recipients import differs
@@ -49,6 +49,7 @@ class Health(BaseModel):
     prefect: Check
     channels: Check
     study: Check
+    backup: Check
 
 
 @router.get(
@@ -75,16 +76,16 @@ def _checks(api: ApiContext) -> dict[str, Check]:
     try:
         runner = _runner(last_beat(api.watching, ROUND), clock.wall(clock.now()))
         runner = _late(api) if runner.status == "ok" else runner
-        channels, study = _channels(api), _study(api)
+        channels, study, backup = _channels(api), _study(api), _backup(api, clock.wall(clock.now()))
     except (DBAPIError, *NO_ANSWER) as problem:
         log.error("The study's database does not answer: %s", first_line(problem))
         silent = Check(status="down", said="the study's database does not answer; the service's log says why")
         unknown = Check(status="degraded", said="not known without the database")
         checks = {"database": silent, "runner": unknown, "prefect": prefect, "channels": unknown}
-        return checks | {"study": unknown}
+        return checks | {"study": unknown, "backup": unknown}
     database = Check(status="ok", said="answers")
     checks = {"database": database, "runner": runner, "prefect": prefect, "channels": channels}
-    return checks | {"study": study}
+    return checks | {"study": study, "backup": backup}
 
 
 def _runner(beat: datetime | None, wall: datetime) -> Check:
@@ -113,6 +114,21 @@ def _study(api: ApiContext) -> Check:
     if not count:
         return Check(status="ok", said="nothing stands in its way")
     return Check(status="degraded", said=f"somebody must mend: {count}; the board and itp doctor say what")
+
+
+def _backup(api: ApiContext, wall: datetime) -> Check:
+    """The last backup that the service made by itself and read back."""
+    last = last_beat(api.watching, BACKUP)
+    every = api.backup_hours
+    if every is None:
+        said = f"; the last was of {last:%Y-%m-%d %H:%M}Z" if last else ""
+        return Check(status="ok", said=f"none is made by the service: ITP_BACKUP_DIR is not set{said}")
+    if last is None:
+        return Check(status="ok", said="none has been made yet")
+    said = f"the last good one is of {last:%Y-%m-%d %H:%M}Z"
+    if wall - last > 2 * timedelta(hours=every):
+        return Check(status="degraded", said=f"{said}, and it is overdue; the service's log says why")
+    return Check(status="ok", said=said)
 
 
 def _prefect(api: ApiContext) -> Check:

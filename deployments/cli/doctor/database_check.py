@@ -12,8 +12,8 @@ from deployments.cli.doctor.finding import Finding, Surroundings
 from deployments.cli.opening import sqlite_file
 from itp_events.errors import BadInput
 from itp_events.rules.explain import counted
-from tasks.database import postgresql
-from tasks.database.monitoring import ROUND
+from tasks.database import custody, postgresql
+from tasks.database.monitoring import BACKUP, ROUND
 from tasks.database.schema import REVISION, heartbeats, notices, outages, subjects, troubles
 from tasks.delivery import recipients
 from tasks.delivery.channels import Channels
@@ -33,7 +33,9 @@ def database(around: Surroundings) -> Iterator[Finding]:
             yield _revision(connection)
             yield from _waiting(connection, around)
             yield from _at_work(connection, around)
+            yield from _moved(connection)
             yield from _troubles(connection)
+            yield from _backups(connection, around)
             yield from _recipients(connection, around)
     except BadInput as refusal:
         said, _, mend = refusal.problem.partition("; ")
@@ -103,6 +105,33 @@ def _troubles(connection: sa.Connection) -> Iterator[Finding]:
     for row in connection.execute(sa.select(troubles).order_by(troubles.c.since)):
         said = f"{row.what} (since {row.since:%Y-%m-%d %H:%M} UTC)"
         yield Finding(row.about, "fail", said, "the service tries again, and this goes when it succeeds")
+
+
+def _moved(connection: sa.Connection) -> Iterator[Finding]:
+    """Whether the study goes on in another database."""
+    if not sa.inspect(connection).has_table("custody"):
+        return
+    move = custody.move_in(connection)
+    if move is not None:
+        said, _, mend = custody.said(move).rpartition(": ")
+        yield Finding("database", "fail", said, mend)
+
+
+def _backups(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
+    """The last backup that the service made and read back, where it is to make some."""
+    settings = around.settings
+    if settings.backup_dir is None or not sa.inspect(connection).has_table("heartbeats"):
+        return
+    last = connection.scalar(sa.select(heartbeats.c.at).where(heartbeats.c.part == BACKUP))
+    where = f"in {settings.backup_dir}"
+    if last is None:
+        yield Finding("backup", "warn", f"none has been made {where} yet", "itp up makes one at its start")
+        return
+    said = f"the last good one {where} is of {last:%Y-%m-%d %H:%M} UTC"
+    if around.now - last > 2 * timedelta(hours=settings.backup_hours):
+        yield Finding("backup", "warn", f"{said}, and it is overdue", "does itp up run? see its log")
+    else:
+        yield Finding("backup", "ok", said)
 
 
 def _recipients(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:

@@ -9,6 +9,13 @@ from contextlib import contextmanager
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
     """Yields a function that takes the number of finished steps of `total`; None without a terminal."""
+    with growing_bar(what) as show:
+        yield show and (lambda done: show(done, total))
+
+
+@contextmanager
+def growing_bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Yields a function that takes the numbers of finished and of all steps; None without a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -18,5 +25,5 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None] | None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

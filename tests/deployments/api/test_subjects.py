@@ -13,7 +13,7 @@ from flows.record_event import recorded
 from itp_events.outputs.plan import plan
 from itp_events.outputs.plan_json import document
 from itp_events.protocol.file import BUILT_IN
-from tasks.database.monitoring import ROUND, beat
+from tasks.database.monitoring import BACKUP, ROUND, beat
 from tasks.database.queries import history
 from tasks.delivery.channels import Channels
 from tasks.delivery.links import Call
@@ -173,10 +173,18 @@ def test_health_tells_what_works_and_what_does_not(door: Door) -> None:
         "prefect": "degraded",
         "channels": "ok",
         "study": "ok",
+        "backup": "ok",
     }
 
     beat(door.study.store, ROUND, door.now - timedelta(minutes=5))
     assert "was last at work" in door.get("/healthz").json()["runner"]["said"]
+
+
+def test_health_tells_when_the_last_good_backup_was(door: Door) -> None:
+    assert "ITP_BACKUP_DIR is not set" in door.get("/healthz").json()["backup"]["said"]
+    beat(door.study.store, BACKUP, door.now - timedelta(hours=49))
+    said = door.get("/healthz").json()["backup"]["said"]
+    assert f"the last was of {door.now - timedelta(hours=49):%Y-%m-%d %H:%M}Z" in said
 
 
 def test_health_says_that_a_recipient_fails_and_not_which(door: Door, receiver: Receiver) -> None:

@@ -35,6 +35,18 @@ def test_an_external_prefect_is_named_as_prefect_names_it() -> None:
     assert settings.prefect_api == "http://prefect:4200/api"
 
 
+def test_backups_are_made_every_day_and_kept_two_weeks_unless_said() -> None:
+    settings = load_settings({"ITP_BACKUP_DIR": "/srv/backups"}, NOWHERE)
+    assert (settings.backup_dir, settings.backup_hours, settings.backup_keep) == (
+        Path("/srv/backups"),
+        24,
+        14,
+    )
+    said = {"ITP_BACKUP_HOURS": "0.5", "ITP_BACKUP_KEEP": "3"}
+    assert (load_settings(said, NOWHERE).backup_hours, load_settings(said, NOWHERE).backup_keep) == (0.5, 3)
+    assert load_settings({}, NOWHERE).backup_dir is None
+
+
 def test_an_empty_variable_is_not_set() -> None:
     assert load_settings({"ITP_DATABASE_URL": "", "PREFECT_API_URL": ""}, NOWHERE) == load_settings(
         {}, NOWHERE
@@ -50,6 +62,9 @@ def test_an_empty_variable_is_not_set() -> None:
         ("ITP_CLOCK_SPEED", "nan"),
         ("ITP_CLOCK_SPEED", "inf"),
         ("ITP_REPAIR_SECONDS", "-1"),
+        ("ITP_BACKUP_HOURS", "0"),
+        ("ITP_BACKUP_KEEP", "0"),
+        ("ITP_BACKUP_KEEP", "1.5"),
         ("ITP_PUBLIC_URL", "visits.example.org"),
         ("ITP_PUBLIC_URL", "https://user:password@visits.example.org"),
         ("ITP_REDCAP_URL", "ftp://redcap.example.org/api/"),
@@ -220,7 +235,6 @@ def test_names_that_others_set_are_no_misspellings(caplog: pytest.LogCaptureFixt
     theirs = {
         "ITP_TEST_POSTGRES_URL": "x",
         "ITP_API_WORKERS": "2",
-        "ITP_BACKUP_DIR": "/backup",
         "ITP_PORT": "tcp://10.0.0.1:8300",
         "ITP_SERVICE_HOST": "10.0.0.1",
         "ITP_PREFECT_SERVICE_PORT": "4200",

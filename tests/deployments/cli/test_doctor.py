@@ -12,7 +12,7 @@ from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.lock import sole_service
 from deployments.cli.doctor import local_checks
 from itp_events.protocol.file import BUILT_IN
-from tasks.database.monitoring import ROUND, beat
+from tasks.database.monitoring import BACKUP, ROUND, beat
 from tasks.database.schema import outages
 from tasks.database.store import Store
 from tasks.delivery import recipients
@@ -238,3 +238,20 @@ def test_a_file_that_is_no_database_is_found(doctor: Itp, itp: Itp, tmp_path: Pa
     said = itp("subjects")
     assert (said.code, said.err.count("\n")) == (1, 1)
     assert said.err.startswith("the database cannot be opened: file is not a database")
+
+
+def test_the_last_good_backup_is_told_where_the_service_makes_some(
+    doctor: Itp, tmp_path: Path, at: At, enrolled: Study
+) -> None:
+    into = {"ITP_BACKUP_DIR": str(tmp_path / "backups")}
+    assert _found(doctor("--json"), "backup") == []
+    [none] = _found(doctor("--json", **into), "backup")
+    assert (none["level"], "none has been made" in none["said"]) == ("warn", True)
+    store, now = Store.open(f"sqlite:///{tmp_path / 'data' / 'study.db'}"), Clock().now()
+    beat(store, BACKUP, now)
+    [good] = _found(doctor("--json", **into), "backup")
+    assert (good["level"], f"{now:%Y-%m-%d %H:%M} UTC" in good["said"]) == ("ok", True)
+    beat(store, BACKUP, now - timedelta(hours=49))
+    [late] = _found(doctor("--json", **into), "backup")
+    assert (late["level"], "overdue" in late["said"]) == ("warn", True)
+    store.close()

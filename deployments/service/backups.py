@@ -1,0 +1,118 @@
+"""Backs the study up at its intervals, into the folder that the settings name.
+
+A backup that fails is a trouble, which stands until one succeeds. What the study's people do never waits for
+it: it reads in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from flows.study.runtime import Runtime
+from itp_events.errors import ItpError
+from tasks.archive.backup import Making, back_up
+from tasks.archive.protocols import installed_protocols
+from tasks.archive.schedule import name_of, remove_drafts, remove_old
+from tasks.database.monitoring import BACKUP, beat, last_beat
+from tasks.database.store import first_line
+from tasks.database.troubles import Troubles
+
+# A folder that is not there, or a full disk, is tried again after so long: a backup reads the whole study.
+AGAIN_SECONDS = 600.0
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """The service stops; the backup that was being made is dropped."""
+
+
+@dataclass(frozen=True)
+class BackupPlan:
+    """The folder of backups, the time between two, and how many are kept; `protocol` as the settings say.
+
+    `making` gives the circumstances of a backup at an instant (UTC) of the machine's clock.
+    """
+
+    folder: Path
+    every: timedelta
+    keep: int
+    protocol: Path | None
+    making: Callable[[datetime], Making]
+
+
+class Backups:
+    """Makes the backups of one service."""
+
+    def __init__(self, study: Runtime, plan: BackupPlan | None, is_stopping: Callable[[], bool]) -> None:
+        self._study = study
+        self._plan = plan
+        self._is_stopping = is_stopping
+        self._troubles = Troubles(study.store)
+        self._tried = float("-inf")
+
+    async def make_due(self) -> None:
+        """Make a backup when the last good one is old enough."""
+        await asyncio.to_thread(self._make_due)
+
+    def _make_due(self) -> None:
+        if self._plan is None:
+            self._troubles.settle(BACKUP)
+            return
+        clock = self._study.clock
+        wall = clock.wall(clock.now())
+        last = last_beat(self._study.store, BACKUP)
+        # A last one that lies ahead was noted by a clock that was wrong.
+        is_due = last is None or not timedelta(0) <= wall - last < self._plan.every
+        if is_due and time.monotonic() - self._tried > AGAIN_SECONDS:
+            self._make(self._plan, wall)
+
+    def _make(self, plan: BackupPlan, wall: datetime) -> None:
+        self._tried = time.monotonic()
+        try:
+            path = self._written(plan, wall)
+        except Stopped:
+            return
+        except (ItpError, OSError, DBAPIError) as problem:
+            said = first_line(problem) if isinstance(problem, DBAPIError) else str(problem)
+            self._fail(f"the backup into {plan.folder} failed: {said}")
+            return
+        beat(self._study.store, BACKUP, wall)
+        self._tried = float("-inf")
+        self._troubles.settle(BACKUP)
+        self._clear(plan, path)
+
+    def _written(self, plan: BackupPlan, wall: datetime) -> Path:
+        remove_drafts(plan.folder)
+        making = plan.making(wall)
+        path = plan.folder / name_of(making)
+        store = self._study.store.apart(0)
+        try:
+            back_up(store, installed_protocols(plan.protocol), path, making, progress=self._go_on)
+        finally:
+            store.close()
+        return path
+
+    def _go_on(self, done: int, total: int) -> None:
+        if self._is_stopping():
+            raise Stopped
+
+    def _clear(self, plan: BackupPlan, newest: Path) -> None:
+        try:
+            gone = remove_old(plan.folder, newest, plan.keep)
+        except OSError as problem:
+            self._fail(f"old backups in {plan.folder} could not be removed: {problem}")
+            return
+        log.info("The study is backed up in %s; %s older backups removed.", newest, len(gone))
+
+    def _fail(self, said: str) -> None:
+        log.error("%s", said)
+        self._troubles.note(BACKUP, said, self._study.clock.now())

@@ -1,0 +1,313 @@
+"""A restored study is the study that was archived, whatever kind of database holds it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import URL
+
+from itp_events.errors import BadInput
+from itp_events.outputs.plan import plan
+from itp_events.outputs.plan_json import document
+from itp_events.protocol.file import load_protocol
+from tasks.archive.form import BadArchive
+from tasks.database import custody, queries
+from tasks.database.event_log import history
+from tasks.database.schema import REVISION, repairs, subjects
+from tasks.database.store import Store
+from tests.itp_events.histories import History, histories
+from tests.support import Receiver
+from tests.support.postgres import fresh_database
+from tests.support.study import Study
+from tests.tasks.archive.conftest import NOW
+from tests.tasks.archive.kept import AT, Files, brought_back, drop_tables, forged, kept, stored
+from tests.tasks.desk import Desk, outcomes
+
+WORKER = "tests.tasks.archive.worker"
+
+
+@contextmanager
+def empty(kind: str, postgres: URL, folder: Path) -> Iterator[str]:
+    """An empty database of a kind."""
+    if kind == "sqlite":
+        path = folder / f"{time.monotonic_ns()}.db"
+        yield f"sqlite:///{path}"
+        return
+    with fresh_database(postgres) as url:
+        yield url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target(request: pytest.FixtureRequest, postgres: URL, tmp_path: Path) -> Iterator[str]:
+    """An empty database of either kind."""
+    with empty(request.param, postgres, tmp_path) as url:
+        yield url
+
+
+def test_every_row_is_as_it_was_but_for_what_was_on_its_way(lived: Desk, archive: Path, target: str) -> None:
+    brought_back(archive, target)
+    store = Store.open(target)
+    before, after = stored(lived.store), stored(store)
+    moving = [row["id"] for row in before["deliveries"] if row["status"] == "sending"]
+    assert moving
+    for name in before.keys() - {"deliveries", "attempts"}:
+        assert _read(after[name]) == _read(before[name]), name
+    for name, key in (("deliveries", "id"), ("attempts", "delivery")):
+        assert _others(after[name], key, moving) == _others(before[name], key, moving)
+    store.close()
+
+
+def _read(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "holder"} for row in rows]
+
+
+def _others(rows: list[dict[str, Any]], key: str, but: list[Any]) -> list[dict[str, Any]]:
+    return [row for row in rows if row[key] not in but]
+
+
+def test_what_was_on_its_way_is_unknown_and_sent_again_marked(
+    lived: Desk, archive: Path, target: str, told: Receiver
+) -> None:
+    brought_back(archive, target, NOW)
+    there = Desk(Store.open(target), channels=lived.channels)
+    assert outcomes(there.attempts("ITP-002"))[-1] == "unknown"
+    arrived = len(told.requests)
+    there.hand_over(NOW + timedelta(seconds=1), "ITP-002")
+    titles = [request.body["title"] for request in told.requests[arrived:]]
+    assert titles
+    assert all(title.startswith("[possibly repeated]") for title in titles)
+    there.store.close()
+
+
+def test_the_next_row_of_each_table_gets_a_number_of_its_own(
+    lived: Desk, archive: Path, target: str, told: Receiver
+) -> None:
+    brought_back(archive, target)
+    there = Desk(Store.open(target), channels=lived.channels)
+    study = Study(code="ITP-009")
+    study.last_id = 900
+    there.take(study.enrol("2026-01-05"), now=AT)
+    assert there.hand_over(AT, "ITP-009")
+    there.store.close()
+
+
+def test_what_concerns_one_installation_stays_behind(lived: Desk, archive: Path, target: str) -> None:
+    with lived.store.writing() as connection:
+        connection.execute(subjects.update().values(flow_run_id="a-run"))
+    archive.unlink()
+    kept(lived.store, archive)
+    brought_back(archive, target)
+    store = Store.open(target)
+    with store.reading() as connection:
+        assert connection.scalars(sa.select(subjects.c.flow_run_id)).all() == [None, None]
+        for name in ("senders", "heartbeats", "cards", "prefect_notes", "shown_artifacts"):
+            assert connection.scalar(sa.text(f"SELECT count(*) FROM {name}")) == 0
+        assert custody.holds(connection, "0123456789abcdef")
+    store.close()
+
+
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(told_of=histories(), kind=st.sampled_from(["sqlite", "postgresql"]), seed=st.integers(0, 9))
+def test_any_study_is_the_same_in_the_other_kind_of_database(
+    told_of: History, kind: str, seed: int, postgres: URL, tmp_path: Path, receiver: Receiver
+) -> None:
+    chance, other = random.Random(seed), "sqlite" if kind == "postgresql" else "postgresql"
+    folder = tmp_path / str(time.monotonic_ns())
+    folder.mkdir()
+    with empty(kind, postgres, folder) as source, empty(other, postgres, folder) as target:
+        desk = Desk.open(source)
+        audiences = ("coordinator", "investigator", "sponsor", "cell-lab", "ops")
+        desk.configure(
+            folder / "apprise.txt", *(f"{name}={receiver.apprise_url(name)}" for name in audiences)
+        )
+        for now, batch in told_of.told:
+            desk.take(*batch, now=now)
+            if chance.random() < 0.5:
+                desk.hand_over(now)
+        desk.hand_over(told_of.end, None)
+        kept(desk.store, folder / "kept.zip")
+        brought_back(folder / "kept.zip", target)
+        there = Desk(Store.open(target), channels=desk.channels)
+        assert stored(there.store) == stored(desk.store)
+        assert _plans(there) == _plans(desk)
+        arrived = len(receiver.requests)
+        there.hand_over(told_of.end + timedelta(seconds=1), None)
+        assert len(receiver.requests) == arrived, "nothing is sent again"
+        later = told_of.end + timedelta(days=9)
+        for code in _codes(desk):
+            assert there.wake(code, later).wake_at == desk.wake(code, later).wake_at
+        assert there.notices() == desk.notices()
+        there.store.close()
+        desk.store.close()
+
+
+def _codes(desk: Desk) -> list[str]:
+    return [row.code for row in queries.all_subjects(desk.store)]
+
+
+def _plans(desk: Desk) -> list[dict[str, Any]]:
+    with desk.store.reading() as connection:
+        logs = [history(connection, code) for code in _codes(desk)]
+    return [document(plan(load_protocol(), [each for each in log if not each.own], AT)) for log in logs]
+
+
+# What is refused
+
+
+def test_a_database_that_holds_a_study_is_refused(lived: Desk, archive: Path, database_url: str) -> None:
+    before = stored(lived.store)
+    with pytest.raises(
+        BadInput, match=r"ITP_DATABASE_URL: the database is not empty \(subjects holds rows\)"
+    ):
+        brought_back(archive, database_url)
+    assert stored(lived.store) == before
+
+
+def test_a_database_of_another_program_is_refused(archive: Path, target: str) -> None:
+    store = Store.unmigrated(target)
+    with store.writing() as connection:
+        connection.execute(sa.text("CREATE TABLE theirs (id INTEGER)"))
+    with pytest.raises(BadInput, match=r"the database holds tables of another program \(theirs\)"):
+        brought_back(archive, target)
+    with store.reading() as connection:
+        assert sa.inspect(connection).get_table_names() == ["theirs"]
+    store.close()
+
+
+def test_an_installation_that_was_started_and_recorded_nothing_is_empty(archive: Path, target: str) -> None:
+    store = Store.open(target)
+    with store.writing() as connection:
+        connection.execute(sa.text("INSERT INTO heartbeats VALUES ('round', '2026-01-01T00:00:00.000000Z')"))
+    store.close()
+    assert brought_back(archive, target).rows
+
+
+def test_an_archive_of_an_older_revision_is_restored_and_then_migrated(
+    lived: Desk, archive: Path, target: str
+) -> None:
+    def older(files: Files, manifest: dict[str, Any]) -> None:
+        manifest["database"]["revision"] = "0006"
+        drop_tables(files, manifest, "redcap_books", "redcap_statements")
+
+    brought_back(forged(archive, older), target)
+    store = Store.open(target)
+    with store.reading() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == REVISION
+    assert stored(store)["events"] == stored(lived.store)["events"]
+    store.close()
+
+
+def test_an_archive_of_a_newer_program_is_refused_with_the_remedy(archive: Path, target: str) -> None:
+    def newer(_: Files, manifest: dict[str, Any]) -> None:
+        manifest["database"]["revision"] = "9999"
+        manifest["program"]["version"] = "31.4"
+
+    said = r"was written by a newer program \(revision 9999, itp-visits 31.4\).*; install that version"
+    with pytest.raises(BadArchive, match=said):
+        brought_back(forged(archive, newer), target)
+    _assert_empty(target)
+
+
+def test_a_row_that_the_database_refuses_takes_everything_back(archive: Path, target: str) -> None:
+    def twice(files: Files, _: object) -> None:
+        files["tables/events.jsonl"] += files["tables/events.jsonl"].splitlines(keepends=True)[0]
+
+    with pytest.raises(BadArchive, match=r"tables/events.jsonl, line \d+: the database refuses a row"):
+        brought_back(forged(archive, twice), target)
+    _assert_empty(target)
+
+
+def _assert_empty(url: str) -> None:
+    store = Store.unmigrated(url)
+    with store.reading() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    store.close()
+
+
+# Killed at any instant
+
+
+@pytest.fixture
+def busy(lived: Desk) -> Desk:
+    """The study with enough in it for a kill to come in the middle."""
+    with lived.store.writing() as connection:
+        connection.execute(repairs.insert(), [{"what": f"put back {n}", "at": AT} for n in range(6000)])
+    return lived
+
+
+def _killed(seconds: float, *arguments: object) -> bool:
+    """Run the worker, and kill it so long after it began; whether it was killed."""
+    command = [sys.executable, "-m", WORKER, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        return process.wait() == -signal.SIGKILL
+
+
+def _took(*arguments: object) -> float:
+    began = time.monotonic()
+    assert not _killed(100, *arguments)
+    return time.monotonic() - began
+
+
+def test_a_killed_backup_leaves_the_old_one_or_the_new_one(
+    busy: Desk, database_url: str, tmp_path: Path
+) -> None:
+    path, chance, killed = tmp_path / "backups" / "kept.zip", random.Random(3), 0
+    whole = _took("backup", database_url, path)
+    before = path.read_bytes()
+    for _ in range(4):
+        killed += _killed(whole * chance.random() * 0.6, "backup", database_url, path)
+        assert path.read_bytes() == before or json.loads(_manifest(path))["format"]
+        before = path.read_bytes()
+    assert killed
+    assert _took("backup", database_url, path)
+    assert [each.name for each in path.parent.iterdir()] == ["kept.zip"], "no draft stays"
+
+
+def _manifest(path: Path) -> str:
+    from tasks.archive.check import open_archive
+
+    with open_archive(path) as archive:
+        return archive.check().model_dump_json()
+
+
+def test_a_killed_restore_leaves_an_empty_database(
+    busy: Desk, postgres: URL, target: str, tmp_path: Path
+) -> None:
+    path, chance, killed = tmp_path / "kept.zip", random.Random(4), 0
+    kept(busy.store, path)
+    with empty("sqlite" if "sqlite" in target else "postgresql", postgres, tmp_path) as first:
+        whole = _took("restore", first, path)
+    for _ in range(3):
+        if not _killed(whole * chance.random() * 0.6, "restore", target, path):
+            break
+        killed += 1
+        _assert_empty(target)
+    assert killed
+    store = Store.unmigrated(target)
+    with store.reading() as connection:
+        is_full = bool(sa.inspect(connection).get_table_names())
+    store.close()
+    if not is_full:
+        brought_back(path, target)
+    store = Store.open(target)
+    assert stored(store)["events"] == stored(busy.store)["events"]
+    store.close()
