@@ -143,7 +143,9 @@ class _Run:
     ended: datetime | None
 
     def known(self) -> list[datetime]:
-        return [known for _, known in self.attempts]
+        """The instants at which the days became known: a second attempt on a day makes no more of them."""
+        days = {day for day, _ in self.attempts}
+        return [min(known for each, known in self.attempts if each == day) for day in days]
 
     def days_known(self, at: datetime) -> int:
         return len({day for day, known in self.attempts if known <= at})

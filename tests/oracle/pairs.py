@@ -29,7 +29,12 @@ class Pair:
 
     @property
     def order(self) -> tuple[object, ...]:
-        """Where the two stand: at the restatement's date, though never before what they correct."""
+        """Where the two stand: at the restatement's date, though never before what they correct.
+
+        A first enrolment comes before everything, whatever its date.
+        """
+        if self.gone.type == ENROLLED and self.before is None:
+            return self.said.order
         gone = self.before.order if self.before and self.before.at_once else self.gone.order
         return max(self.said.order, (*gone, 1))
 
