@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Keep the developer's own Prefect and study out of reach, before anything imports Prefect."""
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "ITP_")) and name != NAMED_BY]:
         del os.environ[name]
+    # Else each of the programs that tests start would compile this project anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     home = Path(tempfile.mkdtemp(prefix="itp-prefect-"))
     os.environ.update(quiet_prefect(home))
     config.add_cleanup(lambda: shutil.rmtree(home))

@@ -1,14 +1,18 @@
 """A headless Chromium. `make test-browser` asks for these tests: no package index has the browser itself."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service as Driver
 
 from tests.deployments.conftest import running
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 __all__ = ["running"]
 
@@ -20,6 +24,10 @@ if not ASKED:
 @pytest.fixture
 def browser() -> Iterator[Chrome]:
     """A browser that reaches this machine alone."""
+    # Every run reads this file, and loading Selenium takes a second.
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service as Driver
+
     options = ChromeOptions()
     options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
     # Chromium's sandbox cannot be had as root or in most containers; it opens this service's pages only.
