@@ -1,21 +1,28 @@
 """Fixtures that every test may use. Nothing here starts before a test asks for it."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import URL
 
 from tests.support.databases import migrated_sqlite, migrated_template
-from tests.support.once import made_once
+from tests.support.once import made_once, sole
 from tests.support.postgres import NAMED_BY, fresh_database, postgres_server
 from tests.support.prefect_server import PrefectServer, quiet_prefect
 from tests.support.receiver import Receiver
+from tests.support.sharing_out import SharingOut
+
+if TYPE_CHECKING:
+    from tests.support.service import Service
 
 # A loaded machine is slow, not wrong: pytest-timeout bounds the whole test.
 # CI looks at the same examples for the same code, so that it fails for a reason; `thorough` explores.
@@ -35,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     home = Path(tempfile.mkdtemp(prefix="itp-prefect-"))
     os.environ.update(quiet_prefect(home))
     config.add_cleanup(lambda: shutil.rmtree(home))
+    config.pluginmanager.register(SharingOut(_group))
 
 
 # Where `make test` runs a test, and when. A test that starts a service of its own, or a storm, takes longest:
@@ -44,8 +52,7 @@ OWN_SERVICE, SHARED_SERVICES, STORM = "first_service", ("running", "prefect_serv
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give each test the group that `make test` gives to one process."""
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
+    """Bound a test's time where the profile asks for more."""
     # Thousands of histories outlast the bound of a single test.
     if PROFILE == "thorough" and hasattr(getattr(item, "obj", None), "hypothesis"):
         item.add_marker(pytest.mark.timeout(0))
@@ -134,8 +141,11 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path) -> Iterator[PrefectServer]:
+def prefect_server(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, prefect_home: Path
+) -> Iterator[PrefectServer]:
     """A real Prefect server, shared by the tests that leave it running as they found it."""
+    sole(pytestconfig, tmp_path_factory, "prefect-server")
     home = tmp_path_factory.mktemp("prefect-server")
     shutil.copytree(prefect_home, home, dirs_exist_ok=True)
     server = PrefectServer(home)
@@ -144,6 +154,19 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path)
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def running(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, prefect_home: Path
+) -> Iterator[Service]:
+    """A demonstration that runs, for all tests that let it run and take a subject code of their own."""
+    # A room whose tests ask for no service does not load one.
+    from tests.deployments.conftest import running_service
+
+    sole(pytestconfig, tmp_path_factory, "running")
+    with running_service(tmp_path_factory.mktemp("running") / "data", prefect_home) as service:
+        yield service
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.deployments.conftest import running
-
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
-
-__all__ = ["running"]
 
 ASKED = os.environ.get("ITP_TEST_BROWSER")
 if not ASKED:

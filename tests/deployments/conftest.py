@@ -51,10 +51,9 @@ def service(make_service: MakeService) -> Service:
     return _started(make_service)
 
 
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path) -> Iterator[Service]:
-    """A demonstration that runs, for all tests that let it run and take a subject code of their own."""
-    data_dir = tmp_path_factory.mktemp("running") / "data"
+@contextmanager
+def running_service(data_dir: Path, prefect_home: Path) -> Iterator[Service]:
+    """A demonstration that runs in an empty data directory."""
     shutil.copytree(prefect_home, data_dir / "prefect")
     with _services(data_dir) as make:
         yield _started(make)
