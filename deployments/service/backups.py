@@ -31,7 +31,7 @@ AGAIN_SECONDS = 600.0
 log = logging.getLogger(__name__)
 
 
-class Stopped(Exception):
+class Stopped(ItpError):
     """The service stops; the backup that was being made is dropped."""
 
 
