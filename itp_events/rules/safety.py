@@ -216,7 +216,8 @@ def _simple(subject: Subject, event: Event, basis: Basis, hours: tuple[int, ...]
     origin = subject.origin(event, basis)
     names = {version.id for version in subject.chain.versions(event)}
     sent = [each for each in subject.of(SaeSubmitted) if as_data(each, SaeSubmitted).ae in names]
-    first = min(sent, key=lambda each: (subject.known_since(each), each.key), default=None)
+    covering = [each for each in sent if subject.known_since(each) >= origin.time]
+    first = min(covering, key=lambda each: (subject.known_since(each), each.key), default=None)
     aware = getattr(event.data, "aware_at", None) or origin.time
     return Clock(origin.key, event, aware, hours, first, death=isinstance(event.data, Died))
 

@@ -1,5 +1,10 @@
 """Serious adverse events, pregnancy and death: the clocks run in every state of the subject."""
 
+from collections.abc import Callable
+
+import pytest
+
+from itp_events.events import Event
 from tests.itp_events.journey import Journey
 
 BOTH = {"investigator": 1, "sponsor": 1}
@@ -92,6 +97,15 @@ def test_pregnancy_has_the_same_clock_and_its_submission_names_the_event() -> No
     study.submitted(event.id, "2026-01-15", at="2026-01-15 12:00")
     study.until("2026-01-20")
     assert study.sent("sae-24h") == []
+
+
+@pytest.mark.parametrize("stated", [Journey.pregnant, Journey.died])
+def test_a_submission_from_before_a_report_does_not_stop_its_clock(stated: Callable[..., Event]) -> None:
+    study = started()
+    event = stated(study, "2026-01-13", at="2026-01-14 15:30")
+    study.submitted(event.id, "2026-01-14", at="2026-01-14 10:00")
+    study.until("2026-01-16")
+    assert study.audiences("sae-20h") == study.audiences("sae-24h") == BOTH
 
 
 def test_a_partners_pregnancy_has_the_same_clock() -> None:
