@@ -5,10 +5,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    temporary_settings,
+)
 
 from deployments.archiving import making
 from deployments.service import backups
 from deployments.service.backups import BackupPlan, Backups
+from deployments.service.loop import ServiceLoop
 from flows.study.runtime import Runtime
 from tasks.archive.backup import Making
 from tasks.archive.check import open_archive
@@ -16,7 +22,8 @@ from tasks.archive.schedule import backups_in, remove_old
 from tasks.database.monitoring import BACKUP, beat, last_beat
 from tasks.database.schema import repairs
 from tasks.database.troubles import open_troubles
-from tests.deployments.api.test_standalone import alone, enrol
+from tests.deployments.api.test_standalone import NOBODY, alone, enrol
+from tests.support.waiting import wait_until
 from tests.tasks.archive.kept import kept
 
 __all__ = ["alone"]
@@ -156,3 +163,17 @@ def test_a_service_without_a_folder_makes_none_and_settles_the_trouble(alone: Ru
     make(alone, plan(folder))
     make(alone, None)
     assert open_troubles(alone.store) == []
+
+
+def test_the_service_makes_them_while_it_works(alone: Runtime, folder: Path) -> None:
+    enrol(alone, "ITP-001")
+
+    async def scenario() -> bool:
+        at_work = ServiceLoop(alone, 180, None, plan(folder))
+        going = asyncio.create_task(at_work.go())
+        await asyncio.to_thread(wait_until, lambda: backups_in(folder), "a backup", timeout=30)
+        at_work.stop()
+        return await going
+
+    with temporary_settings({PREFECT_API_URL: NOBODY, PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False}):
+        assert asyncio.run(scenario())
