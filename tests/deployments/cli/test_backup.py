@@ -3,6 +3,7 @@
 import os
 import random
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -210,8 +211,13 @@ def test_a_move_that_is_killed_is_repeated_and_never_leaves_two_open_studies(
     settings = at(NOW) | {"ITP_DATA_DIR": str(tmp_path / "data")}
     source = Store.open(here)
     before, chance, killed = stored(source), random.Random(5), 0
-    for _ in range(6):
-        killed += not _moved_within(2.5 + 3 * chance.random(), empty_postgres, settings, tmp_path)
+    began = time.monotonic()
+    assert _moved_within(120, f"sqlite:///{tmp_path / 'first.db'}", settings, tmp_path)
+    whole = time.monotonic() - began
+    assert itp("move", "--stay", **at(NOW)).code == 0
+    for part in (0.5, 0.7, 0.8, 0.9, 1.0):
+        seconds = whole * (part - 0.1 * chance.random())
+        killed += not _moved_within(seconds, empty_postgres, settings, tmp_path)
         with source.reading() as connection:
             move = move_in(connection)
         assert stored(source) == before
@@ -222,6 +228,7 @@ def test_a_move_that_is_killed_is_repeated_and_never_leaves_two_open_studies(
             break
     else:
         assert itp("move", empty_postgres, **at(NOW)).code == 0
+    assert killed
     target = Store.open(empty_postgres)
     assert stored(target) == before
     target.close()
