@@ -128,7 +128,7 @@ def test_two_missed_visits_in_a_row_both_escalate(service: Service) -> None:
 
 
 def test_death_ends_the_journey_of_a_subject_who_waits(running: Service) -> None:
-    code = "ITP-301"
+    code = "ITP-311"
     running.enrol(code)
     run = running.wait_for_run(code, running.is_shown(code), "to wait")
     now = running.study.clock.now()
