@@ -289,7 +289,7 @@ def _manifest(path: Path) -> str:
         return archive.check().model_dump_json()
 
 
-def test_a_killed_restore_leaves_an_empty_database(
+def test_a_killed_restore_leaves_an_empty_database_or_a_whole_study(
     busy: Desk, postgres: URL, target: str, tmp_path: Path
 ) -> None:
     path, chance, killed = tmp_path / "kept.zip", random.Random(4), 0
@@ -297,17 +297,21 @@ def test_a_killed_restore_leaves_an_empty_database(
     with empty("sqlite" if "sqlite" in target else "postgresql", postgres, tmp_path) as first:
         whole = _took("restore", first, path)
     for _ in range(3):
-        if not _killed(whole * chance.random() * 0.6, "restore", target, path):
+        killed += _killed(whole * chance.random() * 0.6, "restore", target, path)
+        # One that was quicker than the first may have ended, or have committed before it was killed.
+        if _has_tables(target):
             break
-        killed += 1
-        _assert_empty(target)
     assert killed
-    store = Store.unmigrated(target)
-    with store.reading() as connection:
-        is_full = bool(sa.inspect(connection).get_table_names())
-    store.close()
-    if not is_full:
+    if not _has_tables(target):
         brought_back(path, target)
     store = Store.open(target)
     assert stored(store)["events"] == stored(busy.store)["events"]
     store.close()
+
+
+def _has_tables(target: str) -> bool:
+    store = Store.unmigrated(target)
+    with store.reading() as connection:
+        found = bool(sa.inspect(connection).get_table_names())
+    store.close()
+    return found
