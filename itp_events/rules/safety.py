@@ -214,9 +214,10 @@ def _tells(subject: Subject, submission: Event, report: Event) -> bool:
 
 def _simple(subject: Subject, event: Event, basis: Basis, hours: tuple[int, ...]) -> Clock:
     origin = subject.origin(event, basis)
-    names = {version.id for version in subject.chain.versions(event)}
+    versions = list(subject.chain.versions(event))
+    names, reported = {version.id for version in versions}, min(version.time for version in versions)
     sent = [each for each in subject.of(SaeSubmitted) if as_data(each, SaeSubmitted).ae in names]
-    covering = [each for each in sent if subject.known_since(each) >= origin.time]
+    covering = [each for each in sent if subject.known_since(each) >= reported]
     first = min(covering, key=lambda each: (subject.known_since(each), each.key), default=None)
     aware = getattr(event.data, "aware_at", None) or origin.time
     return Clock(origin.key, event, aware, hours, first, death=isinstance(event.data, Died))

@@ -108,6 +108,16 @@ def test_a_submission_from_before_a_report_does_not_stop_its_clock(stated: Calla
     assert study.audiences("sae-20h") == study.audiences("sae-24h") == BOTH
 
 
+def test_a_submission_covers_a_pregnancy_whose_report_is_corrected_after_it() -> None:
+    study = started()
+    wrong = study.pregnant("2026-01-14", at="2026-01-14 15:30", partner=True)
+    study.submitted(wrong.id, "2026-01-15", at="2026-01-15 10:00")
+    right = study.event("itp.pregnancy.reported", "2026-01-14", "2026-01-16 12:00", partner=False)
+    study.record(study.void(wrong, "2026-01-16 12:00"), right)
+    study.until("2026-01-20")
+    assert study.sent("sae-20h") == study.sent("sae-24h") == []
+
+
 def test_a_partners_pregnancy_has_the_same_clock() -> None:
     study = started()
     study.pregnant("2026-01-14", partner=True)
