@@ -78,7 +78,7 @@ def cards_of(one: Card, count: int) -> list[Card]:
 
 
 def cpu_seconds(make: Callable[[list[Card]], object], cards: list[Card]) -> float:
-    """What it costs to make something of these cards."""
+    """The CPU seconds that it takes to make something of these cards."""
     began = time.process_time()
     make(cards)
     return time.process_time() - began

@@ -67,7 +67,7 @@ _SIGN = re.compile(rf"(^|[;{_BREAKS}])(\s*)([{_SIGNS}])")
 def _harmless(text: str) -> str:
     """Text that no spreadsheet executes: one more apostrophe stands before the beginning of a formula.
 
-    Who takes that one away has the text as it was stated.
+    Taking that one away gives the text as it was stated.
     """
     text = _FORMULA.sub(r"\1\2'\3", text)
     return f"'{text}" if _BEGINS_WITH_BREAK.match(text) else text

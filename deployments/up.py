@@ -86,7 +86,7 @@ def _stop_signals() -> threading.Event:
 def _sole_prefect(settings: Settings, study: Runtime) -> Iterator[SolePrefect]:
     """Claim for this service's Prefect that it alone shows the study, while the service runs."""
     sole_prefect = SolePrefect.of(study.store, settings.prefect_api, settings.data_dir)
-    sole_prefect.hold(shared_clock(study.store, study.clock.wall(study.clock.now())))
+    sole_prefect.hold(shared_clock(study.store, study.wall()))
     try:
         yield sole_prefect
     finally:

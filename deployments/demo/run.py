@@ -94,7 +94,7 @@ def _tell(
     study = replace(study, channels=replace(study.channels, out=log))
     began, seconds = time_given
     narrator = Narrator(out, study_ui(service), study.protocol.site("01"))
-    world = study.clock.wall(study.clock.now()).date()
+    world = study.wall().date()
     narrator.introduce(service.settings.base_url, str(service.log), world, _journeys(service))
     waiting, idle = deque(the_script.events), threading.Event()
     try:

@@ -1,7 +1,7 @@
 """Backs the study up at its intervals, into the folder that the settings name.
 
-A backup that fails is a trouble, which stands until one succeeds. What the study's people do never waits for
-it: it reads in a transaction of its own.
+A backup that fails is a trouble, which stands until one succeeds. The study's people never wait for it: it
+reads in a transaction of its own.
 """
 
 from __future__ import annotations
@@ -67,8 +67,7 @@ class Backups:
         if self._plan is None:
             self._troubles.settle(BACKUP)
             return
-        clock = self._study.clock
-        wall = clock.wall(clock.now())
+        wall = self._study.wall()
         last = last_beat(self._study.store, BACKUP)
         # A last one that lies ahead was noted by a clock that was wrong.
         is_due = last is None or not timedelta(0) <= wall - last < self._plan.every

@@ -141,7 +141,7 @@ class ServiceLoop:
         if still := self._heartbeat.standing_still():
             log.error("The service's loop gives no sign of life: %s stands still.", " and ".join(still))
             return
-        wall = self._study.clock.wall(self._study.clock.now())
+        wall = self._study.wall()
         await asyncio.to_thread(beat, self._study.store, ROUND, wall)
 
     async def _look_at_clock(self) -> None:

@@ -100,8 +100,7 @@ class PrefectLink:
     def _hold(self) -> None:
         """Keep other services from showing this study in another Prefect."""
         if self._sole_prefect is not None:
-            clock = self.study.clock
-            self._sole_prefect.hold(shared_clock(self.study.store, clock.wall(clock.now())))
+            self._sole_prefect.hold(shared_clock(self.study.store, self.study.wall()))
 
     def _look_up(self) -> dict[str, Deployment]:
         found, mended = known_deployments(self.runs, self._contents)

@@ -84,4 +84,4 @@ class PrefectRuns:
 
     def _world(self) -> datetime:
         """The world's present instant, UTC: what Prefect's timers are set by."""
-        return self._study.clock.wall(self._study.clock.now())
+        return self._study.wall()

@@ -91,7 +91,7 @@ class SubjectPages:
         lines = [f"Plan of {showing.code}, and who must do what: {page(plan)}"]
         if board:
             lines.append(f"All subjects, on the study's board: {page(board)}")
-        self.artifacts.prefect.log(run, lines, self.study.clock.wall(self.study.clock.now()))
+        self.artifacts.prefect.log(run, lines, self.study.wall())
         self.artifacts.remember(kept, led)
 
     def _show_progress(self, showing: _Showing) -> None:

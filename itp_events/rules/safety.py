@@ -283,7 +283,8 @@ def _fatal_spells(subject: Subject, course: Course) -> Iterator[tuple[Event, dat
 def _no_longer_fatal(subject: Subject, report: Event, began: Event) -> datetime | None:
     """The instant at which a report took back what began to be fatal; None when it said so before that.
 
-    What it continues may be older than that: a correction of the number can put a fatal report between two.
+    The report that it continues may be older than that: a correction of the number can put a fatal report
+    between two.
     """
     origin = subject.origin(report, _fatal).key
     said = []

@@ -20,7 +20,7 @@ from itp_events.rules.ladder import Hold
 from itp_events.rules.safety import Fatal, fatal_holds, unrecorded_death
 from itp_events.rules.subject import Subject
 from itp_events.rules.windows import Ending, PlannedVisit, schedule
-from itp_events.rules.withdrawal import Flag, MetCriterion, exits, flags, nothing_given, stops, triggers
+from itp_events.rules.withdrawal import Flag, MetCriterion, exits, flags, met_criteria, nothing_given, stops
 
 # More rounds than any protocol has visits, each of which can raise a flag.
 _ROUNDS = 200
@@ -216,7 +216,7 @@ def _settled(given: _Premises) -> SubjectState:
     """The state once every flag has paused the ladders that it pauses.
 
     A flag acts only on what comes after it. So each round settles at least the earliest flag that is not
-    settled yet, and there are no more flags than triggers.
+    settled yet, and there are no more flags than met criteria.
     """
     stop, exit = given.stop, given.exit
     if stop and exit and (exit.on, exit.at) < (stop.on, stop.at):
@@ -225,7 +225,7 @@ def _settled(given: _Premises) -> SubjectState:
     rounds = 0
     while True:
         visits = schedule(given.protocol, given.subject, given.now, holds, stop, exit, given.fatal)
-        met = triggers(given.protocol, given.subject, visits)
+        met = met_criteria(given.protocol, given.subject, visits)
         known = [each for each in met if each.at <= given.now and _before(each, exit)]
         raised = flags(given.subject, known)
         settled = _merged([*given.fatal, *(Hold(flag.at, flag.decided_at) for flag in raised)])
@@ -255,8 +255,8 @@ def _as_answered(
     return stop, exit
 
 
-def _before(trigger: MetCriterion, exit: Ending | None) -> bool:
-    return exit is None or trigger.at <= exit.at
+def _before(met: MetCriterion, exit: Ending | None) -> bool:
+    return exit is None or met.at <= exit.at
 
 
 def _merged(holds: Iterable[Hold]) -> tuple[Hold, ...]:

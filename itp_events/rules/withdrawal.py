@@ -1,4 +1,4 @@
-"""Withdrawal criteria: the triggers that raise flags, and the ends of treatment and of participation.
+"""Withdrawal criteria: the met criteria that raise flags, and the ends of treatment and of participation.
 
 This module records nothing. None of the criteria is in the synopsis: all are GCP practice, to be confirmed by
 the site. Each is an entry of the protocol file plus one small function here.
@@ -80,47 +80,47 @@ class _Known:
     visits: Sequence[PlannedVisit]
 
 
-def triggers(protocol: Protocol, subject: Subject, visits: Sequence[PlannedVisit]) -> list[MetCriterion]:
+def met_criteria(protocol: Protocol, subject: Subject, visits: Sequence[PlannedVisit]) -> list[MetCriterion]:
     """The criteria met that raise a flag, in order of time; some may lie in the future."""
     known = _Known(protocol, subject, visits)
     met = [
-        trigger
+        one
         for criterion in protocol.withdrawal
         if criterion.effect == "flag"
-        for trigger in _CONDITIONS[criterion.criterion](criterion, known)
+        for one in _CONDITIONS[criterion.criterion](criterion, known)
     ]
-    return sorted(met, key=lambda trigger: (trigger.at, trigger.criterion, trigger.event))
+    return sorted(met, key=lambda one: (one.at, one.criterion, one.event))
 
 
 def flags(subject: Subject, met: Sequence[MetCriterion]) -> list[Flag]:
-    """The flags that triggers raise, in their order.
+    """The flags that met criteria raise, in their order.
 
-    A decision clears a flag for the triggers known by then; a later trigger raises a new flag.
+    A decision clears a flag for the facts known by then; a later one raises a new flag.
     """
     raised: list[Flag] = []
-    for trigger in met:
+    for one in met:
         covered = any(
-            flag.criterion == trigger.criterion and (flag.decided_at is None or trigger.at <= flag.decided_at)
+            flag.criterion == one.criterion and (flag.decided_at is None or one.at <= flag.decided_at)
             for flag in raised
         )
         if not covered:
-            decision = _answer(subject, trigger)
+            decision = _answer(subject, one)
             decided_at = subject.known_since(decision) if decision else None
-            raised.append(_flag(trigger, decision, decided_at))
+            raised.append(_flag(one, decision, decided_at))
     return raised
 
 
-def _flag(trigger: MetCriterion, decision: Event | None, decided_at: datetime | None) -> Flag:
-    return Flag(trigger.criterion, trigger.at, trigger.on, trigger.event, trigger.fact, decision, decided_at)
+def _flag(one: MetCriterion, decision: Event | None, decided_at: datetime | None) -> Flag:
+    return Flag(one.criterion, one.at, one.on, one.event, one.fact, decision, decided_at)
 
 
-def _answer(subject: Subject, trigger: MetCriterion) -> Event | None:
-    """The first decision that answers a trigger; None while there is none."""
+def _answer(subject: Subject, one: MetCriterion) -> Event | None:
+    """The first decision that answers a met criterion; None while there is none."""
     answers = (
         event
         for event in subject.of(WithdrawalDecided)
-        if subject.known_since(event) >= trigger.at
-        and as_data(event, WithdrawalDecided).criterion in (None, trigger.criterion)
+        if subject.known_since(event) >= one.at
+        and as_data(event, WithdrawalDecided).criterion in (None, one.criterion)
     )
     return min(answers, key=lambda event: (subject.known_since(event), event.key), default=None)
 
@@ -178,7 +178,7 @@ class _Span(NamedTuple):
 
 
 def _lost(criterion: Criterion, known: _Known) -> Iterator[MetCriterion]:
-    """Each attempt or silent visit with which both conditions begin to hold; their end undoes no trigger."""
+    """Each attempt or silent visit with which both conditions begin to hold; their end takes no flag back."""
     tried = list(_unreached(criterion, known.subject))
     silent = list(_silent(criterion, known))
     for span, others in [*((each, silent) for each in tried), *((each, tried) for each in silent)]:

@@ -1,7 +1,7 @@
 """Puts the study of an archive into an empty database, in one transaction: all of it or nothing.
 
-The tables are made as they were when the archive was written, filled, and then migrated. What was on its way
-to a recipient becomes what it would be after a crash: unknown, and sent again with its mark.
+The tables are made as they were when the archive was written, filled, and then migrated. A message
+that was on its way becomes what it would be after a crash: unknown, and sent again with its mark.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads an Apprise configuration as it was saved: in UTF-8, UTF-16 or GB18030, with a byte order mark or not.
 
 Editors on Windows save a file as one or another. Apprise itself takes UTF-8 alone, and a mark for a part of
-the first line. What cannot be read is refused in one line, with the reason.
+the first line. Any other file is refused in one line, with the reason.
 """
 
 from __future__ import annotations

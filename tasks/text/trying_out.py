@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.text.wording import AUDIENCES_ZH
+
 _TITLE = {"en": "[test] {study}: a message of no consequence", "zh-CN": "【测试】{study}：此消息无需处理"}
 _BODY = {
     "en": (
@@ -20,14 +22,8 @@ _BODY = {
     ),
 }
 _AND = {"en": ", ", "zh-CN": "、"}
-_AUDIENCES_ZH = {
-    "coordinator": "协调员",
-    "investigator": "研究者",
-    "sponsor": "申办者",
-    "cell-lab": "细胞实验室",
-    "ops": "运维",
-    "always": "全部",
-}
+# A recipient may bear Apprise's own tag for everything, which is no audience.
+_NAMES_ZH = AUDIENCES_ZH | {"always": "全部"}
 
 
 def test_message(
@@ -42,7 +38,7 @@ def test_message(
 
 def _named(tag: str) -> str:
     """A tag in Chinese; the code of a site stays behind the audience's name."""
-    for audience, name in _AUDIENCES_ZH.items():
+    for audience, name in _NAMES_ZH.items():
         if tag == audience:
             return name
         if tag.startswith(f"{audience}-"):

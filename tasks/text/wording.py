@@ -96,7 +96,7 @@ _BECAUSE_ZH = {
 }
 _SOURCES_ZH = {"synopsis": "方案摘要", "assumption": "待中心确认"}
 _READINGS_ZH = {"calendar-months": "按日历月计", "days-after": "按天数计"}
-_AUDIENCES_ZH = {
+AUDIENCES_ZH = {
     "coordinator": "协调员",
     "investigator": "研究者",
     "sponsor": "申办者",
@@ -280,7 +280,7 @@ _CHINESE: dict[str, Filter] = {
     "cells": _cells_zh,
     "change": _change_zh,
     "difference": _difference_zh,
-    "audience": lambda value: str(_AUDIENCES_ZH.get(value, value)),
+    "audience": lambda value: str(AUDIENCES_ZH.get(value, value)),
     "day": _day_zh,
     "deviation": _deviation_zh,
     "criterion": lambda value: str(_CRITERIA_ZH.get(value, value or "未注明")),

@@ -51,8 +51,8 @@ def catch_up_command(since: str | None, as_json: bool) -> None:
 
     The service does so itself, at its start and every ten minutes. Without --since it begins where the log
     was read last. REDCap's log has the times of its own server, and --since too: a date, or a date and a
-    time. A form that states what is recorded already changes nothing. What is left is named on the standard
-    error (exit code 1).
+    time. A form that states what is recorded already changes nothing. A form that is left
+    is named on the standard error (exit code 1).
 
     \b
     Examples:

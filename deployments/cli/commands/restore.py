@@ -23,8 +23,8 @@ def command(file: Path, as_json: bool) -> None:
     The archive may come from SQLite or PostgreSQL, and so may the database be of either kind. Every hash in
     it is checked before anything is written, and all is written or nothing. No service may run.
 
-    What was sent stays sent, what waits goes out when the service starts. A message that was on its way when
-    the archive was written is sent again, and says that it may be a repetition. What happened after the
+    Sent notices stay sent, waiting ones go out when the service starts. A message that was on its way when
+    the archive was written is sent again, and says that it may be a repetition. An event after the
     archive was written is not in it: record it again; what is recorded twice counts once.
 
     \b

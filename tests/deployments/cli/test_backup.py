@@ -5,16 +5,19 @@ import random
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
 
+from deployments.at_rest import StillRunning, at_rest
 from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.lock import sole_service
+from deployments.bootstrap.settings import Settings
 from deployments.service.sole_prefect import SolePrefect
 from tasks.database.custody import Moved, move_in
-from tasks.database.monitoring import ROUND, beat
+from tasks.database.monitoring import shared_clock
 from tasks.database.queries import all_subjects
 from tasks.database.store import Store
 from tests.deployments.cli.conftest import PROGRAM, At, Itp, Write
@@ -134,13 +137,29 @@ def test_a_service_on_another_machine_is_seen_by_its_signs_of_life(
     store, now = Store.open(here), Clock().now()
     serving = SolePrefect(store, "http://elsewhere:4200/api", "elsewhere:/srv/itp")
     serving.hold(now)
-    beat(store, ROUND, now)
     said = itp("move", f"sqlite:///{tmp_path / 'new.db'}", **at(NOW))
     assert said.code == 1
     assert "a service works on this study at elsewhere:/srv/itp" in said.err
     serving.release()
     assert itp("move", f"sqlite:///{tmp_path / 'new.db'}", **at(NOW)).code == 0
     store.close()
+
+
+def test_a_service_is_seen_by_the_databases_clock_though_its_machine_is_minutes_off(
+    empty_postgres: str, tmp_path: Path
+) -> None:
+    store, now = Store.open(empty_postgres), Clock().now()
+    elsewhere = SolePrefect(store, "http://elsewhere:4200/api", "elsewhere:/srv/itp")
+    elsewhere.hold(shared_clock(store, now - timedelta(minutes=4)))
+    settings = Settings(data_dir=tmp_path / "data")
+    with (
+        pytest.raises(StillRunning, match="elsewhere:/srv/itp"),
+        at_rest(settings, empty_postgres, now + timedelta(minutes=4)),
+    ):
+        pass
+    elsewhere.release()
+    with at_rest(settings, empty_postgres, now):
+        store.close()
 
 
 def test_a_moved_study_goes_on_there_and_no_more_here(

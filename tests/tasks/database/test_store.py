@@ -13,9 +13,8 @@ from alembic.script import ScriptDirectory
 
 from itp_events.errors import BadInput, ItpError
 from tasks.database import queries, repairs, sqlite
-from tasks.database.migrate import upgrade
 from tasks.database.migrations import versions
-from tasks.database.schema import REVISION, metadata, redcap_books, redcap_statements, redcap_turns
+from tasks.database.schema import REVISION, metadata
 from tasks.database.store import Store
 from tests.support import free_port
 from tests.support.study import Study
@@ -50,27 +49,6 @@ def test_every_migration_has_a_revision_of_its_own_as_its_file_says() -> None:
     ]
     assert found == [[file.name.partition("_")[0]] for file in files]
     assert len({revision for [revision] in found}) == len(files)
-
-
-# Two migrations were called 0008 for a while; a database at 0008 has been through one of them.
-@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
-@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
-@pytest.mark.parametrize("by_redcap", [True, False])
-def test_a_database_of_either_revision_0008_is_brought_up_to_date(
-    empty_database_url: str, by_redcap: bool
-) -> None:
-    store = Store.unmigrated(empty_database_url)
-    with store.migrating() as connection:
-        upgrade(connection, "0008")
-        if by_redcap:
-            connection.execute(sa.text("ALTER TABLE cards ADD COLUMN drawing TEXT"))
-            metadata.create_all(connection, tables=[redcap_books, redcap_turns, redcap_statements])
-    store.close()
-    store = Store.open(empty_database_url)
-    with store.reading() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), metadata)
-    store.close()
-    assert differences == []
 
 
 def test_a_database_is_kept_when_it_is_opened_again(desk: Desk, study: Study, database_url: str) -> None:

@@ -1,8 +1,4 @@
-"""The memory of REDCap that all processes share: its book, the turns of forms, the origin of events.
-
-For a while two migrations were called 0008, this one and the one before it. A database at 0008 may have the
-work of either behind it, so each step looks first whether it is still to be done.
-"""
+"""The memory of REDCap that all processes share: its book, the turns of forms, the origin of events."""
 
 from __future__ import annotations
 
@@ -16,14 +12,6 @@ _INSTANT = sa.String(27)
 
 
 def upgrade() -> None:
-    found = sa.inspect(op.get_bind())
-    if "drawing" in {column["name"] for column in found.get_columns("cards")}:
-        op.drop_column("cards", "drawing")
-    if not found.has_table("redcap_books"):
-        _create()
-
-
-def _create() -> None:
     op.create_table(
         "redcap_books",
         sa.Column("address", sa.Text, nullable=False),
