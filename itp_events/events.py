@@ -748,7 +748,8 @@ _NOT_STATED = {"restatessource", "restatesid"}
 
 
 def _bad_event(model: type[BaseModel], error: ValidationError, prefix: str) -> BadEvent:
-    first, *more = error.errors(include_url=False)
+    # An unknown name comes first: a known one that is missing may only be misspelt.
+    first, *more = sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
     problem = _PLAIN.get(first["type"]) or plainly(first["type"], first["msg"])
     if first["type"] == "extra_forbidden":
         known = {*fields_at(model, first["loc"][:-1])} - _NOT_STATED

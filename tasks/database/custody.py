@@ -38,8 +38,8 @@ def move_in(connection: sa.Connection) -> Move | None:
 
 
 def refuse_moved(connection: sa.Connection) -> None:
-    """Raise Moved when a move stands in this database."""
-    move = move_in(connection)
+    """Raise Moved when a move stands in this database, which may have no tables yet."""
+    move = move_in(connection) if sa.inspect(connection).has_table(custody.name) else None
     if move is not None:
         raise Moved(said(move))
 

@@ -41,6 +41,7 @@ NO_ANSWER = (OperationalError, InterfaceError, InternalError, NoConnectionFree)
 POOL_SECONDS = 4.0
 _TRIES = 4
 _DEADLOCK = "40P01"
+_RAISED = "P0001"
 
 
 class Store:
@@ -177,10 +178,22 @@ class Store:
                 with self.writing() as connection:
                     return step(connection)
             except DBAPIError as error:
+                if _was_refused(error):
+                    self._refuse_if_moved()
                 if not _lost_a_race(error):
                     raise
         with self.writing() as connection:
             return step(connection)
+
+    def _refuse_if_moved(self) -> None:
+        """Raise Moved when the study left this database while it was open: its triggers refuse then."""
+        with self.reading() as connection:
+            refuse_moved(connection)
+
+
+def _was_refused(error: DBAPIError) -> bool:
+    """Whether a constraint or a trigger refused; SQLite tells the two by one error."""
+    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) == _RAISED
 
 
 def _lost_a_race(error: DBAPIError) -> bool:

@@ -15,10 +15,11 @@ from itp_events.errors import ItpError, RuleName
 from itp_events.events import Event
 from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import Subject, fold
+from tasks.database.custody import Moved
 from tasks.database.store import NO_ANSWER
 
 _log = logging.getLogger(__name__)
-_SILENCE = (*NO_ANSWER, DBAPIError)
+_SILENCE = (*NO_ANSWER, DBAPIError, Moved)
 
 
 class Unreadable(ItpError):
@@ -46,7 +47,7 @@ def folded(protocol: Protocol, code: str, history: Sequence[Event], handed: Coll
 def naming(code: str) -> Iterator[None]:
     """Raise Unreadable, which names the subject, in place of any error with its record.
 
-    A database that does not answer is no fault of the subject: its errors pass.
+    A database that does not answer, or that the study has left, is no fault of the subject: its errors pass.
     """
     try:
         yield

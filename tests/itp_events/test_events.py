@@ -158,6 +158,15 @@ def test_a_wrong_regimen_is_named_by_its_path() -> None:
     assert refused(changed(enrolment, path, [wrong])).field == f"{path}.0.stable_weeks"
 
 
+def test_a_misspelt_field_is_named_before_the_one_that_is_missing_by_it() -> None:
+    misspelt = {**COMPLETED, "data": {"by": "crc-01", "vist": "INF2", "on": "2026-01-12"}}
+    refusal = refused(misspelt)
+    assert (refusal.field, refusal.problem) == (
+        "data.vist",
+        "unknown field; did you mean visit? (and 1 more: data.visit)",
+    )
+
+
 def test_an_unknown_field_of_the_envelope_or_deep_inside_is_refused_by_name() -> None:
     assert refused({**COMPLETED, "data_base64": "x"}).field == "data_base64"
     assert refused({**COMPLETED, "Source": "x"}).problem == "unknown field; did you mean source?"

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from deployments.http.problem_details import answer, document
 from itp_events.errors import BadInput, Forbidden, ItpError, NotEligible, Refused, RuleName
+from tasks.database.custody import Moved
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.unreadable import Unreadable
 
@@ -51,6 +52,8 @@ def of_error(error: ItpError) -> dict[str, Any]:
     if isinstance(error, Unreadable):
         said = f"{error}; nothing of this request is lost if it is sent again once that is mended"
         return document(HTTPStatus.SERVICE_UNAVAILABLE, error.rule, said)
+    if isinstance(error, Moved):
+        return document(HTTPStatus.SERVICE_UNAVAILABLE, "failed", str(error))
     if isinstance(error, BadInput):
         field = {"field": error.field} if error.field else {}
         return document(HTTPStatus.UNPROCESSABLE_ENTITY, "malformed", str(error), **field)

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import URL
 
 from tasks import advance as advancing
+from tasks.database.custody import Move, begin_move
 from tasks.database.queries import all_subjects, history
 from tests.support.api import Door, done, enrolment, event, served
 from tests.support.postgres import shut
@@ -281,3 +282,12 @@ def test_an_unknown_type_field_or_subject_is_answered_with_the_nearest_known(doo
     door.post(stated)
     assert door.get("/subjects/itp-01").json()["detail"] == "itp-01 is not enrolled; did you mean ITP-001?"
     assert door.get("/subjects/ITP-404").json()["detail"] == "ITP-404 is not enrolled"
+
+
+def test_a_door_that_is_open_while_its_study_moves_says_where_the_study_is(door: Door) -> None:
+    door.enrol()
+    with door.study.store.writing() as connection:
+        begin_move(connection, Move("m-1", "moved", "postgresql://elsewhere/study", door.now))
+    answer = door.post(done("INF1", door.now))
+    assert answer.status_code == 503
+    assert answer.json()["detail"].startswith("this study was moved to postgresql://elsewhere/study on ")

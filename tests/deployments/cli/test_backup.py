@@ -194,7 +194,7 @@ def test_a_moved_database_takes_in_nothing_through_a_door_that_was_open(
     assert itp("move", f"sqlite:///{tmp_path / 'new.db'}", **at(NOW)).code == 0
     before = stored(desk.store)
     late = enrolled.event("itp.contact.attempted", "2026-01-06", reached=True, event_id="late")
-    with pytest.raises(Exception, match="this study was moved to another database"):
+    with pytest.raises(Moved, match=r"this study was moved to sqlite:///.*: set ITP_DATABASE_URL"):
         desk.take(late)
     assert stored(desk.store) == before
     desk.store.close()

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 
 from itp_events.errors import BadInput, ItpError
 from tasks.database import queries, repairs, sqlite
+from tasks.database.custody import Move, Moved, begin_move
 from tasks.database.migrations import versions
 from tasks.database.schema import REVISION, metadata
 from tasks.database.store import Store
@@ -110,3 +111,13 @@ def test_writers_of_one_process_stand_in_line_instead_of_polling(
         assert not any(each.done() for each in waiting)
     assert [each.result() for each in waiting] == [None] * 8
     store.close()
+
+
+def test_a_store_that_is_open_while_its_study_moves_says_where_the_study_is(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    with desk.store.writing() as connection:
+        begin_move(connection, Move("m-1", "moved", "postgresql://elsewhere/study", ENROLLED_AT))
+    with pytest.raises(Moved, match=r"moved to postgresql://elsewhere/study on .*: set ITP_DATABASE_URL"):
+        desk.take(study.contact("2026-01-06", reached=True))
+    facts = [event.type for event in queries.history(desk.store, study.code) if not event.own]
+    assert facts == ["itp.subject.enrolled"]
