@@ -84,27 +84,37 @@ def nobody_barred(event: Event, target: Event | None) -> None:
     """Bar nobody from anything."""
 
 
-def advance(store: Store, protocol: Protocol, code: str, now: datetime) -> Advanced:
+# Reads the study's clock: its present instant, UTC.
+ReadClock = Callable[[], datetime]
+
+
+def advance(
+    store: Store, protocol: Protocol, code: str, now: datetime, read_again: ReadClock | None = None
+) -> Advanced:
     """Decide what is due for a subject at `now` (UTC) and record it, in one transaction.
+
+    `read_again` reads the clock anew when somebody else has decided later than `now`: this process may have
+    been held up for long since it read the clock.
 
     Raises:
         Refused: nobody of that code is enrolled.
         Unreadable: the subject's log cannot be read, or cannot be decided about.
     """
-    return store.write(lambda connection: advance_in(connection, protocol, code, now))
+    return store.write(lambda connection: _advanced(settle_in(connection, protocol, code, now, read_again)))
 
 
-def advance_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Advanced:
-    """`advance` within the caller's writing transaction, which holds the subject's lock until its end."""
-    return _advanced(settle_in(connection, protocol, code, now))
-
-
-def settle_in(connection: sa.Connection, protocol: Protocol, code: str, now: datetime) -> Settled:
-    """As `advance_in`, but return the whole decision."""
+def settle_in(
+    connection: sa.Connection,
+    protocol: Protocol,
+    code: str,
+    now: datetime,
+    read_again: ReadClock | None = None,
+) -> Settled:
+    """`advance` within the caller's writing transaction, which keeps the lock; the whole decision."""
     row = subject_in(connection, code, lock=True)
     if row is None:
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
-    now = _not_before(row, now)
+    now = _not_before(row, now, read_again)
     so_far = past.read(connection, code)
     subject = folded(protocol, code, so_far.history, so_far.handed)
     return _settle(connection, row, subject, decide(subject, now), so_far.waiting, now)
@@ -119,8 +129,15 @@ def decided_at(now: datetime, before: datetime) -> datetime:
     return max(now, before) if before - now <= CLOCKS_DIFFER else now
 
 
-def _not_before(row: SubjectRow | None, now: datetime) -> datetime:
-    return now if row is None else decided_at(now, row.advanced_at)
+def _not_before(row: SubjectRow | None, now: datetime, read_again: ReadClock | None) -> datetime:
+    """`decided_at` of a subject whose row is locked. A clock that is read under the lock is behind the last
+    decision only if the clock of that decision was wrong.
+    """
+    if row is None:
+        return now
+    if read_again is not None and row.advanced_at - now > CLOCKS_DIFFER:
+        now = max(now, read_again())
+    return decided_at(now, row.advanced_at)
 
 
 def record(
@@ -130,6 +147,7 @@ def record(
     now: datetime,
     at_once: AtOnce | None = None,
     bars: Bars = nobody_barred,
+    read_again: ReadClock | None = None,
 ) -> list[Answer]:
     """Judge events, append the accepted ones and advance their subjects, in one transaction a subject.
 
@@ -137,7 +155,7 @@ def record(
     subject whose log cannot be read are refused with Unreadable. `bars` gives the reason why the sender may
     not state an event, by the log as it stands when the event is recorded. `at_once` is called with what the
     events make due, if they are few and about one subject: of several subjects the first would wait for the
-    last.
+    last. `read_again` is as in `advance`.
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
@@ -146,7 +164,7 @@ def record(
     at_once = at_once if len(by_subject) == 1 and len(batch) <= LONG else None
     for places in by_subject.values():
         events = [batch[at] for at in places]
-        stated = _Stated(_code_in(events), events, now, bars)
+        stated = _Stated(_code_in(events), events, now, bars, read_again)
         try:
             with naming(stated.code):
                 given = _record(store, protocol, stated, at_once)
@@ -178,6 +196,7 @@ class _Stated:
     events: Sequence[Event]
     now: datetime
     bars: Bars
+    read_again: ReadClock | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +252,7 @@ def _known(connection: sa.Connection, stated: _Stated, *, lock: bool) -> _Known:
 
 
 def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
-    now = _not_before(known.row, stated.now)
+    now = _not_before(known.row, stated.now, stated.read_again)
     batch = [replace(event, subject=known.code) for event in stated.events]
     barred = _barred(stated.bars, known.so_far, batch)
     history, elsewhere = known.so_far.history, known.so_far.elsewhere

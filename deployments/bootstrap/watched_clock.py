@@ -161,7 +161,7 @@ def accept(store: Store, protocol: Protocol, clock: Clock) -> list[str]:
     ahead, unreadable = subjects_ahead(store, now + CLOCKS_DIFFER), dict[str, str]()
     for code in ahead:
         with passing_over(code, unreadable):
-            advance(store, protocol, code, now)
+            advance(store, protocol, code, now, clock.now)
             said = f"it was decided about by a clock that was ahead; decided anew at {_said(now)}"
             note_repair(store, said, now, code)
             log.warning("%s: %s", code, said)

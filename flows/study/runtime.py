@@ -61,7 +61,7 @@ class Runtime:
         """Decide what is due for a subject at `now`, and keep it; raises what `tasks.advance.advance`
         raises.
         """
-        return advancing.advance(self.store, self.protocol, code, now)
+        return advancing.advance(self.store, self.protocol, code, now, self.clock.now)
 
     def record(
         self,
@@ -76,7 +76,9 @@ class Runtime:
         `at_once` (of `claiming`) claims the notices that they make due in the same transaction, where it can.
         Pass its claims to `hand_over` within moments.
         """
-        answers = advancing.record(self.store, self.protocol, events, now, at_once, speaker.barred)
+        answers = advancing.record(
+            self.store, self.protocol, events, now, at_once, speaker.barred, self.clock.now
+        )
         self.refusals.note(answers)
         return answers
 
@@ -110,7 +112,7 @@ class Runtime:
 
     @property
     def _context(self) -> DeliveryContext:
-        return DeliveryContext(self.store, self.protocol, self.channels, self.instance)
+        return DeliveryContext(self.store, self.protocol, self.channels, self.instance, self.clock.now)
 
 
 _open: Callable[[], Runtime] | None = None

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from itp_events.events import NoticeIssued, NoticeReopened
 from itp_events.protocol.model import Protocol, Site
-from tasks.advance import Settled, settle_in
+from tasks.advance import ReadClock, Settled, settle_in
 from tasks.database import outbox
 from tasks.database.instance import Instance
 from tasks.database.queries import NoticeRow
@@ -34,12 +34,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """The parts of the study with which every hand-over works."""
+    """The parts of the study with which every hand-over works; `read_again` as in `tasks.advance.advance`."""
 
     store: Store
     protocol: Protocol
     channels: Channels
     instance: Instance = field(default_factory=Instance)
+    read_again: ReadClock | None = None
 
 
 def claim(context: DeliveryContext, code: str | None, at: Clocks) -> list[Claim]:
@@ -56,7 +57,7 @@ def _claim(connection: sa.Connection, context: DeliveryContext, code: str | None
         return []
     site_code, site = "default", context.protocol.site("default")
     if code is not None:
-        settled = settle_in(connection, context.protocol, code, at.now)
+        settled = settle_in(connection, context.protocol, code, at.now, context.read_again)
         site_code, site = settled.subject.enrolled.site, settled.subject.site
         at = replace(at, now=settled.at)
     deliveries.end_leases(connection, code, at, watched=context.instance.watches)
