@@ -19,7 +19,7 @@ from tasks.board.story import Story
 from tasks.database.contents import OutboxContents
 from tasks.database.queries import NoticeRow
 from tasks.database.subject_record import SubjectRecord
-from tasks.delivery import outages
+from tasks.delivery import alarms, outages
 from tasks.delivery.links import Links, with_link
 from tasks.text.render import Occasion
 
@@ -61,6 +61,7 @@ def preview(protocol: Protocol, language: str, links: Links) -> Preview:
         examples += [Example(title, _occasion(life, notice, links)) for notice in life.told]
     examples += _digests(protocol, language)
     examples += _dead_channels(protocol, language)
+    examples += _troubles(protocol, language)
     return Preview(tuple(_chosen(examples)), tuple(left_out))
 
 
@@ -169,3 +170,12 @@ def _dead_channels(protocol: Protocol, language: str) -> Iterator[Example]:
     said: OutboxContents = {"channel": channel, "since": since.isoformat(), "failures": 4, "error": error}
     for each in (said, said | {"error": None}):
         yield Example(title, Occasion(outages.STEP, "ops", None, None, each))
+
+
+def _troubles(protocol: Protocol, language: str) -> Iterator[Example]:
+    """The service's own notice about something that a person must mend."""
+    title = {"en": "Something must be mended", "zh-CN": "有问题需要处理"}[language]
+    since = protocol.site("default").at(FIRST_DAY, digest.AT)
+    what = "the backup into /backups failed: No space left on device"
+    said: OutboxContents = {"about": "backup", "what": what, "since": since.isoformat()}
+    yield Example(title, Occasion(alarms.STEP, "ops", None, None, said))

@@ -32,6 +32,7 @@ from flows.ui_publisher import STUDY_BOARD, publisher
 from tasks.database.monitoring import ROUND, beat
 from tasks.database.store import NO_ANSWER
 from tasks.database.troubles import Troubles
+from tasks.delivery import alarms
 
 # How often each step of the loop is done.
 # Waking and sending: what a door could not begin itself waits no longer than this.
@@ -50,6 +51,8 @@ DIGEST_SECONDS = 20.0
 BACKUP_SECONDS = 60.0
 # /healthz takes the loop for dead after three of these without a sign of life.
 HEARTBEAT_SECONDS = 10.0
+# A trouble is told when it has stood for minutes.
+ALARM_SECONDS = 20.0
 # A clock that jumps is noticed before much is decided by it.
 CLOCK_SECONDS = 3.0
 
@@ -120,6 +123,7 @@ class ServiceLoop:
         yield BACKUP_SECONDS, self._backups.make_due
         yield HEARTBEAT_SECONDS, self._beat
         yield CLOCK_SECONDS, self._look_at_clock
+        yield ALARM_SECONDS, self._tell_of_troubles
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
@@ -146,6 +150,10 @@ class ServiceLoop:
 
     async def _look_at_clock(self) -> None:
         await asyncio.to_thread(look_and_say, self._study, self._troubles)
+
+    async def _tell_of_troubles(self) -> None:
+        """Tell `ops` of the troubles that a person must mend; the next sweep hands the notices over."""
+        await asyncio.to_thread(alarms.tell, self._study.store, self._study.clock.now())
 
     async def _find_prefect(self) -> None:
         if await self.link.find():

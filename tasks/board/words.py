@@ -31,6 +31,7 @@ _STEPS = {
     "dose-deviation": "cells given differ from the dose",
     "eligibility": "criteria not met after a correction",
     "channel-dead": "a channel fails",
+    "trouble": "something must be mended",
 }
 # The protocol file gives reminders and rungs these names.
 _NUMBERED = {

@@ -88,7 +88,15 @@ class OutageContents(TypedDict, total=False):
     error: str | None
 
 
-class OutboxContents(NoticeContents, DigestContents, OutageContents, total=False):
+class TroubleContents(TypedDict, total=False):
+    """A trouble that a person must mend: its subject's code or part, in a sentence, since an instant."""
+
+    about: str
+    what: str
+    since: str
+
+
+class OutboxContents(NoticeContents, DigestContents, OutageContents, TroubleContents, total=False):
     """The contents of any notice of the outbox; `link` is the address of the page on which to answer it."""
 
     link: str

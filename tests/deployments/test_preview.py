@@ -12,7 +12,7 @@ from deployments.preview.occasions import Example, Preview, preview
 from deployments.preview.page import page
 from itp_events.protocol.file import load_protocol
 from tasks import digest
-from tasks.delivery import outages
+from tasks.delivery import alarms, outages
 from tasks.delivery.links import Links
 from tasks.text.render import LANGUAGES, TEXTS, Occasion, render
 from tests.support.study import altered
@@ -44,6 +44,7 @@ def notices() -> Iterator[tuple[str, str]]:
         yield from ((step, audience) for step in numbered for audience in (*alert.audiences, *alert.later))
     yield from ((digest.STEP, audience) for audience in digest.AUDIENCES)
     yield outages.STEP, "ops"
+    yield alarms.STEP, "ops"
 
 
 def step_of(told: Example) -> str:
@@ -84,9 +85,10 @@ def test_no_text_has_a_hole(language: str) -> None:
     assert [line for line in found if not any(each in line for each in expected)] == []
 
 
-# What stays as it is in a Chinese text: links, addresses, codes in capitals, units, the service's commands.
+# What stays as it is in a Chinese text: links, addresses, codes in capitals, units, commands, and
+# the sentences of its log.
 NOT_CHINESE = re.compile(
-    r"https?://\S+|mailtos://\S+|编号 [\w/.-]+|\b(kg|mg|ml|min|x)\b|“itp doctor”|Apprise"
+    r"https?://\S+|mailtos://\S+|编号 [\w/.-]+|\b(kg|mg|ml|min|x)\b|“itp doctor”|Apprise|（原文）.*"
     r"|\b[A-Z][A-Z0-9]*(?:[-/ ][A-Z0-9]+)*\b"
 )
 
