@@ -125,7 +125,7 @@ def _serve(
         from deployments.bootstrap.logs import set_up_logs
         from deployments.service.thread import ServiceThread
 
-    set_up_logs(settings.data_dir.absolute() / "logs")
+    set_up_logs(settings.data_dir.absolute() / "logs", settings.log_format)
     api = Api(settings, study)
     service = ServiceThread(timers, settings.repair_seconds, sole_prefect, backup_plan(settings))
     service.start()

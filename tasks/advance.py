@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from itp_events.decisions import Decision, decide
 from itp_events.errors import BadInput, ItpError, NotEligible, Refused
-from itp_events.events import Enrolled, Event, EventKey, Voided
+from itp_events.events import Enrolled, Event, EventKey, NoticeIssued, Voided
 from itp_events.intake.batch import Judgement, Verdict, judge
 from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import Subject, fold
@@ -30,6 +30,7 @@ from tasks.database.queries import SubjectRow, subject_called, subject_in
 from tasks.database.schema import subjects
 from tasks.database.store import Store
 from tasks.database.unreadable import Unreadable, folded, naming
+from tasks.spans import decided
 
 # The clocks of two well-kept machines differ by less.
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -333,6 +334,7 @@ def _settle(
     before = row.seq if row else 0
     seq = event_log.append(connection, subject.code, before, [*stated, *decision.events], now)
     outbox.post(connection, decision.events, now)
+    decided(event.data.notice for event in decision.events if isinstance(event.data, NoticeIssued))
     if row is None or seq != before or _shown(row) != _shown(decision) or row.advanced_at > now:
         _save(connection, subject, seq, decision, now)
     return Settled(subject, decision, now, outbox.waiting_after(waiting, decision.events))

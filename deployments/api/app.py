@@ -11,6 +11,7 @@ from deployments.api.http.dependencies import ApiContext
 from deployments.api.http.gate import Gate
 from deployments.api.http.problems import handle_problems
 from deployments.api.http.schemas import components
+from deployments.api.http.traced import Traced
 from deployments.api.pages import acknowledge, decide
 from deployments.api.redcap import door as redcap
 from deployments.api.redcap.project import Project
@@ -24,6 +25,7 @@ from deployments.api.routes import (
     subjects,
     webhook,
 )
+from tasks.spans import are_recorded
 
 ABOUT = """The API of the trial's visit service: record events of subjects, and read plans and calendars. Each
 event is checked against the study's rules and answered by itself. Recording the same event twice has no
@@ -58,6 +60,8 @@ def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
         app.include_router(door.router)
     handle_problems(app)
     app.add_middleware(Gate)
+    if are_recorded():
+        app.add_middleware(Traced)
     _describe(app)
     return app
 
@@ -85,7 +89,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         },
     }
     for path, operations in described["paths"].items():
-        if path != "/healthz":
+        if path not in health.OPEN:
             for operation in operations.values():
                 operation["security"] = [{"bearer": []}, {"basic": []}]
     return described

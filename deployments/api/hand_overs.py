@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from flows.study.runtime import Runtime
 from tasks.delivery.claims import Claim
 from tasks.limits import CLAIMED_SENDERS, DOOR_SENDERS
+from tasks.spans import carried
 
 # Longer than most sends take. A send that has not ended by then is left behind, and repeated as such.
 DRAIN_SECONDS = 10.0
@@ -78,7 +79,7 @@ class HandOvers:
         self, code: str, claims: Sequence[Claim], senders: ThreadPoolExecutor, begun: set[Future[None]]
     ) -> None:
         try:
-            future = senders.submit(self._hand_over, code, claims)
+            future = senders.submit(carried(self._hand_over), code, claims)
         except RuntimeError:
             # The door has closed meanwhile.
             return

@@ -31,7 +31,7 @@ def main(settings: Settings) -> int:
     study = open_study(settings)
     try:
         api = Api(settings, study)
-        set_up_logs(data_dir / "logs")
+        set_up_logs(data_dir / "logs", settings.log_format)
         api.start()
         _say(f"The API: {settings.base_url}. Ctrl-C stops this.")
         if problem := open_to_others(data_dir):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
+
+from deployments.bootstrap.settings import LogFormat
+from tasks.spans import current_subject, current_trace
 
 # Prefect writes some lines at every wake, for years.
 LOG_BYTES = 10_000_000
@@ -56,29 +61,52 @@ class OneLine(logging.Formatter):
         return "\n".join(f"  | {_bounded(line)}" for line in lines)
 
 
+class OneObject(OneLine):
+    """Writes each record as one JSON object on a line, for programs that collect logs.
+
+    `at` is the instant in UTC, `part` the module that speaks. Where they are known, `subject` is a code and
+    `trace` the id of a trace.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON, without line breaks, with the same bounds as a line of text."""
+        said: dict[str, str] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "part": record.name,
+            "said": _bounded(record.getMessage()),
+        }
+        known = {"subject": current_subject(), "trace": current_trace()}
+        said |= {name: value for name, value in known.items() if value}
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)
+
+
 def _bounded(text: str) -> str:
     cut = f"{text[:LONGEST]}... ({len(text)} characters)" if len(text) > LONGEST else text
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
 
 
-def set_up_logs(directory: Path) -> None:
+def set_up_logs(directory: Path, form: LogFormat = "text") -> None:
     """Write our own lines to the standard error, and Prefect's to `prefect.log` in the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     ours = logging.StreamHandler(sys.stderr)
-    ours.setFormatter(OneLine("%(asctime)s %(message)s", "%H:%M:%S"))
+    ours.setFormatter(OneObject() if form == "json" else OneLine("%(asctime)s %(message)s", "%H:%M:%S"))
     for room in ROOMS:
         logger = logging.getLogger(room)
         logger.setLevel(logging.INFO)
         logger.addHandler(ours)
         logger.propagate = False
-    _redirect_prefect(directory / "prefect.log")
+    _redirect_prefect(directory / "prefect.log", form)
 
 
-def _redirect_prefect(path: Path) -> None:
+def _redirect_prefect(path: Path, form: LogFormat) -> None:
     import prefect.main  # noqa: F401 - sets up Prefect's logging, which is changed here
 
     theirs = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8")
-    theirs.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    lines = OneLine("%(asctime)s %(levelname)s %(name)s %(message)s")
+    theirs.setFormatter(OneObject() if form == "json" else lines)
     logging.getLogger().handlers = [theirs]
     logging.getLogger("prefect").handlers = []
     logging.getLogger("prefect.flow_runs").addFilter(LeavingIsNoError())

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
@@ -27,6 +27,7 @@ from deployments.sqlite_address import sqlite_address
 from itp_events.errors import BadInput
 
 _Value = TypeVar("_Value")
+LogFormat = Literal["text", "json"]
 
 
 # Their messages are shown. None repeats the value, which may be a secret in the wrong variable.
@@ -90,6 +91,12 @@ def _parsed(parse: Callable[[str], _Value], value: str) -> _Value | None:
         return None
 
 
+def _log_format(value: str) -> str:
+    if value not in ("text", "json"):
+        raise ValueError("it is text or json")
+    return value
+
+
 def _user_and_password(value: str) -> str:
     user, _, password = value.partition(":")
     if not (user and password):
@@ -146,6 +153,7 @@ class Settings(BaseSettings):
     redcap_key: SecretStr = _NO_SECRET
     redcap_requests_per_minute: Annotated[int, _read_by(_rate)] = 60
     webhook_secrets: SecretStr = _NO_SECRET
+    log_format: Annotated[LogFormat, _read_by(_log_format)] = "text"
     backup_dir: _Folder | None = None
     backup_hours: _Positive = 24.0
     backup_keep: Annotated[int, _read_by(_kept)] = 14

@@ -15,6 +15,7 @@ from tasks.database.troubles import Troubles
 from tasks.delivery.left_behind import LeftBehind
 from tasks.delivery.recipients import Keeper, differs
 from tasks.limits import HAND_OVERS_PER_SUBJECT, LOOP_SENDERS
+from tasks.spans import carried
 
 # A hand-over claims the due notices within so many seconds; a notice that still waits came due after that.
 CLAIMING_SECONDS = 3.0
@@ -79,7 +80,7 @@ class DueHandOvers:
     async def _hand_over(self, code: str | None) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._senders, self._study.hand_over, code)
+            await loop.run_in_executor(self._senders, carried(self._study.hand_over), code)
             self._backoff.succeeded(code or "")
         except NO_ANSWER as problem:
             log.error(

@@ -18,6 +18,7 @@ from tasks.database.queries import SubjectRow, due_subjects
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import Troubles
 from tasks.database.unreadable import Unreadable
+from tasks.spans import span
 
 # Subjects are fetched so long before their time, so that each wakes on the second: longer than one beat.
 AHEAD_SECONDS = 2.0
@@ -58,7 +59,8 @@ class Wakes:
         code = subject.code
         try:
             if await self._time_comes(subject):
-                await self._waker.wake(subject)
+                with span("wake", code):
+                    await self._waker.wake(subject)
             self._backoff.succeeded(code)
             await asyncio.to_thread(self._troubles.settle, code)
         except NO_ANSWER as problem:

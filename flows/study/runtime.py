@@ -22,6 +22,7 @@ from tasks.delivery import deliver
 from tasks.delivery.channels import Channels
 from tasks.delivery.claiming import ClaimAtOnce, DeliveryContext
 from tasks.delivery.claims import Claim, Clocks
+from tasks.spans import span
 
 
 class Clock(Interface):
@@ -61,7 +62,8 @@ class Runtime:
         """Decide what is due for a subject at `now`, and keep it; raises what `tasks.advance.advance`
         raises.
         """
-        return advancing.advance(self.store, self.protocol, code, now, self.clock.now)
+        with span("transaction", code):
+            return advancing.advance(self.store, self.protocol, code, now, self.clock.now)
 
     def record(
         self,
@@ -76,9 +78,12 @@ class Runtime:
         `at_once` (of `claiming`) claims the notices that they make due in the same transaction, where it can.
         Pass its claims to `hand_over` within moments.
         """
-        answers = advancing.record(
-            self.store, self.protocol, events, now, at_once, speaker.barred, self.clock.now
-        )
+        about = events[0].subject if len({event.subject for event in events}) == 1 else None
+        with span("transaction", about) as transaction:
+            answers = advancing.record(
+                self.store, self.protocol, events, now, at_once, speaker.barred, self.clock.now
+            )
+            transaction.note(outcome=_outcome(answers))
         self.refusals.note(answers)
         return answers
 
@@ -113,6 +118,12 @@ class Runtime:
     @property
     def _context(self) -> DeliveryContext:
         return DeliveryContext(self.store, self.protocol, self.channels, self.instance, self.clock.now)
+
+
+def _outcome(answers: Sequence[Answer]) -> str:
+    """The outcome that all answers share, else `mixed`."""
+    kinds = {answer.status for answer in answers}
+    return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
 _open: Callable[[], Runtime] | None = None

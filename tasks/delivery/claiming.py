@@ -27,6 +27,7 @@ from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.deliveries import DeliveryRow
 from tasks.delivery.links import with_link
 from tasks.delivery.sending import Message
+from tasks.spans import span
 from tasks.text.render import Occasion, marked_repeated, render
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ def claim(context: DeliveryContext, code: str | None, at: Clocks) -> list[Claim]
     None as the code claims the service's own alerts. One transaction, without network calls; raises what
     `tasks.advance.advance` raises.
     """
-    return context.store.write(lambda connection: _claim(connection, context, code, at))
+    with span("claim", code):
+        return context.store.write(lambda connection: _claim(connection, context, code, at))
 
 
 def _claim(connection: sa.Connection, context: DeliveryContext, code: str | None, at: Clocks) -> list[Claim]:
@@ -88,7 +90,8 @@ class ClaimAtOnce:
 
     def __call__(self, connection: sa.Connection, settled: Settled) -> None:
         """Claim; when the transaction is repeated, the last claims count."""
-        self.claims = claim_at_once(self._context, self._at, connection, settled)
+        with span("claim", settled.subject.code):
+            self.claims = claim_at_once(self._context, self._at, connection, settled)
 
 
 def claim_at_once(

@@ -20,6 +20,7 @@ from tasks.delivery import deliveries, outages
 from tasks.delivery.claiming import DeliveryContext, claim
 from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.sending import Outcome, Sent, all_at_once, send
+from tasks.spans import carried, span
 
 _log = logging.getLogger(__name__)
 # The wait before an outcome is offered again to a database that does not answer, in seconds.
@@ -77,10 +78,17 @@ def _sends(context: DeliveryContext, claims: Sequence[Claim]) -> Iterator[Sent[C
     def late(taken: Claim, outcome: Outcome) -> None:
         record_outcome(context, taken, outcome)
 
-    return all_at_once(claims, lambda each: _send(context, each), meanwhile=sign, late=late)
+    return all_at_once(claims, carried(lambda each: _send(context, each)), meanwhile=sign, late=late)
 
 
 def _send(context: DeliveryContext, taken: Claim) -> Outcome:
+    with span("send", notice=taken.notice) as sending:
+        outcome = _begin(context, taken)
+        sending.note(outcome=outcome.kind, attempt=taken.attempt, recipient=taken.recipient.id)
+    return outcome
+
+
+def _begin(context: DeliveryContext, taken: Claim) -> Outcome:
     if not context.instance.begin(taken.delivery, taken.attempt):
         return Outcome(
             "failed", "not begun: this process stood still for too long after the claim", tried=False

@@ -1,4 +1,9 @@
-"""GET /healthz: 200 while the service can do its work, 503 when the database or the loop stands still.
+"""The health of the service: /healthz for people and alarms, /livez and /readyz for what starts processes.
+
+- /livez: this process answers. It asks nothing else: a silent database is no reason to start a door anew.
+- /readyz: this process can take requests in: the database answers, and the study is at home in it. It asks
+  neither the service's loop nor Prefect, without which doors work.
+- /healthz: the whole service. 503 when the database or the loop stands still.
 
 Nothing here names a subject or a recipient: no token is asked for.
 """
@@ -17,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.prefect.server_process import is_ready
+from tasks.database.custody import move_in
 from tasks.database.monitoring import BACKUP, ROUND, failing_channels, last_beat, overdue
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import open_troubles
@@ -26,6 +32,10 @@ from tasks.delivery.recipients import differs
 BEAT_WITHIN = timedelta(seconds=30)
 # A subject that is overdue for longer could not be woken.
 LATE = timedelta(minutes=1)
+
+# The paths that ask for no token.
+OPEN = frozenset({"/livez", "/readyz", "/healthz"})
+SILENT = "the study's database does not answer; the service's log says why"
 
 router = APIRouter(tags=["watching"])
 log = logging.getLogger(__name__)
@@ -70,6 +80,60 @@ async def healthz(api: Dependencies) -> JSONResponse:
     return JSONResponse(Health(status=worst, **checks).model_dump(), status)
 
 
+class Life(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+    said: str = "this process answers"
+
+
+@router.get("/livez", summary="Whether this process answers")
+async def livez() -> Life:
+    """Always 200: a process that does not answer is to be started anew. Nothing outside it is asked."""
+    return Life()
+
+
+class Readiness(BaseModel):
+    """Whether requests may be sent to this process, and what was asked for that."""
+
+    status: Word
+    database: Check
+    study: Check
+
+
+@router.get(
+    "/readyz",
+    summary="Whether this process can take requests in",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "Send requests to another process for the present."}},
+)
+async def readyz(api: Dependencies) -> JSONResponse:
+    """Whether the database answers this process, and the study goes on in it.
+
+    Neither the service's loop nor Prefect is asked: events are taken in without them. See /healthz.
+    """
+    checks = await api.for_watchers(_readiness, api)
+    down = any(check.status == "down" for check in checks.values())
+    status = HTTPStatus.SERVICE_UNAVAILABLE if down else HTTPStatus.OK
+    return JSONResponse(Readiness(status="down" if down else "ok", **checks).model_dump(), status)
+
+
+def _readiness(api: ApiContext) -> dict[str, Check]:
+    try:
+        with api.watching.reading() as connection:
+            move = move_in(connection)
+    except (DBAPIError, *NO_ANSWER) as problem:
+        log.error("The study's database does not answer: %s", first_line(problem))
+        return {
+            "database": Check(status="down", said=SILENT),
+            "study": Check(status="degraded", said="not known without the database"),
+        }
+    study = Check(status="ok", said="at home in this database")
+    if move is not None:
+        study = Check(status="down", said=f"its move to another database is noted here: {move.what}")
+    return {"database": Check(status="ok", said="answers"), "study": study}
+
+
 def _checks(api: ApiContext) -> dict[str, Check]:
     clock = api.study.clock
     prefect = _prefect(api)
@@ -79,7 +143,7 @@ def _checks(api: ApiContext) -> dict[str, Check]:
         channels, study, backup = _channels(api), _study(api), _backup(api, clock.wall(clock.now()))
     except (DBAPIError, *NO_ANSWER) as problem:
         log.error("The study's database does not answer: %s", first_line(problem))
-        silent = Check(status="down", said="the study's database does not answer; the service's log says why")
+        silent = Check(status="down", said=SILENT)
         unknown = Check(status="degraded", said="not known without the database")
         checks = {"database": silent, "runner": unknown, "prefect": prefect, "channels": unknown}
         return checks | {"study": unknown, "backup": unknown}

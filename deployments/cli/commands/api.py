@@ -19,5 +19,7 @@ def command() -> None:
     """
     from deployments.api.standalone import main
     from deployments.bootstrap.settings import load_settings
+    from deployments.bootstrap.telemetry import telemetry
 
-    raise click.exceptions.Exit(main(load_settings()))
+    with telemetry("api"):
+        raise click.exceptions.Exit(main(load_settings()))

@@ -18,6 +18,8 @@ def command() -> None:
       ITP_DATA_DIR=/srv/itp ITP_APPRISE_CONFIG=/srv/apprise.yaml itp up
     """
     from deployments.bootstrap.settings import load_settings
+    from deployments.bootstrap.telemetry import telemetry
     from deployments.up import main
 
-    raise click.exceptions.Exit(main(load_settings()))
+    with telemetry("up"):
+        raise click.exceptions.Exit(main(load_settings()))

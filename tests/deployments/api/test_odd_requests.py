@@ -114,7 +114,7 @@ def test_a_head_is_answered_as_a_get_without_its_body(door: Door) -> None:
     door.enrol("ITP-001")
     signed = {"/pictures/{signed}": door.api.links.picture("ITP-001").rpartition("/")[2]}
     paths = {path for path, methods in served_paths(create_app(door.api).routes) if "GET" in methods}
-    assert {"/subjects", "/agenda.ics", "/healthz", "/pictures/{signed}", "/openapi.json"} <= paths
+    assert {"/subjects", "/agenda.ics", "/livez", "/readyz", "/pictures/{signed}", "/openapi.json"} <= paths
     for path in sorted(paths):
         address = path.format(code="ITP-001", signed=signed.get(path, "wrong"))
         head, get = door.client.head(address), door.get(address)

@@ -13,6 +13,7 @@ from flows.record_event import recorded
 from itp_events.outputs.plan import plan
 from itp_events.outputs.plan_json import document
 from itp_events.protocol.file import BUILT_IN
+from tasks.database.custody import Move, begin_move
 from tasks.database.monitoring import BACKUP, ROUND, beat
 from tasks.database.queries import history
 from tasks.delivery.channels import Channels
@@ -178,6 +179,31 @@ def test_health_tells_what_works_and_what_does_not(door: Door) -> None:
 
     beat(door.study.store, ROUND, door.now - timedelta(minutes=5))
     assert "was last at work" in door.get("/healthz").json()["runner"]["said"]
+
+
+def test_a_process_lives_whatever_the_database_does_and_is_ready_while_it_answers(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = door.get("/readyz")
+    # No loop is at work and Prefect is silent: events are taken in all the same.
+    assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+
+    def silent(*_: object, **__: object) -> object:
+        raise OperationalError("SELECT 1", {}, OSError("gone"))
+
+    monkeypatch.setattr(type(door.study.store), "reading", silent)
+    assert door.get("/livez").json()["status"] == "ok"
+    ready = door.get("/readyz")
+    assert (ready.status_code, ready.json()["database"]["status"]) == (503, "down")
+
+
+def test_a_process_on_a_database_that_the_study_has_left_is_not_ready(door: Door) -> None:
+    move = Move("m-1", "moved", "postgresql://db/study", door.now)
+    with door.study.store.writing() as connection:
+        begin_move(connection, move)
+    ready = door.get("/readyz")
+    assert (ready.status_code, ready.json()["study"]["status"]) == (503, "down")
+    assert door.get("/livez").status_code == 200
 
 
 def test_health_tells_when_the_last_good_backup_was(door: Door) -> None:
