@@ -24,6 +24,8 @@ from tests.support.sharing_out import SharingOut
 if TYPE_CHECKING:
     from tests.support.service import Service
 
+pytest_plugins = ["tests.support.requirements"]
+
 # A loaded machine is slow, not wrong: pytest-timeout bounds the whole test.
 # CI looks at the same examples for the same code, so that it fails for a reason; `thorough` explores.
 settings.register_profile("itp", deadline=None, print_blob=True, derandomize=True)

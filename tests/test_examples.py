@@ -16,6 +16,8 @@ from itp_events.outputs.plan_json import document
 from itp_events.protocol.file import load_protocol
 from tasks.delivery.channels import problems
 
+pytestmark = pytest.mark.requirement("INT-01")
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CORRECTION = EXAMPLES / "correct.json"
 FILES = sorted({*EXAMPLES.glob("*.json")} - {CORRECTION})

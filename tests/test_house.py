@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.requirement("SEC-05")
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("itp_events", "tasks", "flows", "deployments")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

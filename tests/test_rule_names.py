@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import pytest
+
 from itp_events.errors import RuleName
+
+pytestmark = pytest.mark.requirement("INT-02")
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("itp_events", "tasks", "flows", "deployments")

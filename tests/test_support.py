@@ -16,6 +16,8 @@ from tests.support import Receiver, free_port, wait_until
 from tests.support.postgres import NAMED_BY, fresh_database, own_server, postgres_server
 from tests.support.prefect_server import PrefectServer
 
+pytestmark = pytest.mark.tooling("shows the means of the tests, and nothing of the service")
+
 
 def _notify(receiver: Receiver, path: str = "") -> bool:
     sender = apprise.Apprise()

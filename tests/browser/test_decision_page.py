@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
@@ -9,6 +10,8 @@ from itp_events.events import WithdrawalDecided
 from tasks.database.queries import history
 from tests.support.api import served
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.requirement("SEC-03")
 
 
 def press(browser: Chrome, token: str) -> None:

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
@@ -12,6 +13,8 @@ from tasks.database.queries import history, subject
 from tests.browser.forms import V1, field, fill_in, open_form, switch_on
 from tests.support.service import SITE, Service
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.requirement("SEC-03")
 
 CODE = "ITP-501"
 NUMBERS = {"weight_kg": "61.5", "age_years": "34", "itp_months": "14", "alt_x_uln": "0.8"}

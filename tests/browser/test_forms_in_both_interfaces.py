@@ -11,6 +11,8 @@ from tests.browser.forms import V1, V2, asked, fill_in_contact, open_form, sent
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-10")
+
 BOTH = pytest.mark.parametrize("ui", [V1, V2], ids=["V1", "V2"])
 ZONES = ("Asia/Shanghai", "America/Los_Angeles")
 FIELDS = {form.name: set(parameter_schema(form).properties) for form in FORMS}

@@ -9,7 +9,7 @@ from selenium.webdriver.common.by import By
 from tests.browser.shown import Shown, shown_gallery
 from tests.support import wait_until
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.requirement("RUN-10"), pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from tasks.delivery.links import Links
 from tasks.text.render import LANGUAGES, TEXTS, Occasion, render
 from tests.support.study import altered
 
+pytestmark = pytest.mark.requirement("TXT-01")
+
 PROTOCOL = load_protocol()
 SITE = PROTOCOL.site("default")
 LINKS = Links("https://visits.example.org", b"preview")

@@ -26,6 +26,8 @@ from tests.support.catalogue import any_data, names
 from tests.support.study import Json, Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
+pytestmark = pytest.mark.requirement("OUT-03")
+
 DECIDED = (Missed, Voided, Flagged, TreatmentStopped, Exited)
 Stated = tuple[tuple[str, Json], str, str, int]
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from deployments.sqlite_address import sqlite_address
 from tasks.database.store import Store
 
+pytestmark = pytest.mark.requirement("RUN-06")
+
 LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0/")
 
 

@@ -11,6 +11,8 @@ from deployments.cli.event_files import read_events
 from deployments.strict_json import check, parse
 from itp_events.errors import BadEvent
 
+pytestmark = pytest.mark.requirement("API-01")
+
 AMBIGUOUS = [
     ('{"id": "a", "id": "b"}', "this field stands twice"),
     ('{"data": {"on": 1, "on": 1}}', "this field stands twice"),

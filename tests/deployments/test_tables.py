@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from deployments.tables import cell, table
 
+pytestmark = pytest.mark.requirement("TXT-02")
+
 HARMFUL = ("=1+1", "+1", "-1+1", "@SUM(A1)", "＝1+1", "＋1", "－1", "＠A", "\t=1", "\r=1", "\n=1+1", " =1")
 BREAKS = (";", "\n", "\r", "\r\n", "\t", "; ", "\u2028")
 

@@ -21,6 +21,8 @@ from tests.support.api import Door, apprise_config, done, enrolment, served
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-07")
+
 
 class Recorded:
     """The spans and metrics of this process, kept in memory."""

@@ -12,6 +12,8 @@ from deployments.prefect.server_process import is_ready
 from tests.support.service import Service, children, is_running
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-03")
+
 MakeService = Callable[..., Service]
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.requirement("DOC-01")
+
 ROOT = Path(__file__).parents[2]
 RECIPES = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
 # What a recipe touches or its check needs; never what runs have left behind.

@@ -17,6 +17,8 @@ from itp_events.protocol.file import load_protocol
 from itp_events.protocol.model import Protocol
 from tests.support.study import altered
 
+pytestmark = pytest.mark.requirement("RUN-09")
+
 
 @pytest.mark.parametrize("protocol", [load_protocol(), altered(lambda data: data["visits"].pop())])
 def test_a_form_offers_the_visits_of_the_study_s_own_protocol(protocol: Protocol) -> None:
@@ -42,6 +44,7 @@ def test_a_form_is_a_deployment_that_a_worker_finds_too(form: Flow[..., object])
     assert getattr(entry, form.fn.__name__) is form
 
 
+@pytest.mark.requirement("SEC-01")
 def test_no_form_decides() -> None:
     assert not {"decide", "withdraw"} & {form.name for form in FORMS}
     assert not any("decision" in parameter_schema(form).properties for form in FORMS)

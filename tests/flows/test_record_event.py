@@ -27,6 +27,8 @@ from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 from tests.support.service import SITE, enrolment
 
+pytestmark = pytest.mark.requirement("RUN-09")
+
 CODE = "ITP-001"
 FORM = "adverse-event"
 

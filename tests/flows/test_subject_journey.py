@@ -18,6 +18,8 @@ from flows.study.runtime import Runtime
 from flows.subject_journey import subject_journey
 from tasks.advance import Advanced
 
+pytestmark = pytest.mark.requirement("RUN-02")
+
 FAR = timedelta(days=3)
 
 

@@ -27,6 +27,8 @@ from tests.support.prefect_server import PrefectServer
 from tests.support.study import Study
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-10")
+
 NOW = datetime(2026, 1, 20, 2, tzinfo=UTC)
 LINKS = Links("https://visits.example.org", b"key")
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 
+import pytest
 from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
@@ -38,6 +39,8 @@ from itp_events.rules.subject import fold, not_voided
 from tests.itp_events.histories import History, histories
 from tests.itp_events.journey import Journey
 from tests.support.study import INFUSIONS
+
+pytestmark = pytest.mark.requirement("LOG-03")
 
 DAY = timedelta(days=1)
 # A history costs as much as a hundred small examples.
@@ -154,6 +157,7 @@ def held(service: Service) -> list[tuple[str, str]]:
 # 2. Any order of arrival in which the same events are accepted gives the same plan.
 
 
+@pytest.mark.requirement("INT-03")
 @looked_at
 @given(histories(), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(history: History, random: Random) -> None:
@@ -181,6 +185,7 @@ def arrived(waiting: list[Event], now: datetime) -> list[Event]:
     return log
 
 
+@pytest.mark.requirement("INT-04")
 @looked_at
 @given(histories(), st.data())
 def test_any_event_twice_counts_once(history: History, data: st.DataObject) -> None:
@@ -199,6 +204,7 @@ def shown(state: SubjectState) -> object:
 # 3. No notice key is ever queued twice; none is queued or waits after what makes it pointless.
 
 
+@pytest.mark.requirement("DLV-01")
 @looked_at
 @given(histories(), HOURS, HANDING)
 def test_no_key_is_ever_queued_twice(history: History, hours: list[int], handing: str) -> None:
@@ -214,6 +220,7 @@ def no_key_again(service: Service, decision: Decision) -> None:
     assert list(statements.keys(service.step(decision), issued)) == []
 
 
+@pytest.mark.requirement("DLV-03")
 @looked_at
 @given(histories(), HOURS, HANDING, st.booleans())
 def test_no_pointless_notice_waits_to_be_sent(
@@ -278,6 +285,7 @@ def test_silence_ends_the_journey_or_waits_for_the_reminded_investigator(history
 # 6. An infusion is never proposed while on hold or after stop.
 
 
+@pytest.mark.requirement("REM-06")
 @looked_at
 @given(histories(), HOURS, st.booleans())
 def test_an_infusion_is_never_proposed_on_hold_or_after_a_stop(
@@ -294,6 +302,7 @@ def no_infusion_on_hold(service: Service, decision: Decision) -> None:
 # What the service recorded itself follows from the facts.
 
 
+@pytest.mark.requirement("COR-03")
 @looked_at
 @given(histories(), HOURS, st.booleans())
 def test_every_decision_that_stands_follows_from_the_facts(

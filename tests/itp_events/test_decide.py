@@ -1,9 +1,13 @@
 """decide() and the decision log: notices are issued, superseded, withdrawn, reopened, closed, issued anew."""
 
+import pytest
+
 from itp_events.decisions import decide
 from itp_events.events import Flagged, NoticeIssued, NoticeSuperseded, parse_event
 from itp_events.rules.subject import fold
 from tests.itp_events.journey import Journey
+
+pytestmark = pytest.mark.requirement("LOG-03")
 
 # INF3 of `waiting()`: 28 Jan 2026 (25 to 31 Jan); T-7d leaves on the 21st, T-3d to the cell-lab on the 23rd.
 
@@ -83,12 +87,14 @@ def test_the_next_wake_is_the_next_instant_at_which_anything_could_change() -> N
 # The fate of a notice
 
 
+@pytest.mark.requirement("COR-03")
 def test_an_unsent_notice_that_no_longer_holds_is_withdrawn_with_its_reason() -> None:
     study = waiting(handed=False)
     study.done("INF3", "2026-01-21", at="2026-01-21 13:00")
     assert study.fate(book(study)) == ["issued", "withdrawn"]
 
 
+@pytest.mark.requirement("COR-03")
 def test_a_withdrawn_notice_that_is_due_again_is_reopened() -> None:
     study = waiting(handed=False)
     fact = study.medication("rescue", "2026-01-21", at="2026-01-21 13:00")
@@ -104,12 +110,14 @@ def test_a_reopened_notice_may_be_withdrawn_and_reopened_again() -> None:
     assert study.fate(book(study)) == ["issued", "withdrawn", "reopened", "withdrawn", "reopened"]
 
 
+@pytest.mark.requirement("COR-03")
 def test_a_sent_notice_that_no_longer_holds_is_closed() -> None:
     study = waiting(handed=True)
     study.medication("rescue", "2026-01-21", at="2026-01-21 13:00")
     assert study.fate(book(study)) == ["issued", "closed"]
 
 
+@pytest.mark.requirement("COR-03")
 def test_a_sent_and_contradicted_notice_that_is_due_again_is_issued_anew_as_its_second() -> None:
     study = waiting(handed=True)
     first = book(study)
@@ -121,6 +129,7 @@ def test_a_sent_and_contradicted_notice_that_is_due_again_is_issued_anew_as_its_
     assert book(study) == f"{first}#3"
 
 
+@pytest.mark.requirement("COR-03")
 def test_a_sent_reminder_that_a_newer_one_follows_needs_no_closing() -> None:
     study = waiting(handed=True)
     key = book(study)
@@ -143,6 +152,7 @@ def test_a_notice_key_tells_apart_subject_visit_step_audience_and_t() -> None:
     assert book(study) == "ITP-001/INF3/T-7d/coordinator/2026-01-28"
 
 
+@pytest.mark.requirement("DLV-01")
 def test_no_key_is_issued_twice() -> None:
     study = waiting(handed=True)
     for on in ("2026-01-23", "2026-01-25", "2026-01-27"):

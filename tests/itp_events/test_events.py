@@ -10,6 +10,8 @@ from itp_events.errors import BadEvent
 from itp_events.events import FACT_TYPES, Completed, Enrolled, Pregnancy, parse_event, parse_recorded
 from tests.support.study import Json, Study
 
+pytestmark = pytest.mark.requirement("INT-01")
+
 COMPLETED: Json = {
     "specversion": "1.0",
     "id": "8f1c",

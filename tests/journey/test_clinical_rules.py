@@ -12,6 +12,8 @@ from tests.support.receiver import Request
 from tests.support.service import SITE, Service, children, event
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("SAF-01")
+
 MONDAY, WEDNESDAY = date(2026, 1, 5), date(2026, 1, 14)
 
 
@@ -108,6 +110,7 @@ def _first(service: Service, code: str, audience: str) -> Request:
     return wait_until(lambda: _told(service, code, audience), f"{audience} to be told of {code}")[0]
 
 
+@pytest.mark.requirement("WDR-04")
 @pytest.mark.timeout(300)
 def test_a_flag_holds_the_cell_preparation_that_waits_to_be_sent(running: Service) -> None:
     """A channel that fails keeps the notice waiting; once the flag is raised it never arrives."""
@@ -134,6 +137,7 @@ def test_a_flag_holds_the_cell_preparation_that_waits_to_be_sent(running: Servic
     assert running.subject(code).state == "On hold: adverse-event"
 
 
+@pytest.mark.requirement("COR-02")
 @pytest.mark.timeout(300)
 def test_a_typo_in_a_serious_event_corrected_twelve_hours_later_reaches_nobody_and_its_worsening_does(
     service: Service,

@@ -12,6 +12,8 @@ from tasks.database.queries import NoticeRow, handed, history, log_lines, notice
 from tests.support.service import SITE, Service, event
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-02")
+
 CODE = "ITP-001"
 INFUSIONS = ["INF1", "INF2", "INF3", "INF4", "INF5"]
 FOLLOW_UP = ["FU-D14", "FU-M1", "FU-M2", "FU-M3", "FU-M6", "FU-M9", "FU-M12"]
@@ -113,6 +115,7 @@ def reminded_too_late(service: Service) -> list[str]:
     return [row.key for row in reminders if row.handed_at and row.handed_at > done[row.visit or ""]]
 
 
+@pytest.mark.requirement("LAD-01")
 @pytest.mark.timeout(900)
 def test_two_missed_visits_in_a_row_both_escalate(service: Service) -> None:
     service.enrol(CODE, first_infusion_on="2026-01-05")
@@ -127,6 +130,7 @@ def test_two_missed_visits_in_a_row_both_escalate(service: Service) -> None:
     all_received(service)
 
 
+@pytest.mark.requirement("WDR-02")
 def test_death_ends_the_journey_of_a_subject_who_waits(running: Service) -> None:
     code = "ITP-311"
     running.enrol(code)

@@ -9,6 +9,8 @@ import pytest
 from tests.oracle.compare import differences, shrunk
 from tests.oracle.histories import case
 
+pytestmark = pytest.mark.requirement("LOG-04")
+
 HERE = Path(__file__).parent
 OURS = ("itp_events", "tasks", "flows", "deployments")
 # The only modules that know both: they hold one against the other.

@@ -8,6 +8,8 @@ import pytest
 from storm.run import rage
 from storm.stage import stage
 
+pytestmark = pytest.mark.requirement("LOG-02")
+
 SEED = 20260105
 SECONDS = 25.0
 # A machine that tests share is slow, not wrong.

@@ -12,6 +12,8 @@ from storm.ledger import Ack, Fault, Ledger
 from storm.tables import Tables
 from storm.verdict import MARKS, Arrival, judge
 
+pytestmark = pytest.mark.requirement("RUN-03")
+
 AT = datetime(2026, 1, 6, 2, 0, tzinfo=UTC)
 REMINDED = AT + timedelta(seconds=20)
 SAE, REMINDER = "URGENT ST-0001: serious adverse event", "URGENT ST-0001: four hours are left"

@@ -1,6 +1,10 @@
 from datetime import timedelta
 
+import pytest
+
 from tasks.backoff import SEND_IN_DOUBT, SEND_REFUSED, WAKE, Backoff
+
+pytestmark = pytest.mark.requirement("DLV-04")
 
 FIRST, LONGEST = WAKE.first.total_seconds(), WAKE.longest.total_seconds()
 

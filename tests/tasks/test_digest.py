@@ -16,6 +16,8 @@ from tests.support import Receiver
 from tests.support.study import INFUSIONS, Study, altered
 from tests.tasks.desk import Desk
 
+pytestmark = pytest.mark.requirement("DIG-01")
+
 # Tuesday 3 February 2026 at the site (Asia/Shanghai); 08:30 there is 00:30 UTC.
 TUESDAY = datetime(2026, 2, 3, tzinfo=UTC)
 HALF_PAST_EIGHT = TUESDAY + timedelta(minutes=30)
@@ -78,6 +80,7 @@ def test_the_coordinator_hears_what_is_overdue_today_and_this_week(desk: Desk, s
     assert coordinator.facts["waiting"] == []
 
 
+@pytest.mark.requirement("DEV-02")
 def test_an_investigator_hears_only_what_waits_for_them(desk: Desk, study: Study) -> None:
     desk.take(study.enrol("2026-02-03", at="2026-02-03 08:00"))
     desk.take(study.medication("rescue", "2026-02-03", at="2026-02-03 08:10"))
@@ -87,6 +90,7 @@ def test_an_investigator_hears_only_what_waits_for_them(desk: Desk, study: Study
     assert investigator.facts["today"] == investigator.facts["week"] == []
 
 
+@pytest.mark.requirement("DEV-02")
 def test_an_investigator_hears_which_important_deviations_are_to_be_assessed(
     desk: Desk, study: Study
 ) -> None:

@@ -15,6 +15,8 @@ from tasks.delivery.claims import Clocks
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
+pytestmark = pytest.mark.requirement("LOG-03", "LOG-07")
+
 PROTOCOL = load_protocol()
 LATER = ENROLLED_AT + timedelta(days=14)
 

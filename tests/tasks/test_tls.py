@@ -5,6 +5,8 @@ import pytest
 from flows.prefect_api.flow_runs import FlowRuns
 from tasks.tls import trusted
 
+pytestmark = pytest.mark.requirement("PRF-01")
+
 
 def test_the_certificates_are_read_once_and_trust_is_asked_for() -> None:
     assert trusted() is trusted()

@@ -13,6 +13,8 @@ from deployments.bootstrap.study import open_study
 from itp_events.errors import BadInput
 from tests.support.api import Door, enrolment, event, served
 
+pytestmark = pytest.mark.requirement("SEC-01")
+
 READER_PATHS = ["/subjects", "/subjects/ITP-001", "/subjects/ITP-001/plan", "/agenda.ics", "/metrics"]
 
 
@@ -110,6 +112,7 @@ def test_a_calendar_program_is_asked_for_a_password_and_nobody_else_is(door: Doo
     assert "Basic" not in door.get("/subjects").headers["www-authenticate"]
 
 
+@pytest.mark.requirement("SEC-04")
 def test_a_refusal_is_logged_without_the_token(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     reader = door.token("reader")
     with caplog.at_level(logging.WARNING, "deployments.api"):
@@ -123,6 +126,7 @@ def test_a_refusal_is_logged_without_the_token(door: Door, caplog: pytest.LogCap
     assert reader["Authorization"].removeprefix("Bearer ") not in caplog.text
 
 
+@pytest.mark.requirement("SEC-04")
 def test_only_the_hash_of_a_token_is_kept(tmp_path: Path) -> None:
     token, entry = new_token("recorder")
     tokens = Tokens.from_setting("", tmp_path)

@@ -23,6 +23,8 @@ from tests.support.hand_over import hand_over
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-08")
+
 # As many as the API has threads, and more than it has senders.
 BURST = 40
 MARK = "[possibly repeated] "

@@ -30,6 +30,8 @@ from tests.support.api import Door, enrolment, served
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-08")
+
 HEAD = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n"
 BODY = b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
 

@@ -16,6 +16,8 @@ from tests.support.api import Door, done, enrolment, event, served
 from tests.support.postgres import shut
 from tests.support.receiver import Receiver
 
+pytestmark = pytest.mark.requirement("API-01")
+
 PROBLEM = "application/problem+json"
 
 
@@ -54,6 +56,7 @@ def test_what_is_against_the_studys_order_is_a_conflict_that_names_the_rule(door
     assert answer.json()["detail"] == "INF3 cannot be recorded before INF2 is completed or missed"
 
 
+@pytest.mark.requirement("INT-01")
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -141,6 +144,7 @@ def test_events_are_utf_8_text(door: Door) -> None:
     assert (answer.status_code, answer.json()["detail"]) == (422, "the body is not UTF-8 text")
 
 
+@pytest.mark.requirement("INT-04")
 def test_the_same_event_sent_a_hundred_times_in_parallel_counts_once(
     tmp_path: Path, database_url: str
 ) -> None:

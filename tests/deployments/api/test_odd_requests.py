@@ -21,6 +21,8 @@ from itp_events.errors import BadEvent
 from tests.support.api import Door, served
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("API-01")
+
 PATHS = (
     "/subjects",
     "/subjects/ITP-001/plan",

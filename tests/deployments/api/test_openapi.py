@@ -18,6 +18,8 @@ from itp_events.events import FACT_TYPES, parse_event
 from tasks.database.monitoring import ROUND, beat
 from tests.support.api import Door, done, served
 
+pytestmark = pytest.mark.requirement("API-01")
+
 CASES = 50
 
 # Years that can occur: otherwise most of what is generated is refused for its year alone.

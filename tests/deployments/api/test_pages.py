@@ -19,6 +19,8 @@ from tests.support.api import Door, apprise_config, done, event, served
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("SEC-03")
+
 CALL = Call("ITP-007/rung-1", "ITP-007", "INF1", "coordinator")
 
 

@@ -2,7 +2,11 @@
 
 import socket
 
+import pytest
+
 from deployments.api.http.server import listen
+
+pytestmark = pytest.mark.requirement("RUN-08")
 
 
 def test_a_connection_names_its_protocol_so_that_asyncio_sends_an_answer_at_once() -> None:

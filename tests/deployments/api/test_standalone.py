@@ -38,6 +38,8 @@ from tests.support.service import SITE, enrolment
 from tests.support.study import altered
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-01")
+
 NOBODY = "http://127.0.0.1:9/api"
 
 

@@ -23,6 +23,8 @@ from tests.support.api import Door, done, event, served
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("API-01")
+
 
 def test_subjects_are_listed_by_code_and_paged(door: Door) -> None:
     for code in ("ITP-002", "ITP-001", "ITP-003"):
@@ -160,6 +162,7 @@ def test_the_agenda_holds_every_subjects_visits_near_today(door: Door) -> None:
     assert [uid for uid in Entries(door.get("/agenda.ics", params={"days": 500})) if "FU-M12" in uid]
 
 
+@pytest.mark.requirement("RUN-07")
 def test_health_tells_what_works_and_what_does_not(door: Door) -> None:
     silent = door.get("/healthz")
     assert silent.status_code == 503
@@ -206,6 +209,7 @@ def test_a_process_on_a_database_that_the_study_has_left_is_not_ready(door: Door
     assert door.get("/livez").status_code == 200
 
 
+@pytest.mark.requirement("RUN-07")
 def test_health_tells_when_the_last_good_backup_was(door: Door) -> None:
     assert "ITP_BACKUP_DIR is not set" in door.get("/healthz").json()["backup"]["said"]
     beat(door.study.store, BACKUP, door.now - timedelta(hours=49))
@@ -213,6 +217,7 @@ def test_health_tells_when_the_last_good_backup_was(door: Door) -> None:
     assert f"the last was of {door.now - timedelta(hours=49):%Y-%m-%d %H:%M}Z" in said
 
 
+@pytest.mark.requirement("RUN-07")
 def test_health_says_that_a_recipient_fails_and_not_which(door: Door, receiver: Receiver) -> None:
     receiver.fail(503)
     door.enrol()
@@ -221,6 +226,7 @@ def test_health_says_that_a_recipient_fails_and_not_which(door: Door, receiver: 
     assert "127.0.0.1" not in said
 
 
+@pytest.mark.requirement("RUN-07")
 @pytest.mark.parametrize(("is_service", "word"), [(True, "down"), (False, "degraded")])
 def test_health_says_that_nothing_is_handed_over_from_here(door: Door, is_service: bool, word: str) -> None:
     take(door.study.store, Channels(), "ward:/data", door.now)
@@ -259,6 +265,7 @@ def counts(door: Door) -> dict[tuple[str, ...], float]:
     }
 
 
+@pytest.mark.requirement("RUN-07")
 def test_metrics_count_what_was_accepted_and_refused(door: Door) -> None:
     door.enrol()
     door.post(done("INF3", door.now))
@@ -273,6 +280,7 @@ def test_metrics_count_what_was_accepted_and_refused(door: Door) -> None:
     assert ("itp_wake_lateness_seconds_count",) in counted
 
 
+@pytest.mark.requirement("RUN-07")
 def test_metrics_count_what_a_form_in_prefect_was_refused(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:

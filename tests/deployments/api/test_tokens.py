@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from deployments.api.http.tokens import Entry, Tokens, digest, new_token, one_line, read_entries
 from itp_events.errors import BadInput
 
+pytestmark = pytest.mark.requirement("SEC-01")
+
 # The same in each of pytest's processes: they stand in the names of tests.
 READER, INVESTIGATOR = "itp_a-reader", "itp_an-investigator"
 READERS, SMUGGLED = Entry("reader", digest(READER)), Entry("investigator", digest(INVESTIGATOR))

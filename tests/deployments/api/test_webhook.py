@@ -12,6 +12,8 @@ from deployments.api.routes.webhook import SIGNATURE, TIMESTAMP, read_secrets, s
 from itp_events.errors import BadInput
 from tests.support.api import Door, enrolment, event, served
 
+pytestmark = pytest.mark.requirement("SEC-02")
+
 SECRET = "a secret of the sender"
 
 

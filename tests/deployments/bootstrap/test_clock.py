@@ -6,6 +6,8 @@ import pytest
 from deployments.bootstrap.clock import Clock, FastClock, open_clock
 from itp_events.errors import BadInput
 
+pytestmark = pytest.mark.requirement("RUN-05")
+
 START = datetime(2026, 1, 5, 1, 0, tzinfo=UTC)
 DATABASE = "sqlite:////data/study.db"
 
@@ -23,6 +25,7 @@ def test_the_real_clock_shows_the_world_s_time(tmp_path: Path) -> None:
     assert clock.now() < clock.ahead(2) <= clock.now() + timedelta(seconds=2)
 
 
+@pytest.mark.requirement("SIM-02")
 def test_a_fast_clock_starts_at_its_origin_and_runs_at_its_speed(tmp_path: Path) -> None:
     clock = fast_clock(tmp_path, 3600)
     assert START <= clock.now() < START + timedelta(hours=5)
@@ -52,6 +55,7 @@ def test_a_clock_never_moves_back(tmp_path: Path) -> None:
         fast_clock(tmp_path).move_to(START - timedelta(days=1))
 
 
+@pytest.mark.requirement("SIM-02")
 def test_a_fast_clock_is_refused_for_a_study_s_real_data(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="holds real events"):
         open_clock(tmp_path, DATABASE, 60.0, START, study_is_empty=False)

@@ -6,6 +6,8 @@ import pytest
 from deployments.bootstrap.lock import AlreadyRunning, sole_service
 from itp_events.errors import ItpError
 
+pytestmark = pytest.mark.requirement("RUN-04")
+
 
 def test_a_second_service_on_a_data_directory_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
     with (

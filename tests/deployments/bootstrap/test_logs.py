@@ -4,8 +4,12 @@ import json
 import logging
 import threading
 
+import pytest
+
 from deployments.bootstrap.logs import LONGEST, TRACE_HEAD, TRACE_TAIL, OneLine, OneObject
 from tasks.spans import carried, current_subject, span
+
+pytestmark = pytest.mark.requirement("TXT-02")
 
 
 def test_a_message_is_one_line_whatever_a_request_held() -> None:

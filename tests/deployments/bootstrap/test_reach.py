@@ -12,6 +12,8 @@ from tasks.delivery.channels import Channels
 from tests.deployments.cli.conftest import PROGRAM
 from tests.support import free_port
 
+pytestmark = pytest.mark.requirement("RUN-06")
+
 MAIL = "mailto://user:pass@mail.example.org?to=crc@example.org"
 
 

@@ -12,6 +12,8 @@ from deployments.bootstrap.settings import SECRETS, VARIABLES, Settings, load_se
 from itp_events.errors import BadInput, ItpError
 from tasks.database.store import Store
 
+pytestmark = pytest.mark.requirement("RUN-06")
+
 NOWHERE = Path("/nonexistent/.env")
 
 
@@ -93,6 +95,7 @@ def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 SECRET = "u:SECRETPW@host"
 
 
+@pytest.mark.requirement("SEC-04")
 @pytest.mark.parametrize("name", sorted(Settings.model_fields.keys() - {"prefect_api_url", "data_dir"}))
 @pytest.mark.parametrize(
     "value",
@@ -244,6 +247,7 @@ def test_names_that_others_set_are_no_misspellings(caplog: pytest.LogCaptureFixt
     assert caplog.messages == []
 
 
+@pytest.mark.requirement("SEC-04")
 def test_every_secret_is_a_setting_that_shows_itself_as_stars() -> None:
     values = dict.fromkeys(SECRETS, "user:SECRETPW")
     settings = load_settings(values, NOWHERE)

@@ -18,6 +18,8 @@ from tasks.database.troubles import Troubles, open_troubles
 from tasks.delivery.channels import Channels
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("RUN-05")
+
 TUESDAY = datetime(2026, 1, 6, 2, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
 

@@ -9,6 +9,8 @@ from itp_events.protocol.file import BUILT_IN
 from tests.deployments.cli.conftest import At, Itp, Write
 from tests.support.study import Json, Study
 
+pytestmark = pytest.mark.requirement("AMD-01")
+
 NOW = "2026-01-07T10:00:00+08:00"
 
 

@@ -25,6 +25,8 @@ from tests.support.postgres import fresh_database
 from tests.support.study import Study
 from tests.tasks.archive.kept import stored
 
+pytestmark = pytest.mark.requirement("BAK-02")
+
 NOW = "2026-01-07T10:00:00+08:00"
 
 

@@ -6,6 +6,8 @@ import pytest
 from deployments.bootstrap.watched_clock import WatchedClock
 from tests.deployments.cli.conftest import Itp
 
+pytestmark = pytest.mark.requirement("RUN-05")
+
 
 def test_the_clocks_of_a_study_agree(itp: Itp) -> None:
     said = itp("clock")

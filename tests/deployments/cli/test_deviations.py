@@ -1,7 +1,11 @@
 """`itp deviations`: what deviated from the protocol, with its importance and its assessment."""
 
+import pytest
+
 from tests.deployments.cli.conftest import At, Itp, Said, Write
 from tests.support.study import Study
+
+pytestmark = pytest.mark.requirement("DEV-01")
 
 LATE = "ITP-001/INF2/window/2026-01-16/+2d"
 MISSED = "ITP-001/INF3/missed"

@@ -23,6 +23,8 @@ from tests.support.postgres import fresh_database
 from tests.support.prefect_server import PrefectServer
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("RUN-07")
+
 
 @pytest.fixture
 def doctor(itp: Itp) -> Itp:

@@ -17,6 +17,8 @@ from itp_events.errors import BadInput, ItpError
 from tests.deployments.cli.conftest import At, Itp
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("RUN-07")
+
 
 def _failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     @click.command()

@@ -10,6 +10,8 @@ from deployments.cli.event_files import Events, read_events
 from itp_events.errors import BadInput
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("API-02")
+
 
 def _died(number: int) -> dict[str, Any]:
     return Study().raw("itp.subject.died", "2026-02-01", event_id=f"d-{number}")

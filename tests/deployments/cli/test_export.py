@@ -10,6 +10,8 @@ from itp_events.events import parse_event
 from tests.deployments.cli.conftest import At, Itp, Write, raws
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("OUT-03")
+
 NOW = "2026-01-07T10:00:00+08:00"
 
 

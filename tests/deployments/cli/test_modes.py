@@ -11,6 +11,8 @@ from tests.deployments.cli.conftest import PROGRAM, Itp
 from tests.support.ports import free_port
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("SEC-04")
+
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])
 def test_data_and_exports_are_their_owners_alone(tmp_path: Path, umask: int) -> None:

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.deployments.cli.conftest import Itp
+
+pytestmark = pytest.mark.requirement("DLV-05")
 
 
 def test_preview_writes_one_page_per_language(itp: Itp, tmp_path: Path) -> None:

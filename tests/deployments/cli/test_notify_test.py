@@ -9,6 +9,8 @@ from tests.deployments.cli.conftest import Itp
 from tests.support import Receiver, free_port
 from tests.tasks.mail_server import mail_server
 
+pytestmark = pytest.mark.requirement("DLV-05")
+
 SECRET = "s3cretpassword"
 
 

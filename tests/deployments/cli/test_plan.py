@@ -10,6 +10,8 @@ from itp_events.rules.explain import day
 from tests.deployments.cli.conftest import Itp, Said, Write, raws
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("OUT-01")
+
 
 @pytest.fixture
 def study() -> Study:
@@ -198,6 +200,7 @@ def test_the_table_proposes_a_working_day_where_the_target_is_none(itp: Itp, lin
     assert said.count("nearest working day 19 Jan 2026") == 1
 
 
+@pytest.mark.requirement("WIN-10")
 def test_assumptions_are_marked_and_the_synopsis_is_not(itp: Itp, lines: Write, study: Study) -> None:
     said = itp("plan", lines(*raws(study)), "--as-of", "2026-01-20")
     rows = _rows(said)
@@ -218,6 +221,7 @@ def test_colours_asked_for_are_dropped_by_no_color(itp: Itp, lines: Write, study
     assert "31m" not in itp("plan", file, "--as-of", "2026-02-10", **terminal, NO_COLOR="1").out
 
 
+@pytest.mark.requirement("TXT-02")
 def test_what_people_wrote_cannot_command_the_terminal(itp: Itp, lines: Write, study: Study) -> None:
     study.medication("rescue", "2026-01-19", drug="prednisone\x1b[2J[red]")
     study.decided("stop-treatment", "2026-01-19", reason="because\x1b]0;title\x07")

@@ -8,6 +8,8 @@ import pytest
 from itp_events.protocol.file import BUILT_IN, load_protocol
 from tests.deployments.cli.conftest import Itp
 
+pytestmark = pytest.mark.requirement("WIN-01")
+
 
 def _rows(out: str) -> dict[str, str]:
     return {line.split()[0]: " ".join(line.split()) for line in out.splitlines() if line.strip()}
@@ -23,6 +25,7 @@ def test_the_schedule_of_activities_names_every_visit_with_anchor_and_window(itp
     assert [code for code in load_protocol().by_code if code not in rows] == []
 
 
+@pytest.mark.requirement("WIN-10")
 def test_everything_that_the_synopsis_does_not_say_is_marked(itp: Itp) -> None:
     out = itp("protocol", "show").out
     rows = _rows(out)

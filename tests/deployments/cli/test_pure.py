@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.requirement("API-02")
+
 ROOT = Path(__file__).parents[3]
 HEAVY = ("prefect", "sqlalchemy", "apprise", "alembic", "fastapi", "httpx", "tasks", "flows")
 COMMANDS = [

@@ -7,6 +7,8 @@ import pytest
 from deployments.cli.errors import FAILED
 from tests.deployments.cli.conftest import Itp
 
+pytestmark = pytest.mark.requirement("DLV-05")
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> str:

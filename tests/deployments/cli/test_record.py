@@ -5,9 +5,13 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.deployments.cli.conftest import PROGRAM, At, Itp, Write, raws
 from tests.support.receiver import Receiver
 from tests.support.study import Study
+
+pytestmark = pytest.mark.requirement("API-02")
 
 NOW = "2026-01-20T09:00:00+08:00"
 NOBODY = "http://127.0.0.1:9/api"

@@ -11,6 +11,8 @@ from tests.deployments.api.redcap.coordinator import ENROLMENT
 from tests.deployments.cli.conftest import Itp, Said
 from tests.support.redcap import EXAMPLE, TOKEN, Field, Raw, RedcapStandIn
 
+pytestmark = pytest.mark.requirement("API-03")
+
 
 @pytest.fixture
 def redcap() -> Iterator[RedcapStandIn]:

@@ -1,7 +1,11 @@
 """`itp screening`: the screening log, for whoever answers for who was refused and why."""
 
+import pytest
+
 from tests.deployments.cli.conftest import At, Itp, Write
 from tests.support.study import Json, Study
+
+pytestmark = pytest.mark.requirement("ELI-01")
 
 
 def _refused(code: str, **screening: object) -> Json:

@@ -6,6 +6,8 @@ from deployments.api.http.examples import EXAMPLES
 from deployments.cli.output.sentences import stated
 from itp_events.events import parse_event
 
+pytestmark = pytest.mark.requirement("API-02")
+
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["type"])
 def test_every_type_of_event_has_a_sentence(example: dict[str, object]) -> None:

@@ -8,6 +8,8 @@ from tests.deployments.cli.conftest import At, Itp, Write
 from tests.support.receiver import Receiver
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("OUT-01")
+
 NOW = "2026-01-07T10:00:00+08:00"
 
 
@@ -63,6 +65,7 @@ def test_show_grades_the_platelets_and_says_what_confirms_a_response(
     assert (complete["visit"], complete["days"], complete["until"]) == ("INF2", 7, None)
 
 
+@pytest.mark.requirement("COR-01")
 def test_show_marks_what_was_voided(itp: Itp, lines: Write, at: At, enrolled: Study) -> None:
     void = enrolled.void(enrolled.log[1], "2026-01-08").to_json()
     _record(itp, lines, at, "2026-01-09T09:00:00+08:00", void)

@@ -16,6 +16,8 @@ from deployments.cli.errors import say
 from deployments.cli.output.harmless import plain
 from deployments.cli.output.tables import SafeConsole, print_json
 
+pytestmark = pytest.mark.requirement("TXT-02")
+
 COMMANDS = "\u00ad\U000e0041\x1b]0;owned\x07\x1b[2J\x08\x9b31m\x85\u2028\u202egnp.exe\u2066\u200f\ufeff"
 texts = st.text(st.one_of(st.sampled_from(COMMANDS), st.characters(exclude_categories=["Cs"])))
 

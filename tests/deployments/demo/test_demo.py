@@ -23,6 +23,8 @@ from itp_events.intake.batch import judge
 from itp_events.protocol.file import load_protocol
 from itp_events.rules.subject import fold
 
+pytestmark = pytest.mark.requirement("SIM-02")
+
 PROTOCOL = load_protocol()
 START = begins(PROTOCOL)
 

@@ -8,6 +8,8 @@ import pytest
 from deployments.http.origin import Guard, Message
 from deployments.prefect.server_process import server_environment
 
+pytestmark = pytest.mark.requirement("SEC-03")
+
 PORT = 4200
 
 

@@ -8,6 +8,8 @@ import pytest
 from deployments.http.origin import Message, Receive, Send
 from deployments.prefect.as_stated import LONGEST, AsStated
 
+pytestmark = pytest.mark.requirement("RUN-09")
+
 RUN = "/api/flow_runs/7f0f0f0f-0000-4000-8000-000000000000"
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from deployments.prefect.loading import loading
 
+pytestmark = pytest.mark.tooling("shows how programs start quickly, and no rule of the trial")
+
 
 @pytest.fixture(autouse=True)
 def _unfrozen() -> Iterator[None]:

@@ -11,6 +11,8 @@ from itp_events.errors import BadInput
 from tests.deployments.conftest import MONDAY, MakeService
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-09")
+
 SECRET = "operator:a long password"
 
 

@@ -7,9 +7,13 @@ import socket
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import pytest
+
 from deployments.prefect.server_process import DATABASE, PrefectServer, child_environment, is_ready
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.requirement("RUN-09")
 
 SECRETS = {
     "ITP_REDCAP_TOKEN": "s3cret",
@@ -24,6 +28,7 @@ NEEDED = {"PATH": "/bin", "HOME": "/home/itp", "LC_ALL": "C.UTF-8", "TZ": "UTC",
 PREFECT = {"PREFECT_SERVER_API_AUTH_STRING": "operator:its own", "PREFECT_UI_API_URL": "https://prefect"}
 
 
+@pytest.mark.requirement("SEC-04")
 def test_the_child_gets_what_it_needs_and_no_secret_of_the_study() -> None:
     assert child_environment(SECRETS | NEEDED | PREFECT) == NEEDED | PREFECT
 

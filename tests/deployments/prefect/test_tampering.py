@@ -25,6 +25,8 @@ from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 from tests.flows.conftest import journeys, runs
 
+pytestmark = pytest.mark.requirement("RUN-09")
+
 __all__ = ["journeys", "runs"]
 
 FORM = "adverse-event"

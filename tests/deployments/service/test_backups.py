@@ -26,6 +26,8 @@ from tests.deployments.api.test_standalone import NOBODY, alone, enrol
 from tests.support.waiting import wait_until
 from tests.tasks.archive.kept import kept
 
+pytestmark = pytest.mark.requirement("BAK-01")
+
 __all__ = ["alone"]
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from deployments.service.hand_overs import DueHandOvers
 from flows.study.runtime import Runtime
 from itp_events.events import Event, parse_event
@@ -17,6 +19,8 @@ from tasks.delivery.claiming import DeliveryContext, claim
 from tests.deployments.api.test_standalone import alone, enrol
 from tests.support.receiver import Receiver
 from tests.support.service import SITE, event
+
+pytestmark = pytest.mark.requirement("DLV-05")
 
 __all__ = ["alone"]
 

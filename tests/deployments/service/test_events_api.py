@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx
+import pytest
 
 from deployments.prefect.trigger import TRIGGER
 from flows.prefect_api.flow_runs import RECORD_EVENT
@@ -12,6 +13,8 @@ from itp_events.events import ContactAttempted
 from tasks.database.queries import log_lines
 from tests.support.service import SITE, Service, enrolment, event
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.requirement("RUN-09")
 
 REWRITING = "{{ event.payload | tojson | replace('true', 'false') }}"
 SLOW = 60.0  # some seconds for Prefect's trigger, ten for the round to ask; more on a busy machine

@@ -9,6 +9,8 @@ import pytest
 from deployments.service.repair import Wait, fault
 from flows.prefect_api.flow_runs import FlowRun
 
+pytestmark = pytest.mark.requirement("RUN-01")
+
 WORLD = datetime(2026, 1, 12, 1, 0, tzinfo=UTC)
 UNTIL = WORLD + timedelta(days=3)
 DEPLOYMENT = uuid4()

@@ -4,9 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.service import SITE, Service, event
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.requirement("RUN-09")
 
 ELIGIBLE = {"age_years": 34, "sex": "male", "itp_months": 14, "alt_x_uln": 0.8, "ast_x_uln": 0.9}
 ELIGIBLE |= {"bilirubin_x_uln": 0.7, "creatinine_x_uln": 0.9, "childbearing": True, "contraception": True}

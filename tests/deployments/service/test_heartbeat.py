@@ -6,6 +6,8 @@ import pytest
 
 from deployments.service.heartbeat import STANDING_STILL_SECONDS, Heartbeat
 
+pytestmark = pytest.mark.requirement("RUN-04")
+
 
 @dataclass
 class Machine:

@@ -10,6 +10,8 @@ from deployments.service.interrupted_forms import PATIENCE, REST, InterruptedFor
 from flows.prefect_api.flow_runs import Deployment, FlowRun, FlowRuns, scheduled
 from tests.flows.conftest import journeys, runs
 
+pytestmark = pytest.mark.requirement("RUN-09")
+
 __all__ = ["journeys", "runs"]
 
 FORM = "contact-attempt"

@@ -1,10 +1,13 @@
 """A service that is killed: nothing is lost, and nothing doubled but one hand-over, marked."""
 
 import httpx
+import pytest
 
 from tasks.database.queries import attempts_of, log_lines
 from tests.support.service import SITE, Service
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.requirement("LOG-02", "RUN-03")
 
 
 def notices(service: Service, code: str) -> list[tuple[str, str]]:

@@ -14,6 +14,8 @@ from tasks.database.repairs import latest_repairs
 from tests.support.service import SITE, Service, children, enrolment
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-01")
+
 
 def waiting_run(service: Service, code: str, timeout: float = 60.0) -> str:
     """Wait until Prefect shows what the subject waits for; the flow run's id."""
@@ -53,6 +55,7 @@ def test_a_flow_run_bears_the_subject_s_code_and_tags(running: Service) -> None:
     assert set(run.tags) == set(running.subject("ITP-102").tags) >= {"site:01", "epoch:treatment"}
 
 
+@pytest.mark.requirement("RUN-02")
 def test_an_enrolment_delivered_twice_starts_one_flow_run(running: Service) -> None:
     now = running.study.clock.now()
     event = enrolment("ITP-103", now, now.astimezone(SITE).date())

@@ -19,6 +19,8 @@ from itp_events.protocol.file import load_protocol
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 
+pytestmark = pytest.mark.requirement("RUN-01")
+
 
 class _Page(BaseHTTPRequestHandler):
     """Answers everything with a page, as the login of a network does; a path of digits, with that status."""

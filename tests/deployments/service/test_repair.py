@@ -22,6 +22,8 @@ from tests.flows.conftest import journeys, runs
 from tests.support.prefect_server import PrefectServer
 from tests.support.service import SITE, enrolment
 
+pytestmark = pytest.mark.requirement("RUN-01")
+
 __all__ = ["journeys", "runs"]
 
 

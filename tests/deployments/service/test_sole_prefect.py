@@ -11,6 +11,8 @@ from deployments.service.sole_prefect import FRESH, OtherPrefect, SolePrefect, n
 from tasks.database.monitoring import shared_clock
 from tasks.database.store import Store
 
+pytestmark = pytest.mark.requirement("RUN-04")
+
 NOW = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
 MINE, OTHER = "http://127.0.0.1:4200/api", "http://127.0.0.1:4201/api"
 

@@ -28,6 +28,8 @@ from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 from tests.deployments.service.test_repair import code, flow_run, is_put_back, journeys, runs, study
 
+pytestmark = pytest.mark.requirement("RUN-01")
+
 __all__ = ["code", "journeys", "runs", "study"]
 
 

@@ -9,6 +9,8 @@ from deployments.simulation.people.behaviour_file import NAMES, SCENARIOS, load_
 from deployments.simulation.people.draws import Draws, Spread
 from itp_events.errors import BadInput
 
+pytestmark = pytest.mark.requirement("SIM-01")
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_named_scenario_loads_and_bears_its_name(name: str) -> None:

@@ -23,6 +23,8 @@ from itp_events.protocol.model import Protocol
 from itp_events.rules.keys import about, named
 from tests.deployments.simulation.runs import numbers, run, study
 
+pytestmark = pytest.mark.requirement("SIM-01")
+
 
 @pytest.mark.parametrize("scenario", NAMES)
 def test_every_subject_ends_or_waits_for_a_named_person_who_was_reminded_lately(scenario: str) -> None:

@@ -45,6 +45,8 @@ from itp_events.rules.subject import Subject, fold, not_voided
 from itp_events.rules.windows import PlannedVisit
 from tests.deployments.simulation.runs import study
 
+pytestmark = pytest.mark.requirement("LOG-05", "SIM-01")
+
 
 @pytest.mark.parametrize("scenario", NAMES)
 def test_what_must_always_hold_does(scenario: str) -> None:

@@ -12,6 +12,8 @@ from deployments.simulation.summary import summary
 from itp_events.protocol.file import BUILT_IN
 from tests.deployments.simulation.runs import numbers, run, study
 
+pytestmark = pytest.mark.requirement("SIM-01")
+
 
 @pytest.fixture(scope="module")
 def page() -> str:

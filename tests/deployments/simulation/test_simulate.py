@@ -11,6 +11,8 @@ from deployments.cli import cli
 from itp_events.events import parse_event
 from itp_events.protocol.file import BUILT_IN
 
+pytestmark = pytest.mark.requirement("SIM-01")
+
 
 def itp(*arguments: object) -> Result:
     return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="itp")

@@ -7,6 +7,8 @@ from itp_events.events import NoticeWithdrawn
 from itp_events.rules.subject import fold
 from tests.support.study import Study, issued
 
+pytestmark = pytest.mark.requirement("INT-02", "OUT-01")
+
 
 def test_a_years_file_may_hold_bookings_of_visits_that_were_recorded_later() -> None:
     study = Study()

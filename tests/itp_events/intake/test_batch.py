@@ -17,6 +17,8 @@ from itp_events.rules.subject import happened
 from tests.itp_events.histories import History, histories
 from tests.support.study import Json, Study
 
+pytestmark = pytest.mark.requirement("INT-03")
+
 FEVER: Json = {"ae": "AE-1", "term": "Fever", "grade": 2, "serious": False, "related": False}
 
 
@@ -85,6 +87,7 @@ def test_of_the_same_date_and_instant_the_position_decides(study: Study) -> None
     assert judgement.accepted == (one, exit)
 
 
+@pytest.mark.requirement("INT-04")
 def test_the_same_instant_in_two_offsets_is_a_tie(study: Study) -> None:
     here = study.raw("itp.visit.completed", "2026-01-12", "2026-01-12 14:00", visit="INF2")
     there = {**here, "id": "elsewhere", "time": "2026-01-12T06:00:00Z"}
@@ -116,6 +119,7 @@ def test_each_event_of_a_batch_is_accepted_or_refused_by_itself(study: Study) ->
 # Known already
 
 
+@pytest.mark.requirement("INT-04")
 def test_the_same_source_and_id_again_is_known_and_changes_nothing(study: Study) -> None:
     before = study.plan("2026-01-06")
     judgement = study.judge(study.log[1])
@@ -124,6 +128,7 @@ def test_the_same_source_and_id_again_is_known_and_changes_nothing(study: Study)
     assert study.plan("2026-01-06") == before
 
 
+@pytest.mark.requirement("INT-04")
 def test_the_same_source_and_id_with_other_content_are_refused_and_say_what_they_name(study: Study) -> None:
     other = completed(study, "INF2", "2026-01-12", event_id=study.log[1].id)
     [verdict] = study.judge(other).verdicts
@@ -148,6 +153,7 @@ def test_another_time_is_another_content_where_no_clock_may_be_ahead(study: Stud
     assert statuses(judgement) == ["known"]
 
 
+@pytest.mark.requirement("INT-04")
 def test_the_same_id_of_another_source_is_another_event(study: Study) -> None:
     other = completed(study, "INF2", "2026-01-12", event_id=study.log[1].id, source="redcap")
     assert statuses(study.judge(other)) == ["accepted"]
@@ -160,6 +166,7 @@ def test_true_and_1_are_two_contents(study: Study) -> None:
     assert rules(study.judge(graded)) == ["id-reused"]
 
 
+@pytest.mark.requirement("INT-04")
 def test_of_two_contents_under_one_id_the_first_in_the_file_has_it(study: Study) -> None:
     later = completed(study, "INF5", "2026-01-26")
     earlier = completed(study, "INF2", "2026-01-12", event_id=later.id)
@@ -169,6 +176,7 @@ def test_of_two_contents_under_one_id_the_first_in_the_file_has_it(study: Study)
     assert rules(study.judge(fresh, other)) == [None, "id-reused"]
 
 
+@pytest.mark.requirement("INT-04")
 def test_the_same_event_twice_in_a_batch_counts_once(study: Study) -> None:
     event = completed(study, "INF2", "2026-01-12")
     judgement = study.judge(event, event)
@@ -181,6 +189,7 @@ def test_a_known_event_is_known_also_after_the_exit(study: Study) -> None:
     assert statuses(study.judge(study.log[1])) == ["known"]
 
 
+@pytest.mark.requirement("COR-01")
 def test_a_voided_event_sent_again_stays_voided(study: Study) -> None:
     event = study.done("INF2", "2026-01-12")
     study.voided(event, "2026-01-13")
@@ -191,6 +200,7 @@ def test_a_voided_event_sent_again_stays_voided(study: Study) -> None:
 # A void and its restatement
 
 
+@pytest.mark.requirement("COR-01")
 def test_a_void_and_its_restatement_in_one_batch_are_both_accepted(study: Study) -> None:
     wrong = study.done("INF2", "2026-01-12")
     study.done("INF3", "2026-01-26")
@@ -212,6 +222,7 @@ def test_a_restatement_that_is_refused_takes_its_void_with_it(study: Study) -> N
     assert study.plan("2026-01-14").visit("INF2")["on"] == "2026-01-12"
 
 
+@pytest.mark.requirement("COR-01")
 def test_a_void_that_is_refused_leaves_its_restatement_to_be_judged_by_itself(study: Study) -> None:
     wrong = study.done("INF2", "2026-01-12")
     study.voided(wrong, "2026-01-13")
@@ -252,6 +263,7 @@ def test_a_restatement_beside_its_void_may_name_another_visit_and_takes_the_void
     assert rules(study.judge(void, ahead)) == ["together", "date-ahead"]
 
 
+@pytest.mark.requirement("COR-01")
 def test_an_enrolment_is_corrected_by_void_and_restatement_in_one_batch(study: Study) -> None:
     enrolment = study.log[0]
     again = study.enrolment("2026-01-04", at="2026-01-06", weight_kg=16.5)
@@ -280,6 +292,7 @@ def test_a_corrected_enrolment_has_its_own_date_behind_what_was_given_by_then(
         assert [error.rule for error in refused if isinstance(error, Refused)] == judged
 
 
+@pytest.mark.requirement("COR-01")
 def test_an_enrolment_restated_wrongly_leaves_the_first_one_standing(study: Study) -> None:
     enrolment = study.log[0]
     again = study.enrolment("2026-01-05", at="2026-01-06", first_infusion_on="2026-02-01")
@@ -366,6 +379,7 @@ def test_a_later_restatement_that_is_refused_takes_its_void_with_it(study: Study
     assert study.plan("2026-01-15").visit("INF2")["on"] == "2026-01-13"
 
 
+@pytest.mark.requirement("COR-01")
 @pytest.mark.parametrize("at", ["2026-01-13 11:00", "2026-01-14"], ids=["beside its void", "later"])
 def test_a_void_sent_twice_takes_nothing_back_alone_when_its_restatement_is_refused(
     study: Study, at: str

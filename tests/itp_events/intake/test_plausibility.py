@@ -7,6 +7,8 @@ import pytest
 from itp_events.errors import Refused
 from tests.itp_events.journey import Journey
 
+pytestmark = pytest.mark.requirement("INT-02")
+
 
 def refused(study: Journey, visit: str, on: str, *, at: str = "2026-03-01", **data: Any) -> Refused:
     with pytest.raises(Refused) as caught:

@@ -7,6 +7,8 @@ import pytest
 from itp_events.errors import BadEvent, NotEligible, Refused
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study
 
+pytestmark = pytest.mark.requirement("INT-02")
+
 
 @pytest.fixture
 def study() -> Study:
@@ -140,6 +142,7 @@ def test_bookings_and_acknowledgements_may_name_a_day_ahead(study: Study) -> Non
     study.acknowledged("INF2", "2026-01-15", until="2026-01-20")
 
 
+@pytest.mark.requirement("CON-01")
 def test_a_date_before_consent_is_refused(study: Study) -> None:
     message = refused(lambda: study.adverse_event("2025-12-19", at="2026-01-06"), "before-consent")
     assert "2025-12-20" in message
@@ -159,6 +162,7 @@ def test_an_event_that_calls_itself_the_services_own_is_refused(study: Study) ->
     refused(lambda: study.record(forged), "source")
 
 
+@pytest.mark.requirement("WIN-03")
 def test_first_infusion_on_must_lie_in_the_window_of_inf1() -> None:
     for outside in ("2026-01-04", "2026-01-13"):
         study = Study()
@@ -174,6 +178,7 @@ def test_first_infusion_on_must_lie_in_the_window_of_inf1() -> None:
 # Visits that the protocol does not have
 
 
+@pytest.mark.requirement("INT-01")
 @pytest.mark.parametrize(
     "tell",
     [
@@ -238,22 +243,26 @@ def test_an_event_from_before_the_exit_may_be_entered_after_it(ended: Study) -> 
 # Acknowledgements
 
 
+@pytest.mark.requirement("LAD-02")
 def test_only_an_overdue_visit_can_be_acknowledged(study: Study) -> None:
     assert "INF2" in refused(lambda: study.acknowledged("INF2", "2026-01-13"), "acknowledgement")
     refused(lambda: study.acknowledged("INF3", "2026-01-13"), "acknowledgement")
     study.acknowledged("INF2", "2026-01-14")
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_reaches_at_most_fourteen_days_ahead(study: Study) -> None:
     message = refused(lambda: study.acknowledged("INF2", "2026-01-15", until="2026-01-30"), "acknowledgement")
     assert "2026-01-29" in message
     study.acknowledged("INF2", "2026-01-15", until="2026-01-29")
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_does_not_reach_back(study: Study) -> None:
     refused(lambda: study.acknowledged("INF2", "2026-01-15", until="2026-01-14"), "acknowledgement")
 
 
+@pytest.mark.requirement("LAD-02")
 def test_a_recorded_visit_is_not_acknowledged(study: Study) -> None:
     study.missed("INF2", "2026-01-14")
     refused(lambda: study.acknowledged("INF2", "2026-01-15"), "recorded-once")
@@ -282,6 +291,7 @@ def test_a_visit_may_be_booked_outside_its_window_and_booked_again(study: Study)
 # The investigator's decisions
 
 
+@pytest.mark.requirement("WDR-08")
 @pytest.mark.parametrize("decision", ["continue", "withdraw", "stop-treatment"])
 def test_a_decision_about_a_criterion_needs_its_flag(study: Study, decision: str) -> None:
     message = refused(
@@ -290,6 +300,7 @@ def test_a_decision_about_a_criterion_needs_its_flag(study: Study, decision: str
     assert "rescue-medication" in message
 
 
+@pytest.mark.requirement("WDR-08")
 def test_to_continue_needs_a_flag(study: Study) -> None:
     refused(lambda: study.decided("continue", "2026-01-07"), "decision")
     study.medication("rescue", "2026-01-07")
@@ -297,11 +308,13 @@ def test_to_continue_needs_a_flag(study: Study) -> None:
     refused(lambda: study.decided("continue", "2026-01-09"), "decision")
 
 
+@pytest.mark.requirement("WDR-08")
 def test_the_investigator_may_withdraw_or_stop_without_a_flag(study: Study) -> None:
     study.decided("stop-treatment", "2026-01-07")
     study.decided("withdraw", "2026-01-08")
 
 
+@pytest.mark.requirement("INT-01")
 def test_an_unknown_criterion_is_bad_input(study: Study) -> None:
     study.medication("rescue", "2026-01-07")
     with pytest.raises(BadEvent) as caught:
@@ -389,6 +402,7 @@ def test_a_void_that_leaves_later_visits_without_their_anchor_is_accepted(study:
 # Enrolment and eligibility
 
 
+@pytest.mark.requirement("ELI-01")
 def test_an_enrolment_that_fails_a_criterion_is_refused() -> None:
     with pytest.raises(NotEligible) as caught:
         Study().enrol("2026-01-05", screening={"alt_x_uln": 3.1})
@@ -396,11 +410,13 @@ def test_an_enrolment_that_fails_a_criterion_is_refused() -> None:
     assert caught.value.unmet == ("ALT 3.1 x ULN, limit 3†",)
 
 
+@pytest.mark.requirement("ELI-07")
 def test_a_corrected_enrolment_that_fails_a_criterion_is_accepted(study: Study) -> None:
     restated = study.enrolment("2026-01-05", at="2026-01-06", screening={"alt_x_uln": 3.1})
     study.record(study.void(study.log[0], "2026-01-06"), restated)
 
 
+@pytest.mark.requirement("AMD-01")
 def test_a_protocol_version_that_is_not_installed_cannot_be_assigned(study: Study) -> None:
     refused(
         lambda: study.state("itp.protocol.assigned", None, "2026-01-06", version="99", reason="amended"),

@@ -8,6 +8,8 @@ from itp_events.decisions import decide
 from itp_events.events import NoticeIssued
 from tests.itp_events.journey import Journey
 
+pytestmark = pytest.mark.requirement("ALR-01")
+
 CARE = {"investigator": 1, "coordinator": 1}
 EVERYBODY = {"investigator": 1, "coordinator": 1, "sponsor": 1, "cell-lab": 1}
 
@@ -17,6 +19,7 @@ def started() -> Journey:
     return Journey().treated("2026-01-05", "2026-01-12")
 
 
+@pytest.mark.requirement("SAF-01")
 def test_an_alert_leaves_at_once_at_any_hour() -> None:
     """A Sunday of the Spring Festival, at three in the morning."""
     study = started()
@@ -92,6 +95,7 @@ def test_a_follow_up_visit_recorded_on_hold_alerts_nobody() -> None:
 # Enrolment
 
 
+@pytest.mark.requirement("ELI-07")
 def test_a_correction_that_makes_an_enrolled_subject_fail_a_criterion_alerts() -> None:
     study = started()
     corrected = study.event(
@@ -112,6 +116,7 @@ def test_a_correction_that_makes_an_enrolled_subject_fail_a_criterion_alerts() -
     assert notice.facts["unmet"] == ["AST 3.4 x ULN, limit 3†"]
 
 
+@pytest.mark.requirement("CON-02")
 @pytest.mark.parametrize(
     ("age", "told"), [(15, {}), (16, {"coordinator": 1}), (17, {"coordinator": 1}), (18, {})]
 )
@@ -127,6 +132,7 @@ def test_the_coordinator_plans_consent_with_a_subject_that_may_come_of_age(
 # Dose
 
 
+@pytest.mark.requirement("DOS-02")
 @pytest.mark.parametrize(
     ("given", "told"), [(6.765e9, {}), (6.766e9, CARE), (5.535e9, {}), (5.534e9, CARE), (6.15e9, {})]
 )
@@ -139,6 +145,7 @@ def test_cells_that_differ_from_the_planned_dose_by_more_than_10_percent_alert(
     assert study.audiences("dose-deviation") == told
 
 
+@pytest.mark.requirement("DOS-02")
 @pytest.mark.parametrize("tenths", [102, 179, 333, 403, 641, 746, 851, 1000])
 def test_exactly_10_percent_is_within_the_dose_for_every_weight(tenths: int) -> None:
     """Weights are decimal numbers: the limit must not depend on how a computer rounds them."""
@@ -148,6 +155,7 @@ def test_exactly_10_percent_is_within_the_dose_for_every_weight(tenths: int) -> 
     assert study.sent("dose-deviation") == []
 
 
+@pytest.mark.requirement("DOS-02")
 def test_the_planned_dose_is_that_of_the_weight_taken_at_the_infusion_else_of_the_last_before_it() -> None:
     study = Journey().treated("2026-01-05")
     study.done("INF2", "2026-01-12", weight_kg=70.0)
@@ -160,6 +168,7 @@ def test_the_planned_dose_is_that_of_the_weight_taken_at_the_infusion_else_of_th
 # Flags and their repetition
 
 
+@pytest.mark.requirement("WDR-08")
 def test_a_flag_alerts_the_investigator_and_the_coordinator() -> None:
     study = started()
     study.medication("rescue", "2026-01-14")
@@ -168,6 +177,7 @@ def test_a_flag_alerts_the_investigator_and_the_coordinator() -> None:
     assert notice.facts["criterion"] == "rescue-medication"
 
 
+@pytest.mark.requirement("WDR-08")
 def test_an_undecided_flag_is_repeated_every_working_day_from_the_third_also_to_the_sponsor() -> None:
     study = started()
     study.medication("rescue", "2026-02-11")  # a Wednesday; 14 Feb is worked, 16 to 23 Feb are not
@@ -184,6 +194,7 @@ def test_an_undecided_flag_is_repeated_every_working_day_from_the_third_also_to_
     ]
 
 
+@pytest.mark.requirement("WDR-08")
 def test_a_decided_flag_is_not_repeated() -> None:
     study = started()
     study.medication("rescue", "2026-01-14")
@@ -192,6 +203,7 @@ def test_a_decided_flag_is_not_repeated() -> None:
     assert study.days("decision") == ["2026-01-15"]
 
 
+@pytest.mark.requirement("REM-05")
 def test_after_downtime_only_the_newest_repetition_of_a_flag_leaves() -> None:
     study = started()
     study.medication("rescue", "2026-01-14")
@@ -206,12 +218,14 @@ def test_after_downtime_only_the_newest_repetition_of_a_flag_leaves() -> None:
 # Stop, exit, disposition
 
 
+@pytest.mark.requirement("ALR-02")
 def test_a_stop_of_treatment_alerts_everybody() -> None:
     study = started()
     study.pregnant("2026-01-14")
     assert study.audiences("treatment-stopped") == EVERYBODY
 
 
+@pytest.mark.requirement("ALR-02")
 @pytest.mark.parametrize("how", ["consent", "completed"])
 def test_an_exit_alerts_everybody(how: str) -> None:
     study = Journey().at_last_visit()
@@ -222,6 +236,7 @@ def test_an_exit_alerts_everybody(how: str) -> None:
     assert study.audiences("exit") == EVERYBODY
 
 
+@pytest.mark.requirement("ALR-04")
 def test_a_missed_fu_m12_asks_the_investigator_every_5_working_days_for_a_disposition() -> None:
     study = Journey().at_last_visit()
     study.missed("FU-M12", at="2027-03-03 15:00")  # a Wednesday
@@ -240,6 +255,7 @@ def test_a_missed_fu_m12_asks_the_investigator_every_5_working_days_for_a_dispos
 # What takes an alert back
 
 
+@pytest.mark.requirement("COR-03")
 def test_an_alert_whose_event_is_voided_before_it_left_is_withdrawn() -> None:
     study = started()
     study.hands_over = False
@@ -267,6 +283,7 @@ def test_the_same_alert_has_the_same_key_in_every_plan(step: str) -> None:
     assert keys == {data.notice for _, data in study.notices(step)}
 
 
+@pytest.mark.requirement("TXT-01")
 def test_every_notice_names_the_subjects_code_and_no_notice_lacks_its_audience() -> None:
     study = started()
     study.medication("rescue", "2026-01-30", at="2026-01-30 08:00")
@@ -275,6 +292,7 @@ def test_every_notice_names_the_subjects_code_and_no_notice_lacks_its_audience()
     assert all(notice.notice.startswith("ITP-001/") and notice.audience for notice in notices)
 
 
+@pytest.mark.requirement("ALR-02")
 def test_a_stop_that_leaves_nobody_to_follow_up_is_told_as_an_exit_alone() -> None:
     study = Journey()
     study.enrol("2026-01-05", at="2026-01-05 08:00")

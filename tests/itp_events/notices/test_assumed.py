@@ -7,6 +7,8 @@ import pytest
 from itp_events.notices.assumed import notice_assumed
 from tests.support.study import Study, altered
 
+pytestmark = pytest.mark.requirement("WIN-10")
+
 
 @pytest.mark.parametrize(
     ("kind", "step", "epoch"),

@@ -8,6 +8,8 @@ from itp_events.events import NoticeIssued
 from tests.itp_events.journey import Journey
 from tests.support.study import protocol_in
 
+pytestmark = pytest.mark.requirement("REM-01")
+
 # China, 2026: 16 to 20 and 23 February are holidays, Saturday 14 and Saturday 28 are worked.
 
 
@@ -30,6 +32,7 @@ def test_an_infusion_is_reminded_7_3_and_1_days_before_on_the_day_and_on_the_las
     ]
 
 
+@pytest.mark.requirement("REM-02")
 def test_a_follow_up_visit_is_reminded_14_and_3_days_before_on_the_day_and_on_the_last_day() -> None:
     study = Journey().in_follow_up()  # FU-M6: target 23 Aug, a Sunday; to the 30th
     study.until("2026-08-31")
@@ -49,6 +52,7 @@ def test_each_reminder_leaves_at_the_instant_it_is_due() -> None:
     assert len(left) == 5
 
 
+@pytest.mark.requirement("CAL-01")
 def test_a_reminder_moves_to_the_working_day_before_over_the_spring_festival() -> None:
     """INF5 falls on 23 Feb 2026, after a week of holidays: T-3d moves to the worked Saturday, the 14th."""
     study = Journey().treated("2026-01-05", "2026-01-12", "2026-01-26", "2026-02-09")
@@ -60,6 +64,7 @@ def test_a_reminder_moves_to_the_working_day_before_over_the_spring_festival() -
     ]
 
 
+@pytest.mark.requirement("REM-05")
 def test_of_reminders_that_move_to_the_same_morning_the_newest_is_sent() -> None:
     """T-7d, T-1d and T of INF5 all move to 14 Feb 2026: only T goes out, the others are superseded."""
     study = Journey().treated("2026-01-05", "2026-01-12", "2026-01-26", "2026-02-09")
@@ -67,6 +72,7 @@ def test_of_reminders_that_move_to_the_same_morning_the_newest_is_sent() -> None
     assert study.superseded("INF5") == ["T-7d", "T-1d"]
 
 
+@pytest.mark.requirement("WIN-11", "REM-04")
 def test_09_00_is_the_clock_of_the_site_through_daylight_saving() -> None:
     study = Journey(protocol=protocol_in("Europe/Berlin", "DE"))
     study.treated("2026-03-09", "2026-03-16", enrolled="2026-03-09")  # INF3: target Monday, 30 March
@@ -82,6 +88,7 @@ def test_09_00_is_the_clock_of_the_site_through_daylight_saving() -> None:
 # T is the booked date
 
 
+@pytest.mark.requirement("REM-03")
 def test_t_is_the_booked_date() -> None:
     study = Journey().treated("2026-01-05", "2026-01-14")
     study.booked("INF3", "2026-01-29", at="2026-01-16")
@@ -93,6 +100,7 @@ def test_t_is_the_booked_date() -> None:
     ]
 
 
+@pytest.mark.requirement("REM-03")
 @pytest.mark.parametrize(
     ("visit", "step", "on"), [("INF3", "T-7d", "2026-01-28"), ("FU-M6", "T-14d", "2026-08-20")]
 )
@@ -103,6 +111,7 @@ def test_the_reminder_to_book_falls_away_once_a_date_is_booked(visit: str, step:
     assert study.sent(step, visit) == []
 
 
+@pytest.mark.requirement("REM-03")
 def test_a_booked_date_that_passed_unrecorded_is_a_no_show_on_the_next_working_day() -> None:
     study = Journey().treated("2026-01-05", "2026-01-12")  # INF3: 23 to 29 Jan
     study.booked("INF3", "2026-01-23", at="2026-01-13")  # a Friday
@@ -116,6 +125,7 @@ def test_a_visit_without_a_booked_date_has_no_no_show() -> None:
     assert study.sent("no-show") == []
 
 
+@pytest.mark.requirement("REM-03")
 def test_no_no_show_once_the_visit_is_recorded() -> None:
     study = Journey().treated("2026-01-05", "2026-01-12")
     study.booked("INF3", "2026-01-23", at="2026-01-13")
@@ -124,6 +134,7 @@ def test_no_no_show_once_the_visit_is_recorded() -> None:
     assert study.sent("no-show", "INF3") == []
 
 
+@pytest.mark.requirement("REM-03")
 def test_a_booking_beyond_the_window_that_passed_unrecorded_is_a_no_show_too() -> None:
     study = Journey().treated("2026-01-05", "2026-01-12")  # INF3 closes on 29 Jan
     study.booked("INF3", "2026-02-03", at="2026-01-27")
@@ -131,6 +142,7 @@ def test_a_booking_beyond_the_window_that_passed_unrecorded_is_a_no_show_too() -
     assert study.sent("no-show", "INF3") == [("2026-02-04 09:00", "no-show", "coordinator")]
 
 
+@pytest.mark.requirement("REM-03")
 def test_a_new_booking_withdraws_unsent_notices_for_the_date_before() -> None:
     study = Journey()
     study.hands_over = False
@@ -152,6 +164,7 @@ def test_an_enrolment_late_on_the_day_still_brings_the_reminder_of_that_day() ->
     assert set(study.superseded("INF1")) == {"T-7d", "T-1d"}
 
 
+@pytest.mark.requirement("DOS-03")
 def test_cells_for_the_first_infusion_are_ordered_at_enrolment_however_far_its_day_is() -> None:
     for first in ("2026-01-05", "2026-01-12"):
         study = Journey()
@@ -160,6 +173,7 @@ def test_cells_for_the_first_infusion_are_ordered_at_enrolment_however_far_its_d
         assert study.notices("T-3d", "INF1")[0][1].until == study.instant(first) + timedelta(days=1)
 
 
+@pytest.mark.requirement("DOS-03")
 def test_a_booking_that_moves_the_first_infusion_orders_its_cells_anew() -> None:
     study = Journey()
     study.enrol("2026-01-05")
@@ -167,6 +181,7 @@ def test_a_booking_that_moves_the_first_infusion_orders_its_cells_anew() -> None
     assert [at for at, *_ in study.sent("T-3d", "INF1")] == ["2026-01-05 11:00", "2026-01-05 21:00"]
 
 
+@pytest.mark.requirement("REM-05")
 def test_a_reminder_is_of_use_until_a_newer_one_to_the_same_audience_is_due() -> None:
     study = Journey()
     study.hands_over = False
@@ -179,6 +194,7 @@ def test_a_reminder_is_of_use_until_a_newer_one_to_the_same_audience_is_due() ->
     assert study.fate(book) == ["issued", "withdrawn"]
 
 
+@pytest.mark.requirement("REM-05")
 def test_a_reminder_is_of_use_until_the_window_closes() -> None:
     study = Journey().treated("2026-01-05", "2026-01-14")  # INF3 closes on 31 Jan
     study.awake = False
@@ -200,6 +216,7 @@ def test_the_last_day_reminder_ends_with_the_window_also_for_a_booking_beyond_it
     assert study.fate(key) == ["issued", "withdrawn"]
 
 
+@pytest.mark.requirement("DOS-03")
 def test_cell_preparation_is_of_use_until_t() -> None:
     late, in_time = (Journey().treated("2026-01-05", "2026-01-14") for _ in range(2))
     for study, at in ((in_time, "2026-01-27 23:59"), (late, "2026-01-28 00:00")):
@@ -209,6 +226,7 @@ def test_cell_preparation_is_of_use_until_t() -> None:
     assert late.sent("T-3d", "INF3") == []
 
 
+@pytest.mark.requirement("REM-05")
 def test_downtime_over_several_dates_ends_without_a_burst() -> None:
     """Down over T-7d, T-3d, T-1d: one reminder to each audience, the newest, the others superseded."""
     study = Journey().treated("2026-01-05", "2026-01-14")
@@ -221,6 +239,7 @@ def test_downtime_over_several_dates_ends_without_a_burst() -> None:
     assert study.superseded("INF3") == ["T-7d"]
 
 
+@pytest.mark.requirement("REM-05")
 def test_one_reminder_per_audience_and_visit_at_each_wake() -> None:
     study = Journey().in_follow_up()
     study.awake = False
@@ -250,6 +269,7 @@ def test_reminders_run_from_the_target_of_an_anchor_that_was_missed() -> None:
     assert due(study, "INF3")[0] == ("2026-01-19 09:00", "T-7d", "coordinator")
 
 
+@pytest.mark.requirement("REM-06")
 @pytest.mark.parametrize("end", ["recorded", "missed", "exit", "stop"])
 def test_no_reminder_after_a_visit_is_recorded_missed_or_after_exit_or_stop(end: str) -> None:
     study = Journey().treated("2026-01-05", "2026-01-14")
@@ -266,6 +286,7 @@ def test_no_reminder_after_a_visit_is_recorded_missed_or_after_exit_or_stop(end:
     assert len(due(study, "INF3")) == before
 
 
+@pytest.mark.requirement("REM-06")
 def test_infusion_reminders_stop_on_hold_and_go_on_after_it() -> None:
     study = Journey().treated("2026-01-05", "2026-01-14")
     study.medication("rescue", "2026-01-22")
@@ -281,6 +302,7 @@ def test_infusion_reminders_stop_on_hold_and_go_on_after_it() -> None:
     ]
 
 
+@pytest.mark.requirement("REM-06")
 def test_follow_up_reminders_go_on_during_a_hold() -> None:
     study = Journey().in_follow_up()
     study.medication("rescue", "2026-08-01")
@@ -288,6 +310,7 @@ def test_follow_up_reminders_go_on_during_a_hold() -> None:
     assert [step for _, step, _ in due(study, "FU-M6")] == ["T-14d", "T-3d", "T", "last-day"]
 
 
+@pytest.mark.requirement("WIN-08")
 def test_a_visit_done_late_moves_the_reminders_of_those_after_it() -> None:
     study = Journey().treated("2026-01-05", "2026-01-16")  # three days out of the window
     study.until("2026-02-03")
@@ -297,6 +320,7 @@ def test_a_visit_done_late_moves_the_reminders_of_those_after_it() -> None:
 # What cell preparation says
 
 
+@pytest.mark.requirement("DOS-01")
 def test_cell_preparation_states_the_dose_for_the_weight_known_last() -> None:
     study = Journey().treated("2026-01-05")
     study.done("INF2", "2026-01-14", weight_kg=63.0)

@@ -7,6 +7,8 @@ import pytest
 from itp_events.events import NoticeIssued
 from tests.itp_events.journey import Journey
 
+pytestmark = pytest.mark.requirement("ALR-03")
+
 BOTH = {"cell-lab": 1, "coordinator": 1}
 
 

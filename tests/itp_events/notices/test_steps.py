@@ -8,6 +8,8 @@ from itp_events.notices.steps import Step
 from itp_events.protocol.model import AlertName
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("TXT-01")
+
 
 @pytest.mark.parametrize(
     ("name", "step"),

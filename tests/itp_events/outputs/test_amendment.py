@@ -9,6 +9,8 @@ from itp_events.outputs.amendment import StateChange, VisitChange, Window, compa
 from itp_events.protocol.model import Protocol
 from tests.support.study import FOLLOW_UP, INFUSIONS, Json, Study, altered
 
+pytestmark = pytest.mark.requirement("AMD-01")
+
 NOW = datetime(2026, 1, 14, 1, tzinfo=UTC)
 
 

@@ -10,6 +10,8 @@ import pytest
 from itp_events.errors import Refused
 from tests.support.study import FOLLOW_UP, INFUSIONS, Json, PlanDocument, Study
 
+pytestmark = pytest.mark.requirement("OUT-01")
+
 Check = Callable[[Any], object]
 
 
@@ -213,6 +215,7 @@ def test_a_plan_has_exactly_the_fields_of_the_contract(told: Callable[[], Study]
     assert fits(told().plan(as_of), PLAN)
 
 
+@pytest.mark.requirement("WIN-01")
 def test_the_visits_come_in_the_order_of_the_protocol() -> None:
     assert [row["code"] for row in enrolled().plan("2026-01-06")["visits"]] == [*INFUSIONS, *FOLLOW_UP]
 

@@ -1,8 +1,12 @@
 """The SDTM records of a subject's visits (SV), dispositions (DS) and deviations (DV, SUPPDV)."""
 
+import pytest
+
 from itp_events.outputs import sdtm
 from itp_events.rules.state import SubjectState, subject_state
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study
+
+pytestmark = pytest.mark.requirement("OUT-03")
 
 
 def state(study: Study, at: str) -> SubjectState:
@@ -86,6 +90,7 @@ def test_a_cancelled_visit_has_no_record_and_nothing_is_planned_after_the_final_
     assert list(sv(study, "2027-06-01")) == ["INF1"]
 
 
+@pytest.mark.requirement("WDR-09")
 def test_each_epoch_that_ended_has_one_disposition() -> None:
     study = Study()
     study.enrol("2026-01-05")
@@ -96,6 +101,7 @@ def test_each_epoch_that_ended_has_one_disposition() -> None:
     assert ds(study, "2027-02-01")[1] == ("FOLLOW-UP", "2027-01-06", "COMPLETED")
 
 
+@pytest.mark.requirement("WDR-09")
 def test_a_disposition_keeps_the_investigator_s_own_words() -> None:
     study = Study()
     study.enrol("2026-01-05")

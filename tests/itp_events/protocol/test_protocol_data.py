@@ -12,6 +12,8 @@ from itp_events.protocol.file import BUILT_IN, load_protocol
 from itp_events.protocol.model import Protocol
 from tests.support.study import FOLLOW_UP, INFUSIONS, Json, PlanDocument, Study, altered
 
+pytestmark = pytest.mark.requirement("PRO-01")
+
 DATA: Json = yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))
 
 
@@ -40,10 +42,12 @@ def unchanged(_: Json) -> None:
 # What the built-in protocol says
 
 
+@pytest.mark.requirement("WIN-01")
 def test_five_infusions_and_seven_follow_up_visits_in_order() -> None:
     assert tuple(visit.code for visit in load_protocol().visits) == (*INFUSIONS, *FOLLOW_UP)
 
 
+@pytest.mark.requirement("WIN-01")
 @pytest.mark.parametrize(
     ("visit", "anchor", "target", "before", "after"),
     [
@@ -67,6 +71,7 @@ def test_the_schedule_of_activities(visit: str, anchor: str, target: str, before
     assert (rule.before.days, rule.after.days) == (before, after)
 
 
+@pytest.mark.requirement("WIN-10")
 def test_a_rule_of_the_synopsis_is_marked_so_and_every_other_is_an_assumption() -> None:
     protocol = load_protocol()
     said = {(code, part) for code in INFUSIONS[1:] for part in ("target", "window")}
@@ -98,12 +103,14 @@ def rules(value: Any, path: str = "") -> Iterator[tuple[str, Json]]:
             yield from rules(each, f"{path}.{position}")
 
 
+@pytest.mark.requirement("WIN-10")
 @pytest.mark.parametrize("path", [path for path, _ in rules(DATA)])
 def test_every_rule_says_where_it_comes_from(path: str) -> None:
     source = dict(rules(DATA))[path]["source"]
     assert set(source.values() if isinstance(source, dict) else [source]) <= {"synopsis", "assumption"}
 
 
+@pytest.mark.requirement("WIN-10")
 def test_a_rule_without_a_source_is_refused() -> None:
     with pytest.raises(ValidationError, match="source"):
         altered(lambda data: data["ladder"]["rungs"][0].pop("source"))
@@ -112,6 +119,7 @@ def test_a_rule_without_a_source_is_refused() -> None:
 # Numbers of the file that move the plan
 
 
+@pytest.mark.requirement("WIN-04")
 def test_another_target_moves_the_chain() -> None:
     assert planned(unchanged, "2026-01-06", "INF1").visit("INF3")["target"] == "2026-01-26"
     plan = planned(lambda data: data["visits"][1].update({"target": "P9D"}), "2026-01-06", "INF1")
@@ -119,6 +127,7 @@ def test_another_target_moves_the_chain() -> None:
     assert plan.visit("INF3")["target"] == "2026-01-28"
 
 
+@pytest.mark.requirement("WIN-02")
 def test_another_window_moves_when_a_visit_is_overdue() -> None:
     wider = planned(lambda data: data["visits"][1].update({"after": "P3D"}), "2026-01-14", "INF1")
     assert planned(unchanged, "2026-01-14", "INF1").visit("INF2")["status"] == "overdue"
@@ -126,12 +135,14 @@ def test_another_window_moves_when_a_visit_is_overdue() -> None:
     assert due(wider, "INF2", "last-day") == "2026-01-15T01:00:00Z"
 
 
+@pytest.mark.requirement("WIN-04")
 def test_another_anchor_moves_the_visit_that_is_counted_from_it() -> None:
     plan = planned(lambda data: data["visits"][2].update({"anchor": "INF1"}), "2026-01-06", "INF1")
     assert plan.visit("INF3")["anchor"] == {"code": "INF1", "on": "2026-01-05", "basis": "actual"}
     assert plan.visit("INF3")["target"] == "2026-01-19"
 
 
+@pytest.mark.requirement("WIN-01")
 def test_a_visit_less_in_the_file_is_a_visit_less_in_the_plan() -> None:
     def four(data: Json) -> None:
         del data["visits"][4]
@@ -141,12 +152,14 @@ def test_a_visit_less_in_the_file_is_a_visit_less_in_the_plan() -> None:
     assert {plan.visit(code)["anchor"]["code"] for code in FOLLOW_UP} == {"INF4"}
 
 
+@pytest.mark.requirement("REM-04")
 def test_another_time_of_day_moves_every_notice() -> None:
     plan = planned(lambda data: data.update({"notices_at": "07:30"}), "2026-01-06", "INF1")
     reminders = [row["due"] for row in plan["forecast"] if row["kind"] != "alert"]
     assert {instant[10:] for instant in reminders} == {"T23:30:00Z"}
 
 
+@pytest.mark.requirement("REM-01")
 def test_another_day_of_a_reminder_moves_it() -> None:
     def earlier(data: Json) -> None:
         data["reminders"]["treatment"][0]["days"] = -10
@@ -156,6 +169,7 @@ def test_another_day_of_a_reminder_moves_it() -> None:
         assert due(plan, "INF3", "T-7d") == f"{day}T01:00:00Z"
 
 
+@pytest.mark.requirement("LAD-01")
 def test_another_day_of_a_rung_moves_it() -> None:
     def slower(data: Json) -> None:
         data["ladder"]["rungs"][1]["day"] = 5
@@ -165,6 +179,7 @@ def test_another_day_of_a_rung_moves_it() -> None:
     assert due(planned(slower, "2026-01-14", "INF1"), "INF2", "rung-2") == "2026-01-19T01:00:00Z"
 
 
+@pytest.mark.requirement("REM-01")
 def test_another_audience_is_another_audience() -> None:
     def sponsor(data: Json) -> None:
         data["ladder"]["rungs"][0]["audience"] = "sponsor"
@@ -173,6 +188,7 @@ def test_another_audience_is_another_audience() -> None:
     assert ("rung-1", "sponsor") in [(step, audience) for step, audience, _ in steps]
 
 
+@pytest.mark.requirement("WIN-09")
 @pytest.mark.parametrize(("day", "missed_on"), [(20, date(2026, 2, 2)), (30, date(2026, 2, 12))])
 def test_another_day_of_the_automatic_miss_moves_it(day: int, missed_on: date) -> None:
     def patient(data: Json) -> None:
@@ -182,6 +198,7 @@ def test_another_day_of_the_automatic_miss_moves_it(day: int, missed_on: date) -
     assert planned(patient, f"{missed_on} 09:00", "INF1").visit("INF2")["status"] == "missed"
 
 
+@pytest.mark.requirement("LAD-02")
 def test_another_limit_of_an_acknowledgement_lets_it_reach_further() -> None:
     study = Study(protocol=altered(lambda data: data["ladder"].update({"acknowledged_at_most_days": 20})))
     study.enrol("2026-01-05")
@@ -189,6 +206,7 @@ def test_another_limit_of_an_acknowledgement_lets_it_reach_further() -> None:
     study.acknowledged("INF2", "2026-01-15", until="2026-02-04")
 
 
+@pytest.mark.requirement("SAF-02")
 def test_other_hours_of_the_sae_clock_are_other_steps() -> None:
     study = Study(protocol=altered(lambda data: data["alerts"]["sae"].update({"clock_hours": [6, 72]})))
     study.enrol("2026-01-05")
@@ -198,6 +216,7 @@ def test_other_hours_of_the_sae_clock_are_other_steps() -> None:
     assert ("sae-72h", "2026-01-09T03:00:00Z") in steps
 
 
+@pytest.mark.requirement("WDR-04")
 def test_another_grade_of_an_adverse_event_raises_a_flag() -> None:
     def severe(data: Json) -> None:
         next(row for row in data["withdrawal"] if row["criterion"] == "adverse-event")["grade"] = 3
@@ -209,6 +228,7 @@ def test_another_grade_of_an_adverse_event_raises_a_flag() -> None:
         assert [flag["criterion"] for flag in study.plan("2026-01-07")["flags"]] == flagged
 
 
+@pytest.mark.requirement("WDR-06")
 def test_another_number_of_missed_infusions_in_a_row_raises_a_flag() -> None:
     def one(data: Json) -> None:
         next(row for row in data["withdrawal"] if row["criterion"] == "missed-infusions")["in_a_row"] = 1
@@ -245,6 +265,7 @@ def test_another_decode_of_a_criterion_is_another_disposition() -> None:
 # A protocol that does not hold together
 
 
+@pytest.mark.requirement("PRO-02")
 @pytest.mark.parametrize(
     ("change", "said"),
     [

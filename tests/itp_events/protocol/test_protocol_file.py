@@ -14,6 +14,8 @@ from itp_events.protocol.checks import CRITERIA, findings
 from itp_events.protocol.file import BUILT_IN, load_protocol, parse_protocol
 from itp_events.rules.withdrawal import FLAGGED
 
+pytestmark = pytest.mark.requirement("PRO-02")
+
 TEXT = BUILT_IN.read_text(encoding="utf-8")
 INF2 = "{code: INF2, label: Infusion 2, epoch: treatment, anchor: INF1, target: P1W, before: P1D, after: P1D,"
 

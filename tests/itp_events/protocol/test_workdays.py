@@ -7,6 +7,8 @@ import pytest
 from itp_events.protocol.workdays import WorkCalendar, known_calendar
 from tests.support.study import Study, altered, protocol_in
 
+pytestmark = pytest.mark.requirement("CAL-01")
+
 CHINA = WorkCalendar("CN")
 
 
@@ -95,6 +97,7 @@ def enrolled(on: str, **data: object) -> Study:
     return study
 
 
+@pytest.mark.requirement("CAL-02")
 def test_the_working_day_nearest_to_the_target_is_suggested() -> None:
     study = enrolled("2026-01-03")  # INF2: target Saturday 10 January, window 9 to 11
     study.done("INF1", "2026-01-03")
@@ -102,6 +105,7 @@ def test_the_working_day_nearest_to_the_target_is_suggested() -> None:
     assert (row["target"], row["suggested"]) == ("2026-01-10", "2026-01-09")
 
 
+@pytest.mark.requirement("CAL-02")
 def test_a_suggestion_never_leaves_the_window_and_never_moves_it() -> None:
     study = enrolled("2026-02-02")
     study.done("INF1", "2026-02-10")
@@ -133,6 +137,7 @@ def test_projected_visits_have_a_suggestion_too() -> None:
     assert plan.visit("FU-M3")["suggested"] == "2026-05-22"  # Saturday 23 May
 
 
+@pytest.mark.requirement("CAL-02")
 def test_no_date_is_suggested_for_a_settled_visit() -> None:
     study = enrolled("2026-01-05")
     study.done("INF1", "2026-01-05")
@@ -143,6 +148,7 @@ def test_no_date_is_suggested_for_a_settled_visit() -> None:
     assert suggested["INF3"] == "2026-01-26"
 
 
+@pytest.mark.requirement("CAL-02")
 def test_no_infusion_is_suggested_while_on_hold_but_follow_up_is() -> None:
     study = enrolled("2026-01-05")
     study.done("INF1", "2026-01-05")
@@ -152,6 +158,7 @@ def test_no_infusion_is_suggested_while_on_hold_but_follow_up_is() -> None:
     assert suggested["FU-M1"] == "2026-03-23"
 
 
+@pytest.mark.requirement("CAL-02")
 def test_no_infusion_is_suggested_after_a_stop_and_nothing_after_an_exit() -> None:
     study = enrolled("2026-01-05")
     study.done("INF1", "2026-01-05")

@@ -8,6 +8,8 @@ from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.state import SubjectState, subject_state
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study, altered
 
+pytestmark = pytest.mark.requirement("WIN-05", "WIN-10")
+
 
 def state(study: Study, at: str) -> SubjectState:
     return subject_state(study.folded(), study.instant(at))

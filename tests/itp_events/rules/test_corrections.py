@@ -15,6 +15,8 @@ from itp_events.notices.wanted import WantedNotice
 from tests.itp_events.journey import Journey
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("COR-02")
+
 State = Callable[[Journey], Event]
 
 

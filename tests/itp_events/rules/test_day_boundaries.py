@@ -8,6 +8,8 @@ import pytest
 from itp_events.errors import Refused
 from tests.support.study import Study, altered, protocol_in
 
+pytestmark = pytest.mark.requirement("WIN-11")
+
 
 def in_zone(time_zone: str, calendar: str, enrolled: str, first_infusion_on: str | None = None) -> Study:
     study = Study(protocol=protocol_in(time_zone, calendar))
@@ -31,6 +33,7 @@ def shanghai() -> Study:
     return study
 
 
+@pytest.mark.requirement("WIN-02")
 @pytest.mark.parametrize(
     ("utc", "status"),
     [
@@ -63,6 +66,7 @@ def test_the_last_second_of_a_day_and_the_first_of_the_next_are_different_dates(
     shanghai.done("INF2", "2026-01-12", at="2026-01-12 00:00:00")
 
 
+@pytest.mark.requirement("REM-04")
 def test_notices_leave_at_nine_local_time(shanghai: Study) -> None:
     assert reminded(shanghai, "INF2")["T"] == "2026-01-12T01:00:00Z"
 
@@ -70,6 +74,7 @@ def test_notices_leave_at_nine_local_time(shanghai: Study) -> None:
 # Zones with daylight saving
 
 
+@pytest.mark.requirement("REM-04")
 def test_nine_local_time_before_and_after_summer_time_begins() -> None:
     study = in_zone("Europe/Berlin", "DE", "2026-03-24", "2026-03-30")  # clocks go forward on 29 March
     due = reminded(study, "INF1")
@@ -77,6 +82,7 @@ def test_nine_local_time_before_and_after_summer_time_begins() -> None:
     assert due["T"] == "2026-03-30T07:00:00Z"
 
 
+@pytest.mark.requirement("REM-04")
 def test_nine_local_time_before_and_after_summer_time_ends() -> None:
     study = in_zone("America/New_York", "US", "2026-10-27", "2026-11-02")  # clocks go back on 1 November
     due = reminded(study, "INF1")
@@ -84,6 +90,7 @@ def test_nine_local_time_before_and_after_summer_time_ends() -> None:
     assert due["T"] == "2026-11-02T14:00:00Z"
 
 
+@pytest.mark.requirement("WIN-02")
 @pytest.mark.parametrize(
     ("zone", "day", "hours"),
     [
@@ -107,6 +114,7 @@ def test_a_day_with_a_clock_change_is_one_whole_day(zone: str, day: date, hours:
     assert site.date_of(ends) == day + timedelta(days=1)
 
 
+@pytest.mark.requirement("WIN-02")
 @pytest.mark.parametrize(
     ("zone", "day", "first_instant"),
     [
@@ -122,6 +130,7 @@ def test_a_day_without_a_midnight_begins_at_its_first_instant(
     assert first_instant.astimezone(ZoneInfo(zone)).time() == time(1)
 
 
+@pytest.mark.requirement("WIN-02")
 def test_a_window_opens_on_a_day_without_a_midnight() -> None:
     study = in_zone("America/Santiago", "CL", "2026-08-31")
     study.done("INF1", "2026-08-31")  # INF2: 6 to 8 September, and the 6th begins at 01:00
@@ -149,6 +158,7 @@ def test_a_report_in_the_doubled_hour_is_of_that_day() -> None:
         study.unscheduled("2026-11-01", at=reported)
 
 
+@pytest.mark.requirement("SAF-02")
 def test_the_sae_clock_counts_hours_and_not_local_days() -> None:
     study = in_zone("Europe/Berlin", "DE", "2026-03-23")
     study.adverse_event("2026-03-28", at="2026-03-28 12:00", serious=True)
@@ -156,6 +166,7 @@ def test_the_sae_clock_counts_hours_and_not_local_days() -> None:
     assert steps["sae-24h"] == "2026-03-29T11:00:00Z"  # 13:00 at the site
 
 
+@pytest.mark.requirement("WIN-02")
 def test_each_site_has_its_own_days() -> None:
     berlin = {"time_zone": "Europe/Berlin", "calendar": "DE", "language": "en", "source": "assumption"}
     protocol = altered(lambda data: data["sites"].update({"02": berlin}))

@@ -17,6 +17,8 @@ from itp_events.rules.subject import fold, not_voided
 from tests.itp_events.histories import History, histories
 from tests.support.study import INFUSIONS, Study, altered
 
+pytestmark = pytest.mark.requirement("DEV-01")
+
 
 def found(study: Study, at: str) -> list[Deviation]:
     return list(deviations(subject_state(study.folded(), study.instant(at))))
@@ -214,6 +216,7 @@ def test_a_criterion_that_a_correction_shows_unmet_is_an_important_deviation() -
     assert "ALT 3.4 x ULN, limit 3" in first.term
 
 
+@pytest.mark.requirement("CON-01")
 def test_a_consent_that_a_correction_dates_after_a_procedure_is_an_important_deviation() -> None:
     study = Study()
     enrolment = study.enrol("2026-01-05")
@@ -225,6 +228,7 @@ def test_a_consent_that_a_correction_dates_after_a_procedure_is_an_important_dev
     assert deviation.important
 
 
+@pytest.mark.requirement("CON-01")
 def test_an_unscheduled_visit_before_the_corrected_consent_is_a_procedure_without_consent() -> None:
     study = Study()
     enrolment = study.enrol("2026-01-05", consent_on="2025-12-20")
@@ -233,6 +237,7 @@ def test_an_unscheduled_visit_before_the_corrected_consent_is_a_procedure_withou
     assert ids(study, "2026-01-07") == ["ITP-001/consent/consent-late/2025-12-23"]
 
 
+@pytest.mark.requirement("CON-01")
 def test_an_assent_that_a_correction_shows_late_or_missing_is_about_consent() -> None:
     study = Study()
     child = {"age_years": 10, "pregnancy_test": None, "childbearing": False}
@@ -243,6 +248,7 @@ def test_an_assent_that_a_correction_shows_late_or_missing_is_about_consent() ->
     assert ids(study, "2026-01-12") == ["ITP-001/consent/assent-missing"]
 
 
+@pytest.mark.requirement("CON-01")
 def test_a_consent_that_falls_due_during_the_study_is_no_deviation_by_itself() -> None:
     study = Study()
     young = {"age_years": 17}
@@ -331,6 +337,7 @@ def test_which_category_is_important_is_protocol_data() -> None:
     assert not one(study, "2026-01-15").important
 
 
+@pytest.mark.requirement("DEV-02")
 def test_the_investigator_s_assessment_decides_the_importance() -> None:
     study = enrolled()
     study.missed("INF2", "2026-01-14")
@@ -364,6 +371,7 @@ def test_the_plan_lists_the_deviations_with_their_assessments() -> None:
     }
 
 
+@pytest.mark.requirement("DEV-02")
 def test_an_assessment_of_no_deviation_is_refused_and_the_nearest_is_named() -> None:
     study = enrolled()
     study.missed("INF2", "2026-01-14")
@@ -383,6 +391,7 @@ def test_a_deviation_is_assessed_after_exit_too() -> None:
     assert one(study, "2026-01-21").assessed is not None
 
 
+@pytest.mark.requirement("DEV-02")
 def test_the_void_of_an_assessment_leaves_the_deviation_to_be_assessed() -> None:
     study = enrolled()
     study.missed("INF2", "2026-01-14")
@@ -391,6 +400,7 @@ def test_the_void_of_an_assessment_leaves_the_deviation_to_be_assessed() -> None
     assert one(study, "2026-01-17").waits
 
 
+@pytest.mark.requirement("DEV-02")
 def test_an_assessment_stands_when_the_visit_that_it_assessed_is_entered_late() -> None:
     study = enrolled()
     study.decide("2026-02-10")

@@ -8,6 +8,8 @@ from itp_events.events import NoticeIssued
 from tests.itp_events.journey import Journey
 from tests.support.study import Json, Study, altered
 
+pytestmark = pytest.mark.requirement("DOS-01")
+
 
 def subject(**data: Any) -> Study:
     study = Study(**data)
@@ -48,6 +50,7 @@ def test_without_a_later_weighing_the_weight_of_the_enrolment_counts() -> None:
     assert dose["cells"] == 6.15e9
 
 
+@pytest.mark.requirement("PRO-01")
 def test_the_number_of_cells_per_kg_is_data() -> None:
     protocol = altered(lambda data: data["dose"].update({"cells_per_kg": 1e6, "source": "assumption"}))
     study = subject(protocol=protocol)
@@ -75,6 +78,7 @@ def test_a_weight_change_of_more_than_ten_percent_since_the_last_infusion_is_poi
     assert found == (pytest.approx(change, abs=1e-4) if change else None)
 
 
+@pytest.mark.requirement("DOS-02")
 @pytest.mark.parametrize(
     ("cells", "deviates"),
     [
@@ -96,6 +100,7 @@ def test_cells_given_that_differ_by_more_than_ten_percent_raise_an_alert(
     assert sorted(deviations(study, "2026-01-06")) == expected
 
 
+@pytest.mark.requirement("DOS-02")
 def test_cells_given_are_compared_with_the_dose_for_the_weight_of_that_day_else_the_one_known_last() -> None:
     study = subject()
     study.done("INF1", "2026-01-05", weight_kg=45, cells_given=4.5e9)
@@ -104,6 +109,7 @@ def test_cells_given_are_compared_with_the_dose_for_the_weight_of_that_day_else_
     assert len(deviations(study, "2026-01-13")) == 2
 
 
+@pytest.mark.requirement("DOS-02")
 def test_the_dose_ordered_for_a_former_weight_deviates_from_that_of_the_day() -> None:
     study = subject()
     study.done("INF1", "2026-01-05", weight_kg=45, cells_given=6.0e9)
@@ -144,6 +150,7 @@ def orders(study: Journey) -> list[tuple[str, float, float | None]]:
     ]
 
 
+@pytest.mark.requirement("DOS-03")
 def test_an_order_that_has_not_left_states_the_dose_that_holds_when_it_leaves() -> None:
     study = ordered(handed=False)
     first = study.key("T-3d", "cell-lab", "INF2")
@@ -152,6 +159,7 @@ def test_an_order_that_has_not_left_states_the_dose_that_holds_when_it_leaves() 
     assert study.fate(first) == ["issued", "withdrawn"]
 
 
+@pytest.mark.requirement("DOS-03")
 def test_an_order_withdrawn_by_a_hold_comes_back_with_the_dose_that_holds_then() -> None:
     study = ordered(handed=False)
     study.medication("rescue", "2026-01-09", at="2026-01-09 11:30")
@@ -160,6 +168,7 @@ def test_an_order_withdrawn_by_a_hold_comes_back_with_the_dose_that_holds_then()
     assert [cells for _, cells, _ in orders(study)] == [6.15e9, 5.5e9]
 
 
+@pytest.mark.requirement("DOS-03")
 def test_an_order_that_has_left_is_replaced_when_its_dose_no_longer_holds() -> None:
     study = ordered(handed=True)
     first = study.key("T-3d", "cell-lab", "INF2")
@@ -171,6 +180,7 @@ def test_an_order_that_has_left_is_replaced_when_its_dose_no_longer_holds() -> N
     assert study.sent("stand-down") == []
 
 
+@pytest.mark.requirement("DOS-03")
 def test_an_order_after_a_hold_replaces_none_because_the_first_was_stood_down() -> None:
     study = ordered(handed=True)
     study.medication("rescue", "2026-01-09", at="2026-01-09 11:30")

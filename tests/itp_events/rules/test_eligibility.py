@@ -10,6 +10,8 @@ from itp_events.events import Enrolled
 from itp_events.rules.eligibility import unmet
 from tests.support.study import Json, Study, altered
 
+pytestmark = pytest.mark.requirement("ELI-01")
+
 FAILED = {"first_line": True, "second_line": True, "rituximab": True, "splenectomy": False}
 MAN = {
     "sex": "male",
@@ -39,6 +41,7 @@ def test_a_subject_that_meets_all_criteria_is_enrolled() -> None:
 # Each limit: at, below and above
 
 
+@pytest.mark.requirement("ELI-02", "ELI-03", "ELI-04", "ELI-05")
 @pytest.mark.parametrize(
     ("finding", "value", "said"),
     [
@@ -65,6 +68,7 @@ def test_limits_are_inclusive_as_written(finding: str, value: float, said: str |
     assert problems({**infant, finding: value}, **young) == ((said,) if said else ())
 
 
+@pytest.mark.requirement("ELI-05")
 def test_both_alt_and_ast_must_be_within_their_limits() -> None:
     assert problems({"alt_x_uln": 3.5, "ast_x_uln": 1}) == ("ALT 3.5 x ULN, limit 3†",)
     assert problems({"alt_x_uln": 1, "ast_x_uln": 3.5}) == ("AST 3.5 x ULN, limit 3†",)
@@ -92,6 +96,7 @@ def test_a_refusal_is_one_line_that_names_the_subject() -> None:
 # Kidney: one of two
 
 
+@pytest.mark.requirement("ELI-05")
 @pytest.mark.parametrize(
     ("creatinine", "clearance", "eligible"),
     [
@@ -116,6 +121,7 @@ def test_creatinine_or_its_clearance_must_be_within_the_limit(
             assert words in found[0]
 
 
+@pytest.mark.requirement("ELI-05")
 def test_without_creatinine_and_clearance_the_missing_values_are_named() -> None:
     (found,) = problems({"creatinine_x_uln": None, "creatinine_clearance_ml_min": None})
     assert "creatinine_x_uln" in found
@@ -126,6 +132,7 @@ def test_without_creatinine_and_clearance_the_missing_values_are_named() -> None
 # Refractory: three lines of treatment, or splenectomy
 
 
+@pytest.mark.requirement("ELI-03")
 @pytest.mark.parametrize("line", ["first_line", "second_line", "rituximab"])
 def test_each_of_the_three_treatments_must_have_failed(line: str) -> None:
     (found,) = problems({"failed": {**FAILED, line: False}})
@@ -133,6 +140,7 @@ def test_each_of_the_three_treatments_must_have_failed(line: str) -> None:
     assert {"first_line": "first-line", "second_line": "second-line"}.get(line, line) in found
 
 
+@pytest.mark.requirement("ELI-03")
 def test_a_failed_splenectomy_stands_for_all_three() -> None:
     none = dict.fromkeys(FAILED, False)
     assert problems({"failed": {**none, "splenectomy": True}}) == ()
@@ -142,6 +150,7 @@ def test_a_failed_splenectomy_stands_for_all_three() -> None:
 # Maintenance
 
 
+@pytest.mark.requirement("ELI-04")
 @pytest.mark.parametrize(
     ("regimen", "eligible"),
     [
@@ -160,6 +169,7 @@ def test_a_maintenance_dose_must_be_stable_for_four_weeks(regimen: Json | None, 
 # Women of childbearing age, fertile men
 
 
+@pytest.mark.requirement("ELI-06")
 @pytest.mark.parametrize(
     ("finding", "value", "said"),
     [
@@ -180,6 +190,7 @@ def test_women_of_childbearing_age_need_test_weaning_and_contraception(
     assert problems({**OLD_WOMAN, finding: value}) == ()
 
 
+@pytest.mark.requirement("ELI-06")
 def test_fertile_men_need_contraception_and_no_pregnancy_test() -> None:
     assert problems(MAN) == ()
     assert problems({**MAN, "contraception": False}) == ("no contraception agreed, needed for fertile men",)
@@ -190,6 +201,7 @@ def test_fertile_men_need_contraception_and_no_pregnancy_test() -> None:
 # Consent and assent
 
 
+@pytest.mark.requirement("CON-01")
 @pytest.mark.parametrize(
     ("age", "by", "assent", "said"),
     [
@@ -210,6 +222,7 @@ def test_minors_need_a_guardians_consent_and_from_eight_their_own_assent(
     assert found == ((said,) if said else ())
 
 
+@pytest.mark.requirement("CON-01")
 def test_consent_and_assent_are_given_by_the_day_of_enrolment() -> None:
     assert problems(consent_on="2026-01-05") == ()
     (late,) = problems(consent_on="2026-01-06")
@@ -222,6 +235,7 @@ def test_consent_and_assent_are_given_by_the_day_of_enrolment() -> None:
 # Corrections, and limits as data
 
 
+@pytest.mark.requirement("ELI-07")
 def test_a_correction_that_now_fails_is_accepted_and_alerts() -> None:
     study = Study()
     first = study.enrol("2026-01-05")
@@ -232,6 +246,7 @@ def test_a_correction_that_now_fails_is_accepted_and_alerts() -> None:
     assert ("eligibility", "coordinator") in steps
 
 
+@pytest.mark.requirement("PRO-01")
 def test_a_limit_changed_in_the_protocol_file_is_another_limit() -> None:
     stricter = altered(lambda data: data["eligibility"]["alt_x_uln"].update({"at_most": 2.5}))
     enrolled = Study().enrolment("2026-01-05", screening={**ELIGIBLE, "alt_x_uln": 2.6})
@@ -240,5 +255,6 @@ def test_a_limit_changed_in_the_protocol_file_is_another_limit() -> None:
     assert unmet(Study().protocol, enrolled.data) == ()
 
 
+@pytest.mark.requirement("ELI-05")
 def test_a_value_just_beyond_its_limit_is_not_rounded_to_it() -> None:
     assert problems({"ast_x_uln": 3.0000001}) == ("AST 3.0000001 x ULN, limit 3†",)

@@ -10,6 +10,8 @@ from itp_events.rules.explain import day, days, reason, span
 from itp_events.rules.state import subject_state
 from tests.support.study import INFUSIONS, Study, altered
 
+pytestmark = pytest.mark.requirement("WIN-10")
+
 
 def explained(study: Study, visit: str, at: str) -> str:
     state = subject_state(study.folded(), study.instant(at))
@@ -32,12 +34,14 @@ def test_an_actual_anchor_is_explained_by_the_day_it_was_done(study: Study) -> N
     )
 
 
+@pytest.mark.requirement("WIN-05")
 def test_a_projected_anchor_says_that_it_is_still_open(study: Study) -> None:
     assert explained(study, "INF3", "2026-01-06").endswith(
         "2 weeks after INF2, still open: projected from its target 12 Jan 2026"
     )
 
 
+@pytest.mark.requirement("WIN-05")
 def test_a_missed_anchor_says_that_its_target_counts(study: Study) -> None:
     study.missed("INF2", "2026-01-14")
     assert explained(study, "INF3", "2026-01-15").endswith(
@@ -52,6 +56,7 @@ def test_an_assumption_never_looks_like_a_fact(study: Study) -> None:
     assert "1 month after INF5" in found
 
 
+@pytest.mark.requirement("WIN-03")
 def test_infusion_1_is_explained_by_the_enrolment() -> None:
     study = Study()
     study.enrol("2026-01-05")
@@ -61,6 +66,7 @@ def test_infusion_1_is_explained_by_the_enrolment() -> None:
     )
 
 
+@pytest.mark.requirement("WIN-03")
 def test_a_first_infusion_agreed_at_enrolment_is_explained_as_that() -> None:
     study = Study()
     study.enrol("2026-01-05", first_infusion_on="2026-01-09")
@@ -70,6 +76,7 @@ def test_a_first_infusion_agreed_at_enrolment_is_explained_as_that() -> None:
     assert found.endswith("planned for 9 Jan 2026 at enrolment on 5 Jan 2026")
 
 
+@pytest.mark.requirement("WIN-06")
 def test_after_a_stop_follow_up_is_explained_by_the_last_infusion_given(study: Study) -> None:
     study.pregnant("2026-01-08")
     assert explained(study, "FU-D14", "2026-01-09").endswith("14 days after INF1, done on 5 Jan 2026")
@@ -94,6 +101,7 @@ def test_every_visit_of_every_phase_has_an_explanation_that_names_both_sources(s
         assert f"({visit.source.window})" in found
 
 
+@pytest.mark.requirement("WIN-05")
 def test_a_visit_counted_from_a_missed_one_rests_on_an_assumption_and_so_does_all_after_it(
     study: Study,
 ) -> None:

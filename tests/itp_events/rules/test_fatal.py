@@ -7,6 +7,8 @@ import pytest
 from itp_events.errors import Refused
 from tests.itp_events.journey import Journey
 
+pytestmark = pytest.mark.requirement("SAF-05")
+
 BOTH = {"investigator": 1, "sponsor": 1}
 
 
@@ -81,6 +83,7 @@ def test_ladders_and_the_automatic_miss_pause_in_follow_up_too_and_go_on_when_th
     assert study.plan("2026-05-01").visit("FU-D14")["status"] == "overdue"
 
 
+@pytest.mark.requirement("SAF-06")
 def test_a_death_asks_for_the_event_that_led_to_it_though_another_serious_event_was_reported() -> None:
     study = started()
     study.adverse_event("2026-01-07", serious=True, term="Fracture")
@@ -91,6 +94,7 @@ def test_a_death_asks_for_the_event_that_led_to_it_though_another_serious_event_
     assert all(data.facts["death"] for _, data in study.notices("sae-24h"))
 
 
+@pytest.mark.requirement("SAF-06")
 def test_a_death_whose_event_is_not_fatal_still_asks() -> None:
     study = started()
     study.adverse_event("2026-01-07", serious=True, term="Fracture")
@@ -100,6 +104,7 @@ def test_a_death_whose_event_is_not_fatal_still_asks() -> None:
     assert study.audiences("sae-24h") == BOTH
 
 
+@pytest.mark.requirement("SAF-06")
 def test_a_submission_under_the_deaths_own_id_stops_its_clock() -> None:
     study = started()
     death = study.died("2026-01-20")
@@ -108,6 +113,7 @@ def test_a_submission_under_the_deaths_own_id_stops_its_clock() -> None:
     assert study.sent("sae-20h") == study.sent("sae-24h") == []
 
 
+@pytest.mark.requirement("SAF-02")
 def test_the_clock_runs_from_the_instant_at_which_the_site_became_aware() -> None:
     study = started()
     aware_at = "2026-01-20T10:00:00+08:00"
@@ -117,6 +123,7 @@ def test_the_clock_runs_from_the_instant_at_which_the_site_became_aware() -> Non
     assert {at for at, _, _ in study.sent("sae-24h")} == {"2026-01-21 10:00"}
 
 
+@pytest.mark.requirement("SAF-02")
 def test_a_limit_that_had_passed_when_the_report_came_is_told_at_once_with_its_own_instant() -> None:
     study = started()
     study.adverse_event(
@@ -130,6 +137,7 @@ def test_a_limit_that_had_passed_when_the_report_came_is_told_at_once_with_its_o
     assert study.sent("sae-20h") == []
 
 
+@pytest.mark.requirement("SAF-06")
 def test_the_event_behind_a_death_has_no_more_time_than_the_death_had() -> None:
     study = started()
     study.died("2026-01-20", at="2026-01-20 10:00")
@@ -138,6 +146,7 @@ def test_the_event_behind_a_death_has_no_more_time_than_the_death_had() -> None:
     assert set(due) == {"2026-01-21 10:00"}
 
 
+@pytest.mark.requirement("SAF-02")
 def test_awareness_after_the_report_is_refused() -> None:
     with pytest.raises(Refused) as caught:
         started().adverse_event("2026-01-07", serious=True, aware_at="2026-01-07T12:00:00+08:00")
@@ -147,6 +156,7 @@ def test_awareness_after_the_report_is_refused() -> None:
 WORSE: list[dict[str, Any]] = [{"grade": 4}, {"related": True}, {"outcome": "fatal"}]
 
 
+@pytest.mark.requirement("SAF-03")
 @pytest.mark.parametrize("how", WORSE)
 def test_an_event_that_grows_worse_after_its_submission_has_a_new_clock_for_the_follow_up_report(
     how: dict[str, Any],
@@ -163,6 +173,7 @@ def test_an_event_that_grows_worse_after_its_submission_has_a_new_clock_for_the_
     assert all(data.facts["follow_up"] for _, data in study.notices("sae-24h"))
 
 
+@pytest.mark.requirement("SAF-03")
 @pytest.mark.parametrize(("said", "meant"), [(5, 4), (4, 3)])
 def test_a_worse_report_corrected_to_something_less_keeps_its_clock_while_it_is_worse_than_what_was_submitted(
     said: int, meant: int
@@ -176,6 +187,7 @@ def test_a_worse_report_corrected_to_something_less_keeps_its_clock_while_it_is_
     assert {at for at, _, _ in study.sent("sae-24h")} == {"2026-01-21 10:00"}
 
 
+@pytest.mark.requirement("SAF-03")
 def test_a_worse_report_corrected_to_what_was_submitted_owes_no_follow_up_report() -> None:
     study = started()
     study.adverse_event("2026-01-07", serious=True, grade=2)
@@ -186,6 +198,7 @@ def test_a_worse_report_corrected_to_what_was_submitted_owes_no_follow_up_report
     assert study.sent("sae-24h") == []
 
 
+@pytest.mark.requirement("SAF-03")
 def test_a_submission_made_before_it_grew_worse_and_entered_after_it_covers_the_first_report_only() -> None:
     study = started()
     study.adverse_event("2026-01-07", serious=True)
@@ -197,6 +210,7 @@ def test_a_submission_made_before_it_grew_worse_and_entered_after_it_covers_the_
     ] * 2
 
 
+@pytest.mark.requirement("SAF-03")
 def test_an_event_that_grows_worse_before_its_submission_has_one_clock() -> None:
     study = started()
     study.adverse_event("2026-01-07", at="2026-01-07 10:00", serious=True)

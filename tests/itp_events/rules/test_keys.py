@@ -3,6 +3,7 @@
 import json
 from datetime import date
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -22,6 +23,8 @@ from itp_events.rules.keys import (
     stable,
     unrecorded,
 )
+
+pytestmark = pytest.mark.requirement("OUT-01")
 
 CODE, AUDIENCE = "ITP-007", "investigator"
 LONG = ("edc", "x" * 200)

@@ -12,6 +12,8 @@ from itp_events.rules.state import subject_state
 from tests.itp_events.journey import Journey
 from tests.support.study import Study
 
+pytestmark = pytest.mark.requirement("LAD-01")
+
 # INF3 of `overdue()`: window 25 to 31 Jan 2026, a Saturday. Rungs on 2, 3 and 6 Feb; missed on 20 Feb.
 
 
@@ -51,6 +53,7 @@ def test_the_ladder_tells_the_coordinator_the_investigator_and_the_sponsor() -> 
     ]
 
 
+@pytest.mark.requirement("CAL-01")
 def test_rungs_stay_a_working_day_apart_over_holidays() -> None:
     """INF4 closes on 14 Feb 2026, before nine days without work: the rungs follow one another after it."""
     study = Journey().treated("2026-01-05", "2026-01-14", "2026-01-28")
@@ -58,6 +61,7 @@ def test_rungs_stay_a_working_day_apart_over_holidays() -> None:
     assert study.days("rung", "INF4") == ["2026-02-24", "2026-02-25", "2026-02-26"]
 
 
+@pytest.mark.requirement("CAL-01")
 def test_a_worked_saturday_is_a_day_for_a_rung() -> None:
     study = Journey().treated("2026-01-05", "2026-01-12", "2026-01-27")  # INF4: 10 Feb, closes on the 13th
     study.until("2026-02-15")
@@ -72,6 +76,7 @@ def test_no_rung_before_the_window_has_closed() -> None:
 # The automatic miss
 
 
+@pytest.mark.requirement("WIN-09")
 def test_an_unanswered_visit_is_missed_on_day_20_after_its_window() -> None:
     study = overdue()
     study.until("2026-02-20 08:59")
@@ -132,6 +137,7 @@ def test_an_anchor_restated_for_another_date_is_resolved_by_that_and_one_restate
 # Acknowledgement
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_holds_until_the_next_working_day_by_default() -> None:
     """Rung 2 comes on that day, rung 3 keeps its three days after rung 2."""
     study = overdue("2026-02-02 09:00")
@@ -140,6 +146,7 @@ def test_an_acknowledgement_holds_until_the_next_working_day_by_default() -> Non
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-03", "2026-02-06"]
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_puts_the_next_rung_off_to_its_date_and_later_rungs_keep_their_spacing() -> None:
     study = overdue("2026-02-02 09:00")
     study.acknowledged("INF3", "2026-02-02 10:00", until="2026-02-10")
@@ -147,6 +154,7 @@ def test_an_acknowledgement_puts_the_next_rung_off_to_its_date_and_later_rungs_k
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-10", "2026-02-13"]
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_before_the_first_rung_puts_off_the_first() -> None:
     study = overdue()
     study.acknowledged("INF3", "2026-02-01 12:00", until="2026-02-04")
@@ -154,6 +162,7 @@ def test_an_acknowledgement_before_the_first_rung_puts_off_the_first() -> None:
     assert study.days("rung", "INF3") == ["2026-02-04", "2026-02-06", "2026-02-09"]
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_moves_the_automatic_miss_to_at_least_7_days_after_it() -> None:
     study = overdue("2026-02-07")
     study.acknowledged("INF3", "2026-02-07 10:00", until="2026-02-17")
@@ -161,6 +170,7 @@ def test_an_acknowledgement_moves_the_automatic_miss_to_at_least_7_days_after_it
     assert missed(study) == [("2026-02-24 09:00", "INF3")]
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_never_brings_the_automatic_miss_forward() -> None:
     study = overdue("2026-02-02 09:00")
     study.acknowledged("INF3", "2026-02-02 10:00")
@@ -168,6 +178,7 @@ def test_an_acknowledgement_never_brings_the_automatic_miss_forward() -> None:
     assert missed(study) == [("2026-02-20 09:00", "INF3")]
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_after_every_rung_sends_none_again() -> None:
     study = overdue("2026-02-07")
     study.acknowledged("INF3", "2026-02-07 10:00", until="2026-02-17")
@@ -175,6 +186,7 @@ def test_an_acknowledgement_after_every_rung_sends_none_again() -> None:
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-03", "2026-02-06"]
 
 
+@pytest.mark.requirement("LAD-02")
 def test_a_second_acknowledgement_puts_off_the_same_rungs_once_more() -> None:
     study = overdue("2026-02-02 09:00")
     study.acknowledged("INF3", "2026-02-02 10:00", until="2026-02-05")
@@ -183,6 +195,7 @@ def test_a_second_acknowledgement_puts_off_the_same_rungs_once_more() -> None:
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-10", "2026-02-13"]
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_until_a_day_whose_morning_has_passed_holds_until_the_next_working_day() -> None:
     """Rung 2 would have been due on the 3rd at 09:00, before anybody acknowledged: nobody would be told."""
     study = overdue("2026-02-02 09:00")
@@ -191,6 +204,7 @@ def test_an_acknowledgement_until_a_day_whose_morning_has_passed_holds_until_the
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-03", "2026-02-06"]
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_until_the_morning_that_comes_sends_the_next_rung_then() -> None:
     study = overdue("2026-02-02 09:00")
     study.acknowledged("INF3", "2026-02-04 08:59", until="2026-02-04")
@@ -198,6 +212,7 @@ def test_an_acknowledgement_until_the_morning_that_comes_sends_the_next_rung_the
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-03", "2026-02-04"]
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_on_the_day_on_which_the_anchor_became_known_puts_off_the_first_rung() -> None:
     study = Journey().treated("2026-01-05")
     study.done("INF2", "2026-01-13", at="2026-02-02 10:00")  # INF3: 27 Jan, closed on the 30th
@@ -206,6 +221,7 @@ def test_an_acknowledgement_on_the_day_on_which_the_anchor_became_known_puts_off
     assert study.days("rung", "INF3") == ["2026-02-05", "2026-02-09", "2026-02-10"]  # the 7th: Saturday
 
 
+@pytest.mark.requirement("LAD-02")
 def test_an_acknowledgement_from_before_the_anchor_was_corrected_moves_no_rung_of_the_new_ladder() -> None:
     """INF3 hung on 14 Jan; from 4 Feb on it hangs on the 15th, and its ladder counts from that day."""
     study = overdue("2026-02-02 09:00")
@@ -222,6 +238,7 @@ def test_an_acknowledgement_from_before_the_anchor_was_corrected_moves_no_rung_o
     ]
 
 
+@pytest.mark.requirement("LAD-02")
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 19 * 24 - 1), st.none() | st.integers(0, 14))
 def test_whatever_an_acknowledgement_says_every_rung_that_was_not_due_comes_after_it(
@@ -240,6 +257,7 @@ def test_whatever_an_acknowledgement_says_every_rung_that_was_not_due_comes_afte
 # What pauses it
 
 
+@pytest.mark.requirement("LAD-03")
 def test_a_hold_pauses_the_ladder_of_an_infusion_and_its_automatic_miss() -> None:
     study = overdue("2026-02-02 09:00")
     study.medication("rescue", "2026-02-02", at="2026-02-02 12:00")
@@ -248,6 +266,7 @@ def test_a_hold_pauses_the_ladder_of_an_infusion_and_its_automatic_miss() -> Non
     assert missed(study) == []
 
 
+@pytest.mark.requirement("LAD-03")
 def test_the_ladder_goes_on_when_the_hold_is_decided() -> None:
     """Ten days of hold put what was left of the ladder off by ten days."""
     study = overdue("2026-02-02 09:00")
@@ -258,6 +277,7 @@ def test_the_ladder_goes_on_when_the_hold_is_decided() -> None:
     assert missed(study) == [("2026-03-02 09:00", "INF3")]
 
 
+@pytest.mark.requirement("LAD-03")
 def test_two_flags_that_wait_at_once_are_one_hold() -> None:
     study = overdue("2026-02-02 09:00")
     study.medication("rescue", "2026-02-02", at="2026-02-02 12:00")
@@ -268,6 +288,7 @@ def test_two_flags_that_wait_at_once_are_one_hold() -> None:
     assert missed(study) == [("2026-03-02 09:00", "INF3")]
 
 
+@pytest.mark.requirement("LAD-03")
 def test_a_hold_lasts_until_its_last_flag_is_decided() -> None:
     study = overdue("2026-02-02 09:00")
     study.medication("rescue", "2026-02-02", at="2026-02-02 12:00")
@@ -280,6 +301,7 @@ def test_a_hold_lasts_until_its_last_flag_is_decided() -> None:
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-13", "2026-02-24"]
 
 
+@pytest.mark.requirement("LAD-02", "LAD-03")
 def test_an_acknowledgement_during_a_hold_sends_no_rung_before_the_hold_is_decided() -> None:
     study = overdue("2026-02-02 09:00")
     study.medication("rescue", "2026-02-02", at="2026-02-02 12:00")
@@ -292,6 +314,7 @@ def test_an_acknowledgement_during_a_hold_sends_no_rung_before_the_hold_is_decid
     assert study.days("rung", "INF3") == ["2026-02-02", "2026-02-13", "2026-02-24"]
 
 
+@pytest.mark.requirement("LAD-03")
 def test_a_hold_before_the_window_closed_counts_the_ladder_from_the_decision() -> None:
     study = overdue("2026-01-26")
     study.medication("rescue", "2026-01-26")
@@ -300,6 +323,7 @@ def test_a_hold_before_the_window_closed_counts_the_ladder_from_the_decision() -
     assert study.days("rung", "INF3") == ["2026-02-05", "2026-02-09", "2026-02-10"]  # the 7th: Saturday
 
 
+@pytest.mark.requirement("LAD-03")
 def test_follow_up_ladders_go_on_during_a_hold() -> None:
     study = Journey().in_follow_up()
     study.done("FU-D14", "2026-03-09")
@@ -312,6 +336,7 @@ def test_follow_up_ladders_go_on_during_a_hold() -> None:
 # What ends it
 
 
+@pytest.mark.requirement("LAD-03")
 @pytest.mark.parametrize(
     "end",
     [
@@ -331,6 +356,7 @@ def test_recording_the_visit_declaring_it_missed_or_exit_ends_the_ladder(
     assert ("2026-02-20 09:00", "INF3") not in missed(study)
 
 
+@pytest.mark.requirement("WIN-09")
 def test_late_data_takes_overdue_back() -> None:
     study = overdue("2026-02-05")
     assert study.plan("2026-02-05").visit("INF3")["status"] == "overdue"
@@ -343,6 +369,7 @@ def test_an_overdue_state_names_the_visit() -> None:
     assert overdue("2026-02-01").decide("2026-02-01").state == "INF3 overdue"
 
 
+@pytest.mark.requirement("WIN-09")
 def test_a_late_completion_replaces_the_services_miss_and_voids_it() -> None:
     study = overdue("2026-02-21")
     study.done("INF3", "2026-01-30", at="2026-02-24")

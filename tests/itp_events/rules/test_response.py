@@ -12,6 +12,8 @@ from itp_events.rules.response import Response, ResponseCourse, grade, response_
 from itp_events.rules.state import SubjectState, subject_state
 from tests.support.study import INFUSIONS, Study, altered
 
+pytestmark = pytest.mark.requirement("RSP-01")
+
 RULE = load_protocol().response
 COUNT = st.none() | st.integers(0, 200).map(float)
 BLEEDING = st.sampled_from([None, False, True, 0, 1, 2, 3, 4])

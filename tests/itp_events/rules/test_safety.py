@@ -7,6 +7,8 @@ import pytest
 from itp_events.events import Event
 from tests.itp_events.journey import Journey
 
+pytestmark = pytest.mark.requirement("SAF-01")
+
 BOTH = {"investigator": 1, "sponsor": 1}
 
 
@@ -28,6 +30,7 @@ def test_an_adverse_event_that_is_not_serious_starts_no_clock() -> None:
     assert study.sent("sae-20h") == []
 
 
+@pytest.mark.requirement("SAF-02")
 def test_the_clock_calls_20_and_24_hours_after_the_events_time() -> None:
     study = started()
     study.adverse_event("2026-01-14", at="2026-01-14 15:30", serious=True)
@@ -36,6 +39,7 @@ def test_the_clock_calls_20_and_24_hours_after_the_events_time() -> None:
         assert study.sent(step) == [(at, step, "investigator"), (at, step, "sponsor")]
 
 
+@pytest.mark.requirement("SAF-02")
 def test_the_clock_counts_from_the_report_not_from_when_the_service_heard_of_it() -> None:
     study = started()
     study.awake = False
@@ -45,6 +49,7 @@ def test_the_clock_counts_from_the_report_not_from_when_the_service_heard_of_it(
     assert {study.local(data.due) for _, data in study.notices("sae-20h")} == {"2026-01-15 11:30"}
 
 
+@pytest.mark.requirement("SAF-02")
 def test_its_submission_stops_the_clock() -> None:
     study = started()
     study.adverse_event("2026-01-14", at="2026-01-14 15:30", serious=True)
@@ -53,6 +58,7 @@ def test_its_submission_stops_the_clock() -> None:
     assert study.sent("sae-20h") == study.sent("sae-24h") == []
 
 
+@pytest.mark.requirement("SAF-02")
 def test_a_submission_between_the_two_calls_stops_the_second() -> None:
     study = started()
     study.adverse_event("2026-01-14", at="2026-01-14 15:30", serious=True)
@@ -62,6 +68,7 @@ def test_a_submission_between_the_two_calls_stops_the_second() -> None:
     assert study.sent("sae-24h") == []
 
 
+@pytest.mark.requirement("SAF-02")
 def test_the_submission_of_another_event_stops_nothing() -> None:
     study = started()
     study.adverse_event("2026-01-14", ae="AE-1", serious=True)
@@ -71,6 +78,7 @@ def test_the_submission_of_another_event_stops_nothing() -> None:
     assert study.audiences("sae-24h") == BOTH
 
 
+@pytest.mark.requirement("SAF-02")
 def test_a_voided_submission_lets_the_clock_go_on() -> None:
     study = started()
     study.adverse_event("2026-01-14", at="2026-01-14 15:30", serious=True)
@@ -80,6 +88,7 @@ def test_a_voided_submission_lets_the_clock_go_on() -> None:
     assert study.audiences("sae-24h") == BOTH
 
 
+@pytest.mark.requirement("SAF-02")
 def test_a_voided_adverse_event_has_no_clock() -> None:
     study = started()
     event = study.adverse_event("2026-01-14", serious=True)
@@ -88,6 +97,7 @@ def test_a_voided_adverse_event_has_no_clock() -> None:
     assert study.sent("sae-20h") == []
 
 
+@pytest.mark.requirement("SAF-04")
 def test_pregnancy_has_the_same_clock_and_its_submission_names_the_event() -> None:
     study = started()
     event = study.pregnant("2026-01-14", at="2026-01-14 15:30")
@@ -99,6 +109,7 @@ def test_pregnancy_has_the_same_clock_and_its_submission_names_the_event() -> No
     assert study.sent("sae-24h") == []
 
 
+@pytest.mark.requirement("SAF-02")
 @pytest.mark.parametrize("stated", [Journey.pregnant, Journey.died])
 def test_a_submission_from_before_a_report_does_not_stop_its_clock(stated: Callable[..., Event]) -> None:
     study = started()
@@ -108,6 +119,7 @@ def test_a_submission_from_before_a_report_does_not_stop_its_clock(stated: Calla
     assert study.audiences("sae-20h") == study.audiences("sae-24h") == BOTH
 
 
+@pytest.mark.requirement("SAF-02", "SAF-04")
 def test_a_submission_covers_a_pregnancy_whose_report_is_corrected_after_it() -> None:
     study = started()
     wrong = study.pregnant("2026-01-14", at="2026-01-14 15:30", partner=True)
@@ -118,6 +130,7 @@ def test_a_submission_covers_a_pregnancy_whose_report_is_corrected_after_it() ->
     assert study.sent("sae-20h") == study.sent("sae-24h") == []
 
 
+@pytest.mark.requirement("SAF-04")
 def test_a_partners_pregnancy_has_the_same_clock() -> None:
     study = started()
     study.pregnant("2026-01-14", partner=True)
@@ -154,6 +167,7 @@ def test_a_clock_runs_on_hold_and_after_a_stop() -> None:
     assert study.audiences("sae-24h") == BOTH
 
 
+@pytest.mark.requirement("REM-05")
 def test_after_downtime_over_both_calls_the_later_one_leaves() -> None:
     study = started()
     study.adverse_event("2026-01-14", serious=True)
@@ -163,6 +177,7 @@ def test_after_downtime_over_both_calls_the_later_one_leaves() -> None:
     assert study.audiences("sae-24h") == BOTH
 
 
+@pytest.mark.requirement("SAF-06")
 def test_a_death_with_no_adverse_event_recorded_asks_for_one() -> None:
     study = started()
     death = study.died("2026-01-14")
@@ -171,6 +186,7 @@ def test_a_death_with_no_adverse_event_recorded_asks_for_one() -> None:
     assert death.id in notice.notice
 
 
+@pytest.mark.requirement("SAF-06")
 def test_a_death_with_its_adverse_event_recorded_asks_for_none() -> None:
     study = started()
     study.adverse_event("2026-01-14", at="2026-01-14 10:00", serious=True, grade=5)
@@ -178,6 +194,7 @@ def test_a_death_with_its_adverse_event_recorded_asks_for_none() -> None:
     assert not any(death.id in notice.notice for _, notice in study.notices("sae"))
 
 
+@pytest.mark.requirement("SAF-06")
 def test_the_alert_of_a_death_is_over_once_its_adverse_event_is_recorded() -> None:
     study = started()
     study.died("2026-01-14")
@@ -186,6 +203,7 @@ def test_the_alert_of_a_death_is_over_once_its_adverse_event_is_recorded() -> No
     assert study.fate(key) == ["issued", "closed"]
 
 
+@pytest.mark.requirement("SAF-03")
 def test_of_two_reports_of_one_event_the_first_starts_the_clock() -> None:
     """Also when the second one dates the event earlier."""
     study = Journey().treated("2026-01-05", "2026-01-12")

@@ -7,6 +7,8 @@ import pytest
 from itp_events.events import Missed, Voided
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study, altered
 
+pytestmark = pytest.mark.requirement("WIN-02")
+
 
 def treated(start: str) -> Study:
     """A subject whose five infusions took place on their targets, 49 days from `start` on."""
@@ -23,6 +25,7 @@ def after_inf1() -> Study:
     return study
 
 
+@pytest.mark.requirement("WIN-04")
 def test_a_window_is_whole_days_from_target_minus_before_to_target_plus_after() -> None:
     plan = after_inf1().plan("2026-01-06")
     assert plan.window("INF2") == ("2026-01-11", "2026-01-12", "2026-01-13")
@@ -31,12 +34,14 @@ def test_a_window_is_whole_days_from_target_minus_before_to_target_plus_after() 
     assert plan.window("FU-M1") == ("2026-03-16", "2026-03-23", "2026-03-30")
 
 
+@pytest.mark.requirement("WIN-03")
 def test_inf1_may_be_given_from_the_enrolment_day_to_seven_days_after() -> None:
     study = Study()
     study.enrol("2026-01-05")
     assert study.plan("2026-01-06").window("INF1") == ("2026-01-05", "2026-01-05", "2026-01-12")
 
 
+@pytest.mark.requirement("WIN-03")
 def test_first_infusion_on_is_the_target_of_inf1_and_leaves_its_window() -> None:
     study = Study()
     study.enrol("2026-01-05", first_infusion_on="2026-01-09")
@@ -46,6 +51,7 @@ def test_first_infusion_on_is_the_target_of_inf1_and_leaves_its_window() -> None
     assert plan.window("INF2") == ("2026-01-15", "2026-01-16", "2026-01-17")
 
 
+@pytest.mark.requirement("WIN-05")
 def test_while_neither_is_known_the_whole_plan_is_projected_from_targets() -> None:
     study = Study()
     study.enrol("2026-01-05")
@@ -58,6 +64,7 @@ def test_while_neither_is_known_the_whole_plan_is_projected_from_targets() -> No
     assert {plan.visit(code)["anchor"]["on"] for code in FOLLOW_UP} == {"2026-02-23"}
 
 
+@pytest.mark.requirement("WIN-04")
 def test_a_late_inf2_moves_every_later_infusion_and_all_follow_up() -> None:
     on_time, late = after_inf1(), after_inf1()
     on_time.done("INF2", "2026-01-12")
@@ -75,6 +82,7 @@ def test_a_late_inf2_moves_every_later_infusion_and_all_follow_up() -> None:
     assert after.visit("FU-M12")["target"] == "2027-02-26"
 
 
+@pytest.mark.requirement("WIN-05")
 def test_after_a_missed_infusion_the_next_hangs_on_its_planned_date() -> None:
     study = after_inf1()
     study.done("INF2", "2026-01-13")
@@ -85,6 +93,7 @@ def test_after_a_missed_infusion_the_next_hangs_on_its_planned_date() -> None:
     assert plan.window("INF4") == ("2026-02-07", "2026-02-10", "2026-02-13")
 
 
+@pytest.mark.requirement("WIN-05", "WIN-06")
 def test_after_a_missed_inf5_follow_up_hangs_on_its_target() -> None:
     study = after_inf1()
     study.on_target("INF2", "INF3")
@@ -97,6 +106,7 @@ def test_after_a_missed_inf5_follow_up_hangs_on_its_target() -> None:
     assert plan["status"] == "in-follow-up"
 
 
+@pytest.mark.requirement("WIN-06")
 def test_follow_up_hangs_on_the_actual_date_of_inf5() -> None:
     study = after_inf1()
     study.on_target("INF2", "INF3", "INF4")
@@ -107,6 +117,7 @@ def test_follow_up_hangs_on_the_actual_date_of_inf5() -> None:
     }
 
 
+@pytest.mark.requirement("WIN-04")
 @pytest.mark.parametrize(("at", "day"), [("opens", 39), ("closes", 59)])
 def test_inf5_is_legitimately_given_from_day_39_to_day_59(at: str, day: int) -> None:
     study = Study()
@@ -129,6 +140,7 @@ def stopped() -> Study:
     return study
 
 
+@pytest.mark.requirement("WIN-06")
 def test_when_treatment_is_stopped_early_follow_up_hangs_on_the_last_infusion_given() -> None:
     plan = stopped().plan("2026-02-16")
     for code in FOLLOW_UP:
@@ -152,6 +164,7 @@ def test_a_follow_up_window_that_closes_on_the_date_of_the_stop_is_still_open() 
     assert study.plan("2026-02-12 12:00").visit("FU-D14")["status"] == "open"
 
 
+@pytest.mark.requirement("WIN-06")
 def test_an_infusion_missed_before_the_stop_stays_missed_and_does_not_carry_follow_up() -> None:
     study = after_inf1()
     study.missed("INF2", "2026-01-14")
@@ -161,6 +174,7 @@ def test_an_infusion_missed_before_the_stop_stays_missed_and_does_not_carry_foll
     assert plan.visit("FU-M1")["anchor"] == {"code": "INF1", "on": "2026-01-05", "basis": "actual"}
 
 
+@pytest.mark.requirement("WDR-10")
 def test_a_stop_with_no_infusion_given_is_an_exit_with_the_disposition_of_the_stop() -> None:
     study = Study()
     study.enrol("2026-01-05")
@@ -174,6 +188,7 @@ def test_a_stop_with_no_infusion_given_is_an_exit_with_the_disposition_of_the_st
 # Months
 
 
+@pytest.mark.requirement("WIN-07")
 @pytest.mark.parametrize(
     ("start", "end_of_treatment", "visit", "target"),
     [
@@ -192,6 +207,7 @@ def test_months_are_calendar_months_clamped_to_the_end_of_the_month(
     assert plan.visit(visit)["target"] == target
 
 
+@pytest.mark.requirement("WIN-07")
 def test_months_are_counted_from_the_anchor_and_never_chained() -> None:
     plan = treated("2026-07-13").plan("2026-09-01")
     targets = {code: plan.visit(code)["target"] for code in FOLLOW_UP[1:]}
@@ -205,6 +221,7 @@ def test_months_are_counted_from_the_anchor_and_never_chained() -> None:
     }
 
 
+@pytest.mark.requirement("WIN-07")
 def test_a_window_around_a_clamped_target_is_counted_from_the_clamped_day() -> None:
     plan = treated("2026-10-12").plan("2026-12-01")
     assert plan.window("FU-M3") == ("2027-02-21", "2027-02-28", "2027-03-07")
@@ -213,6 +230,7 @@ def test_a_window_around_a_clamped_target_is_counted_from_the_clamped_day() -> N
 # What became of a visit
 
 
+@pytest.mark.requirement("WIN-08")
 @pytest.mark.parametrize(
     ("on", "deviation"),
     [
@@ -234,6 +252,7 @@ def test_a_visit_done_outside_its_window_is_done_early_negative_late_positive(
     assert study.plan("2026-01-21").visit("INF3")["anchor"]["on"] == on
 
 
+@pytest.mark.requirement("WIN-08")
 def test_a_visit_not_done_has_no_deviation() -> None:
     study = after_inf1()
     study.missed("INF2", "2026-01-20")
@@ -242,6 +261,7 @@ def test_a_visit_not_done_has_no_deviation() -> None:
     assert plan.visit("INF3")["deviation_days"] is None
 
 
+@pytest.mark.requirement("WIN-09")
 def test_overdue_is_derived_and_late_data_entry_takes_it_back() -> None:
     study = after_inf1()
     assert study.plan("2026-01-20").visit("INF2")["status"] == "overdue"
@@ -251,6 +271,7 @@ def test_overdue_is_derived_and_late_data_entry_takes_it_back() -> None:
     assert (row["status"], row["deviation_days"]) == ("completed", 0)
 
 
+@pytest.mark.requirement("WIN-09")
 def test_an_unanswered_visit_is_missed_on_day_20_after_its_window() -> None:
     study = after_inf1()  # INF2 closes on 13 Jan; day +20 is 2 Feb
     assert study.plan("2026-02-02 08:59").visit("INF2")["status"] == "overdue"
@@ -259,6 +280,7 @@ def test_an_unanswered_visit_is_missed_on_day_20_after_its_window() -> None:
     assert plan.visit("INF3")["anchor"] == {"code": "INF2", "on": "2026-01-12", "basis": "planned"}
 
 
+@pytest.mark.requirement("WIN-09")
 def test_a_completion_recorded_after_the_services_own_miss_replaces_it() -> None:
     study = after_inf1()
     study.live_until("2026-02-03")
@@ -276,6 +298,7 @@ def test_a_completion_recorded_after_the_services_own_miss_replaces_it() -> None
     assert plan.visit("INF3")["anchor"] == {"code": "INF2", "on": "2026-01-13", "basis": "actual"}
 
 
+@pytest.mark.requirement("WIN-05")
 def test_an_infusion_missed_by_the_service_leaves_the_next_overdue_from_its_planned_date() -> None:
     plan = after_inf1().plan("2026-02-02 09:00")
     assert plan.window("INF3") == ("2026-01-23", "2026-01-26", "2026-01-29")
@@ -294,6 +317,7 @@ def test_a_ladder_whose_anchor_is_resolved_after_the_window_counts_from_that_res
 # Exit
 
 
+@pytest.mark.requirement("WIN-12")
 def test_at_exit_visits_whose_window_had_closed_are_missed_and_the_others_cancelled() -> None:
     study = after_inf1()
     study.withdrew("2026-01-20")
@@ -302,6 +326,7 @@ def test_at_exit_visits_whose_window_had_closed_are_missed_and_the_others_cancel
     assert {status[code] for code in (*INFUSIONS[2:], *FOLLOW_UP)} == {"cancelled"}
 
 
+@pytest.mark.requirement("WIN-12")
 def test_a_visit_missed_at_exit_is_recorded_with_the_reason_exit() -> None:
     study = after_inf1()
     study.withdrew("2026-01-20")
@@ -309,6 +334,7 @@ def test_a_visit_missed_at_exit_is_recorded_with_the_reason_exit() -> None:
     assert [(each.visit, each.reason) for each in stated if isinstance(each, Missed)] == [("INF2", "exit")]
 
 
+@pytest.mark.requirement("WIN-12")
 @pytest.mark.parametrize(("exit_on", "status"), [("2026-01-13", "cancelled"), ("2026-01-14", "missed")])
 def test_a_window_that_closes_on_the_day_of_the_exit_had_not_closed(exit_on: str, status: str) -> None:
     study = after_inf1()
@@ -316,6 +342,7 @@ def test_a_window_that_closes_on_the_day_of_the_exit_had_not_closed(exit_on: str
     assert study.plan("2026-01-15").visit("INF2")["status"] == status
 
 
+@pytest.mark.requirement("WIN-12")
 def test_an_exit_reported_late_still_decides_by_its_own_date() -> None:
     study = after_inf1()
     study.died("2026-01-10", at="2026-01-18")
@@ -348,6 +375,7 @@ def test_completion_of_the_last_visit_ends_the_journey() -> None:
 # Corrections
 
 
+@pytest.mark.requirement("COR-01")
 def test_a_correction_by_voiding_computes_the_plan_anew() -> None:
     study = after_inf1()
     wrong = study.done("INF2", "2026-01-12")
@@ -358,6 +386,7 @@ def test_a_correction_by_voiding_computes_the_plan_anew() -> None:
     assert plan.window("INF3") == ("2026-01-24", "2026-01-27", "2026-01-30")
 
 
+@pytest.mark.requirement("COR-01")
 def test_a_void_takes_a_visit_back() -> None:
     study = after_inf1()
     wrong = study.done("INF2", "2026-01-12")
@@ -367,6 +396,7 @@ def test_a_void_takes_a_visit_back() -> None:
     assert plan.visit("INF3")["anchor"]["basis"] == "projected"
 
 
+@pytest.mark.requirement("WIN-05")
 def test_later_visits_left_without_their_anchor_stay_done_and_are_marked_projected() -> None:
     study = after_inf1()
     wrong = study.done("INF2", "2026-01-12")
@@ -385,6 +415,7 @@ def test_later_visits_left_without_their_anchor_stay_done_and_are_marked_project
     }
 
 
+@pytest.mark.requirement("WDR-10", "COR-01")
 def test_a_voided_exit_resumes_the_journey() -> None:
     study = after_inf1()
     exit = study.withdrew("2026-01-09")
@@ -407,6 +438,7 @@ def test_a_wider_window_in_the_protocol_file_is_a_wider_window() -> None:
     assert study.plan("2026-01-06").window("INF2") == ("2026-01-13", "2026-01-15", "2026-01-22")
 
 
+@pytest.mark.requirement("WIN-03")
 def test_first_infusion_on_is_the_first_visits_alone_also_when_another_hangs_on_the_enrolment() -> None:
     def yearly(data: dict[str, list[dict[str, str]]]) -> None:
         data["visits"][-1] |= {"anchor": "enrolment"}

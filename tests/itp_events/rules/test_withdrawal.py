@@ -9,6 +9,8 @@ from itp_events.events import Exited, Flagged, Missed, TreatmentStopped, Voided
 from tests.itp_events.journey import Journey
 from tests.support.study import FOLLOW_UP, INFUSIONS
 
+pytestmark = pytest.mark.requirement("WDR-08")
+
 Json = dict[str, Any]
 
 
@@ -47,6 +49,7 @@ def cancelled(study: Journey) -> list[str]:
 # consent-withdrawn
 
 
+@pytest.mark.requirement("WDR-01")
 @pytest.mark.parametrize(
     ("guardian", "decode"), [(False, "WITHDRAWAL BY SUBJECT"), (True, "WITHDRAWAL BY PARENT/GUARDIAN")]
 )
@@ -59,6 +62,7 @@ def test_consent_withdrawn_for_the_study_is_an_exit(guardian: bool, decode: str)
     assert study.own(Exited)[0].decode == decode
 
 
+@pytest.mark.requirement("WDR-01")
 @pytest.mark.parametrize(
     ("guardian", "decode"), [(False, "WITHDRAWAL BY SUBJECT"), (True, "WITHDRAWAL BY PARENT/GUARDIAN")]
 )
@@ -80,12 +84,14 @@ def test_consent_withdrawn_for_treatment_cancels_the_infusions_and_follow_up_goe
 # death, pregnancy
 
 
+@pytest.mark.requirement("WDR-02")
 def test_death_is_an_exit() -> None:
     study = started()
     study.died("2026-01-14")
     assert exit_of(study) == ("DEATH", "death")
 
 
+@pytest.mark.requirement("WDR-03")
 def test_the_subjects_pregnancy_stops_treatment() -> None:
     study = started()
     study.pregnant("2026-01-14")
@@ -93,6 +99,7 @@ def test_the_subjects_pregnancy_stops_treatment() -> None:
     assert cancelled(study) == ["INF3", "INF4", "INF5"]
 
 
+@pytest.mark.requirement("WDR-03")
 def test_a_partners_pregnancy_is_an_alert_only() -> None:
     study = started()
     study.pregnant("2026-01-14", partner=True)
@@ -101,6 +108,7 @@ def test_a_partners_pregnancy_is_an_alert_only() -> None:
     assert study.audiences("sae") == {"investigator": 1, "sponsor": 1}
 
 
+@pytest.mark.requirement("WDR-03")
 def test_a_mans_pregnancy_is_his_partners_and_must_say_so() -> None:
     """Taken for his own it would stop his treatment."""
     study = Journey()
@@ -116,6 +124,7 @@ def test_a_mans_pregnancy_is_his_partners_and_must_say_so() -> None:
 # The criteria that raise a flag
 
 
+@pytest.mark.requirement("WDR-04")
 @pytest.mark.parametrize(
     ("serious", "related", "grade", "raised"),
     [
@@ -142,6 +151,7 @@ MEDICATION = [
 ]
 
 
+@pytest.mark.requirement("WDR-05")
 @pytest.mark.parametrize(("kind", "criterion", "decode"), MEDICATION)
 def test_a_medication_of_each_kind_raises_its_flag_with_its_dsdecod(
     kind: str, criterion: str, decode: str
@@ -154,6 +164,7 @@ def test_a_medication_of_each_kind_raises_its_flag_with_its_dsdecod(
     assert exit_of(study) == (decode, criterion)
 
 
+@pytest.mark.requirement("WDR-06")
 def test_two_infusions_in_a_row_missed_raise_a_flag() -> None:
     study = Journey().treated("2026-01-05")
     study.missed("INF2", at="2026-01-14")
@@ -164,6 +175,7 @@ def test_two_infusions_in_a_row_missed_raise_a_flag() -> None:
     assert exit_of(study) == ("PROTOCOL DEVIATION", "missed-infusions")
 
 
+@pytest.mark.requirement("WDR-06")
 def test_two_infusions_missed_with_one_given_between_raise_no_flag() -> None:
     study = Journey().treated("2026-01-05")
     study.missed("INF2", at="2026-01-14")
@@ -172,6 +184,7 @@ def test_two_infusions_missed_with_one_given_between_raise_no_flag() -> None:
     assert flagged(study) == []
 
 
+@pytest.mark.requirement("WDR-06")
 def test_an_earlier_miss_that_becomes_known_later_leaves_the_flag_raised_without_it() -> None:
     study = Journey().treated("2026-01-05", "2026-01-12")
     wrong = study.folded().completed["INF2"]
@@ -186,6 +199,7 @@ def test_an_earlier_miss_that_becomes_known_later_leaves_the_flag_raised_without
     assert raised == [("2026-02-13", "continue"), ("2026-02-15", None)]
 
 
+@pytest.mark.requirement("WDR-06")
 def test_the_services_own_misses_count_for_two_in_a_row() -> None:
     study = Journey().treated("2026-01-05")
     study.until("2026-02-22 09:00")
@@ -193,6 +207,7 @@ def test_the_services_own_misses_count_for_two_in_a_row() -> None:
     assert [data.visit for data in study.own(Missed)] == ["INF2", "INF3"]
 
 
+@pytest.mark.requirement("WDR-06")
 def test_a_late_completion_of_a_missed_infusion_takes_the_flag_back() -> None:
     study = Journey().treated("2026-01-05")
     study.until("2026-02-22 09:00")
@@ -215,6 +230,7 @@ def tried(study: Journey, *dates: str, reached: bool = False) -> None:
         study.contact(on, reached=reached)
 
 
+@pytest.mark.requirement("WDR-07")
 def test_three_days_of_attempts_while_a_visit_is_14_days_silent_raise_the_flag() -> None:
     study = silent()
     tried(study, "2026-04-13", "2026-04-14")
@@ -225,6 +241,7 @@ def test_three_days_of_attempts_while_a_visit_is_14_days_silent_raise_the_flag()
     assert exit_of(study) == ("LOST TO FOLLOW-UP", "lost-to-follow-up")
 
 
+@pytest.mark.requirement("WDR-07")
 def test_attempts_before_the_14_days_raise_the_flag_when_they_are_over() -> None:
     study = silent()
     tried(study, "2026-04-01", "2026-04-02", "2026-04-03")
@@ -235,6 +252,7 @@ def test_attempts_before_the_14_days_raise_the_flag_when_they_are_over() -> None
     assert (flag.criterion, str(flag.on)) == ("lost-to-follow-up", "2026-04-13")
 
 
+@pytest.mark.requirement("WDR-07")
 def test_attempts_on_one_day_count_once() -> None:
     study = silent()
     for hour in ("09:00", "12:00", "15:00"):
@@ -242,6 +260,7 @@ def test_attempts_on_one_day_count_once() -> None:
     assert flagged(study) == []
 
 
+@pytest.mark.requirement("WDR-07")
 @pytest.mark.parametrize("how", ["reached", "attended", "unscheduled"])
 def test_a_contact_reached_or_a_visit_attended_starts_the_count_anew(how: str) -> None:
     study = silent()
@@ -258,6 +277,7 @@ def test_a_contact_reached_or_a_visit_attended_starts_the_count_anew(how: str) -
     assert flagged(study) == [("lost-to-follow-up", None)]
 
 
+@pytest.mark.requirement("WDR-07")
 def test_an_attempt_that_becomes_known_after_the_subject_was_met_flags_nothing() -> None:
     study = silent()
     tried(study, "2026-04-14", "2026-04-15")
@@ -266,6 +286,7 @@ def test_an_attempt_that_becomes_known_after_the_subject_was_met_flags_nothing()
     assert flagged(study) == []
 
 
+@pytest.mark.requirement("WDR-07")
 def test_a_contact_restated_unchanged_starts_the_count_where_it_did() -> None:
     study = silent()
     reached = study.contact("2026-04-13", reached=True, at="2026-04-13 11:00")
@@ -276,6 +297,7 @@ def test_a_contact_restated_unchanged_starts_the_count_where_it_did() -> None:
     assert [flag["since"] for flag in now(study)["flags"]] == [since]
 
 
+@pytest.mark.requirement("WDR-07")
 def test_no_attempt_flags_while_every_visit_is_recorded() -> None:
     study = silent()
     study.done("FU-M1", "2026-03-23")
@@ -283,6 +305,7 @@ def test_no_attempt_flags_while_every_visit_is_recorded() -> None:
     assert flagged(study) == []
 
 
+@pytest.mark.requirement("WDR-07")
 def test_the_services_own_miss_counts_as_nothing_recorded_but_a_declared_one_does_not() -> None:
     own, declared = silent(), silent()
     own.until("2026-04-20")  # FU-M1 missed on the 19th
@@ -293,6 +316,7 @@ def test_the_services_own_miss_counts_as_nothing_recorded_but_a_declared_one_doe
     assert flagged(declared) == []
 
 
+@pytest.mark.requirement("WDR-07")
 def test_a_contact_reached_after_the_decision_does_not_undo_it() -> None:
     """The count starts anew from there; what was flagged and decided before stays as it was decided."""
     study = Journey().treated("2026-01-05", "2026-01-12")
@@ -325,6 +349,7 @@ def test_the_investigator_may_stop_treatment_without_a_flag() -> None:
 # Decisions
 
 
+@pytest.mark.requirement("WDR-09")
 @pytest.mark.parametrize(
     ("given", "decode"),
     [
@@ -388,6 +413,7 @@ def test_status_is_on_hold_in_follow_up_too() -> None:
     assert now(study)["status"] == "in-follow-up"
 
 
+@pytest.mark.requirement("COR-03")
 def test_a_void_of_the_fact_takes_the_flag_back() -> None:
     study = started()
     fact = study.medication("rescue", "2026-01-14")
@@ -433,6 +459,7 @@ def test_a_stop_changes_nothing_once_treatment_has_ended(how: str) -> None:
     assert [each["decode"] for each in now(study)["dispositions"]] == ["COMPLETED", "WITHDRAWAL BY SUBJECT"]
 
 
+@pytest.mark.requirement("WDR-10")
 def test_no_infusion_given_and_none_left_is_an_exit_with_the_disposition_of_the_stop() -> None:
     study = Journey()
     study.enrol("2026-01-05")
@@ -441,6 +468,7 @@ def test_no_infusion_given_and_none_left_is_an_exit_with_the_disposition_of_the_
     assert len(now(study)["dispositions"]) == 1
 
 
+@pytest.mark.requirement("WDR-10")
 def test_every_infusion_missed_and_none_left_is_an_exit() -> None:
     study = Journey()
     study.enrol("2026-01-05", at="2026-01-05 08:00")
@@ -455,6 +483,7 @@ def test_every_infusion_missed_and_none_left_is_an_exit() -> None:
 # Exit
 
 
+@pytest.mark.requirement("WIN-12")
 def test_at_exit_unrecorded_visits_whose_window_had_closed_are_missed_and_the_others_cancelled() -> None:
     study = started()
     study.until("2026-02-02")  # INF3 closed on 29 Jan
@@ -464,6 +493,7 @@ def test_at_exit_unrecorded_visits_whose_window_had_closed_are_missed_and_the_ot
     assert [(data.visit, data.reason) for data in study.own(Missed)] == [("INF3", "exit")]
 
 
+@pytest.mark.requirement("WDR-09")
 def test_fu_m12_completed_completes_the_journey() -> None:
     study = Journey().at_last_visit()
     study.done("FU-M12", "2027-02-23")
@@ -471,6 +501,7 @@ def test_fu_m12_completed_completes_the_journey() -> None:
     assert (now(study)["status"], now(study)["state"], study.wake) == ("completed", "Completed", None)
 
 
+@pytest.mark.requirement("WDR-10", "COR-03")
 def test_a_voided_exit_resumes_the_journey() -> None:
     study = started()
     end = study.withdrew("2026-01-14")
@@ -481,6 +512,7 @@ def test_a_voided_exit_resumes_the_journey() -> None:
     assert study.sent("T", "INF3") == [("2026-01-26 09:00", "T", "coordinator")]
 
 
+@pytest.mark.requirement("COR-03")
 def test_a_voided_fact_voids_the_services_decision_and_the_same_decided_again_is_its_second() -> None:
     study = started()
     end = study.withdrew("2026-01-14")
@@ -525,6 +557,7 @@ def test_a_miss_declared_after_a_stop_that_came_in_later_changes_nothing() -> No
 # FU-M12 missed
 
 
+@pytest.mark.requirement("ALR-04")
 def test_fu_m12_missed_awaits_a_disposition() -> None:
     study = Journey().at_last_visit()  # FU-M12 closes on 2 March 2027
     study.until("2027-03-22 09:00")
@@ -532,6 +565,7 @@ def test_fu_m12_missed_awaits_a_disposition() -> None:
     assert now(study)["exit"] is None
 
 
+@pytest.mark.requirement("ALR-04")
 def test_complete_after_a_missed_fu_m12_is_completed() -> None:
     study = Journey().at_last_visit()
     study.missed("FU-M12", at="2027-03-03")
@@ -546,6 +580,7 @@ def test_complete_with_a_criterion_that_waits_for_nothing_is_refused() -> None:
         study.decided("complete", "2027-03-04", criterion="rescue-medication")
 
 
+@pytest.mark.requirement("ALR-04")
 def test_withdraw_after_a_missed_fu_m12_is_lost_to_follow_up_by_default() -> None:
     study = Journey().at_last_visit()
     study.missed("FU-M12", at="2027-03-03")
@@ -553,6 +588,7 @@ def test_withdraw_after_a_missed_fu_m12_is_lost_to_follow_up_by_default() -> Non
     assert exit_of(study)[0] == "LOST TO FOLLOW-UP"
 
 
+@pytest.mark.requirement("ALR-04")
 def test_withdraw_after_a_missed_fu_m12_may_say_that_the_subject_is_lost() -> None:
     """The criterion needs no flag there; to go on with a subject whose study is over is refused."""
     study = Journey().at_last_visit()
@@ -564,6 +600,7 @@ def test_withdraw_after_a_missed_fu_m12_may_say_that_the_subject_is_lost() -> No
     assert exit_of(study) == ("LOST TO FOLLOW-UP", "lost-to-follow-up")
 
 
+@pytest.mark.requirement("ALR-04")
 def test_withdraw_after_a_missed_fu_m12_takes_the_decisions_own_decode() -> None:
     study = Journey().at_last_visit()
     study.missed("FU-M12", at="2027-03-03")
@@ -589,6 +626,7 @@ def dispositions(study: Journey) -> list[tuple[str, str, str]]:
     return [(each["epoch"], each["on"], each["decode"]) for each in now(study)["dispositions"]]
 
 
+@pytest.mark.requirement("WDR-09")
 def test_treatment_may_end_while_follow_up_goes_on() -> None:
     study = started()
     study.pregnant("2026-01-14")
@@ -600,6 +638,7 @@ def test_treatment_may_end_while_follow_up_goes_on() -> None:
     ]
 
 
+@pytest.mark.requirement("WDR-09")
 def test_treatment_is_completed_with_infusion_5_and_follow_up_with_m12() -> None:
     study = Journey().at_last_visit()
     assert dispositions(study) == [("treatment", "2026-02-23", "COMPLETED")]
@@ -607,6 +646,7 @@ def test_treatment_is_completed_with_infusion_5_and_follow_up_with_m12() -> None
     assert dispositions(study)[1] == ("follow-up", "2027-02-23", "COMPLETED")
 
 
+@pytest.mark.requirement("WDR-09")
 def test_treatment_with_an_infusion_voided_after_the_end_is_other_by_the_last_one_given() -> None:
     """On hold all the time, so that the service never counted the infusion as missed before the end."""
     study = Journey().treated("2026-01-05")
@@ -624,6 +664,7 @@ def test_treatment_with_an_infusion_voided_after_the_end_is_other_by_the_last_on
     ]
 
 
+@pytest.mark.requirement("WDR-09")
 def test_an_exit_during_treatment_is_the_disposition_of_treatment_only() -> None:
     study = started()
     study.died("2026-01-14")
@@ -659,6 +700,7 @@ def test_a_criterion_is_met_when_its_last_condition_becomes_known_not_on_the_dat
     ]
 
 
+@pytest.mark.requirement("WDR-09")
 def test_treatment_with_an_infusion_missed_ends_as_other_with_the_count() -> None:
     study = Journey().treated("2026-01-05", "2026-01-12", "2026-01-26", "2026-02-09")
     study.missed("INF5", at="2026-02-27 15:00")

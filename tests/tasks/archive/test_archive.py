@@ -22,6 +22,8 @@ from tests.support.study import Study
 from tests.tasks.archive.kept import AT, Files, forged, kept
 from tests.tasks.desk import Desk
 
+pytestmark = pytest.mark.requirement("BAK-01")
+
 READ = """
 import json, sys, zipfile
 archive = zipfile.ZipFile(sys.argv[1])

@@ -36,6 +36,8 @@ from tests.tasks.archive.conftest import NOW
 from tests.tasks.archive.kept import AT, Files, brought_back, drop_tables, forged, kept, stored
 from tests.tasks.desk import Desk, outcomes
 
+pytestmark = pytest.mark.requirement("BAK-02")
+
 WORKER = "tests.tasks.archive.worker"
 
 

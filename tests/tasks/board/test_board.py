@@ -30,6 +30,8 @@ from tests.support import Receiver
 from tests.support.study import INFUSIONS, Study
 from tests.tasks.desk import Desk
 
+pytestmark = pytest.mark.requirement("OUT-02")
+
 NOW = datetime(2026, 2, 3, 2, tzinfo=UTC)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -122,6 +124,7 @@ def test_a_subjects_page_lists_its_deviations_and_asks_for_the_assessment(desk: 
 # The board
 
 
+@pytest.mark.requirement("DEV-02")
 def test_the_board_lists_the_important_deviations_that_nobody_assessed(desk: Desk, study: Study) -> None:
     overdue(desk, study)
     desk.take(study.missed("INF3", "2026-02-03"))
@@ -500,6 +503,7 @@ def test_a_safety_report_is_named_by_what_it_is_about_after_a_correction_too(
     assert "the adverse event that led to the death" in reports
 
 
+@pytest.mark.requirement("CON-02")
 def test_a_consent_that_falls_due_by_age_stays_open_until_it_is_recorded(desk: Desk, study: Study) -> None:
     desk.take(
         study.enrol("2026-02-02", at="2026-02-02 08:00", consent_by="guardian", screening={"age_years": 7})

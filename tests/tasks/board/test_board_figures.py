@@ -13,6 +13,8 @@ from tasks.board.study_page import study_page
 from tests.support.study import INFUSIONS, Json, PlanDocument, Study
 from tests.tasks.desk import Desk
 
+pytestmark = pytest.mark.requirement("OUT-02")
+
 NOW = datetime(2026, 2, 3, 2, tzinfo=UTC)
 TODAY = date(2026, 2, 3)
 

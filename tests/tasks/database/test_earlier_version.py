@@ -27,6 +27,8 @@ from tests.support import Receiver
 from tests.support.study import Study
 from tests.tasks.desk import Desk
 
+pytestmark = pytest.mark.requirement("LOG-06")
+
 DUMP = Path(__file__).with_name("store_of_an_earlier_version.sql")
 SAID = json.loads(Path(__file__).with_name("said_by_an_earlier_version.json").read_text(encoding="utf-8"))
 AT = datetime.fromisoformat(SAID["at"])

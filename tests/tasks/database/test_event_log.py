@@ -15,9 +15,12 @@ from tasks.database.schema import Instant, notices, subjects
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
+pytestmark = pytest.mark.requirement("LOG-01")
+
 SCREENING = "INSERT INTO screening_log VALUES ('a', 'b', 'ITP-009', '2026-01-05', '[]', '')"
 
 
+@pytest.mark.requirement("COR-01")
 @pytest.mark.parametrize(
     "change",
     [
@@ -39,6 +42,7 @@ def test_the_database_itself_refuses_to_change_the_log(desk: Desk, study: Study,
     assert queries.log_lines(desk.store, "ITP-001") == before
 
 
+@pytest.mark.requirement("COR-01")
 def test_sqlite_refuses_to_replace_a_line_of_the_log(sqlite_url: str, study: Study) -> None:
     desk = Desk.open(sqlite_url)
     desk.take(study.enrol())
@@ -48,6 +52,7 @@ def test_sqlite_refuses_to_replace_a_line_of_the_log(sqlite_url: str, study: Stu
     desk.store.close()
 
 
+@pytest.mark.requirement("COR-01")
 def test_postgresql_refuses_to_empty_the_log(postgresql_url: str, study: Study) -> None:
     desk = Desk.open(postgresql_url)
     desk.take(study.enrol())
@@ -63,6 +68,7 @@ def test_an_event_at_a_sequence_number_that_is_taken_is_refused(desk: Desk, stud
         event_log.append(connection, "ITP-001", 0, [stale], ENROLLED_AT)
 
 
+@pytest.mark.requirement("INT-04")
 def test_a_source_and_id_stand_in_the_log_once(desk: Desk, study: Study) -> None:
     event = study.enrol()
     desk.take(event)
@@ -145,11 +151,13 @@ def test_instants_sort_as_text_and_come_back_exactly(one: datetime, other: datet
     assert back == one.astimezone(UTC)
 
 
+@pytest.mark.requirement("WIN-11")
 def test_instants_are_stored_in_utc() -> None:
     shanghai = timezone(timedelta(hours=8))
     assert _stored(datetime(2026, 1, 12, 10, 20, tzinfo=shanghai)) == "2026-01-12T02:20:00.000000Z"
 
 
+@pytest.mark.requirement("WIN-11")
 def test_an_instant_without_its_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="has no time zone"):
         _stored(datetime(2026, 1, 12, 10, 20))  # noqa: DTZ001 - the naive datetime is the point

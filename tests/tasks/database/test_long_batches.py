@@ -20,6 +20,8 @@ from tasks.database.queries import history
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
 
+pytestmark = pytest.mark.requirement("INT-03")
+
 DAY = "2026-01-06"
 LATER = later(ENROLLED_AT, days=2)
 

@@ -15,6 +15,8 @@ from tests.support.pooler import Pooler
 from tests.support.study import Study
 from tests.tasks.desk import Desk
 
+pytestmark = pytest.mark.requirement("LOG-07")
+
 LIMITS = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "30s"}
 
 

@@ -23,6 +23,8 @@ from tests.support.study import Study
 from tests.support.waiting import wait_until
 from tests.tasks.desk import ENROLLED_AT, Desk
 
+pytestmark = pytest.mark.requirement("LOG-07")
+
 
 @pytest.fixture
 def desk(postgresql_url: str) -> Iterator[Desk]:
@@ -42,6 +44,7 @@ def fall_silent(proxy: Proxy, connection: sa.Connection) -> None:
     connection.execute(sa.text("SELECT 1"))
 
 
+@pytest.mark.requirement("RUN-08")
 def test_a_row_that_somebody_keeps_locked_is_given_up_and_nobody_else_waits(desk: Desk, study: Study) -> None:
     other = Study(code="ITP-002")
     other.last_id = 500

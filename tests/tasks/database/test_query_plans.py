@@ -10,6 +10,8 @@ from tasks.database import queries
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
 
+pytestmark = pytest.mark.requirement("PRF-01")
+
 GROWING = ("subjects", "events", "notices", "deliveries", "attempts")
 Work = Callable[[Desk, Study], object]
 

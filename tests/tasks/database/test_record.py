@@ -20,6 +20,8 @@ from tests.support import wait_until
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
 
+pytestmark = pytest.mark.requirement("LOG-07")
+
 
 def at_once(steps: list[Callable[[], list[Answer]]]) -> list[Answer]:
     """Take every step at the same moment, each in a thread of its own."""
@@ -60,6 +62,7 @@ def waiting_for_a_lock(desk: Desk) -> int:
         return int(connection.scalar(waiting) or 0)
 
 
+@pytest.mark.requirement("SEC-01")
 def test_a_decision_that_arrives_meanwhile_is_not_taken_back_by_a_recorder(
     postgresql_url: str, study: Study
 ) -> None:
@@ -84,6 +87,7 @@ def test_a_decision_that_arrives_meanwhile_is_not_taken_back_by_a_recorder(
     desk.store.close()
 
 
+@pytest.mark.requirement("INT-04")
 def test_of_several_events_under_one_id_all_are_barred_when_one_is(desk: Desk, study: Study) -> None:
     desk.take(study.enrol())
     contact = study.event("itp.contact.attempted", "2026-01-05", None, event_id="one", reached=True)
@@ -95,6 +99,7 @@ def test_of_several_events_under_one_id_all_are_barred_when_one_is(desk: Desk, s
         assert all(isinstance(answer.error, Forbidden) for answer in answers), answers
 
 
+@pytest.mark.requirement("SEC-01")
 def test_what_restates_an_event_falls_with_the_void_that_its_sender_may_not_state(
     desk: Desk, study: Study
 ) -> None:
@@ -125,6 +130,7 @@ def test_an_enrolment_makes_a_subject_who_waits_for_the_first_infusion(desk: Des
     assert answer.advanced.due_notices
 
 
+@pytest.mark.requirement("INT-04")
 def test_the_same_event_again_changes_nothing_and_is_known(desk: Desk, study: Study) -> None:
     event = study.enrol()
     desk.take(event)
@@ -133,6 +139,7 @@ def test_the_same_event_again_changes_nothing_and_is_known(desk: Desk, study: St
     assert queries.log_lines(desk.store, "ITP-001") == before
 
 
+@pytest.mark.requirement("INT-04")
 def test_the_same_event_a_hundred_times_at_once_counts_once(desk: Desk, study: Study) -> None:
     desk.take(study.enrol())
     event = study.done("INF1", "2026-01-05")
@@ -175,6 +182,7 @@ def test_a_source_and_id_known_of_another_subject_name_no_second_one(desk: Desk)
     assert [row.code for row in queries.all_subjects(desk.store)] == ["ITP-001"]
 
 
+@pytest.mark.requirement("INT-04")
 def test_one_source_and_id_for_two_subjects_at_once_is_recorded_once(desk: Desk) -> None:
     events = [enrolment("ITP-001"), enrolment("ITP-002")]
     answers = at_once([lambda event=event: desk.take(event) for event in events])  # type: ignore[misc]

@@ -18,6 +18,8 @@ from tasks.database.redcap import (
 )
 from tasks.database.store import Store
 
+pytestmark = pytest.mark.requirement("API-03")
+
 NOW = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 

@@ -11,6 +11,8 @@ from tasks.database import queries, repairs
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
+pytestmark = pytest.mark.requirement("LOG-02")
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from itp_events.rules.state import SubjectState, subject_state
@@ -11,6 +12,8 @@ from tasks.database.schema import events
 from tasks.database.stated import BY_PEOPLE, stated_lately, stated_of
 from tests.support.study import Study, altered
 from tests.tasks.desk import Desk
+
+pytestmark = pytest.mark.requirement("OUT-02")
 
 NOW = datetime(2026, 2, 3, 2, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=3650)

@@ -21,6 +21,8 @@ from tests.support import free_port
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
+pytestmark = pytest.mark.requirement("LOG-06")
+
 OPEN = "import sys; from tasks.database.store import Store; Store.open(sys.argv[1]).close()"
 
 

@@ -11,6 +11,8 @@ from tasks.database import turns
 from tasks.database.turns import Turns
 from tasks.limits import TRANSACTIONS_PER_SUBJECT
 
+pytestmark = pytest.mark.requirement("LOG-07")
+
 
 def test_a_burst_about_one_subject_is_served_whole() -> None:
     places, served = Turns(), []

@@ -20,6 +20,8 @@ from tests.support.damage import damage_log
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
 
+pytestmark = pytest.mark.requirement("LOG-05")
+
 MORNING = ENROLLED_AT.replace(hour=1)
 DAMAGE = {
     "no JSON": ("not json", "line 1 of its log is damaged"),

@@ -17,6 +17,8 @@ from tests.support.waiting import wait_until
 from tests.tasks.database.test_record import waiting_for_a_lock
 from tests.tasks.desk import ENROLLED_AT, Desk
 
+pytestmark = pytest.mark.requirement("LOG-07")
+
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from tasks.database.schema import notices
@@ -11,6 +12,8 @@ from tasks.delivery.claims import Clocks
 from tasks.delivery.deliver import hand_over_one
 from tests.support import Receiver
 from tests.tasks.desk import ENROLLED_AT, Desk
+
+pytestmark = pytest.mark.requirement("RUN-07")
 
 WHAT = "ITP-001: its log cannot be read"
 MINUTE = timedelta(minutes=1)

@@ -17,7 +17,10 @@ from tests.tasks.delivery.stand_in import StandIn, stand_in
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later
 
 # The stand-in has a certificate of its own.
-pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+pytestmark = [
+    pytest.mark.requirement("DLV-04"),
+    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
+]
 
 MESSAGE = Message("ITP-007: book Infusion 3", "Window: 2 to 8 Feb 2026.")
 HEX = "0123456789abcdef" * 2

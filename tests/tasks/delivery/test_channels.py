@@ -5,6 +5,8 @@ import pytest
 from itp_events.errors import BadInput
 from tasks.delivery.channels import AUDIENCES, CONSOLE, Channels, problems
 
+pytestmark = pytest.mark.requirement("DLV-05")
+
 SECRET = "s3cret"
 
 
@@ -122,6 +124,7 @@ def test_apprises_own_retries_and_leniency_are_off(tmp_path: Path) -> None:
     assert not recipient.server.interpret_emojis
 
 
+@pytest.mark.requirement("SEC-04")
 def test_labels_ids_and_problems_hold_no_secret(tmp_path: Path) -> None:
     file = config(
         tmp_path,

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tasks.database import queries
 from tests.support import Receiver
 from tests.support.hand_over import hand_over
@@ -16,6 +18,8 @@ from tests.support.receiver import Request
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 from tests.tasks.worker import clocks
+
+pytestmark = pytest.mark.requirement("DLV-01")
 
 WORKERS, KILLS = 3, 6
 MARK = "[possibly repeated] "

@@ -25,6 +25,8 @@ from tests.support import Receiver
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
+pytestmark = pytest.mark.requirement("DLV-01")
+
 LATER = later(ENROLLED_AT, seconds=1)
 Stated = Callable[[Study], Event]
 

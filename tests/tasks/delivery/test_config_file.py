@@ -9,6 +9,8 @@ import pytest
 from itp_events.errors import BadInput
 from tasks.delivery.channels import AUDIENCES, Channels, problems
 
+pytestmark = pytest.mark.requirement("DLV-05")
+
 TEXT = f"# 协调员\n{', '.join(AUDIENCES)}=json://127.0.0.1:1/all\n"
 YAML = f"# 协调员\nurls:\n  - json://127.0.0.1:1/all:\n    - tag: {', '.join(AUDIENCES)}\n"
 

@@ -20,6 +20,8 @@ from tests.support.hand_over import hand_over
 from tests.support.study import Study, altered
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
+pytestmark = pytest.mark.requirement("DLV-01")
+
 TODAY = "INF1/T/coordinator"
 
 
@@ -75,6 +77,7 @@ def test_each_address_of_an_audience_is_a_delivery_of_its_own(
     assert len(desk.attempts()) == 3
 
 
+@pytest.mark.requirement("DLV-03")
 def test_a_notice_that_became_pointless_before_its_hand_over_is_withdrawn(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
@@ -87,6 +90,7 @@ def test_a_notice_that_became_pointless_before_its_hand_over_is_withdrawn(
     assert all("INF2" in request.body["title"] for request in told.requests)
 
 
+@pytest.mark.requirement("DLV-03")
 def test_the_claim_itself_finds_that_a_notice_has_become_pointless(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
@@ -151,6 +155,7 @@ def test_a_refused_message_is_sent_again_later_and_not_marked(
     assert not any("repeated" in request.body["title"] for request in told.requests)
 
 
+@pytest.mark.requirement("DLV-02")
 def test_a_message_whose_answer_was_lost_is_marked_when_it_is_sent_again(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
@@ -165,6 +170,7 @@ def test_a_message_whose_answer_was_lost_is_marked_when_it_is_sent_again(
     assert again.body["message"].startswith("You may have received this message before")
 
 
+@pytest.mark.requirement("DLV-02")
 def test_the_mark_is_in_the_language_of_the_site() -> None:
     title, body = marked_repeated("标题", "正文", "zh-CN")
     assert title == "【可能重复】标题"
@@ -183,6 +189,7 @@ def test_nothing_is_tried_again_before_its_time(desk: Desk, study: Study, told: 
     assert len(told.requests) == 2
 
 
+@pytest.mark.requirement("DLV-03")
 def test_a_failed_notice_that_has_become_pointless_is_not_tried_again(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
@@ -291,6 +298,7 @@ def test_what_arrived_by_a_send_that_was_given_up_is_not_sent_again(
     assert told.requests == []
 
 
+@pytest.mark.requirement("DLV-02")
 def test_a_message_that_arrived_while_its_outcome_counted_as_unknown_is_not_sent_again(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
@@ -303,6 +311,7 @@ def test_a_message_that_arrived_while_its_outcome_counted_as_unknown_is_not_sent
     assert (desk.notice(TODAY).status, told.requests) == ("delivered", [])
 
 
+@pytest.mark.requirement("DLV-02")
 def test_a_message_that_surely_did_not_arrive_after_all_is_sent_again_without_a_mark(
     desk: Desk, study: Study, told: Receiver
 ) -> None:

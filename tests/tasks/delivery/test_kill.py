@@ -22,6 +22,8 @@ from tests.support.study import Study
 from tests.support.waiting import wait_until
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
+pytestmark = pytest.mark.requirement("LOG-02")
+
 AFTER_THE_LEASE = later(ENROLLED_AT, seconds=61)
 Sender = Callable[[str], "subprocess.Popen[str]"]
 
@@ -78,6 +80,7 @@ def test_killed_after_acceptance_and_before_it_was_recorded_the_repetition_is_ma
     assert len(told.requests) == 2
 
 
+@pytest.mark.requirement("RUN-03")
 def test_a_kill_doubles_nothing_in_the_log_or_the_outbox(desk: Desk, sender: Sender, told: Receiver) -> None:
     assert killed(sender("claim"))
     desk.hand_over(AFTER_THE_LEASE, subject=None)
@@ -87,6 +90,7 @@ def test_a_kill_doubles_nothing_in_the_log_or_the_outbox(desk: Desk, sender: Sen
     assert len(issued) == len(desk.notices()) == 1
 
 
+@pytest.mark.requirement("DLV-03")
 def test_killed_and_pointless_meanwhile_the_notice_is_not_sent_again(
     desk: Desk, study: Study, sender: Sender, told: Receiver
 ) -> None:

@@ -15,6 +15,8 @@ from tests.support import Receiver
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
+pytestmark = pytest.mark.requirement("DLV-02")
+
 AFTER_THE_LEASE = later(ENROLLED_AT, seconds=61)
 
 

@@ -16,6 +16,8 @@ from tests.tasks.delivery.stand_in import StandIn, stand_in
 from tests.tasks.delivery.test_answers import CASES, KEY, unlimited
 from tests.tasks.mail_server import mail_server
 
+pytestmark = pytest.mark.requirement("TXT-02")
+
 BASE = "https://itp.example.org"
 LINK = f"{BASE}/acknowledge/_a_-b.c?x=1&y=2"
 LINES = [

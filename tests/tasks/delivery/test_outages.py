@@ -9,6 +9,8 @@ from tests.support.postgres import shut
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
+pytestmark = pytest.mark.requirement("DLV-04")
+
 
 @pytest.fixture
 def study() -> Study:

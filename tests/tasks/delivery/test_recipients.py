@@ -14,6 +14,8 @@ from tests.support import Receiver
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later
 
+pytestmark = pytest.mark.requirement("DLV-05")
+
 TODAY = "INF1/T/coordinator"
 
 

@@ -15,6 +15,8 @@ from tasks.delivery.sending import BOUND, Message, Outcome, all_at_once, send
 from tests.support import Receiver, free_port
 from tests.tasks.mail_server import mail_server
 
+pytestmark = pytest.mark.requirement("DLV-02")
+
 MESSAGE = Message("ITP-001: a title", "a body\nof two lines :smile: \\n")
 
 
@@ -130,6 +132,7 @@ def test_a_message_refused_in_several_parts_may_have_been_accepted_in_part(
     assert len(receiver.requests) > 1
 
 
+@pytest.mark.requirement("SEC-04")
 def test_an_error_holds_no_secret(receiver: Receiver, tmp_path: Path) -> None:
     receiver.fail(401)
     url = f"json://user:s3cret@127.0.0.1:{receiver.port}/x"
@@ -184,6 +187,7 @@ def test_sends_side_by_side_do_not_mix_their_evidence(receiver: Receiver, tmp_pa
     ] * 8
 
 
+@pytest.mark.requirement("RUN-08")
 def test_sends_are_bounded_in_time_and_do_not_wait_for_each_other() -> None:
     never, ended = threading.Event(), threading.Event()
 

@@ -18,7 +18,10 @@ from tasks.delivery.sending import Message, send
 from tests.tasks.delivery.stand_in import StandIn, stand_in
 from tests.tasks.delivery.test_answers import CASES, HEX, KEY, unlimited
 
-pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+pytestmark = [
+    pytest.mark.requirement("DLV-01"),
+    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
+]
 
 UUID = f"{'a' * 8}-0000-4000-8000-{'b' * 12}"
 ONE, TWO = "15551230001", "15551230002"

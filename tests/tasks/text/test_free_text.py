@@ -23,6 +23,8 @@ from tasks.text.free_text import LONGEST
 from tasks.text.render import LANGUAGES, Occasion, render
 from tests.tasks.text.test_texts import FULL, STEPS
 
+pytestmark = pytest.mark.requirement("TXT-02")
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BASE = "https://visits.example.org"
 HOSTILE = (

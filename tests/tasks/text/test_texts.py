@@ -18,6 +18,8 @@ from tests.support import Receiver
 from tests.support.study import Study, protocol_in
 from tests.tasks.desk import ENROLLED_AT, Desk
 
+pytestmark = pytest.mark.requirement("TXT-01")
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 TEXTS = Path(rendering.__file__).parent
 STEPS = [
@@ -562,6 +564,7 @@ def test_an_unrecorded_death_is_asked_for_with_the_event_that_says_so(language: 
     assert re.search("reminder 3|第 3 次提醒", found)
 
 
+@pytest.mark.requirement("CON-02")
 @pytest.mark.parametrize(("step", "age", "years"), [("assent", 7, 8), ("majority", 17, 18)])
 def test_who_reaches_an_age_during_the_study_is_told_of_with_that_age(
     step: str, age: int, years: int

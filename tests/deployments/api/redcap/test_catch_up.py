@@ -26,6 +26,8 @@ from tests.support.api import Door, served
 from tests.support.redcap import Raw, RedcapStandIn
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("API-03")
+
 
 def caught(door: Door, **how: Any) -> Caught:
     """Catch up once, without patience."""

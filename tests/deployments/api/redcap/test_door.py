@@ -32,6 +32,8 @@ from tests.support.api import Door, served
 from tests.support.redcap import TOKEN, Form, Raw, RedcapStandIn
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("API-03")
+
 
 def test_a_saved_form_is_fetched_mapped_and_recorded(door: Door, redcap: RedcapStandIn) -> None:
     answer = enrolled(door, redcap)

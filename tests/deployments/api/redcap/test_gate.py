@@ -10,6 +10,8 @@ from deployments.api.redcap.gate import REQUEST_SECONDS, StudyGate
 from deployments.api.redcap.trouble import RedcapRefuses, RedcapWaits
 from tasks.database.store import Store
 
+pytestmark = pytest.mark.requirement("API-03")
+
 BEGIN = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 

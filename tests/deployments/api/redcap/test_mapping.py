@@ -9,6 +9,8 @@ from deployments.api.redcap.mapping import Mapping, load_mapping, read_data, sub
 from itp_events.errors import BadInput
 from tests.support.redcap import EXAMPLE
 
+pytestmark = pytest.mark.requirement("API-03")
+
 
 def mapping_of(*, missing: tuple[str, ...] | None = None, **data: Any) -> Mapping:
     """A mapping of the one form `visit`."""

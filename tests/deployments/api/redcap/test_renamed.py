@@ -10,6 +10,8 @@ from tests.deployments.api.redcap.coordinator import enrolled, facts, left, trig
 from tests.support.api import Door
 from tests.support.redcap import RedcapStandIn
 
+pytestmark = pytest.mark.requirement("API-03")
+
 
 @pytest.fixture(autouse=True)
 def _enrolled(door: Door, redcap: RedcapStandIn) -> None:

@@ -21,6 +21,8 @@ from tests.deployments.api.redcap.coordinator import (
 from tests.support.api import Door
 from tests.support.redcap import Raw, RedcapStandIn
 
+pytestmark = pytest.mark.requirement("API-03")
+
 
 @pytest.fixture
 def project(door: Door) -> Project:

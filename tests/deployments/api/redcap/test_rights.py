@@ -9,6 +9,8 @@ from tests.deployments.api.redcap.coordinator import again, enrolled, facts, lef
 from tests.support.api import Door
 from tests.support.redcap import Access, Field, RedcapStandIn
 
+pytestmark = pytest.mark.requirement("API-03")
+
 
 @pytest.fixture
 def stated(door: Door, redcap: RedcapStandIn) -> None:
