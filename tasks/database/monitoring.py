@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from tasks.database.schema import (
     Instant,
+    attempts,
     dead_letters,
     events,
     heartbeats,
@@ -32,7 +33,10 @@ BACKUP = "backup"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The study in numbers. Instants are in UTC, by the study's clock; None where there is nothing."""
+    """The study in numbers. Instants are in UTC; None where there is nothing.
+
+    They are the study's own, but for `last_round` and `last_backup`, which are the machine's.
+    """
 
     accepted: dict[str, int]
     notices: dict[str, int]
@@ -42,6 +46,10 @@ class Figures:
     oldest_wake: datetime | None
     dead_letters: int
     troubles: int
+    failing: int
+    sends: dict[str, int]
+    last_round: datetime | None
+    last_backup: datetime | None
 
 
 def figures(store: Store, now: datetime) -> Figures:
@@ -61,6 +69,10 @@ def figures(store: Store, now: datetime) -> Figures:
             oldest_wake=connection.scalar(late),
             dead_letters=_count(connection, dead_letters, dead_letters.c.settled_at.is_(None)),
             troubles=_count(connection, troubles, sa.true()),
+            failing=_count(connection, outages, sa.true()),
+            sends=_counts(connection, attempts.c.outcome, attempts.c.outcome.is_not(None)),
+            last_round=connection.scalar(_beat_of(ROUND)),
+            last_backup=connection.scalar(_beat_of(BACKUP)),
         )
 
 
@@ -84,8 +96,12 @@ def last_beat(store: Store, part: str) -> datetime | None:
     never.
     """
     with store.reading() as connection:
-        at: datetime | None = connection.scalar(sa.select(heartbeats.c.at).where(heartbeats.c.part == part))
+        at: datetime | None = connection.scalar(_beat_of(part))
     return at
+
+
+def _beat_of(part: str) -> sa.Select[datetime]:
+    return sa.select(heartbeats.c.at).where(heartbeats.c.part == part)
 
 
 def overdue(store: Store, before: datetime) -> tuple[int, datetime | None]:

@@ -17,6 +17,7 @@ from deployments.api.http.auth import Reader
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.examples import Json
 from deployments.api.http.schemas import ASKING
+from deployments.prefect.server_process import is_ready
 from deployments.service.lateness import WAKE_LATENESS
 from tasks.database.monitoring import Figures, figures
 
@@ -53,7 +54,33 @@ class _Collector:
         yield self._refused()
         yield _by("itp_notices", "Notices, by status.", "status", numbers.notices)
         yield _by("itp_subjects", "Subjects, by status.", "status", numbers.subjects)
+        yield _by(
+            "itp_sends",
+            "Sends that have ended, by outcome; unknown: the provider may have taken the message.",
+            "outcome",
+            numbers.sends,
+            CounterMetricFamily,
+        )
         yield from _singles(numbers, now)
+        yield from self._ages(numbers, self._context.study.clock.wall(now))
+        answers = float(is_ready(self._context.study.prefect_api))
+        yield GaugeMetricFamily(
+            "itp_prefect_answers", "Whether Prefect answers this process: 1 or 0.", answers
+        )
+
+    def _ages(self, numbers: Figures, wall: datetime) -> Iterator[Metric]:
+        """Families of what may never have been: without a value until then."""
+        yield _age_of(
+            "itp_round_age_seconds", "Since when no loop gave a sign of life.", numbers.last_round, wall
+        )
+        yield _age_of("itp_backup_age_seconds", "The age of the last good backup.", numbers.last_backup, wall)
+        hours = self._context.backup_hours
+        interval = GaugeMetricFamily(
+            "itp_backup_interval_seconds", "The time between two backups, where the service makes any."
+        )
+        if hours is not None:
+            interval.add_metric([], hours * 3600)
+        yield interval
 
     def _refused(self) -> Metric:
         family = CounterMetricFamily(
@@ -85,6 +112,7 @@ def _singles(numbers: Figures, now: datetime) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "itp_troubles", "What stands in the way until somebody mends it.", numbers.troubles
     )
+    yield GaugeMetricFamily("itp_recipients_failing", "Recipients that nothing reaches.", numbers.failing)
     yield GaugeMetricFamily(
         "itp_leftovers", "Things received that could not be mapped to events.", numbers.dead_letters
     )
@@ -100,6 +128,13 @@ def _by(
     made = family(name, said, labels=[label])
     for value, count in sorted(counts.items()):
         made.add_metric([value], count)
+    return made
+
+
+def _age_of(name: str, said: str, since: datetime | None, now: datetime) -> Metric:
+    made = GaugeMetricFamily(name, said)
+    if since is not None:
+        made.add_metric([], _age(since, now))
     return made
 
 
