@@ -57,7 +57,7 @@ def main(settings: Settings) -> int:
     data_dir = settings.data_dir.absolute()
     with sole_service(data_dir) as hold:
         study = open_study(settings)
-        study.instance.succeed(hold.before)
+        study.instance.note_ended(hold.before)
         # Timers and flows have connections of their own: the API may use up the others.
         timers = replace(study, store=study.store.apart(TIMER_CONNECTIONS))
         use(lambda: timers)

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Stopped(ItpError):
-    """The service stops; the backup that was being made is dropped."""
+    """The service stops, or another makes the backups now; the one that was being made is dropped."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,11 @@ class BackupPlan:
 class Backups:
     """Makes the backups of one service."""
 
-    def __init__(self, study: Runtime, plan: BackupPlan | None, is_stopping: Callable[[], bool]) -> None:
+    def __init__(self, study: Runtime, plan: BackupPlan | None, may_go_on: Callable[[], bool]) -> None:
+        """`may_go_on`: whether the service goes on, and is the one that makes the backups."""
         self._study = study
         self._plan = plan
-        self._is_stopping = is_stopping
+        self._may_go_on = may_go_on
         self._troubles = Troubles(study.store)
         self._tried = float("-inf")
 
@@ -101,7 +102,7 @@ class Backups:
         return path
 
     def _go_on(self, done: int, total: int) -> None:
-        if self._is_stopping():
+        if not self._may_go_on():
             raise Stopped
 
     def _clear(self, plan: BackupPlan, newest: Path) -> None:

@@ -8,6 +8,7 @@ from datetime import date
 
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner
+from deployments.service.sharing import STUDY, Sharing
 from flows.daily_digest import DAILY_DIGEST, daily_digest, send_digest
 from flows.prefect_api.flow_runs import PrefectProblem, scheduled
 from flows.study.runtime import Runtime
@@ -20,17 +21,18 @@ log = logging.getLogger(__name__)
 class Digests:
     """Sends the due digests. The outbox knows each by site, date and audience, so that each is sent once."""
 
-    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner) -> None:
+    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, sharing: Sharing) -> None:
         self._study = study
+        self._sharing = sharing
         self._link = link
         self._runner = runner
 
     async def send_due(self) -> None:
-        """Send the digests whose time has come."""
-        for site, day in await self._due():
-            await self._by_flow_run(site, day)
-        for site, day in await self._due():
-            await self._directly(site, day)
+        """Send the digests whose time has come, if it is this service that sends them."""
+        for step in (self._by_flow_run, self._directly):
+            due = await self._due() if self._sharing.holds(STUDY) else []
+            for site, day in due:
+                await step(site, day)
 
     async def _due(self) -> list[tuple[str, date]]:
         return await asyncio.to_thread(

@@ -7,6 +7,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from deployments.service.sharing import Sharing
 from flows.study.runtime import Runtime
 from tasks import backoff
 from tasks.backoff import Backoff
@@ -27,8 +28,9 @@ log = logging.getLogger(__name__)
 class DueHandOvers:
     """The hand-overs of due notices, which run beside the loop. None stands for the service's own notices."""
 
-    def __init__(self, study: Runtime) -> None:
+    def __init__(self, study: Runtime, sharing: Sharing) -> None:
         self._study = study
+        self._sharing = sharing
         self._senders = ThreadPoolExecutor(LOOP_SENDERS, "hand-over")
         self._begun: dict[asyncio.Task[None], tuple[str | None, float]] = {}
         self._backoff = Backoff(backoff.WAKE)
@@ -49,15 +51,25 @@ class DueHandOvers:
     def begin(self, code: str | None) -> None:
         """Begin to hand over one subject's due notices, also while another hand-over of it sends."""
         if not self._closed:
+            self._sharing.stay(code or "")
             task = asyncio.create_task(self._hand_over(code))
             self._begun[task] = code, time.monotonic()
-            task.add_done_callback(self._begun.pop)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        code, _ = self._begun.pop(task)
+        self._sharing.leave(code or "")
 
     async def sweep(self) -> None:
         """Begin the hand-overs of notices that failed before, or that a dead sender left."""
-        for code in await asyncio.to_thread(self._waiting):
-            if not self._is_busy_with(code) and self._backoff.is_over(code or ""):
-                self.begin(code)
+        waiting = [
+            code
+            for code in await asyncio.to_thread(self._waiting)
+            if not self._is_busy_with(code) and self._backoff.is_over(code or "")
+        ]
+        for code in await asyncio.to_thread(self._sharing.take, [code or "" for code in waiting]):
+            self.begin(code or None)
+            self._sharing.leave(code)
 
     def _is_busy_with(self, code: str | None) -> bool:
         """Whether a running hand-over of the subject may still claim what waits, or too many run."""

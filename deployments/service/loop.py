@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 from deployments.bootstrap.watched_clock import look_and_say
 from deployments.service.backups import BackupPlan, Backups
@@ -20,6 +21,7 @@ from deployments.service.prefect_link import PrefectLink
 from deployments.service.prefect_runs import PrefectRuns
 from deployments.service.repair import Repair
 from deployments.service.runner import Runner, shared_clients
+from deployments.service.sharing import PREFECT, STUDY, Job, Sharing
 from deployments.service.silent_database import SilentDatabase
 from deployments.service.sole_prefect import SolePrefect
 from deployments.service.stop import Stop
@@ -29,12 +31,15 @@ from flows.prefect_api.flow_runs import JOURNEY, PrefectProblem
 from flows.study.runtime import Runtime
 from flows.ui_publisher import AT_ONCE as SHOWN_AT_ONCE
 from flows.ui_publisher import STUDY_BOARD, publisher
+from tasks.database.instance import SIGN_SECONDS
 from tasks.database.monitoring import ROUND, beat
 from tasks.database.store import NO_ANSWER
 from tasks.database.troubles import Troubles
 from tasks.delivery import alarms
 
 # How often each step of the loop is done.
+# The sign of life, by which this service keeps what it does: as often as others look for it.
+TURN_SECONDS = SIGN_SECONDS
 # Waking and sending: what a door could not begin itself waits no longer than this.
 BEAT_SECONDS = 1.0
 # A Prefect that comes back is used within seconds; asking costs one small request.
@@ -80,15 +85,18 @@ class ServiceLoop:
         self._database = SilentDatabase()
         self._troubles = Troubles(study.store)
         self._heartbeat = Heartbeat("waking", "sending")
-        self.link = PrefectLink(study, sole)
+        self._sharing = Sharing.of(study)
+        self.link = PrefectLink(study, sole, self._leads)
         self._runner = Runner(self.link.runs)
-        self._hand_overs = DueHandOvers(study)
+        self._hand_overs = DueHandOvers(study, self._sharing)
         waker = Waker(study, self.link, self._runner, self._hand_overs)
-        self._wakes = Wakes(study, waker, self._stop, self._database)
-        self._prefect_runs = PrefectRuns(study, self.link, self._runner)
-        self._digests = Digests(study, self.link, self._runner)
-        self._backups = Backups(study, backups, self._stop.is_set)
+        self._wakes = Wakes(study, waker, self._stop, self._database, self._sharing)
+        self._prefect_runs = PrefectRuns(study, self.link, self._runner, self._sharing)
+        self._digests = Digests(study, self.link, self._runner, self._sharing)
+        self._backups = Backups(study, backups, self._makes_backups)
         self._publisher = publisher(study)
+        # Whether the last look found Prefect in order and in this service's hands.
+        self._led = False
         self._introduced = False
         self._repairing = asyncio.Lock()
 
@@ -109,18 +117,29 @@ class ServiceLoop:
             for beat in beats:
                 if beat.done():
                     beat.result()
+            with suppress(*NO_ANSWER):
+                await asyncio.to_thread(self._sharing.resign)
             return drained
 
+    def _leads(self) -> bool:
+        """Whether it is this service that puts Prefect in order and shows the study there."""
+        return self._sharing.holds(PREFECT)
+
+    def _makes_backups(self) -> bool:
+        return self._sharing.holds(STUDY) and not self._stop.is_set()
+
     def _steps(self) -> Iterable[tuple[float, Callable[[], Awaitable[None]]]]:
+        yield TURN_SECONDS, self._take_turn
         yield FIND_SECONDS, self._find_prefect
+        yield BEAT_SECONDS, self._lead
         yield BEAT_SECONDS, self._heartbeat.of("waking", self._wakes.begin_due)
         yield BEAT_SECONDS, self._heartbeat.of("sending", self._hand_overs.sweep)
-        yield ASK_SECONDS, self._prefect_runs.begin_due
+        yield ASK_SECONDS, self._begin_runs
         yield TAKE_UP_SECONDS, self._take_up
         yield self._repair_seconds, self._repair
         yield SHOW_SECONDS, self._publish
         yield DIGEST_SECONDS, self._digests.send_due
-        yield BACKUP_SECONDS, self._backups.make_due
+        yield BACKUP_SECONDS, self._make_backups
         yield HEARTBEAT_SECONDS, self._beat
         yield CLOCK_SECONDS, self._look_at_clock
         yield ALARM_SECONDS, self._tell_of_troubles
@@ -153,37 +172,62 @@ class ServiceLoop:
 
     async def _tell_of_troubles(self) -> None:
         """Tell `ops` of the troubles that a person must mend; the next sweep hands the notices over."""
-        await asyncio.to_thread(alarms.tell, self._study.store, self._study.clock.now())
+        if self._sharing.holds(STUDY):
+            await asyncio.to_thread(alarms.tell, self._study.store, self._study.clock.now())
+
+    async def _take_turn(self) -> None:
+        # A service that does not reach Prefect leaves to another what is to be done there.
+        able: list[Job] = [STUDY, PREFECT] if self.link.is_there else [STUDY]
+        await asyncio.to_thread(self._sharing.take_turn, able)
 
     async def _find_prefect(self) -> None:
         if await self.link.find():
+            # It may have been emptied meanwhile, or another service may have shown the study in it.
+            self._led = False
+
+    async def _lead(self) -> None:
+        """Put everything in Prefect right at once when it was found, or when another service's part fell to
+        this one.
+        """
+        leads = self._is_leading()
+        if leads and not self._led:
             await self._take_up()
             await self._repair()
             self._introduced = False
+        self._led = leads
+
+    async def _begin_runs(self) -> None:
+        if self._leads():
+            await self._prefect_runs.begin_due()
+
+    async def _make_backups(self) -> None:
+        if self._makes_backups():
+            await self._backups.make_due()
 
     async def _take_up(self) -> None:
         """Put back what was changed in Prefect, and plan anew the forms that a killed process has left."""
         await self.link.keep_in_order()
-        await self._prefect_runs.take_up()
+        if self._leads():
+            await self._prefect_runs.take_up()
 
     async def _repair(self) -> None:
-        if not self.link.answers:
+        if not self._is_leading():
             return
         async with self._repairing:
             await self.link.look_up()
-            repair = Repair(self._study, self.link.runs, self.link.deployments[JOURNEY])
+            repair = Repair(self._study, self.link.runs, self.link.deployments[JOURNEY], self._leads)
             await asyncio.to_thread(repair.all, self._runner.executing)
 
     async def _publish(self) -> None:
         """Bring up to date what Prefect shows of the study; nothing else waits for it."""
         try:
-            if self.link.answers and not self._introduced:
+            if self._is_leading() and not self._introduced:
                 # The repair comes first: pages and events name the flow runs that it creates.
                 async with self._repairing:
                     board = self.link.deployments.get(STUDY_BOARD)
                     await asyncio.to_thread(self._publisher.begin, board)
                 self._introduced = True
-            while self.link.answers and not self._stop.is_set():
+            while self._is_leading() and not self._stop.is_set():
                 if await asyncio.to_thread(self._publisher.publish) < SHOWN_AT_ONCE:
                     return
         except PrefectProblem as reason:
@@ -193,6 +237,9 @@ class ServiceLoop:
         except Exception:
             # The UI only shows: an error there must not stop the timers.
             log.exception("What Prefect's UI shows of the study is not up to date.")
+
+    def _is_leading(self) -> bool:
+        return self.link.answers and self._leads()
 
     async def _drain(self, beats: list[asyncio.Task[None]]) -> bool:
         begun = [*beats, *self._wakes.begun, *self._prefect_runs.begun, *self._hand_overs.begun]

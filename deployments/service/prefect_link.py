@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from deployments.prefect.deployments import is_in_order, known_deployments, wanted
 from deployments.prefect.server_process import is_ready
@@ -34,8 +34,17 @@ log = logging.getLogger(__name__)
 class PrefectLink:
     """Prefect as the service last found it. It is lost when a call fails, and looked for again by `find`."""
 
-    def __init__(self, study: Runtime, sole: SolePrefect | None = None) -> None:
+    def __init__(
+        self,
+        study: Runtime,
+        sole: SolePrefect | None = None,
+        keeps_in_order: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`keeps_in_order`: whether it is this service that applies the deployments and the automation."""
         self.api = study.prefect_api
+        # Whether something answered at its address last time, also before the deployments are there.
+        self.is_there = False
+        self._keeps_in_order = keeps_in_order
         self.runs = Setup(self.api)
         self.deployments: dict[str, Deployment] = {}
         self.study, self._sole_prefect = study, sole
@@ -61,26 +70,35 @@ class PrefectLink:
         if self.answers or str(reason) != self._said:
             log.warning("Going on without Prefect: %s", reason)
         self._said = str(reason)
-        self.deployments = {}
+        self.deployments, self.is_there = {}, False
 
     async def find(self) -> bool:
         """Look for Prefect if it is lost; True when it has just been found."""
-        if self.answers or not await asyncio.to_thread(is_ready, self.api):
+        if self.answers:
+            return False
+        self.is_there = await asyncio.to_thread(is_ready, self.api)
+        if not self.is_there:
             return False
         await asyncio.to_thread(self._hold)
         await self.look_up()
+        if not self.deployments:
+            return False
         self._said = ""
         log.info("Prefect answers at %s.", self.api)
         return True
 
     async def look_up(self) -> None:
-        """Read the deployments; create missing ones, and put back changed ones."""
-        self.deployments = await asyncio.to_thread(self._look_up)
+        """Read the deployments; create missing ones, and put back changed ones.
+
+        Where another service does that, some are missing until it has: then Prefect does not answer yet.
+        """
+        look = self._look_up if self._keeps_in_order() else self._read
+        self.deployments = await asyncio.to_thread(look)
 
     async def keep_in_order(self) -> None:
         """Put back deployments and the automation if they were changed since the last look."""
         await asyncio.to_thread(self._hold)
-        if self.answers and not await asyncio.to_thread(self._is_in_order):
+        if self.answers and self._keeps_in_order() and not await asyncio.to_thread(self._is_in_order):
             await self.look_up()
 
     def admit(self, due: Iterable[FlowRun]) -> list[FlowRun]:
@@ -101,6 +119,11 @@ class PrefectLink:
         """Keep other services from showing this study in another Prefect."""
         if self._sole_prefect is not None:
             self._sole_prefect.hold(shared_clock(self.study.store, self.study.wall()))
+
+    def _read(self) -> dict[str, Deployment]:
+        found = {name: self.runs.deployment(name) for name in self._contents}
+        known = {name: deployment for name, deployment in found.items() if deployment is not None}
+        return known if len(known) == len(found) else {}
 
     def _look_up(self) -> dict[str, Deployment]:
         found, mended = known_deployments(self.runs, self._contents)

@@ -15,8 +15,10 @@ from deployments.prefect.deployments import FLOWS
 from deployments.service.interrupted_forms import InterruptedForms
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner
+from deployments.service.sharing import Sharing
 from flows.prefect_api.flow_runs import DUE_AT_ONCE, JOURNEY, FlowRun, PrefectProblem
 from flows.study.runtime import Runtime
+from flows.subject_journey import subject_journey
 from tasks.database.queries import next_wake
 
 log = logging.getLogger(__name__)
@@ -25,8 +27,9 @@ log = logging.getLogger(__name__)
 class PrefectRuns:
     """The flow runs that were begun because Prefect has them due."""
 
-    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner) -> None:
+    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, sharing: Sharing) -> None:
         self._study = study
+        self._sharing = sharing
         self._link = link
         self._runner = runner
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,9 +52,15 @@ class PrefectRuns:
         # A database that does not answer is told apart here, before runs are begun that must wait for it.
         await asyncio.to_thread(next_wake, self._study.store)
         flows = {known.id: FLOWS[name] for name, known in self._link.deployments.items()}
-        for run in await asyncio.to_thread(self._due, self._world(), self._runner.executing):
-            if run.deployment_id in flows:
-                task = asyncio.create_task(self._run(run, flows[run.deployment_id]))
+        due = await asyncio.to_thread(self._due, self._world(), self._runner.executing)
+        known = [(run, flows[run.deployment_id]) for run in due if run.deployment_id in flows]
+        codes = {run.key for run, flow in known if flow is subject_journey and run.key}
+        taken = await asyncio.to_thread(self._sharing.take, codes)
+        for run, flow in known:
+            code = run.key if flow is subject_journey else None
+            # The journey of a subject that another service wakes just now is left to that one.
+            if code is None or code in taken:
+                task = asyncio.create_task(self._run(run, flow, code))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
@@ -74,13 +83,16 @@ class PrefectRuns:
             due += self._link.runs.due([known[name] for name in known if name != JOURNEY], world)
         return self._link.admit(run for run in due if run.id not in executing)
 
-    async def _run(self, run: FlowRun, flow: Flow[..., Any]) -> None:
+    async def _run(self, run: FlowRun, flow: Flow[..., Any], code: str | None) -> None:
         try:
             await self._runner.run(flow, run, self._world())
         except PrefectProblem as reason:
             self._link.note(reason)
         except Exception:
             log.exception("The flow run %s could not be executed.", run.name)
+        finally:
+            if code is not None:
+                self._sharing.leave(code)
 
     def _world(self) -> datetime:
         """The world's present instant, UTC: what Prefect's timers are set by."""

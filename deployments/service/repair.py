@@ -8,9 +8,10 @@ Prefect's whole database. Each repair is kept in the study's repairs log.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from uuid import UUID
 
 from flows.prefect_api.flow_runs import LIVE, Deployment, FlowRun, FlowRuns, PrefectRefused
@@ -46,6 +47,8 @@ class Repair:
     study: Runtime
     runs: FlowRuns
     journeys: Deployment
+    # Whether it is still this service that repairs.
+    may_go_on: Callable[[], bool] = lambda: True
 
     def all(self, busy: Collection[UUID]) -> int:
         """Mend every run except those `busy` in this process; returns the number of mended runs.
@@ -61,7 +64,9 @@ class Repair:
         self._end_others(found, busy)
         pairs = ((subject_row, found.get(subject_row.code)) for subject_row in subject_rows)
         return sum(
-            self._try(subject_row, run) for subject_row, run in pairs if run is None or run.id not in busy
+            self._try(subject_row, run)
+            for subject_row, run in takewhile(lambda _: self.may_go_on(), pairs)
+            if run is None or run.id not in busy
         )
 
     def _end_others(self, journeys: Mapping[str, FlowRun], busy: Collection[UUID]) -> None:

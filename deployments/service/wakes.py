@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from deployments.service.sharing import Sharing
 from deployments.service.silent_database import SilentDatabase
 from deployments.service.stop import Stop
 from deployments.service.waker import Waker
 from flows.study.runtime import Runtime
 from tasks import backoff
 from tasks.backoff import Backoff
-from tasks.database.queries import SubjectRow, due_subjects
+from tasks.database.queries import SubjectRow
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import Troubles
 from tasks.database.unreadable import Unreadable
@@ -31,8 +32,11 @@ log = logging.getLogger(__name__)
 class Wakes:
     """The wakes that have begun; a subject whose wake fails is left alone for a while."""
 
-    def __init__(self, study: Runtime, waker: Waker, stop: Stop, database: SilentDatabase) -> None:
+    def __init__(
+        self, study: Runtime, waker: Waker, stop: Stop, database: SilentDatabase, sharing: Sharing
+    ) -> None:
         self._study = study
+        self._sharing = sharing
         self._clock = study.clock
         self._waker = waker
         self._stop = stop
@@ -51,9 +55,14 @@ class Wakes:
         until = self._clock.ahead(AHEAD_SECONDS)
         # Those that failed are the longest due: however many they are, there is room for others.
         limit = AT_ONCE + len(self._backoff)
-        for subject in await asyncio.to_thread(due_subjects, self._study.store, until, limit):
-            if subject.code not in self._held and self._backoff.is_over(subject.code):
-                self._held[subject.code] = asyncio.create_task(self._wake(subject))
+        due = {
+            subject.code: subject
+            for subject in await asyncio.to_thread(self._sharing.due_subjects, until, limit)
+            if subject.code not in self._held and self._backoff.is_over(subject.code)
+        }
+        taken = await asyncio.to_thread(self._sharing.take, due)
+        for subject in (due[code] for code in due if code in taken):
+            self._held[subject.code] = asyncio.create_task(self._wake(subject))
 
     async def _wake(self, subject: SubjectRow) -> None:
         code = subject.code
@@ -77,6 +86,7 @@ class Wakes:
             await self._trouble(code, f"{code} could not be woken: {problem!r}")
         finally:
             del self._held[code]
+            self._sharing.leave(code)
 
     async def _trouble(self, about: str, what: str) -> None:
         """Let the board and /healthz say what a person must mend."""

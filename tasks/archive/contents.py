@@ -15,6 +15,7 @@ from tasks.database.schema import Instant, metadata
 
 LEFT_OUT: Mapping[str, str] = {
     "senders": "signs of life of processes that ran on one machine",
+    "leases": "jobs of services that ran",
     "heartbeats": "signs of life of a service that ran on one machine",
     "redcap_turns": "forms that a running process held",
     "shown_artifacts": "pages in one Prefect; the service makes them anew",

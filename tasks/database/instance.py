@@ -1,7 +1,8 @@
 """One process that hands over: the claims it holds, and the signs of life that it gives to others.
 
-A process keeps its claims for as long as it gives signs of life: one a second while it waits for a provider.
-`tasks.delivery.left_behind` frees the claims of a process that gives none any more.
+A process keeps its claims for as long as it gives signs of life: one a second while it waits for a provider,
+and all the time while it runs the service's loop. `tasks.delivery.left_behind` frees the claims of a process
+that gives none any more; its leases are free by themselves (`tasks.database.leases`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from tasks.database.schema import senders
+from tasks.database.shared_time import shared_now
 from tasks.database.store import NO_ANSWER, Store
 from tasks.database.upsert import upsert
 
@@ -48,15 +50,20 @@ class Instance:
         self.id = secrets.token_hex(8)
         # Whether this process frees the claims that others left behind, so that no lease is needed.
         self.watches = False
-        # The id of the process whose place this one took; empty for none.
-        self.before = ""
+        # The ids of processes that have ended for certain.
+        self._ended: set[str] = set()
         self._held: dict[tuple[int, int], _Held] = {}
         self._asked = self._signed = self._warned = float("-inf")
         self._lock = threading.Lock()
 
-    def succeed(self, before: str) -> None:
-        """Note the `id` of the process whose place this one took, and which has ended for certain."""
-        self.before = before
+    def note_ended(self, process: str) -> None:
+        """Note the id of a process that has ended for certain; the empty id names none."""
+        if process:
+            self._ended.add(process)
+
+    def has_ended(self, process: str) -> bool:
+        """Whether a process has ended for certain."""
+        return process in self._ended
 
     def take(self, delivery: int, attempt: int) -> None:
         """Note that this process claims a send; called before the claim is committed."""
@@ -85,19 +92,23 @@ class Instance:
     def _may_begin(self, held: _Held, now: float) -> bool:
         return now - held.taken <= CLAIM_WITHIN and now - max(held.taken, self._signed) <= SIGN_WITHIN
 
-    def give_sign(self, store: Store, wall: datetime) -> None:
-        """Give a sign of life, at most one a second; while the database does not answer, none."""
+    def give_sign(self, store: Store, wall: datetime) -> bool:
+        """Give a sign of life, at most one a second; while the database does not answer, none.
+
+        Returns whether the last sign stands.
+        """
         began = time.monotonic()
         with self._lock:
             if began - self._asked < SIGN_SECONDS:
-                return
+                return self._signed >= self._asked
             self._asked = began
         try:
             store.write(lambda connection: self._sign(connection, wall))
         except NO_ANSWER:
-            return
+            return False
         with self._lock:
             self._signed = max(self._signed, began)
+        return True
 
     def warn(self, said: str) -> None:
         """Log the reason why this process hands over nothing, at most once a minute."""
@@ -110,6 +121,6 @@ class Instance:
 
     def _sign(self, connection: sa.Connection, wall: datetime) -> None:
         if self._signed == float("-inf"):
-            connection.execute(senders.delete().where(senders.c.at < wall - _KEPT))
+            connection.execute(senders.delete().where(senders.c.at < shared_now(connection, wall, _KEPT)))
         about = {"host": socket.gethostname(), "pid": os.getpid()}
-        upsert(connection, senders, {"id": self.id}, {"at": wall}, once=about)
+        upsert(connection, senders, {"id": self.id}, {"at": shared_now(connection, wall)}, once=about)

@@ -12,7 +12,6 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from tasks.database.schema import (
-    Instant,
     attempts,
     dead_letters,
     events,
@@ -22,6 +21,7 @@ from tasks.database.schema import (
     subjects,
     troubles,
 )
+from tasks.database.shared_time import server_now
 from tasks.database.stated import BY_PEOPLE
 from tasks.database.store import Store
 from tasks.database.upsert import upsert
@@ -117,11 +117,7 @@ def overdue(store: Store, before: datetime) -> tuple[int, datetime | None]:
 def server_clock(store: Store) -> datetime:
     """The instant (UTC) that the clock of a PostgreSQL server shows."""
     with store.reading() as connection:
-        # As text of one form: a timestamp's own depends on settings of the server and of the role.
-        utc = sa.func.timezone("UTC", sa.func.clock_timestamp())
-        shown = connection.scalar(
-            sa.select(sa.func.to_char(utc, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"', type_=Instant))
-        )
+        shown = connection.scalar(sa.select(server_now()))
     return cast("datetime", shown)
 
 

@@ -168,9 +168,15 @@ def live_subjects(store: Store) -> list[SubjectRow]:
     return _subjects(store, sa.select(subjects).where(going).order_by(subjects.c.code))
 
 
-def due_subjects(store: Store, now: datetime, limit: int) -> list[SubjectRow]:
-    """The subjects, at most `limit`, whose wake time has come at `now`, the longest due first."""
+def due_subjects(
+    store: Store, now: datetime, limit: int, but: sa.ColumnElement[bool] | None = None
+) -> list[SubjectRow]:
+    """The subjects, at most `limit`, whose wake time has come at `now`, the longest due first.
+
+    Those for whom `but` holds are left out.
+    """
     query = sa.select(subjects).where(subjects.c.wake_at <= now).order_by(subjects.c.wake_at).limit(limit)
+    query = query if but is None else query.where(~but)
     # The timers wait for this: a connection that fell silent is given up within seconds.
     return _subjects(store, query, long=False)
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0010"
+REVISION = "0011"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -157,7 +157,8 @@ attempts = sa.Table(
     sa.CheckConstraint("outcome IN ('sent', 'failed', 'unknown')", name="attempts_outcome_ck"),
 )
 
-# Processes that hand over: the last sign of life that each gave while it waited for a provider.
+# Processes that hand over or run the service's loop: the last sign of life that each gave, by the clock that
+# all machines share.
 senders = sa.Table(
     "senders",
     metadata,
@@ -165,6 +166,16 @@ senders = sa.Table(
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("pid", sa.Integer, nullable=False),
     sa.Column("at", Instant, nullable=False),
+)
+
+# Jobs that one service at a time does, and subjects that it wakes. A lease holds for as long as its `holder`
+# gives signs of life in `senders`.
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False, index=True),
+    sa.Column("since", Instant, nullable=False),
 )
 
 # The recipients to whom the study's notices go, as a fingerprint of one configuration. One row; its `holder`

@@ -21,8 +21,9 @@ from tasks.delivery.claims import Clocks
 from tasks.delivery.deliveries import HeldRow
 from tasks.delivery.sending import Outcome
 
-# Longer than `instance.SIGN_WITHIN`: nobody begins a send that is about to be taken over.
-SILENCE_SECONDS = 5.0
+# Longer than `instance.SIGN_WITHIN`: nobody begins a send that is about to be taken over. With the second
+# until the first look, what a dead process held is free within five.
+SILENCE_SECONDS = 4.0
 # A look that came late does not count as more silence.
 _MOST_PER_LOOK = 1.0
 # After so long a wait for the database, the silence of others proves nothing.
@@ -60,7 +61,7 @@ class LeftBehind:
         return sum(1 for _ in takewhile(lambda row: self._free(store, row, at), gone))
 
     def _silence(self, row: HeldRow, passed: float, wall: datetime) -> _Seen:
-        if row.holder and row.holder == self._instance.before:
+        if row.holder and self._instance.has_ended(row.holder):
             return _Seen(row.sign, SILENCE_SECONDS)
         before = self._seen.get((row.delivery, row.attempt))
         if before is None:

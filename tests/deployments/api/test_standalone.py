@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from deployments.api import hand_overs
 from deployments.api.background import Background
 from deployments.bootstrap.clock import Clock
-from deployments.service import heartbeat, wakes
+from deployments.service import heartbeat, sharing, wakes
 from deployments.service import loop as turning
 from deployments.service.loop import ServiceLoop
 from flows.study.runtime import Runtime
@@ -163,7 +163,7 @@ def test_a_round_that_cannot_wake_anybody_gives_no_sign_of_life(
 
     def look() -> None:
         wait_until(lambda: last_beat(alone.store, ROUND), "the first sign of life")
-        monkeypatch.setattr(wakes, "due_subjects", silent)
+        monkeypatch.setattr(sharing, "due_subjects", silent)
         wait_until(lambda: "waking stands still" in caplog.text, "the standstill to be noticed")
         last = last_beat(alone.store, ROUND)
         caplog.clear()

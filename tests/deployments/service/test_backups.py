@@ -49,7 +49,7 @@ def plan(folder: Path, keep: int = 2) -> BackupPlan:
 
 def make(alone: Runtime, plan: BackupPlan | None, *, stopping: bool = False) -> None:
     """The step of the loop, as a service does it that has just started."""
-    asyncio.run(Backups(alone, plan, lambda: stopping).make_due())
+    asyncio.run(Backups(alone, plan, lambda: not stopping).make_due())
 
 
 def wall(study: Runtime) -> datetime:
@@ -137,7 +137,7 @@ def test_a_failure_is_a_trouble_until_one_succeeds(alone: Runtime, folder: Path)
 
 def test_a_failure_is_not_tried_again_at_once(alone: Runtime, folder: Path) -> None:
     folder.write_text("no folder")
-    service = Backups(alone, plan(folder), lambda: False)
+    service = Backups(alone, plan(folder), lambda: True)
     asyncio.run(service.make_due())
     folder.unlink()
     asyncio.run(service.make_due())

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from deployments.service.hand_overs import DueHandOvers
+from deployments.service.sharing import Sharing
 from flows.study.runtime import Runtime
 from itp_events.events import Event, parse_event
 from tasks.advance import Answer
@@ -31,7 +32,7 @@ def sweep(study: Runtime, until: Callable[[], bool], end: Callable[[], None] = l
     """Let the round hand over what is due, again and again, until this holds; then `end` what goes on."""
 
     async def go() -> None:
-        found = DueHandOvers(study)
+        found = DueHandOvers(study, Sharing.of(study))
         ends = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while not until():
             assert asyncio.get_running_loop().time() < ends, "not handed over in time"

@@ -16,6 +16,7 @@ from deployments.service import runner
 from deployments.service.hand_overs import DueHandOvers
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner, shared_clients
+from deployments.service.sharing import Sharing
 from deployments.service.waker import Waker
 from flows.prefect_api.flow_runs import JOURNEY, Deployment, FlowRuns, PrefectRefused
 from flows.study import runtime
@@ -64,7 +65,7 @@ def test_a_wake_that_takes_too_long_is_ended_and_its_run_waits_again_at_once(
         assert row is not None
         try:
             async with shared_clients():
-                await Waker(study, link, Runner(link.runs), DueHandOvers(study)).wake(row)
+                await Waker(study, link, Runner(link.runs), DueHandOvers(study, Sharing.of(study))).wake(row)
         finally:
             # The loop waits at its end for the thread that is stuck.
             stuck.let_go.set()
@@ -111,7 +112,9 @@ def test_a_subject_is_held_until_its_flow_run_ends_also_when_the_direct_way_fail
         runner = Pending(asyncio.Event())
         link = PrefectLink(study)
         link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
-        waking = asyncio.create_task(Waker(study, link, runner, DueHandOvers(study)).wake(_row()))
+        waking = asyncio.create_task(
+            Waker(study, link, runner, DueHandOvers(study, Sharing.of(study))).wake(_row())
+        )
         done, _ = await asyncio.wait({waking}, timeout=0.2)
         runner.let_go.set()
         with pytest.raises(OperationalError):
@@ -145,7 +148,9 @@ def test_a_subject_whose_flow_run_hangs_is_woken_at_its_next_time_all_the_same(t
         runner = Pending(asyncio.Event())
         link = PrefectLink(study)
         link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
-        waking = asyncio.create_task(Waker(study, link, runner, DueHandOvers(study)).wake(_row()))
+        waking = asyncio.create_task(
+            Waker(study, link, runner, DueHandOvers(study, Sharing.of(study))).wake(_row())
+        )
         woken = await asyncio.to_thread(study.twice.wait, 10)
         runner.let_go.set()
         await waking

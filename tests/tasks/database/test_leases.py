@@ -1,0 +1,84 @@
+"""Leases on PostgreSQL: one holder at a time, for as long as it gives signs of life."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from tasks.database import leases
+from tasks.database.instance import Instance
+from tasks.database.schema import senders
+from tasks.database.store import Store
+from tests.support.waiting import wait_until
+
+# The clocks of the processes may differ from that of the database's server by hours.
+WALL = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(postgresql_url: str) -> Iterator[Store]:
+    store = Store.open(postgresql_url)
+    yield store
+    store.close()
+
+
+def living(store: Store) -> Instance:
+    instance = Instance()
+    assert instance.give_sign(store, WALL)
+    return instance
+
+
+def take(store: Store, instance: Instance, *names: str) -> set[str]:
+    return store.write(lambda connection: leases.take(connection, instance.id, names))
+
+
+def fall_silent(store: Store, instance: Instance, seconds: float) -> None:
+    """Let the last sign of life be so many seconds older, as if none had come since."""
+    same = senders.c.id == instance.id
+    with store.writing() as connection:
+        at = connection.scalar(sa.select(senders.c.at).where(same))
+        assert at is not None
+        connection.execute(senders.update().where(same).values(at=at - timedelta(seconds=seconds)))
+
+
+def test_of_two_processes_the_first_has_a_lease_until_it_gives_it_back(store: Store) -> None:
+    one, two = living(store), living(store)
+    assert take(store, one, "a", "b") == {"a", "b"}
+    assert take(store, two, "b", "c") == {"c"}
+    assert take(store, one, "a", "c") == {"a"}
+    store.write(lambda connection: leases.give_back(connection, one.id, ["a"]))
+    assert take(store, two, "a", "b") == {"a"}
+    store.write(lambda connection: leases.give_back(connection, one.id))
+    assert take(store, two, "b") == {"b"}
+
+
+def test_a_lease_is_free_when_its_holder_has_given_no_sign_for_five_seconds(store: Store) -> None:
+    one, two = living(store), living(store)
+    take(store, one, "a")
+    fall_silent(store, one, 4)
+    assert take(store, two, "a") == set()
+    fall_silent(store, one, 1.1)
+    with store.reading() as connection:
+        assert leases.holders(connection, ["a"], WALL) == {}
+    assert take(store, two, "a") == {"a"}
+    with store.reading() as connection:
+        assert leases.holders(connection, ["a"], WALL) == {"a": two.id}
+
+
+def test_many_that_take_the_same_at_once_get_each_lease_once(store: Store) -> None:
+    names = [f"subject ITP-{number:03}" for number in range(40)]
+    instances = [living(store) for _ in range(6)]
+    got: list[set[str]] = []
+    begin = threading.Barrier(len(instances))
+
+    def work(instance: Instance) -> None:
+        begin.wait()
+        got.append(take(store, instance, *names))
+
+    threads = [threading.Thread(target=work, args=(each,)) for each in instances]
+    for each in threads:
+        each.start()
+    wait_until(lambda: len(got) == len(instances), "everybody to have tried")
+    assert sorted(name for each in got for name in each) == names
