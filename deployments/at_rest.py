@@ -8,9 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from deployments.bootstrap.lock import sole_service
+from deployments.bootstrap.lock import sole_on_file, sole_service
 from deployments.bootstrap.settings import Settings
-from deployments.bootstrap.study import place
+from deployments.bootstrap.study import place, sqlite_file
 from deployments.service.sole_prefect import FRESH, NOTE
 from itp_events.errors import ItpError
 from tasks.database.monitoring import shared_clock
@@ -28,10 +28,10 @@ def at_rest(settings: Settings, url: str, now: datetime) -> Iterator[None]:
     """Hold the data directory, so that no service starts in it, while none works on the database at a URL.
 
     Raises:
-        AlreadyRunning: a service runs on the data directory.
+        AlreadyRunning: a service runs on the data directory, or on the SQLite file.
         StillRunning: a service at another place works on the database.
     """
-    with sole_service(settings.data_dir.absolute()):
+    with sole_service(settings.data_dir.absolute()), sole_on_file(sqlite_file(url)):
         _refuse_elsewhere(url, place(settings), now)
         yield
 

@@ -1,7 +1,8 @@
-"""`itp up`: the whole service on this machine, in one process tree.
+"""`itp up` and `itp round`: the whole service on this machine in one process tree, or its loop alone.
 
 This process runs the service's loop and the API in threads, and Prefect's server as a child. The main thread
-waits for Ctrl-C or SIGTERM, and starts the child again when it ends.
+waits for Ctrl-C or SIGTERM, and starts the child again when it ends. Several services may share a study on
+PostgreSQL, as `deployments.service.sharing` says.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deployments.bootstrap.abort import leave
 from deployments.bootstrap.data_dir import open_to_others
-from deployments.bootstrap.lock import sole_service
+from deployments.bootstrap.lock import sole_on_file, sole_service
 from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
-from deployments.bootstrap.study import open_study
+from deployments.bootstrap.study import open_study, sqlite_file
 from deployments.prefect.loading import loading
 from deployments.prefect.server_process import (
     PrefectServer,
@@ -37,6 +39,9 @@ from tasks.database.store import NO_ANSWER
 from tasks.delivery.recipients import let_go
 from tasks.limits import TIMER_CONNECTIONS
 
+if TYPE_CHECKING:
+    from deployments.api.serve import Api
+
 # Prefect's server takes some seconds to start; after so many it is said that it does not answer yet.
 READY_SECONDS = 30.0
 # How soon Ctrl-C, a thread that ended and a Prefect that became ready are noticed.
@@ -47,15 +52,17 @@ RESTART_SECONDS = 3.0
 log = logging.getLogger(__name__)
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings, *, alone: bool = False) -> int:
     """Run the service until Ctrl-C or SIGTERM. Returns exit code 0 when everything begun has ended.
+
+    With `alone` the loop runs without the API and without a Prefect server of its own.
 
     Raises:
         ItpError: one line that says why it cannot start.
     """
     asked = _stop_signals()
     data_dir = settings.data_dir.absolute()
-    with sole_service(data_dir) as hold:
+    with sole_service(data_dir) as hold, sole_on_file(sqlite_file(settings.database)):
         study = open_study(settings)
         study.instance.note_ended(hold.before)
         # Timers and flows have connections of their own: the API may use up the others.
@@ -63,9 +70,13 @@ def main(settings: Settings) -> int:
         use(lambda: timers)
         os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
         os.environ.update(proxy_environment(os.environ))
-        with _sole_prefect(settings, study) as sole_prefect, _prefect(settings, data_dir) as server:
+        has_prefect = not (alone or settings.prefect_api_url)
+        with (
+            _sole_prefect(settings, study) as sole_prefect,
+            _prefect(settings, data_dir) if has_prefect else nullcontext() as server,
+        ):
             hold.sign(study.instance.id)
-            drained = _serve(settings, study, timers, server, sole_prefect, asked)
+            drained = _serve(settings, study, timers, server, sole_prefect, asked, alone=alone)
         with suppress(*NO_ANSWER):
             let_go(study.store, study.instance.id)
         timers.store.close()
@@ -95,11 +106,8 @@ def _sole_prefect(settings: Settings, study: Runtime) -> Iterator[SolePrefect]:
 
 
 @contextmanager
-def _prefect(settings: Settings, data_dir: Path) -> Iterator[PrefectServer | None]:
-    """Run Prefect's server as a child, unless PREFECT_API_URL names another one; then None."""
-    if settings.prefect_api_url:
-        yield None
-        return
+def _prefect(settings: Settings, data_dir: Path) -> Iterator[PrefectServer]:
+    """Run Prefect's server as a child."""
     server = PrefectServer(
         data_dir / "prefect", settings.prefect_port, data_dir / "logs" / "prefect-server.log"
     )
@@ -117,28 +125,36 @@ def _serve(
     server: PrefectServer | None,
     sole_prefect: SolePrefect,
     asked: threading.Event,
+    *,
+    alone: bool,
 ) -> bool:
     # Prefect is loaded here, after the environment is set and while its server starts.
     with loading():
-        from deployments.api.serve import Api
         from deployments.archiving import backup_plan
         from deployments.bootstrap.logs import set_up_logs
         from deployments.service.thread import ServiceThread
 
     set_up_logs(settings.data_dir.absolute() / "logs", settings.log_format)
-    api = Api(settings, study)
+    api = None if alone else _api(settings, study)
     service = ServiceThread(timers, settings.repair_seconds, sole_prefect, backup_plan(settings))
     service.start()
-    api.start()
-    told = _Told(settings, study)
+    if api is not None:
+        api.start()
+    told = _Told(settings, study, alone=alone)
     while not asked.wait(WATCH_SECONDS) and service.is_alive():
         _keep_running(server)
         told.look(prefect_answers=service.prefect_answers)
     _say("Stopping ...")
     # The loop claims nothing more while the API answers the requests that have begun.
     service.ask_to_stop()
-    answered = api.stop()
+    answered = api is None or api.stop()
     return service.stop() and answered
+
+
+def _api(settings: Settings, study: Runtime) -> Api:
+    from deployments.api.serve import Api
+
+    return Api(settings, study)
 
 
 def _keep_running(server: PrefectServer | None) -> None:
@@ -153,8 +169,8 @@ def _keep_running(server: PrefectServer | None) -> None:
 class _Told:
     """The lines on the terminal while the service starts: that it works, and later that Prefect answers."""
 
-    def __init__(self, settings: Settings, study: Runtime) -> None:
-        self._settings, self._study = settings, study
+    def __init__(self, settings: Settings, study: Runtime, *, alone: bool) -> None:
+        self._settings, self._study, self._alone = settings, study, alone
         self._ui = settings.prefect_api.removesuffix("/api")
         self._began = time.monotonic()
         self._ready = self._announced = False
@@ -176,6 +192,9 @@ class _Told:
     def _announce(self) -> None:
         if not self._announced:
             self._announced = True
+            if self._alone:
+                _say(f"{_channels(self._study)} Ctrl-C stops this.")
+                return
             _say(f"The API: {self._settings.base_url}")
             _say(_channels(self._study))
             if problem := unreachable_links(self._settings, self._study.channels):

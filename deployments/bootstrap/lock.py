@@ -1,4 +1,4 @@
-"""The lock of a data directory, which one service holds at a time."""
+"""The locks of a service: one holds a data directory at a time, and one a study's SQLite file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from itp_events.errors import ItpError
 
 
 class AlreadyRunning(ItpError):
-    """Another service works on this data directory."""
+    """Another service works on this data directory, or on this file."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,38 @@ def sole_service(data_dir: Path) -> Iterator[HeldLock]:
         AlreadyRunning: another process holds it.
         ItpError: the directory cannot be written to.
     """
-    with (writable(data_dir) / "service.lock").open("a+") as lock:
+    remedy = "stop it, or set another ITP_DATA_DIR"
+    with _held(writable(data_dir) / "service.lock", f"a service runs on {data_dir} already", remedy) as hold:
+        yield hold
+
+
+@contextmanager
+def sole_on_file(file: Path | None) -> Iterator[None]:
+    """Hold a study's SQLite file for one service, whatever its data directory and by whichever path it came.
+
+    Without a file this does nothing: on PostgreSQL several services share a study.
+
+    Raises:
+        AlreadyRunning: another process holds it.
+    """
+    if file is None:
+        yield
+        return
+    # As SQLite keeps its own files: beside the file itself, not beside a link to it.
+    lock = Path(f"{os.path.realpath(file)}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    remedy = "stop it, or use PostgreSQL, which several services can share"
+    with _held(lock, f"a service works on {file} already", remedy):
+        yield
+
+
+@contextmanager
+def _held(path: Path, problem: str, remedy: str) -> Iterator[HeldLock]:
+    with path.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyRunning(_held_by(lock.name, data_dir)) from None
+            raise AlreadyRunning(f"{problem} (process {holder(path)}): {remedy}") from None
         lock.seek(0)
         hold = HeldLock(lock.read().partition("\n")[2], lock)
         hold.sign(hold.before)
@@ -54,8 +81,3 @@ def sole_service(data_dir: Path) -> Iterator[HeldLock]:
 def holder(lock: Path) -> str:
     """The process id that a lock's file names; "unknown" when it names none."""
     return lock.read_text(encoding="utf-8").partition("\n")[0] or "unknown"
-
-
-def _held_by(path: str, data_dir: Path) -> str:
-    process = holder(Path(path))
-    return f"a service runs on {data_dir} already (process {process}): stop it, or set another ITP_DATA_DIR"

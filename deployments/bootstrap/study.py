@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -35,6 +36,17 @@ def open_study(settings: Settings) -> Runtime:
     store = Store.open(settings.database)
     clock = study_clock(settings, store)
     return Runtime(store, protocol, channels, clock, settings.prefect_api, place=place(settings))
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database at a URL; None when the database has none, or the URL cannot be read."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return None
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return None
+    return Path(parsed.database).absolute()
 
 
 def place(settings: Settings) -> str:

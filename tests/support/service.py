@@ -44,6 +44,8 @@ class Service:
     data_dir: Path
     receiver: Receiver
     environment: dict[str, object] = field(default_factory=dict)
+    # The command that starts it: `up`, or a part of the service.
+    part: str = "up"
     prefect_port: int = field(default_factory=free_port)
     api_port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
@@ -79,7 +81,7 @@ class Service:
         before = len(self.log)
         with (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab") as output:
             self._process = subprocess.Popen(
-                [Path(sys.executable).with_name("itp"), "up"],
+                [Path(sys.executable).with_name("itp"), self.part],
                 env=os.environ | self._own_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

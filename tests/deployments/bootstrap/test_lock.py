@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.bootstrap.lock import AlreadyRunning, sole_service
+from deployments.bootstrap.lock import AlreadyRunning, sole_on_file, sole_service
+from deployments.bootstrap.study import sqlite_file
 from itp_events.errors import ItpError
 
 pytestmark = pytest.mark.requirement("RUN-04")
@@ -52,3 +53,29 @@ def test_a_data_directory_that_cannot_be_one_is_named_with_its_setting(tmp_path:
     ):
         pass
     assert str(wrong) in str(refused.value)
+
+
+@pytest.mark.parametrize("link", ["file", "folder"])
+def test_a_second_service_on_a_sqlite_file_is_refused_by_whichever_path_it_comes(
+    tmp_path: Path, link: str
+) -> None:
+    file = tmp_path / "one" / "study.db"
+    other = tmp_path / "two"
+    with sole_on_file(file):
+        if link == "folder":
+            other.symlink_to(file.parent)
+        else:
+            other.mkdir()
+            (other / "study.db").symlink_to(file)
+        with (
+            pytest.raises(AlreadyRunning, match=rf"process {os.getpid()}\)"),
+            sole_on_file(other / "study.db"),
+        ):
+            pass
+    with sole_on_file(other / "study.db"):
+        pass
+
+
+def test_services_on_a_database_server_hold_no_file() -> None:
+    with sole_on_file(sqlite_file("postgresql://study@db/study")), sole_on_file(None):
+        pass

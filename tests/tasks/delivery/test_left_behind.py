@@ -152,7 +152,7 @@ def test_whoever_waits_for_the_database_takes_nobody_for_dead(
     monkeypatch.setattr(left_behind, "PROMPT_SECONDS", -1.0)
     assert watcher.look(1, 1, 1, 1, 1) == 0
     monkeypatch.undo()
-    assert watcher.look(1, 1, 1, 1) == 0
+    assert watcher.look(1, 1, 1) == 0
     assert watcher.look(1) == 1
 
 
@@ -178,5 +178,5 @@ def test_a_row_that_somebody_locks_keeps_no_look_from_its_end(
     with monkeypatch.context() as patched:
         patched.setattr(deliveries, "lock_notice", locked)
         assert watcher.look(1, 1, 1, 1, 1) == 0
-    assert watcher.look(1, 1, 1, 1) == 0
+    assert watcher.look(1, 1, 1) == 0
     assert watcher.look(1) == 1
