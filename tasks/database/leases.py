@@ -51,11 +51,13 @@ def take(connection: sa.Connection, holder: str, names: Collection[str]) -> set[
         # In one order, so that two processes never wait for each other.
         [{"name": name, "holder": holder, "since": server_now()} for name in sorted(names)]
     )
-    alive = sa.exists().where(senders.c.id == leases.c.holder, senders.c.at > server_now(LIFE))
+    # Written with the lease's own row in mind: SQLAlchemy would look at all leases within the subquery.
+    holder_now = sa.literal_column("leases.holder", sa.Text)
+    alive = sa.exists().where(senders.c.id == holder_now, senders.c.at > server_now(LIFE))
     taken = new.on_conflict_do_update(
         index_elements=[leases.c.name],
         set_={"holder": new.excluded.holder, "since": new.excluded.since},
-        where=sa.or_(leases.c.holder == holder, ~alive),
+        where=sa.or_(holder_now == holder, ~alive),
     ).returning(leases.c.name)
     return set(connection.scalars(taken))
 

@@ -67,6 +67,14 @@ def test_a_lease_is_free_when_its_holder_has_given_no_sign_for_five_seconds(stor
         assert leases.holders(connection, ["a"], WALL) == {"a": two.id}
 
 
+def test_of_two_leases_the_dead_holders_is_free_and_the_living_ones_is_not(store: Store) -> None:
+    dead, living_one, two = living(store), living(store), living(store)
+    take(store, dead, "a")
+    take(store, living_one, "b")
+    fall_silent(store, dead, 5.1)
+    assert take(store, two, "a", "b") == {"a"}
+
+
 def test_many_that_take_the_same_at_once_get_each_lease_once(store: Store) -> None:
     names = [f"subject ITP-{number:03}" for number in range(40)]
     instances = [living(store) for _ in range(6)]
