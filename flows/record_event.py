@@ -32,9 +32,9 @@ from itp_events.events import Event, parse_event
 from tasks.database.queries import recorded as recorded_as
 from tasks.database.store import NO_ANSWER, first_line
 
-IN_PREFECT = Speaker(
-    said="Prefect cannot tell who asks: use the link in the message, or an investigator's token"
-)
+_SAID = "Prefect cannot tell who asks: use the link in the message, or an investigator's token"
+FORM = Speaker(said=_SAID, door="prefect-form")
+POSTED = Speaker(said=_SAID, door="prefect-event")
 # The service begins no run while the database does not answer, so a short wait costs nothing.
 SOON = timedelta(seconds=3)
 # After a fault of the program the wait is as long as the event has waited already, within these bounds.
@@ -89,7 +89,7 @@ def recorded(event: dict[str, Any], *, of_this_run: bool = False) -> State:
     except ItpError as error:
         study.refusals.unread(event.get("type"), error)
         return refused(error)
-    [answer] = study.record([stated], study.clock.now(), speaker=IN_PREFECT)
+    [answer] = study.record([stated], study.clock.now(), speaker=FORM if of_this_run else POSTED)
     if answer.advanced is not None:
         # The service begins to hand over within a second, so that no run waits for a provider.
         show(study, [answer.advanced])

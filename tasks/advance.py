@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
+from typing import Protocol as Interface
 
 import sqlalchemy as sa
 
@@ -25,6 +26,7 @@ from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import Subject, fold
 from tasks.database import event_log, outbox
 from tasks.database import history as past
+from tasks.database.event_log import Origin
 from tasks.database.history import SubjectHistory
 from tasks.database.queries import SubjectRow, subject_called, subject_in
 from tasks.database.schema import subjects
@@ -77,12 +79,41 @@ class Answer:
     advanced: Advanced | None = None
 
 
-# Gives the reason why the sender may not state an event, or None; the second event is the voided one.
-Bars = Callable[[Event, Event | None], ItpError | None]
+class Standing(Interface):
+    """What a sender may state, as it was read in a transaction; two that are equal permit the same."""
+
+    def barred(self, event: Event, target: Event | None, site: str | None) -> ItpError | None:
+        """The reason why the sender may not state an event; None when it may.
+
+        `target` is the event it voids. `site` is the site of the subject; None when nobody is enrolled.
+        """
 
 
-def nobody_barred(event: Event, target: Event | None) -> None:
-    """Bar nobody from anything."""
+class Sender(Interface):
+    """The sender of events, as a transaction needs to know it."""
+
+    @property
+    def origin(self) -> Origin:
+        """The account that is signed in, and the door: noted with each event."""
+
+    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
+        """What the sender may state now; with `lock` that does not change until the transaction ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Anybody:
+    """A program's own statements, as in a simulation: nothing is barred, and no door is noted."""
+
+    origin: Origin = event_log.NOT_KNOWN
+
+    def standing(self, connection: sa.Connection, *, lock: bool) -> _Anybody:
+        return self
+
+    def barred(self, event: Event, target: Event | None, site: str | None) -> None:
+        return None
+
+
+ANYBODY: Sender = _Anybody()
 
 
 # Reads the study's clock: its present instant, UTC.
@@ -147,14 +178,14 @@ def record(
     batch: Sequence[Event],
     now: datetime,
     at_once: AtOnce | None = None,
-    bars: Bars = nobody_barred,
+    sender: Sender = ANYBODY,
     read_again: ReadClock | None = None,
 ) -> list[Answer]:
     """Judge events, append the accepted ones and advance their subjects, in one transaction a subject.
 
     Each event is accepted or refused by itself; the answers are in the order of the batch. Events of a
-    subject whose log cannot be read are refused with Unreadable. `bars` gives the reason why the sender may
-    not state an event, by the log as it stands when the event is recorded. `at_once` is called with what the
+    subject whose log cannot be read are refused with Unreadable. What `sender` may state is read in the
+    transaction, and judged by the log as it stands there. `at_once` is called with what the
     events make due, if they are few and about one subject: of several subjects the first would wait for the
     last. `read_again` is as in `advance`.
     """
@@ -165,7 +196,7 @@ def record(
     at_once = at_once if len(by_subject) == 1 and len(batch) <= LONG else None
     for places in by_subject.values():
         events = [batch[at] for at in places]
-        stated = _Stated(_code_in(events), events, now, bars, read_again)
+        stated = _Stated(_code_in(events), events, now, sender, read_again)
         try:
             with naming(stated.code):
                 given = _record(store, protocol, stated, at_once)
@@ -188,7 +219,7 @@ TRIES_AHEAD = 3
 
 @dataclass(frozen=True, slots=True)
 class _Stated:
-    """The events stated of one subject at an instant; `bars` says why the sender may not state one.
+    """The events that a sender states of one subject at an instant.
 
     `code` is the code as the sender writes it, which may differ in case from the one that is enrolled.
     """
@@ -196,7 +227,7 @@ class _Stated:
     code: str
     events: Sequence[Event]
     now: datetime
-    bars: Bars
+    sender: Sender
     read_again: ReadClock | None
 
 
@@ -207,6 +238,7 @@ class _Known:
     code: str
     row: SubjectRow | None
     so_far: SubjectHistory
+    standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,13 +281,14 @@ def _record_in(
 def _known(connection: sa.Connection, stated: _Stated, *, lock: bool) -> _Known:
     row = subject_called(connection, stated.code, lock=lock)
     code = row.code if row else stated.code
-    return _Known(code, row, past.read(connection, code, {event.key for event in stated.events}))
+    standing = stated.sender.standing(connection, lock=lock)
+    return _Known(code, row, past.read(connection, code, {event.key for event in stated.events}), standing)
 
 
 def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
     now = _not_before(known.row, stated.now, stated.read_again)
     batch = [replace(event, subject=known.code) for event in stated.events]
-    barred = _barred(stated.bars, known.so_far, batch)
+    barred = _barred(known, batch)
     history, elsewhere = known.so_far.history, known.so_far.elsewhere
     judgement = judge(protocol, history, batch, now, barred, CLOCKS_DIFFER, elsewhere)
     if history and any(isinstance(each.error, BadInput) for each in judgement.verdicts):
@@ -270,7 +303,7 @@ def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
 def _keep(
     connection: sa.Connection, stated: _Stated, judged: _Judged, at_once: AtOnce | None
 ) -> list[Answer]:
-    settled = _take_in(connection, judged)
+    settled = _take_in(connection, judged, stated.sender.origin)
     if settled and at_once:
         at_once(connection, settled)
     advanced = _advanced(settled) if settled else None
@@ -279,29 +312,31 @@ def _keep(
     return [replace(answer, event=event) for answer, event in zip(answers, stated.events, strict=True)]
 
 
-def _barred(bars: Bars, so_far: SubjectHistory, batch: Sequence[Event]) -> dict[EventKey, ItpError]:
+def _barred(known: _Known, batch: Sequence[Event]) -> dict[EventKey, ItpError]:
     """The events that may not be stated, by the log as it is now.
 
     Several events under one id are barred together.
     """
-    logged = {event.key: event for event in (*batch, *so_far.history)}
+    logged = {event.key: event for event in (*batch, *known.so_far.history)}
+    site = known.row.site if known.row else None
     barred: dict[EventKey, ItpError] = {}
     for event in batch:
         target = (event.data.event.source, event.data.event.id) if isinstance(event.data, Voided) else None
-        error = bars(event, logged.get(target) if target else None)
+        error = known.standing.barred(event, logged.get(target) if target else None, site)
         if error is not None:
             barred.setdefault(event.key, error)
     return barred
 
 
-def _take_in(connection: sa.Connection, judged: _Judged) -> Settled | None:
+def _take_in(connection: sa.Connection, judged: _Judged, origin: Origin) -> Settled | None:
     if judged.follows is None:
         return None
     subject, decision = judged.follows
     row, waiting = judged.known.row, judged.known.so_far.waiting
     if row is None:
         _enrol(connection, subject, judged.now)
-    return _settle(connection, row, subject, decision, waiting, judged.now, judged.judgement.accepted)
+    accepted = judged.judgement.accepted
+    return _settle(connection, row, subject, decision, waiting, judged.now, accepted, origin)
 
 
 def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> None:
@@ -329,10 +364,11 @@ def _settle(
     waiting: frozenset[str],
     now: datetime,
     stated: Sequence[Event] = (),
+    origin: Origin = event_log.NOT_KNOWN,
 ) -> Settled:
     """Record the stated events and the decision for a subject, of whom the database holds `row`."""
     before = row.seq if row else 0
-    seq = event_log.append(connection, subject.code, before, [*stated, *decision.events], now)
+    seq = event_log.append(connection, subject.code, before, [*stated, *decision.events], now, origin)
     outbox.post(connection, decision.events, now)
     decided(event.data.notice for event in decision.events if isinstance(event.data, NoticeIssued))
     if row is None or seq != before or _shown(row) != _shown(decision) or row.advanced_at > now:

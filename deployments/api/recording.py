@@ -12,7 +12,6 @@ from typing import Any
 
 from deployments.api.http import problems
 from deployments.api.http.dependencies import Recorder
-from deployments.api.http.tokens import Role, includes
 from flows.study.roles import Speaker
 from itp_events.errors import Forbidden, ItpError
 from itp_events.events import Event, parse_event
@@ -23,26 +22,20 @@ from tasks.database.queries import subject
 log = logging.getLogger(__name__)
 
 
-def take_in(
-    api: Recorder, stated: Sequence[object], role: Role, source: str | None = None
-) -> list[dict[str, Any]]:
-    """Record the events that are well-formed and permitted to the role.
+def take_in(api: Recorder, stated: Sequence[object], speaker: Speaker) -> list[dict[str, Any]]:
+    """Record the events that are well-formed and permitted to the speaker.
 
     Returns one result for each stated event, in their order: its outcome, or problem details.
     """
     read = [_read(each) for each in stated]
     events = [each for each in read if isinstance(each, Event)]
-    answers = _record(api, events, _speaker(role, source)) if events else []
+    answers = _record(api, events, speaker) if events else []
     _note_unread(api, stated, read)
     recorded = iter(answers)
     return [
         _result(api, next(recorded)) if isinstance(each, Event) else _malformed(each, value)
         for each, value in zip(read, stated, strict=True)
     ]
-
-
-def _speaker(role: Role, source: str | None) -> Speaker:
-    return Speaker(includes(role, "investigator"), source, f"this request has the role {role}")
 
 
 def _record(api: Recorder, events: Sequence[Event], speaker: Speaker) -> list[Answer]:

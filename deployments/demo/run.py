@@ -20,7 +20,7 @@ from deployments.demo.script import Script, begins, script
 from deployments.demo.service import DemoService
 from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectProblem
 from flows.study.recording import record_and_show
-from flows.study.roles import AT_THE_MACHINE
+from flows.study.roles import Speaker
 from flows.study.runtime import Runtime
 from itp_events.errors import ItpError
 from itp_events.events import Event
@@ -126,12 +126,16 @@ def study_ui(service: DemoService) -> str:
     return service.settings.prefect_api.removesuffix("/api")
 
 
+# The people of the story, whom nobody tells apart.
+SCRIPT = Speaker(decides=True, door="cli")
+
+
 def _state(study: Runtime, waiting: deque[Event], out: Console) -> None:
     """Record the events of the story up to now, through the same door as people do."""
     now = study.clock.now()
     due: list[Event] = []
     while waiting and waiting[0].time <= now:
         due.append(waiting.popleft())
-    for answer in record_and_show(study, due, now, AT_THE_MACHINE) if due else ():
+    for answer in record_and_show(study, due, now, SCRIPT) if due else ():
         if answer.error is not None:
             out.print(f"             refused: {answer.event.id}: {answer.error}", style="dim", soft_wrap=True)

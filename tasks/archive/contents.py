@@ -22,6 +22,9 @@ LEFT_OUT: Mapping[str, str] = {
     "prefect_notes": "notes about one Prefect and the service that it showed",
     "cards": "made anew from the events",
     "custody": "where one database came from and went to",
+    "sessions": "who was signed in to one installation",
+    "accounts.password": "a secret: its owner sets a new one",
+    "accounts.totp": "a secret: its owner sets up a new one",
     "subjects.flow_run_id": "a flow run in one Prefect; the service makes it anew",
     "recipients.holder": "the service that ran with the recipients",
 }
@@ -37,6 +40,10 @@ RECORD = (
     "attempts",
     "leftovers",
     "redcap_statements",
+    "accounts",
+    "account_log",
+    "sign_ins",
+    "signatures",
 )
 
 _KINDS: tuple[tuple[type[Any], Kind], ...] = (

@@ -147,12 +147,20 @@ The tables
   events             What was stated, and what the service decided: the record itself. One row per event in
                      each subject's log, numbered by seq from 1. body is a CloudEvent (cloudevents.io, version
                      1.0) as JSON text. Nothing in it was ever changed; a correction is an event of its own
-                     (itp.event.voided). source "itp" marks the service's own decisions.
+                     (itp.event.voided). source "itp" marks the service's own decisions. actor is the account
+                     that was signed in (os:NAME: a user of the machine; null with a door: nobody was), door
+                     the way by which it came in; both are null where an early version did not note them.
   subjects           One row per subject: its code, site, protocol version, and where it stood.
   screening_log      Enrolments that were refused, with the criteria that were not met.
   notices            Each message that was decided, and what became of it; title and body are its text.
   deliveries         One row per notice and recipient; attempts: one row per send, with its outcome.
                      An outcome that is null was not known yet when the archive was written.
+  accounts           The people and programs who could ask and state: code, name, role, sites.
+  account_log        Every change of an account: when, by whom, through which door, about whom.
+  signatures         Who signed which event (source, id) or review (statement), in which words, when.
+                     digest is the SHA-256 of what was signed, as it is stored: an event's body.
+  sign_ins           Every attempt to sign in to the pages.
+  tokens             Whose tokens there were. digest is a token's SHA-256: no token can be made from it.
   recipients, outages, repairs, troubles, leftovers, redcap_*
                      What the service kept beside the record. left_out in the manifest says what is not here.
 
@@ -170,6 +178,6 @@ Reading it, in Python:
 
 Restoring it into an empty database, with the program: itp restore FILE
 
-Not in this archive, because they are secrets: the API's tokens, secret.key, .env, the Apprise configuration,
-and passwords of any kind. Keep copies of these apart from it.
+Not in this archive, because they are secrets: tokens, the passwords of accounts and their second factors,
+secret.key, .env, the Apprise configuration. Keep copies of the files apart from it.
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -50,19 +51,45 @@ def read(body: str) -> Event:
 _APPEND = events.insert()
 
 
-def append(connection: sa.Connection, code: str, seq: int, new: Sequence[Event], now: datetime) -> int:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How an event came in: the account that was signed in, if any, and the door; None: it is not known.
+
+    `actor` is an account's code, or `os:NAME` for the operating system's user.
+    """
+
+    actor: str | None = None
+    door: str | None = None
+
+
+NOT_KNOWN = Origin()
+# The service's own decisions come through no door, and nobody is signed in for them.
+BY_THE_SERVICE = Origin(None, "service")
+
+
+def append(
+    connection: sa.Connection,
+    code: str,
+    seq: int,
+    new: Sequence[Event],
+    now: datetime,
+    origin: Origin = NOT_KNOWN,
+) -> int:
     """Append events after sequence number `seq` and return the number of the last.
+
+    `origin` is that of the events that are not the service's own.
 
     Raises sqlalchemy.exc.IntegrityError when another transaction has written there meanwhile, or an
     event's source and id are in the log already.
     """
-    rows = [_row(event, code, number, now) for number, event in enumerate(new, seq + 1)]
+    rows = [_row(event, code, number, now, origin) for number, event in enumerate(new, seq + 1)]
     if rows:
         connection.execute(_APPEND, rows)
     return seq + len(rows)
 
 
-def _row(event: Event, code: str, number: int, now: datetime) -> dict[str, object]:
+def _row(event: Event, code: str, number: int, now: datetime, origin: Origin) -> dict[str, object]:
+    origin = BY_THE_SERVICE if event.own else origin
     return {
         "subject": code,
         "seq": number,
@@ -72,6 +99,8 @@ def _row(event: Event, code: str, number: int, now: datetime) -> dict[str, objec
         "time": event.time,
         "recorded_at": now,
         "body": json.dumps(event.to_json(), ensure_ascii=False, separators=(",", ":")),
+        "actor": origin.actor,
+        "door": origin.door,
     }
 
 

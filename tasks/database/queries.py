@@ -16,6 +16,7 @@ from itp_events.events import Event, EventKey
 from itp_events.validation_messages import did_you_mean
 from tasks.database import event_log, outbox
 from tasks.database.contents import OutboxContents
+from tasks.database.event_log import NOT_KNOWN, Origin
 from tasks.database.schema import attempts, deliveries, events, notices, screening_log, subjects
 from tasks.database.store import Store
 
@@ -46,11 +47,12 @@ class SubjectRow:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One event of the log, with its place and the instant at which it was recorded."""
+    """One event of the log, with its place, the instant at which it was recorded, and how it came in."""
 
     seq: int
     recorded_at: datetime
     event: Event
+    origin: Origin = NOT_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class StoredLine:
     seq: int
     recorded_at: datetime | None
     body: str
+    actor: str | None = None
+    door: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,9 @@ def history(store: Store, code: str) -> list[Event]:
         return event_log.history(connection, code)
 
 
+_LINE = (events.c.seq, events.c.recorded_at, events.c.body, events.c.actor, events.c.door)
+
+
 def log_lines(store: Store, code: str) -> list[LogLine]:
     """The subject's whole log, with sequence numbers and the instants of recording.
 
@@ -215,19 +222,23 @@ def log_lines(store: Store, code: str) -> list[LogLine]:
 
 def log_lines_in(connection: sa.Connection, code: str) -> list[LogLine]:
     """`log_lines` within a transaction."""
-    columns = (events.c.seq, events.c.recorded_at, events.c.body)
-    query = sa.select(*columns).where(events.c.subject == code).order_by(events.c.seq)
+    query = sa.select(*_LINE).where(events.c.subject == code).order_by(events.c.seq)
     # All of them first: one that cannot be read would leave a reading open, behind which SQLite cannot write.
     lines = connection.execute(query).all()
     return [
-        LogLine(line.seq, line.recorded_at, event_log.read_line(code, line.seq, line.body)) for line in lines
+        LogLine(
+            line.seq,
+            line.recorded_at,
+            event_log.read_line(code, line.seq, line.body),
+            Origin(line.actor, line.door),
+        )
+        for line in lines
     ]
 
 
 def stored_lines(store: Store, code: str) -> list[StoredLine]:
     """The lines of a subject's log as they are stored, also those that cannot be read."""
-    columns = (events.c.seq, events.c.recorded_at, events.c.body)
-    query = sa.select(*columns).where(events.c.subject == code).order_by(events.c.seq)
+    query = sa.select(*_LINE).where(events.c.subject == code).order_by(events.c.seq)
     with store.reading() as connection:
         return [StoredLine(**line._mapping) for line in connection.execute(query)]
 

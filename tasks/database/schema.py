@@ -16,7 +16,7 @@ import sqlalchemy as sa
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0011"
+REVISION = "0012"
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -72,7 +72,9 @@ subjects = sa.Table(
 # Codes that differ in case only are one subject.
 sa.Index("subjects_folded_ix", sa.func.lower(subjects.c.code))
 
-# The event log. Its triggers refuse UPDATE, DELETE and TRUNCATE.
+# The event log. Its triggers refuse UPDATE, DELETE and TRUNCATE. `actor` is the account that was signed in,
+# or `os:NAME`, the operating system's user; null with a door means that nobody was. Both are null in
+# lines that an earlier version wrote: it did not know.
 events = sa.Table(
     "events",
     metadata,
@@ -84,6 +86,8 @@ events = sa.Table(
     sa.Column("time", Instant, nullable=False),
     sa.Column("recorded_at", Instant, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text),
+    sa.Column("door", sa.Text),
     sa.UniqueConstraint("source", "id"),
 )
 
@@ -316,4 +320,97 @@ custody = sa.Table(
     sa.Column("place", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False),
     sa.CheckConstraint("what IN ('restored', 'moving', 'moved')", name="custody_what_ck"),
+)
+
+# People and programs that may ask and state. None is ever removed: `active` says whether one counts. `sites`
+# null means all sites. `password` is an argon2 hash; `totp` the secret of a second factor, in base 32.
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("sites", sa.JSON(none_as_null=True)),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("speaks_for_others", sa.Boolean, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("password", sa.Text),
+    sa.Column("totp", sa.Text),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.CheckConstraint(
+        "role IN ('reader', 'recorder', 'investigator', 'monitor', 'admin')", name="accounts_role_ck"
+    ),
+    sa.CheckConstraint("language IN ('en', 'zh-CN')", name="accounts_language_ck"),
+)
+# Codes that differ in case only would be taken for one person.
+sa.Index("accounts_folded_ix", sa.func.lower(accounts.c.code), unique=True)
+
+# Every change of an account: by whom, through which door, about whom. Append-only. `details` holds no secret.
+account_log = sa.Table(
+    "account_log",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.Text),
+    sa.Column("door", sa.Text, nullable=False),
+    sa.Column("account", sa.ForeignKey("accounts.code"), nullable=False, index=True),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+)
+
+# Tokens of accounts; `digest` is the SHA-256 of one. `in_file`: it counts only where the file or the setting
+# that it was taken over from still holds it.
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("account", sa.ForeignKey("accounts.code"), nullable=False, index=True),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("in_file", sa.Boolean, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant),
+    sa.Column("revoked_at", Instant),
+)
+
+# People who are signed in to the pages; `digest` is the SHA-256 of the cookie.
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("account", sa.ForeignKey("accounts.code"), nullable=False, index=True),
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("seen_at", Instant, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("ended_at", Instant),
+)
+
+# Every attempt to sign in, and every sign-out. Append-only. `account` is null when no such account is known:
+# somebody may have typed a password there.
+sign_ins = sa.Table(
+    "sign_ins",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("account", sa.ForeignKey("accounts.code")),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Index("sign_ins_account_at_ix", "account", "at"),
+    sa.Index("sign_ins_address_at_ix", "address", "at"),
+)
+
+# Signatures. Append-only. `source` and `id` name the event that is signed, or a review, whose content is
+# `statement`. `digest` is the SHA-256 of what was signed, as it was stored; `name` and `meaning` are as
+# they were shown to the signer.
+signatures = sa.Table(
+    "signatures",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("account", sa.ForeignKey("accounts.code"), primary_key=True),
+    sa.Column("subject", sa.Text, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("meaning", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("statement", sa.JSON(none_as_null=True)),
 )

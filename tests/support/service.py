@@ -18,7 +18,7 @@ from deployments.bootstrap.study import open_study
 from deployments.example_subject import ELIGIBLE
 from flows.prefect_api.flow_runs import FlowRun, FlowRuns
 from flows.study.recording import record_and_show
-from flows.study.roles import AT_THE_MACHINE
+from flows.study.roles import Speaker
 from flows.study.runtime import Runtime
 from itp_events.events import Event, parse_event
 from tasks.advance import Answer
@@ -120,7 +120,7 @@ class Service:
     def record(self, *events: dict[str, Any]) -> list[Answer]:
         """Record events as `itp record` does, at the study's present instant."""
         stated = [parse_event(event) for event in events]
-        return record_and_show(self.study, stated, self.study.clock.now(), AT_THE_MACHINE)
+        return record_and_show(self.study, stated, self.study.clock.now(), Speaker(decides=True))
 
     def subject(self, code: str) -> SubjectRow:
         """Where the subject stands."""

@@ -20,6 +20,7 @@ from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.pages.render import page, read_form, refusal
 from deployments.api.pages.words import ACKNOWLEDGE, Language, Words
 from deployments.api.recording import take_in
+from flows.study.roles import Speaker
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Acknowledged, Event, parse_event
 from itp_events.intake.batch import judge
@@ -30,6 +31,8 @@ from tasks.delivery.links import Call
 from tasks.text.wording import filters
 
 SOURCE = "acknowledge-link"
+# Whoever holds the message, with its link.
+HOLDER = Speaker(door="page")
 
 router = APIRouter(include_in_schema=False)
 
@@ -74,7 +77,7 @@ def _acknowledge(api: ApiContext, signed: str, form: dict[str, str]) -> HTMLResp
     if taken := _taken(facts, call, site, now):
         return _already(words, site, taken)
     stated = _event(api, call, site, now, facts, form)
-    result = take_in(api, [stated], "recorder")[0]
+    result = take_in(api, [stated], HOLDER)[0]
     if result["status"] == HTTPStatus.CREATED:
         said = _told(words, "said", site, parse_event(stated))
         return page("said", words["done"], language=site.language, said=said, refused=False)

@@ -17,6 +17,7 @@ from deployments.api.http.problems import Problem
 from deployments.api.pages.render import page, read_form, refusal
 from deployments.api.pages.words import DECIDE
 from deployments.api.recording import take_in
+from flows.study.roles import Speaker
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Decode, EventKey, WithdrawalDecided
 from itp_events.marks import MARK
@@ -100,7 +101,7 @@ def _ours(answer: HTMLResponse) -> HTMLResponse:
 def _decide(api: ApiContext, code: str, form: dict[str, str]) -> HTMLResponse:
     language = _site(api, code).language
     words, event = DECIDE[language], _event(code, api.study.clock.now(), form)
-    result = take_in(api, [event], "investigator")[0]
+    result = take_in(api, [event], Speaker(decides=True, door="page"))[0]
     known = result["status"] == HTTPStatus.OK or result.get("type") == _ID_REUSED
     if result["status"] >= HTTPStatus.BAD_REQUEST and not known:
         raise Problem(HTTPStatus(result["status"]), "decision", result["detail"])

@@ -29,6 +29,7 @@ from deployments.api.redcap.statements import (
     stated,
 )
 from deployments.api.redcap.trouble import RedcapSilent, RedcapWaits
+from flows.study.roles import Speaker
 from itp_events.errors import BadInput
 from itp_events.events import Event, parse_event
 from tasks.database.dead_letters import keep, keep_anew, newest, settle
@@ -41,6 +42,8 @@ _ID_REUSED = "urn:itp:problem:id-reused"
 WAITING = "redcap-waiting"
 COMPLETE = "2"
 _ENROLLED, _LAST_DAY = "itp.subject.enrolled", "9999-12-31"
+# REDCap names its user in the form: nobody is signed in here.
+REDCAP = Speaker(said="this request has the role recorder", door="redcap")
 # More unmapped fields than this are one dead letter, not one each.
 MOST_FIELDS = 50
 # A process that died while it took a form loses the form's turn after so long: longer than REDCap and the
@@ -232,10 +235,10 @@ def _record(
     event = parse_event(written)
     others = _elsewhere(api, mapping, said, event, before)
     if same := _same(event, before, others):
-        return take_in(api, [same.to_json()], "recorder")
+        return take_in(api, [same.to_json()], REDCAP)
     renamed = [each.event for each in others if _is_renamed(project, said, each, event)]
     remember(store, mapping.source, event.id, said)
-    return take_in(api, [*(_void(each, written) for each in (*before.valid, *renamed)), written], "recorder")
+    return take_in(api, [*(_void(each, written) for each in (*before.valid, *renamed)), written], REDCAP)
 
 
 def _written(api: Recorder, mapping: Mapping, said: SavedForm, record: Row, before: Stated) -> dict[str, Any]:

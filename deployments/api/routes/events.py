@@ -19,10 +19,11 @@ from deployments.api.http.cloudevents import binary_attributes
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.http.schemas import EVENTS_BODY, EVENTS_RESPONSES
-from deployments.api.http.tokens import Role
+from deployments.api.http.tokens import includes
 from deployments.api.recording import take_in
 from deployments.http.problem_details import answer
 from deployments.strict_json import parse
+from flows.study.roles import Speaker
 from itp_events.errors import BadEvent
 
 MAX_EVENTS = 1000
@@ -47,19 +48,19 @@ async def record_events(request: Request, api: Dependencies, role: Recorder) -> 
     binary mode of CloudEvents: its data as the body, its attributes in headers `ce-...`.
     """
     body, attributes = await read_json_text(request), binary_attributes(request)
-    return await api.in_door(partial(answer_to, attributes=attributes), api, body, role)
+    speaker = Speaker(includes(role, "investigator"), said=f"this request has the role {role}", door="api")
+    return await api.in_door(partial(answer_to, attributes=attributes), api, body, speaker)
 
 
 def answer_to(
     api: ApiContext,
     body: bytes,
-    role: Role,
-    source: str | None = None,
+    speaker: Speaker,
     attributes: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Record one event or an array of them, given as JSON; the response with their results.
 
-    With `source`, every event must name it as its own. With `attributes` the body is the data of one event
+    With `attributes` the body is the data of one event
     that has these.
 
     Raises:
@@ -70,8 +71,8 @@ def answer_to(
     if attributes is not None:
         stated = {**attributes, "data": stated}
     if not isinstance(stated, list):
-        return _one(take_in(api, [stated], role, source)[0])
-    return _several(take_in(api, _bounded(stated), role, source))
+        return _one(take_in(api, [stated], speaker)[0])
+    return _several(take_in(api, _bounded(stated), speaker))
 
 
 def _bounded(stated: list[Any]) -> list[Any]:

@@ -22,6 +22,7 @@ from deployments.api.http.cloudevents import refuse_binary
 from deployments.api.http.dependencies import Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.routes.events import answer_to
+from flows.study.roles import Speaker
 from itp_events.errors import BadInput
 
 TIMESTAMP, SIGNATURE = "X-ITP-Timestamp", "X-ITP-Signature"
@@ -66,7 +67,11 @@ async def receive(name: str, request: Request, api: Dependencies) -> JSONRespons
         log.warning("401 POST /webhooks/%s: %s", name[:100], said)
         raise Problem(HTTPStatus.UNAUTHORIZED, "signature", said)
     refuse_binary(request)
-    return await api.in_door(answer_to, api, body, "recorder", name)
+    return await api.in_door(answer_to, api, body, _sender(name))
+
+
+def _sender(name: str) -> Speaker:
+    return Speaker(source=name, said="this request has the role recorder", door=f"webhook:{name}")
 
 
 def _wrong(secret: str | None, request: Request, body: bytes, now: datetime) -> str | None:

@@ -14,10 +14,11 @@ from deployments.bootstrap.study import open_study
 from deployments.cli.afterwards import hand_over_of
 from deployments.cli.errors import BAD_INPUT, say
 from deployments.cli.event_files import Events, Malformed, Stated, read_events
+from deployments.cli.os_user import os_actor
 from deployments.cli.output.harmless import plain
 from deployments.cli.output.tables import coloured, console, print_json
 from flows.study.recording import follow_up, show
-from flows.study.roles import AT_THE_MACHINE
+from flows.study.roles import Speaker
 from flows.study.runtime import Runtime
 from itp_events.errors import NotEligible, Refused
 from itp_events.outputs.plan_json import instant
@@ -52,12 +53,17 @@ def _recorded(read: Events, *, as_json: bool) -> bool:
     study = open_study(load_settings())
     try:
         events = [each.event for each in read.stated]
-        answers = study.record(events, study.clock.now(), speaker=AT_THE_MACHINE)
+        answers = study.record(events, study.clock.now(), speaker=at_the_machine())
         all_recorded = _answer(read, answers, as_json=as_json)
         _follow_up(study, answers)
     finally:
         study.store.close()
     return all_recorded
+
+
+def at_the_machine() -> Speaker:
+    """A person at the service's own machine, with its files at hand: the operating system tells who."""
+    return Speaker(decides=True, actor=os_actor(), door="cli")
 
 
 def _answer(read: Events, answers: Sequence[Answer], *, as_json: bool) -> bool:

@@ -71,6 +71,19 @@ def _count_again(files: Files, manifest: dict[str, Any]) -> None:
             member["rows"] = content.count(b"\n")
 
 
+def drop_columns(files: Files, manifest: dict[str, Any], name: str, *columns: str) -> None:
+    """Leave columns of a table out of an archive."""
+    [table] = [each for each in manifest["tables"] if each["name"] == name]
+    table["columns"] = [each for each in table["columns"] if each["name"] not in columns]
+    rows = [json.loads(line) for line in files[table["file"]].splitlines()]
+    kept_rows = ({part: row[part] for part in row if part not in columns} for row in rows)
+    files[table["file"]] = b"".join(_line(row) for row in kept_rows)
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
 def drop_tables(files: Files, manifest: dict[str, Any], *names: str) -> None:
     """Leave tables out of an archive."""
     manifest["tables"] = [table for table in manifest["tables"] if table["name"] not in names]

@@ -76,7 +76,7 @@ def test_a_decision_that_arrives_meanwhile_is_not_taken_back_by_a_recorder(
         recorder: list[Future[list[Answer]]] = []
 
         def before_the_commit(_: sa.Connection, __: Settled) -> None:
-            take = partial(record, desk.store, desk.protocol, [void], void.time, bars=Speaker().barred)
+            take = partial(record, desk.store, desk.protocol, [void], void.time, sender=Speaker())
             recorder.append(pool.submit(take))
             wait_until(lambda: waiting_for_a_lock(desk) == 1, "the recorder to wait for the row")
 
@@ -95,7 +95,7 @@ def test_of_several_events_under_one_id_all_are_barred_when_one_is(desk: Desk, s
         "itp.withdrawal.decided", "2026-01-05", None, event_id="one", decision="withdraw", reason="r"
     )
     for batch in ([decision, contact], [contact, decision]):
-        answers = record(desk.store, desk.protocol, batch, contact.time, bars=Speaker().barred)
+        answers = record(desk.store, desk.protocol, batch, contact.time, sender=Speaker())
         assert all(isinstance(answer.error, Forbidden) for answer in answers), answers
 
 
@@ -110,7 +110,7 @@ def test_what_restates_an_event_falls_with_the_void_that_its_sender_may_not_stat
     void = study.void(stated, "2026-01-06", source="castor")
     anew = study.event(kind, "2026-01-05", "2026-01-06", source="castor", ae="AE-1", **found)
     castor = Speaker(source="castor")
-    answers = record(desk.store, desk.protocol, [void, anew], anew.time, bars=castor.barred)
+    answers = record(desk.store, desk.protocol, [void, anew], anew.time, sender=castor)
     assert [answer.status for answer in answers] == ["refused", "refused"]
     assert "of the source 'castor' only" in str(answers[0].error)
 

@@ -1,0 +1,157 @@
+"""Adds accounts, their tokens, sessions, log and signatures; notes with each event who was signed in.
+
+Events of earlier versions keep null for the actor and the door: it is not known.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+
+_INSTANT = sa.String(27)
+_ROLES = "role IN ('reader', 'recorder', 'investigator', 'monitor', 'admin')"
+
+
+def upgrade() -> None:
+    for name in ("actor", "door"):
+        op.add_column("events", sa.Column(name, sa.Text))
+    _accounts()
+    _account_log()
+    _tokens()
+    _sessions()
+    _sign_ins()
+    _signatures()
+    _keep_for_ever("account_log", "id = NEW.id")
+    _keep_for_ever("sign_ins", "id = NEW.id")
+    _keep_for_ever("signatures", "source = NEW.source AND id = NEW.id AND account = NEW.account")
+
+
+def _accounts() -> None:
+    op.create_table(
+        "accounts",
+        sa.Column("code", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("sites", sa.JSON),
+        sa.Column("language", sa.Text, nullable=False),
+        sa.Column("speaks_for_others", sa.Boolean, nullable=False),
+        sa.Column("active", sa.Boolean, nullable=False),
+        sa.Column("password", sa.Text),
+        sa.Column("totp", sa.Text),
+        sa.Column("created_at", _INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("code", name="accounts_pk"),
+        sa.CheckConstraint(_ROLES, name="accounts_role_ck"),
+        sa.CheckConstraint("language IN ('en', 'zh-CN')", name="accounts_language_ck"),
+    )
+    op.create_index("accounts_folded_ix", "accounts", [sa.text("lower(code)")], unique=True)
+
+
+def _account_log() -> None:
+    op.create_table(
+        "account_log",
+        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("at", _INSTANT, nullable=False),
+        sa.Column("actor", sa.Text),
+        sa.Column("door", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("what", sa.Text, nullable=False),
+        sa.Column("details", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="account_log_pk"),
+        sa.ForeignKeyConstraint(["account"], ["accounts.code"], name="account_log_account_fk"),
+    )
+    op.create_index("account_log_account_ix", "account_log", ["account"])
+
+
+def _tokens() -> None:
+    op.create_table(
+        "tokens",
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("note", sa.Text, nullable=False),
+        sa.Column("in_file", sa.Boolean, nullable=False),
+        sa.Column("created_at", _INSTANT, nullable=False),
+        sa.Column("expires_at", _INSTANT),
+        sa.Column("revoked_at", _INSTANT),
+        sa.PrimaryKeyConstraint("digest", name="tokens_pk"),
+        sa.ForeignKeyConstraint(["account"], ["accounts.code"], name="tokens_account_fk"),
+    )
+    op.create_index("tokens_account_ix", "tokens", ["account"])
+
+
+def _sessions() -> None:
+    op.create_table(
+        "sessions",
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("opened_at", _INSTANT, nullable=False),
+        sa.Column("seen_at", _INSTANT, nullable=False),
+        sa.Column("address", sa.Text, nullable=False),
+        sa.Column("ended_at", _INSTANT),
+        sa.PrimaryKeyConstraint("digest", name="sessions_pk"),
+        sa.ForeignKeyConstraint(["account"], ["accounts.code"], name="sessions_account_fk"),
+    )
+    op.create_index("sessions_account_ix", "sessions", ["account"])
+
+
+def _sign_ins() -> None:
+    op.create_table(
+        "sign_ins",
+        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("at", _INSTANT, nullable=False),
+        sa.Column("account", sa.Text),
+        sa.Column("address", sa.Text, nullable=False),
+        sa.Column("outcome", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="sign_ins_pk"),
+        sa.ForeignKeyConstraint(["account"], ["accounts.code"], name="sign_ins_account_fk"),
+    )
+    op.create_index("sign_ins_account_at_ix", "sign_ins", ["account", "at"])
+    op.create_index("sign_ins_address_at_ix", "sign_ins", ["address", "at"])
+
+
+def _signatures() -> None:
+    op.create_table(
+        "signatures",
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("meaning", sa.Text, nullable=False),
+        sa.Column("at", _INSTANT, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("statement", sa.JSON),
+        sa.PrimaryKeyConstraint("source", "id", "account", name="signatures_pk"),
+        sa.ForeignKeyConstraint(["account"], ["accounts.code"], name="signatures_account_fk"),
+    )
+    op.create_index("signatures_subject_ix", "signatures", ["subject"])
+
+
+def _keep_for_ever(table: str, same_row: str) -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        _keep_in_sqlite(table, same_row)
+    else:
+        _keep_in_postgresql(table)
+
+
+def _keep_in_sqlite(table: str, same_row: str) -> None:
+    refuse = f"SELECT RAISE(ABORT, '{table} is append-only')"
+    for verb in ("UPDATE", "DELETE"):
+        op.execute(f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN {refuse}; END")
+    # INSERT OR REPLACE deletes the row that it replaces without firing its DELETE trigger.
+    op.execute(
+        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_row}) BEGIN {refuse}; END"
+    )
+
+
+def _keep_in_postgresql(table: str) -> None:
+    op.execute(
+        f"CREATE FUNCTION {table}_refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
+    )
+    call = f"EXECUTE FUNCTION {table}_refuse_change()"
+    op.execute(f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW {call}")
+    op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {call}")
