@@ -43,6 +43,7 @@ COMMANDS = {
     "leftovers": ("dead_letters", "List received messages that gave no event."),
     "simulate": ("simulate", "Run a study in virtual time, and count its messages."),
     "demo": ("demo", "Show a year in minutes: the real service with a fast clock."),
+    "qualify": ("qualify", "Let the installed service check itself, end to end, beside the study."),
     "recipients": ("recipients", "Show the recipients of the study's notices."),
     "clock": ("clock", "Show the study's time; say which clock is right after a jump."),
     "doctor": ("doctor", "Check everything that the service needs, and say how to mend it."),

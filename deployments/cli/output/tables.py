@@ -31,6 +31,8 @@ _COLOURS = {
     "warn": "yellow",
     "fail": "bold red",
     "recorded": "green",
+    "passed": "green",
+    "not run": "yellow",
     "accepted": "green",
     "failed": "red",
     "unknown": "yellow",
