@@ -46,3 +46,27 @@ def lifted(connection: sa.Connection, table: str) -> Iterator[None]:
     connection.execute(sa.text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
     yield
     connection.execute(sa.text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
+
+
+def refuse_changes(connection: sa.Connection, table: str, same_row: str) -> None:
+    """Let a table be appended to only: its rows are neither changed nor removed, by whatever program.
+
+    `same_row` is the condition by which a row of the table has the key of the new row, which is `NEW`.
+    """
+    if connection.dialect.name == "sqlite":
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        # INSERT OR REPLACE removes the row that it replaces without the trigger of its removal.
+        again = f"INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_row})"
+        for name, when in (("update", f"UPDATE ON {table}"), ("delete", f"DELETE ON {table}"), ("replace", again)):
+            connection.exec_driver_sql(f"CREATE TRIGGER {table}_no_{name} BEFORE {when} {refuse}")
+        return
+    connection.exec_driver_sql(
+        f"CREATE FUNCTION {table}_refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
+    )
+    for name, when in (("change", "UPDATE OR DELETE"), ("truncate", "TRUNCATE")):
+        each = "STATEMENT" if name == "truncate" else "ROW"
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER {table}_no_{name} BEFORE {when} ON {table} FOR EACH {each} "
+            f"EXECUTE FUNCTION {table}_refuse_change()"
+        )

@@ -24,6 +24,8 @@ from tests.support.study import Study
 from tests.tasks.database.test_earlier_version import DUMP
 from tests.tasks.desk import Desk
 
+pytestmark = pytest.mark.requirement("LOG-01")
+
 Row = dict[str, object]
 HASHED = [table for table in metadata.sorted_tables if "made" in getattr(table.c.get("hash"), "info", {})]
 cells = st.one_of(st.none(), st.booleans(), st.integers(), st.text())

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from tasks.database.triggers import lifted
+from tasks.database.triggers import lifted, refuse_changes
 from tasks.hashing.rows import NOTHING_BEFORE, chained, hash_of
 
 revision = "0013"
@@ -80,7 +80,7 @@ def upgrade() -> None:
     op.add_column("subjects", sa.Column("head", sa.Text))
     _new_tables()
     for table, same_row in _APPEND_ONLY.items():
-        _keep_for_ever(table, same_row)
+        refuse_changes(op.get_bind(), table, same_row)
     connection = op.get_bind()
     count = _chain_events(connection) + sum(_hash_rows(connection, table) for table in _ROWS)
     _begin_register(connection, count)
@@ -250,30 +250,3 @@ def _now(connection: sa.Connection) -> str:
         return str(connection.scalar(sa.text(query)))
     return str(connection.scalar(sa.text("SELECT now()")).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
 
-
-def _keep_for_ever(table: str, same_row: str) -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        _keep_in_sqlite(table, same_row)
-    else:
-        _keep_in_postgresql(table)
-
-
-def _keep_in_sqlite(table: str, same_row: str) -> None:
-    refuse = f"SELECT RAISE(ABORT, '{table} is append-only')"
-    for verb in ("UPDATE", "DELETE"):
-        op.execute(f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN {refuse}; END")
-    # INSERT OR REPLACE deletes the row that it replaces without firing its DELETE trigger.
-    op.execute(
-        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_row}) BEGIN {refuse}; END"
-    )
-
-
-def _keep_in_postgresql(table: str) -> None:
-    op.execute(
-        f"CREATE FUNCTION {table}_refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
-    )
-    call = f"EXECUTE FUNCTION {table}_refuse_change()"
-    op.execute(f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW {call}")
-    op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {call}")
