@@ -57,7 +57,11 @@ def refuse_changes(connection: sa.Connection, table: str, same_row: str) -> None
         refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
         # INSERT OR REPLACE removes the row that it replaces without the trigger of its removal.
         again = f"INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_row})"
-        for name, when in (("update", f"UPDATE ON {table}"), ("delete", f"DELETE ON {table}"), ("replace", again)):
+        for name, when in (
+            ("update", f"UPDATE ON {table}"),
+            ("delete", f"DELETE ON {table}"),
+            ("replace", again),
+        ):
             connection.exec_driver_sql(f"CREATE TRIGGER {table}_no_{name} BEFORE {when} {refuse}")
         return
     connection.exec_driver_sql(

@@ -249,4 +249,3 @@ def _now(connection: sa.Connection) -> str:
         query = "SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'"
         return str(connection.scalar(sa.text(query)))
     return str(connection.scalar(sa.text("SELECT now()")).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
-
