@@ -36,6 +36,7 @@ COMMANDS = {
     "move": ("move", "Move the study into another database, SQLite or PostgreSQL."),
     "protocol": ("protocol", "Show the schedule of activities; check a protocol file, or compare two."),
     "notify": ("notify", "Test the channels, and render the text of every notice."),
+    "duty": ("duty", "Say who is on duty, who is away, and who stands in."),
     "token": ("token", "Make a token for the HTTP API."),
     "api": ("api", "Serve the HTTP API alone, for a deployment in parts."),
     "round": ("round", "Run the loop that wakes, sends and repairs, alone, for a deployment in parts."),

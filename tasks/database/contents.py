@@ -6,7 +6,7 @@ is ISO 8601 in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict
 
 from itp_events.notices.content_types import NoticeContents
@@ -96,7 +96,41 @@ class TroubleContents(TypedDict, total=False):
     since: str
 
 
-class OutboxContents(NoticeContents, DigestContents, OutageContents, TroubleContents, total=False):
+class GapContents(TypedDict, total=False):
+    """Nobody is on duty on the date `on`: the audiences passed over, why, and who was told in their place.
+
+    `missing` holds a line for each person of the rota. `told` is the audience that got the first such notice.
+    """
+
+    asked: str
+    missing: Sequence[Mapping[str, str]]
+    told: str
+
+
+class HandOverContents(TypedDict, total=False):
+    """What a `person` takes over, or finds on coming back: `places` names audiences with their sites.
+
+    `away` is the person who is or was absent, from the date `first` to the date `last`, if that is known;
+    `back`: it is that person who is told, on the return. What is open stands as in a digest.
+    """
+
+    person: str
+    away: str
+    first: str
+    last: str
+    back: bool
+    places: Sequence[str]
+
+
+class OutboxContents(
+    NoticeContents,
+    DigestContents,
+    OutageContents,
+    TroubleContents,
+    GapContents,
+    HandOverContents,
+    total=False,
+):
     """The contents of any notice of the outbox; `link` is the address of the page on which to answer it."""
 
     link: str

@@ -30,3 +30,9 @@ def upsert(
     statement = insert(table).values({**key, **row, **once})
     replaced = {name: statement.excluded[name] for name in row}
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=replaced))
+
+
+def insert_once(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, unless one of its key is there already."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(insert(table).values(row).on_conflict_do_nothing())

@@ -2,8 +2,9 @@
 
 A notice for an audience goes to every URL tagged with the audience's name (`coordinator`, `investigator`,
 `sponsor`, `cell-lab`, `ops`), and to every URL tagged with the name and the subject's site
-(`coordinator-01`). Apprise's own tag `always` gets everything. Each URL is one recipient. The service prints
-the notices of an audience that has no URL, and all notices when there is no configuration.
+(`coordinator-01`). Where a rota says who is on duty it goes to the URLs tagged with these people's accounts
+(`tasks.delivery.addressing`). Apprise's own tag `always` gets everything. Each URL is one recipient. The
+service prints the notices of an audience that has no URL, and all notices when there is no configuration.
 
 Apprise is kept to sending. Its retries, its "optional" (a failure reported as success), its priorities among
 tags, its emojis and escapes are off: this service does its own retrying, since it must know the outcome of
@@ -67,6 +68,11 @@ class Recipient:
         return self.server is None
 
     @property
+    def gets_all_only(self) -> bool:
+        """Whether it gets everything by Apprise's tag `always`, and nothing by an audience or a person."""
+        return self.tags == {_ALWAYS}
+
+    @property
     def is_elsewhere(self) -> bool:
         """Whether what is sent leaves this machine, as far as its URL tells."""
         return self.server is not None and not stays_here(self.server)
@@ -111,6 +117,20 @@ class Channels:
         """The recipients of a notice for `audience` at a site; the console when there is none."""
         wanted = {audience, f"{audience}-{site}".lower(), _ALWAYS}
         return [each for each in self.configured if each.tags & wanted] or [CONSOLE]
+
+    def of_person(self, code: str) -> list[Recipient]:
+        """The recipients that are tagged with the code of a person's account; none when nobody is."""
+        wanted = person_tags(code)
+        return [each for each in self.configured if each.tags & wanted]
+
+    def reaches(self, code: str) -> bool:
+        """Whether a person has a recipient. Without any configuration everybody reads the console."""
+        return not self.configured or bool(self.of_person(code))
+
+    @property
+    def always(self) -> list[Recipient]:
+        """The recipients that get everything."""
+        return [each for each in self.configured if _ALWAYS in each.tags]
 
     def find(self, recipient_id: str) -> Recipient | None:
         """The recipient of this id, or None when it is no longer configured."""
@@ -303,8 +323,22 @@ def _untold(recipients: Sequence[Recipient]) -> list[str]:
     names = ", ".join(AUDIENCES)
     return [
         *(f"no URL is tagged {name}: its notices are printed by the service" for name in untold),
-        *(f"{each.label} has no tag of an audience ({names}), so it is never used" for each in unused),
+        *(
+            f"{each.label} has no tag of an audience ({names}), "
+            "so it is used only while somebody with such an account is on duty"
+            for each in unused
+        ),
     ]
+
+
+# Apprise's text configuration takes no dot in a tag.
+_NOT_IN_TAGS = re.compile(r"[^a-z0-9_-]")
+
+
+def person_tags(code: str) -> frozenset[str]:
+    """The tags that name a person: the account's code, also with each sign that a tag cannot hold as `-`."""
+    lowered = code.lower()
+    return frozenset((lowered, _NOT_IN_TAGS.sub("-", lowered)))
 
 
 def tells(tag: str, audience: str) -> bool:

@@ -8,7 +8,7 @@ send and its outcome are in `tasks.delivery.deliver`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -17,17 +17,19 @@ import sqlalchemy as sa
 from itp_events.events import NoticeIssued, NoticeReopened
 from itp_events.protocol.model import Protocol, Site
 from tasks.advance import ReadClock, Settled, settle_in
-from tasks.database import outbox
+from tasks.database import duty, outbox
 from tasks.database.instance import Instance
 from tasks.database.queries import NoticeRow
 from tasks.database.store import Store
-from tasks.delivery import deliveries, outages, recipients
-from tasks.delivery.channels import Channels, Recipient
+from tasks.delivery import deliveries, duty_gaps, outages, recipients
+from tasks.delivery.addressing import Addressed, Addressee, Addressing, reached
+from tasks.delivery.channels import Channels
 from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.deliveries import DeliveryRow
 from tasks.delivery.links import with_link
 from tasks.delivery.sending import Message
 from tasks.spans import span
+from tasks.text.duty import standing_in
 from tasks.text.render import Occasion, marked_repeated, render
 
 log = logging.getLogger(__name__)
@@ -64,9 +66,42 @@ def _claim(connection: sa.Connection, context: DeliveryContext, code: str | None
         at = replace(at, now=settled.at)
     deliveries.end_leases(connection, code, at, watched=context.instance.watches)
     notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
-    pending = _pending(connection, context.channels, notices, site_code, at) if notices else []
+    if not notices:
+        return []
+    addressed = _addressed(connection, context, notices, site_code, at.now)
+    pending = _pending(connection, context.channels, addressed, at)
     ready = [row for row in pending if row.next_at and row.next_at <= at.wall]
-    return _take(connection, context, notices, site, ready, at)
+    return _take(connection, context, _Going(notices, addressed, site), ready, at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """Notices that are to be handed over, their recipients by key, and the subject's site."""
+
+    notices: Sequence[NoticeRow]
+    addressed: Mapping[str, Addressed]
+    site: Site
+
+
+def _addressed(
+    connection: sa.Connection,
+    context: DeliveryContext,
+    notices: Sequence[NoticeRow],
+    site_code: str,
+    now: datetime,
+) -> dict[str, Addressed]:
+    """The recipients of notices by key, as the roster is in this transaction; `ops` is told of gaps in it."""
+    roster = duty.roster_in(connection)
+    addressing = Addressing(roster, context.protocol, context.channels, now)
+    found = {}
+    for notice in notices:
+        if notice.step == outages.STEP:
+            told = outages.told(context.channels, notice.facts)
+            found[notice.key] = Addressed(tuple(map(Addressee, told)))
+        else:
+            found[notice.key] = addressing.of(notice, site_code)
+            duty_gaps.tell(connection, notice, site_code, found[notice.key].gaps, addressing)
+    return found
 
 
 def _may_tell(connection: sa.Connection, context: DeliveryContext) -> bool:
@@ -106,17 +141,18 @@ def claim_at_once(
     notices = [] if _reopens(settled) else _issued(settled)
     if not notices or not _may_tell(connection, context):
         return ()
-    told = {each.key: _recipients(context.channels, each, subject.enrolled.site) for each in notices}
-    sites = _sites(context, notices, subject.site)
+    addressed = _addressed(connection, context, notices, subject.enrolled.site, at.now)
+    going = _Going(notices, addressed, subject.site)
     try:
-        texts = {each.key: _text(context.channels, each, sites[each.key], at.now) for each in notices}
+        texts = _texts(context, going, [each.key for each in notices], at.now)
     except Exception:
         # The stated event is recorded all the same. The next claim of the notice meets the same error.
         log.exception("The notices of %s cannot be put into words.", subject.code)
         return ()
     deliveries.say(connection, texts, at.now)
+    told = {each.key: addressed[each.key].to for each in notices}
     begun = deliveries.begin_first(connection, told, context.instance.id, at)
-    return _claims(context, notices, sites, texts, begun, at)
+    return _claims(context, going, texts, begun, at)
 
 
 def _reopens(settled: Settled) -> bool:
@@ -146,76 +182,112 @@ def _useful(connection: sa.Connection, notices: Sequence[NoticeRow], now: dateti
 
 
 def _pending(
-    connection: sa.Connection, channels: Channels, notices: Sequence[NoticeRow], site_code: str, at: Clocks
+    connection: sa.Connection, channels: Channels, addressed: Mapping[str, Addressed], at: Clocks
 ) -> list[DeliveryRow]:
     """The pending deliveries of these notices, made now where there are none.
 
-    They stay as they were made, whatever is added to the configuration later. A delivery to a recipient that
-    has gone from it is given up; when a notice has no recipient left, those configured now take their place.
+    A delivery to a recipient that has gone from the configuration, or to a person who is not on duty any
+    more, is given up.
     """
-    keys = [notice.key for notice in notices]
-    rows = deliveries.of_notices(connection, keys)
-    lost = {row.id for row in rows if row.status == "pending" and channels.find(row.recipient) is None}
+    rows = deliveries.of_notices(connection, list(addressed))
+    lost = {row.id for row in rows if row.status == "pending" and _is_lost(channels, row, rows, addressed)}
     for delivery in lost:
         deliveries.give_up(connection, delivery)
-    served = {row.notice for row in rows if row.status != "gone" and row.id not in lost}
-    told = {each.key: _recipients(channels, each, site_code) for each in notices if each.key not in served}
-    made = deliveries.make(connection, told, [row for row in rows if row.notice in told], at.wall)
-    for key in served if lost else ():
+    standing = [row for row in rows if row.status != "gone" and row.id not in lost]
+    told = {
+        key: _untold(channels, to, [row for row in standing if row.notice == key], _by_rota(key, rows, to))
+        for key, to in addressed.items()
+    }
+    before = [row for row in rows if row.id in lost or row.status == "gone"]
+    made = deliveries.make(connection, told, before, at.wall)
+    for key in {row.notice for row in rows if row.id in lost}:
         deliveries.settle(connection, key, at.now)
-    current = [*(row for row in rows if row.notice in served), *made]
-    return [row for row in current if row.status == "pending" and channels.find(row.recipient)]
+    return [row for row in (*standing, *made) if row.status == "pending" and channels.find(row.recipient)]
 
 
-def _recipients(channels: Channels, notice: NoticeRow, site_code: str) -> list[Recipient]:
-    if notice.step == outages.STEP:
-        return outages.told(channels, notice.facts)
-    return channels.of(notice.audience, notice.facts.get("site", site_code))
+def _by_rota(key: str, rows: Sequence[DeliveryRow], addressed: Addressed) -> bool:
+    """Whether a notice goes, or went so far, to people on duty."""
+    return addressed.by_rota or any(row.person for row in rows if row.notice == key)
+
+
+def _is_lost(
+    channels: Channels, row: DeliveryRow, rows: Sequence[DeliveryRow], addressed: Mapping[str, Addressed]
+) -> bool:
+    if channels.find(row.recipient) is None:
+        return True
+    to = addressed[row.notice]
+    wanted = {each.recipient.id for each in to.to}
+    return _by_rota(row.notice, rows, to) and row.recipient not in wanted
+
+
+def _untold(
+    channels: Channels, addressed: Addressed, standing: Sequence[DeliveryRow], by_rota: bool
+) -> list[Addressee]:
+    """The recipients for whom a notice needs a delivery now; `standing` are those that it has.
+
+    Without a rota the deliveries stay as they were first made, whatever is added to the configuration later.
+    With one, those who are on duty now get what has reached nobody yet.
+    """
+    if not by_rota:
+        return [] if standing else list(addressed.to)
+    if any(row.status == "sent" and reached(row.person, channels.find(row.recipient)) for row in standing):
+        return []
+    there = {row.recipient for row in standing}
+    return [each for each in addressed.to if each.recipient.id not in there]
 
 
 def _take(
     connection: sa.Connection,
     context: DeliveryContext,
-    notices: Sequence[NoticeRow],
-    site: Site,
+    going: _Going,
     ready: Sequence[DeliveryRow],
     at: Clocks,
 ) -> list[Claim]:
-    sites = _sites(context, notices, site)
-    going = {row.notice for row in ready}
-    texts = {
-        each.key: _text(context.channels, each, sites[each.key], at.now)
-        for each in notices
-        if each.key in going
-    }
+    texts = _texts(context, going, {row.notice for row in ready}, at.now)
     deliveries.say(connection, texts, at.now)
     begun = deliveries.begin(connection, ready, context.instance.id, at)
-    return _claims(context, notices, sites, texts, begun, at)
+    return _claims(context, going, texts, begun, at)
 
 
-def _sites(context: DeliveryContext, notices: Sequence[NoticeRow], site: Site) -> dict[str, Site]:
+def _site(context: DeliveryContext, going: _Going, notice: NoticeRow) -> Site:
     # A digest is about a site, not about a subject.
-    return {
-        each.key: context.protocol.site(each.facts["site"]) if "site" in each.facts else site
-        for each in notices
-    }
+    return context.protocol.site(notice.facts["site"]) if "site" in notice.facts else going.site
 
 
 def _claims(
     context: DeliveryContext,
-    notices: Sequence[NoticeRow],
-    sites: Mapping[str, Site],
+    going: _Going,
     texts: Mapping[str, tuple[str, str]],
     begun: Sequence[DeliveryRow],
     at: Clocks,
 ) -> list[Claim]:
-    by_key = {notice.key: notice for notice in notices}
+    by_key = {notice.key: notice for notice in going.notices}
     for row in begun:
         context.instance.take(row.id, row.attempts)
     return [
-        _claimed(context.channels, row, by_key[row.notice], texts[row.notice], sites[row.notice].language, at)
+        _claimed(
+            context.channels,
+            row,
+            by_key[row.notice],
+            texts[row.notice],
+            _site(context, going, by_key[row.notice]).language,
+            at,
+        )
         for row in begun
     ]
+
+
+def _texts(
+    context: DeliveryContext, going: _Going, keys: Collection[str], now: datetime
+) -> dict[str, tuple[str, str]]:
+    """The titles and bodies of those notices whose keys are named, by key."""
+    texts = {}
+    for notice in going.notices:
+        if notice.key in keys:
+            site, gaps = _site(context, going, notice), going.addressed[notice.key].gaps
+            text = _text(context.channels, notice, site, now)
+            texts[notice.key] = standing_in(*text, site.language, gaps) if gaps else text
+    return texts
 
 
 def _text(channels: Channels, notice: NoticeRow, site: Site, now: datetime) -> tuple[str, str]:

@@ -17,10 +17,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from tasks.backoff import SEND_IN_DOUBT, SEND_REFUSED
-from tasks.database import register
 from tasks.database.queries import NoticeRow
-from tasks.database.schema import attempts, deliveries, notices, senders, told
-from tasks.delivery.channels import Recipient
+from tasks.database.schema import attempts, deliveries, notices, senders
+from tasks.delivery.addressing import Addressee
 from tasks.delivery.claims import Clocks
 from tasks.delivery.sending import Kind, Outcome
 
@@ -34,7 +33,10 @@ SENDER_ENDED = "the sender ended before the outcome was known"
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """A notice on its way to one recipient; `attempts` counts the sends so far."""
+    """A notice on its way to one recipient; `attempts` counts the sends so far.
+
+    `person` is the person on duty whose recipient it was; None: everybody of the audience is told.
+    """
 
     id: int
     notice: str
@@ -46,6 +48,7 @@ class DeliveryRow:
     next_at: datetime | None
     sent_at: datetime | None
     holder: str | None = None
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def _about(subject: str | None) -> sa.ColumnElement[bool]:
 def queued(connection: sa.Connection, subject: str | None, now: datetime) -> list[NoticeRow]:
     """The subject's notices that are to be handed over, oldest first, locked until the transaction ends."""
     query = (
-        sa.select(*told(notices))
+        sa.select(notices)
         .where(_about(subject), notices.c.status == "queued", notices.c.due <= now)
         .order_by(notices.c.queued_at, notices.c.due, notices.c.key)
         .with_for_update()
@@ -143,18 +146,18 @@ def queued(connection: sa.Connection, subject: str | None, now: datetime) -> lis
 
 def of_notices(connection: sa.Connection, keys: Collection[str]) -> list[DeliveryRow]:
     """The deliveries of these notices, in the order in which they were made."""
-    query = sa.select(*told(deliveries)).where(deliveries.c.notice.in_(keys)).order_by(deliveries.c.id)
+    query = sa.select(deliveries).where(deliveries.c.notice.in_(keys)).order_by(deliveries.c.id)
     return [DeliveryRow(**row._mapping) for row in connection.execute(query)]
 
 
 def make(
     connection: sa.Connection,
-    told: Mapping[str, Sequence[Recipient]],
+    told: Mapping[str, Sequence[Addressee]],
     before: Sequence[DeliveryRow],
     wall: datetime,
 ) -> list[DeliveryRow]:
     """Make a delivery of each notice for each recipient, or make one of `before` pending again."""
-    wanted = {(key, each.id): each for key, recipients in told.items() for each in recipients}
+    wanted = {(key, each.recipient.id): each for key, all_of in told.items() for each in all_of}
     again = [row for row in before if wanted.pop((row.notice, row.recipient), None)]
     values = {"status": "pending", "next_at": wall}
     if again:
@@ -166,7 +169,7 @@ def make(
     return [*taken_up, *_insert(connection, made)]
 
 
-_MAKE = deliveries.insert().returning(*told(deliveries))
+_MAKE = deliveries.insert().returning(deliveries)
 
 
 def _insert(connection: sa.Connection, made: Sequence[dict[str, object]]) -> list[DeliveryRow]:
@@ -176,11 +179,12 @@ def _insert(connection: sa.Connection, made: Sequence[dict[str, object]]) -> lis
     return sorted((DeliveryRow(**row._mapping) for row in rows), key=lambda row: row.id)
 
 
-def _new(key: str, recipient: Recipient, wall: datetime) -> dict[str, object]:
+def _new(key: str, to: Addressee, wall: datetime) -> dict[str, object]:
     return {
         "notice": key,
-        "recipient": recipient.id,
-        "label": recipient.label,
+        "recipient": to.recipient.id,
+        "label": to.recipient.label,
+        "person": to.person,
         "status": "pending",
         "attempts": 0,
         "repeated": False,
@@ -190,14 +194,14 @@ def _new(key: str, recipient: Recipient, wall: datetime) -> dict[str, object]:
 
 
 def give_up(connection: sa.Connection, delivery: int) -> None:
-    """End a delivery whose recipient is no longer configured."""
+    """End a delivery whose recipient is no longer configured, or is not on duty any more."""
     connection.execute(
         deliveries.update().where(deliveries.c.id == delivery).values(status="gone", next_at=None)
     )
 
 
 def begin_first(
-    connection: sa.Connection, told: Mapping[str, Sequence[Recipient]], holder: str, at: Clocks
+    connection: sa.Connection, told: Mapping[str, Sequence[Addressee]], holder: str, at: Clocks
 ) -> list[DeliveryRow]:
     """Make the first deliveries of notices, taken under a lease by `holder` at once."""
     taken = {"status": "sending", "attempts": 1, "next_at": at.wall + LEASE, "holder": holder}
@@ -300,7 +304,7 @@ def end(
             _put_back(connection, delivery, number, outcome, at.wall)
         return True
     if outcome.kind != "unknown" and connection.execute(_CORRECT, attempt | ended).rowcount == 1:
-        _correct(connection, delivery, number, notice, outcome, at.now)
+        _correct(connection, delivery, notice, outcome, at.now)
     return False
 
 
@@ -337,14 +341,10 @@ def _finish(connection: sa.Connection, delivery: int, notice: str, now: datetime
     settle(connection, notice, now)
 
 
-def _correct(
-    connection: sa.Connection, delivery: int, number: int, notice: str, outcome: Outcome, now: datetime
-) -> None:
+def _correct(connection: sa.Connection, delivery: int, notice: str, outcome: Outcome, now: datetime) -> None:
     """Correct a delivery after an outcome that came late; one that is being sent again is left to its
     sender.
     """
-    register.open_again(connection, attempts.name, [register.key_of(delivery, number)])
-    register.open_again(connection, deliveries.name, [str(delivery)])
     status = connection.scalar(sa.select(deliveries.c.status).where(deliveries.c.id == delivery))
     if status == "pending" and outcome.kind == "sent":
         _finish(connection, delivery, notice, now)

@@ -18,7 +18,7 @@ LONGEST = 300
 NOTHING_SEEN = "?"
 # Contents that people write, and contents of the service or its configuration that must stay as they are.
 _WRITTEN = frozenset({"term", "ae", "about", "drug", "site"})
-_OWN = frozenset({"link", "channel"})
+_OWN = frozenset({"link", "channel", "person", "away"})
 # The service's own sentences, with free text within and the service's mark at their end.
 _SENTENCES = frozenset({"unmet"})
 _CODE = re.compile(r"[A-Za-z0-9][\w+-]{0,63}", re.ASCII)

@@ -23,6 +23,7 @@ from itp_events.marks import MARK
 from itp_events.notices.content_types import DoseContents
 from itp_events.notices.steps import Step
 from tasks.database.contents import OutboxContents
+from tasks.text.duty import read_missing, reasons
 from tasks.text.free_text import legible
 from tasks.text.wording import LEGENDS, filters, is_own_term, visit_name, why
 
@@ -118,4 +119,5 @@ def environment(language: str, zone: ZoneInfo) -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(filters(language, zone))
+    made.filters["missing"] = lambda rows: reasons(read_missing(rows or ()), language)
     return made

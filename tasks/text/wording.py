@@ -127,6 +127,16 @@ def is_own_term(value: str) -> bool:
     return value in _TERMS_ZH or bool(_COUNTED_ZH[0].fullmatch(value))
 
 
+def audience_name(language: str, audience: str) -> str:
+    """An audience in a language."""
+    return AUDIENCES_ZH.get(audience, audience) if language == "zh-CN" else audience
+
+
+def day_in(language: str, day: date) -> str:
+    """A date in a language, with its weekday."""
+    return _day_zh(day.isoformat()) if language == "zh-CN" else _day(day.isoformat())
+
+
 def visit_name(language: str, code: str | None, label: str | None) -> str:
     """A visit's name with its code, as `Infusion 3 (INF3)`."""
     if code is None:

@@ -38,6 +38,8 @@ class Receiver:
     """
 
     requests: list[Request] = field(default_factory=list)
+    # Paths at which it answers 503, whatever it does elsewhere.
+    out_of_order: set[str] = field(default_factory=set)
     _status: int = 200
     _manner: _Manner = _Manner.ANSWER
     _released: threading.Event = field(default_factory=threading.Event)
@@ -104,6 +106,8 @@ class Receiver:
         self.requests.append(request)
         if manner is _Manner.HANG:
             released.wait()
+        if request.path in self.out_of_order:
+            return 503
         return None if manner is _Manner.DIE else status
 
 

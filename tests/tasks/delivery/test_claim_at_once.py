@@ -171,7 +171,7 @@ def _told_alike(desk: Desk, plain: Desk, study: Stating) -> Iterator[Claim]:
             hand_over_claimed(each.context, study.code, sent)
 
 
-def test_nothing_is_looked_up_for_it_but_whose_recipients_stand(
+def test_nothing_is_looked_up_for_it_but_whose_recipients_stand_and_who_is_on_duty(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
     desk.take(study.enrol())
@@ -185,7 +185,7 @@ def test_nothing_is_looked_up_for_it_but_whose_recipients_stand(
     assert [word for word in asked if word != "BEGIN"] == [
         *("SELECT", "SELECT"),  # the subject, and what is known
         *("INSERT", "INSERT", "UPDATE"),  # events, notices, where the subject stands
-        "SELECT",  # whose recipients stand
+        *("SELECT", "SELECT"),  # whose recipients stand, and who is on duty
         *("UPDATE", "INSERT", "INSERT"),  # what the notices say, deliveries, attempts
     ]
 

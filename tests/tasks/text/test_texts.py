@@ -35,6 +35,7 @@ STEPS = [
         "channel-dead",
         "digest",
         "trouble",
+        "duty-gap",
     ),
 ]
 AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab")
@@ -111,6 +112,15 @@ FULL: dict[str, Any] = {
     "about": "backup",
     "what": "the backup into /backups failed: No space left on device",
     "site": "01",
+    "asked": "coordinator",
+    "missing": [{"person": "crc.li", "why": "away", "until": "2026-01-30"}],
+    "told": "investigator",
+    "person": "crc.wang",
+    "away": "crc.li",
+    "first": "2026-01-27",
+    "last": "2026-01-30",
+    "back": False,
+    "places": ["coordinator 01"],
     "today": [
         {
             "subject": "ITP-007",
@@ -192,7 +202,7 @@ def test_every_text_holds_with_all_facts_and_with_none(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("step", sorted(set(STEPS) - {"channel-dead", "digest", "trouble"}))
+@pytest.mark.parametrize("step", sorted(set(STEPS) - {"channel-dead", "digest", "trouble", "duty-gap"}))
 def test_every_text_says_which_subject_and_what_to_do(step: str, language: str) -> None:
     title, _, body = text(step, language, **FULL).partition("\n")
     assert "ITP-007" in title

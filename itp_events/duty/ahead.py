@@ -1,0 +1,54 @@
+"""Gaps ahead: the days on which nobody will be on duty, and deputies who will be away themselves.
+
+This module changes nothing and tells nobody: the board, the digest and `itp doctor` do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from itp_events.duty.roster import Absence, Missing, Roster
+
+_DAY = timedelta(days=1)
+
+
+class GapAhead(NamedTuple):
+    """Days in a row, both ends included, on which nobody answers an audience at a site."""
+
+    audience: str
+    site: str
+    first: date
+    last: date
+    missing: tuple[Missing, ...]
+
+
+def gaps_ahead(roster: Roster, audience: str, site: str, days: Sequence[date]) -> Iterator[GapAhead]:
+    """The gaps of an audience at a site among days that follow each other; days in a row are one gap."""
+    gap: GapAhead | None = None
+    for day in days:
+        duty = roster.on_duty(audience, site, day)
+        if duty.nobody and gap and (gap.last, gap.missing) == (day - _DAY, duty.missing):
+            gap = gap._replace(last=day)
+            continue
+        if gap:
+            yield gap
+        gap = GapAhead(audience, site, day, day, duty.missing) if duty.nobody else None
+    if gap:
+        yield gap
+
+
+def absent_deputies(roster: Roster, days: Sequence[date]) -> Iterator[tuple[Absence, date]]:
+    """The absences whose deputy is away as well, with the first of the days on which both are."""
+    for absence in roster.absences:
+        deputy = absence.deputy
+        both = (day for day in days if deputy and absence.covers(day) and roster.is_away(deputy, day))
+        first = next(both, None)
+        if first is not None:
+            yield absence, first
+
+
+def days_from(first: date, count: int) -> list[date]:
+    """`count` days in a row."""
+    return [first + number * _DAY for number in range(count)]
