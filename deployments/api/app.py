@@ -25,6 +25,8 @@ from deployments.api.routes import (
     subjects,
     webhook,
 )
+from deployments.api.web.cards import Cards
+from deployments.api.web.routes import ROUTERS
 from tasks.spans import are_recorded
 
 ABOUT = """The API of the trial's visit service: record events of subjects, and read plans and calendars. Each
@@ -43,7 +45,7 @@ def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
         # A redirect would repeat the Host header, which a client may set to any address.
         redirect_slashes=False,
     )
-    app.state.api, app.state.redcap = api, project
+    app.state.api, app.state.redcap, app.state.cards = api, project, Cards()
     for door in (
         events,
         subjects,
@@ -58,6 +60,8 @@ def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
         redcap,
     ):
         app.include_router(door.router)
+    for pages in ROUTERS:
+        app.include_router(pages)
     handle_problems(app)
     app.add_middleware(Gate)
     if are_recorded():

@@ -34,7 +34,7 @@ def contents(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     """The contents of a wanted notice at the instant of `state`; an absent value has no key."""
     says: NoticeContents = {}
     if wanted.planned:
-        says |= _of_visit(state, wanted.planned)
+        says |= of_visit(state, wanted.planned)
     if wanted.event:
         says |= _of_event(wanted)
     if wanted.kind == "escalation" and wanted.planned:
@@ -49,7 +49,8 @@ def contents(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     return says
 
 
-def _of_visit(state: SubjectState, planned: PlannedVisit) -> NoticeContents:
+def of_visit(state: SubjectState, planned: PlannedVisit) -> NoticeContents:
+    """The values that say of a visit when it is due, and why."""
     anchor = planned.anchor
     rule = state.protocol.by_code.get(anchor.code)
     says: NoticeContents = {

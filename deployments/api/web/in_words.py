@@ -1,0 +1,179 @@
+"""Events, states and visits in the words of a language, for the pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from deployments.api.web.fields import Field, shown, value_at
+from deployments.api.web.forms import FORM_OF, Form, Wrong
+from deployments.api.web.words import Say
+from itp_events.events import Event
+from itp_events.protocol.model import Visit
+from tasks.text.refusals_zh import said_zh
+from tasks.text.wording import filters, visit_name
+
+_PHASES = (
+    (re.compile(r"Awaiting disposition"), "phase.disposition"),
+    (re.compile(r"Awaiting (?P<visit>.+)"), "phase.awaiting"),
+    (re.compile(r"(?P<visit>.+) window open"), "phase.open"),
+    (re.compile(r"(?P<visit>.+) overdue"), "phase.overdue"),
+    (re.compile(r"On hold: death-unrecorded"), "phase.death-unrecorded"),
+    (re.compile(r"On hold: (?P<criterion>.+)"), "phase.hold"),
+    (re.compile(r"Completed"), "phase.completed"),
+    (re.compile(r"Withdrawn: (?P<decode>.+)"), "phase.withdrawn"),
+)
+_LIMITS = {
+    "greater_than_equal": ("at-least", "ge"),
+    "greater_than": ("more", "gt"),
+    "less_than_equal": ("at-most", "le"),
+    "string_too_long": ("longest", "max_length"),
+}
+_PLAIN = {
+    "missing": "missing",
+    "string_too_short": "missing",
+    "int_type": "whole",
+    "int_parsing": "whole",
+    "int_from_float": "whole",
+    "float_type": "number",
+    "float_parsing": "number",
+    "bool_type": "choose",
+    "literal_error": "choose",
+    "string_pattern_mismatch": "code",
+}
+
+
+class InWords:
+    """Says things of the study in one language, with instants in one time zone."""
+
+    def __init__(self, say: Say, zone: ZoneInfo) -> None:
+        self.say = say
+        self.zone = zone
+        self._filters = filters(say.language, zone)
+
+    def day(self, value: date | str) -> str:
+        """A date, given as such or in ISO form."""
+        return self._filters["day"](value if isinstance(value, str) else value.isoformat())
+
+    def instant(self, value: datetime | str) -> str:
+        """An instant at the site, given as such or in ISO form."""
+        return self._filters["instant"](value if isinstance(value, str) else value.isoformat())
+
+    def short_instant(self, value: datetime) -> str:
+        """An instant at the site, without the zone's name."""
+        return f"{value.astimezone(self.zone):%Y-%m-%d %H:%M}"
+
+    def criterion(self, name: str) -> str:
+        """A withdrawal criterion."""
+        return self._filters["criterion"](name)
+
+    def decode(self, name: str) -> str:
+        """A disposition."""
+        return self._filters["decode"](name)
+
+    def category(self, name: str) -> str:
+        """A category of deviations."""
+        return self._filters["category"](name)
+
+    def audience(self, name: str) -> str:
+        """An audience of notices."""
+        return self._filters["audience"](name)
+
+    def visit(self, visit: Visit | None, code: str) -> str:
+        """A visit's name with its code."""
+        return visit_name(self.say.language, code, visit.label if visit else None)
+
+    def phase(self, state: str) -> str:
+        """A subject's phase, from its English name (a name of the contract)."""
+        for pattern, key in _PHASES:
+            if match := pattern.fullmatch(state):
+                values = match.groupdict()
+                for name, say in (("criterion", self.criterion), ("decode", self.decode)):
+                    values |= {name: say(values[name])} if name in values else {}
+                return self.say(key, **values)
+        return state
+
+    def bleeding(self, value: bool | int | None) -> str:
+        """Bleeding at a visit; empty for None."""
+        if value is None:
+            return ""
+        if not value:
+            return self.say("bleeding.none")
+        return self.say("bleeding.some") if value is True else self.say("bleeding.grade", grade=value)
+
+    def sentence(self, event: Event) -> str:
+        """An event in one line: its kind, and the values that it holds."""
+        kind, form = self.say(f"type.{event.type}"), FORM_OF.get(type(event.data))
+        data = event.to_json()["data"]
+        said = ", ".join(self._values(form, data) if form else self._others(data))
+        return f"{kind}: {said}" if said else kind
+
+    def _values(self, form: Form, data: Mapping[str, Any]) -> Iterator[str]:
+        head = ("visit", "on", "deviation")
+        for field in form.fields:
+            value = value_at(data, field.path)
+            if value is None or (field.kind == "tick" and not value):
+                continue
+            text = self.value(form, field, value)
+            yield text if field.path in head else f"{self.label(form, field)} {text}".strip()
+
+    def _others(self, data: Mapping[str, Any]) -> Iterator[str]:
+        for name, say in (
+            ("criterion", self.criterion),
+            ("on", self.day),
+            ("decode", self.decode),
+            ("version", str),
+            ("reason", str),
+        ):
+            if name in data:
+                yield say(data[name])
+
+    def value(self, form: Form, field: Field, value: Any) -> str:
+        """One value of an event."""
+        if field.kind == "tick":
+            return ""
+        if field.kind == "date":
+            return self.day(value)
+        if field.kind == "instant":
+            return self.instant(value)
+        if field.name == "criterion":
+            return self.criterion(value)
+        if field.name == "decode":
+            return self.decode(value)
+        if field.kind == "bleeding":
+            return self.bleeding(value)
+        text = shown(field, value, self.zone)
+        return self.choice(form, field, text) if field.choices else text
+
+    def choice(self, form: Form, field: Field, text: str) -> str:
+        """The words of one value to choose from."""
+        if field.kind == "yes-no":
+            return self.say(text)
+        if field.name == "decode":
+            return self.decode(text)
+        key = f"choice.{field.name}.{text}"
+        return self.say(key) if self.say.has(key) else text
+
+    def label(self, form: Form, field: Field) -> str:
+        """The name of a field, on a form that may have its own."""
+        own = f"field.{form.name}.{field.name}"
+        return self.say(own if self.say.has(own) else f"field.{field.name}")
+
+    def wrong(self, field: Field | None, wrong: Wrong) -> str:
+        """What is wrong with the value of a field."""
+        if wrong.kind in _LIMITS:
+            key, limit = _LIMITS[wrong.kind]
+            number = wrong.values.get(limit)
+            return self.say(f"wrong.{key}", limit=f"{number:g}" if isinstance(number, float) else number)
+        if wrong.kind == "value_error" and field is not None and field.kind in ("date", "instant"):
+            return self.say(f"wrong.{field.kind}")
+        if wrong.kind == "missing" and field is not None and field.choices:
+            return self.say("wrong.choose")
+        return self.say(f"wrong.{_PLAIN.get(wrong.kind, 'other')}")
+
+    def refusal(self, sentence: str) -> str:
+        """A refusal, from the sentence that every door gives."""
+        return said_zh(sentence) if self.say.language == "zh-CN" else sentence

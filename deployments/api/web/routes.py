@@ -1,0 +1,16 @@
+"""The routers of all pages, in the order in which their addresses are matched."""
+
+from __future__ import annotations
+
+from deployments.api.web import assets, correcting, deciding, sign_in, stating, subject, today
+
+# Before the forms, whose address would take theirs for a form of that name: paper, corrections, decisions.
+ROUTERS = (
+    assets.router,
+    sign_in.router,
+    today.router,
+    subject.router,
+    correcting.router,
+    deciding.router,
+    stating.router,
+)

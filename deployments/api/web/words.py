@@ -1,0 +1,32 @@
+"""The words of the pages in each language, and how a page asks for them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from deployments.api.web.words_en import WORDS as ENGLISH
+from deployments.api.web.words_zh import WORDS as CHINESE
+
+Language = Literal["en", "zh-CN"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh-CN")
+ALL: dict[Language, dict[str, str]] = {"en": ENGLISH, "zh-CN": CHINESE}
+
+
+class Say:
+    """Says a thing in one language, by its key."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self._words = ALL[language]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The words of a key, with values filled in.
+
+        Raises:
+            KeyError: no such words.
+        """
+        return self._words[key].format(**values) if values else self._words[key]
+
+    def has(self, key: str) -> bool:
+        """Whether there are words for a key."""
+        return key in self._words
