@@ -46,7 +46,7 @@ class Cards:
     def _stamp(self, code: str) -> object:
         return self._kept[code][0] if code in self._kept else None
 
-    def _read(self, store: Store, rows: Sequence[sa.Row[Any]]) -> None:
+    def _read(self, store: Store, rows: Sequence[sa.Row[Any, Any, Any]]) -> None:
         stamps = {row.code: (row.seq, row.made_at) for row in rows}
         for code, body in _bodies(store, list(stamps)):
             if (one := read_card(body)) is not None:
@@ -57,7 +57,7 @@ class Cards:
         store: Store,
         protocol: Protocol,
         now: datetime,
-        rows: Iterable[sa.Row[Any]],
+        rows: Iterable[sa.Row[Any, Any, Any]],
     ) -> None:
         behind = [
             row for row in rows if row.code not in self._kept or self._kept[row.code][1]["seq"] != row.seq
@@ -67,7 +67,7 @@ class Cards:
                 self._kept[row.code] = ((row.seq, row.made_at), card(story(store, protocol, row.code, now)))
 
 
-def _stamps(store: Store) -> Sequence[sa.Row[Any]]:
+def _stamps(store: Store) -> Sequence[sa.Row[Any, Any, Any]]:
     """For each subject the number of the last line of its log, and the instant at which its card was made."""
     joined = subjects.outerjoin(cards, cards.c.subject == subjects.c.code)
     query = sa.select(subjects.c.code, subjects.c.seq, cards.c.made_at).select_from(joined)

@@ -145,7 +145,9 @@ def _tried(words: InWords, told: Story, decision: str) -> Event:
 def _choice(words: InWords, told: Story, decision: str, event: Event) -> Choice:
     state = told.subject_state
     try:
-        after = subject_state(fold(state.protocol, [*told.record.events, event], told.record.handed), state.now)
+        after = subject_state(
+            fold(state.protocol, [*told.record.events, event], told.record.handed), state.now
+        )
     except ItpError:
         return Choice(decision, "", ())
     pairs = zip(state.visits, after.visits, strict=True)
@@ -161,4 +163,3 @@ def _shown(words: InWords, state: SubjectState, planned: PlannedVisit) -> str:
     status = words.say(f"status.{planned.status(state.today)}")
     held = f" ({words.say('today.held')})" if state.held(planned) and not planned.outcome else ""
     return f"{status}{held}, {words.day(planned.on or planned.target)}"
-

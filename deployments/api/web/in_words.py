@@ -108,7 +108,7 @@ class InWords:
         """An event in one line: its kind, and the values that it holds."""
         kind, form = self.say(f"type.{event.type}"), FORM_OF.get(type(event.data))
         data = event.to_json()["data"]
-        said = ", ".join(self._values(form, data) if form else self._others(data))
+        said = "; ".join(self._values(form, data) if form else self._others(data))
         return f"{kind}: {said}" if said else kind
 
     def _values(self, form: Form, data: Mapping[str, Any]) -> Iterator[str]:
@@ -118,7 +118,8 @@ class InWords:
             if value is None or (field.kind == "tick" and not value):
                 continue
             text = self.value(form, field, value)
-            yield text if field.path in head else f"{self.label(form, field)} {text}".strip()
+            label = self.label(form, field)
+            yield text if field.path in head else f"{label}: {text}" if text else label
 
     def _others(self, data: Mapping[str, Any]) -> Iterator[str]:
         for name, say in (

@@ -35,6 +35,7 @@ from deployments.api.web.in_words import InWords
 from deployments.api.web.rendering import HEADERS, page_router, show, to, wants_json, words_for
 from deployments.api.web.subject import seen_story
 from deployments.api.web.viewer import Looking, Viewer, check_form
+from flows.study.roles import Speaker
 from itp_events.events import AdverseEvent, Pregnancy, SaeSubmitted
 from itp_events.protocol.model import Site
 from itp_events.rules.state import SubjectState
@@ -156,7 +157,9 @@ def take(
 
     The outcome is that of the last event, or of the first one that is refused.
     """
-    results = take_in(api, events, "investigator" if signed else viewer.role)
+    decides = signed or viewer.may("investigator")
+    speaker = Speaker(decides=decides, said=f"this session has the role {viewer.role}", door="page")
+    results = take_in(api, events, speaker)
     last = results[-1]
     if last["status"] == HTTPStatus.CREATED:
         return Outcome("recorded")
