@@ -1,7 +1,7 @@
 # Two commands are enough: `make run` starts the service, `make test` checks everything.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-browser screenshots lint fmt bench storm docs lock sbom clean
+.PHONY: help venv run test test-browser screenshots lint fmt bench storm validation docs lock sbom clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
@@ -77,6 +77,9 @@ bench: $(DEV) ## measure what wakes, doors, the board and commands cost, beside 
 
 storm: $(DEV) ## break the real service at random for an hour, and judge what is left; STORM_ARGS="--minutes 480 --db pg"
 	$(BIN)/python -m storm --minutes 60 $(STORM_ARGS)
+
+validation: $(DEV) ## run the tests and the qualification, and write the validation pack of this very run
+	$(BIN)/python -m validation --workers $(WORKERS) $(VALIDATION_ARGS)
 
 docs: $(DOCS) docs/architecture.svg ## build the documentation in build/docs, for a browser without the internet
 	$(BIN)/zensical build --clean --strict

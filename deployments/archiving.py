@@ -191,7 +191,7 @@ def stay(settings: Settings, at: datetime) -> Move | None:
         try:
             with store.writing() as connection:
                 move = custody.move_in(connection)
-                custody.take_back(connection)
+                custody.take_back(connection, at)
             _remove_copy(settings)
             return move
         finally:

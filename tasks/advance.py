@@ -26,12 +26,13 @@ from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import Subject, fold
 from tasks.database import event_log, outbox
 from tasks.database import history as past
-from tasks.database.event_log import Origin
+from tasks.database.event_log import EMPTY, LogEnd, Origin
 from tasks.database.history import SubjectHistory
 from tasks.database.queries import SubjectRow, subject_called, subject_in
-from tasks.database.schema import subjects
+from tasks.database.schema import stored, subjects
 from tasks.database.store import Store
 from tasks.database.unreadable import Unreadable, folded, naming
+from tasks.hashing.rows import hash_of
 from tasks.spans import decided
 
 # The clocks of two well-kept machines differ by less.
@@ -367,12 +368,12 @@ def _settle(
     origin: Origin = event_log.NOT_KNOWN,
 ) -> Settled:
     """Record the stated events and the decision for a subject, of whom the database holds `row`."""
-    before = row.seq if row else 0
-    seq = event_log.append(connection, subject.code, before, [*stated, *decision.events], now, origin)
+    before = row.log_end if row else EMPTY
+    end = event_log.append(connection, subject.code, before, [*stated, *decision.events], now, origin)
     outbox.post(connection, decision.events, now)
     decided(event.data.notice for event in decision.events if isinstance(event.data, NoticeIssued))
-    if row is None or seq != before or _shown(row) != _shown(decision) or row.advanced_at > now:
-        _save(connection, subject, seq, decision, now)
+    if row is None or end != before or _shown(row) != _shown(decision) or row.advanced_at > now:
+        _save(connection, subject, end, decision, row.enrolled_at if row else now, now)
     return Settled(subject, decision, now, outbox.waiting_after(waiting, decision.events))
 
 
@@ -397,12 +398,19 @@ def _advanced(settled: Settled) -> Advanced:
 _SAVE = subjects.update().where(subjects.c.code == sa.bindparam("about"))
 
 
-def _save(connection: sa.Connection, subject: Subject, seq: int, decision: Decision, now: datetime) -> None:
+def _save(
+    connection: sa.Connection,
+    subject: Subject,
+    end: LogEnd,
+    decision: Decision,
+    enrolled_at: datetime,
+    now: datetime,
+) -> None:
     row = {
-        "about": subject.code,
         "site": subject.enrolled.site,
         "protocol_version": subject.protocol.version,
-        "seq": seq,
+        "seq": end.seq,
+        "head": end.head,
         "state": decision.state,
         "message": decision.message,
         "status": decision.status,
@@ -411,7 +419,8 @@ def _save(connection: sa.Connection, subject: Subject, seq: int, decision: Decis
         "exited": decision.exited,
         "advanced_at": now,
     }
-    connection.execute(_SAVE, row)
+    whole = stored(subjects, row | {"code": subject.code, "enrolled_at": enrolled_at})
+    connection.execute(_SAVE, row | {"about": subject.code, "hash": hash_of(subjects.name, whole)})
 
 
 def _answer(verdict: Verdict, advanced: Advanced | None) -> Answer:

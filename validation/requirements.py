@@ -1,6 +1,7 @@
 """Requirements and regulations as data: `requirements/*.yaml` and `regulations.yaml`, read and checked."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,6 +75,7 @@ class Regulation(_Entry):
     points: list[Point]
 
 
+@cache
 def requirements() -> list[Requirement]:
     """All requirements, in the order of their files.
 
@@ -88,6 +90,7 @@ def _of(path: Path) -> list[Requirement]:
     return TypeAdapter(list[Requirement]).validate_python(entries)
 
 
+@cache
 def regulations() -> list[Regulation]:
     """All regulations with their points.
 
@@ -98,9 +101,10 @@ def regulations() -> list[Regulation]:
 
 
 def _read(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
 
 
+@cache
 def protocol_rules() -> list[str]:
     """The path of each rule in the protocol file, as `visits.INF2`, `reminders.treatment.T-7d` or `dose`."""
     return [

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from validation.requirements import HERE, Requirement, protocol_rules, regulations, requirements
@@ -25,6 +26,7 @@ class Trace:
         return self.test.partition("::")[0]
 
 
+@cache
 def traces(folder: Path = ROOT / "tests") -> list[Trace]:
     """The trace of every test function below a folder."""
     return [trace for path in sorted(folder.rglob("test_*.py")) for trace in _of(path, folder.parent)]

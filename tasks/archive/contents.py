@@ -25,6 +25,7 @@ LEFT_OUT: Mapping[str, str] = {
     "sessions": "who was signed in to one installation",
     "accounts.password": "a secret: its owner sets a new one",
     "accounts.totp": "a secret: its owner sets up a new one",
+    "verifications": "when one database was verified last; the one that it is restored into is verified anew",
     "subjects.flow_run_id": "a flow run in one Prefect; the service makes it anew",
     "recipients.holder": "the service that ran with the recipients",
 }

@@ -164,12 +164,23 @@ The tables
                      digest is the SHA-256 of what was signed, as it is stored: an event's body.
   sign_ins           Every attempt to sign in to the pages.
   tokens             Whose tokens there were. digest is a token's SHA-256: no token can be made from it.
+  protocol_files     The protocol files by which the service has run, each with its SHA-256.
+  register           The hash of each row of the other tables, once that row may change no more.
+  seals              One line an hour that binds the ends of all chains; seal_stamps: the time-stamps that an
+                     authority gave for them. chains: the ends of the chains of register and seals.
   recipients, outages, repairs, troubles, leftovers, redcap_*
                      What the service kept beside the record. left_out in the manifest says what is not here.
 
 Is it whole?
   The last 64 letters of the ZIP file are the SHA-256 of all bytes before them:
     head -c -64 FILE | sha256sum; tail -c 64 FILE
+
+Was a row changed?
+  hash in events is the SHA-256 of three lines: the table's name, the hash of the row before it (empty for a
+  subject's first event), and the row as JSON: its columns without hash and without nulls, sorted by name,
+  without spaces, letters as they are. So each event holds all before it, and head in subjects is the last
+  one's. register and seals are chains in the same way; hash in the other tables is of the columns that a row
+  has from its beginning on. itp verify looks at all of it.
 
 Reading it, in Python:
     import json, zipfile

@@ -20,6 +20,7 @@ from tasks.archive.form import BadArchive, Manifest, Table
 from tasks.archive.rows import go_on_counting, write_rows
 from tasks.database import custody, migrate
 from tasks.database.store import NO_ANSWER, Store, first_line
+from tasks.database.triggers import lifted
 from tasks.delivery import deliveries
 from tasks.delivery.claims import Clocks
 from tasks.delivery.sending import Outcome
@@ -116,7 +117,8 @@ def _clear(connection: sa.Connection) -> None:
     """Empty the tables of an installation that was started once, and recorded nothing."""
     for name in sa.inspect(connection).get_table_names():
         if name not in RECORD and name != "alembic_version":
-            connection.execute(sa.delete(sa.table(name)))
+            with lifted(connection, name):
+                connection.execute(sa.delete(sa.table(name)))
 
 
 def _fill(connection: sa.Connection, archive: Archive, progress: Progress | None) -> None:

@@ -21,12 +21,18 @@ _TRUTH = {0: False, 1: True}
 
 
 def read_rows(
-    connection: sa.Connection, name: str, columns: Sequence[Column], key: Sequence[str]
+    connection: sa.Connection,
+    name: str,
+    columns: Sequence[Column],
+    key: Sequence[str],
+    only: sa.ColumnElement[bool] | None = None,
 ) -> Iterator[Row]:
-    """The rows of a table in the order of its key; few of them are in memory at once."""
+    """The rows of a table in the order of its key, all or `only` some; few of them are in memory at once."""
     is_sqlite = connection.dialect.name == "sqlite"
     wanted = [_stored(column, is_sqlite) for column in columns]
     query = sa.select(*wanted).select_from(sa.table(name)).order_by(*(sa.column(part) for part in key))
+    if only is not None:
+        query = query.where(only)
     truths = [column.name for column in columns if column.kind == "boolean"]
     streaming = connection.execution_options(stream_results=True, yield_per=AT_ONCE)
     with streaming.execute(query) as result:

@@ -6,13 +6,18 @@ nothing, so that a study never goes on in two databases, at whatever instant the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from itp_events.errors import ItpError
-from tasks.database.schema import attempts, custody, events
+from tasks.database import register
+from tasks.database.register import Line, What
+from tasks.database.schema import attempts, custody, events, stored, told
+from tasks.hashing.rows import hash_of
 
 _MOVES = ("moving", "moved")
 
@@ -33,7 +38,7 @@ class Move:
 
 def move_in(connection: sa.Connection) -> Move | None:
     """The move that stands in this database; None when the study is at home in it."""
-    row = connection.execute(sa.select(custody).where(custody.c.what.in_(_MOVES))).one_or_none()
+    row = connection.execute(sa.select(*told(custody)).where(custody.c.what.in_(_MOVES))).one_or_none()
     return Move(**row._mapping) if row else None
 
 
@@ -62,23 +67,42 @@ def begin_move(connection: sa.Connection, move: Move) -> None:
     if connection.dialect.name == "postgresql":
         names = f"{events.name}, {attempts.name}"
         connection.execute(sa.text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
-    connection.execute(custody.insert(), _row(move))
+    _enter(connection, move, "kept")
 
 
 def end_move(connection: sa.Connection, identity: str, at: datetime) -> None:
     """Note that the other database holds the study."""
     same = custody.c.id == identity
-    connection.execute(custody.update().where(same).values(what="moved", at=at))
+    begun = connection.execute(sa.select(*told(custody)).where(same)).one()
+    row = {**begun._mapping, "what": "moved", "at": at}
+    register.open_again(connection, custody.name, [identity])
+    connection.execute(custody.update().where(same).values(row | {"hash": _hash(row)}))
+    register.append(connection, [Line(custody.name, identity, "kept", _hash(row))], at)
 
 
-def take_back(connection: sa.Connection) -> None:
+def take_back(connection: sa.Connection, at: datetime) -> None:
     """Let the study go on in this database."""
-    connection.execute(custody.delete().where(custody.c.what.in_(_MOVES)))
+    moves = custody.c.what.in_(_MOVES)
+    gone = [
+        Line(custody.name, row.id, "gone") for row in connection.execute(sa.select(custody.c.id).where(moves))
+    ]
+    connection.execute(custody.delete().where(moves))
+    register.append(connection, gone, at)
 
 
 def note_restored(connection: sa.Connection, identity: str, place: str, at: datetime) -> None:
     """Note that an archive was restored into this database; `place` is its file, or where it moved from."""
-    connection.execute(custody.insert(), _row(Move(identity, "restored", place, at)))
+    _enter(connection, Move(identity, "restored", place, at), "restored")
+
+
+def _enter(connection: sa.Connection, move: Move, what: What) -> None:
+    row = {"id": move.id, "what": move.what, "place": move.place, "at": move.at}
+    connection.execute(custody.insert(), row)
+    register.append(connection, [Line(custody.name, move.id, what, _hash(row))], move.at)
+
+
+def _hash(row: Mapping[str, Any]) -> str:
+    return hash_of(custody.name, stored(custody, row))
 
 
 def holds(connection: sa.Connection, identity: str) -> bool:
@@ -87,7 +111,3 @@ def holds(connection: sa.Connection, identity: str) -> bool:
         return False
     query = sa.select(custody.c.id).where(custody.c.id == identity, custody.c.what == "restored")
     return connection.scalar(query) is not None
-
-
-def _row(move: Move) -> dict[str, object]:
-    return {"id": move.id, "what": move.what, "place": move.place, "at": move.at}

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 
 from itp_events.errors import ItpError, NotEligible
 from itp_events.events import Enrolled, Event, EventKey, parse_recorded
-from tasks.database.schema import events, screening_log
+from tasks.database.schema import events, screening_log, stored
 from tasks.database.unreadable import Unreadable
+from tasks.hashing.rows import NOTHING_BEFORE, chained
 
 
 def history(connection: sa.Connection, code: str) -> list[Event]:
@@ -48,6 +49,15 @@ def read(body: str) -> Event:
     return parse_recorded(json.loads(body))
 
 
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """The end of a subject's log: the number of its last event, and that event's hash."""
+
+    seq: int
+    head: str
+
+
+EMPTY = LogEnd(0, NOTHING_BEFORE)
 _APPEND = events.insert()
 
 
@@ -70,22 +80,24 @@ BY_THE_SERVICE = Origin(None, "service")
 def append(
     connection: sa.Connection,
     code: str,
-    seq: int,
+    end: LogEnd,
     new: Sequence[Event],
     now: datetime,
     origin: Origin = NOT_KNOWN,
-) -> int:
-    """Append events after sequence number `seq` and return the number of the last.
+) -> LogEnd:
+    """Append events at the end of a subject's log, each under the hash of the one before; return the new end.
 
     `origin` is that of the events that are not the service's own.
 
     Raises sqlalchemy.exc.IntegrityError when another transaction has written there meanwhile, or an
     event's source and id are in the log already.
     """
-    rows = [_row(event, code, number, now, origin) for number, event in enumerate(new, seq + 1)]
-    if rows:
-        connection.execute(_APPEND, rows)
-    return seq + len(rows)
+    if not new:
+        return end
+    rows = [_row(event, code, number, now, origin) for number, event in enumerate(new, end.seq + 1)]
+    hashes = list(chained(events.name, [stored(events, row) for row in rows], end.head))
+    connection.execute(_APPEND, [row | {"hash": each} for row, each in zip(rows, hashes, strict=True)])
+    return LogEnd(end.seq + len(rows), hashes[-1])
 
 
 def _row(event: Event, code: str, number: int, now: datetime, origin: Origin) -> dict[str, object]:

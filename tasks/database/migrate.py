@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from itp_events.errors import ItpError
+from tasks.database import register
 from tasks.database.schema import REVISION
+from tasks.database.schema import register as _register
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -79,6 +81,8 @@ def upgrade(connection: sa.Connection, to: str = "head") -> None:
             f"the database stands at revision {revision_of(connection)}, which this program does not know: "
             "start the newer version of the service that wrote it"
         ) from error
+    if sa.inspect(connection).has_table(_register.name):
+        register.note_triggers(connection)
 
 
 def _config() -> Config:

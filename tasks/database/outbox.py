@@ -18,7 +18,8 @@ from itp_events.events import (
     NoticeReopened,
     NoticeWithdrawn,
 )
-from tasks.database.schema import notices
+from tasks.database import register
+from tasks.database.schema import deliveries, notices
 
 _QUEUE = notices.insert()
 
@@ -71,6 +72,9 @@ def _reopen(connection: sa.Connection, key: str) -> None:
         .where(notices.c.key == key, notices.c.status == "withdrawn")
         .values(status="queued", reason=None, settled_at=None)
     )
+    tried = sa.select(deliveries.c.id).where(deliveries.c.notice == key)
+    register.open_again(connection, deliveries.name, [str(each) for each in connection.scalars(tried)])
+    register.open_again(connection, notices.name, [key])
 
 
 def _withdraw(connection: sa.Connection, key: str, reason: str, now: datetime) -> None:

@@ -16,9 +16,10 @@ from itp_events.events import Event, EventKey
 from itp_events.validation_messages import did_you_mean
 from tasks.database import event_log, outbox
 from tasks.database.contents import OutboxContents
-from tasks.database.event_log import NOT_KNOWN, Origin
-from tasks.database.schema import attempts, deliveries, events, notices, screening_log, subjects
+from tasks.database.event_log import NOT_KNOWN, LogEnd, Origin
+from tasks.database.schema import attempts, deliveries, events, notices, screening_log, subjects, told
 from tasks.database.store import Store
+from tasks.hashing.rows import NOTHING_BEFORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,13 @@ class SubjectRow:
     flow_run_id: str | None
     enrolled_at: datetime
     advanced_at: datetime
+    head: str | None = None
+    hash: str | None = None
+
+    @property
+    def log_end(self) -> LogEnd:
+        """The end of the subject's log."""
+        return LogEnd(self.seq, self.head or NOTHING_BEFORE)
 
     @property
     def live(self) -> bool:
@@ -273,7 +281,8 @@ def _about(code: str | None) -> sa.ColumnElement[bool]:
 
 
 def _notices(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[NoticeRow]:
-    query = sa.select(notices).where(condition).order_by(notices.c.queued_at, notices.c.due, notices.c.key)
+    order = (notices.c.queued_at, notices.c.due, notices.c.key)
+    query = sa.select(*told(notices)).where(condition).order_by(*order)
     return [NoticeRow(**row._mapping) for row in connection.execute(query)]
 
 

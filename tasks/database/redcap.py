@@ -15,9 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from itp_events.events import EventKey
+from tasks.database import register
 from tasks.database.schema import redcap_books, redcap_statements, redcap_turns
 from tasks.database.store import Store
 from tasks.database.upsert import upsert
+from tasks.hashing.rows import hash_of
 
 Result = TypeVar("Result")
 Book = dict[str, Any]
@@ -83,7 +85,20 @@ def remember_origin(store: Store, key: EventKey, origin: Origin) -> None:
     """Keep the form that states an event, before the event is recorded."""
     named = dict(zip(("source", "id"), key, strict=True))
     row = {"record": origin.record, "place": origin.place}
-    store.write(lambda connection: upsert(connection, redcap_statements, named, row))
+    there = sa.select(redcap_statements.c.record, redcap_statements.c.place).where(
+        redcap_statements.c.source == key[0], redcap_statements.c.id == key[1]
+    )
+
+    def write(connection: sa.Connection) -> None:
+        before = connection.execute(there).one_or_none()
+        if before is not None and before._mapping == row:
+            return
+        hashed = {"hash": hash_of(redcap_statements.name, named | row)}
+        upsert(connection, redcap_statements, named, row | hashed)
+        if before is not None:
+            register.open_again(connection, redcap_statements.name, [register.key_of(*key)])
+
+    store.write(write)
 
 
 def origins(store: Store, source: str, ids: Collection[str]) -> dict[str, Origin]:

@@ -7,16 +7,33 @@ the tables, and a test holds the two together.
 
 from __future__ import annotations
 
+import json
 import logging
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine.default import DefaultExecutionContext
+
+from tasks.hashing.rows import hash_of
 
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0013"
+REVISION = "0014"
+
+
+def instant_text(value: datetime) -> str:
+    """An instant as it is stored: UTC text of one width."""
+    if value.tzinfo is None:
+        raise ValueError(f"{value} has no time zone")
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def json_text(value: object) -> str:
+    """A value as it is stored in a column of JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
@@ -29,9 +46,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
         """Refuse an instant without its zone, which would be another time on every machine."""
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return instant_text(value)
 
     def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
         """The instant in UTC; None for a damaged one, so that the rows beside it can be read."""
@@ -51,7 +66,41 @@ metadata = sa.MetaData(
     }
 )
 
-# One row per subject: the lock of every transaction about it, and a copy of what was decided last.
+
+def stored(table: sa.Table, row: Mapping[str, Any]) -> dict[str, object]:
+    """The values of a new row as they are stored, whatever the database; for its hash."""
+    return {name: _stored(table.c[name], value) for name, value in row.items()}
+
+
+def _stored(column: sa.Column[Any], value: Any) -> object:
+    if isinstance(column.type, sa.JSON):
+        return None if value is None and column.type.none_as_null else json_text(value)
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _hash(*made: str) -> sa.Column[str]:
+    """The column with the hash of what a row says from its beginning on: of these columns.
+
+    It is made from what a statement inserts. The rows of an older version got theirs by a migration.
+    """
+
+    def default(context: DefaultExecutionContext) -> str:
+        table = context.compiled.statement.table  # type: ignore[union-attr]
+        given = context.get_current_parameters()  # type: ignore[no-untyped-call]
+        return hash_of(table.name, stored(table, {name: given[name] for name in made if name in given}))
+
+    return sa.Column("hash", sa.Text, default=default, info={"made": made})
+
+
+def told(table: sa.Table) -> list[sa.Column[Any]]:
+    """The columns of a table that say something, its hash aside."""
+    return [column for column in table.columns if column.name != "hash"]
+
+
+# One row per subject: the lock of every transaction about it, and a copy of what was decided last. `head` is
+# the hash of the last event, and `hash` that of the row.
 subjects = sa.Table(
     "subjects",
     metadata,
@@ -68,6 +117,8 @@ subjects = sa.Table(
     sa.Column("flow_run_id", sa.Text),
     sa.Column("enrolled_at", Instant, nullable=False),
     sa.Column("advanced_at", Instant, nullable=False),
+    sa.Column("head", sa.Text),
+    sa.Column("hash", sa.Text),
 )
 # Codes that differ in case only are one subject.
 sa.Index("subjects_folded_ix", sa.func.lower(subjects.c.code))
@@ -75,6 +126,7 @@ sa.Index("subjects_folded_ix", sa.func.lower(subjects.c.code))
 # The event log. Its triggers refuse UPDATE, DELETE and TRUNCATE. `actor` is the account that was signed in,
 # or `os:NAME`, the operating system's user; null with a door means that nobody was. Both are null in
 # lines that an earlier version wrote: it did not know.
+# `hash` is of the whole row and of the hash before it, so that each subject's events are a chain.
 events = sa.Table(
     "events",
     metadata,
@@ -88,6 +140,7 @@ events = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("actor", sa.Text),
     sa.Column("door", sa.Text),
+    sa.Column("hash", sa.Text),
     sa.UniqueConstraint("source", "id"),
 )
 
@@ -101,6 +154,7 @@ screening_log = sa.Table(
     sa.Column("on", sa.Date, nullable=False),
     sa.Column("unmet", sa.JSON, nullable=False),
     sa.Column("recorded_at", Instant, nullable=False),
+    _hash("source", "id", "subject", "on", "unmet", "recorded_at"),
 )
 
 # The outbox. A row without subject is the service's own alert about a channel.
@@ -123,6 +177,7 @@ notices = sa.Table(
     sa.Column("settled_at", Instant),
     sa.Column("title", sa.Text),
     sa.Column("body", sa.Text),
+    _hash("key", "subject", "kind", "visit", "step", "audience", "due", "until", "facts", "queued_at"),
     sa.CheckConstraint("status IN ('queued', 'delivered', 'withdrawn')", name="notices_status_ck"),
 )
 
@@ -143,6 +198,7 @@ deliveries = sa.Table(
     sa.Column("sent_at", Instant),
     sa.Column("holder", sa.Text),
     sa.Column("person", sa.Text),
+    _hash("notice", "recipient", "label"),
     sa.UniqueConstraint("notice", "recipient"),
     sa.Index("deliveries_status_next_at_ix", "status", "next_at"),
     sa.CheckConstraint("status IN ('pending', 'sending', 'sent', 'gone')", name="deliveries_status_ck"),
@@ -159,6 +215,7 @@ attempts = sa.Table(
     sa.Column("ended_at", Instant),
     sa.Column("outcome", sa.Text),
     sa.Column("error", sa.Text),
+    _hash("delivery", "number", "repeated", "began_at"),
     sa.CheckConstraint("outcome IN ('sent', 'failed', 'unknown')", name="attempts_outcome_ck"),
 )
 
@@ -247,6 +304,7 @@ dead_letters = sa.Table(
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("at", Instant, nullable=False),
     sa.Column("settled_at", Instant),
+    _hash("door", "about", "problem", "body", "at"),
     sa.Index("leftovers_door_about_ix", "door", "about"),
 )
 
@@ -309,6 +367,7 @@ redcap_statements = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("record", sa.Text, nullable=False),
     sa.Column("place", sa.Text, nullable=False),
+    _hash("source", "id", "record", "place"),
 )
 
 # Where the study came from and went to: each archive that was restored into this database, and its move to
@@ -320,6 +379,7 @@ custody = sa.Table(
     sa.Column("what", sa.Text, nullable=False),
     sa.Column("place", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False),
+    _hash("id", "what", "place", "at"),
     sa.CheckConstraint("what IN ('restored', 'moving', 'moved')", name="custody_what_ck"),
 )
 
@@ -357,6 +417,7 @@ account_log = sa.Table(
     sa.Column("account", sa.ForeignKey("accounts.code"), nullable=False, index=True),
     sa.Column("what", sa.Text, nullable=False),
     sa.Column("details", sa.JSON, nullable=False),
+    _hash("at", "actor", "door", "account", "what", "details"),
 )
 
 # Tokens of accounts; `digest` is the SHA-256 of one. `in_file`: it counts only where the file or the setting
@@ -395,6 +456,7 @@ sign_ins = sa.Table(
     sa.Column("account", sa.ForeignKey("accounts.code")),
     sa.Column("address", sa.Text, nullable=False),
     sa.Column("outcome", sa.Text, nullable=False),
+    _hash("at", "account", "address", "outcome"),
     sa.Index("sign_ins_account_at_ix", "account", "at"),
     sa.Index("sign_ins_address_at_ix", "address", "at"),
 )
@@ -414,6 +476,80 @@ signatures = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("statement", sa.JSON(none_as_null=True)),
+    _hash("source", "id", "account", "subject", "name", "meaning", "at", "digest", "statement"),
+)
+
+# The protocol files by which the service has run: a version is its file, byte for byte. Append-only.
+protocol_files = sa.Table(
+    "protocol_files",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("first_seen", Instant, nullable=False),
+    _hash("id", "version", "sha256", "name", "content", "first_seen"),
+)
+
+# The register: the hash of each row outside the log, once that row may change no more. Append-only, and a
+# chain.
+register = sa.Table(
+    "register",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("about", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("row_hash", sa.Text),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Index("register_about_key_number_ix", "about", "key", "number"),
+    sa.CheckConstraint(
+        "what IN ('began', 'made', 'kept', 'restored', 'opened', 'gone')", name="register_what_ck"
+    ),
+)
+
+# The seals: each binds the ends of all chains at an instant into one line. `heads` has the ends of the
+# subjects' logs that are new since the seal before. Append-only, and a chain.
+seals = sa.Table(
+    "seals",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("heads", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)
+
+# The time-stamps of seals (RFC 3161): `token` is the authority's answer in base64. Append-only.
+seal_stamps = sa.Table(
+    "seal_stamps",
+    metadata,
+    sa.Column("seal", sa.ForeignKey("seals.number"), primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("authority", sa.Text, nullable=False),
+    sa.Column("token", sa.Text, nullable=False),
+    _hash("seal", "at", "authority", "token"),
+)
+
+# The ends of the two chains that belong to no subject. Its rows are the locks of those who append to them.
+chains = sa.Table(
+    "chains",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("head", sa.Text, nullable=False),
+)
+
+# The last verification of this database: when it was, and what it found. One row.
+verifications = sa.Table(
+    "verifications",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("findings", sa.Integer, nullable=False),
+    sa.Column("first", sa.JSON, nullable=False),
 )
 
 # What people stated about rotas, absences and deputies, as `itp_events.duty.changes` writes it. Append-only.
@@ -425,4 +561,5 @@ duty_changes = sa.Table(
     sa.Column("actor", sa.Text),
     sa.Column("door", sa.Text, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
+    _hash("at", "actor", "door", "body"),
 )

@@ -26,6 +26,7 @@ from itp_events.errors import BadInput, ItpError
 from tasks.database import postgresql, sqlite
 from tasks.database.custody import refuse_moved
 from tasks.database.migrate import migrate
+from tasks.database.schema import json_text
 from tasks.database.sqlite import StudyFile
 from tasks.database.turns import Turns
 from tasks.limits import DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST
@@ -230,7 +231,7 @@ def _sqlite(url: sa.URL) -> tuple[sa.Engine, StudyFile]:
 
 
 def _pool(size: int, overflow: int) -> dict[str, Any]:
-    options: dict[str, Any] = {"json_serializer": _json, "json_deserializer": _read_json}
+    options: dict[str, Any] = {"json_serializer": json_text, "json_deserializer": _read_json}
     if size == 0:
         return options | {"poolclass": sa.NullPool}
     return options | {"pool_size": size, "max_overflow": overflow, "pool_timeout": POOL_SECONDS}
@@ -243,7 +244,3 @@ def _read_json(text: str | bytes) -> Any:
     except ValueError:
         log.error("%.40r is no JSON: that row of the study's database is damaged.", text)
         return None
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from tasks.backoff import SEND_IN_DOUBT, SEND_REFUSED
+from tasks.database import register
 from tasks.database.queries import NoticeRow
-from tasks.database.schema import attempts, deliveries, notices, senders
+from tasks.database.schema import attempts, deliveries, notices, senders, told
 from tasks.delivery.addressing import Addressee
 from tasks.delivery.claims import Clocks
 from tasks.delivery.sending import Kind, Outcome
@@ -136,7 +137,7 @@ def _about(subject: str | None) -> sa.ColumnElement[bool]:
 def queued(connection: sa.Connection, subject: str | None, now: datetime) -> list[NoticeRow]:
     """The subject's notices that are to be handed over, oldest first, locked until the transaction ends."""
     query = (
-        sa.select(notices)
+        sa.select(*told(notices))
         .where(_about(subject), notices.c.status == "queued", notices.c.due <= now)
         .order_by(notices.c.queued_at, notices.c.due, notices.c.key)
         .with_for_update()
@@ -146,7 +147,7 @@ def queued(connection: sa.Connection, subject: str | None, now: datetime) -> lis
 
 def of_notices(connection: sa.Connection, keys: Collection[str]) -> list[DeliveryRow]:
     """The deliveries of these notices, in the order in which they were made."""
-    query = sa.select(deliveries).where(deliveries.c.notice.in_(keys)).order_by(deliveries.c.id)
+    query = sa.select(*told(deliveries)).where(deliveries.c.notice.in_(keys)).order_by(deliveries.c.id)
     return [DeliveryRow(**row._mapping) for row in connection.execute(query)]
 
 
@@ -169,7 +170,7 @@ def make(
     return [*taken_up, *_insert(connection, made)]
 
 
-_MAKE = deliveries.insert().returning(deliveries)
+_MAKE = deliveries.insert().returning(*told(deliveries))
 
 
 def _insert(connection: sa.Connection, made: Sequence[dict[str, object]]) -> list[DeliveryRow]:
@@ -304,7 +305,7 @@ def end(
             _put_back(connection, delivery, number, outcome, at.wall)
         return True
     if outcome.kind != "unknown" and connection.execute(_CORRECT, attempt | ended).rowcount == 1:
-        _correct(connection, delivery, notice, outcome, at.now)
+        _correct(connection, delivery, number, notice, outcome, at.now)
     return False
 
 
@@ -341,10 +342,14 @@ def _finish(connection: sa.Connection, delivery: int, notice: str, now: datetime
     settle(connection, notice, now)
 
 
-def _correct(connection: sa.Connection, delivery: int, notice: str, outcome: Outcome, now: datetime) -> None:
+def _correct(
+    connection: sa.Connection, delivery: int, number: int, notice: str, outcome: Outcome, now: datetime
+) -> None:
     """Correct a delivery after an outcome that came late; one that is being sent again is left to its
     sender.
     """
+    register.open_again(connection, attempts.name, [register.key_of(delivery, number)])
+    register.open_again(connection, deliveries.name, [str(delivery)])
     status = connection.scalar(sa.select(deliveries.c.status).where(deliveries.c.id == delivery))
     if status == "pending" and outcome.kind == "sent":
         _finish(connection, delivery, notice, now)

@@ -31,6 +31,8 @@ from tests.deployments.api.test_standalone import NOBODY, MondayClock, enrol, to
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-11")
+
 CODES = [f"ITP-{number:03}" for number in range(1, 41)]
 
 

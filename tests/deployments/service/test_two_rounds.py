@@ -24,6 +24,8 @@ from tests.support.receiver import Receiver
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-11")
+
 CODES = {f"ITP-{number:03}" for number in range(1, 41)}
 CODE = re.compile(r"ITP-\d{3}")
 PASSES_ON_SECONDS = 10.0

@@ -17,6 +17,8 @@ from tasks.database.monitoring import BACKUP, ROUND, beat
 from tests.support.api import Door, done, served
 from tests.support.programs import program
 
+pytestmark = pytest.mark.requirement("RUN-07")
+
 ROOT = Path(__file__).parents[3]
 WATCHING = ROOT / "deployments/watching"
 RULES: list[dict[str, Any]] = yaml.safe_load((WATCHING / "alerts.yaml").read_text())["groups"][0]["rules"]

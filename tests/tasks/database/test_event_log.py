@@ -17,7 +17,7 @@ from tests.tasks.desk import ENROLLED_AT, Desk
 
 pytestmark = pytest.mark.requirement("LOG-01")
 
-SCREENING = "INSERT INTO screening_log VALUES ('a', 'b', 'ITP-009', '2026-01-05', '[]', '')"
+SCREENING = "INSERT INTO screening_log VALUES ('a', 'b', 'ITP-009', '2026-01-05', '[]', '', '')"
 
 
 @pytest.mark.requirement("COR-01")
@@ -65,7 +65,7 @@ def test_an_event_at_a_sequence_number_that_is_taken_is_refused(desk: Desk, stud
     desk.take(study.enrol())
     stale = study.done("INF1", "2026-01-05")
     with pytest.raises(IntegrityError), desk.store.writing() as connection:
-        event_log.append(connection, "ITP-001", 0, [stale], ENROLLED_AT)
+        event_log.append(connection, "ITP-001", event_log.EMPTY, [stale], ENROLLED_AT)
 
 
 @pytest.mark.requirement("INT-04")
@@ -74,7 +74,7 @@ def test_a_source_and_id_stand_in_the_log_once(desk: Desk, study: Study) -> None
     desk.take(event)
     last = len(queries.log_lines(desk.store, "ITP-001"))
     with pytest.raises(IntegrityError), desk.store.writing() as connection:
-        event_log.append(connection, "ITP-001", last, [event], ENROLLED_AT)
+        event_log.append(connection, "ITP-001", event_log.LogEnd(last, ""), [event], ENROLLED_AT)
 
 
 def test_events_are_read_back_as_they_were_recorded(desk: Desk, study: Study) -> None:
@@ -101,11 +101,13 @@ def bricked(desk: Desk) -> Desk:
         seq = len(queries.log_lines(desk.store, code))
         later = events[seq:]
         with desk.store.writing() as connection:
-            seq = event_log.append(connection, code, seq, later, SAE_AT)
+            end = event_log.append(connection, code, event_log.LogEnd(seq, ""), later, SAE_AT)
             outbox.post(connection, later, SAE_AT)
             alerts = sa.and_(notices.c.subject == code, notices.c.kind == "alert")
             connection.execute(notices.update().where(alerts).values(handed_at=SAE_AT, status="delivered"))
-            connection.execute(subjects.update().where(subjects.c.code == code).values(seq=seq))
+            connection.execute(
+                subjects.update().where(subjects.c.code == code).values(seq=end.seq, head=end.head)
+            )
     return desk
 
 

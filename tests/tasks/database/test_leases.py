@@ -13,6 +13,8 @@ from tasks.database.schema import senders
 from tasks.database.store import Store
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.requirement("RUN-11")
+
 # The clocks of the processes may differ from that of the database's server by hours.
 WALL = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
 

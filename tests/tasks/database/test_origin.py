@@ -11,6 +11,8 @@ from tasks.database.queries import log_lines
 from tests.support.study import Study
 from tests.tasks.desk import Desk
 
+pytestmark = pytest.mark.requirement("WHO-01")
+
 AT_THE_DOOR = Speaker(actor="crc.li", door="api")
 
 
