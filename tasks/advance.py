@@ -116,6 +116,8 @@ class _Anybody:
 
 ANYBODY: Sender = _Anybody()
 
+Signing = Callable[[sa.Connection, Sequence[Event], datetime], None]
+"""Signs events in the transaction that has just recorded them, at an instant (UTC)."""
 
 # Reads the study's clock: its present instant, UTC.
 ReadClock = Callable[[], datetime]
@@ -181,6 +183,7 @@ def record(
     at_once: AtOnce | None = None,
     sender: Sender = ANYBODY,
     read_again: ReadClock | None = None,
+    signing: Signing | None = None,
 ) -> list[Answer]:
     """Judge events, append the accepted ones and advance their subjects, in one transaction a subject.
 
@@ -188,7 +191,7 @@ def record(
     subject whose log cannot be read are refused with Unreadable. What `sender` may state is read in the
     transaction, and judged by the log as it stands there. `at_once` is called with what the
     events make due, if they are few and about one subject: of several subjects the first would wait for the
-    last. `read_again` is as in `advance`.
+    last. `read_again` is as in `advance`. `signing` signs the accepted events.
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
@@ -197,7 +200,7 @@ def record(
     at_once = at_once if len(by_subject) == 1 and len(batch) <= LONG else None
     for places in by_subject.values():
         events = [batch[at] for at in places]
-        stated = _Stated(_code_in(events), events, now, sender, read_again)
+        stated = _Stated(_code_in(events), events, now, sender, read_again, signing)
         try:
             with naming(stated.code):
                 given = _record(store, protocol, stated, at_once)
@@ -230,6 +233,7 @@ class _Stated:
     now: datetime
     sender: Sender
     read_again: ReadClock | None
+    signing: Signing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +309,8 @@ def _keep(
     connection: sa.Connection, stated: _Stated, judged: _Judged, at_once: AtOnce | None
 ) -> list[Answer]:
     settled = _take_in(connection, judged, stated.sender.origin)
+    if settled and stated.signing:
+        stated.signing(connection, judged.judgement.accepted, judged.now)
     if settled and at_once:
         at_once(connection, settled)
     advanced = _advanced(settled) if settled else None
