@@ -29,6 +29,7 @@ from tasks.database.event_log import read_line
 from tasks.database.queries import AttemptRow, NoticeRow, ScreeningRow, StoredLine
 from tasks.database.store import Store
 from tasks.database.unreadable import Unreadable, passing_over
+from tasks.signatures.signing import Signature, reviews_in, signatures_of
 
 Progress = Callable[[int], None]
 
@@ -44,6 +45,7 @@ TABLES: Mapping[str, Sequence[str]] = {
     "response_course.csv": COURSE,
     "notices.csv": [field.name for field in fields(NoticeRow)],
     "attempts.csv": [field.name for field in fields(AttemptRow)],
+    "signatures.csv": [field.name for field in fields(Signature)],
     "screening.csv": [field.name for field in fields(ScreeningRow)],
     "unreadable.csv": ["subject", "why"],
 }
@@ -113,19 +115,24 @@ def _write(
             stored = queries.stored_lines(store, subject.code)
             files.lines("log.jsonl", (_line(subject.code, line) for line in stored))
             with passing_over(subject.code, unreadable):
-                _facts(protocol, subject.code, stored, now, files)
+                _facts(store, protocol, subject.code, stored, now, files)
             _notices(store, subject.code, files)
             if progress:
                 progress(number)
         _notices(store, None, files)
+        with store.reading() as connection:
+            files.rows("signatures.csv", map(_record, reviews_in(connection)))
         files.rows("screening.csv", map(_record, queries.screening_refusals(store)))
         files.rows("unreadable.csv", ({"subject": code, "why": why} for code, why in unreadable.items()))
     return files.written
 
 
-def _facts(protocol: Protocol, code: str, stored: Sequence[StoredLine], now: datetime, files: _Files) -> None:
+def _facts(
+    store: Store, protocol: Protocol, code: str, stored: Sequence[StoredLine], now: datetime, files: _Files
+) -> None:
     """Write the events of a subject and the tables that follow from them; raises Unreadable."""
     events = [read_line(code, line.seq, line.body) for line in stored]
+    files.rows("signatures.csv", map(_record, signatures_of(store, code, events)))
     files.lines("events.jsonl", (event.to_json() for event in events if not event.own))
     subject = fold(protocol, events)
     state = subject_state(subject, now)
@@ -176,5 +183,5 @@ def _line(code: str, line: StoredLine) -> dict[str, Any]:
         return where | {"damaged": line.body, "why": problem.why}
 
 
-def _record(row: NoticeRow | AttemptRow | ScreeningRow) -> dict[str, Any]:
+def _record(row: NoticeRow | AttemptRow | ScreeningRow | Signature) -> dict[str, Any]:
     return {field.name: getattr(row, field.name) for field in fields(row)}

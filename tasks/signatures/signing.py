@@ -16,7 +16,9 @@ import sqlalchemy as sa
 
 from itp_events.errors import Refused
 from itp_events.events import Event, EventKey
+from itp_events.rules.subject import not_voided
 from tasks.database.schema import events, signatures, stored
+from tasks.database.store import Store
 from tasks.hashing.rows import hash_of
 from tasks.signatures.meaning import meaning, review_meaning
 
@@ -118,6 +120,14 @@ def signatures_in(connection: sa.Connection, code: str, voided: Collection[Event
     return [_checked(row, voided) for row in _all(connection, query)]
 
 
+def signatures_of(store: Store, code: str, log: Iterable[Event]) -> list[Signature]:
+    """The signatures on the events of a subject's log, oldest first."""
+    known = list(log)
+    counts = {event.key for event in not_voided(known)}
+    with store.reading() as connection:
+        return signatures_in(connection, code, {event.key for event in known} - counts)
+
+
 def reviews_in(connection: sa.Connection) -> list[Signature]:
     """The signed reviews, oldest first."""
     query = _joined().where(signatures.c.source == REVIEW)
@@ -183,4 +193,6 @@ def _digest_in(connection: sa.Connection, key: EventKey) -> str | None:
 
 
 def _digest(line: Iterable[object]) -> str:
-    return hash_of(_EVENT, stored(events, {each.name: value for each, value in zip(_SIGNED, line, strict=True)}))
+    return hash_of(
+        _EVENT, stored(events, {each.name: value for each, value in zip(_SIGNED, line, strict=True)})
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,16 +38,18 @@ from itp_events.rules.response import ResponseCourse, response_course
 from itp_events.rules.subject import not_voided
 from tasks.database.queries import AttemptRow, LogLine, NoticeRow
 from tasks.database.subject_record import SubjectRecord, subject_record
+from tasks.signatures.signing import Signature, signatures_of
 
 _ABOUT_NOTICES = (NoticeIssued, NoticeReopened, NoticeSuperseded, NoticeWithdrawn, NoticeClosed)
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """A subject's record, and the plan that its facts give."""
+    """A subject's record, the plan that its facts give, and the signatures on its events."""
 
     record: SubjectRecord
     plan: Plan
+    signatures: Sequence[Signature]
 
     @property
     def site(self) -> Site:
@@ -86,7 +88,8 @@ def subject_document(study: OpenStudy, code: str) -> dict[str, Any]:
 
 def _look_up(study: OpenStudy, code: str) -> _Shown:
     record = subject_record(study.store, code)
-    return _Shown(record, plan(study.protocol, record.events, study.now))
+    signed = signatures_of(study.store, record.code, record.events)
+    return _Shown(record, plan(study.protocol, record.events, study.now), signed)
 
 
 def _print(shown: _Shown) -> None:
@@ -99,6 +102,9 @@ def _print(shown: _Shown) -> None:
     print_responses(out, state)
     heading(out, "Recorded")
     out.print(_recorded(shown))
+    if shown.signatures:
+        heading(out, "Signed")
+        out.print(_signed(shown))
     _print_decisions(out, shown)
     heading(out, "Notices")
     out.print(_notices(shown) if shown.record.notices else "none yet")
@@ -114,6 +120,21 @@ def _recorded(shown: _Shown) -> object:
         if not line.event.own
     )
     return table(columns, rows, columns[:2])
+
+
+def _signed(shown: _Shown) -> object:
+    columns = ("Signed (site)", "By", "Event", "Meaning", "Holds")
+    rows = (
+        (
+            at_site(shown.site, each.at),
+            f"{each.name} ({each.account})",
+            f"{each.source}: {each.id}",
+            each.meaning,
+            Text(f"BROKEN: {each.broken}", style="bold red") if each.broken else "yes",
+        )
+        for each in shown.signatures
+    )
+    return table(columns, rows, columns[:1])
 
 
 def _fact(event: Event, counts: set[tuple[str, str]]) -> str:
@@ -163,12 +184,25 @@ def _document(shown: _Shown) -> dict[str, Any]:
     shown_as["response"] = _response(response_course(state))
     shown_as["why"] = {planned.code: why(state, planned) for planned in state.visits}
     shown_as["log"] = [_line(line) for line in shown.record.log]
+    shown_as["signatures"] = [signature_document(each) for each in shown.signatures]
     shown_as["decisions"] = [
         {"at": instant(line.event.time), "id": line.event.id, "what": text}
         for line, text in _decisions(shown)
     ]
     shown_as["sent"] = [_sent(shown, notice) for notice in shown.record.notices]
     return shown_as
+
+
+def signature_document(signature: Signature) -> dict[str, Any]:
+    """A signature as JSON types; `broken` says why it does not hold, and is null when it does."""
+    return {
+        "event": {"source": signature.source, "id": signature.id},
+        "account": signature.account,
+        "name": signature.name,
+        "meaning": signature.meaning,
+        "at": instant(signature.at),
+        "broken": signature.broken,
+    }
 
 
 def _response(responses: ResponseCourse) -> dict[str, Any]:

@@ -18,13 +18,15 @@ from tasks.signatures.signing import Signature, Signer
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
-WANG = Signer("inv.wang", "Wang Fang")
+pytestmark = pytest.mark.requirement("WHO-10")
+
+WANG = Signer("inv.wang", "Investigator One")
 LATER = ENROLLED_AT + timedelta(days=3)
 
 
 @pytest.fixture(autouse=True)
 def _investigators(desk: Desk) -> None:
-    named = (("inv.wang", "Wang Fang"), ("inv.zhao", "Zhao Min"))
+    named = (("inv.wang", "Investigator One"), ("inv.zhao", "Investigator Two"))
     rest = {"role": "investigator", "language": "en", "speaks_for_others": False, "active": True}
     with desk.store.writing() as connection:
         rows = [{"code": code, "name": name, "created_at": ENROLLED_AT, **rest} for code, name in named]
@@ -59,7 +61,7 @@ def test_a_decision_is_signed_in_the_transaction_that_records_it(desk: Desk, dec
     [answer] = record(desk.store, desk.protocol, [decision], LATER, signing=sign)
     assert answer.status == "recorded"
     [signature] = _signatures(desk)
-    assert (signature.account, signature.name, signature.at) == ("inv.wang", "Wang Fang", LATER)
+    assert (signature.account, signature.name, signature.at) == ("inv.wang", "Investigator One", LATER)
     assert signature.key == decision.key
     assert "decide: treatment and follow-up go on (criterion: adverse-event)" in signature.meaning
     assert signature.broken is None
@@ -82,7 +84,7 @@ def test_a_refused_event_is_not_signed(desk: Desk, decision: Event) -> None:
 def test_an_event_is_signed_later_by_several_people_and_once_by_each(desk: Desk, decision: Event) -> None:
     desk.take(decision)
     _sign(desk, decision)
-    _sign(desk, decision, Signer("inv.zhao", "Zhao Min", "zh-CN"))
+    _sign(desk, decision, Signer("inv.zhao", "Investigator Two", "zh-CN"))
     with pytest.raises(Refused, match=r"inv\.wang has signed"):
         _sign(desk, decision)
     assert {each.account: each.meaning for each in _signatures(desk)} == {
