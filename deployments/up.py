@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from deployments.bootstrap.abort import leave
 from deployments.bootstrap.data_dir import open_to_others
 from deployments.bootstrap.lock import sole_on_file, sole_service
+from deployments.bootstrap.logs import say, say_as, set_up_logs
 from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study, sqlite_file
@@ -49,6 +50,8 @@ WATCH_SECONDS = 0.2
 # A server that ends at once is not started over and over without a pause.
 RESTART_SECONDS = 3.0
 
+ALIVE = "alive"
+
 log = logging.getLogger(__name__)
 
 
@@ -61,6 +64,7 @@ def main(settings: Settings, *, alone: bool = False) -> int:
         ItpError: one line that says why it cannot start.
     """
     asked = _stop_signals()
+    say_as(settings.log_format)
     data_dir = settings.data_dir.absolute()
     with sole_service(data_dir) as hold, sole_on_file(sqlite_file(settings.database)):
         study = open_study(settings)
@@ -131,7 +135,6 @@ def _serve(
     # Prefect is loaded here, after the environment is set and while its server starts.
     with loading():
         from deployments.archiving import backup_plan
-        from deployments.bootstrap.logs import set_up_logs
         from deployments.service.thread import ServiceThread
 
     set_up_logs(settings.data_dir.absolute() / "logs", settings.log_format)
@@ -141,10 +144,12 @@ def _serve(
     if api is not None:
         api.start()
     told = _Told(settings, study, alone=alone)
+    alive = _Alive(settings.data_dir.absolute() / ALIVE)
     while not asked.wait(WATCH_SECONDS) and service.is_alive():
         _keep_running(server)
+        alive.sign(service.beats)
         told.look(prefect_answers=service.prefect_answers)
-    _say("Stopping ...")
+    say("Stopping ...")
     # The loop claims nothing more while the API answers the requests that have begun.
     service.ask_to_stop()
     answered = api is None or api.stop()
@@ -166,6 +171,23 @@ def _keep_running(server: PrefectServer | None) -> None:
             log.warning("Going on without Prefect: %s", problem)
 
 
+class _Alive:
+    """A file that is touched whenever the loop has come round, for what starts a process that hangs anew.
+
+    A database that does not answer is no reason for that, and leaves no gap here: /healthz tells of it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._beats = file, 0
+        file.unlink(missing_ok=True)
+
+    def sign(self, beats: int) -> None:
+        """Touch the file if the loop has come round since."""
+        if beats != self._beats:
+            self._beats = beats
+            self._file.touch()
+
+
 class _Told:
     """The lines on the terminal while the service starts: that it works, and later that Prefect answers."""
 
@@ -175,32 +197,32 @@ class _Told:
         self._began = time.monotonic()
         self._ready = self._announced = False
         data_dir = settings.data_dir.absolute()
-        _say(f"Starting; timers run already. Data in {data_dir}")
+        say(f"Starting; timers run already. Data in {data_dir}")
         if problem := open_to_others(data_dir):
-            _say(f"Warning: {problem}")
+            say(f"Warning: {problem}")
 
     def look(self, *, prefect_answers: bool) -> None:
         """Print once that the service is ready; after half a minute without Prefect, print the next steps."""
         if prefect_answers and not self._ready:
             self._ready = True
-            _say(f"Ready. Prefect's UI: {self._ui}")
+            say(f"Ready. Prefect's UI: {self._ui}")
             self._announce()
         elif not self._announced and time.monotonic() - self._began > READY_SECONDS:
-            _say(f"Prefect does not answer yet at {self._ui}; reminders go out without it.")
+            say(f"Prefect does not answer yet at {self._ui}; reminders go out without it.")
             self._announce()
 
     def _announce(self) -> None:
         if not self._announced:
             self._announced = True
             if self._alone:
-                _say(f"{_channels(self._study)} Ctrl-C stops this.")
+                say(f"{_channels(self._study)} Ctrl-C stops this.")
                 return
-            _say(f"The API: {self._settings.base_url}")
-            _say(_channels(self._study))
+            say(f"The API: {self._settings.base_url}")
+            say(_channels(self._study))
             if problem := unreachable_links(self._settings, self._study.channels):
-                _say(f"Warning: {problem}; {MEND}")
+                say(f"Warning: {problem}; {MEND}")
             itp = _program()
-            _say(f"Try next, in another terminal: {itp} record --help, {itp} subjects. Ctrl-C stops this.")
+            say(f"Try next, in another terminal: {itp} record --help, {itp} subjects. Ctrl-C stops this.")
 
 
 def _channels(study: Runtime) -> str:
@@ -211,7 +233,3 @@ def _channels(study: Runtime) -> str:
 def _program() -> str:
     """The name by which this program can be called again from the same folder."""
     return sys.argv[0] if Path(sys.argv[0]).name == "itp" else "itp"
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - read by the person at the terminal

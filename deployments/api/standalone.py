@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 
 from deployments.api.serve import Api
 from deployments.bootstrap.abort import leave
 from deployments.bootstrap.data_dir import open_to_others
-from deployments.bootstrap.logs import set_up_logs
+from deployments.bootstrap.logs import say, say_as, set_up_logs
 from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study
@@ -26,6 +25,7 @@ def main(settings: Settings) -> int:
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())
+    say_as(settings.log_format)
     data_dir = settings.data_dir.absolute()
     os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
     study = open_study(settings)
@@ -33,11 +33,11 @@ def main(settings: Settings) -> int:
         api = Api(settings, study)
         set_up_logs(data_dir / "logs", settings.log_format)
         api.start()
-        _say(f"The API: {settings.base_url}. Ctrl-C stops this.")
+        say(f"The API: {settings.base_url}. Ctrl-C stops this.")
         if problem := open_to_others(data_dir):
-            _say(f"Warning: {problem}")
+            say(f"Warning: {problem}")
         if problem := unreachable_links(settings, study.channels):
-            _say(f"Warning: {problem}; {MEND}")
+            say(f"Warning: {problem}; {MEND}")
         asked.wait()
         drained = api.stop()
     finally:
@@ -45,7 +45,3 @@ def main(settings: Settings) -> int:
     if not drained:
         leave()
     return 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - read by the person at the terminal

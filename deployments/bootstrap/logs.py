@@ -83,6 +83,23 @@ class OneObject(OneLine):
         return json.dumps(said, ensure_ascii=False)
 
 
+_form: LogFormat = "text"
+
+
+def say_as(form: LogFormat) -> None:
+    """Write what `say` says as text, or as records like the log's."""
+    global _form
+    _form = form
+
+
+def say(line: str) -> None:
+    """Say a line to the person who has started this process."""
+    if _form == "json":
+        record = logging.LogRecord("deployments", logging.INFO, __file__, 0, line, None, None)
+        line = OneObject().format(record)
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - read by the person at the terminal
+
+
 def _bounded(text: str) -> str:
     cut = f"{text[:LONGEST]}... ({len(text)} characters)" if len(text) > LONGEST else text
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)

@@ -136,7 +136,10 @@ class Settings(BaseSettings):
     database_url: SecretStr = _NO_SECRET
     apprise_config: _File | None = None
     protocol: _File | None = None
+    prefect_host: str = "127.0.0.1"
     prefect_port: _Port = 4200
+    prefect_database_url: SecretStr = _NO_SECRET
+    prefect_redis_url: SecretStr = _NO_SECRET
     prefect_api_url: str | None = Field(None, validation_alias="PREFECT_API_URL")
     clock_speed: _Positive | None = None
     clock_start: Annotated[datetime, _read_by(_instant)] | None = None

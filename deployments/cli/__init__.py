@@ -40,6 +40,7 @@ COMMANDS = {
     "token": ("token", "Make a token for the HTTP API."),
     "api": ("api", "Serve the HTTP API alone, for a deployment in parts."),
     "round": ("round", "Run the loop that wakes, sends and repairs, alone, for a deployment in parts."),
+    "prefect": ("prefect", "Run Prefect's server alone, for a deployment in parts."),
     "redcap": ("redcap", "Catch up what was saved in REDCap while no service ran."),
     "leftovers": ("dead_letters", "List received messages that gave no event."),
     "simulate": ("simulate", "Run a study in virtual time, and count its messages."),

@@ -21,6 +21,9 @@ from tasks.tls import trusted
 STOP_SECONDS = 8.0
 # A server whose service was killed frees its port within some seconds.
 FREE_SECONDS = 6.0
+# Two years, in seconds: a subject takes part for 14 months at most.
+ENDED_RUNS_KEPT = 2 * 366 * 86_400
+EVENTS_KEPT = "P7D"
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
@@ -73,6 +76,11 @@ def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dic
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_UI_API_URL": environ.get("PREFECT_UI_API_URL") or f"http://127.0.0.1:{port}/api",
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+        # Runs that have ended are kept for longer than a subject takes part, forms too; then they go, with
+        # their logs. A run that waits has not ended. Events are for what happens just now.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(ENDED_RUNS_KEPT),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": EVENTS_KEPT,
     }
 
 

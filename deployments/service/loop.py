@@ -85,6 +85,8 @@ class ServiceLoop:
         self._database = SilentDatabase()
         self._troubles = Troubles(study.store)
         self._heartbeat = Heartbeat("waking", "sending")
+        # How often the loop has come round to its beat, whatever the database said to it.
+        self.beats = 0
         self._sharing = Sharing.of(study)
         self.link = PrefectLink(study, sole, self._leads)
         self._runner = Runner(self.link.runs)
@@ -161,6 +163,7 @@ class ServiceLoop:
             await self._stop.pause(began + seconds - loop.time())
 
     async def _beat(self) -> None:
+        self.beats += 1
         if still := self._heartbeat.standing_still():
             log.error("The service's loop gives no sign of life: %s stands still.", " and ".join(still))
             return

@@ -41,6 +41,11 @@ class ServiceThread(threading.Thread):
         """Whether Prefect answered the loop last time."""
         return self._service_loop.link.answers
 
+    @property
+    def beats(self) -> int:
+        """How often the loop has come round: a number that stays the same is a loop that hangs."""
+        return self._service_loop.beats
+
     def run(self) -> None:
         """Run the loop; called by `start`."""
         asyncio.set_event_loop(self._loop)

@@ -19,6 +19,8 @@ def command() -> None:
       ITP_DATABASE_URL=postgresql://study@db/study PREFECT_API_URL=http://prefect:4200/api itp round
     """
     from deployments.bootstrap.settings import load_settings
+    from deployments.bootstrap.telemetry import telemetry
     from deployments.up import main
 
-    raise click.exceptions.Exit(main(load_settings(), alone=True))
+    with telemetry("round"):
+        raise click.exceptions.Exit(main(load_settings(), alone=True))

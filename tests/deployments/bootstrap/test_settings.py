@@ -64,6 +64,7 @@ def test_an_empty_variable_is_not_set() -> None:
         ("ITP_CLOCK_SPEED", "nan"),
         ("ITP_CLOCK_SPEED", "inf"),
         ("ITP_REPAIR_SECONDS", "-1"),
+        ("ITP_LOG_FORMAT", "xml"),
         ("ITP_BACKUP_HOURS", "0"),
         ("ITP_BACKUP_KEEP", "0"),
         ("ITP_BACKUP_KEEP", "1.5"),
@@ -259,6 +260,8 @@ def test_every_secret_is_a_setting_that_shows_itself_as_stars() -> None:
         "ITP_REDCAP_TOKEN",
         "ITP_REDCAP_KEY",
         "ITP_WEBHOOK_SECRETS",
+        "ITP_PREFECT_DATABASE_URL",
+        "ITP_PREFECT_REDIS_URL",
     } == SECRETS
     assert "SECRETPW" not in f"{settings} {settings!r}"
 
