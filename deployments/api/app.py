@@ -16,6 +16,7 @@ from deployments.api.pages import acknowledge, decide
 from deployments.api.redcap import door as redcap
 from deployments.api.redcap.project import Project
 from deployments.api.routes import (
+    audit,
     calendars,
     dead_letters,
     events,
@@ -56,6 +57,7 @@ def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
         acknowledge,
         decide,
         dead_letters,
+        audit,
         webhook,
         redcap,
     ):

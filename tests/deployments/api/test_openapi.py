@@ -47,6 +47,7 @@ def authorized(door: Door) -> dict[str, str]:
 
 OPERATIONS = (
     "GET /agenda.ics",
+    "GET /audit",
     "GET /healthz",
     "GET /leftovers",
     "GET /livez",

@@ -1,0 +1,1 @@
+"""The audit trail, read for a monitor: corrections, late entries, decisions, refusals, sign-ins, repairs."""

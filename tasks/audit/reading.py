@@ -1,0 +1,141 @@
+"""Reads the audit trail from the tables that keep it; nothing is written, and nothing is kept twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from operator import attrgetter
+
+import sqlalchemy as sa
+
+from itp_events.events import (
+    Acknowledged,
+    Booked,
+    DeviationAssessed,
+    Event,
+    Voided,
+    WithdrawalDecided,
+)
+from itp_events.protocol.model import Protocol
+from tasks.audit.entries import Entry, Kind, Wanted
+from tasks.database.event_log import read_line
+from tasks.database.schema import (
+    account_log,
+    custody,
+    events,
+    repairs,
+    screening_log,
+    sign_ins,
+    signatures,
+    subjects,
+)
+from tasks.database.stated import BY_PEOPLE
+from tasks.database.store import Store
+from tasks.database.unreadable import Unreadable
+
+_OF_TYPE: dict[type, Kind] = {
+    Voided: "correction",
+    WithdrawalDecided: "decision",
+    DeviationAssessed: "assessment",
+    Acknowledged: "acknowledgement",
+}
+# Their dates lie ahead, or are the event itself.
+_NEVER_LATE = (Booked, *_OF_TYPE)
+
+
+def audit(store: Store, protocol: Protocol, wanted: Wanted) -> list[Entry]:
+    """The entries that are asked for, the oldest first."""
+    with store.reading(long=True) as connection:
+        found = [
+            entry
+            for read in (_stated, _refused, _signed_in, _accounts, _signed, _moved, _repaired)
+            for entry in read(connection, protocol, wanted)
+            if wanted.has(entry)
+        ]
+    return sorted(found, key=attrgetter("at"))
+
+
+def _stated(connection: sa.Connection, protocol: Protocol, wanted: Wanted) -> Iterator[Entry]:
+    query = (
+        sa.select(events, subjects.c.site)
+        .select_from(subjects.join(events, events.c.subject == subjects.c.code))
+        .where(BY_PEOPLE, _within(events.c.recorded_at, wanted))
+        .order_by(events.c.subject, events.c.seq)
+    )
+    if wanted.subject is not None:
+        query = query.where(events.c.subject == wanted.subject)
+    for row in connection.execute(query).all():
+        yield from _of_event(row, protocol, wanted)
+
+
+def _of_event(row: sa.Row[tuple[object, ...]], protocol: Protocol, wanted: Wanted) -> Iterator[Entry]:
+    about = {"subject": row.subject, "site": row.site, "actor": row.actor, "door": row.door}
+    try:
+        event = read_line(row.subject, row.seq, row.body)
+    except Unreadable as problem:
+        yield Entry(row.recorded_at, "unreadable", str(problem), **about)
+        return
+    details = {"seq": row.seq, "id": event.id, "source": event.source} | event.to_json()["data"]
+    stated = {**about, "by": event.data.by, "event": event, "details": details}
+    kind = _OF_TYPE.get(type(event.data))
+    if kind is not None:
+        yield Entry(row.recorded_at, kind, event.type, **stated)
+    days = _days_late(event, protocol, row.site)
+    if days > wanted.late_days:
+        stated["details"] = details | {"days": days}
+        yield Entry(row.recorded_at, "late", f"{event.type}, {days} days after its date", **stated)
+
+
+def _days_late(event: Event, protocol: Protocol, site: str) -> int:
+    """The days from the date of which an event speaks to the date at the site on which it was reported."""
+    on = getattr(event.data, "on", None)
+    if not isinstance(on, date) or isinstance(event.data, _NEVER_LATE):
+        return 0
+    return (protocol.site(site).date_of(event.time) - on) // timedelta(days=1)
+
+
+def _refused(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
+    query = sa.select(screening_log).where(_within(screening_log.c.recorded_at, wanted))
+    for row in connection.execute(query):
+        what = f"enrolment refused: {'; '.join(row.unmet)}"
+        details = {"on": row.on.isoformat(), "unmet": list(row.unmet), "source": row.source, "id": row.id}
+        yield Entry(row.recorded_at, "refusal", what, subject=row.subject, details=details)
+
+
+def _signed_in(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
+    for row in connection.execute(sa.select(sign_ins).where(_within(sign_ins.c.at, wanted))):
+        what = f"{row.outcome}, from {row.address}"
+        details = {"address": row.address, "outcome": row.outcome}
+        yield Entry(row.at, "sign-in", what, actor=row.account, details=details)
+
+
+def _accounts(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
+    for row in connection.execute(sa.select(account_log).where(_within(account_log.c.at, wanted))):
+        details = {"account": row.account} | dict(row.details)
+        what = f"{row.account}: {row.what}"
+        yield Entry(row.at, "account", what, actor=row.actor, door=row.door, details=details)
+
+
+def _signed(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
+    for row in connection.execute(sa.select(signatures).where(_within(signatures.c.at, wanted))):
+        details = {"source": row.source, "id": row.id, "name": row.name}
+        yield Entry(row.at, "signature", row.meaning, row.subject, actor=row.account, details=details)
+
+
+def _moved(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
+    for row in connection.execute(sa.select(custody).where(_within(custody.c.at, wanted))):
+        yield Entry(row.at, "custody", f"{row.what}: {row.place}", details={"place": row.place})
+
+
+def _repaired(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
+    for row in connection.execute(sa.select(repairs).where(_within(repairs.c.at, wanted))):
+        yield Entry(row.at, "repair", row.what, subject=row.subject)
+
+
+def _within(column: sa.ColumnElement[object], wanted: Wanted) -> sa.ColumnElement[bool]:
+    conditions: list[sa.ColumnElement[bool]] = [sa.true()]
+    if wanted.since is not None:
+        conditions.append(column >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(column < wanted.until)
+    return sa.and_(*conditions)
