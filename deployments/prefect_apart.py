@@ -176,22 +176,27 @@ async def _background_services() -> None:
         Docket(name="prefect", url=url, execution_ttl=timedelta(0)) as docket,
         background_worker(docket, ephemeral=False, webserver_only=False),
     ):
-        kept = [asyncio.create_task(_keep(made)) for made in Service.enabled_services()]
+        kept = [asyncio.create_task(_keep(made, asked)) for made in Service.enabled_services()]
         say(f"Ready: {len(kept)} background services of Prefect. Ctrl-C stops this.")
         await asked.wait()
         for task in kept:
             task.cancel()
         await asyncio.wait(kept, timeout=STOP_SECONDS)
+        # Prefect's own worker may wait for ever for what has gone, and holds nothing that is ours.
+        os._exit(0)
 
 
-async def _keep(made: Callable[[], Service]) -> None:
-    while True:
+async def _keep(made: Callable[[], Service], asked: asyncio.Event) -> None:
+    # Some of the services take a cancellation for their own end, and return.
+    while not asked.is_set():
         service = made()
         said = "without an error"
         try:
             await service.start()
         except Exception as problem:  # noqa: BLE001 - whatever ended it, it is started again
             said = repr(problem)
+        if asked.is_set():
+            return
         say(f"Prefect's {type(service).__name__} ended: {said}; it is started again.")
         await asyncio.sleep(SERVICE_AGAIN_SECONDS)
 

@@ -98,7 +98,12 @@ class Cluster:
         stopped = {name: self.running.pop(name) for name in names}
         for process in stopped.values():
             process.send_signal(signal.SIGTERM)
-        return {name: process.wait(timeout=seconds) for name, process in stopped.items()}
+        try:
+            return {name: process.wait(timeout=seconds) for name, process in stopped.items()}
+        finally:
+            for process in stopped.values():
+                process.kill()
+                process.wait(timeout=10)
 
     def wait_for(self, name: str, line: str, timeout: float = 120.0) -> None:
         """Wait until a part has said a line."""
