@@ -35,6 +35,7 @@ COMMANDS = {
     "backup": ("backup", "Write the whole study into one file, while the service runs."),
     "restore": ("restore", "Bring the study of a backup into an empty database."),
     "move": ("move", "Move the study into another database, SQLite or PostgreSQL."),
+    "verify": ("verify", "Check that every row of the record is what was recorded."),
     "protocol": ("protocol", "Show the schedule of activities; check a protocol file, or compare two."),
     "notify": ("notify", "Test the channels, and render the text of every notice."),
     "duty": ("duty", "Say who is on duty, who is away, and who stands in."),

@@ -19,6 +19,7 @@ from deployments.service.hand_overs import DueHandOvers
 from deployments.service.heartbeat import Heartbeat
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.prefect_runs import PrefectRuns
+from deployments.service.records import Records
 from deployments.service.repair import Repair
 from deployments.service.runner import Runner, shared_clients
 from deployments.service.sharing import PREFECT, STUDY, Job, Sharing
@@ -58,6 +59,8 @@ BACKUP_SECONDS = 60.0
 HEARTBEAT_SECONDS = 10.0
 # A trouble is told when it has stood for minutes.
 ALARM_SECONDS = 20.0
+# Rows are registered every ten minutes, sealed every hour, and verified every day.
+RECORDS_SECONDS = 30.0
 # A clock that jumps is noticed before much is decided by it.
 CLOCK_SECONDS = 3.0
 
@@ -95,7 +98,8 @@ class ServiceLoop:
         self._wakes = Wakes(study, waker, self._stop, self._database, self._sharing)
         self._prefect_runs = PrefectRuns(study, self.link, self._runner, self._sharing)
         self._digests = Digests(study, self.link, self._runner, self._sharing)
-        self._backups = Backups(study, backups, self._makes_backups)
+        self._backups = Backups(study, backups, self._has_the_study)
+        self._records = Records(study, self._has_the_study)
         self._publisher = publisher(study)
         # Whether the last look found Prefect in order and in this service's hands.
         self._led = False
@@ -127,7 +131,7 @@ class ServiceLoop:
         """Whether it is this service that puts Prefect in order and shows the study there."""
         return self._sharing.holds(PREFECT)
 
-    def _makes_backups(self) -> bool:
+    def _has_the_study(self) -> bool:
         return self._sharing.holds(STUDY) and not self._stop.is_set()
 
     def _steps(self) -> Iterable[tuple[float, Callable[[], Awaitable[None]]]]:
@@ -142,6 +146,7 @@ class ServiceLoop:
         yield SHOW_SECONDS, self._publish
         yield DIGEST_SECONDS, self._digests.send_due
         yield BACKUP_SECONDS, self._make_backups
+        yield RECORDS_SECONDS, self._records.see_to
         yield HEARTBEAT_SECONDS, self._beat
         yield CLOCK_SECONDS, self._look_at_clock
         yield ALARM_SECONDS, self._tell_of_troubles
@@ -204,7 +209,7 @@ class ServiceLoop:
             await self._prefect_runs.begin_due()
 
     async def _make_backups(self) -> None:
-        if self._makes_backups():
+        if self._has_the_study():
             await self._backups.make_due()
 
     async def _take_up(self) -> None:

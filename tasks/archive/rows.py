@@ -34,8 +34,8 @@ def read_rows(
     if only is not None:
         query = query.where(only)
     truths = [column.name for column in columns if column.kind == "boolean"]
-    streaming = connection.execution_options(stream_results=True, yield_per=AT_ONCE)
-    with streaming.execute(query) as result:
+    streaming = {"stream_results": True, "yield_per": AT_ONCE}
+    with connection.execute(query, execution_options=streaming) as result:
         for row in result.mappings():
             yield _row(row, truths)
 

@@ -15,10 +15,12 @@ from itp_events.rules.explain import counted
 from tasks.database import custody, postgresql
 from tasks.database.monitoring import BACKUP, ROUND
 from tasks.database.schema import REVISION, heartbeats, notices, outages, subjects, troubles
+from tasks.database.verifications import last_verification
 from tasks.delivery import recipients
 from tasks.delivery.channels import Channels
 
 # The service gives a sign of life every 10 s.
+_VERIFIED_WITHIN = timedelta(days=3)
 _SILENT = timedelta(minutes=1)
 
 
@@ -36,6 +38,7 @@ def database(around: Surroundings) -> Iterator[Finding]:
             yield from _moved(connection)
             yield from _troubles(connection)
             yield from _backups(connection, around)
+            yield from _verified(connection, around)
             yield from _recipients(connection, around)
     except BadInput as refusal:
         said, _, mend = refusal.problem.partition("; ")
@@ -132,6 +135,22 @@ def _backups(connection: sa.Connection, around: Surroundings) -> Iterator[Findin
         yield Finding("backup", "warn", f"{said}, and it is overdue", "does itp up run? see its log")
     else:
         yield Finding("backup", "ok", said)
+
+
+def _verified(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
+    """The last verification of the record, and what it found."""
+    if not sa.inspect(connection).has_table("verifications"):
+        return
+    last = last_verification(connection)
+    if last is None:
+        yield Finding("records", "warn", "never verified", "itp verify; a running service does it once a day")
+    elif last.findings:
+        mend = "itp verify names every row; docs/records.md says what to do then"
+        yield Finding("records", "fail", last.said, mend)
+    elif around.now - last.at > _VERIFIED_WITHIN:
+        yield Finding("records", "warn", last.said, "itp verify; a running service does it once a day")
+    else:
+        yield Finding("records", "ok", last.said)
 
 
 def _recipients(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:

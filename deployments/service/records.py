@@ -1,0 +1,100 @@
+"""Keeps the record verifiable: registers rows, makes a seal each hour, and verifies everything each day.
+
+All of it is done beside the service's doors, and by one service of several. The verification takes a part of
+one core at most. What it finds is a trouble, and told to `ops`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from flows.study.runtime import Runtime
+from itp_events.errors import ItpError
+from tasks.database.troubles import Troubles
+from tasks.database.verifications import last_verification, note_verification
+from tasks.integrity.keeping import keep
+from tasks.integrity.sealing import seal
+from tasks.integrity.verify import verify
+
+# A row that may change no more is registered within so long.
+KEEP_SECONDS = 600.0
+SEAL_SECONDS = 3600.0
+VERIFY_EVERY = timedelta(days=1)
+# A verification that could not end is begun again after so long: it reads the whole study.
+AGAIN_SECONDS = 3600.0
+# Of the time of a verification: it rests for the others, so that doors and timers come first.
+WORKING = 0.25
+TROUBLE = "records"
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(ItpError):
+    """The service stops, or another one has taken this over; the verification is dropped."""
+
+
+class Records:
+    """Keeps the records of one service's study."""
+
+    def __init__(self, study: Runtime, is_due_here: Callable[[], bool]) -> None:
+        self._study = study
+        self._is_due_here = is_due_here
+        self._troubles = Troubles(study.store)
+        self._kept = self._sealed = self._tried = float("-inf")
+        self._rested = 0.0
+
+    async def see_to(self) -> None:
+        """Do what is due by now."""
+        if self._is_due_here():
+            await asyncio.to_thread(self._see_to)
+
+    def _see_to(self) -> None:
+        store, wall, now = self._study.store, self._study.wall(), time.monotonic()
+        if now - self._sealed >= SEAL_SECONDS:
+            keep(store, wall)
+            seal(store, wall)
+            self._kept = self._sealed = now
+        elif now - self._kept >= KEEP_SECONDS:
+            keep(store, wall)
+            self._kept = now
+        self._verify_if_due()
+
+    def _verify_if_due(self) -> None:
+        with self._study.store.reading() as connection:
+            last = last_verification(connection)
+        wall = self._study.wall()
+        is_due = last is None or not timedelta(0) <= wall - last.at < VERIFY_EVERY
+        if is_due and time.monotonic() - self._tried > AGAIN_SECONDS:
+            self._tried = time.monotonic()
+            self._verify()
+
+    def _verify(self) -> None:
+        store = self._study.store.apart(0)
+        self._rested = time.monotonic()
+        try:
+            report = verify(store, self._rest)
+        except Stopped:
+            return
+        finally:
+            store.close()
+        found = [str(each) for each in report.findings]
+        note_verification(self._study.store, self._study.wall(), found)
+        if not found:
+            self._troubles.settle(TROUBLE)
+            return
+        for line in found:
+            log.error("The record is not what was recorded: %s", line)
+        said = f"{len(found)} rows are not what was recorded, first {found[0]}; itp verify names all"
+        self._troubles.note(TROUBLE, said, self._study.clock.now())
+
+    def _rest(self, done: int, total: int) -> None:
+        """Let the others work: this has worked since its last rest."""
+        if not self._is_due_here():
+            raise Stopped
+        worked = time.monotonic() - self._rested
+        time.sleep(worked * (1 / WORKING - 1))  # noqa: TID251 - a rest of its own, and nothing to wait for
+        self._rested = time.monotonic()

@@ -1,0 +1,96 @@
+"""The study that is tampered with: some months of several subjects, with messages that went out, sealed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tasks.archive.protocols import installed_protocols
+from tasks.database import custody, dead_letters
+from tasks.database.protocol_files import note_files
+from tasks.database.redcap import Origin, remember_origin
+from tasks.database.store import Store
+from tasks.integrity.keeping import keep
+from tasks.integrity.sealing import seal
+from tasks.integrity.verify import verify
+from tests.support.postgres import fresh_database, postgres_server
+from tests.support.receiver import Receiver
+from tests.support.study import Study
+from tests.tasks.desk import Desk
+
+AT = datetime(2026, 6, 1, 1, tzinfo=UTC)
+_AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab", "ops")
+
+
+@dataclass(frozen=True)
+class SealedStudy:
+    """The study, with the number of findings before anything was done to it."""
+
+    store: Store
+    untouched: int
+    rows: int
+    subjects: int
+
+
+@contextmanager
+def sealed_study(kind: str, folder: Path, subjects: int = 5) -> Iterator[SealedStudy]:
+    """A study that lived in a database of a kind, `sqlite` or `pg`, at rest."""
+    with ExitStack() as stack:
+        if kind == "sqlite":
+            url = f"sqlite:///{folder / 'study.db'}"
+        else:
+            database = stack.enter_context(fresh_database(stack.enter_context(postgres_server())))
+            url = database.render_as_string(hide_password=False)
+        receiver = stack.enter_context(Receiver())
+        desk = lived_study(url, folder, receiver, subjects)
+        stack.callback(desk.store.close)
+        report = verify(desk.store)
+        yield SealedStudy(desk.store, len(report.findings), report.rows, report.subjects)
+
+
+def lived_study(url: str, folder: Path, receiver: Receiver, subjects: int) -> Desk:
+    """A study of some months, registered and sealed several times."""
+    desk = Desk.open(url)
+    desk.configure(folder / "apprise.txt", *(f"{name}={receiver.apprise_url(name)}" for name in _AUDIENCES))
+    note_files(desk.store, installed_protocols(None), AT)
+    with desk.store.writing() as connection:
+        custody.note_restored(connection, "0123456789abcdef", "kept.zip", AT)
+    for number in range(1, subjects + 1):
+        _live(desk, receiver, number)
+        keep(desk.store, AT + timedelta(hours=number))
+        seal(desk.store, AT + timedelta(hours=number))
+    dead_letters.keep(desk.store, "redcap", "form", [("no such field", {"a": 1})], AT)
+    dead_letters.keep(desk.store, "redcap", "form", [], AT)
+    keep(desk.store, AT + timedelta(days=1))
+    seal(desk.store, AT + timedelta(days=1))
+    # The tail that no seal binds yet.
+    late = Study(code="ITP-001")
+    late.last_id = 9000
+    desk.take(late.event("itp.visit.unscheduled", "2026-05-30", reason="bruises"))
+    keep(desk.store, AT + timedelta(days=2))
+    return desk
+
+
+def _live(desk: Desk, receiver: Receiver, number: int) -> None:
+    study = Study(code=f"ITP-{number:03}")
+    study.last_id = 100 * number
+    chance = random.Random(number)
+    desk.take(study.enrol("2026-01-05", first_infusion_on="2026-01-06"))
+    desk.take(study.done("INF1", "2026-01-06", platelets=chance.randint(5, 90), weight_kg=61.5))
+    if number % 2:
+        desk.take(study.done("INF2", "2026-01-13", platelets=chance.randint(5, 90)))
+    refused = Study(code=f"ITP-9{number:02}")
+    refused.last_id = 5000 + number
+    desk.take(refused.enrolment("2026-01-06", screening={"age_years": 3}, at="2026-01-06"))
+    remember_origin(desk.store, ("redcap", f"r#{number}"), Origin(str(number), "42/e/visit/1"))
+    for day in (12, 20, 40, 80):
+        now = datetime(2026, 1, 1, 3, tzinfo=UTC) + timedelta(days=day)
+        if day == 40:
+            receiver.fail()
+        desk.wake(study.code, now)
+        desk.hand_over(now, study.code)
+        receiver.succeed()
