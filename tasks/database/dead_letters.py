@@ -33,7 +33,10 @@ def keep(store: Store, door: str, about: str, problems: Iterable[tuple[str, Any]
 
     A problem that is the same as before stays as it is, with the instant since which it stands.
     """
-    left = list(problems)
+    left: list[tuple[str, Any]] = []
+    for each in problems:
+        if each not in left:
+            left.append(each)
     mine = (dead_letters.c.door == door, dead_letters.c.about == about, dead_letters.c.settled_at.is_(None))
     with store.writing() as connection:
         query = (

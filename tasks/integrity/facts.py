@@ -18,6 +18,7 @@ from tasks.database.schema import (
     custody,
     dead_letters,
     deliveries,
+    duty_changes,
     notices,
     protocol_files,
     redcap_statements,
@@ -60,6 +61,12 @@ class Facts:
         columns: tuple[str, ...] = self.table.c.hash.info["made"]
         return columns
 
+    @property
+    def may_be_copied(self) -> bool:
+        """Whether a copy of a row under another number would have the same hash, and no rule against it."""
+        unique = any(isinstance(each, sa.UniqueConstraint) for each in self.table.constraints)
+        return not unique and not set(self.key) <= set(self.made)
+
 
 _ALWAYS = sa.true()
 _NOTICE_IS_SETTLED = sa.exists().where(notices.c.key == deliveries.c.notice, notices.c.status != "queued")
@@ -81,6 +88,7 @@ FACTS: tuple[Facts, ...] = (
     Facts(account_log, _ALWAYS),
     Facts(sign_ins, _ALWAYS),
     Facts(signatures, _ALWAYS),
+    Facts(duty_changes, _ALWAYS),
 )
 """The tables whose rows the register holds, each by its hash."""
 

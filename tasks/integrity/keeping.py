@@ -70,7 +70,7 @@ def _keep(facts: Facts, keys: Sequence[Key], at: datetime, connection: sa.Connec
     new = []
     for row in _rows(connection, facts, keys):
         key = register.key_of(*(row[name] for name in facts.key))
-        if not is_whole(facts, row):
+        if not is_whole(facts, row) or (key not in known and _is_copy(connection, facts, row)):
             continue  # `itp verify` names it; a line in the register would bear it out
         if key in settled and known.get(key) not in register.STANDING:
             new.append(Line(facts.name, key, "kept", hash_of_all(facts, row)))
@@ -78,6 +78,15 @@ def _keep(facts: Facts, keys: Sequence[Key], at: datetime, connection: sa.Connec
             new.append(Line(facts.name, key, "made", str(row["hash"])))
     register.append(connection, new, at)
     return len(new)
+
+
+def _is_copy(connection: sa.Connection, facts: Facts, row: Row) -> bool:
+    """Whether a new row repeats one that is in the register."""
+    if not facts.may_be_copied:
+        return False
+    same = sa.select(*(facts.table.c[name] for name in facts.key)).where(facts.table.c.hash == row["hash"])
+    keys = [register.key_of(*key) for key in connection.execute(same)]
+    return bool(register.last_lines(connection, facts.name, keys))
 
 
 def _among(columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:

@@ -119,6 +119,30 @@ class _Lines:
         return {key: line for (about, key), line in self.last.items() if about == table}
 
 
+class _Copies:
+    """The rows of a table that may repeat others: new ones, and those that the register has."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._registered: set[object] = set()
+        self._new: dict[str, object] = {}
+
+    def note(self, key: str, row: Row, *, registered: bool) -> None:
+        """Note a row, which the register has or has not."""
+        if not self._facts.may_be_copied:
+            return
+        if registered:
+            self._registered.add(row["hash"])
+        else:
+            self._new[key] = row["hash"]
+
+    def findings(self) -> Iterator[Finding]:
+        """The new rows that say the same as one that the register has."""
+        for key, digest in self._new.items():
+            if digest in self._registered:
+                yield Finding(self._facts.name, key, "is a copy of another row")
+
+
 class _Verification:
     """A verification that is being done."""
 
@@ -297,23 +321,24 @@ class _Verification:
     # The rows that the register holds
 
     def _rows_of(self, facts: Facts) -> Iterator[Finding]:
-        known = self._lines.about(facts.name)
+        known, copies = self._lines.about(facts.name), _Copies(facts)
         notices: dict[str, set[str]] = {}
         for row in read_rows(self._connection, facts.name, facts.columns, facts.key):
             self._count()
-            key = name_of(*(row[name] for name in facts.key))
-            subject = _subject_of(facts, row)
-            if facts.name == "notices" and subject is not None:
+            key, subject = name_of(*(row[name] for name in facts.key)), _subject_of(facts, row)
+            if subject is not None:
                 notices.setdefault(subject, set()).add(key)
-            for said in _flaws(facts, row, known.pop(key, None)):
+            line = known.pop(key, None)
+            copies.note(key, row, registered=line is not None)
+            for said in _flaws(facts, row, line):
                 yield Finding(facts.name, key, said, subject)
-        for key, (what, _) in sorted(known.items()):
-            if what != "gone":
-                yield Finding(facts.name, key, _GONE)
+        yield from copies.findings()
+        gone = (key for key, (what, _) in sorted(known.items()) if what != "gone")
+        yield from (Finding(facts.name, key, _GONE) for key in gone)
         if facts.name == "notices":
-            yield from self._decided(notices, known)
+            yield from self._decided(notices)
 
-    def _decided(self, there: dict[str, set[str]], named: object) -> Iterator[Finding]:
+    def _decided(self, there: dict[str, set[str]]) -> Iterator[Finding]:
         """Compare the notices of subjects with the decisions in the log: each was decided there."""
         for code in sorted(there.keys() | self._issued.keys()):
             decided, stands = self._issued.get(code, set()), there.get(code, set())
