@@ -35,7 +35,9 @@ from deployments.prefect.server_process import (
 )
 from deployments.service.sole_prefect import SolePrefect
 from flows.study.runtime import Runtime, use
+from tasks.archive.protocols import installed_protocols
 from tasks.database.monitoring import shared_clock
+from tasks.database.protocol_files import note_files
 from tasks.database.store import NO_ANSWER
 from tasks.delivery.recipients import let_go
 from tasks.limits import TIMER_CONNECTIONS
@@ -68,6 +70,7 @@ def main(settings: Settings, *, alone: bool = False) -> int:
     data_dir = settings.data_dir.absolute()
     with sole_service(data_dir) as hold, sole_on_file(sqlite_file(settings.database)):
         study = open_study(settings)
+        note_files(study.store, installed_protocols(settings.protocol), study.wall())
         study.instance.note_ended(hold.before)
         # Timers and flows have connections of their own: the API may use up the others.
         timers = replace(study, store=study.store.apart(TIMER_CONNECTIONS))

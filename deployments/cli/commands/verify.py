@@ -37,7 +37,7 @@ def command(file: Path | None, as_json: bool) -> None:
     service may run meanwhile. Exit code 1 when it finds something.
 
     A seal that somebody keeps elsewhere shows more: that the whole record up to it was not written anew. The
-    newest seal is printed at the end. Keep it, or let the service send it: ITP_SEAL_AUDIENCE.
+    newest seal is printed at the end. Keep it.
 
     \b
     Examples:
