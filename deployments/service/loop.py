@@ -32,6 +32,7 @@ from flows.prefect_api.flow_runs import JOURNEY, PrefectProblem
 from flows.study.runtime import Runtime
 from flows.ui_publisher import AT_ONCE as SHOWN_AT_ONCE
 from flows.ui_publisher import STUDY_BOARD, publisher
+from tasks import hand_over_messages
 from tasks.database.instance import SIGN_SECONDS
 from tasks.database.monitoring import ROUND, beat
 from tasks.database.store import NO_ANSWER
@@ -61,6 +62,8 @@ HEARTBEAT_SECONDS = 10.0
 ALARM_SECONDS = 20.0
 # Rows are registered every ten minutes, sealed every hour, and verified every day.
 RECORDS_SECONDS = 30.0
+# Who takes over gets the message within half a minute.
+TAKE_OVER_SECONDS = 20.0
 # A clock that jumps is noticed before much is decided by it.
 CLOCK_SECONDS = 3.0
 
@@ -150,6 +153,7 @@ class ServiceLoop:
         yield HEARTBEAT_SECONDS, self._beat
         yield CLOCK_SECONDS, self._look_at_clock
         yield ALARM_SECONDS, self._tell_of_troubles
+        yield TAKE_OVER_SECONDS, self._tell_of_take_overs
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
@@ -182,6 +186,13 @@ class ServiceLoop:
         """Tell `ops` of the troubles that a person must mend; the next sweep hands the notices over."""
         if self._sharing.holds(STUDY):
             await asyncio.to_thread(alarms.tell, self._study.store, self._study.clock.now())
+
+    async def _tell_of_take_overs(self) -> None:
+        """Tell who takes over from somebody, or comes back, what is open."""
+        if self._sharing.holds(STUDY):
+            await asyncio.to_thread(
+                hand_over_messages.tell, self._study.store, self._study.protocol, self._study.clock.now()
+            )
 
     async def _take_turn(self) -> None:
         # A service that does not reach Prefect leaves to another what is to be done there.

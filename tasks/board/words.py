@@ -32,6 +32,8 @@ _STEPS = {
     "eligibility": "criteria not met after a correction",
     "channel-dead": "a channel fails",
     "trouble": "something must be mended",
+    "duty-gap": "nobody is on duty",
+    "duty-hand-over": "what is open, for who takes over or is back",
 }
 # The protocol file gives reminders and rungs these names.
 _NUMBERED = {

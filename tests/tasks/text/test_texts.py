@@ -36,6 +36,7 @@ STEPS = [
         "digest",
         "trouble",
         "duty-gap",
+        "duty-hand-over",
     ),
 ]
 AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab")
@@ -202,7 +203,9 @@ def test_every_text_holds_with_all_facts_and_with_none(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("step", sorted(set(STEPS) - {"channel-dead", "digest", "trouble", "duty-gap"}))
+@pytest.mark.parametrize(
+    "step", sorted(set(STEPS) - {"channel-dead", "digest", "trouble", "duty-gap", "duty-hand-over"})
+)
 def test_every_text_says_which_subject_and_what_to_do(step: str, language: str) -> None:
     title, _, body = text(step, language, **FULL).partition("\n")
     assert "ITP-007" in title
