@@ -1,8 +1,8 @@
 """`itp up` and `itp round`: the whole service on this machine in one process tree, or its loop alone.
 
-This process runs the service's loop and the API in threads, and Prefect's server as a child. The main thread
-waits for Ctrl-C or SIGTERM, and starts the child again when it ends. Several services may share a study on
-PostgreSQL, as `deployments.service.sharing` says.
+This process runs the service's loop in a thread, and Prefect's server and the API as children. The main
+thread waits for Ctrl-C or SIGTERM, and starts a child again when it ends. Several services may share a study
+on PostgreSQL, as `deployments.service.sharing` says.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deployments.api.workers import ApiWorkers
 from deployments.bootstrap.abort import leave
 from deployments.bootstrap.data_dir import open_to_others
 from deployments.bootstrap.lock import sole_on_file, sole_service
@@ -148,18 +149,26 @@ def _serve(
         api.start()
     told = _Told(settings, study, alone=alone)
     alive = _Alive(settings.data_dir.absolute() / ALIVE)
-    while not asked.wait(WATCH_SECONDS) and service.is_alive():
-        _keep_running(server)
-        alive.sign(service.beats)
-        told.look(prefect_answers=service.prefect_answers)
-    say("Stopping ...")
-    # The loop claims nothing more while the API answers the requests that have begun.
-    service.ask_to_stop()
-    answered = api is None or api.stop()
-    return service.stop() and answered
+    try:
+        while not asked.wait(WATCH_SECONDS) and service.is_alive():
+            _keep_running(server)
+            if isinstance(api, ApiWorkers):
+                api.look()
+            alive.sign(service.beats)
+            told.look(prefect_answers=service.prefect_answers)
+    finally:
+        say("Stopping ...")
+        # The loop claims nothing more while the API answers the requests that have begun.
+        service.ask_to_stop()
+        answered = api is None or api.stop()
+        drained = service.stop()
+    return drained and answered
 
 
-def _api(settings: Settings, study: Runtime) -> Api:
+def _api(settings: Settings, study: Runtime) -> Api | ApiWorkers:
+    """The API in processes of its own, or with ITP_API_WORKERS=0 in this one."""
+    if settings.api_workers:
+        return ApiWorkers(settings, study.instance)
     from deployments.api.serve import Api
 
     return Api(settings, study)

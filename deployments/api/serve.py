@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+
 from deployments.api.app import create_app
 from deployments.api.background import Background
 from deployments.api.http.dependencies import ApiContext
+from deployments.api.http.listening import listen
 from deployments.api.http.server import ApiServer
 from deployments.api.http.tokens import SETTING, Tokens
 from deployments.api.redcap.again import FetchAgain
@@ -21,8 +24,8 @@ from itp_events.errors import BadInput
 class Api:
     """The API of one study: started, asked, stopped."""
 
-    def __init__(self, settings: Settings, study: Runtime) -> None:
-        """Open it; it serves from `start` on.
+    def __init__(self, settings: Settings, study: Runtime, listener: socket.socket | None = None) -> None:
+        """Open it; it serves from `start` on, on a socket that several processes share if there is one.
 
         Raises:
             ItpError: its port is taken, its tokens cannot be read, or it would be open to the network.
@@ -45,7 +48,8 @@ class Api:
         self._redcap = (
             (FetchAgain(self.api, self.project), CatchUp(self.api, self.project)) if self.project else ()
         )
-        self._server = ApiServer(create_app(self.api, self.project), settings.api_host, settings.api_port)
+        listener = listener or listen(settings.api_host, settings.api_port)
+        self._server = ApiServer(create_app(self.api, self.project), listener)
 
     @property
     def port(self) -> int:

@@ -31,7 +31,7 @@ def main(settings: Settings) -> int:
     study = open_study(settings)
     try:
         api = Api(settings, study)
-        set_up_logs(data_dir / "logs", settings.log_format)
+        set_up_logs(data_dir / "logs", settings.log_format, with_prefect=False)
         api.start()
         say(f"The API: {settings.base_url}. Ctrl-C stops this.")
         if problem := open_to_others(data_dir):

@@ -105,8 +105,11 @@ def _bounded(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
 
 
-def set_up_logs(directory: Path, form: LogFormat = "text") -> None:
-    """Write our own lines to the standard error, and Prefect's to `prefect.log` in the directory."""
+def set_up_logs(directory: Path, form: LogFormat = "text", *, with_prefect: bool = True) -> None:
+    """Write our own lines to the standard error, and Prefect's to `prefect.log` in the directory.
+
+    A process that runs no flows does not load Prefect for the second.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     ours = logging.StreamHandler(sys.stderr)
     ours.setFormatter(OneObject() if form == "json" else OneLine("%(asctime)s %(message)s", "%H:%M:%S"))
@@ -115,7 +118,8 @@ def set_up_logs(directory: Path, form: LogFormat = "text") -> None:
         logger.setLevel(logging.INFO)
         logger.addHandler(ours)
         logger.propagate = False
-    _redirect_prefect(directory / "prefect.log", form)
+    if with_prefect:
+        _redirect_prefect(directory / "prefect.log", form)
 
 
 def _redirect_prefect(path: Path, form: LogFormat) -> None:

@@ -84,6 +84,12 @@ def _kept(value: str) -> int:
     return int(value)
 
 
+def _workers(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and int(value) <= 32):
+        raise ValueError("a number of processes is a whole number from 0 to 32")
+    return int(value)
+
+
 def _parsed(parse: Callable[[str], _Value], value: str) -> _Value | None:
     try:
         return parse(value)
@@ -146,6 +152,7 @@ class Settings(BaseSettings):
     repair_seconds: _Positive = 180.0
     api_host: str = "127.0.0.1"
     api_port: _Port = 8300
+    api_workers: Annotated[int, _read_by(_workers)] = 1
     api_tokens: SecretStr = _NO_SECRET
     public_url: Annotated[str, _read_by(_shown_address)] = ""
     secret_key: SecretStr = _NO_SECRET

@@ -16,14 +16,15 @@ from deployments.bootstrap.watched_clock import ClockWatch, WatchedClock
 from deployments.prefect.server_process import auth_environment
 from flows.study.runtime import Runtime
 from itp_events.protocol.file import load_protocol
+from tasks.database.instance import Instance
 from tasks.database.queries import all_subjects
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 from tasks.delivery.links import Links
 
 
-def open_study(settings: Settings) -> Runtime:
-    """Open the study's store, protocol, channels and clock.
+def open_study(settings: Settings, instance: Instance | None = None) -> Runtime:
+    """Open the study's store, protocol, channels and clock, for a process that bears a name if it has one.
 
     Raises:
         ItpError: one line that says which of them cannot be opened, and why.
@@ -35,7 +36,15 @@ def open_study(settings: Settings) -> Runtime:
     channels = replace(Channels.from_config(settings.apprise_config), links=links)
     store = Store.open(settings.database)
     clock = study_clock(settings, store)
-    return Runtime(store, protocol, channels, clock, settings.prefect_api, place=place(settings))
+    return Runtime(
+        store,
+        protocol,
+        channels,
+        clock,
+        settings.prefect_api,
+        place=place(settings),
+        instance=instance or Instance(),
+    )
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -29,6 +29,8 @@ SIGN_SECONDS = 1.0
 # the claim over. It also begins within so many of its claim: the notice could have become pointless.
 SIGN_WITHIN = 3.0
 CLAIM_WITHIN = 20.0
+# Between the id of a service and the number of a process that it started and that ends with it.
+PART = "-"
 # The signs of processes that ended are kept for so long.
 _KEPT = timedelta(days=1)
 # A reason that stands is named once a minute: it is met every second.
@@ -46,8 +48,9 @@ class _Held:
 class Instance:
     """This process as others see it. Its methods may be called from several threads."""
 
-    def __init__(self) -> None:
-        self.id = secrets.token_hex(8)
+    def __init__(self, name: str = "") -> None:
+        """`name` is the id that others see; one that nobody has is made up without it."""
+        self.id = name or secrets.token_hex(8)
         # Whether this process frees the claims that others left behind, so that no lease is needed.
         self.watches = False
         # The ids of processes that have ended for certain.
@@ -62,8 +65,8 @@ class Instance:
             self._ended.add(process)
 
     def has_ended(self, process: str) -> bool:
-        """Whether a process has ended for certain."""
-        return process in self._ended
+        """Whether a process has ended for certain, or the one that started it, without which it ends."""
+        return process in self._ended or process.partition(PART)[0] in self._ended
 
     def take(self, delivery: int, attempt: int) -> None:
         """Note that this process claims a send; called before the claim is committed."""

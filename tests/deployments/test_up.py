@@ -103,3 +103,19 @@ def test_a_second_prefect_for_one_study_is_refused_in_one_line(
     assert second.wait_ended() == 1
     [line] = second.log.splitlines()
     assert f"shows this study in the Prefect at {gethostname()}:{first.prefect_port}" in line
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_its_doors_are_a_process_of_their_own_that_ends_with_it(
+    make_service: MakeService, how: signal.Signals
+) -> None:
+    service = make_service(ITP_API_WORKERS=1)
+    service.start()
+    tree = [service.pid, *children(service.pid)]
+    assert len(tree) == 3
+    api = f"http://127.0.0.1:{service.api_port}"
+    health = httpx.get(f"{api}/healthz", timeout=30, trust_env=False).json()
+    assert health["runner"]["status"] == "ok"
+    assert service.stop(how) == (0 if how is signal.SIGTERM else -signal.SIGKILL)
+    wait_until(lambda: not any(is_running(pid) for pid in tree), "all its processes to end")
+    assert "Traceback" not in service.log

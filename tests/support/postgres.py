@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,8 @@ USUAL = URL.create("postgresql+psycopg", "postgres", host="127.0.0.1", port=5432
 UNPRIVILEGED = "nobody"
 # The data are thrown away: no need to wait for the disk.
 OPTIONS = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "unix_socket_directories="]
+# As it comes, for measurements.
+DURABLE = ["unix_socket_directories="]
 
 
 @contextmanager
@@ -92,7 +94,7 @@ def _answers(url: URL) -> bool:
 
 
 @contextmanager
-def own_server() -> Iterator[URL]:
+def own_server(options: Sequence[str] = OPTIONS) -> Iterator[URL]:
     """A server from the programs that the development requirements bring, stopped at the end."""
     # Not pytest's tmp_path: PostgreSQL's own user cannot enter root's folders.
     home = Path(tempfile.mkdtemp(prefix="itp-postgres-"))
@@ -109,7 +111,7 @@ def own_server() -> Iterator[URL]:
             "-E",
             "UTF8",
         )
-        with _serving(bin_path, home) as url:
+        with _serving(bin_path, home, options) as url:
             yield url
     finally:
         shutil.rmtree(home)
@@ -151,9 +153,9 @@ def _run(*command: str | Path, as_root: bool = False) -> None:
 
 
 @contextmanager
-def _serving(bin_path: Path, home: Path) -> Iterator[URL]:
+def _serving(bin_path: Path, home: Path, options: Sequence[str]) -> Iterator[URL]:
     port = free_port()
-    settings = [part for option in OPTIONS for part in ("-c", option)]
+    settings = [part for option in options for part in ("-c", option)]
     command = [
         str(bin_path / "postgres"),
         "-D",

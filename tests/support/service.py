@@ -209,6 +209,8 @@ class Service:
             "ITP_PREFECT_PORT": self.prefect_port,
             "ITP_API_PORT": self.api_port,
             "ITP_APPRISE_CONFIG": config,
+            # The doors in the service's own process: quicker to start, and one child less.
+            "ITP_API_WORKERS": 0,
         }
         return {name: str(value) for name, value in (ours | self.environment).items()}
 

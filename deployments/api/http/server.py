@@ -10,23 +10,18 @@ import uvicorn
 from fastapi import FastAPI
 
 from deployments.http.connection import KEPT_SECONDS, Connection, backlog
-from itp_events.errors import ItpError
 
 DRAIN_SECONDS = 5
 
 log = logging.getLogger(__name__)
 
 
-class PortTaken(ItpError):
-    """Another program listens on the API's port."""
-
-
 class ApiServer(threading.Thread):
     """Serves the app until `stop`; takes no signals, which are the main thread's."""
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
         super().__init__(name="api", daemon=True)
-        self._socket = listen(host, port)
+        self._socket = listener
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -55,24 +50,3 @@ class ApiServer(threading.Thread):
         if self.is_alive():
             self.join(DRAIN_SECONDS + 2)
         self._socket.close()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound to an address, and does not take connections yet.
-
-    Raises:
-        PortTaken: the port is not free.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With its protocol named asyncio sends at once; without, an answer waits 40 ms for its client to confirm
-    # the head before the body leaves.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise PortTaken(
-            f"the API cannot listen on {host}:{port} ({error.strerror}): set ITP_API_PORT to a free port"
-        ) from error
-    return listener

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from deployments.api.http.server import listen
+from deployments.api.http.listening import listen
 
 pytestmark = pytest.mark.requirement("RUN-08")
 

@@ -238,7 +238,6 @@ def test_names_that_others_set_are_no_misspellings(caplog: pytest.LogCaptureFixt
     caplog.set_level(logging.WARNING)
     theirs = {
         "ITP_TEST_POSTGRES_URL": "x",
-        "ITP_API_WORKERS": "2",
         "ITP_PORT": "tcp://10.0.0.1:8300",
         "ITP_SERVICE_HOST": "10.0.0.1",
         "ITP_PREFECT_SERVICE_PORT": "4200",
