@@ -209,6 +209,9 @@ def _serve(settings: Settings, *, alone: bool) -> None:
 
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))
     raise_descriptor_limit()
+    # uvicorn ends in order, and then raises the signal again: this process ends by itself, with code 0.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     app = cast("App", create_app(final=True, webserver_only=not alone))
     uvicorn.run(
         Guard(AsStated(app), asks_who=bool(settings.prefect_auth.get_secret_value())),
