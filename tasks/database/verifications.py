@@ -30,7 +30,7 @@ class Verification:
 
     @property
     def said(self) -> str:
-        """When it was and what it found, in one line."""
+        """The verification in one line: its instant, and its findings."""
         when = f"verified at {self.at:%Y-%m-%d %H:%M} UTC"
         if not self.findings:
             return f"{when}: nothing found"

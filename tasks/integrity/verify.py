@@ -43,7 +43,7 @@ _TELL_EVERY = 200
 
 @dataclass(frozen=True)
 class Report:
-    """What a verification found, and what it read; `record` is the hash of the ends of all subjects' logs."""
+    """The findings of a verification; `record` is the hash of the ends of all subjects' logs."""
 
     findings: tuple[Finding, ...]
     rows: int = 0
@@ -358,7 +358,7 @@ class _Verification:
 
 
 def _flaws(facts: Facts, row: Row, line: tuple[str, str | None] | None) -> Iterator[str]:
-    """What is wrong with a row, given the last line of the register about it."""
+    """The flaws of a row, given the last line of the register about it."""
     if not is_whole(facts, row):
         yield CHANGED
     elif line is not None and line[0] in STANDING and hash_of_all(facts, row) != line[1]:
