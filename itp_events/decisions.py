@@ -82,7 +82,7 @@ def decide(subject: Subject, now: datetime) -> Decision:
 def _pinned(state: SubjectState) -> Iterator[Event]:
     """The assignment of the protocol version that is current at enrolment; people assign later ones."""
     if state.subject.decision_log.pinned is None:
-        version = state.protocol.version
+        version = state.subject.periods[0].protocol.version
         data = ProtocolAssigned(by=SERVICE, version=version, reason="current at enrolment")
         yield own(state, f"{state.subject.code}/protocol", data)
 

@@ -62,7 +62,7 @@ def _answers(event: Event, code: str) -> bool:
 
 def _submissions(state: SubjectState) -> Iterator[Wait]:
     """The waits from the awareness of an adverse event to the submission of the report that is owed."""
-    for clock in clocks(state.protocol, state.subject):
+    for clock in clocks(state.subject):
         if isinstance(clock.fact.data, AdverseEvent):
             until = clock.submitted.time if clock.submitted else None
             yield Wait(state.subject.code, "a serious adverse event, submitted", clock.aware_at, until)

@@ -6,7 +6,7 @@ This module holds no rule.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -51,6 +51,17 @@ class IntakeContext:
         """The state of the subject at `now`."""
         return subject_state(self.subject, self.now)
 
+    def at_that_time(self, event: Event, code: str) -> IntakeContext:
+        """The context for an event about a visit that only an earlier version of the subject's protocol has.
+
+        What happened before the assignment of another version is judged by the version that held. For every
+        other event the context is this one.
+        """
+        if code in {planned.code for planned in self.subject_state.visits}:
+            return self
+        earlier = self.subject.before(self.subject.happened(event), event.time)
+        return replace(self, folded=earlier) if code in earlier.protocol.by_code else self
+
     def planned(self, code: str) -> PlannedVisit:
         """The plan of the visit with that code.
 
@@ -59,6 +70,6 @@ class IntakeContext:
         """
         visit = next((planned for planned in self.subject_state.visits if planned.code == code), None)
         if visit is None:
-            known = ", ".join(self.protocol.by_code)
+            known = ", ".join(self.subject.protocol.by_code)
             raise BadEvent(f"unknown visit {code!r}; the protocol has {known}", "data.visit")
         return visit

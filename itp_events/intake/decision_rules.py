@@ -21,8 +21,8 @@ def check_decision(context: IntakeContext, event: Event) -> None:
         BadEvent: it names a criterion that the protocol does not have.
     """
     data = as_data(event, WithdrawalDecided)
-    if data.criterion is not None and data.criterion not in context.protocol.criteria:
-        known = ", ".join(context.protocol.criteria)
+    if data.criterion is not None and data.criterion not in context.subject.protocol.criteria:
+        known = ", ".join(context.subject.protocol.criteria)
         raise BadEvent(f"unknown criterion {data.criterion!r}; the protocol has {known}", "data.criterion")
     _decode_fits(data)
     last = context.subject_state.visits[-1]

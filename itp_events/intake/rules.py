@@ -41,9 +41,10 @@ from itp_events.intake.plausibility import check_plausible, identified, probably
 from itp_events.marks import marked
 from itp_events.protocol.model import END_OF_TREATMENT, Protocol, Site
 from itp_events.rules.corrections import voided_key
+from itp_events.rules.decision_log import DecisionLog
 from itp_events.rules.eligibility import unmet
 from itp_events.rules.explain import day
-from itp_events.rules.subject import as_data, happened, not_voided
+from itp_events.rules.subject import as_data, happened, not_voided, version_at_enrolment
 from itp_events.rules.windows import PlannedVisit
 
 # The types of events that are recorded of a subject whose participation has ended.
@@ -68,6 +69,8 @@ def check_permitted(context: IntakeContext, event: Event) -> None:
         raise Refused("enrolment", f"{event.subject} is not enrolled; record itp.subject.enrolled first")
     _dates(context.subject.site, context.subject.enrolled.consent_on, event)
     _not_after_exit(context, event)
+    if isinstance(event.data, Completed | Missed | Booked | Acknowledged):
+        context = context.at_that_time(event, event.data.visit)
     for kind, rule in _RULES:
         if isinstance(event.data, kind):
             rule(context, event)
@@ -98,13 +101,23 @@ def _enrolment(context: IntakeContext, event: Event) -> None:
         )
     site = context.protocol.site(data.site)
     _not_ahead(site, event)
-    _first_infusion(context.protocol, data)
-    _before_infusions(context, data)
+    protocol = _version(context, data)
+    _first_infusion(protocol, data)
+    _before_infusions(context, protocol, data)
     corrects = any(isinstance(each.data, Enrolled) for each in context.history)
     # A subject that is enrolled already stays so: a correction that fails a criterion raises an alert
     # instead.
-    if not corrects and (problems := unmet(context.protocol, data)):
+    if not corrects and (problems := unmet(protocol, data)):
         raise NotEligible(event.subject, tuple(str(problem) for problem in problems))
+
+
+def _version(context: IntakeContext, data: Enrolled) -> Protocol:
+    """The version of an enrolment: a corrected one keeps the version that was recorded for the first."""
+    pinned = DecisionLog.of(event for event in context.history if event.own).pinned
+    try:
+        return version_at_enrolment(context.protocol, pinned, data.on)
+    except BadInput as error:
+        raise Refused("protocol-version", error.problem) from error
 
 
 def _first_infusion(protocol: Protocol, data: Enrolled) -> None:
@@ -119,9 +132,9 @@ def _first_infusion(protocol: Protocol, data: Enrolled) -> None:
         )
 
 
-def _before_infusions(context: IntakeContext, data: Enrolled) -> None:
+def _before_infusions(context: IntakeContext, protocol: Protocol, data: Enrolled) -> None:
     """Check that a corrected enrolment does not lie after an infusion that was given."""
-    infusions = {visit.code for visit in context.protocol.infusions}
+    infusions = {visit.code for visit in protocol.infusions}
     for event in not_voided(context.history):
         done = event.data
         if isinstance(done, Completed) and done.visit in infusions and done.on < data.on:
@@ -217,7 +230,7 @@ def _acknowledgement(context: IntakeContext, event: Event) -> None:
     today = context.subject.site.date_of(event.time)
     if not planned.firm or today <= planned.closes or settled:
         raise Refused("acknowledgement", f"{planned.code} is not overdue; there is nothing to acknowledge")
-    most = context.protocol.ladder.acknowledged_at_most_days
+    most = context.subject.protocol.ladder.acknowledged_at_most_days
     if data.until and not today <= data.until <= today + timedelta(days=most):
         raise Refused(
             "acknowledgement", f"until {data.until} must be {today} to {today + timedelta(days=most)}"
@@ -240,9 +253,20 @@ def _void(context: IntakeContext, event: Event) -> None:
 
 def _assignment(context: IntakeContext, event: Event) -> None:
     try:
-        context.protocol.of_version(as_data(event, ProtocolAssigned).version)
+        version = context.protocol.of_version(as_data(event, ProtocolAssigned).version)
     except BadInput as error:
         raise Refused("protocol-version", error.problem) from error
+    on = context.subject.site.date_of(event.time)
+    if version.effective_on and on < version.effective_on:
+        raise Refused(
+            "protocol-version",
+            f"protocol version {version.version!r} is in force from {day(version.effective_on)}; "
+            "assign it from that day on",
+        )
+    if context.subject.protocol_at(on, event.time).version == version.version:
+        raise Refused(
+            "protocol-version", f"{event.subject} follows protocol version {version.version!r} already"
+        )
 
 
 _RULES: tuple[tuple[type | tuple[type, ...], Callable[[IntakeContext, Event], None]], ...] = (

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from typing import Literal
+from urllib.parse import quote
 
 from itp_events.events import AdverseEvent, ConsentGiven, Data, Enrolled, Event, Pregnancy
 from itp_events.notices.content_types import said_by
 from itp_events.notices.steps import Step
 from itp_events.notices.wanted import WantedNotice, event_key, visit_key
 from itp_events.protocol.model import AlertName
+from itp_events.rules.consents import NewConsent, new_consents
 from itp_events.rules.corrections import dosed, same_death, severity, whose
 from itp_events.rules.decision_log import Issue
 from itp_events.rules.dose import deviates, weighing_at
@@ -44,6 +46,7 @@ def repeats(state: SubjectState, since: datetime | None = None) -> Iterator[Want
         yield from _undecided(state, flag, since)
     yield from _disposition(state, since)
     yield from _death_unrecorded(state, since)
+    yield from _re_consent(state, since)
 
 
 def _about(
@@ -75,7 +78,7 @@ def _safety(state: SubjectState) -> Iterator[WantedNotice]:
             yield from _about(state, "sae", subject.origin(event, severity), event)
     for event in subject.of(Pregnancy):
         yield from _about(state, "sae", subject.origin(event, whose), event)
-    for clock in clocks(state.protocol, subject):
+    for clock in clocks(subject):
         if clock.death:
             yield from _about(state, "sae", subject.origin(clock.fact, same_death), clock.fact)
         if clock.submitted is None:
@@ -156,15 +159,13 @@ def _booking(state: SubjectState, planned: PlannedVisit) -> Iterator[WantedNotic
 
 def _enrolment(state: SubjectState) -> Iterator[WantedNotice]:
     subject, data = state.subject, state.subject.enrolled
-    enrolment = subject.enrolment
+    enrolment, first = subject.enrolment, subject.periods[0].protocol
 
     def failed(stated: Data) -> object:
-        return isinstance(stated, Enrolled) and tuple(
-            each.criterion for each in unmet(state.protocol, stated)
-        )
+        return isinstance(stated, Enrolled) and tuple(each.criterion for each in unmet(first, stated))
 
     # A subject that met the criteria on the day of enrolment stays eligible when an amendment sets others.
-    if subject.corrected and unmet(state.protocol, data):
+    if subject.corrected and unmet(first, data):
         yield from _about(state, "eligibility", subject.origin(enrolment, failed), enrolment)
     for step in open_consents(state):
         yield from _about(state, step, subject.origin(enrolment, _age), enrolment)
@@ -226,8 +227,8 @@ def _disposition(state: SubjectState, since: datetime | None) -> Iterator[Wanted
     if not state.awaiting_disposition or last.known_at is None:
         return
     rule = state.protocol.alerts["disposition"]
-    later = list(_repeats(state, last.known_at, rule.every_working_days or 1))
-    spans = [(last.known_at, later[0][0]), *later]
+    later = _repeats(state, last.known_at, rule.every_working_days or 1)
+    spans = _with_the_first(last.known_at, later)
     for number, (due, until) in enumerate(spans, 1):
         if since and until <= since:
             continue
@@ -246,6 +247,58 @@ def _disposition(state: SubjectState, since: datetime | None) -> Iterator[Wanted
                 day=day,
                 alert="disposition",
             )
+
+
+def consents_asked_anew(state: SubjectState) -> tuple[NewConsent, ...]:
+    """The consents that the subject's protocol versions ask for anew and that are not given yet.
+
+    None after exit, and none while a fatal adverse event stands without a death.
+    """
+    if state.exit or state.unrecorded_death:
+        return ()
+    return tuple(each for each in new_consents(state.subject) if each.given_on is None)
+
+
+def _re_consent(state: SubjectState, since: datetime | None) -> Iterator[WantedNotice]:
+    for asked in consents_asked_anew(state):
+        assigned, began = asked.period.assigned, asked.period.since
+        if assigned is None or began is None:
+            continue
+        # The rule of the version that asks, since a later one need not ask for any.
+        rule = asked.period.protocol.alerts["re-consent"]
+        later = _repeats(state, began, rule.every_working_days or 1)
+        spans = _with_the_first(began, later)
+        for number, (due, until) in enumerate(spans, 1):
+            if since and until <= since:
+                continue
+            for audience in rule.audiences:
+                day = state.subject.site.date_of(due)
+                about = f"{asked.kind}:{quote(asked.version, safe='')}"
+                key = bounded(f"{state.subject.code}/re-consent/{audience}/{about}/{day}")
+                yield WantedNotice(
+                    key,
+                    "alert",
+                    "re-consent",
+                    audience,
+                    due,
+                    until,
+                    event=state.subject.origin(assigned).key,
+                    fact=assigned,
+                    number=number,
+                    day=day,
+                    alert="re-consent",
+                    asked=asked.named,
+                )
+
+
+def _with_the_first(
+    began: datetime, later: Iterator[tuple[datetime, datetime]]
+) -> Iterator[tuple[datetime, datetime]]:
+    """The spans of repetitions behind a first one, which is due at `began`."""
+    first = next(later)
+    yield began, first[0]
+    yield first
+    yield from later
 
 
 def _repeats(state: SubjectState, since: datetime, every: int) -> Iterator[tuple[datetime, datetime]]:

@@ -141,7 +141,15 @@ class EligibilityContents(TypedDict, total=False):
     from_years: float
 
 
+class ConsentContents(TypedDict, total=False):
+    """A consent that the protocol version `version` asks for anew."""
+
+    consent: Literal["consent", "assent"]
+    version: str
+
+
 class NoticeContents(
+    ConsentContents,
     VisitContents,
     StatedContents,
     StepContents,

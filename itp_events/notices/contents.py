@@ -21,6 +21,7 @@ from itp_events.notices.assumed import assumed_in
 from itp_events.notices.content_types import DoseContents, NoticeContents, StoodDownBecause
 from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import AlertName, Limit, Reminder
+from itp_events.rules.consents import new_consents
 from itp_events.rules.dose import Weighing, planned_cells, weighing_at, weighings, weight_change
 from itp_events.rules.eligibility import unmet
 from itp_events.rules.explain import reason
@@ -52,7 +53,7 @@ def contents(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
 def of_visit(state: SubjectState, planned: PlannedVisit) -> NoticeContents:
     """The values that say of a visit when it is due, and why."""
     anchor = planned.anchor
-    rule = state.protocol.by_code.get(anchor.code)
+    rule = state.version_of(planned).by_code.get(anchor.code)
     says: NoticeContents = {
         "visit_label": planned.visit.label,
         "target": planned.target.isoformat(),
@@ -137,14 +138,15 @@ def _ordered(state: SubjectState) -> DoseContents:
     return dose
 
 
-def _dose(state: SubjectState, known: Weighing) -> DoseContents:
+def _dose(state: SubjectState, known: Weighing, infusion: PlannedVisit | None = None) -> DoseContents:
+    rule = state.version_of(infusion).dose
     return {
-        "cells": planned_cells(state, known),
-        "cells_per_kg": state.protocol.dose.cells_per_kg,
+        "cells": planned_cells(state, known, infusion),
+        "cells_per_kg": rule.cells_per_kg,
         "weight_kg": known.kg,
         "weight_on": known.on.isoformat(),
         "weight_source": known.at,
-        "source": state.protocol.dose.source,
+        "source": rule.source,
     }
 
 
@@ -167,7 +169,7 @@ def _criterion(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
 
 
 def _clock(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
-    began = next((each for each in clocks(state.protocol, state.subject) if each.event == wanted.event), None)
+    began = next((each for each in clocks(state.subject) if each.event == wanted.event), None)
     # A report within a clock that runs already has no clock of its own.
     clock = began or _running(state, wanted)
     if clock is None:
@@ -190,9 +192,7 @@ def _running(state: SubjectState, wanted: WantedNotice) -> Clock | None:
     if fact is None or not isinstance(fact.data, AdverseEvent):
         return None
     course = next((each for each in courses(state.subject) if fact in each.reports), None)
-    running = [
-        clock for clock in clocks(state.protocol, state.subject) if course and clock.fact in course.reports
-    ]
+    running = [clock for clock in clocks(state.subject) if course and clock.fact in course.reports]
     return running[-1] if running else None
 
 
@@ -209,7 +209,7 @@ def _given(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     event: Event | None = wanted.planned.event if wanted.planned else None
     if event is None:
         return {}
-    dose = _dose(state, weighing_at(state.subject, event))
+    dose = _dose(state, weighing_at(state.subject, event), wanted.planned)
     says: NoticeContents = {"planned": dose["cells"], "dose_for": dose}
     given = as_data(event, Completed).cells_given
     if given is not None:
@@ -241,7 +241,7 @@ def _why_stood_down(state: SubjectState, planned: PlannedVisit) -> StoodDownBeca
 
 
 def _unmet(state: SubjectState) -> NoticeContents:
-    failed = unmet(state.protocol, state.subject.enrolled)
+    failed = unmet(state.subject.periods[0].protocol, state.subject.enrolled)
     return {
         "unmet": [str(each) for each in failed],
         "shortfalls": [{"rule": each.rule, "mark": MARK * each.assumed, **each.values} for each in failed],
@@ -262,6 +262,16 @@ def _choice(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     return says
 
 
+def _asked_anew(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
+    asked = next(each for each in new_consents(state.subject) if each.named == wanted.asked)
+    since = state.subject.site.date_of(asked.period.since or state.now)
+    return _repeated(state, wanted) | {
+        "consent": asked.kind,
+        "version": asked.version,
+        "on": since.isoformat(),
+    }
+
+
 _BY_ALERT: dict[AlertName, Callable[[SubjectState, WantedNotice], NoticeContents]] = {
     "sae": _clock,
     "flag": _criterion,
@@ -272,6 +282,7 @@ _BY_ALERT: dict[AlertName, Callable[[SubjectState, WantedNotice], NoticeContents
     "majority": lambda state, _: _of_age(state, state.protocol.eligibility.consent_of_age),
     "assent": lambda state, _: _of_age(state, state.protocol.eligibility.assent_years),
     "death-unrecorded": _repeated,
+    "re-consent": _asked_anew,
     "dose-deviation": _given,
     "stand-down": _stand_down,
     "disposition": _choice,

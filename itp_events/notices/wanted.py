@@ -23,7 +23,7 @@ class WantedNotice(NamedTuple):
     none. `number` tells the steps of one rule apart: it counts repetitions from 1, or it is the hours of a
     reporting clock or the day of a rung. `day` is the site-local date that the notice counts from, where
     there is one. `event` identifies the report on which the notice rests; `fact` is the event that states it
-    today.
+    today. `asked` is the kind and the protocol version of a consent that is asked for anew.
     """
 
     key: str
@@ -38,6 +38,7 @@ class WantedNotice(NamedTuple):
     number: int = 0
     day: date | None = None
     alert: AlertName | None = None
+    asked: tuple[str, str] | None = None
 
     @property
     def visit(self) -> str | None:

@@ -24,7 +24,7 @@ from itp_events.rules.subject import Subject, fold, not_voided
 
 # Requests that wait for a person are repeated for ever. A forecast shows this many of them.
 REPEATS_SHOWN = 3
-_REPEATED: tuple[AlertName, ...] = ("decision", "disposition", "death-unrecorded")
+_REPEATED: tuple[AlertName, ...] = ("decision", "disposition", "death-unrecorded", "re-consent")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from itp_events.events import NoticeIssued
 from itp_events.outputs.plan import Plan
+from itp_events.rules.consents import NewConsent, new_consents
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.keys import stable
 from itp_events.rules.response import Response, responses
@@ -39,6 +40,7 @@ def document(plan: Plan) -> dict[str, Any]:
             for each in state.dispositions
         ],
         "flags": [_flag(flag) for flag in state.flags],
+        "consents": [_consent(asked) for asked in new_consents(state.subject)],
         "deviations": [deviation(each) for each in deviations(state)],
         "notices": [_notice(notice) for notice in plan.notices],
         "forecast": [_notice(notice) for notice in plan.forecast],
@@ -72,8 +74,19 @@ def _visit(state: SubjectState, planned: PlannedVisit, response: Response) -> di
         "on": _day(planned.on),
         "deviation_days": planned.deviation_days,
         "suggested": _day(state.suggested(planned)),
+        "version": planned.version,
         "bleeding": response.bleeding,
         "response": {"grade": response.grade, "confirmed": response.confirmed, "why": response.why},
+    }
+
+
+def _consent(asked: NewConsent) -> dict[str, Any]:
+    since = asked.period.since
+    return {
+        "kind": asked.kind,
+        "version": asked.version,
+        "since": instant(since) if since else None,
+        "given_on": _day(asked.given_on),
     }
 
 

@@ -153,7 +153,7 @@ def _qualifiers(deviation: Deviation) -> Iterator[tuple[str, str, str]]:
 def _epoch_of(state: SubjectState, deviation: Deviation) -> str:
     """The epoch of a deviation: of its visit, else of its date. Screening ends with the enrolment."""
     if deviation.visit:
-        return state.protocol.by_code[deviation.visit].epoch
+        return next(each.visit.epoch for each in state.visits if each.code == deviation.visit)
     at_enrolment = (
         deviation.category in ("eligibility", "consent") and deviation.on <= state.subject.enrolled.on
     )

@@ -144,8 +144,8 @@ def _alerts(protocol: Protocol) -> Iterator[Finding]:
     hours = protocol.alerts["sae"].clock_hours
     if not hours or list(hours) != sorted(set(hours)):
         yield ("alerts", "sae"), "clock_hours must name at least one hour, in rising order, as [20, 24]"
-    for repeated in ("decision", "disposition", "death-unrecorded"):
-        if protocol.alerts[repeated].every_working_days is None:
+    for repeated in ("decision", "disposition", "death-unrecorded", "re-consent"):
+        if repeated in protocol.alerts and protocol.alerts[repeated].every_working_days is None:
             yield (
                 ("alerts", repeated),
                 "every_working_days is required: it is repeated until somebody decides",

@@ -107,8 +107,17 @@ def _clock_time(value: object) -> object:
     return time.fromisoformat(value)
 
 
+def _local_date(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"(19|20|21)\d{2}-\d{2}-\d{2}", value, re.ASCII):
+        return date.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise ValueError("must be a date, as 2026-06-01")
+
+
 Duration = Annotated[Span, BeforeValidator(_span)]
 WindowSide = Annotated[Duration, AfterValidator(_whole_days)]
+EffectiveDate = Annotated[date, BeforeValidator(_local_date)]
 ClockTime = Annotated[time, BeforeValidator(_clock_time)]
 Word = Annotated[str, Field(min_length=1)]
 Days = Annotated[int, Field(ge=1, le=366)]
@@ -251,7 +260,10 @@ AlertName = Literal[
     "majority",
     "assent",
     "death-unrecorded",
+    "re-consent",
 ]
+# Only a version that asks for consents anew says how it reminds of them.
+_AS_NEEDED: frozenset[AlertName] = frozenset({"re-consent"})
 
 DeviationCategory = Literal["window", "missed", "dose", "on-hold", "eligibility", "safety-report", "consent"]
 
@@ -346,6 +358,19 @@ class DeviationRule(_Rule):
     source: Source
 
 
+class Amendment(_Rule):
+    """What a version brings besides its rules: the local date from which it is in force, and new consents.
+
+    New subjects are enrolled under the version, and others may be assigned to it, from `effective_on`.
+    `consents` are asked for anew from each subject that is assigned to it (21 CFR 50.25(b)(5); ICH E6(R3)
+    2.8.2); an assent is asked for from the subjects whose assent was needed at enrolment.
+    """
+
+    effective_on: EffectiveDate
+    consents: tuple[Literal["consent", "assent"], ...] = ()
+    source: Source
+
+
 class Protocol(_Rule):
     """One version of the protocol. Each subject is pinned to a version by its `version`."""
 
@@ -363,6 +388,7 @@ class Protocol(_Rule):
     eligibility: Eligibility
     response: ResponseRule
     deviations: Mapping[DeviationCategory, DeviationRule]
+    amendment: Amendment | None = None
     _versions: dict[str, Protocol] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -372,7 +398,8 @@ class Protocol(_Rule):
             _check_anchor(visit, self.visits)
         if "default" not in self.sites:
             raise ValueError("sites: a `default` site is required")
-        if missing := set(get_args(AlertName)) - set(self.alerts):
+        needed = set(get_args(AlertName)) - (frozenset() if self.consents else _AS_NEEDED)
+        if missing := needed - set(self.alerts):
             raise ValueError(f"alerts: {', '.join(sorted(missing))} missing")
         if missing := set(get_args(DeviationCategory)) - set(self.deviations):
             raise ValueError(f"deviations: {', '.join(sorted(missing))} missing")
@@ -395,6 +422,35 @@ class Protocol(_Rule):
         if version not in self._versions:
             raise BadInput(f"protocol version {version!r} is not installed; put its file beside the others")
         return self._versions[version]
+
+    def in_force(self, on: date) -> Protocol:
+        """The version under which a subject is enrolled on a site-local date: of those in force, the last.
+
+        The order is that of the files' names. A version without an amendment is always in force.
+
+        Raises:
+            BadInput: no installed version is in force on that date.
+        """
+        found = [each for each in self.installed if each.effective_on is None or each.effective_on <= on]
+        if not found:
+            first = min(each.effective_on for each in self.installed if each.effective_on)
+            raise BadInput(f"no protocol version is in force on {on}; the first is in force from {first}")
+        return found[-1]
+
+    @property
+    def installed(self) -> tuple[Protocol, ...]:
+        """The versions that are installed, in the order of their files' names."""
+        return tuple({**self._versions, self.version: self}.values())
+
+    @property
+    def effective_on(self) -> date | None:
+        """The local date from which the version is in force; None: always."""
+        return self.amendment.effective_on if self.amendment else None
+
+    @property
+    def consents(self) -> tuple[Literal["consent", "assent"], ...]:
+        """The consents that are asked for anew from each subject that is assigned to the version."""
+        return self.amendment.consents if self.amendment else ()
 
     def site(self, code: str) -> Site:
         """The settings of a site; a site that the protocol does not name has those of `default`."""

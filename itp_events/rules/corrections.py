@@ -19,6 +19,7 @@ from itp_events.events import (
     AdverseEvent,
     Booked,
     Completed,
+    ConsentGiven,
     ConsentWithdrawn,
     ContactAttempted,
     Data,
@@ -29,6 +30,7 @@ from itp_events.events import (
     MedicationChanged,
     Missed,
     Pregnancy,
+    ProtocolAssigned,
     SaeSubmitted,
     Voided,
     WithdrawalDecided,
@@ -382,4 +384,6 @@ _BASES: dict[type[Data], Basis] = {
     WithdrawalDecided: _of("on", "decision", "criterion", "decode"),
     Died: _of("on"),
     Acknowledged: _of("visit", "until"),
+    ConsentGiven: _of("kind", "version", "on"),
+    ProtocolAssigned: _of("version"),
 }

@@ -24,6 +24,7 @@ from itp_events.events import (
     plain_number,
 )
 from itp_events.protocol.model import DeviationCategory
+from itp_events.rules.consents import NewConsent, assents, new_consents
 from itp_events.rules.dose import deviates, planned_cells, weighing_at
 from itp_events.rules.eligibility import unmet
 from itp_events.rules.explain import day, days, missed, outside
@@ -110,7 +111,8 @@ def _judged(state: SubjectState, unjudged: _Unjudged) -> Deviation:
 
 def _ruled(state: SubjectState, unjudged: _Unjudged) -> bool:
     """Whether the protocol file says that a deviation is important."""
-    rule, planned = state.protocol.deviations[unjudged.category], unjudged.planned
+    planned = unjudged.planned
+    rule = state.version_of(planned).deviations[unjudged.category]
     far = rule.beyond_days is None or planned is None or abs(planned.deviation_days or 0) > rule.beyond_days
     concerns = rule.epochs is None or planned is None or planned.visit.epoch in rule.epochs
     return rule.important and far and concerns
@@ -185,7 +187,7 @@ def _dose(state: SubjectState) -> Iterator[_Unjudged]:
             continue
         weighing = weighing_at(state.subject, planned.event)
         given = as_data(planned.event, Completed).cells_given or 0
-        planned_dose = planned_cells(state, weighing)
+        planned_dose = planned_cells(state, weighing, planned)
         term = (
             f"{planned.code}: {_stated(given)} cells given, {_cells(planned_dose)} planned "
             f"for {plain_number(weighing.kg)} kg"
@@ -223,7 +225,7 @@ def _eligibility(state: SubjectState) -> Iterator[_Unjudged]:
     if not state.subject.corrected:
         return
     enrolled = state.subject.enrolled
-    for problem in unmet(state.protocol, enrolled):
+    for problem in unmet(state.subject.periods[0].protocol, enrolled):
         if problem.rule not in _ABOUT_CONSENT:
             term = f"enrolled on {day(enrolled.on)} without meeting a criterion: {problem}"
             yield _Unjudged("eligibility", enrolled.on, term, problem.criterion)
@@ -231,7 +233,7 @@ def _eligibility(state: SubjectState) -> Iterator[_Unjudged]:
 
 def _safety_report(state: SubjectState) -> Iterator[_Unjudged]:
     """The safety reports that the events show to be late."""
-    for clock in clocks(state.protocol, state.subject):
+    for clock in clocks(state.subject):
         due = state.subject.site.date_of(clock.limit)
         if late := _late(state, clock):
             term = f"{_report(clock)} due by {_at(state, clock.limit)}: {late}"
@@ -267,9 +269,8 @@ def _at(state: SubjectState, instant: datetime) -> str:
 
 def _consent(state: SubjectState) -> Iterator[_Unjudged]:
     enrolled, first = state.subject.enrolled, _first_procedure(state)
-    problems = (
-        {each.rule: each for each in unmet(state.protocol, enrolled)} if state.subject.corrected else {}
-    )
+    found = unmet(state.subject.periods[0].protocol, enrolled) if state.subject.corrected else ()
+    problems = {each.rule: each for each in found}
     for rule in ("consent-by", "assent-missing"):
         if rule in problems:
             yield _Unjudged("consent", first, str(problems[rule]), (rule,))
@@ -281,9 +282,30 @@ def _consent(state: SubjectState) -> Iterator[_Unjudged]:
 
 def _assent(state: SubjectState) -> date | None:
     """The date of the child's assent, when its assent was needed at enrolment; else None."""
-    rules, age = state.protocol.eligibility, state.subject.enrolled.screening.age_years
-    needed = rules.assent_years.holds(age) and not rules.consent_of_age.holds(age)
-    return state.subject.enrolled.assent_on if needed else None
+    return state.subject.enrolled.assent_on if assents(state.subject) else None
+
+
+def _re_consent(state: SubjectState) -> Iterator[_Unjudged]:
+    """The visits done under a version before the consent that it asks for anew, or without it."""
+    done = [planned for planned in state.visits if planned.on]
+    for asked in new_consents(state.subject):
+        for planned in done:
+            if planned.on is None or planned.known_at is None or asked.given_by(planned.on):
+                continue
+            if not state.subject.precedes(planned.on, planned.known_at, asked.period):
+                yield _unconsented(asked, planned.on, planned)
+        for event in state.subject.of(Unscheduled):
+            on = state.subject.happened(event)
+            known = state.subject.known_since(event)
+            if not asked.given_by(on) and not state.subject.precedes(on, known, asked.period):
+                yield _unconsented(asked, on)
+
+
+def _unconsented(asked: NewConsent, on: date, planned: PlannedVisit | None = None) -> _Unjudged:
+    what = planned.code if planned else "unscheduled visit"
+    given = f"given on {day(asked.given_on)}" if asked.given_on else "not given"
+    term = f"{what} on {day(on)} under version {asked.version}, {asked.kind} to that version {given}"
+    return _Unjudged("consent", on, term, (f"new-{asked.kind}", asked.version, on.isoformat()), planned)
 
 
 def _first_procedure(state: SubjectState) -> date:
@@ -300,4 +322,5 @@ _CATEGORIES: tuple[Callable[[SubjectState], Iterator[_Unjudged]], ...] = (
     _eligibility,
     _safety_report,
     _consent,
+    _re_consent,
 )

@@ -62,9 +62,12 @@ def _weight(data: Data) -> object:
     return data.type, getattr(data, "weight_kg", None)
 
 
-def planned_cells(state: SubjectState, weighing: Weighing) -> float:
-    """The planned dose for a weight, as an absolute number of cells."""
-    return float(_decimal(state.protocol.dose.cells_per_kg) * _decimal(weighing.kg))
+def planned_cells(state: SubjectState, weighing: Weighing, infusion: PlannedVisit | None = None) -> float:
+    """The planned dose for a weight, as an absolute number of cells.
+
+    The dose is that of the version that judges `infusion`; for None, of the version followed now.
+    """
+    return float(_decimal(state.version_of(infusion).dose.cells_per_kg) * _decimal(weighing.kg))
 
 
 def deviates(state: SubjectState, planned: PlannedVisit) -> bool:
@@ -75,8 +78,8 @@ def deviates(state: SubjectState, planned: PlannedVisit) -> bool:
     given = as_data(event, Completed).cells_given
     if given is None:
         return False
-    dose = planned_cells(state, weighing_at(state.subject, event))
-    return _differs(given, dose, state.protocol.dose.deviation)
+    dose = planned_cells(state, weighing_at(state.subject, event), planned)
+    return _differs(given, dose, state.version_of(planned).dose.deviation)
 
 
 def weight_change(state: SubjectState) -> float | None:

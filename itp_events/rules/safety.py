@@ -14,7 +14,6 @@ from functools import partial
 from typing import NamedTuple
 
 from itp_events.events import AdverseEvent, Data, Died, Event, EventKey, Pregnancy, SaeSubmitted
-from itp_events.protocol.model import Protocol
 from itp_events.rules.corrections import Basis, same_death, severity, whose
 from itp_events.rules.ladder import Hold
 from itp_events.rules.subject import Subject, as_data
@@ -74,17 +73,23 @@ def _reported(subject: Subject, event: Event) -> tuple[datetime, datetime, Event
     return subject.chain.first_stated(event, severity).time, event.time, event.key
 
 
-def clocks(protocol: Protocol, subject: Subject) -> tuple[Clock, ...]:
-    """Every clock that ever began, with its submission when one is recorded."""
-    hours = protocol.alerts["sae"].clock_hours
-    begun = [clock for course in courses(subject) for clock in _of_course(subject, course, hours)]
-    begun += [_simple(subject, event, whose, hours) for event in subject.of(Pregnancy)]
+def clocks(subject: Subject) -> tuple[Clock, ...]:
+    """Every clock that ever began, with its submission when one is recorded.
+
+    Its hours are those of the version that held when it began.
+    """
+    begun = [clock for course in courses(subject) for clock in _of_course(subject, course)]
+    begun += [_simple(subject, event, whose) for event in subject.of(Pregnancy)]
     if not any(course.now.fatal for course in courses(subject)):
-        begun += [_simple(subject, event, same_death, hours) for event in subject.of(Died)]
+        begun += [_simple(subject, event, same_death) for event in subject.of(Died)]
     return tuple(begun)
 
 
-def _of_course(subject: Subject, course: Course, hours: tuple[int, ...]) -> Iterator[Clock]:
+def _hours(subject: Subject, origin: Event) -> tuple[int, ...]:
+    return subject.protocol_known(origin.time).alerts["sae"].clock_hours
+
+
+def _of_course(subject: Subject, course: Course) -> Iterator[Clock]:
     submissions = _submissions(subject, course)
     before: Clock | None = None
     for start in _starts(subject, course):
@@ -95,6 +100,7 @@ def _of_course(subject: Subject, course: Course, hours: tuple[int, ...]) -> Iter
         else:
             covering = [each for each in submissions if _tells(subject, each, start.origin)]
         submitted = covering[0] if covering else None
+        hours = _hours(subject, start.origin)
         before = Clock(start.origin.key, start.fact, start.aware_at, hours, submitted, before is not None)
         yield before
 
@@ -212,7 +218,7 @@ def _tells(subject: Subject, submission: Event, report: Event) -> bool:
     return at >= report.time and on >= subject.site.date_of(report.time)
 
 
-def _simple(subject: Subject, event: Event, basis: Basis, hours: tuple[int, ...]) -> Clock:
+def _simple(subject: Subject, event: Event, basis: Basis) -> Clock:
     origin = subject.origin(event, basis)
     versions = list(subject.chain.versions(event))
     names, reported = {version.id for version in versions}, min(version.time for version in versions)
@@ -220,7 +226,7 @@ def _simple(subject: Subject, event: Event, basis: Basis, hours: tuple[int, ...]
     covering = [each for each in sent if subject.known_since(each) >= reported]
     first = min(covering, key=lambda each: (subject.known_since(each), each.key), default=None)
     aware = getattr(event.data, "aware_at", None) or origin.time
-    return Clock(origin.key, event, aware, hours, first, death=isinstance(event.data, Died))
+    return Clock(origin.key, event, aware, _hours(subject, origin), first, death=isinstance(event.data, Died))
 
 
 class Fatal(NamedTuple):

@@ -58,6 +58,10 @@ class SubjectState:
     ahead: tuple[datetime, ...]
     holds: tuple[Hold, ...] = ()
 
+    def version_of(self, planned: PlannedVisit | None) -> Protocol:
+        """The protocol version that judges a visit; for None the one that the subject follows now."""
+        return self.subject.version(planned.version) if planned else self.protocol
+
     @property
     def today(self) -> date:
         """The site-local date at `now`."""
@@ -190,21 +194,19 @@ def subject_state(subject: Subject, now: datetime) -> SubjectState:
     Raises:
         ItpError: flags and ladders do not settle, which only a fault in the rules can cause.
     """
-    protocol = subject.protocol
-    stop = next(iter(stops(protocol, subject)), None)
-    exit = min(exits(protocol, subject), key=lambda ending: ending.order, default=None)
-    state = _settled(_Premises(protocol, subject, now, stop, exit, tuple(fatal_holds(subject))))
-    nothing = nothing_given(protocol, subject, state.flags, state.visits, state.stop)
+    stop = next(iter(stops(subject)), None)
+    exit = min(exits(subject), key=lambda ending: ending.order, default=None)
+    state = _settled(_Premises(subject, now, stop, exit, tuple(fatal_holds(subject))))
+    nothing = nothing_given(subject, state.flags, state.visits, state.stop)
     if nothing is None or (exit is not None and exit.order <= nothing.order):
         return state
-    return _settled(_Premises(protocol, subject, now, stop, nothing, tuple(fatal_holds(subject))))
+    return _settled(_Premises(subject, now, stop, nothing, tuple(fatal_holds(subject))))
 
 
 @dataclass(frozen=True)
 class _Premises:
     """The inputs of a state: the subject's events, the stop and the end that hold, and fatal events."""
 
-    protocol: Protocol
     subject: Subject
     now: datetime
     stop: Ending | None
@@ -224,8 +226,8 @@ def _settled(given: _Premises) -> SubjectState:
     holds: tuple[Hold, ...] = _merged(given.fatal)
     rounds = 0
     while True:
-        visits = schedule(given.protocol, given.subject, given.now, holds, stop, exit, given.fatal)
-        met = met_criteria(given.protocol, given.subject, visits)
+        visits = schedule(given.subject, given.now, holds, stop, exit, given.fatal)
+        met = met_criteria(given.subject, visits)
         known = [each for each in met if each.at <= given.now and _before(each, exit)]
         raised = flags(given.subject, known)
         settled = _merged([*given.fatal, *(Hold(flag.at, flag.decided_at) for flag in raised)])
@@ -236,7 +238,9 @@ def _settled(given: _Premises) -> SubjectState:
             raise ItpError(f"{given.subject.code}: flags and ladders do not settle; the rules are at fault")
     ahead = tuple(each.at for each in met if each.at > given.now)
     named = _as_answered(given, raised, visits, stop, exit)
-    return SubjectState(given.protocol, given.subject, given.now, visits, tuple(raised), *named, ahead, holds)
+    return SubjectState(
+        given.subject.protocol, given.subject, given.now, visits, tuple(raised), *named, ahead, holds
+    )
 
 
 def _as_answered(
@@ -247,8 +251,8 @@ def _as_answered(
     exit: Ending | None,
 ) -> tuple[Ending | None, Ending | None]:
     """The stop and the end, with the criteria of the flags that they answer."""
-    stated = {end.origin: end for end in stops(given.protocol, given.subject, raised)}
-    ended = {end.origin: end for end in exits(given.protocol, given.subject, raised, visits)}
+    stated = {end.origin: end for end in stops(given.subject, raised)}
+    ended = {end.origin: end for end in exits(given.subject, raised, visits)}
     stop = stated.get(stop.origin, stop) if stop else None
     if exit is not None:
         exit = ended.get(exit.origin) or stated.get(exit.origin) or exit

@@ -6,11 +6,11 @@ This module derives no dates and no flags: windows.py, withdrawal.py and state.p
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from itp_events.errors import Refused
 from itp_events.events import (
@@ -38,13 +38,25 @@ _CHANGES_MORE = (Voided, Enrolled, ProtocolAssigned)
 _OF_FACTS = ("_by_type", "completed", "declared_missed", "booked")
 
 
+class VersionPeriod(NamedTuple):
+    """The time during which a subject follows one version of the protocol.
+
+    `assigned` is the event that began it at the instant `since` (UTC); both are None for the version of the
+    enrolment.
+    """
+
+    protocol: Protocol
+    since: datetime | None = None
+    assigned: Event | None = None
+
+
 @dataclass(frozen=True)
 class Subject:
     """A subject: its events that nobody voided, in the study's order, and the service's decision log.
 
-    `protocol` is the version to which the subject is pinned. `enrolment` is the enrolment that counts;
-    `corrected`: an earlier enrolment was voided. `handed` holds the outbox keys of the notices whose
-    hand-over has begun. `chain` links each event to the one that it corrects or continues.
+    `protocol` is the version that the subject follows now, the last of `periods`. `enrolment` is the
+    enrolment that counts; `corrected`: an earlier enrolment was voided. `handed` holds the outbox keys of the
+    notices whose hand-over has begun. `chain` links each event to the one that it corrects or continues.
     """
 
     code: str
@@ -56,6 +68,7 @@ class Subject:
     handed: frozenset[str]
     corrected: bool = False
     chain: Chain = field(default_factory=lambda: Chain({}, {}))
+    periods: tuple[VersionPeriod, ...] = ()
 
     def decided(self, decisions: Iterable[Event], handed: Collection[str]) -> Subject:
         """The subject after further decisions of the service, equal to what fold() gives for that log.
@@ -94,6 +107,31 @@ class Subject:
     def known_since(self, event: Event, basis: Basis = basis_of) -> datetime:
         """The instant (UTC) at which the content of an event became known: the time of its origin."""
         return self.origin(event, basis).time
+
+    def precedes(self, on: date, known: datetime, period: VersionPeriod) -> bool:
+        """Whether something of the site-local date `on`, known since `known`, came before a period began.
+
+        The study's order says it: dates first, then the instants.
+        """
+        return period.since is not None and (on, known) < (self.site.date_of(period.since), period.since)
+
+    def protocol_at(self, on: date, known: datetime) -> Protocol:
+        """The version that held for what happened on a site-local date and is known since `known`."""
+        held = [period for period in self.periods if not self.precedes(on, known, period)]
+        return held[-1].protocol
+
+    def protocol_known(self, at: datetime) -> Protocol:
+        """The version that held at an instant."""
+        return self.protocol_at(self.site.date_of(at), at)
+
+    def before(self, on: date, known: datetime) -> Subject:
+        """The subject without the assignments that came after a site-local date and an instant."""
+        held = tuple(period for period in self.periods if not self.precedes(on, known, period))
+        return replace(self, periods=held, protocol=held[-1].protocol)
+
+    def version(self, name: str) -> Protocol:
+        """One of the versions that the subject follows or followed."""
+        return next(period.protocol for period in self.periods if period.protocol.version == name)
 
     @property
     def enrolled(self) -> Enrolled:
@@ -173,11 +211,13 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
         code = history[0].subject if history else "the subject"
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
     decision_log = DecisionLog.of(event for event in history if event.own)
-    protocol = protocol.of_version(_assigned(facts) or decision_log.pinned)
+    chain = Chain.of(history)
+    first = version_at_enrolment(protocol, decision_log.pinned, as_data(enrolment, Enrolled).on)
+    periods = (VersionPeriod(first), *_assigned(protocol, facts, chain))
+    protocol = periods[-1].protocol
     site = protocol.site(as_data(enrolment, Enrolled).site)
     ordered = sorted(facts, key=lambda event: (happened(site, event), event.time, event.key))
     corrected = any(isinstance(event.data, Enrolled) and event.key != enrolment.key for event in history)
-    chain = Chain.of(history)
     return Subject(
         enrolment.subject,
         protocol,
@@ -188,10 +228,22 @@ def fold(protocol: Protocol, history: Sequence[Event], handed: Collection[str] =
         frozenset(handed),
         corrected,
         chain,
+        periods,
     )
 
 
-def _assigned(facts: Iterable[Event]) -> str | None:
-    assigned = [event for event in facts if isinstance(event.data, ProtocolAssigned)]
-    last = max(assigned, key=lambda event: (event.time, event.key), default=None)
-    return as_data(last, ProtocolAssigned).version if last else None
+def version_at_enrolment(protocol: Protocol, pinned: str | None, on: date) -> Protocol:
+    """The version of an enrolment on a site-local date: the one recorded for it, else the one in force.
+
+    Raises:
+        BadInput: it is not installed.
+    """
+    return protocol.of_version(pinned) if pinned else protocol.in_force(on)
+
+
+def _assigned(protocol: Protocol, facts: Iterable[Event], chain: Chain) -> Iterator[VersionPeriod]:
+    """The periods that assignments began, in the order of the instants since which they are known."""
+    assigned = [(chain.origin(event), event) for event in facts if isinstance(event.data, ProtocolAssigned)]
+    for origin, event in sorted(assigned, key=lambda each: (each[0].time, each[1].key)):
+        version = as_data(event, ProtocolAssigned).version
+        yield VersionPeriod(protocol.of_version(version), origin.time, event)

@@ -9,14 +9,14 @@ its target counts) or `projected` (still open).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal, NamedTuple
 
 from itp_events.events import Acknowledged, Booked, Completed, Event, EventKey
 from itp_events.protocol.model import END_OF_TREATMENT, ENROLMENT, Protocol, Visit
 from itp_events.rules.ladder import Acknowledgement, Climb, Hold, climb
-from itp_events.rules.subject import Subject, as_data
+from itp_events.rules.subject import Subject, VersionPeriod, as_data
 
 Outcome = Literal["completed", "missed", "cancelled"]
 Status = Literal["upcoming", "open", "overdue", "completed", "missed", "cancelled"]
@@ -61,7 +61,8 @@ class PlannedVisit(NamedTuple):
 
     `on` is the date on which it was done. `event` states its outcome; it is None when the service found that
     outcome. `known_at` is the instant since which the outcome is known. `by_exit`: it was missed because the
-    subject's participation ended after its window.
+    subject's participation ended after its window. `version` is the protocol version that judges it: the one
+    that held when it was done, missed or cancelled, else the one that the subject follows.
     """
 
     visit: Visit
@@ -76,6 +77,7 @@ class PlannedVisit(NamedTuple):
     event: Event | None = None
     known_at: datetime | None = None
     by_exit: bool = False
+    version: str = ""
 
     @property
     def code(self) -> str:
@@ -129,7 +131,9 @@ class _Circumstances:
     """The inputs of a schedule besides the visits of the protocol.
 
     `holds` pause the ladders of infusions. `fatal` are those holds that come from a fatal event: they pause
-    every ladder.
+    every ladder. `dropped` holds the codes of visits that an earlier version had, that the version followed
+    now does not have, and of which nothing had become before. `since` is the instant at
+    which `protocol` was assigned.
     """
 
     protocol: Protocol
@@ -139,10 +143,11 @@ class _Circumstances:
     stop: Ending | None
     exit: Ending | None
     now: datetime
+    dropped: set[str]
+    since: datetime | None = None
 
 
 def schedule(
-    protocol: Protocol,
     subject: Subject,
     now: datetime,
     holds: Sequence[Hold] = (),
@@ -152,20 +157,71 @@ def schedule(
 ) -> tuple[PlannedVisit, ...]:
     """All visits of a subject with their windows and outcomes, as known at `now` (aware), in protocol order.
 
+    A visit keeps the version that held when it was done, missed or cancelled; every other visit has the dates
+    of the version that the subject follows now.
+
     `holds` pause the ladders of infusions, `fatal` pauses every ladder; `stop` and `exit` cancel visits.
     """
-    given = _Circumstances(protocol, subject, tuple(holds), tuple(fatal), stop, exit, now)
+    dropped: set[str] = set()
+    given = _Circumstances(subject.protocol, subject, tuple(holds), tuple(fatal), stop, exit, now, dropped)
     planned: dict[str, PlannedVisit] = {}
-    for visit in protocol.visits:
-        planned[visit.code] = _plan(visit, planned, given)
-    return tuple(planned.values())
+    if len(subject.periods) == 1:
+        for visit in subject.protocol.visits:
+            planned[visit.code] = _plan(visit, planned, given)
+        return tuple(planned.values())
+    of_periods = [replace(given, protocol=period.protocol, since=period.since) for period in subject.periods]
+    for code in _codes(subject):
+        planned[code] = _by_its_version(code, planned, of_periods)
+    return tuple(_standing(planned, given))
+
+
+def _codes(subject: Subject) -> list[str]:
+    """The codes of the visits of every version followed; an older visit stands behind its predecessor."""
+    codes = list(subject.protocol.by_code)
+    for period in reversed(subject.periods[:-1]):
+        place = 0
+        for code in period.protocol.by_code:
+            if code not in codes:
+                codes.insert(place, code)
+            place = codes.index(code) + 1
+    return codes
+
+
+def _by_its_version(
+    code: str, before: dict[str, PlannedVisit], of_periods: Sequence[_Circumstances]
+) -> PlannedVisit:
+    """The plan of a visit by the first version under which it was settled, else by the newest that has it."""
+    planned: PlannedVisit | None = None
+    for given, period in zip(of_periods, [*of_periods[0].subject.periods[1:], None], strict=True):
+        visit = given.protocol.by_code.get(code)
+        if visit is None:
+            continue
+        planned = _plan(visit, before, given)
+        if period and _settled_before(planned, period, given.subject):
+            return planned
+    assert planned is not None
+    if code not in of_periods[-1].protocol.by_code:
+        of_periods[-1].dropped.add(code)
+    return planned
+
+
+def _settled_before(planned: PlannedVisit, period: VersionPeriod, subject: Subject) -> bool:
+    """Whether a visit was done, missed or cancelled before a period began, in the study's order."""
+    if planned.known_at is None:
+        return False
+    on = planned.on or subject.site.date_of(planned.known_at)
+    return subject.precedes(on, planned.known_at, period)
+
+
+def _standing(planned: dict[str, PlannedVisit], given: _Circumstances) -> list[PlannedVisit]:
+    return [each for each in planned.values() if each.code not in given.dropped]
 
 
 def _plan(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) -> PlannedVisit:
     subject = given.subject
     anchor = _anchor(visit, before, given)
     nominal = visit.target.after(anchor.on)
-    first_on = subject.enrolled.first_infusion_on if visit == given.protocol.visits[0] else None
+    first_on = subject.enrolled.first_infusion_on if visit.code == given.protocol.visits[0].code else None
     booking = subject.booked.get(visit.code)
     planned = PlannedVisit(
         visit,
@@ -175,6 +231,7 @@ def _plan(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) 
         closes=visit.closes(nominal),
         booked=as_data(booking, Booked).on if booking else None,
         climb=None,
+        version=given.protocol.version,
     )
     return _with_outcome(planned, before, given)
 
@@ -190,7 +247,7 @@ def _anchor(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances
 
 
 def _end_of_treatment(before: dict[str, PlannedVisit], given: _Circumstances) -> Anchor:
-    infusions = [before[visit.code] for visit in given.protocol.infusions]
+    infusions = [each for each in _standing(before, given) if each.visit.epoch == "treatment"]
     done = [planned for planned in infusions if planned.on is not None]
     if given.stop and done and any(planned.outcome == "cancelled" for planned in infusions):
         last = max(done, key=lambda planned: planned.on or planned.target)
@@ -242,7 +299,7 @@ def _cancelled_or_missed(
 ) -> PlannedVisit | None:
     site = given.subject.site
     # A stop after the last infusion cuts nothing short, follow-up neither.
-    cut_short = any(each.outcome == "cancelled" for each in before.values())
+    cut_short = any(each.outcome == "cancelled" for each in _standing(before, given))
     for ending in (given.stop, given.exit):
         # A miss on the day of the ending counts only when it came before the ending was known.
         if ending is None or (missed_at and missed_at <= ending.at and site.date_of(missed_at) <= ending.on):
@@ -280,6 +337,7 @@ def _ended(
         event,
         known_at,
         by_exit,
+        planned.version,
     )
 
 
@@ -288,7 +346,11 @@ def _ladder(planned: PlannedVisit, given: _Circumstances) -> Climb:
     known_on = site.date_of(planned.anchor.known_at) if planned.anchor.known_at else planned.closes
     base = max(planned.closes, known_on)
     holds = given.holds if planned.visit.epoch == "treatment" else given.fatal
-    return climb(given.protocol, site, base, acknowledged(planned, given.subject), holds)
+    found = climb(given.protocol, site, base, acknowledged(planned, given.subject), holds)
+    if given.since is None or found.missed_at is None or found.missed_at >= given.since:
+        return found
+    # By another version the visit may have been missed long ago: it counts as missed from the assignment.
+    return found._replace(missed_at=given.since)
 
 
 def acknowledged(planned: PlannedVisit, subject: Subject) -> list[Acknowledgement]:

@@ -7,7 +7,7 @@ the site. Each is an entry of the protocol file plus one small function here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -80,16 +80,26 @@ class _Known:
     visits: Sequence[PlannedVisit]
 
 
-def met_criteria(protocol: Protocol, subject: Subject, visits: Sequence[PlannedVisit]) -> list[MetCriterion]:
-    """The criteria met that raise a flag, in order of time; some may lie in the future."""
-    known = _Known(protocol, subject, visits)
-    met = [
-        one
-        for criterion in protocol.withdrawal
-        if criterion.effect == "flag"
-        for one in _CONDITIONS[criterion.criterion](criterion, known)
-    ]
-    return sorted(met, key=lambda one: (one.at, one.criterion, one.event))
+def met_criteria(subject: Subject, visits: Sequence[PlannedVisit]) -> list[MetCriterion]:
+    """The criteria met that raise a flag, in order of time; some may lie in the future.
+
+    Each is judged by the version that held when it was met. A criterion that only a later version has, and
+    that was met before, counts from the assignment of that version.
+    """
+    met: dict[tuple[str, EventKey], MetCriterion] = {}
+    for period, later in zip(subject.periods, [*subject.periods[1:], None], strict=True):
+        for one in _met_under(_Known(period.protocol, subject, visits)):
+            at = max(one.at, period.since) if period.since else one.at
+            if later is None or later.since is None or at < later.since:
+                met.setdefault((one.criterion, one.event), replace(one, at=at))
+    return sorted(met.values(), key=lambda one: (one.at, one.criterion, one.event))
+
+
+def _met_under(known: _Known) -> Iterator[MetCriterion]:
+    """The criteria met by one version alone."""
+    for criterion in known.protocol.withdrawal:
+        if criterion.effect == "flag":
+            yield from _CONDITIONS[criterion.criterion](criterion, known)
 
 
 def flags(subject: Subject, met: Sequence[MetCriterion]) -> list[Flag]:
@@ -251,44 +261,53 @@ _CONDITIONS: dict[str, Callable[[Criterion, _Known], Iterator[MetCriterion]]] = 
 FLAGGED = frozenset(_CONDITIONS)
 
 
-def stops(protocol: Protocol, subject: Subject, raised: Sequence[Flag] = ()) -> list[Ending]:
+def stops(subject: Subject, raised: Sequence[Flag] = ()) -> list[Ending]:
     """The stops of treatment after which follow-up goes on, in the study's order.
 
     A stop follows from the events stated alone; `raised` adds the criterion that it answers.
     """
     endings = [
-        _ending(protocol, subject, event, "consent-withdrawn", "Consent withdrawn for treatment")
+        _ending(subject, event, "consent-withdrawn", "Consent withdrawn for treatment")
         for event in subject.of(ConsentWithdrawn)
         if as_data(event, ConsentWithdrawn).scope == "treatment"
     ]
     endings += [
-        _ending(protocol, subject, event, "pregnancy", "Pregnancy")
+        _ending(subject, event, "pregnancy", "Pregnancy")
         for event in subject.of(Pregnancy)
         if not as_data(event, Pregnancy).partner
     ]
-    endings += _decided(protocol, subject, raised, "stop-treatment")
+    endings += _decided(subject, raised, "stop-treatment")
     return sorted(endings, key=lambda ending: ending.order)
 
 
-def exits(
-    protocol: Protocol, subject: Subject, raised: Sequence[Flag] = (), visits: Sequence[PlannedVisit] = ()
-) -> list[Ending]:
+def exits(subject: Subject, raised: Sequence[Flag] = (), visits: Sequence[PlannedVisit] = ()) -> list[Ending]:
     """The ends of participation, in the study's order: early exits, and the last visit of the protocol.
 
     An end follows from the events stated alone; `raised` and `visits` add the criterion that it answers.
     """
     endings = [
-        _ending(protocol, subject, event, "consent-withdrawn", "Consent withdrawn for the study")
+        _ending(subject, event, "consent-withdrawn", "Consent withdrawn for the study")
         for event in subject.of(ConsentWithdrawn)
         if as_data(event, ConsentWithdrawn).scope == "study"
     ]
-    endings += [_ending(protocol, subject, event, "death", "Death") for event in subject.of(Died)]
+    endings += [_ending(subject, event, "death", "Death") for event in subject.of(Died)]
     lost = bool(visits) and visits[-1].outcome == "missed" and not visits[-1].by_exit
-    endings += _decided(protocol, subject, raised, "withdraw", LOST if lost else INVESTIGATOR)
-    last = subject.completed.get(protocol.visits[-1].code)
-    for event in [*_decisions(subject, "complete"), *([last] if last else [])]:
-        endings.append(_completed(subject, event))
+    endings += _decided(subject, raised, "withdraw", LOST if lost else INVESTIGATOR)
+    endings += [_completed(subject, event) for event in _decisions(subject, "complete")]
+    if last := subject.completed.get(subject.protocol.visits[-1].code):
+        ending = _completed(subject, last)
+        endings.append(replace(ending, at=max(ending.at, _last_since(subject) or ending.at)))
     return sorted(endings, key=lambda ending: ending.order)
+
+
+def _last_since(subject: Subject) -> datetime | None:
+    """The instant (UTC) since which the protocol's last visit is the last one; None: from the beginning."""
+    last, since = subject.protocol.visits[-1].code, None
+    for period in reversed(subject.periods):
+        if period.protocol.visits[-1].code != last:
+            break
+        since = period.since
+    return since
 
 
 def _completed(subject: Subject, event: Event) -> Ending:
@@ -296,11 +315,11 @@ def _completed(subject: Subject, event: Event) -> Ending:
     return Ending(subject.happened(event), origin.time, COMPLETED, "Completed", None, event, origin.key)
 
 
-def _ending(protocol: Protocol, subject: Subject, event: Event, criterion: str, term: str) -> Ending:
-    rule = protocol.criteria[criterion]
+def _ending(subject: Subject, event: Event, criterion: str, term: str) -> Ending:
     guardian = isinstance(event.data, ConsentWithdrawn) and event.data.guardian
-    decode = rule.guardian_decode if guardian and rule.guardian_decode else rule.decode
     origin = subject.origin(event)
+    rule = subject.protocol_at(subject.happened(event), origin.time).criteria[criterion]
+    decode = rule.guardian_decode if guardian and rule.guardian_decode else rule.decode
     return Ending(subject.happened(event), origin.time, decode, term, criterion, event, origin.key)
 
 
@@ -313,7 +332,6 @@ def _decisions(subject: Subject, decision: str) -> list[Event]:
 
 
 def _decided(
-    protocol: Protocol,
     subject: Subject,
     raised: Sequence[Flag],
     decision: str,
@@ -323,13 +341,13 @@ def _decided(
         data = as_data(event, WithdrawalDecided)
         answered = [flag.criterion for flag in raised if flag.decision and flag.decision.key == event.key]
         criterion = data.criterion or next(iter(answered), otherwise)
-        rule = protocol.criteria.get(criterion, protocol.criteria[INVESTIGATOR])
-        origin, decode = subject.origin(event), data.decode or rule.decode
+        origin = subject.origin(event)
+        criteria = subject.protocol_at(data.on, origin.time).criteria
+        decode = data.decode or criteria.get(criterion, criteria[INVESTIGATOR]).decode
         yield Ending(data.on, origin.time, decode, data.reason, criterion, event, origin.key)
 
 
 def nothing_given(
-    protocol: Protocol,
     subject: Subject,
     raised: Sequence[Flag],
     visits: Sequence[PlannedVisit],
@@ -349,7 +367,7 @@ def nothing_given(
     decision, decided_at = (answers[-1].decision, answers[-1].decided_at) if answers else (None, None)
     if not decision or not decided_at or any(planned.outcome == "cancelled" for planned in infusions):
         return None
-    rule = protocol.criteria[MISSED_INFUSIONS]
+    rule = subject.protocol.criteria[MISSED_INFUSIONS]
     term = "No infusion was given and none is left"
     # Not before the last miss: a decision may be dated back, and no exit may undo the misses it rests on.
     known = max(planned.known_at for planned in infusions if planned.known_at)

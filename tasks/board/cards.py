@@ -10,7 +10,7 @@ from datetime import date
 from typing import TypedDict, cast
 
 from itp_events.events import AdverseEvent, Died, Event
-from itp_events.notices.alerts import open_consents
+from itp_events.notices.alerts import consents_asked_anew, open_consents
 from itp_events.outputs.plan_json import instant
 from itp_events.protocol.model import DeviationCategory
 from itp_events.rules.assumptions import target_assumed, window_assumed
@@ -162,7 +162,7 @@ def card(story: Story) -> Card:
             for flag in state.open_flags
         ],
         "fatal": fatal.isoformat() if (fatal := fatal_since(state)) else None,
-        "consents": [] if state.exit else list(open_consents(state)),
+        "consents": [] if state.exit else [*open_consents(state), *map(str, consents_asked_anew(state))],
         "deviations": [
             {"id": each.id, "category": each.category, "visit": each.visit, "since": each.on.isoformat()}
             for each in deviations(state)

@@ -226,11 +226,16 @@ def _agreed(board: Board, visit: VisitLine) -> str:
 
 
 def consents(board: Board) -> str:
-    """The consents that fall due by age during the study and are not recorded yet."""
+    """The consents that are not recorded yet: those due by age, and those that a version asks for anew."""
     words = {"assent": "the subject's own assent", "majority": "consent in the subject's own name"}
     entries = [(card, kind) for card in board.cards for kind in card["consents"]]
     lines = [
-        (board.subject(card), *board.site(card), words[kind], on_day(board, card["enrolled"]))
+        (
+            board.subject(card),
+            *board.site(card),
+            words.get(kind) or plain(kind),
+            on_day(board, card["enrolled"]),
+        )
         for card, kind in entries[:ROWS_SHOWN]
     ]
     return rows(board, ("Subject", *board.site_column, "To plan", "Enrolled"), lines, len(entries))

@@ -10,7 +10,7 @@ from datetime import date
 
 from itp_events.events import AdverseEvent, plain_number
 from itp_events.marks import LEGEND, marked
-from itp_events.notices.alerts import open_consents
+from itp_events.notices.alerts import consents_asked_anew, open_consents
 from itp_events.notices.assumed import notice_assumed
 from itp_events.notices.wanted import WantedNotice
 from itp_events.protocol.model import Protocol, Site
@@ -187,6 +187,8 @@ def _criterion(story: Story, flag: Flag) -> str:
 
 def _consents(story: Story) -> Iterator[str]:
     words = {"assent": "assent", "majority": "consent in their own name"}
+    for asked in consents_asked_anew(story.subject_state):
+        yield f"**coordinator**: obtain and record the {plain(str(asked))}"
     for kind in open_consents(story.subject_state):
         yield f"**coordinator**: plan the subject's {words[kind]}, since they reach that age during the study"
 

@@ -14,13 +14,14 @@ from itp_events.events import Enrolled, Event, parse_event
 from itp_events.intake.batch import judge
 from itp_events.outputs.plan import plan
 from itp_events.outputs.plan_json import document
-from itp_events.protocol.file import load_protocol
 from itp_events.protocol.model import Protocol
 from tests.oracle.histories import Case, Json
 from tests.oracle.reference import answer
+from tests.oracle.trial import trial
 
 ROW = ("kind", "visit", "step", "audience", "due")
 PARTS: dict[str, tuple[str, ...]] = {
+    "protocol": ("version",),
     "exit": ("on", "decode", "criterion"),
     "visits": (
         "code",
@@ -38,14 +39,16 @@ PARTS: dict[str, tuple[str, ...]] = {
         "suggested",
         "bleeding",
         "response",
+        "version",
     ),
+    "consents": ("kind", "version", "since", "given_on"),
     "dispositions": ("epoch", "on", "decode"),
     "flags": ("criterion", "since", "decision"),
     "notices": ROW,
     "forecast": ROW,
     "deviations": ("category", "visit", "on", "important"),
 }
-UNORDERED = frozenset({"notices", "forecast", "deviations", "dispositions", "flags"})
+UNORDERED = frozenset({"consents", "notices", "forecast", "deviations", "dispositions", "flags"})
 FIELDS = ("verdicts", "status", "state", *PARTS)
 
 
@@ -171,4 +174,6 @@ def _parsed(event: Json) -> Event | None:
 
 @cache
 def _protocol() -> Protocol:
-    return load_protocol(None)
+    # The first version comes last: it is the one of new subjects.
+    first, *others = [Protocol.model_validate(each.rules) for each in trial().versions.values()]
+    return first.beside([*others, first])

@@ -11,6 +11,7 @@ from tests.oracle.flags import Flag, flags
 from tests.oracle.history import History
 from tests.oracle.illness import deadly_times
 from tests.oracle.ladder import Ladder, Pause, ladder
+from tests.oracle.periods import Period, periods
 from tests.oracle.said import COMPLETED, DECIDED, MISSED, Said
 from tests.oracle.trial import Trial
 from tests.oracle.visits import Fate, Visit, came_first, schedule
@@ -27,6 +28,7 @@ class Course:
     stop: Ending | None
     exit: Ending | None
     silent: dict[str, datetime]
+    earlier: list[tuple[Visit, Period]]
 
     def visit(self, code: str) -> Visit:
         """The visit of that code."""
@@ -56,7 +58,11 @@ class Course:
 
     def ladder(self, visit: Visit) -> Ladder:
         """The visit's ladder."""
-        return ladder(self.trial, self.history, visit, self.pauses(visit))
+        found = ladder(visit.trial, self.history, visit, self.pauses(visit))
+        if found.misses and visit.since:
+            # No version counts a visit as missed before it was assigned.
+            found.misses = max(found.misses, visit.since)
+        return found
 
     def open_flags(self, at: datetime) -> list[Flag]:
         """The flags that wait for a decision at an instant."""
@@ -96,10 +102,21 @@ def course(trial: Trial, history: History, until: datetime) -> Course:
     while True:
         found = _after(trial, history, silent)
         misses = [(at, visit.code) for visit in found.visits if (at := _silent_miss(found, visit))]
+        misses += [
+            (at, visit.code) for visit, end in found.earlier if (at := _missed_in_time(found, visit, end))
+        ]
         at, code = min(misses, default=(None, ""))
         if at is None or at > until:
             return found
         silent = {**silent, code: at}
+
+
+def _missed_in_time(found: Course, visit: Visit, following: Period) -> datetime | None:
+    """When the service declared a visit missed as an earlier version has it, before the next was assigned."""
+    if visit.code in found.silent:
+        return None
+    at = _silent_miss(found, visit)
+    return at if at and not following.reaches(found.trial.calendar.day_of(at), at) else None
 
 
 def _silent_miss(found: Course, visit: Visit) -> datetime | None:
@@ -120,15 +137,18 @@ def _before_the_end(found: Course, visit: Visit, misses: datetime, ending: Endin
 
 
 def _after(trial: Trial, history: History, silent: dict[str, datetime]) -> Course:
+    trial = periods(trial, history)[-1].trial
     ending = stated_exit(trial, history, {}, frozenset())
     stop = _effective(trial, history, stated_stops(trial, history, {}), silent, ending)
-    visits = schedule(trial, history, Fate(silent, stop, None))
+    planned = schedule(trial, history, Fate(silent, stop, None))
+    visits = planned.visits
     nothing = _nothing_given(trial, visits, stop)
     if nothing and (not ending or (nothing.on, nothing.known) < (ending.on, ending.known)):
         ending = nothing
     waiting = _awaits_disposition(trial, history, visits[-1], stop)
     if ending:
-        visits = schedule(trial, history, Fate(silent, stop, ending))
+        planned = schedule(trial, history, Fate(silent, stop, ending))
+        visits = planned.visits
     raised = flags(trial, history, visits, ending, stop)
     answered = _answered(raised)
     if stop:
@@ -137,7 +157,7 @@ def _after(trial: Trial, history: History, silent: dict[str, datetime]) -> Cours
         ending = _nothing_given(trial, visits, stop) if stop else ending
     elif ending:
         ending = stated_exit(trial, history, answered, waiting)
-    return Course(trial, history, visits, raised, stop, ending, silent)
+    return Course(trial, history, visits, raised, stop, ending, silent, planned.earlier)
 
 
 def _awaits_disposition(trial: Trial, history: History, last: Visit, stop: Ending | None) -> frozenset[Said]:

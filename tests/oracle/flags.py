@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from tests.oracle.endings import Ending
 from tests.oracle.history import History
 from tests.oracle.illness import codes, tellings, weight
+from tests.oracle.periods import periods
 from tests.oracle.said import COMPLETED, CONTACT, DECIDED, MEDICATION, UNSCHEDULED, Said
 from tests.oracle.trial import Trial
 from tests.oracle.visits import Visit
@@ -32,10 +33,11 @@ class Flag:
 
 @dataclass(frozen=True)
 class Met:
-    """One new fact that meets a criterion, and the instant at which it does."""
+    """One new fact that meets a criterion, and the instant at which it does; `fact` tells it from others."""
 
     at: datetime
     criterion: str
+    fact: object
 
 
 def flags(
@@ -71,9 +73,24 @@ def _answer(found: list[Flag], decision: Said, at: datetime) -> None:
 def _met(
     trial: Trial, history: History, visits: Sequence[Visit], ending: Ending | None, stop: Ending | None
 ) -> Iterator[Met]:
+    """What each version found met in its time; what was met before its time counts from its assignment."""
+    followed = periods(trial, history)
+    seen: set[tuple[str, object]] = set()
+    for period, following in zip(followed, [*followed[1:], None], strict=True):
+        for met in sorted(_met_by(period.trial, history, visits, ending, stop), key=lambda each: each.at):
+            at = max(met.at, period.since) if period.since else met.at
+            over = following and following.since and at >= following.since
+            if not over and (met.criterion, met.fact) not in seen:
+                seen.add((met.criterion, met.fact))
+                yield replace(met, at=at)
+
+
+def _met_by(
+    trial: Trial, history: History, visits: Sequence[Visit], ending: Ending | None, stop: Ending | None
+) -> Iterator[Met]:
     yield from _adverse_events(trial, history)
     for said in history.standing(MEDICATION):
-        yield Met(history.known(said), MEDICINES[said.data["kind"]])
+        yield Met(history.known(said), MEDICINES[said.data["kind"]], history.origin(said).name)
     yield from _missed_infusions(trial, visits)
     yield from _lost(trial, history, visits, ending, stop)
 
@@ -84,17 +101,18 @@ def _adverse_events(trial: Trial, history: History) -> Iterator[Met]:
         for told in tellings(history, ae, weight):
             data = told.report.data
             if data["related"] and (data["serious"] or data["grade"] >= least):
-                yield Met(told.at, "adverse-event")
+                yield Met(told.at, "adverse-event", told.first.name)
 
 
 def _missed_infusions(trial: Trial, visits: Sequence[Visit]) -> Iterator[Met]:
     in_a_row = trial.criterion("missed-infusions")["in_a_row"]
     infusions = [visit for visit in visits if visit.treatment]
     for place in range(len(infusions) - in_a_row + 1):
-        row = [visit.missed for visit in infusions[place : place + in_a_row] if visit.missed_by != "exit"]
+        those = infusions[place : place + in_a_row]
+        row = [visit.missed for visit in those if visit.missed_by != "exit"]
         known = [missed for missed in row if missed]
         if len(known) == in_a_row:
-            yield Met(max(known), "missed-infusions")
+            yield Met(max(known), "missed-infusions", (those[-1].code, those[-1].target, those[-1].missed_by))
 
 
 def _lost(
@@ -104,16 +122,18 @@ def _lost(
     found = (_silence(trial, history, visit, ending, stop) for visit in visits)
     silences = [each for each in found if each and each[0] < each[1]]
     for run in _runs(history):
-        for at in sorted({*run.known(), *(since for since, _ in silences)}):
+        facts: list[tuple[datetime, object]] = [(at, ("attempt", at)) for at in run.known()]
+        facts += [(since, fact) for since, _, fact in silences]
+        for at, fact in sorted(facts, key=lambda each: each[0]):
             if run.days_known(at) < rule["attempts"] or not run.counts_at(at):
                 continue
-            if any(since <= at < until for since, until in silences):
-                yield Met(at, "lost-to-follow-up")
+            if any(since <= at < until for since, until, _ in silences):
+                yield Met(at, "lost-to-follow-up", fact)
 
 
 def _silence(
     trial: Trial, history: History, visit: Visit, ending: Ending | None, stop: Ending | None
-) -> tuple[datetime, datetime] | None:
+) -> tuple[datetime, datetime, object] | None:
     """From when to when a visit counts as long overdue."""
     if not visit.resolved:
         return None
@@ -132,7 +152,7 @@ def _silence(
         until = stop.known
     elif visit.cancelled:
         until = stop.known if stop else ending.known if ending else until
-    return since, until
+    return since, until, (visit.code, visit.target)
 
 
 @dataclass(frozen=True)

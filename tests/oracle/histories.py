@@ -255,7 +255,18 @@ class _Story:
 
     def _consent_given(self, found: Course) -> None:
         kind = self.random.choice(["consent", "assent", "majority"])
-        self._say(kinds.CONSENT_GIVEN, {"kind": kind, "version": "2", "on": self._today().isoformat()})
+        self._say(
+            kinds.CONSENT_GIVEN,
+            {
+                "kind": kind,
+                "version": self.random.choice(["2", "2", "3", "1"]),
+                "on": self._today().isoformat(),
+            },
+        )
+
+    def _amend(self, found: Course) -> None:
+        version = self.random.choice(["2", "2", "2", "2", "3", "1", "9"])
+        self._say(kinds.ASSIGNED, {"version": version, "reason": "amendment"})
 
     def _any_visit(self, found: Course) -> None:
         visit = self.random.choice(found.visits)
@@ -453,6 +464,7 @@ _CHANGES: dict[str, Callable[[_Story, Any], Any]] = {
     "until": _Story._other_day,
     "partner": lambda story, value: not value,
     "screening": lambda story, value: {**value, "age_years": story.random.choice([6, 16, 34, 80])},
+    "version": lambda story, value: story.random.choice(["1", "2", "3"]),
     "reason": lambda story, value: "as said before",
 }
 
@@ -471,7 +483,8 @@ _MISHAPS: list[tuple[float, Callable[[_Story, Course], None]]] = [
     (1, _Story._miss),
     (1, _Story._acknowledge),
     (1, _Story._unscheduled),
-    (0.5, _Story._consent_given),
+    (1.5, _Story._consent_given),
+    (2, _Story._amend),
     (1, _Story._any_visit),
     (0.7, _Story._again),
     (0.7, _Story._reuse),

@@ -13,6 +13,7 @@ from tests.oracle.days import later, length
 from tests.oracle.eligibility import not_met
 from tests.oracle.history import History
 from tests.oracle.illness import DEADLY
+from tests.oracle.periods import Period, held
 from tests.oracle.said import Said
 from tests.oracle.trial import Trial
 from tests.oracle.visits import Visit, enrolment
@@ -51,8 +52,28 @@ class _Case:
             return self.course
         return course(self.trial, self.history, self.said.time)
 
+    @property
+    def visit_known(self) -> bool:
+        """Whether the subject's protocol has the visit, now or when the event happened."""
+        return any(visit.code == self.said.visit for visit in self._course_of_visit.visits)
+
+    @cached_property
+    def _course_of_visit(self) -> Course:
+        """The course by the version that has the visit: what came before an assignment is judged as then."""
+        if any(visit.code == self.said.visit for visit in self.course.visits):
+            return self.course
+        said = self.said
+        later = [
+            each
+            for each in self.history.standing(kinds.ASSIGNED)
+            if not Period(self.trial, self.history.known(each)).reaches(said.happened, said.time)
+            or self.history.known(each) > said.time
+        ]
+        before = History([each for each in self.history.accepted if each not in later], self.history.corrects)
+        return course(self.trial, before, self.now) if later else self.course
+
     def visit(self) -> Visit:
-        return self.course.visit(self.said.visit)
+        return self._course_of_visit.visit(self.said.visit)
 
 
 def rule_broken(
@@ -84,7 +105,17 @@ def _broken(case: _Case) -> Iterator[str]:
     if case.said.type not in AFTER_EXIT and _after_exit(case):
         yield "after-exit"
         return
+    if case.said.visit and not case.visit_known:
+        yield "unknown-visit"
+        return
     yield from _OF_TYPE.get(case.said.type, _nothing)(case)
+
+
+def _assigned(case: _Case) -> Iterator[str]:
+    version = case.trial.versions.get(case.said.data["version"])
+    early = version is None or case.said.day.isoformat() < version.effective_on
+    if early or held(case.trial, case.history, case.said.day, case.said.time) is version:
+        yield "protocol-version"
 
 
 def _after_exit(case: _Case) -> bool:
@@ -286,4 +317,5 @@ _OF_TYPE: dict[str, Callable[[_Case], Iterator[str]]] = {
     kinds.PREGNANCY: _pregnant,
     kinds.DECIDED: _decided,
     kinds.ACKNOWLEDGED: _acknowledged,
+    kinds.ASSIGNED: _assigned,
 }

@@ -24,6 +24,7 @@ ACKNOWLEDGED = "itp.escalation.acknowledged"
 ASSESSED = "itp.deviation.assessed"
 CONSENT_GIVEN = "itp.consent.given"
 UNSCHEDULED = "itp.visit.unscheduled"
+ASSIGNED = "itp.protocol.assigned"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

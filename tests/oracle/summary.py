@@ -14,6 +14,7 @@ from tests.oracle.notices.cells import stand_downs
 from tests.oracle.notices.reminders import reminders, rungs
 from tests.oracle.notices.row import due_after, due_by
 from tests.oracle.notices.safety import safety
+from tests.oracle.periods import asked_anew
 from tests.oracle.trial import Trial
 from tests.oracle.visits import Visit
 
@@ -34,6 +35,16 @@ def summary(trial: Trial, history: History, as_of: datetime) -> dict[str, Any]:
     ]
     today = found.trial.calendar.day_of(as_of)
     return {
+        "protocol": {"version": found.trial.version},
+        "consents": [
+            {
+                "kind": asked.kind,
+                "version": asked.period.trial.version,
+                "since": instant(asked.period.since) if asked.period.since else None,
+                "given_on": asked.given.isoformat() if asked.given else None,
+            }
+            for asked in asked_anew(trial, history)
+        ],
         "status": _status(found, as_of),
         "state": _state(found, as_of, today),
         "exit": _exit(found),
@@ -123,6 +134,7 @@ def _visit(found: Course, visit: Visit, as_of: datetime, today: date) -> dict[st
         "deviation_days": visit.deviation,
         "bleeding": visit.done.data.get("bleeding") if visit.done else None,
         "suggested": suggested.isoformat() if suggested else None,
+        "version": visit.trial.version,
     }
 
 

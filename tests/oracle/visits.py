@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 from tests.oracle.days import later, length
 from tests.oracle.endings import Ending
 from tests.oracle.history import History
+from tests.oracle.periods import Period, periods
 from tests.oracle.said import BOOKED, COMPLETED, ENROLLED, MISSED, Said
-from tests.oracle.trial import Trial
+from tests.oracle.trial import Trial, trial
 
 
 @dataclass
 class Visit:
-    """One planned visit. `resolved` is the instant since which its anchor's date is known for good."""
+    """One planned visit. `resolved` is the instant since which its anchor's date is known for good.
+
+    `trial` is the version that judges it, and `since` the instant of its assignment.
+    """
 
     rule: dict[str, Any]
     anchor: str
@@ -31,6 +35,8 @@ class Visit:
     cancelled: bool = False
     cancelled_at: datetime | None = None
     booked: Said | None = None
+    trial: Trial = field(default_factory=trial)
+    since: datetime | None = None
 
     @property
     def code(self) -> str:
@@ -79,14 +85,63 @@ class Fate:
     exit: Ending | None
 
 
-def schedule(trial: Trial, history: History, fate: Fate) -> list[Visit]:
-    """The visits in the protocol's order."""
+@dataclass(frozen=True)
+class Schedule:
+    """The visits of the plan, and those of earlier versions of which nothing had become in their time."""
+
+    visits: list[Visit]
+    earlier: list[tuple[Visit, Period]]
+
+
+def schedule(trial: Trial, history: History, fate: Fate) -> Schedule:
+    """The visits in the protocol's order: what became of one under a version stays judged by that version."""
+    followed = periods(trial, history)
     found: dict[str, Visit] = {}
-    for rule in trial.visits:
-        visit = _placed(trial, history, rule, found, fate)
-        _settle(trial, history, visit, fate)
-        found[visit.code] = visit
-    return list(found.values())
+    earlier: list[tuple[Visit, Period]] = []
+    for code in _in_order(followed):
+        visit, before = _under_its_version(code, history, followed, found, fate)
+        earlier += before
+        if visit:
+            found[code] = visit
+    return Schedule(list(found.values()), earlier)
+
+
+def _in_order(followed: list[Period]) -> list[str]:
+    """The codes of all versions: what the newest does not have comes behind what it came behind."""
+    codes = [visit["code"] for visit in followed[-1].trial.visits]
+    for period in followed[-2::-1]:
+        of_version = [visit["code"] for visit in period.trial.visits]
+        for before, code in zip(["", *of_version], of_version, strict=False):
+            if code not in codes:
+                codes.insert(codes.index(before) + 1 if before else 0, code)
+    return codes
+
+
+def _under_its_version(
+    code: str, history: History, followed: list[Period], before: dict[str, Visit], fate: Fate
+) -> tuple[Visit | None, list[tuple[Visit, Period]]]:
+    """The visit, None when the newest version has none and nothing had become of it, and those before."""
+    earlier: list[tuple[Visit, Period]] = []
+    for period, following in zip(followed, [*followed[1:], None], strict=True):
+        rule = period.trial.rule(code)
+        if rule is None:
+            continue
+        visit = _placed(period.trial, history, rule, before, fate)
+        visit.trial, visit.since = period.trial, period.since
+        _settle(period.trial, history, visit, fate)
+        if following is None or _over(visit, history, following):
+            return visit, earlier
+        earlier.append((visit, following))
+    # The versions that came later have no such visit.
+    return None, earlier
+
+
+def _over(visit: Visit, history: History, following: Period) -> bool:
+    """Whether it was known what had become of a visit before the next version was assigned."""
+    if visit.done:
+        return not following.reaches(visit.done.on, history.known(visit.done))
+    at = visit.missed or visit.cancelled_at
+    return at is not None and not following.reaches(visit.trial.calendar.day_of(at), at)
 
 
 def enrolment(history: History) -> Said:

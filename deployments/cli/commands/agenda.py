@@ -16,7 +16,7 @@ from deployments.cli.output.sentences import stated
 from deployments.cli.output.tables import LEGEND, assumed, coloured, console, heading, print_json, table
 from itp_events.decisions import Decision, decide
 from itp_events.events import Event
-from itp_events.notices.alerts import open_consents
+from itp_events.notices.alerts import consents_asked_anew, open_consents
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.explain import counted, day
 from itp_events.rules.state import SubjectState
@@ -104,6 +104,8 @@ def _waiting(decision: Decision) -> Iterator[Waiting]:
         yield _since(state, None, zone.date_of(event.time), "report to submit: " + stated(event))
     if since := fatal_since(state):
         yield _since(state, None, since, "death not recorded: a fatal adverse event stands")
+    for asked in consents_asked_anew(state):
+        yield _since(state, None, zone.date_of(asked.period.since or state.now), f"to obtain: {asked}")
     for kind in () if state.exit else open_consents(state):
         words = {"assent": "the subject's assent", "majority": "consent in the subject's own name"}
         yield _since(state, None, state.subject.enrolled.on, f"consent to plan: {words[kind]}")

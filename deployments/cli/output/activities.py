@@ -152,7 +152,7 @@ def _alert_rows(protocol: Protocol) -> Iterator[Sequence[str]]:
         days = alert.every_working_days
         repeated = f"after {hours}, until submitted" if hours else ""
         if days:
-            until = "recorded" if name == "death-unrecorded" else "decided"
+            until = {"death-unrecorded": "recorded", "re-consent": "given"}.get(name, "decided")
             repeated = f"every {counted(days, 'working day') if days > 1 else 'working day'} until {until}"
         yield assumed(name, alert.source), audiences, repeated
 

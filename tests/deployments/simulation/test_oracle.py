@@ -236,7 +236,7 @@ def no_alerts(*names: str) -> Callable[[], Rules]:
 
 def knows_no_follow_up_report() -> Rules:
     def first_only(state: SubjectState, wanted: Sequence[WantedNotice]) -> Iterator[WantedNotice]:
-        further = {each.event for each in clocks(state.protocol, state.subject) if each.follow_up}
+        further = {each.event for each in clocks(state.subject) if each.follow_up}
         return (each for each in wanted if not (each.event in further and each.step.startswith("sae-")))
 
     return telling(first_only)

@@ -110,6 +110,7 @@ VISIT = {
     "on": or_null(is_date),
     "deviation_days": or_null(lambda value: type(value) is int),
     "suggested": or_null(is_date),
+    "version": is_text,
     "bleeding": lambda value: value in (None, False, True, 0, 1, 2, 3, 4),
     "response": row_of(
         {
@@ -133,6 +134,14 @@ PLAN = {
     "visits": rows_of(VISIT),
     "dispositions": rows_of(
         {"epoch": one_of("treatment", "follow-up"), "on": is_date, "decode": DECODE, "term": is_text}
+    ),
+    "consents": rows_of(
+        {
+            "kind": one_of("consent", "assent"),
+            "version": is_text,
+            "since": or_null(is_instant),
+            "given_on": or_null(is_date),
+        }
     ),
     "deviations": rows_of(
         {

@@ -10,13 +10,19 @@ from tests.oracle.course import Course, covers
 from tests.oracle.eligibility import CONSENT, not_met
 from tests.oracle.notices.alerts import dose_off, given_on_hold
 from tests.oracle.notices.safety import Clock, clocks
-from tests.oracle.said import MISSED
+from tests.oracle.periods import asked_anew
+from tests.oracle.said import COMPLETED, MISSED, UNSCHEDULED
 from tests.oracle.visits import Visit, enrolment
 
 
 def deviations(course: Course, as_of: datetime) -> list[dict[str, Any]]:
     """Every deviation at an instant, by category, visit, date and importance."""
-    return [*_visits(course, as_of), *_eligibility(course), *_safety_reports(course, as_of)]
+    return [
+        *_visits(course, as_of),
+        *_consents(course),
+        *_eligibility(course),
+        *_safety_reports(course, as_of),
+    ]
 
 
 def _row(category: str, on: date, important: bool, visit: str | None = None) -> dict[str, Any]:
@@ -24,9 +30,9 @@ def _row(category: str, on: date, important: bool, visit: str | None = None) -> 
 
 
 def _visits(course: Course, as_of: datetime) -> Iterator[dict[str, Any]]:
-    rules = course.trial.rules["deviations"]
     today = course.trial.calendar.day_of(as_of)
     for visit in course.visits:
+        rules = visit.trial.rules["deviations"]
         if visit.deviation:
             far = abs(visit.deviation) > rules["window"]["beyond_days"]
             yield _row("window", _done_on(visit), rules["window"]["important"] and far, visit.code)
@@ -73,9 +79,26 @@ def _missed_on(course: Course, visit: Visit) -> date:
 
 def _eligibility(course: Course) -> Iterator[dict[str, Any]]:
     enrolled = enrolment(course.history)
-    for criterion in not_met(course.trial, enrolled):
+    for criterion in not_met(course.trial.versions["1"], enrolled):
         category = "consent" if criterion in CONSENT else "eligibility"
         yield _row(category, enrolled.on, course.trial.rules["deviations"][category]["important"])
+
+
+def _consents(course: Course) -> Iterator[dict[str, Any]]:
+    """What was done under a version before the consent that it asks for anew, or without it."""
+    important = course.trial.rules["deviations"]["consent"]["important"]
+    history = course.history
+    for asked in asked_anew(course.trial, history):
+        seen = set()
+        for said in history.standing(COMPLETED, UNSCHEDULED):
+            if said.type == COMPLETED and said.visit not in {visit.code for visit in course.visits}:
+                continue
+            late = asked.given is None or asked.given > said.on
+            if late and asked.period.reaches(said.on, history.known(said)):
+                name = (said.visit, said.on)
+                if name not in seen:
+                    yield _row("consent", said.on, important, said.visit or None)
+                seen.add(name)
 
 
 def _safety_reports(course: Course, as_of: datetime) -> Iterator[dict[str, Any]]:

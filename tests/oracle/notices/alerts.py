@@ -10,6 +10,7 @@ from tests.oracle.eligibility import not_met
 from tests.oracle.illness import codes, deadly_since
 from tests.oracle.notices.reminders import asked, over_at
 from tests.oracle.notices.row import REPEATS_SHOWN, Row
+from tests.oracle.periods import asked_anew
 from tests.oracle.said import COMPLETED, CONSENT_GIVEN, Said
 from tests.oracle.visits import Visit, enrolment
 
@@ -22,6 +23,7 @@ def alerts(course: Course, as_of: datetime) -> Iterator[Row]:
     yield from _endings(course)
     yield from _dispositions(course, as_of)
     yield from _deaths(course, as_of)
+    yield from _consents(course, as_of)
 
 
 def alert(course: Course, name: str, due: datetime, visit: str | None = None) -> Iterator[Row]:
@@ -77,7 +79,7 @@ def dose_off(course: Course, done: Said) -> datetime | None:
     """When it was known that too many or too few cells were given; None when they were right."""
     if "cells_given" not in done.data:
         return None
-    history, rule = course.history, course.trial.rules["dose"]
+    history, rule = course.history, course.visit(done.visit).trial.rules["dose"]
     weighed = done if "weight_kg" in done.data else weighed_before(course, done)
     dose = rule["cells_per_kg"] * weighed.data["weight_kg"]
     if abs(done.data["cells_given"] - dose) <= rule["deviation"] * dose * (1 + 1e-12):
@@ -102,9 +104,10 @@ def weighed_before(course: Course, done: Said) -> Said:
 
 def _enrolment(course: Course) -> Iterator[Row]:
     history, enrolled = course.history, enrolment(course.history)
-    failed = not_met(course.trial, enrolled)
+    first = course.trial.versions["1"]
+    failed = not_met(first, enrolled)
     if failed:
-        known = history.known(enrolled, lambda said: not_met(course.trial, said))
+        known = history.known(enrolled, lambda said: not_met(first, said))
         yield from alert(course, "eligibility", known)
     age = enrolled.data["screening"]["age_years"]
     told = history.known(enrolled, lambda said: said.data["screening"]["age_years"])
@@ -173,6 +176,26 @@ def _dispositions(course: Course, as_of: datetime) -> Iterator[Row]:
     for number, due in asked:
         for audience in rule["audiences"]:
             yield Row("alert", last.code, "disposition", audience, due, _before(over), repeat=number)
+
+
+def _consents(course: Course, as_of: datetime) -> Iterator[Row]:
+    """A consent that a version asks for anew: at once, and every few working days until it is given."""
+    for each in asked_anew(course.trial, course.history):
+        if each.given or each.period.since is None:
+            continue
+        rule, since = each.period.trial.rules["alerts"]["re-consent"], each.period.since
+        over = [course.exit.known] if course.exit else []
+        useful = _before_and_alive(course, over)
+        times = [(1, since)]
+        times += [(n + 1, due) for n, due in _repeats(course, since, rule["every_working_days"], as_of)]
+        for number, due in times:
+            for audience in rule["audiences"]:
+                yield Row("alert", None, "re-consent", audience, due, useful, repeat=number)
+
+
+def _before_and_alive(course: Course, over: list[datetime]):  # type: ignore[no-untyped-def]
+    before = _before(over)
+    return lambda at: before(at) and not course.lies_dead(at)
 
 
 def _deaths(course: Course, as_of: datetime) -> Iterator[Row]:

@@ -32,6 +32,7 @@ STEPS = [
         "majority",
         "assent",
         "death-unrecorded",
+        "re-consent",
         "channel-dead",
         "digest",
         "trouble",
