@@ -104,11 +104,7 @@ def _waiting(decision: Decision) -> Iterator[Waiting]:
         yield _since(state, None, zone.date_of(event.time), "report to submit: " + stated(event))
     if since := fatal_since(state):
         yield _since(state, None, since, "death not recorded: a fatal adverse event stands")
-    for asked in consents_asked_anew(state):
-        yield _since(state, None, zone.date_of(asked.period.since or state.now), f"to obtain: {asked}")
-    for kind in () if state.exit else open_consents(state):
-        words = {"assent": "the subject's assent", "majority": "consent in the subject's own name"}
-        yield _since(state, None, state.subject.enrolled.on, f"consent to plan: {words[kind]}")
+    yield from _consents(state)
     for flag in state.open_flags:
         # As on the board: the decision is asked for since the report, however long ago its reason happened.
         since = flagged_on(state, flag)
@@ -123,6 +119,15 @@ def _waiting(decision: Decision) -> Iterator[Waiting]:
     if state.awaiting_disposition:
         last = state.visits[-1]
         yield _since(state, last.code, zone.date_of(last.known_at or state.now), "disposition to choose")
+
+
+def _consents(state: SubjectState) -> Iterator[Waiting]:
+    for asked in consents_asked_anew(state):
+        since = state.subject.site.date_of(asked.period.since or state.now)
+        yield _since(state, None, since, f"to obtain: {asked}")
+    for kind in () if state.exit else open_consents(state):
+        words = {"assent": "the subject's assent", "majority": "consent in the subject's own name"}
+        yield _since(state, None, state.subject.enrolled.on, f"consent to plan: {words[kind]}")
 
 
 def _since(state: SubjectState, visit: str | None, first: date, what: str) -> Waiting:
