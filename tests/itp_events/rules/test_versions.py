@@ -255,7 +255,7 @@ def test_the_order_of_arrival_changes_nothing(facts: list[tuple[str, int, int]],
         study = amended("INF1")
         for what, day, late in order:
             on, at = f"2026-01-{day}", f"2026-01-{day + late:02} {11 + late}:00"
-            kind, data = {
+            kinds: dict[str, tuple[str, Json]] = {
                 "assign 2": ("itp.protocol.assigned", {"version": "2", "reason": "amendment"}),
                 "assign 1": ("itp.protocol.assigned", {"version": "1", "reason": "back"}),
                 "INF2": ("itp.visit.completed", {"visit": "INF2", "confirmed": True}),
@@ -265,7 +265,8 @@ def test_the_order_of_arrival_changes_nothing(facts: list[tuple[str, int, int]],
                     "itp.adverse-event.reported",
                     {"ae": "1", "term": "x", "grade": 3, "serious": False, "related": True},
                 ),
-            }[what]
+            }
+            kind, data = kinds[what]
             dated = None if what.startswith("assign") else on
             event = study.event(kind, dated, at, event_id=f"{what}", **data)
             if study.judge(event, now=datetime(2026, 3, 1, tzinfo=UTC)).verdicts[0].error:
