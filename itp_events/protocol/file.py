@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from itp_events.errors import BadProtocol
+from itp_events.protocol.beside import unfit
 from itp_events.protocol.checks import Finding, Location, findings
 from itp_events.protocol.model import Protocol
 from itp_events.protocol.yaml_lines import line_of, refuse_doubled_keys, value_at
@@ -40,6 +41,9 @@ def load_protocol(path: Path | None = None) -> Protocol:
     names = [version.version for version in versions]
     if len(set(names)) < len(names):
         raise BadProtocol(f"holds a version twice: {', '.join(sorted(names))}", str(path))
+    for number, version in enumerate(versions):
+        if problem := unfit(version, versions[:number]):
+            raise BadProtocol(f"version {version.version!r} {problem}", str(path))
     return versions[-1].beside(versions)
 
 
