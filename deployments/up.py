@@ -42,6 +42,7 @@ from tasks.database.protocol_files import note_files
 from tasks.database.store import NO_ANSWER
 from tasks.delivery.recipients import let_go
 from tasks.limits import TIMER_CONNECTIONS
+from tasks.versions import refuse_missing
 
 if TYPE_CHECKING:
     from deployments.api.serve import Api
@@ -71,6 +72,7 @@ def main(settings: Settings, *, alone: bool = False) -> int:
     data_dir = settings.data_dir.absolute()
     with sole_service(data_dir) as hold, sole_on_file(sqlite_file(settings.database)):
         study = open_study(settings)
+        refuse_missing(study.store, study.protocol)
         note_files(study.store, installed_protocols(settings.protocol), study.wall())
         study.instance.note_ended(hold.before)
         # Timers and flows have connections of their own: the API may use up the others.

@@ -14,6 +14,7 @@ from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study
 from deployments.prefect.server_process import prefect_environment
+from tasks.versions import refuse_missing
 
 
 def main(settings: Settings) -> int:
@@ -29,6 +30,7 @@ def main(settings: Settings) -> int:
     data_dir = settings.data_dir.absolute()
     os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
     study = open_study(settings)
+    refuse_missing(study.store, study.protocol)
     try:
         api = Api(settings, study)
         set_up_logs(data_dir / "logs", settings.log_format, with_prefect=False)

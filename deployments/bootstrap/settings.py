@@ -120,6 +120,8 @@ _File = Annotated[Path, _read_by(_existing)]
 _Port = Annotated[int, _read_by(_port)]
 _Positive = Annotated[float, _read_by(_positive)]
 _NO_SECRET = SecretStr("")
+# The folder of the data directory into which `itp protocol install` puts protocol versions.
+VERSIONS = "protocols"
 
 
 class Settings(BaseSettings):
@@ -225,9 +227,17 @@ def load_settings(environ: Mapping[str, str] = os.environ, dotenv: Path = Path("
     """
     variables = read_variables(environ, dotenv, frozenset(VARIABLES.values()), SECRETS)
     try:
-        return Settings(**_Given(variables)())
+        return _with_versions(Settings(**_Given(variables)()))
     except ValidationError as error:
         raise _refusal(error.errors(include_url=False, include_input=False)[0]) from None
+
+
+def _with_versions(settings: Settings) -> Settings:
+    """The settings with the folder of versions in the data directory, where no protocol is named."""
+    folder = settings.data_dir / VERSIONS
+    if settings.protocol is not None or not folder.is_dir():
+        return settings
+    return settings.model_copy(update={"protocol": folder})
 
 
 def _refusal(first: Mapping[str, Any]) -> BadInput:

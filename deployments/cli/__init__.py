@@ -37,6 +37,7 @@ COMMANDS = {
     "move": ("move", "Move the study into another database, SQLite or PostgreSQL."),
     "verify": ("verify", "Check that every row of the record is what was recorded."),
     "protocol": ("protocol", "Show the schedule of activities; check a protocol file, or compare two."),
+    "amendment": ("amend", "Preview another protocol version for all subjects, and move them to it."),
     "notify": ("notify", "Test the channels, and render the text of every notice."),
     "duty": ("duty", "Say who is on duty, who is away, and who stands in."),
     "token": ("token", "Make a token for the HTTP API."),

@@ -1,6 +1,7 @@
 """The changes that another version of the protocol would bring for a subject: dates, notices, state.
 
-This module assigns no version. It plans the subject under both versions and compares the two plans.
+This module assigns no version. It plans the subject twice and compares the two plans: under two versions from
+the beginning on (`compare`), or without and with the assignment of a version at an instant (`preview`).
 """
 
 from __future__ import annotations
@@ -99,6 +100,62 @@ def compare(old: Protocol, new: Protocol, facts: Sequence[Event], as_of: datetim
     before, after = plan(old, stated, as_of), plan(new, stated, as_of)
     visits, notices = tuple(_visits(before, after)), tuple(_notices(before, after, as_of))
     return Amendment(visits, notices, tuple(_state_changes(before, after)))
+
+
+@dataclass(frozen=True, slots=True)
+class BookingChange:
+    """A booked date (site-local) that lies inside the window under one version only.
+
+    `inside` says whether it would lie inside; None: the visit would be no more.
+    """
+
+    visit: str
+    booked: date
+    inside: bool | None
+
+
+def preview(protocol: Protocol, facts: Sequence[Event], version: str, as_of: datetime) -> Preview:
+    """The changes for a subject when it is assigned to an installed version at `as_of`, an aware instant.
+
+    `facts` are the subject's events. What the assignment then brings is what this says: both plan the same
+    events.
+
+    Raises:
+        Refused: no enrolment stands.
+        BadInput: the version is not installed.
+    """
+    protocol.of_version(version)
+    code = next(event.subject for event in facts)
+    data = ProtocolAssigned(by="preview", version=version, reason="preview")
+    assigned = Event("preview", "preview", code, as_of, data)
+    before, after = plan(protocol, facts, as_of), plan(protocol, [*facts, assigned], as_of)
+    changes = Amendment(
+        tuple(_visits(before, after)),
+        tuple(_notices(before, after, as_of)),
+        tuple(_state_changes(before, after)),
+    )
+    return Preview(code, before.decision.subject_state, changes, tuple(_bookings(before, after)))
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The changes that an assignment would bring to one subject; `today` is its state without it."""
+
+    code: str
+    today: SubjectState
+    changes: Amendment
+    bookings: tuple[BookingChange, ...]
+
+
+def _bookings(before: Plan, after: Plan) -> Iterable[BookingChange]:
+    would_be = _by_code(after)
+    for code, was in _by_code(before).items():
+        if was.booked is None or was.outcome:
+            continue
+        now = would_be.get(code)
+        inside = None if now is None else not now.outside(was.booked)
+        if inside is not (not was.outside(was.booked)):
+            yield BookingChange(code, was.booked, inside)
 
 
 def _visits(before: Plan, after: Plan) -> Iterable[VisitChange]:

@@ -35,7 +35,20 @@ def load_protocol(path: Path | None = None) -> Protocol:
     path = path or BUILT_IN
     if not path.is_dir():
         return _load_file(path)
-    versions = [_load_file(file) for file in protocol_files(path)]
+    versions = _versions_in(path)
+    return versions[-1].beside(versions, lambda: _installed_by_now(path))
+
+
+def _installed_by_now(path: Path) -> list[Protocol]:
+    """The versions in a folder; none while one of its files cannot be read."""
+    try:
+        return _versions_in(path)
+    except BadProtocol:
+        return []
+
+
+def _versions_in(path: Path) -> list[Protocol]:
+    versions = [_load_unchanged(file, file.stat().st_mtime_ns) for file in protocol_files(path)]
     if not versions:
         raise BadProtocol("holds no protocol file (*.yaml)", str(path))
     names = [version.version for version in versions]
@@ -44,7 +57,12 @@ def load_protocol(path: Path | None = None) -> Protocol:
     for number, version in enumerate(versions):
         if problem := unfit(version, versions[:number]):
             raise BadProtocol(f"version {version.version!r} {problem}", str(path))
-    return versions[-1].beside(versions)
+    return versions
+
+
+@lru_cache(maxsize=64)
+def _load_unchanged(file: Path, changed: int) -> Protocol:
+    return _load_file(file)
 
 
 def protocol_files(path: Path | None = None) -> list[Path]:

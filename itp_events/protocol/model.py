@@ -7,7 +7,7 @@ This module applies no rule to a subject. Each rule carries its source: `synopsi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
@@ -390,6 +390,7 @@ class Protocol(_Rule):
     deviations: Mapping[DeviationCategory, DeviationRule]
     amendment: Amendment | None = None
     _versions: dict[str, Protocol] = PrivateAttr(default_factory=dict)
+    _look: Callable[[], Iterable[Protocol]] | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _holds_together(self) -> Protocol:
@@ -405,11 +406,23 @@ class Protocol(_Rule):
             raise ValueError(f"deviations: {', '.join(sorted(missing))} missing")
         return self
 
-    def beside(self, others: Iterable[Protocol]) -> Protocol:
-        """A copy of this version, with others installed beside it for the subjects pinned to them."""
+    def beside(
+        self, others: Iterable[Protocol], look: Callable[[], Iterable[Protocol]] | None = None
+    ) -> Protocol:
+        """A copy of this version, with others installed beside it for the subjects pinned to them.
+
+        `look` gives the versions that are installed by now: a service takes up a new one while it runs.
+        """
         study = self.model_copy()
         study._versions = {other.version: other for other in others}
+        study._look = look
         return study
+
+    def _look_again(self) -> None:
+        found = {each.version: each for each in self._look()} if self._look else {}
+        if found.keys() - self._versions.keys():
+            self._versions = {**found, **self._versions}
+            self._versions = {version: self._versions[version] for version in [*found, *self._versions]}
 
     def of_version(self, version: str | None) -> Protocol:
         """The installed version of that name; None stands for this one.
@@ -419,6 +432,8 @@ class Protocol(_Rule):
         """
         if version in (None, self.version):
             return self
+        if version not in self._versions:
+            self._look_again()
         if version not in self._versions:
             raise BadInput(f"protocol version {version!r} is not installed; put its file beside the others")
         return self._versions[version]
@@ -431,6 +446,7 @@ class Protocol(_Rule):
         Raises:
             BadInput: no installed version is in force on that date.
         """
+        self._look_again()
         found = [each for each in self.installed if each.effective_on is None or each.effective_on <= on]
         if not found:
             first = min(each.effective_on for each in self.installed if each.effective_on)

@@ -55,10 +55,10 @@ class _Case:
     @property
     def visit_known(self) -> bool:
         """Whether the subject's protocol has the visit, now or when the event happened."""
-        return any(visit.code == self.said.visit for visit in self._course_of_visit.visits)
+        return any(visit.code == self.said.visit for visit in self.course_of_visit.visits)
 
     @cached_property
-    def _course_of_visit(self) -> Course:
+    def course_of_visit(self) -> Course:
         """The course by the version that has the visit: what came before an assignment is judged as then."""
         if any(visit.code == self.said.visit for visit in self.course.visits):
             return self.course
@@ -73,7 +73,7 @@ class _Case:
         return course(self.trial, before, self.now) if later else self.course
 
     def visit(self) -> Visit:
-        return self._course_of_visit.visit(self.said.visit)
+        return self.course_of_visit.visit(self.said.visit)
 
 
 def rule_broken(
@@ -227,8 +227,9 @@ def _infusion(case: _Case, visit: Visit) -> Iterator[str]:
 def _plausible(case: _Case, visit: Visit) -> Iterator[str]:
     if case.said.data.get("confirmed"):
         return
-    place = case.course.visits.index(visit)
-    before = next((each for each in reversed(case.course.visits[:place]) if not each.cancelled), None)
+    visits = case.course_of_visit.visits
+    earlier = visits[: visits.index(visit)]
+    before = next((each for each in reversed(earlier) if not each.cancelled), None)
     if before and case.said.on < before.opens:
         yield "before-the-visit-before"
 

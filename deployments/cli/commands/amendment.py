@@ -14,7 +14,7 @@ from deployments.cli.opening import open_to_read
 from deployments.cli.output.tables import LEGEND, at_site, console, heading, print_json, table
 from itp_events.errors import ItpError
 from itp_events.marks import marked
-from itp_events.outputs.amendment import Amendment, Window, compare
+from itp_events.outputs.amendment import Amendment, Preview, Window, compare
 from itp_events.outputs.plan_json import instant
 from itp_events.protocol.file import load_protocol
 from itp_events.protocol.model import Site
@@ -75,6 +75,20 @@ def _print(out: Console, amendment: Amendment, site: Site, now: datetime) -> Non
         heading(out, "Notices")
         whens = ("Today (site)", "Would be (site)")
         out.print(table(("About", "Notice", "To", *whens), _notices(amendment, site, now), whens))
+
+
+def change_rows(each: Preview) -> Iterable[Sequence[str]]:
+    """The changes for one subject in words: about what, what of it, today, and as it would be."""
+    site, now = each.today.subject.site, each.today.now
+    for state in each.changes.state_changes:
+        yield "", state.what, state.old or "none", state.new or "none"
+    for code, old, new in _windows(each.changes):
+        yield code, "window", old, new
+    for booking in each.bookings:
+        words = {None: "no such visit", True: "inside the window", False: "outside the window"}
+        yield booking.visit, "booking", day(booking.booked), words[booking.inside]
+    for about, step, audience, old, new in _notices(each.changes, site, now):
+        yield about, f"notice {step} to {audience}", old, new
 
 
 def _windows(amendment: Amendment) -> Iterable[Sequence[str]]:

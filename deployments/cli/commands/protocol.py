@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from deployments.bootstrap.settings import load_settings
+from deployments.bootstrap.settings import VERSIONS, load_settings
+from deployments.protocols import installed
+from itp_events.errors import BadInput
 from itp_events.protocol.file import load_protocol
 from itp_events.protocol.model import Protocol
 
@@ -83,6 +85,27 @@ def check(file: Path, as_json: bool) -> None:
         click.echo(
             f"ok: {protocol.id} version {protocol.version}, {len(codes)} visits, {codes[0]} to {codes[-1]}"
         )
+
+
+@command.command("install")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def install(file: Path) -> None:
+    """Install FILE as a version beside the others, in the folder that ITP_PROTOCOL names.
+
+    Without ITP_PROTOCOL it is the folder `protocols` of the data directory, which then holds the built-in
+    version too. A running service takes it up by itself.
+
+    \b
+    Example:
+      itp protocol install protocol-v2.yaml
+    """
+    settings = load_settings()
+    folder = settings.protocol or settings.data_dir / VERSIONS
+    if settings.protocol is not None and not settings.protocol.is_dir():
+        raise BadInput(
+            f"ITP_PROTOCOL names the file {settings.protocol}; put it into a folder and name that folder"
+        )
+    click.echo(f"ok: {installed(file, folder)}")
 
 
 def _document(protocol: Protocol) -> dict[str, Any]:

@@ -102,3 +102,40 @@ def test_diff_shows_a_flag_and_a_dose_that_a_version_would_bring(
     assert "at once" in table
     other_way = itp("protocol", "diff", *reversed(paths), "--subject", "ITP-001", **later).out
     assert "Note: ITP-001 follows version 1, not 2." in other_way
+
+
+def test_what_the_preview_says_is_what_the_assignment_brings(
+    itp: Itp, at: At, enrolled: Study, versions: Path, tmp_path: Path
+) -> None:
+    """The preview over all subjects, the step itself, and the same step again, which finds nobody to move."""
+    here = {**at(NOW), "ITP_PROTOCOL": str(versions)}
+    report = tmp_path / "report.csv"
+    seen = itp("amendment", "preview", "2", "--csv", str(report), "--json", **here)
+    assert seen.code == 0, seen.err
+    (subject,) = seen.json["subjects"]
+    windows = {row["about"]: row["would_be"] for row in subject["changes"] if row["what"] == "window"}
+    assert windows["INF3"] == "31 Jan to 6 Feb 2026, target 3 Feb 2026"
+    assert "ITP-001,INF3,window" in report.read_text(encoding="utf-8-sig")
+    step = ("amendment", "apply", "2", "--reason", "amendment 1", "--by", "crc.li", "--yes", "--json")
+    done = itp(*step, **here)
+    assert done.code == 0, done.err
+    assert [(each["subject"], each["status"]) for each in done.json["answers"]] == [("ITP-001", "recorded")]
+    visits = itp("show", "ITP-001", "--json", **here).json["visits"]
+    inf3 = next(row for row in visits if row["code"] == "INF3")
+    assert (inf3["opens"], inf3["target"], inf3["version"]) == ("2026-01-31", "2026-02-03", "2")
+    assert "0 subjects would move" in itp(*step[:-1], **here).out
+
+
+def test_a_version_is_installed_once_and_other_content_is_refused(
+    itp: Itp, at: At, enrolled: Study, versions: Path, tmp_path: Path
+) -> None:
+    """It goes beside the built-in one into the data directory; visits must keep their order."""
+    second = versions / "v2.yaml"
+    assert "version 2 is installed as" in itp("protocol", "install", str(second), **at(NOW)).out
+    assert "installed already" in itp("protocol", "install", str(second), **at(NOW)).out
+    assert itp("amendment", "preview", "2", **at(NOW)).code == 0
+    other = tmp_path / "other.yaml"
+    other.write_text(second.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
+    refused = itp("protocol", "install", str(other), **at(NOW))
+    assert refused.code == 1
+    assert "another file is version '2' already" in refused.err

@@ -12,6 +12,8 @@ from itp_events.events import Event, NoticeWithdrawn
 from itp_events.protocol.model import Protocol
 from tests.support.study import Json, Study, altered, issued
 
+pytestmark = pytest.mark.requirement("AMD-01")
+
 
 def _second(data: Json) -> None:
     """INF3 three weeks after INF2, a wider window of INF2, a visit less, a consent anew."""

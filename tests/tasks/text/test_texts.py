@@ -90,6 +90,8 @@ FULL: dict[str, Any] = {
     "attempt": 2,
     "outcome": "missed",
     "because": "moved",
+    "version": "2",
+    "consent": "consent",
     "treatment_ended": True,
     "dose_for": {
         "cells_per_kg": 1e8,

@@ -1,0 +1,210 @@
+"""`itp amendment`: another protocol version for many subjects, seen before and applied in one step."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deployments.bootstrap.settings import load_settings
+from deployments.bootstrap.study import open_study
+from deployments.cli.afterwards import hand_over_of
+from deployments.cli.commands.amendment import change_rows
+from deployments.cli.commands.record import at_the_machine
+from deployments.cli.errors import BAD_INPUT, say
+from deployments.cli.opening import open_to_read
+from deployments.cli.output.tables import console, heading, print_json, table
+from flows.study.recording import follow_up, show
+from flows.study.runtime import Runtime
+from itp_events.errors import ItpError
+from itp_events.events import Event, ProtocolAssigned
+from itp_events.outputs.amendment import Preview, preview
+from itp_events.protocol.model import Protocol
+from tasks.database.queries import SubjectRow, all_subjects, history
+from tasks.database.store import Store
+
+SOURCE = "amendment"
+_COLUMNS = ("Subject", "About", "What", "Today", "Would be")
+
+
+@click.group("amendment", short_help="Preview and apply another protocol version.")
+def command() -> None:
+    """Preview what an installed protocol version changes for the subjects, and move them to it.
+
+    \b
+    Examples:
+      itp amendment preview 2
+      itp amendment apply 2 --reason "amendment 1, approved 3 March" --by crc.li
+    """
+
+
+def _chosen(call: Any) -> Any:
+    call = click.option("--site", help="The subjects of one site.")(call)
+    call = click.option("--subject", "codes", multiple=True, metavar="CODE", help="One subject; repeatable.")(
+        call
+    )
+    return click.argument("version")(call)
+
+
+@command.command("preview")
+@_chosen
+@click.option("--json", "as_json", is_flag=True, help="All changes as one JSON object.")
+@click.option(
+    "--csv", "report", type=click.Path(path_type=Path, dir_okay=False), help="Write them to a file."
+)
+def show_preview(
+    version: str, site: str | None, codes: tuple[str, ...], as_json: bool, report: Path | None
+) -> None:
+    """Show what changes for every subject - windows, notices, bookings - if it were assigned to VERSION.
+
+    Before the version is in force, the changes are those of its first day. Nothing is recorded.
+
+    \b
+    Examples:
+      itp amendment preview 2
+      itp amendment preview 2 --site 01 --csv amendment-2.csv
+    """
+    with open_to_read() as study:
+        protocol = study.protocol.of_version(version)
+        rows = _to_move(study.store, version, site, codes)
+        begins = _in_force(study.protocol, protocol, rows)
+        at = max([study.now, *begins])
+        found = [preview(study.protocol, history(study.store, row.code), version, at) for row in rows]
+    if report:
+        _write(report, found)
+    if as_json:
+        print_json(
+            {"version": version, "as_of": at.isoformat(), "subjects": [_document(each) for each in found]}
+        )
+        return
+    _print(version, found)
+
+
+@command.command("apply")
+@_chosen
+@click.option("--reason", required=True, help="Why, as `amendment 1, approved on 3 March`.")
+@click.option("--by", required=True, help="Who assigns the version.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="The answers as one JSON object.")
+def apply(
+    version: str,
+    site: str | None,
+    codes: tuple[str, ...],
+    reason: str,
+    by: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Assign VERSION to every subject that takes part and follows another one.
+
+    The changes are shown first, and asked about. Each subject has its own event, recorded by itself. A step
+    that was interrupted is resumed by the same command: who follows VERSION already is left alone.
+
+    \b
+    Example:
+      itp amendment apply 2 --site 01 --reason "amendment 1, approved 3 March" --by crc.li
+    """
+    study = open_study(load_settings())
+    try:
+        study.protocol.of_version(version)
+        rows = _to_move(study.store, version, site, codes)
+        now = study.clock.now()
+        found = [preview(study.protocol, history(study.store, row.code), version, now) for row in rows]
+        if not as_json:
+            _print(version, found)
+        if not rows:
+            return
+        if not yes:
+            click.confirm(f"Assign version {version} to {len(rows)} subjects?", abort=True, err=True)
+        refused = _assign(study, rows, ProtocolAssigned(by=by, version=version, reason=reason), as_json)
+    finally:
+        study.store.close()
+    if refused:
+        raise click.exceptions.Exit(BAD_INPUT)
+
+
+def _to_move(store: Store, version: str, site: str | None, codes: Sequence[str]) -> list[SubjectRow]:
+    everybody = {row.code: row for row in all_subjects(store)}
+    if unknown := [code for code in codes if code not in everybody]:
+        raise ItpError(f"{', '.join(unknown)} not enrolled here; `itp subjects` lists who is")
+    return [
+        row
+        for row in everybody.values()
+        if not row.exited
+        and row.protocol_version != version
+        and site in (None, row.site)
+        and (not codes or row.code in codes)
+    ]
+
+
+def _in_force(study: Protocol, protocol: Protocol, rows: Iterable[SubjectRow]) -> list[Any]:
+    on = protocol.effective_on
+    return [study.site(row.site).midnight(on) for row in rows] if on else []
+
+
+def _assign(study: Runtime, rows: Sequence[SubjectRow], data: ProtocolAssigned, as_json: bool) -> int:
+    """Record one event for each subject, each in a transaction of its own; the number of refusals."""
+    answers: list[dict[str, Any]] = []
+    digest = hashlib.sha256()
+    for number, row in enumerate(rows, 1):
+        now = study.clock.now()
+        # The place in the log tells this assignment from one that was voided.
+        event = Event(f"{data.version}/{row.code}/{row.seq}", SOURCE, row.code, now, data)
+        (answer,) = study.record([event], now, speaker=at_the_machine())
+        follow_up([answer], hand_over_of(study), partial(show, study))
+        error = str(answer.error) if answer.error else None
+        answers.append({"subject": row.code, "status": answer.status, "id": event.id, "message": error})
+        digest.update(json.dumps(event.to_json(), sort_keys=True).encode() + b"\n")
+        if not as_json:
+            click.echo(
+                f"{number} of {len(rows)}  {row.code}  {answer.status}" + (f"  {error}" if error else "")
+            )
+    refused = [each for each in answers if each["status"] == "refused"]
+    if as_json:
+        print_json({"version": data.version, "sha256": digest.hexdigest(), "answers": answers})
+    else:
+        click.echo(
+            f"{len(rows) - len(refused)} assigned, {len(refused)} refused; sha256 {digest.hexdigest()}"
+        )
+    for each in refused:
+        say(f"{each['subject']}: {each['message']}")
+    return len(refused)
+
+
+def _rows(found: Iterable[Preview]) -> Iterator[Sequence[str]]:
+    for each in found:
+        for row in change_rows(each):
+            yield each.code, *row
+
+
+def _print(version: str, found: Sequence[Preview]) -> None:
+    out = console()
+    heading(out, f"Version {version}: {len(found)} subjects would move")
+    rows = list(_rows(found))
+    if rows:
+        out.print(table(_COLUMNS, rows, ("Subject", "About")))
+    unchanged = [each.code for each in found if not list(change_rows(each))]
+    if unchanged:
+        out.print(f"No change: {', '.join(unchanged)}")
+    sys.stdout.flush()
+
+
+def _write(report: Path, found: Sequence[Preview]) -> None:
+    try:
+        with report.open("w", newline="", encoding="utf-8-sig") as file:
+            csv.writer(file).writerows([_COLUMNS, *_rows(found)])
+    except OSError as error:
+        raise ItpError(f"{report} cannot be written: {error.strerror}") from error
+
+
+def _document(each: Preview) -> dict[str, Any]:
+    rows = change_rows(each)
+    changes = [dict(zip(("about", "what", "today", "would_be"), row, strict=True)) for row in rows]
+    return {"subject": each.code, "version": each.today.protocol.version, "changes": changes}
