@@ -40,9 +40,9 @@ from tasks.archive.protocols import installed_protocols
 from tasks.database.monitoring import shared_clock
 from tasks.database.protocol_files import note_files
 from tasks.database.store import NO_ANSWER
+from tasks.database.versions import refuse_missing
 from tasks.delivery.recipients import let_go
 from tasks.limits import TIMER_CONNECTIONS
-from tasks.versions import refuse_missing
 
 if TYPE_CHECKING:
     from deployments.api.serve import Api

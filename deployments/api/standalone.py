@@ -14,7 +14,7 @@ from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study
 from deployments.prefect.server_process import prefect_environment
-from tasks.versions import refuse_missing
+from tasks.database.versions import refuse_missing
 
 
 def main(settings: Settings) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from itp_events.errors import ItpError
 from itp_events.protocol.file import load_protocol
-from tasks.versions import refuse_missing
+from tasks.database.versions import refuse_missing
 from tests.support.study import Study, altered
 from tests.tasks.desk import Desk
 
