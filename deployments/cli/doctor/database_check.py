@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from deployments.cli.doctor.duty_check import duty_findings
 from deployments.cli.doctor.finding import Finding, Surroundings
 from deployments.cli.opening import sqlite_file
 from itp_events.errors import BadInput
@@ -40,6 +41,7 @@ def database(around: Surroundings) -> Iterator[Finding]:
             yield from _backups(connection, around)
             yield from _verified(connection, around)
             yield from _recipients(connection, around)
+            yield from duty_findings(connection, around)
     except BadInput as refusal:
         said, _, mend = refusal.problem.partition("; ")
         yield Finding("database", "fail", said, mend)

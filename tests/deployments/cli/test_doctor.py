@@ -257,3 +257,13 @@ def test_the_last_good_backup_is_told_where_the_service_makes_some(
     [late] = _found(doctor("--json", **into), "backup")
     assert (late["level"], "overdue" in late["said"]) == ("warn", True)
     store.close()
+
+
+@pytest.mark.requirement("DTY-02")
+def test_gaps_people_without_a_recipient_and_absent_deputies_are_warned_of(doctor: Itp, itp: Itp) -> None:
+    itp("duty", "set", "coordinator", "daily", "crc.li", "--site", "01")
+    itp("duty", "absent", "crc.li", "2020-01-01", "--deputy", "crc.wang")
+    itp("duty", "absent", "crc.wang", "2020-01-01")
+    said = [each["said"] for each in _found(doctor("--json"), "duty")]
+    assert any(each.startswith("nobody is coordinator at site 01") for each in said)
+    assert any("crc.wang, the deputy of crc.li, is away too" in each for each in said)
