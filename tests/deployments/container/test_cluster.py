@@ -1,0 +1,183 @@
+"""The parts of compose.yaml, started as compose would, share one study and take over from each other."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import URL
+
+from deployments.api.http.tokens import new_token
+from deployments.bootstrap.clock import Clock
+from flows.prefect_api.flow_runs import JOURNEY, RECORD_EVENT
+from tests.support.api import apprise_config, enrolment
+from tests.support.compose import Cluster, cluster
+from tests.support.postgres import fresh_database
+from tests.support.receiver import Receiver
+from tests.support.redis import Redis
+from tests.support.service import SITE
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.requirement("DEP-01")
+
+AUTH = ("ops", secrets.token_urlsafe(12))
+# Prefect's triggers, and the loops that ask for due runs, need some seconds each on a busy machine.
+SLOW = 90.0
+
+
+class Site:
+    """The cluster as its users see it: through the proxy."""
+
+    def __init__(self, parts: Cluster, receiver: Receiver, token: str) -> None:
+        self.parts, self.receiver = parts, receiver
+        headers = {"Authorization": f"Bearer {token}"}
+        self.api = httpx.Client(base_url=parts.address("caddy", 80), headers=headers, timeout=30)
+        self.prefect = httpx.Client(base_url=f"{parts.address('caddy', 4200)}/api", auth=AUTH, timeout=30)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.api.close()
+        self.prefect.close()
+
+    def enrol(self, code: str) -> None:
+        """Enrol a subject, of whom two audiences are told at once."""
+        answer = self.api.post("/events", json=_enrolment(code))
+        assert answer.status_code == 201, answer.text
+
+    def told(self, code: str) -> list[str]:
+        """The audiences that were told of a subject, once for each message."""
+        about = [request for request in list(self.receiver.requests) if code in request.body["title"]]
+        return sorted(request.path.strip("/") for request in about)
+
+    def post_until_recorded(self, code: str) -> None:
+        """State an enrolment by Prefect's own events API, again and again: its events come at most once."""
+        stated, looks = _enrolment(code), count()
+
+        def recorded() -> bool:
+            if next(looks) % 30 == 0:
+                self._post(stated)
+            return self.is_enrolled(code)
+
+        wait_until(recorded, f"the posted enrolment of {code} to be recorded", timeout=180, every=0.5)
+
+    def _post(self, stated: dict[str, Any]) -> None:
+        posted = {
+            "id": str(uuid.uuid4()),
+            "occurred": stated["time"],
+            "event": stated["type"],
+            "resource": {"prefect.resource.id": f"itp.subject.{stated['subject']}"},
+            "payload": stated,
+        }
+        self.prefect.post("/events", json=[posted]).raise_for_status()
+
+    def is_enrolled(self, code: str) -> bool:
+        """Whether the study knows the subject."""
+        return self.api.get(f"/subjects/{code}").status_code == 200
+
+    def runs(self, of: str, **how: Any) -> list[dict[str, Any]]:
+        """The flow runs of a flow."""
+        answer = self.prefect.post("/flow_runs/filter", json={"flows": {"name": {"any_": [of]}}}, **how)
+        found: list[dict[str, Any]] = answer.raise_for_status().json()
+        return found
+
+    def journeys(self, code: str) -> list[dict[str, Any]]:
+        """The subject's flow runs."""
+        return [run for run in self.runs(JOURNEY) if run["parameters"].get("subject") == code]
+
+    def wait_until_told(self, code: str) -> None:
+        """Wait for the notices of an enrolment, and see that each came once."""
+        wait_until(lambda: len(self.told(code)) >= 2, f"the notices of {code}", timeout=SLOW)
+        assert self.told(code) == ["cell-lab", "coordinator"]
+
+
+def _enrolment(code: str) -> dict[str, Any]:
+    now = Clock().now()
+    today = now.astimezone(SITE).date()
+    # Between two reminders: none comes due while the test runs.
+    infusion = today + timedelta(days=5)
+    return enrolment(code, now, on=f"{today}", first_infusion_on=f"{infusion}")
+
+
+@pytest.fixture
+def first_service(
+    tmp_path: Path, postgres: URL, postgresql_url: str, receiver: Receiver
+) -> Iterator[tuple[Site, Redis]]:
+    """All parts, just begun. It has the name by which `make test` gives a test its own place."""
+    token, entry = new_token("recorder")
+    redis = Redis(tmp_path)
+    redis.start()
+    with fresh_database(postgres) as prefects:
+        held = {
+            "database_url": postgresql_url,
+            "apprise": apprise_config(tmp_path / "a", receiver.apprise_url()).read_text(),
+            "secret_key": secrets.token_urlsafe(32),
+            "tokens": f"{entry}\n",
+            "prefect_auth": ":".join(AUTH),
+            "prefect_database_url": prefects.set(drivername="postgresql").render_as_string(
+                hide_password=False
+            ),
+            "prefect_redis_url": redis.url,
+        }
+        try:
+            with cluster(tmp_path, held) as parts:
+                site = Site(parts, receiver, token)
+                yield site, redis
+                site.close()
+        finally:
+            redis.stop()
+
+
+def _answers(client: httpx.Client, path: str) -> bool:
+    try:
+        return client.get(path).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.timeout(600)
+def test_the_parts_share_a_study_and_take_over_from_each_other(first_service: tuple[Site, Redis]) -> None:
+    site, redis = first_service
+    parts = site.parts
+    # All at once: nothing but the database may have to be there before.
+    for name in parts.parts:
+        parts.start(name)
+    parts.start_caddy()
+    wait_until(lambda: _answers(site.api, "/readyz"), "a door to be ready", timeout=180)
+    # No door waits for Prefect.
+    site.enrol("ITP-001")
+    site.wait_until_told("ITP-001")
+    for name in ("round-1", "round-2"):
+        parts.wait_for(name, "Ready.", timeout=180)
+    wait_until(lambda: len(site.journeys("ITP-001")) == 1, "the subject's flow run", timeout=SLOW)
+
+    # An event that comes to one of Prefect's servers is seen by its services, and recorded once.
+    site.post_until_recorded("ITP-002")
+    site.wait_until_told("ITP-002")
+    runs = [run["state"]["name"] for run in site.runs(RECORD_EVENT)]
+    assert runs.count("Recorded") <= 1
+
+    # One of each kind dies; the others go on, and the proxy asks them alone.
+    for name in ("api-1", "prefect-1", "round-1"):
+        parts.kill(name)
+    site.enrol("ITP-003")
+    site.wait_until_told("ITP-003")
+    wait_until(lambda: len(site.journeys("ITP-003")) == 1, "the flow run of ITP-003", timeout=SLOW)
+
+    # Redis forgets everything and comes back: Prefect's servers find it again.
+    redis.stop()
+    site.enrol("ITP-004")
+    site.wait_until_told("ITP-004")
+    redis.start()
+    site.post_until_recorded("ITP-005")
+    site.wait_until_told("ITP-005")
+
+    codes = parts.stop(*parts.running)
+    assert set(codes.values()) == {0}, {name: parts.log(name)[-500:] for name, code in codes.items() if code}
+    assert [site.told(f"ITP-00{number}") for number in range(1, 6)] == [["cell-lab", "coordinator"]] * 5
