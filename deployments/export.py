@@ -176,7 +176,7 @@ def _notices(store: Store, code: str | None, files: _Files) -> None:
 def _line(code: str, line: StoredLine) -> dict[str, Any]:
     """A line of the log as JSON types; a damaged one as its text."""
     at = line.recorded_at and instant(line.recorded_at)
-    where = {"subject": code, "seq": line.seq, "recorded_at": at}
+    where = {"subject": code, "seq": line.seq, "recorded_at": at, "actor": line.actor, "door": line.door}
     try:
         return where | {"event": read_line(code, line.seq, line.body).to_json()}
     except Unreadable as problem:

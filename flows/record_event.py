@@ -89,7 +89,7 @@ def recorded(event: dict[str, Any], *, of_this_run: bool = False) -> State:
     except ItpError as error:
         study.refusals.unread(event.get("type"), error)
         return refused(error)
-    [answer] = study.record([stated], study.clock.now(), speaker=FORM if of_this_run else POSTED)
+    [answer] = study.record([stated], study.clock.now(), sender=FORM if of_this_run else POSTED)
     if answer.advanced is not None:
         # The service begins to hand over within a second, so that no run waits for a provider.
         show(study, [answer.advanced])

@@ -38,6 +38,8 @@ RuleName = Literal[
     "too-early",
     "void",
     # senders and readers without the right to state an event or to ask
+    "account",
+    "by",
     "form",
     "link",
     "link-expired",
@@ -45,6 +47,7 @@ RuleName = Literal[
     "origin",
     "role",
     "signature",
+    "site",
     "source",
     "token",
     # requests that cannot be answered

@@ -81,7 +81,7 @@ class Answer:
 
 
 class Standing(Interface):
-    """What a sender may state, as it was read in a transaction; two that are equal permit the same."""
+    """The rights of a sender, as they were read in a transaction; two that are equal permit the same."""
 
     def barred(self, event: Event, target: Event | None, site: str | None) -> ItpError | None:
         """The reason why the sender may not state an event; None when it may.
@@ -98,7 +98,7 @@ class Sender(Interface):
         """The account that is signed in, and the door: noted with each event."""
 
     def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
-        """What the sender may state now; with `lock` that does not change until the transaction ends."""
+        """Read what the sender may state now; with `lock` that does not change until the transaction ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from deployments.api.http import problems
 from deployments.api.http.dependencies import Recorder
-from flows.study.roles import Speaker
+from flows.study.roles import Sender
 from itp_events.errors import Forbidden, ItpError
 from itp_events.events import Event, parse_event
 from itp_events.outputs.plan_json import instant
@@ -22,14 +22,14 @@ from tasks.database.queries import subject
 log = logging.getLogger(__name__)
 
 
-def take_in(api: Recorder, stated: Sequence[object], speaker: Speaker) -> list[dict[str, Any]]:
-    """Record the events that are well-formed and permitted to the speaker.
+def take_in(api: Recorder, stated: Sequence[object], sender: Sender) -> list[dict[str, Any]]:
+    """Record the events that are well-formed and permitted to the sender.
 
     Returns one result for each stated event, in their order: its outcome, or problem details.
     """
-    read = [_read(each) for each in stated]
+    read = [_read(_filled_in(each, sender)) for each in stated]
     events = [each for each in read if isinstance(each, Event)]
-    answers = _record(api, events, speaker) if events else []
+    answers = _record(api, events, sender) if events else []
     _note_unread(api, stated, read)
     recorded = iter(answers)
     return [
@@ -38,25 +38,33 @@ def take_in(api: Recorder, stated: Sequence[object], speaker: Speaker) -> list[d
     ]
 
 
-def _record(api: Recorder, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
+def _record(api: Recorder, events: Sequence[Event], sender: Sender) -> list[Answer]:
     """Record subject by subject, so that the notices of the first do not wait for the last."""
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(events):
         by_subject.setdefault(event.subject, []).append(place)
     answers: dict[int, Answer] = {}
     for places in by_subject.values():
-        of_one = _record_of_one(api, [events[place] for place in places], speaker)
+        of_one = _record_of_one(api, [events[place] for place in places], sender)
         answers |= zip(places, of_one, strict=True)
     return [answers[place] for place in range(len(events))]
 
 
-def _record_of_one(api: Recorder, events: Sequence[Event], speaker: Speaker) -> list[Answer]:
+def _record_of_one(api: Recorder, events: Sequence[Event], sender: Sender) -> list[Answer]:
     with api.background.place() as is_kept:
         now = api.study.clock.now()
         at_once = api.study.claiming(now) if is_kept else None
-        answers = api.study.record(events, now, speaker=speaker, at_once=at_once)
+        answers = api.study.record(events, now, sender=sender, at_once=at_once)
         api.background.follow(answers, at_once.claims if at_once else ())
     return answers
+
+
+def _filled_in(value: object, sender: Sender) -> object:
+    """The statement, with the account of the sender for a `by` that is left out."""
+    data = value.get("data") if isinstance(value, dict) else None
+    if sender.by is None or not isinstance(data, dict) or data.get("by") is not None:
+        return value
+    return {**value, "data": {**data, "by": sender.by}}  # type: ignore[dict-item]
 
 
 def _read(value: object) -> Event | ItpError:

@@ -7,6 +7,7 @@ import socket
 from deployments.api.app import create_app
 from deployments.api.background import Background
 from deployments.api.http.dependencies import ApiContext
+from deployments.api.http.doorkeeper import Doorkeeper
 from deployments.api.http.listening import listen
 from deployments.api.http.server import ApiServer
 from deployments.api.http.tokens import SETTING, Tokens
@@ -31,9 +32,11 @@ class Api:
             ItpError: its port is taken, its tokens cannot be read, or it would be open to the network.
         """
         tokens = Tokens.from_setting(settings.api_tokens.get_secret_value(), settings.data_dir)
-        if not (is_loopback(settings.api_host) or tokens.configured):
+        doorkeeper = Doorkeeper(study.store, tokens, study.wall)
+        doorkeeper.take_over()
+        if not (is_loopback(settings.api_host) or doorkeeper.is_any()):
             raise BadInput(
-                "without tokens the API serves this machine alone: make one with itp token new ROLE "
+                "without accounts the API serves this machine alone: make one with itp token new "
                 f"(see {SETTING}), or leave it at 127.0.0.1",
                 "ITP_API_HOST",
             )
@@ -44,7 +47,9 @@ class Api:
         self._follower = Background(study)
         watching = study.store.apart(0)
         hours = settings.backup_hours if settings.backup_dir else None
-        self.api = ApiContext(study, tokens, self._follower, study.channels.links, secrets, watching, hours)
+        self.api = ApiContext(
+            study, doorkeeper, self._follower, study.channels.links, secrets, watching, hours
+        )
         self._redcap = (
             (FetchAgain(self.api, self.project), CatchUp(self.api, self.project)) if self.project else ()
         )

@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 
 from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectRefused, PrefectSilent
-from flows.study.roles import UNKNOWN, Speaker
+from flows.study.roles import UNKNOWN, Sender
 from flows.study.runtime import Runtime
 from flows.study.wait_state import SubjectNow, waiting_state
 from itp_events.events import Event
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 
 
 def record_and_show(
-    study: Runtime, events: Sequence[Event], now: datetime, speaker: Speaker = UNKNOWN
+    study: Runtime, events: Sequence[Event], now: datetime, sender: Sender = UNKNOWN
 ) -> list[Answer]:
-    """Record the events that `speaker` may state, hand over the notices due, and show the new waits.
+    """Record the events that `sender` may state, hand over the notices due, and show the new waits.
 
     Each event is recorded, known already, or refused by itself. The answers are in the order of the events.
     """
-    answers = study.record(events, now, speaker=speaker)
+    answers = study.record(events, now, sender=sender)
     follow_up(answers, study.hand_over, partial(show, study))
     return answers
 

@@ -1,27 +1,58 @@
-"""Roles at a door: only an investigator states decisions and assessments, and takes them back.
+"""Says who may state what: by the account that is signed in, or by what a door knows of its sender.
 
-How a door recognises an investigator is its own matter (`deployments.api.http.tokens`).
+Only an investigator states decisions and assessments, and takes them back. What an account may is read in the
+transaction that records, under a lock: an account that was disabled or changed meanwhile is refused. How a
+door finds the account of a request is its own matter (`deployments.api.http.auth`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Protocol as Interface
 
 import sqlalchemy as sa
 
 from itp_events.errors import Forbidden
-from itp_events.events import INVESTIGATORS, Event, Voided
+from itp_events.events import INVESTIGATORS, Enrolled, Event, Voided
+from tasks.accounts import changing
+from tasks.accounts.account import Account
+from tasks.accounts.proof import Proof, proven
+from tasks.advance import Signing, Standing
 from tasks.database.event_log import Origin
+from tasks.signatures.signing import Signer, sign
+
+
+class Sender(Interface):
+    """A sender of events. `by`: what their `by` is when the sender leaves it out; None: it must be stated."""
+
+    @property
+    def by(self) -> str | None:
+        """The account's code."""
+
+    @property
+    def origin(self) -> Origin:
+        """The account and the door, which are noted with each event."""
+
+    @property
+    def signing(self) -> Signing | None:
+        """Signs the events in the transaction that records them; None: they are not signed."""
+
+    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
+        """Read what the sender may state now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """The sender at a door, as far as the door knows it.
+    """A sender without an account, as far as the door knows it.
 
     `decides`: whether it may do what an investigator may. `source`: the only source of events that it speaks
-    for; None for any. `said`: the part of a refusal that tells the sender what is known of it. `actor`: the
-    account that is signed in, or `os:NAME`; None: nobody is. `door`: api, page, cli, prefect-form,
-    prefect-event, webhook:NAME or redcap; None: it is not known.
+    for; None for any. `said`: the part of a refusal that tells the sender what is known of it. `actor`:
+    `os:NAME`, the user of the machine; None: nobody is known. `door`: api, page, cli, prefect-form,
+    prefect-event, webhook:NAME or redcap; None: it is not known. `alone`: it counts only while there is no
+    account at all.
     """
 
     decides: bool = False
@@ -29,22 +60,31 @@ class Speaker:
     said: str = "it is not known who asks"
     actor: str | None = None
     door: str | None = None
+    alone: bool = False
+
+    @property
+    def by(self) -> None:
+        """Nobody is signed in: each event says who states it."""
+
+    @property
+    def signing(self) -> None:
+        """Nobody is signed in, so nobody signs."""
 
     @property
     def origin(self) -> Origin:
-        """The account and the door, which are noted with each event."""
+        """The machine's user and the door."""
         return Origin(self.actor, self.door)
 
-    def standing(self, connection: sa.Connection, *, lock: bool) -> Speaker:
-        """What the speaker may state now: the same as ever, since no account can change it."""
-        return self
+    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
+        """The speaker itself; with `alone` nothing from the first account on."""
+        return NOT_SIGNED_IN if self.alone and changing.is_any(connection) else self
 
     def barred(self, event: Event, target: Event | None, site: str | None) -> Forbidden | None:
         """The reason why the speaker may not state an event; None when it may.
 
         `target` is the event it voids; `site` is the subject's.
         """
-        return self._foreign(event, target) or self._reserved(event, target)
+        return self._foreign(event, target) or (None if self.decides else _reserved(event, target, self.said))
 
     def _foreign(self, event: Event, target: Event | None) -> Forbidden | None:
         if self.source is None:
@@ -55,14 +95,101 @@ class Speaker:
             return Forbidden("source", f"this sender takes back events of the source {self.source!r} only")
         return None
 
-    def _reserved(self, event: Event, target: Event | None) -> Forbidden | None:
-        if self.decides:
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A sender that is signed in: its account as the request found it, and the proof, which is read again.
+
+    `at`: the instant (UTC, the machine's) of the request. `signs`: the password was just given again for it.
+    """
+
+    account: Account
+    proof: Proof
+    door: str
+    at: datetime = field(compare=False)
+    signs: bool = False
+
+    @property
+    def by(self) -> str:
+        """The account's code."""
+        return self.account.code
+
+    @property
+    def origin(self) -> Origin:
+        """The account and the door."""
+        return Origin(self.account.code, self.door)
+
+    @property
+    def signing(self) -> Signing | None:
+        """Signs in the name of the account, in its language."""
+        signer = Signer(self.account.code, self.account.name, self.account.language)
+        return partial(_sign, signer) if self.signs else None
+
+    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
+        """Read what the account may state by now."""
+        found = proven(connection, self.proof, self.at, lock=lock)
+        return InRole(found.account) if found and found.account.code == self.account.code else NOT_SIGNED_IN
+
+
+@dataclass(frozen=True, slots=True)
+class InRole:
+    """The rights of an account over events."""
+
+    account: Account
+
+    def barred(self, event: Event, target: Event | None, site: str | None) -> Forbidden | None:
+        """The reason why the account may not state an event; None when it may."""
+        return (
+            self._silent() or self._elsewhere(event, site) or self._reserved(event, target) or self._by(event)
+        )
+
+    def _silent(self) -> Forbidden | None:
+        if self.account.may("state"):
             return None
-        if isinstance(event.data, INVESTIGATORS):
-            return Forbidden("role", f"only an investigator may state {event.type}; {self.said}")
-        if isinstance(event.data, Voided) and target is not None and isinstance(target.data, INVESTIGATORS):
-            return Forbidden("role", f"only an investigator may take that back; {self.said}")
-        return None
+        return Forbidden("role", f"an account of the role {self.account.role} records nothing")
+
+    def _elsewhere(self, event: Event, site: str | None) -> Forbidden | None:
+        stated = event.data.site if isinstance(event.data, Enrolled) else None
+        foreign = [each for each in (site, stated) if each is not None and not self.account.sees(each)]
+        if not foreign:
+            return None
+        return Forbidden("site", f"{event.subject} is of a site that is not one of yours")
+
+    def _reserved(self, event: Event, target: Event | None) -> Forbidden | None:
+        if self.account.may("decide"):
+            return None
+        return _reserved(event, target, f"this request has the role {self.account.role}")
+
+    def _by(self, event: Event) -> Forbidden | None:
+        code = self.account.code
+        if event.data.by == code or self.account.speaks_for_others:
+            return None
+        said = f"you are signed in as {code}, and cannot state what {event.data.by!r} says: leave by out"
+        return Forbidden("by", said)
+
+
+@dataclass(frozen=True, slots=True)
+class NotSignedIn:
+    """The standing of a sender whose token, session or account counts no more."""
+
+    def barred(self, event: Event, target: Event | None, site: str | None) -> Forbidden:
+        """The refusal of any event."""
+        return Forbidden("account", "your account, token or session counts no more: sign in again")
+
+
+NOT_SIGNED_IN = NotSignedIn()
+
+
+def _sign(signer: Signer, connection: sa.Connection, events: Sequence[Event], now: datetime) -> None:
+    sign(connection, events, signer, now)
+
+
+def _reserved(event: Event, target: Event | None, said: str) -> Forbidden | None:
+    if isinstance(event.data, INVESTIGATORS):
+        return Forbidden("role", f"only an investigator may state {event.type}; {said}")
+    if isinstance(event.data, Voided) and target is not None and isinstance(target.data, INVESTIGATORS):
+        return Forbidden("role", f"only an investigator may take that back; {said}")
+    return None
 
 
 # The sender at a door that knows nothing of it.

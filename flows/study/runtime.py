@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol as Interface
 
 from flows.study.refusals import Refusals
-from flows.study.roles import UNKNOWN, Speaker
+from flows.study.roles import UNKNOWN, Sender
 from itp_events.events import Event
 from itp_events.protocol.model import Protocol
 from tasks import advance as advancing
@@ -70,10 +70,10 @@ class Runtime:
         events: Sequence[Event],
         now: datetime,
         *,
-        speaker: Speaker = UNKNOWN,
+        sender: Sender = UNKNOWN,
         at_once: ClaimAtOnce | None = None,
     ) -> list[Answer]:
-        """Record the events that `speaker` may state; each is accepted or refused by itself.
+        """Record the events that `sender` may state; each is accepted or refused by itself.
 
         `at_once` (of `claiming`) claims the notices that they make due in the same transaction, where it can.
         Pass its claims to `hand_over` within moments.
@@ -81,7 +81,7 @@ class Runtime:
         about = events[0].subject if len({event.subject for event in events}) == 1 else None
         with span("transaction", about) as transaction:
             answers = advancing.record(
-                self.store, self.protocol, events, now, at_once, speaker, self.clock.now
+                self.store, self.protocol, events, now, at_once, sender, self.clock.now, sender.signing
             )
             transaction.note(outcome=_outcome(answers))
         self.refusals.note(answers)

@@ -63,7 +63,7 @@ _APPEND = events.insert()
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How an event came in: the account that was signed in, if any, and the door; None: it is not known.
+    """The account that was signed in when an event came in, if any, and the door; None: it is not known.
 
     `actor` is an account's code, or `os:NAME` for the operating system's user.
     """

@@ -34,6 +34,7 @@ class Stated:
     """The events that people stated of a subject, and the subject's row at the same moment."""
 
     code: str
+    site: str
     seq: int
     protocol_version: str
     advanced_at: datetime
@@ -57,6 +58,7 @@ class Stated:
 _STATED = (
     sa.select(
         subjects.c.code,
+        subjects.c.site,
         subjects.c.seq,
         subjects.c.protocol_version,
         subjects.c.advanced_at,
@@ -88,4 +90,4 @@ def _read(store: Store, query: sa.Select[Any]) -> list[Stated]:
 def _stated(lines: Sequence[sa.Row[Any]]) -> Stated:
     first = lines[0]
     stored = [(line.line, line.body) for line in lines]
-    return Stated(first.code, first.seq, first.protocol_version, first.advanced_at, stored)
+    return Stated(first.code, first.site, first.seq, first.protocol_version, first.advanced_at, stored)

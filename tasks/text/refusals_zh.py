@@ -94,6 +94,12 @@ SHAPES: dict[str, str] = {
     "this session has the role {}": "当前角色为 {}",
     "only an investigator decides; this token is of role {}": "只有研究者可以作出决定；此令牌的角色为 {}",
     "this token is not known": "此令牌无效",
+    "this password is wrong": "密码不正确",
+    "too many wrong passwords: wait some minutes": "密码错误次数过多，请稍候几分钟",
+    "an account of the role {} records nothing": "角色为 {} 的账户不能录入",
+    "{} is of a site that is not one of yours": "{} 属于您无权访问的中心",
+    "you are signed in as {}, and cannot state what {} says: leave by out": "您以 {} 登录，不能代 {} 录入：请勿填写 by",
+    "your account, token or session counts no more: sign in again": "您的账户、令牌或登录已失效，请重新登录",
     "a page of another site may not ask this service": "其他网站的页面不得向本系统发送请求",
     "this form is not of your session; open the page again, what you entered was not recorded": "此表单不属于当前登录；"
     "请重新打开页面，您填写的内容未被记录",

@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Path, Request
 
 from deployments.api.background import Background
-from deployments.api.http.tokens import Tokens
+from deployments.api.http.doorkeeper import Doorkeeper
 from flows.study.runtime import Runtime
 from tasks.advance import Answer
 from tasks.database.store import Store
@@ -51,7 +51,7 @@ class ApiContext:
     """A running study and the API's own parts, opened once per process."""
 
     study: Runtime
-    tokens: Tokens
+    doorkeeper: Doorkeeper
     background: Background
     links: Links
     webhook_secrets: dict[str, str]
@@ -60,6 +60,8 @@ class ApiContext:
     # The hours between two backups that the service makes by itself; None when it makes none.
     backup_hours: float | None = None
     doors: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DOORS), compare=False)
+    # One at a time: hashing a password takes memory, and nobody may guess side by side.
+    sign_ins: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1), compare=False)
     watchers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WATCHERS), compare=False)
 
     async def in_door(self, step: Callable[..., Result], *given: Any) -> Result:

@@ -1,4 +1,7 @@
-"""Bearer tokens with a role. Only their SHA-256 is kept: a token has 256 random bits, so no salt is needed.
+"""Tokens that are known by a role alone, in a file or a setting, as earlier versions kept all of them.
+
+The service takes each over as a token of an account (`tasks.accounts.tokens`); from then on the entry says no
+more than that the token still counts: its account has the role. Only the SHA-256 of a token is kept.
 
 A file of tokens has one entry a line, `role:sha256`; a note may follow a `#`. ITP_API_TOKENS names such a
 file, or holds such entries itself, separated by commas. Without it the file `tokens` in the data directory is
@@ -8,10 +11,7 @@ read.
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import hmac
 import os
-import secrets
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,42 +20,33 @@ from typing import BinaryIO, Literal, get_args
 
 from deployments.bootstrap.data_dir import writable
 from itp_events.errors import BadInput
+from tasks.accounts.tokens import digest, make
 
 Role = Literal["reader", "recorder", "investigator"]
 # Each role includes the roles before it.
 ROLES: tuple[Role, ...] = get_args(Role)
 SETTING = "ITP_API_TOKENS"
 FILE = "tokens"
-_PREFIX = "itp_"
 _HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One token as it is kept: its role, and its SHA-256 in hexadecimal."""
+    """One token as it is kept: its role, its SHA-256 in hexadecimal, and the note that says whose it is."""
 
     role: Role
     digest: str
+    note: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         """The entry as it stands in a file."""
         return f"{self.role}:{self.digest}"
 
 
-def includes(role: Role, needed: Role) -> bool:
-    """Whether `role` includes the role `needed`."""
-    return ROLES.index(role) >= ROLES.index(needed)
-
-
 def new_token(role: Role) -> tuple[str, Entry]:
     """A fresh token, and the entry that is kept of it."""
-    token = _PREFIX + secrets.token_urlsafe(32)
+    token = make()
     return token, Entry(role, digest(token))
-
-
-def digest(token: str) -> str:
-    """The SHA-256 of a token, in hexadecimal."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def read_entries(lines: Iterable[str], place: str) -> list[Entry]:
@@ -64,8 +55,12 @@ def read_entries(lines: Iterable[str], place: str) -> list[Entry]:
     Raises:
         BadInput: a line that is no entry, by its number; the line itself is not repeated.
     """
-    stated = ((number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1))
-    return [_entry(line, f"{place}, entry {number}") for number, line in stated if line]
+    stated = ((number, *line.partition("#")[::2]) for number, line in enumerate(lines, 1))
+    return [
+        _entry(line.strip(), note, f"{place}, entry {number}")
+        for number, line, note in stated
+        if line.strip()
+    ]
 
 
 def one_line(note: str) -> str:
@@ -73,13 +68,13 @@ def one_line(note: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in " ".join(note.split()))
 
 
-def _entry(line: str, place: str) -> Entry:
+def _entry(line: str, note: str, place: str) -> Entry:
     role, _, hashed = line.partition(":")
     if role not in ROLES or len(hashed) != 64 or not _HEX.issuperset(hashed):
         raise BadInput(
             f"not an entry role:sha256 with a role of {', '.join(ROLES)}; make one with itp token new", place
         )
-    return Entry(role, hashed)
+    return Entry(role, hashed, one_line(note))
 
 
 @dataclass
@@ -90,7 +85,6 @@ class Tokens:
     file: Path | None = None
     _stamp: tuple[int, ...] | None = field(default=None, init=False)
     _entries: list[Entry] = field(default_factory=list, init=False)
-    _needed: bool = field(default=False, init=False)
 
     @classmethod
     def from_setting(cls, value: str, data_dir: Path) -> Tokens:
@@ -100,7 +94,7 @@ class Tokens:
             BadInput: an entry that cannot be read, or a file that is not there.
         """
         tokens = cls(file=data_dir / FILE) if not value else cls._named(value)
-        tokens._needed = bool(tokens.entries())
+        tokens.entries()
         return tokens
 
     @classmethod
@@ -112,20 +106,14 @@ class Tokens:
             raise BadInput("it names no file and is no list of role:sha256", SETTING)
         return cls(file=Path(value).expanduser())
 
-    @property
-    def configured(self) -> bool:
-        """Whether any token counts, or has since the process began; without one only this machine is served.
-
-        Taking the last token away, or losing the file, lets nobody in who needed one before.
-        """
-        self._needed = self._needed or bool(self.entries())
-        return self._needed
+    def holds(self, hashed: str) -> bool:
+        """Whether the token of this SHA-256 still has an entry; raises what `entries` raises."""
+        return any(each.digest == hashed for each in self.entries())
 
     def role_of(self, token: str) -> Role | None:
-        """The role of a token; None for one that is not known."""
+        """The role in a token's entry; None for a token without one."""
         hashed = digest(token)
-        roles = [each.role for each in self.entries() if hmac.compare_digest(each.digest, hashed)]
-        return roles[0] if roles else None
+        return next((each.role for each in self.entries() if each.digest == hashed), None)
 
     def entries(self) -> list[Entry]:
         """The entries that count now.

@@ -11,13 +11,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
-from deployments.api.http.auth import investigator, same_origin
+from deployments.api.http.auth import Caller, investigator, same_origin
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.pages.render import page, read_form, refusal
 from deployments.api.pages.words import DECIDE
 from deployments.api.recording import take_in
-from flows.study.roles import Speaker
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Decode, EventKey, WithdrawalDecided
 from itp_events.marks import MARK
@@ -56,8 +55,9 @@ async def decide(code: Code, request: Request, api: Dependencies) -> HTMLRespons
     form: dict[str, str] = {}
     try:
         form = await read_form(request)
-        investigator(request, api, form.pop("token", ""))
-        return await api.in_door(_decide, api, code, form)
+        token = form.pop("token", "")
+        caller = await api.in_door(investigator, request, api, token)
+        return await api.in_door(_decide, api, code, form, caller)
     except ItpError as error:
         return _again(api, site, code, form, error)
 
@@ -98,10 +98,10 @@ def _ours(answer: HTMLResponse) -> HTMLResponse:
     return answer
 
 
-def _decide(api: ApiContext, code: str, form: dict[str, str]) -> HTMLResponse:
+def _decide(api: ApiContext, code: str, form: dict[str, str], caller: Caller) -> HTMLResponse:
     language = _site(api, code).language
     words, event = DECIDE[language], _event(code, api.study.clock.now(), form)
-    result = take_in(api, [event], Speaker(decides=True, door="page"))[0]
+    result = take_in(api, [event], caller.sender(api, "page"))[0]
     known = result["status"] == HTTPStatus.OK or result.get("type") == _ID_REUSED
     if result["status"] >= HTTPStatus.BAD_REQUEST and not known:
         raise Problem(HTTPStatus(result["status"]), "decision", result["detail"])

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
 from deployments.api.http.auth import is_local, refuse, same_origin
 from deployments.api.http.dependencies import ApiContext, Dependencies
@@ -39,16 +40,16 @@ async def trigger(
     if project is None:
         raise Problem(HTTPStatus.NOT_FOUND, "redcap", "no REDCap is configured; set ITP_REDCAP_URL")
     same_origin(request, api)
-    _permit(request, api, project, key)
+    await _permit(request, api, project, key)
     said = _trigger(await read_form(request))
     taken = await api.in_door(receive, api, project, said)
     return JSONResponse(taken.shown(said))
 
 
-def _permit(request: Request, api: ApiContext, project: Project, key: str) -> None:
+async def _permit(request: Request, api: ApiContext, project: Project, key: str) -> None:
     if project.key and hmac.compare_digest(key.encode(), project.key.encode()):
         return
-    if project.key or not is_local(request, api):
+    if project.key or not await run_in_threadpool(is_local, request, api):
         said = "the trigger's address must carry ?key= with the value of ITP_REDCAP_KEY"
         raise refuse(request, HTTPStatus.UNAUTHORIZED, "token", said)
 

@@ -14,7 +14,7 @@ from deployments.api.http.schemas import ASKING
 from tasks.audit.entries import Kind, Wanted
 from tasks.audit.reading import audit
 
-router = APIRouter(tags=["watching"], dependencies=[Reader])
+router = APIRouter(tags=["watching"])
 
 
 class Audited(BaseModel):
@@ -34,6 +34,7 @@ class Audited(BaseModel):
 @router.get("/audit", summary="What a review looks at", responses=ASKING)
 def audited(
     api: Dependencies,
+    caller: Reader,
     since: AwareDatetime | None = None,
     until: Annotated[AwareDatetime | None, Query(description="not included")] = None,
     subject: Annotated[str | None, Query(max_length=64)] = None,
@@ -42,7 +43,11 @@ def audited(
     kind: Annotated[list[Kind] | None, Query(description="may be repeated")] = None,
     late_days: Annotated[int, Query(ge=0, le=3650)] = 3,
 ) -> list[Audited]:
-    """Corrections, late entries, decisions, sign-ins and the rest, the oldest first."""
+    """Corrections, late entries, decisions, sign-ins and the rest, the oldest first.
+
+    An account of some sites gets the entries about their subjects alone.
+    """
     wanted = Wanted(since, until, subject, site, account, tuple(kind or ()), late_days)
     entries = audit(api.study.store, api.study.protocol, wanted)
-    return [Audited.model_validate(each, from_attributes=True) for each in entries]
+    seen = [each for each in entries if caller.sites is None or (each.site and caller.sees(each.site))]
+    return [Audited.model_validate(each, from_attributes=True) for each in seen]

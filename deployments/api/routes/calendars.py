@@ -36,7 +36,9 @@ _CONTENT: dict[int | str, Json] = {
     200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "An iCalendar file."}
 }
 
-router = APIRouter(tags=["calendars"], dependencies=[Reader])
+router = APIRouter(
+    tags=["calendars"],
+)
 
 
 Status = Literal["CONFIRMED", "TENTATIVE", "CANCELLED"]
@@ -67,9 +69,9 @@ class DayRange:
     response_class=Response,
     responses=ASKING | ABSENT | _CONTENT,
 )
-def subject_calendar(code: Code, api: Dependencies) -> Response:
+def subject_calendar(code: Code, api: Dependencies, caller: Reader) -> Response:
     """The window, target and date of every visit in the plan."""
-    enrolled(api, code)
+    enrolled(api, code, caller)
     now = api.study.clock.now()
     stated = stated_of(api.study.store, code)
     return _calendar(code, (_entry(one, *each) for one in stated for each in _planned(api, one, now)))
@@ -83,6 +85,7 @@ def subject_calendar(code: Code, api: Dependencies) -> Response:
 )
 def agenda(
     api: Dependencies,
+    caller: Reader,
     days: Annotated[int, Query(ge=1, le=500, description="how many days ahead")] = 90,
 ) -> Response:
     """The entries of the past 30 days and of the given days ahead.
@@ -94,6 +97,8 @@ def agenda(
     entries: list[Entry] = []
     unreadable: dict[str, str] = {}
     for one in stated_lately(api.study.store, now - PAST):
+        if not caller.sees(one.site):
+            continue
         with passing_over(one.code, unreadable):
             entries += [
                 _entry(one, planned, span)

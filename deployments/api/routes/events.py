@@ -19,11 +19,10 @@ from deployments.api.http.cloudevents import binary_attributes
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.http.schemas import EVENTS_BODY, EVENTS_RESPONSES
-from deployments.api.http.tokens import includes
 from deployments.api.recording import take_in
 from deployments.http.problem_details import answer
 from deployments.strict_json import parse
-from flows.study.roles import Speaker
+from flows.study.roles import Sender
 from itp_events.errors import BadEvent
 
 MAX_EVENTS = 1000
@@ -39,7 +38,7 @@ router = APIRouter()
     responses=EVENTS_RESPONSES,
     status_code=HTTPStatus.CREATED,
 )
-async def record_events(request: Request, api: Dependencies, role: Recorder) -> JSONResponse:
+async def record_events(request: Request, api: Dependencies, caller: Recorder) -> JSONResponse:
     """Each event is checked against the study's rules and answered by itself.
 
     `source` and `id` identify an event: posting the same event again changes nothing and answers 200. An
@@ -48,14 +47,14 @@ async def record_events(request: Request, api: Dependencies, role: Recorder) -> 
     binary mode of CloudEvents: its data as the body, its attributes in headers `ce-...`.
     """
     body, attributes = await read_json_text(request), binary_attributes(request)
-    speaker = Speaker(includes(role, "investigator"), said=f"this request has the role {role}", door="api")
-    return await api.in_door(partial(answer_to, attributes=attributes), api, body, speaker)
+    sender = caller.sender(api, "api")
+    return await api.in_door(partial(answer_to, attributes=attributes), api, body, sender)
 
 
 def answer_to(
     api: ApiContext,
     body: bytes,
-    speaker: Speaker,
+    sender: Sender,
     attributes: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Record one event or an array of them, given as JSON; the response with their results.
@@ -71,8 +70,8 @@ def answer_to(
     if attributes is not None:
         stated = {**attributes, "data": stated}
     if not isinstance(stated, list):
-        return _one(take_in(api, [stated], speaker)[0])
-    return _several(take_in(api, _bounded(stated), speaker))
+        return _one(take_in(api, [stated], sender)[0])
+    return _several(take_in(api, _bounded(stated), sender))
 
 
 def _bounded(stated: list[Any]) -> list[Any]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from deployments.api.http.auth import Reader
+from deployments.api.http.auth import needs
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.examples import Json
 from deployments.api.http.schemas import ASKING
@@ -26,7 +26,7 @@ _TEXT: dict[int | str, Json] = {
     200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text."}
 }
 
-router = APIRouter(tags=["watching"], dependencies=[Reader])
+router = APIRouter(tags=["watching"], dependencies=[Depends(needs("watch"))])
 
 
 @router.get("/metrics", summary="Metrics of the service", response_class=Response, responses=ASKING | _TEXT)

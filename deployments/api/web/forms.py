@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from deployments.api.http.tokens import Role
 from deployments.api.web.fields import Field, field_of, nested, read, shown, value_at
 from itp_events.events import (
     Acknowledged,
@@ -35,6 +34,7 @@ from itp_events.events import (
     Unscheduled,
     WithdrawalDecided,
 )
+from tasks.accounts.account import Role
 
 SOURCE = "web"
 

@@ -1,7 +1,8 @@
 """Sessions of the pages: a signed cookie that says who is signed in, and the token of its forms.
 
-The cookie holds the account's code, the SHA-256 of the token that was given, and when it ends. It is renewed
-with every page, and ends after half an hour without one. Taking the token away ends it at once.
+The cookie holds the code that was given, the proof of the account (the SHA-256 of a token, or of a session
+that the database keeps), and when it ends. It is renewed with every page, and ends after half an hour without
+one. Revoking the token, signing out or disabling the account ends it at once.
 """
 
 from __future__ import annotations
@@ -12,30 +13,34 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+
+from tasks.accounts.proof import IDLE, Proof
 
 COOKIE = "itp_session"
-IDLE = timedelta(minutes=30)
 # Each use of the key has a signature of its own: none can be made of another's.
 _SESSION, _FORM = b"session\n", b"form\n"
+_PARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in person: `digest` is the SHA-256 of their token, empty where no token is asked for.
+    """A signed-in person: `kind` and `digest` are the proof of their account, empty where none is asked for.
 
     `name` is random and tells sessions apart. `until` is an instant of the world's clock, in seconds.
     """
 
     code: str
+    kind: str
     digest: str
     name: str
     until: int
 
 
-def begin(code: str, digest: str, now: datetime) -> Session:
-    """A new session of an account, from the instant `now` (UTC) on."""
-    return Session(code, digest, secrets.token_hex(16), _end(now))
+def begin(code: str, proof: Proof | None, now: datetime) -> Session:
+    """A new session of a person, from the instant `now` (UTC) on; without accounts there is no proof."""
+    kind, digest = (proof.kind, proof.digest) if proof else ("", "")
+    return Session(code, kind, digest, secrets.token_hex(16), _end(now))
 
 
 def renewed(session: Session, now: datetime) -> Session:
@@ -49,7 +54,7 @@ def _end(now: datetime) -> int:
 
 def seal(session: Session, key: bytes) -> str:
     """The value of the session's cookie."""
-    said = json.dumps([session.code, session.digest, session.name, session.until]).encode()
+    said = json.dumps([session.code, session.kind, session.digest, session.name, session.until]).encode()
     body = base64.urlsafe_b64encode(said).decode()
     return f"{body}.{hmac.new(key, _SESSION + said, hashlib.sha256).hexdigest()}"
 
@@ -63,8 +68,10 @@ def unseal(value: str, key: bytes, now: datetime) -> Session | None:
         return None
     if not hmac.compare_digest(hmac.new(key, _SESSION + said, hashlib.sha256).hexdigest(), signature):
         return None
-    session = Session(*json.loads(said))
-    return session if session.until > now.timestamp() else None
+    kept = json.loads(said)
+    # An earlier version wrote one part less.
+    session = Session(*kept) if len(kept) == _PARTS else None
+    return session if session and session.until > now.timestamp() else None
 
 
 def form_token(session: str, key: bytes) -> str:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import Query, Request
 from fastapi.responses import HTMLResponse, Response
+from starlette.concurrency import run_in_threadpool
 
-from deployments.api.http.auth import is_local, refuse, same_origin
+from deployments.api.http.auth import Caller, address_of, by_token, is_local, refuse, same_origin
 from deployments.api.http.dependencies import ApiContext, Dependencies
-from deployments.api.http.tokens import digest
 from deployments.api.pages.render import read_form
 from deployments.api.web import session
 from deployments.api.web.rendering import keep_session, page_router, set_cookie, show, to, words_for
-from deployments.api.web.viewer import LANGUAGE_COOKIE, Looking, check_form, language_of
+from deployments.api.web.viewer import LANGUAGE_COOKIE, Looking, Viewer, check_form, language_of
 from deployments.api.web.words import LANGUAGES
+from tasks.accounts.proof import Proof
+from tasks.accounts.sessions import Attempt, end, note, open_session, verify, wait_until
+from tasks.accounts.tokens import digest
 
 # Letters, digits and what codes of accounts hold; a name with blanks is none.
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -36,28 +41,62 @@ async def sign_in(request: Request, api: Dependencies) -> Response:
     """Begin a session, and lead on to the page that was asked for."""
     same_origin(request, api)
     form = await read_form(request)
-    code, token, target = form.get("code", "").strip(), form.get("token", "").strip(), form.get("to", "")
+    code, target = form.get("code", "").strip(), form.get("to", "")
     if not _CODE.fullmatch(code):
-        return _form(request, api, target, wrong="sign-in.no-code", code=code)
-    local = is_local(request, api)
-    if not local and api.tokens.role_of(token) is None:
-        refuse(request, HTTPStatus.UNAUTHORIZED, "token", "this token is not known")
-        return _form(request, api, target, wrong="sign-in.unknown", code=code)
+        return await run_in_threadpool(_form, request, api, target, "sign-in.no-code", code)
+    # One at a time: hashing takes memory, and nobody may guess side by side.
+    kept = await to_thread.run_sync(partial(_begin, request, api, code, form), limiter=api.sign_ins)
+    if isinstance(kept, str):
+        refuse(request, HTTPStatus.UNAUTHORIZED, "token", "no known token or password was given")
+        return await run_in_threadpool(_form, request, api, target, kept, code)
     answer = to(_own_path(target))
-    kept = session.begin(code, "" if local else digest(token), api.study.wall())
     keep_session(answer, api, kept)
     return answer
 
 
+def _begin(request: Request, api: ApiContext, code: str, form: dict[str, str]) -> session.Session | str:
+    """The session of somebody who proves to be who they say; else the key of a sentence."""
+    now, secret = api.study.wall(), form.get("token", "").strip()
+    if is_local(request, api):
+        return session.begin(code, None, now)
+    attempt = Attempt(code, secret, form.get("second", ""), address_of(request), now)
+    if wait_until(api.study.store, code, attempt.address, now):
+        return "sign-in.slow"
+    if caller := by_token(api, secret):
+        return _by_token(api, caller, attempt)
+    account = verify(api.study.store, attempt)
+    if account is None:
+        return "sign-in.unknown"
+    cookie = open_session(api.study.store, account, attempt.address, now, "signed-in")
+    return session.begin(account.code, Proof("session", digest(cookie)), now)
+
+
+def _by_token(api: ApiContext, caller: Caller, attempt: Attempt) -> session.Session | str:
+    """The session of a token: in the name of its account, or of others when that speaks for them."""
+    account = caller.account
+    assert account is not None, "a token stands for an account"
+    if attempt.code.lower() != account.code.lower() and not account.speaks_for_others:
+        return "sign-in.unknown"
+    note(api.study.store, account.code, attempt.address, "signed-in", attempt.at)
+    code = attempt.code if account.speaks_for_others else account.code
+    return session.begin(code, caller.proof, attempt.at)
+
+
 @router.post("/sign-out")
 async def sign_out(request: Request, api: Dependencies, viewer: Looking) -> Response:
-    """End the session on this device."""
+    """End the session."""
     check_form(request, api, viewer, await read_form(request))
+    await run_in_threadpool(_end, request, api, viewer)
     answer = to("/sign-in?to=")
     answer.delete_cookie(session.COOKIE, path="/")
     # What the device kept for the time without network is removed too.
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
     return answer
+
+
+def _end(request: Request, api: ApiContext, viewer: Viewer) -> None:
+    if account := viewer.caller.account:
+        end(api.study.store, viewer.session.digest, account, address_of(request), api.study.wall())
 
 
 @router.post("/language")

@@ -17,6 +17,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from deployments.api.http.auth import Caller
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.pages.render import read_form
@@ -35,7 +36,6 @@ from deployments.api.web.in_words import InWords
 from deployments.api.web.rendering import HEADERS, page_router, show, to, wants_json, words_for
 from deployments.api.web.subject import seen_story
 from deployments.api.web.viewer import Looking, Viewer, check_form
-from flows.study.roles import Speaker
 from itp_events.events import AdverseEvent, Pregnancy, SaeSubmitted
 from itp_events.protocol.model import Site
 from itp_events.rules.state import SubjectState
@@ -151,15 +151,13 @@ def _record(request: Request, api: ApiContext, viewer: Viewer, page: Page, code:
 
 
 def take(
-    api: ApiContext, viewer: Viewer, events: Sequence[dict[str, Any]], *, signed: bool = False
+    api: ApiContext, viewer: Viewer, events: Sequence[dict[str, Any]], signer: Caller | None = None
 ) -> Outcome:
-    """Record events as the viewer, or as an investigator who has signed.
+    """Record events as the viewer, or as `signer`, an investigator who has proven it once more.
 
     The outcome is that of the last event, or of the first one that is refused.
     """
-    decides = signed or viewer.may("investigator")
-    speaker = Speaker(decides=decides, said=f"this session has the role {viewer.role}", door="page")
-    results = take_in(api, events, speaker)
+    results = take_in(api, events, (signer or viewer.caller).sender(api, "page"))
     last = results[-1]
     if last["status"] == HTTPStatus.CREATED:
         return Outcome("recorded")

@@ -29,7 +29,7 @@ from itp_events.rules.subject import not_voided
 from itp_events.rules.windows import PlannedVisit
 from tasks.board.cards import card
 from tasks.board.story import Story, story
-from tasks.database.queries import NoticeRow, recorded, subject
+from tasks.database.queries import LogLine, NoticeRow, recorded, subject
 from tasks.text.render import Occasion, render
 from tasks.text.wording import why
 
@@ -164,12 +164,20 @@ def _stated(words: InWords, told: Story, viewer: Viewer) -> Iterator[Entry]:
         correct = f"/s/{told.code}/correct/{line.seq}" if may and viewer.may("recorder") else None
         yield Entry(
             _sentence(words, told, event),
-            event.data.by,
+            _author(words, line),
             words.short_instant(event.time),
-            event.source,
+            line.origin.door or event.source,
             stands or isinstance(event.data, Voided),
             correct,
         )
+
+
+def _author(words: InWords, line: LogLine) -> str:
+    """The person who stated an event, with the account that was signed in for them where it is another."""
+    by, actor = line.event.data.by, line.origin.actor
+    if line.origin.door is None or actor == by:
+        return by
+    return words.say("subject.signed-in", by=by, actor=actor) if actor else words.say("subject.nobody", by=by)
 
 
 def _sentence(words: InWords, told: Story, event: Event) -> str:

@@ -1,4 +1,4 @@
-"""The person who looks at the pages: account code, role, sites and language.
+"""The person who looks at the pages: their code, account and language.
 
 How they sign in is in sign_in.py.
 """
@@ -13,34 +13,54 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request
 
-from deployments.api.http.auth import LOCAL_ROLE, is_local, same_origin
+from deployments.api.http.auth import Caller, by_proof, is_local, same_origin
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.problems import Problem
-from deployments.api.http.tokens import Role, includes
 from deployments.api.web import session
 from deployments.api.web.words import LANGUAGES, Language
 from itp_events.errors import ItpError
+from tasks.accounts.account import Right, Role, may
+from tasks.accounts.proof import Proof
+from tasks.accounts.sessions import see
 
 LANGUAGE_COOKIE = "itp_language"
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody who is signed in. `sites` are the codes of the sites that they see; None: all of them."""
+    """Somebody who is signed in. `code` is what they state as `by`; `caller` is their account."""
 
     code: str
-    role: Role
-    sites: frozenset[str] | None
+    caller: Caller
     language: Language
     session: session.Session
 
+    @property
+    def role(self) -> Role:
+        """Their account's role; without any account that of this machine."""
+        return self.caller.role
+
+    @property
+    def sites(self) -> frozenset[str] | None:
+        """The codes of the sites that they see; None: all of them."""
+        return None if self.caller.sites is None else frozenset(self.caller.sites)
+
     def sees(self, site: str) -> bool:
         """Whether they see the subjects of a site."""
-        return self.sites is None or site in self.sites
+        return self.caller.sees(site)
 
     def may(self, needed: Role) -> bool:
         """Whether their role includes `needed`."""
-        return includes(self.role, needed)
+        return may(self.role, _RIGHTS[needed])
+
+
+_RIGHTS: dict[Role, Right] = {
+    "reader": "read",
+    "monitor": "read",
+    "recorder": "state",
+    "investigator": "decide",
+    "admin": "administer",
+}
 
 
 class SignIn(ItpError):
@@ -58,28 +78,23 @@ def language_of(request: Request, api: ApiContext) -> Language:
     return next((each for each in LANGUAGES if each == chosen), default)
 
 
-def current_session(request: Request, api: ApiContext) -> session.Session | None:
-    """The session of a request; None where there is none, or its token was taken away."""
-    kept = session.unseal(request.cookies.get(session.COOKIE, ""), api.links.key, api.study.wall())
-    if kept is None or role_of(request, api, kept) is None:
-        return None
-    return kept
-
-
-def role_of(request: Request, api: ApiContext, kept: session.Session) -> Role | None:
-    """The role of a session now; None when its token does not count any more."""
-    if not kept.digest:
-        return LOCAL_ROLE if is_local(request, api) else None
-    return next((each.role for each in api.tokens.entries() if each.digest == kept.digest), None)
-
-
 def find_viewer(request: Request, api: ApiContext) -> Viewer | None:
-    """Who is signed in; None for nobody."""
-    kept = current_session(request, api)
-    role = role_of(request, api, kept) if kept else None
-    if kept is None or role is None:
+    """The person who is signed in; None for nobody. The account is read anew for each page."""
+    kept = session.unseal(request.cookies.get(session.COOKIE, ""), api.links.key, api.study.wall())
+    caller = caller_of(request, api, kept) if kept else None
+    if kept is None or caller is None:
         return None
-    return Viewer(kept.code, role, None, language_of(request, api), kept)
+    return Viewer(kept.code, caller, language_of(request, api), kept)
+
+
+def caller_of(request: Request, api: ApiContext, kept: session.Session) -> Caller | None:
+    """The caller of a session now; None when its token or its account counts no more."""
+    if kept.kind == "token":
+        return by_proof(api, Proof("token", kept.digest))
+    if kept.kind == "session":
+        see(api.study.store, kept.digest, api.study.wall())
+        return by_proof(api, Proof("session", kept.digest))
+    return Caller() if is_local(request, api) else None
 
 
 def _viewer(request: Request, api: Dependencies) -> Viewer:
@@ -87,6 +102,9 @@ def _viewer(request: Request, api: Dependencies) -> Viewer:
     if found is None:
         query = f"?{request.url.query}" if request.url.query else ""
         raise SignIn(request.url.path + query)
+    if not found.may("reader"):
+        said = f"this needs a token of role reader; yours is of role {found.role}"
+        raise Problem(HTTPStatus.FORBIDDEN, "role", said)
     return found
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import quote, urlencode
 
-from deployments.api.http.tokens import Role
 from deployments.api.web.in_words import InWords
 from itp_events.marks import marked
 from itp_events.protocol.model import Protocol
+from tasks.accounts.account import Role
 from tasks.board.cards import DEATH, PREGNANCY, Card, VisitLine
 
 # Visits without a date are asked for so long ahead; booked ones are shown for the week.

@@ -157,7 +157,7 @@ def _assign(study: Runtime, rows: Sequence[SubjectRow], data: ProtocolAssigned, 
         now = study.clock.now()
         # The place in the log tells this assignment from one that was voided.
         event = Event(f"{data.version}/{row.code}/{row.seq}", SOURCE, row.code, now, data)
-        (answer,) = study.record([event], now, speaker=at_the_machine())
+        (answer,) = study.record([event], now, sender=at_the_machine())
         follow_up([answer], hand_over_of(study), partial(show, study))
         error = str(answer.error) if answer.error else None
         answers.append({"subject": row.code, "status": answer.status, "id": event.id, "message": error})

@@ -53,7 +53,7 @@ def _recorded(read: Events, *, as_json: bool) -> bool:
     study = open_study(load_settings())
     try:
         events = [each.event for each in read.stated]
-        answers = study.record(events, study.clock.now(), speaker=at_the_machine())
+        answers = study.record(events, study.clock.now(), sender=at_the_machine())
         all_recorded = _answer(read, answers, as_json=as_json)
         _follow_up(study, answers)
     finally:

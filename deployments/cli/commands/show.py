@@ -227,7 +227,8 @@ def _response(responses: ResponseCourse) -> dict[str, Any]:
 
 
 def _line(line: LogLine) -> dict[str, Any]:
-    return {"seq": line.seq, "recorded_at": instant(line.recorded_at), "event": line.event.to_json()}
+    said = {"seq": line.seq, "recorded_at": instant(line.recorded_at), "event": line.event.to_json()}
+    return said | {"actor": line.origin.actor, "door": line.origin.door}
 
 
 def _sent(shown: _Shown, notice: NoticeRow) -> dict[str, Any]:

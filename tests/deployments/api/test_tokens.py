@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.api.http.tokens import Entry, Tokens, digest, new_token, one_line, read_entries
+from deployments.api.http.tokens import Entry, Tokens, new_token, one_line, read_entries
 from itp_events.errors import BadInput
+from tasks.accounts.tokens import digest
 
 pytestmark = pytest.mark.requirement("SEC-01")
 

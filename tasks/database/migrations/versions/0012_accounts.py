@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from tasks.database.triggers import refuse_changes
+
 revision = "0012"
 down_revision = "0011"
 
@@ -24,9 +26,11 @@ def upgrade() -> None:
     _sessions()
     _sign_ins()
     _signatures()
-    _keep_for_ever("account_log", "id = NEW.id")
-    _keep_for_ever("sign_ins", "id = NEW.id")
-    _keep_for_ever("signatures", "source = NEW.source AND id = NEW.id AND account = NEW.account")
+    refuse_changes(op.get_bind(), "account_log", "id = NEW.id")
+    refuse_changes(op.get_bind(), "sign_ins", "id = NEW.id")
+    refuse_changes(
+        op.get_bind(), "signatures", "source = NEW.source AND id = NEW.id AND account = NEW.account"
+    )
 
 
 def _accounts() -> None:
@@ -127,31 +131,3 @@ def _signatures() -> None:
         sa.ForeignKeyConstraint(["account"], ["accounts.code"], name="signatures_account_fk"),
     )
     op.create_index("signatures_subject_ix", "signatures", ["subject"])
-
-
-def _keep_for_ever(table: str, same_row: str) -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        _keep_in_sqlite(table, same_row)
-    else:
-        _keep_in_postgresql(table)
-
-
-def _keep_in_sqlite(table: str, same_row: str) -> None:
-    refuse = f"SELECT RAISE(ABORT, '{table} is append-only')"
-    for verb in ("UPDATE", "DELETE"):
-        op.execute(f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN {refuse}; END")
-    # INSERT OR REPLACE deletes the row that it replaces without firing its DELETE trigger.
-    op.execute(
-        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same_row}) BEGIN {refuse}; END"
-    )
-
-
-def _keep_in_postgresql(table: str) -> None:
-    op.execute(
-        f"CREATE FUNCTION {table}_refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
-    )
-    call = f"EXECUTE FUNCTION {table}_refuse_change()"
-    op.execute(f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW {call}")
-    op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {call}")

@@ -1,0 +1,89 @@
+"""Passwords (argon2id) and second factors (TOTP, RFC 6238) of accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+import pyotp
+import sqlalchemy as sa
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from itp_events.errors import BadInput
+from tasks.accounts import changing
+from tasks.accounts.account import Account
+from tasks.accounts.changing import By
+from tasks.database.schema import accounts
+
+# NIST SP 800-63B: length counts, and rules of composition do not.
+SHORTEST, LONGEST = 12, 256
+ISSUER = "ITP visits"
+_HASHER = PasswordHasher()
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secrets of an account: a password's hash, and the secret of its second factor; None: not set."""
+
+    password: str | None
+    totp: str | None
+
+
+def secrets_of(connection: sa.Connection, code: str) -> Secrets:
+    """The secrets of an account; empty ones for an unknown code."""
+    query = sa.select(accounts.c.password, accounts.c.totp).where(accounts.c.code == code)
+    row = connection.execute(query).one_or_none()
+    return Secrets(row.password, row.totp) if row else Secrets(None, None)
+
+
+def hashed(password: str) -> str:
+    """The hash of a password; raises BadInput for one that is too short or too long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise BadInput(f"a password has {SHORTEST} to {LONGEST} characters", "password")
+    return _HASHER.hash(password)
+
+
+def set_password(connection: sa.Connection, account: Account, password_hash: str, by: By) -> None:
+    """Give an account a password; it is signed out everywhere."""
+    connection.execute(
+        accounts.update().where(accounts.c.code == account.code).values(password=password_hash)
+    )
+    changing.end_sessions(connection, account.code, by.at)
+    changing.note(connection, account.code, "password", by, {})
+
+
+def set_up_totp(connection: sa.Connection, account: Account, secret: str | None, by: By) -> None:
+    """Give an account a second factor, or with None take it away."""
+    connection.execute(accounts.update().where(accounts.c.code == account.code).values(totp=secret))
+    changing.note(connection, account.code, "second-factor", by, {"set_up": secret is not None})
+
+
+def new_totp() -> str:
+    """A fresh secret for a second factor, in base 32."""
+    return pyotp.random_base32()
+
+
+def totp_address(account: Account, secret: str) -> str:
+    """The otpauth address that an authenticator reads, from a QR code."""
+    return pyotp.TOTP(secret).provisioning_uri(name=account.code, issuer_name=ISSUER)
+
+
+def is_password(kept: str | None, given: str) -> bool:
+    """Whether a password is the one whose hash is kept; as slow for an account without one."""
+    try:
+        _HASHER.verify(kept or _nobodys(), given)
+    except (VerificationError, InvalidHashError):
+        return False
+    return kept is not None
+
+
+def is_second_factor(secret: str | None, given: str, at: datetime) -> bool:
+    """Whether a code is the second factor's at an instant, or 30 s around it; True where none is set up."""
+    return secret is None or pyotp.TOTP(secret).verify("".join(given.split()), for_time=at, valid_window=1)
+
+
+@cache
+def _nobodys() -> str:
+    return _HASHER.hash("the password of nobody, so that an unknown account takes as long")
