@@ -58,6 +58,7 @@ test-browser: $(DEV) ## the forms and pages in a headless Chromium; needs chromi
 
 screenshots: $(DEV) ## take the screenshots in docs/ anew; needs chromium and chromedriver
 	$(BIN)/python -m tests.browser.screenshots
+	$(BIN)/python -m tests.browser.pictures_of_pages
 
 lint: $(DEV) ## lint, types and import direction alone
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
 from itp_events.errors import Forbidden, Refused
@@ -26,7 +27,9 @@ VALID = timedelta(days=14)
 # Steps that ask the investigator for a decision.
 _TO_DECIDE = ("flag", "decision", "disposition")
 # Each kind of link has a signature of its own: none can be made of another's.
-_ACKNOWLEDGE, _PICTURE = b"acknowledge\n", b"picture\n"
+_ACKNOWLEDGE, _PICTURE, _OPEN = b"acknowledge\n", b"picture\n", b"open\n"
+# The service's own notice about a site as a whole, which leads to the page of the day.
+_DIGEST = "digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,16 @@ class Call:
     subject: str
     visit: str
     audience: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What a notice speaks of: the subject, the visit or adverse event if there is one, and its step."""
+
+    subject: str
+    visit: str | None
+    step: str
+    ae: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,13 +64,30 @@ class Links:
         page.
         """
         if notice.subject is None:
-            return None
+            return f"{self.base}/today" if notice.step == _DIGEST else None
         if notice.kind == "escalation" and notice.visit:
             call = Call(notice.key, notice.subject, notice.visit, notice.audience)
             return self.acknowledge(call, now + VALID)
-        if Step.read(notice.step).family in _TO_DECIDE:
+        if Step.read(notice.step).family in _TO_DECIDE and notice.audience == "investigator":
             return self.decide(notice.subject, notice.facts.get("criterion"))
-        return None
+        return self.open(
+            Matter(notice.subject, notice.visit, notice.step, notice.facts.get("ae")), now + VALID
+        )
+
+    def open(self, matter: Matter, expires: datetime) -> str:
+        """The address of the page of what a notice speaks of, until the instant `expires` (UTC)."""
+        said = [matter.subject, matter.visit, matter.step, matter.ae, int(expires.timestamp())]
+        text = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+        return f"{self.base}/n/{self._signed(_OPEN, text)}"
+
+    def read_matter(self, signed: str, now: datetime) -> Matter:
+        """The matter that a link of `open` carries.
+
+        Raises:
+            Refused: the link was not signed here, was changed, or has expired (rule `link-expired`).
+        """
+        subject, visit, step, ae = self._unexpired(self._read(_OPEN, signed), now)
+        return Matter(subject, visit, step, ae)
 
     def acknowledge(self, call: Call, expires: datetime) -> str:
         """The address of the page on which a call is acknowledged, until the instant `expires` (UTC)."""
@@ -80,13 +110,16 @@ class Links:
         Raises:
             Refused: the link was not signed here, was changed, or has expired (rule `link-expired`).
         """
-        text = self._read(_ACKNOWLEDGE, signed)
+        return Call(*self._unexpired(self._read(_ACKNOWLEDGE, signed), now))
+
+    def _unexpired(self, text: bytes | None, now: datetime) -> list[Any]:
+        """The values of a signed link, without the instant at which it expires."""
         if text is None:
             raise Refused("link", "this link is not one of this service's; open it from the message again")
-        *call, expires = json.loads(text)
+        *said, expires = json.loads(text)
         if now > datetime.fromtimestamp(expires, UTC):
             raise Refused("link-expired", "this link has expired; use the newest message about this visit")
-        return Call(*call)
+        return said
 
     def picture(self, subject: str | None) -> str:
         """The address of a subject's timeline, or of everybody's lanes; it does not expire."""

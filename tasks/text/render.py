@@ -34,6 +34,8 @@ _DOSE = frozenset(DoseContents.__annotations__)
 _DEATH = 5
 TEXTS = Path(__file__).parent
 LANGUAGES = tuple(sorted(path.parent.name for path in TEXTS.glob("*/_any.txt")))
+# Every notice ends with the page of what it speaks of, where its text does not name that page itself.
+_OPENS = {"en": "Open: {link}", "zh-CN": "打开页面：{link}"}
 _REPEATED = {"en": "[possibly repeated] ", "zh-CN": "【可能重复】"}
 _REPEATED_WHY = {
     "en": "You may have received this message before: whether an earlier attempt arrived is not known.",
@@ -68,7 +70,9 @@ def render(occasion: Occasion, language: str, zone: ZoneInfo) -> tuple[str, str]
         said = json.dumps(occasion.contents, ensure_ascii=False, indent=1)
         return f"{occasion.subject}: {occasion.step} {occasion.visit or ''}".rstrip(), said
     title, _, body = text.strip().partition("\n")
-    return title.strip(), _tidy(f"{body}\n{LEGENDS[language] if MARK in text else ''}")
+    link = occasion.contents.get("link")
+    opens = _OPENS[language].format(link=link) if link and link not in body else ""
+    return title.strip(), _tidy(f"{body}\n{opens}\n{LEGENDS[language] if MARK in text else ''}")
 
 
 def marked_repeated(title: str, body: str, language: str) -> tuple[str, str]:

@@ -39,16 +39,16 @@ def _save(driver: WebDriver, address: str, height: int, path: Path) -> None:
     driver.get(address)
     time.sleep(FADE_SECONDS)  # noqa: TID251 - see FADE_SECONDS
     driver.save_screenshot(str(path))
-    _shrink(path)
+    shrink(path)
     sys.stdout.write(f"{path.name}: {path.stat().st_size // 1024} KB\n")
 
 
-def _shrink(path: Path) -> None:
+def shrink(path: Path, part: float = 5 / 7) -> None:
     """256 colours: a page of text and lines needs no more, and the repository keeps each version for ever."""
     from PIL import Image
 
     with Image.open(path) as image:
-        image.convert("RGB").resize((image.width * 5 // 7, image.height * 5 // 7)).quantize(
+        image.convert("RGB").resize((int(image.width * part), int(image.height * part))).quantize(
             256, Image.Quantize.MAXCOVERAGE
         ).save(path, optimize=True)
 

@@ -16,6 +16,7 @@ class Proxy:
         self._target = target
         self._pairs: set[Pair] = set()
         self._mute: set[Pair] = set()
+        self._is_cut = False
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -43,11 +44,24 @@ class Proxy:
                 there.shutdown(socket.SHUT_RDWR)
         return len(muted)
 
+    def cut(self) -> None:
+        """End every connection, and let nobody connect, until `mend`."""
+        self._is_cut = True
+        for pair in list(self._pairs):
+            self._end(pair)
+
+    def mend(self) -> None:
+        """Let everybody connect again."""
+        self._is_cut = False
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 here, _ = self._listener.accept()
-                self._connect(here)
+                if self._is_cut:
+                    here.close()
+                else:
+                    self._connect(here)
 
     def _connect(self, here: socket.socket) -> None:
         try:

@@ -272,8 +272,10 @@ def test_the_sponsor_is_asked_to_ask_the_site_and_not_to_do_its_work(step: str, 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("step", ["flag", "decision-1", "disposition"])
 def test_the_page_on_which_to_decide_is_for_the_investigator(step: str, language: str) -> None:
-    assert FULL["link"] in text(step, language, "investigator", **FULL)
-    assert FULL["link"] not in text(step, language, "sponsor", **FULL)
+    asks = {"en": "Decide on this page", "zh-CN": "请使用本人令牌在此页面作出决定"}[language]
+    assert asks in text(step, language, "investigator", **FULL)
+    assert asks not in text(step, language, "sponsor", **FULL)
+    assert FULL["link"] in text(step, language, "sponsor", **FULL)
 
 
 @pytest.mark.parametrize("step", ["flag", "decision-1"])

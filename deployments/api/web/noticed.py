@@ -1,0 +1,100 @@
+"""The page of what a notice speaks of: who has taken it already, and what can be stated with one more tap.
+
+The link's signature is what permits it, for a time; to state something one signs in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from deployments.api.http.dependencies import Dependencies
+from deployments.api.web.in_words import InWords
+from deployments.api.web.rendering import page_router, show, words_for
+from deployments.api.web.viewer import find_viewer, language_of
+from deployments.api.web.waiting import Action, form_path
+from itp_events.errors import Refused
+from itp_events.events import (
+    Acknowledged,
+    Booked,
+    Completed,
+    Event,
+    Missed,
+    SaeSubmitted,
+    WithdrawalDecided,
+)
+from itp_events.notices.steps import Step
+from itp_events.rules.subject import not_voided
+from tasks.database.queries import history, subject
+from tasks.delivery.links import Matter
+
+_OF_VISITS = (Booked, Completed, Missed, Acknowledged)
+# The form with which a notice that is about no visit is answered, by its step.
+_FORMS = {
+    "sae": "submission",
+    "majority": "consent-given",
+    "assent": "consent-given",
+    "death-unrecorded": "death",
+    "flag": "decide",
+    "decision": "decide",
+    "disposition": "decide",
+}
+
+router = page_router()
+
+
+@router.get("/n/{signed}")
+def page(request: Request, api: Dependencies, signed: str) -> Response:
+    """Show what a notice speaks of. Opening it changes nothing."""
+    matter = api.links.read_matter(signed, api.study.clock.now())
+    row = subject(api.study.store, matter.subject)
+    if row is None:
+        raise Refused("enrolment", f"{matter.subject} is not enrolled; record itp.subject.enrolled first")
+    site = api.study.protocol.site(row.site)
+    viewer = find_viewer(request, api)
+    language = language_of(request, api)
+    words = words_for(language, site)
+    planned = api.study.protocol.by_code.get(matter.visit or "")
+    name = words.visit(planned, matter.visit) if matter.visit else None
+    title = words.say("link.title", visit=name, subject=row.code) if name else None
+    facts: dict[str, Any] = {
+        "code": row.code,
+        "phase": words.phase(row.state),
+        "taken": list(_taken(words, matter, not_voided(history(api.study.store, row.code)))),
+        "actions": () if row.exited and matter.visit else tuple(_actions(matter, row.code)),
+    }
+    title = title or words.say("link.subject", subject=row.code)
+    return show(request, api, "notice", title, viewer=viewer, site=site, language=language, **facts)
+
+
+def _taken(words: InWords, matter: Matter, facts: Sequence[Event]) -> Iterator[str]:
+    """Who has stated something about it already: the kind, the date and the person, and no result."""
+    for event in facts:
+        if not _about(matter, event):
+            continue
+        on = getattr(event.data, "on", None) or getattr(event.data, "until", None)
+        kind = words.say(f"type.{event.type}")
+        sentence = f"{kind}, {words.day(on)}" if on else kind
+        yield words.say("link.taken", sentence=sentence, by=event.data.by)
+
+
+def _about(matter: Matter, event: Event) -> bool:
+    data = event.data
+    if matter.visit:
+        return isinstance(data, _OF_VISITS) and data.visit == matter.visit
+    if isinstance(data, SaeSubmitted):
+        return data.ae == matter.ae
+    return isinstance(data, WithdrawalDecided) and _FORMS.get(Step.read(matter.step).family) == "decide"
+
+
+def _actions(matter: Matter, code: str) -> Iterator[Action]:
+    if matter.visit:
+        for label, form in (("act.book", "book"), ("act.done", "done"), ("act.missed", "missed")):
+            yield Action(label, form_path(code, form, visit=matter.visit))
+    form = _FORMS.get(Step.read(matter.step).family)
+    if form is not None:
+        given = {"ae": matter.ae} if form == "submission" and matter.ae else {}
+        yield Action(f"form.{form}", form_path(code, form, **given))

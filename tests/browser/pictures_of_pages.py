@@ -1,0 +1,65 @@
+"""Takes the pictures of the pages in docs/ from a study of thirty subjects: part of `make screenshots`."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from deployments.bootstrap.clock import Clock
+from tests.browser.phone import Phone, phone
+from tests.browser.screenshots import DOCS, shrink
+from tests.deployments.api.web.test_forms import eligible
+from tests.support.api import Door, served
+from tests.support.gallery import gallery
+
+FLAGGED, NEW = "ITP-019", "ITP-030"
+
+
+def main() -> None:
+    """Fill the study, serve it, and save what a phone sees."""
+    with tempfile.TemporaryDirectory(prefix="itp-pictures-") as directory:
+        data = Path(directory) / "study"
+        data.mkdir()
+        found = gallery(data, Clock().now())
+        found.fill()
+        found.store.close()
+        with served(data) as door, phone(str(door.client.base_url)) as held:
+            _coordinator(door, held)
+            _investigator(door, held)
+
+
+def _coordinator(door: Door, held: Phone) -> None:
+    held.sign_in("crc.li", _token(door, "recorder"))
+    held.open("/today")
+    _save(held, "pages-today")
+    held.open("/enrol")
+    held.write(**eligible("ITP-101", f"{door.now.date()}", screening__bilirubin_x_uln="9"))
+    held.send("/enrol")
+    _save(held, "pages-enrol")
+    held.open(f"/s/{NEW}/book?visit=INF2")
+    held.send(f"/s/{NEW}/book")
+    _save(held, "pages-subject")
+    held.open("/today")
+    held.tap('form[action="/sign-out"] button')
+
+
+def _investigator(door: Door, held: Phone) -> None:
+    token = _token(door, "investigator")
+    held.theme("dark")
+    held.sign_in("inv.wu", token)
+    held.open(f"/s/{FLAGGED}/decide")
+    _save(held, "pages-decide")
+
+
+def _token(door: Door, role: str) -> str:
+    return door.token(role)["Authorization"].removeprefix("Bearer ")  # type: ignore[arg-type]
+
+
+def _save(held: Phone, name: str) -> None:
+    path = DOCS / f"{name}.png"
+    held.picture(str(path))
+    shrink(path, part=1)
+    sys.stdout.write(f"{path.name}: {path.stat().st_size // 1024} KB\n")
+
+
+if __name__ == "__main__":
+    main()
