@@ -75,6 +75,7 @@ bench: $(DEV) ## measure what wakes, doors, the board and commands cost, beside 
 	$(BIN)/python -m bench.doors
 	$(BIN)/python -m bench.board
 	$(BIN)/python -m bench.commands
+	$(BIN)/python -m bench.pages
 
 storm: $(DEV) ## break the real service at random for an hour, and judge what is left; STORM_ARGS="--minutes 480 --db pg"
 	$(BIN)/python -m storm --minutes 60 $(STORM_ARGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from urllib.parse import quote, urlencode
 
@@ -53,10 +53,14 @@ class Day:
     now: datetime
     protocol: Protocol
     words: InWords
+    _dates: dict[str, date] = field(default_factory=dict)
 
     def today(self, card: Card) -> date:
         """The date at a card's site."""
-        return self.protocol.site(card["site"]).date_of(self.now)
+        site = card["site"]
+        if site not in self._dates:
+            self._dates[site] = self.protocol.site(site).date_of(self.now)
+        return self._dates[site]
 
     def visit(self, line: VisitLine) -> str:
         """A visit's name with its code."""
@@ -162,15 +166,17 @@ def _open(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
 
 def _book(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
     for card, line in _visits(day, cards, "upcoming"):
-        near = date.fromisoformat(line["target"]) <= day.today(card) + _BOOK_AHEAD
-        if near and line["firm"] and not line["booked"]:
+        asked = line["firm"] and not line["booked"]
+        if asked and date.fromisoformat(line["target"]) <= day.today(card) + _BOOK_AHEAD:
             yield _item(day, card, line, _window(day, line, "today.visit-target"), line["target"], ("book",))
 
 
 def _ahead(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
     for card, line in _visits(day, cards, "open", "upcoming"):
+        if not line["booked"]:
+            continue
         today, on = day.today(card), date.fromisoformat(line["day"])
-        if line["booked"] and today < on <= today + _SHOW_AHEAD:
+        if today < on <= today + _SHOW_AHEAD:
             said = day.words.say("today.visit-booked", visit=day.visit(line), day=day.day(line, "day"))
             yield _item(day, card, line, said, line["day"], ("move", "done"))
 
