@@ -116,7 +116,8 @@ class Links:
         """The values of a signed link, without the instant at which it expires."""
         if text is None:
             raise Refused("link", "this link is not one of this service's; open it from the message again")
-        *said, expires = json.loads(text)
+        values: list[Any] = json.loads(text)
+        *said, expires = values
         if now > datetime.fromtimestamp(expires, UTC):
             raise Refused("link-expired", "this link has expired; use the newest message about this visit")
         return said

@@ -94,7 +94,7 @@ def _actions(matter: Matter, code: str) -> Iterator[Action]:
     if matter.visit:
         for label, form in (("act.book", "book"), ("act.done", "done"), ("act.missed", "missed")):
             yield Action(label, form_path(code, form, visit=matter.visit))
-    form = _FORMS.get(Step.read(matter.step).family)
-    if form is not None:
-        given = {"ae": matter.ae} if form == "submission" and matter.ae else {}
-        yield Action(f"form.{form}", form_path(code, form, **given))
+    answered_by = _FORMS.get(Step.read(matter.step).family)
+    if answered_by is not None:
+        given = {"ae": matter.ae} if answered_by == "submission" and matter.ae else {}
+        yield Action(f"form.{answered_by}", form_path(code, answered_by, **given))
