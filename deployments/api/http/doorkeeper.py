@@ -79,6 +79,7 @@ class Doorkeeper:
         with self.store.reading() as connection:
             found = proven(connection, proof, self.wall())
         self._known.pop(proof.digest, None)
+        self._is_any = self._is_any or found is not None
         if found is None or (found.in_file and not self.tokens.holds(proof.digest)):
             return None
         if len(self._known) >= _MOST:
