@@ -55,6 +55,7 @@ SHAPES: dict[str, str] = {
     "the event (source {}, id {}) is a void; state the event again instead": "记录（来源 {}，编号 {}）为作废记录；"
     "请重新录入原内容",
     "the event (source {}, id {}) is voided already": "记录（来源 {}，编号 {}）已作废",
+    "protocol version {} is in force from {}; assign it from that day on": "方案版本 {} 自 {} 起生效；请自该日起指定",
     "protocol version {} is not installed; put its file beside the others": "方案版本 {} 未安装",
     "complete answers a missed or cancelled {} only": "仅当 {} 未进行或已取消时可选择“完成”",
     "treatment has ended already; there is nothing to stop": "治疗已经结束，无可终止",
