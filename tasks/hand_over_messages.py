@@ -104,7 +104,7 @@ def _row(
 
 
 def _open_matters(cards: Sequence[Card], places: Sequence[Place]) -> dict[str, list[Any]]:
-    """What is open at these places, each matter once, as digests list it."""
+    """The open matters at these places, each once, as digests list them."""
     found: dict[str, list[Any]] = {"today": [], "week": [], "overdue": [], "waiting": []}
     for part, matter in _matters(cards, places):
         if matter not in found[part]:

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is told: the settings, and the name by which others see it."""
+    """The orders of a worker: the settings, and the name by which others see it."""
 
     settings: Settings
     instance: str

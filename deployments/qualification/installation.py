@@ -76,7 +76,7 @@ class Installation:
 
     @property
     def log(self) -> Path:
-        """What the service says."""
+        """The output of the service."""
         return self.folder / "service.log"
 
     @property
@@ -143,7 +143,7 @@ class Installation:
         return answer.status_code, answer.json()
 
     def get(self, path: str) -> Any:
-        """What the API answers, as JSON."""
+        """The API's answer, as JSON."""
         return self._ask("GET", path).json()
 
     def _ask(self, method: str, path: str, content: Any = None) -> httpx.Response:

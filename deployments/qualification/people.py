@@ -1,4 +1,4 @@
-"""What the people of the qualification state, and what they look at: an invented site's day."""
+"""States and reads as the people of an invented site do on a day."""
 
 from __future__ import annotations
 

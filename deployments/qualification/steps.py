@@ -15,7 +15,7 @@ Outcome = Literal["passed", "failed", "not run"]
 
 @dataclass
 class Scene:
-    """What a step works on: the installation, and the lines in which the step says what it did and found."""
+    """The material of a step: the installation, and the lines that say what it did and found."""
 
     site: Installation
     did: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a step, in so many real seconds; `error` says why it did not pass."""
+    """The outcome of a step, in so many real seconds; `error` says why it did not pass."""
 
     step: Step
     outcome: Outcome

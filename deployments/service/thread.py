@@ -43,7 +43,7 @@ class ServiceThread(threading.Thread):
 
     @property
     def beats(self) -> int:
-        """How often the loop has come round: a number that stays the same is a loop that hangs."""
+        """The number of times that the loop has come round; one that stays the same is a loop that hangs."""
         return self._service_loop.beats
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Whom a notice is for at the moment of its hand-over, and what happens when nobody is on duty.
+"""Finds the people that a notice is for when it is handed over, also when nobody is on duty.
 
 Nobody on duty is somebody's alarm: the audience of the next rung gets the notice at once, with the reason.
 This module does not know addresses: it is told which people can be reached.
@@ -45,7 +45,7 @@ def answer(
     day: date,
     reachable: Callable[[str], bool],
 ) -> Answer:
-    """Who is told what is for an audience at a site on a local day of that site.
+    """The people who are told what is for an audience at a site on a local day of that site.
 
     Where nobody is on duty, or nobody who is can be reached, the audience of the next rung takes its place;
     behind the last rung stand `ops`, and of those everybody.

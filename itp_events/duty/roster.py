@@ -72,7 +72,7 @@ class Roster:
     inactive: frozenset[str] = field(default_factory=frozenset)
 
     def on_duty(self, audience: str, site: str, day: date) -> OnDuty:
-        """Who answers an audience at a site on a local day of that site."""
+        """The people who answer an audience at a site on a local day of that site."""
         planned = self._planned(audience, site, day)
         if planned is None:
             planned = self._planned(audience, None, day)
@@ -107,7 +107,7 @@ class Roster:
         return tuple(dict.fromkeys((each.audience, each.site) for each in stated))
 
     def _planned(self, audience: str, site: str | None, day: date) -> tuple[str, ...] | None:
-        """Whom rota and exceptions name, away or not; None where there is no rota."""
+        """The people whom rota and exceptions name, away or not; None where there is no rota."""
         for _, instead in reversed(self.exceptions):
             mine = (instead.audience, instead.site) == (audience, site)
             if mine and instead.first <= day <= instead.last:

@@ -359,7 +359,7 @@ class DeviationRule(_Rule):
 
 
 class Amendment(_Rule):
-    """What a version brings besides its rules: the local date from which it is in force, and new consents.
+    """The additions of a version to its rules: the local date from which it is in force, and new consents.
 
     New subjects are enrolled under the version, and others may be assigned to it, from `effective_on`.
     `consents` are asked for anew from each subject that is assigned to it (21 CFR 50.25(b)(5); ICH E6(R3)

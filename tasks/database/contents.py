@@ -108,7 +108,7 @@ class GapContents(TypedDict, total=False):
 
 
 class HandOverContents(TypedDict, total=False):
-    """What a `person` takes over, or finds on coming back: `places` names audiences with their sites.
+    """The matters that a `person` takes over, or finds on coming back; `places` names audiences with sites.
 
     `away` is the person who is or was absent, from the date `first` to the date `last`, if that is known;
     `back`: it is that person who is told, on the return. What is open stands as in a digest.

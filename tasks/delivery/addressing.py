@@ -65,7 +65,7 @@ class Addressing:
         return (*_once(self.channels, found.people or ()), *map(Addressee, self.channels.always))
 
     def _to_one(self, person: str) -> Addressed:
-        """What is for one person by name goes to nobody else; `ops` gets what cannot reach them."""
+        """A notice for one person by name goes to nobody else; `ops` gets what cannot reach them."""
         theirs = tuple(_once(self.channels, (person,)))
         if theirs:
             return Addressed(theirs, by_rota=True)

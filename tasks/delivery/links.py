@@ -44,7 +44,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What a notice speaks of: the subject, the visit or adverse event if there is one, and its step."""
+    """The matter that a notice speaks of: the subject, the visit or adverse event if any, and its step."""
 
     subject: str
     visit: str | None

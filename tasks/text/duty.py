@@ -49,7 +49,7 @@ def _said(gap: Gap, language: str) -> str:
 
 
 def reasons(missing: Sequence[Missing], language: str) -> str:
-    """Why nobody is on duty, in words."""
+    """The reason why nobody is on duty, in words."""
     words = _MISSING[language]
     if not missing:
         return words["planned"]

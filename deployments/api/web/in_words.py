@@ -164,7 +164,7 @@ class InWords:
         return self.say(own if self.say.has(own) else f"field.{field.name}")
 
     def wrong(self, field: Field | None, wrong: Wrong) -> str:
-        """What is wrong with the value of a field."""
+        """The problem with the value of a field."""
         if wrong.kind in _LIMITS:
             key, limit = _LIMITS[wrong.kind]
             number = wrong.values.get(limit)

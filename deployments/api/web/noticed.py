@@ -71,7 +71,7 @@ def page(request: Request, api: Dependencies, signed: str) -> Response:
 
 
 def _taken(words: InWords, matter: Matter, facts: Sequence[Event]) -> Iterator[str]:
-    """Who has stated something about it already: the kind, the date and the person, and no result."""
+    """The statements about it so far: the kind, the date and the person, and no result."""
     for event in facts:
         if not _about(matter, event):
             continue

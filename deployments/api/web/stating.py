@@ -243,7 +243,7 @@ def _known(words: InWords, path: str) -> str:
 
 
 def said_of(words: InWords, form: Form, wrong: Wrong) -> str:
-    """What is wrong with a field."""
+    """The problem with a field."""
     return words.wrong(_field(form, wrong.path), wrong)
 
 
@@ -307,7 +307,7 @@ def _reports(state: SubjectState, words: InWords) -> list[tuple[str, str]]:
 
 
 def _proposed(form: Form, state: SubjectState) -> dict[str, str]:
-    """What a form about a subject begins with: today, the visit that is due, the next number of an event."""
+    """The first values of a form about a subject: today, the visit due, the next number of an event."""
     proposed: dict[str, str] = {}
     if "visit" in form.paths and state.current:
         proposed["visit"] = state.current.code

@@ -1,4 +1,4 @@
-"""What waits for whom, from the cards: the sections of the page of the day, the most urgent first."""
+"""Lists the matters that wait, from the cards: the sections of the page of the day, the most urgent first."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def sections(day: Day, cards: Sequence[Card], role: Role) -> list[Section]:
 
 
 def of_subject(day: Day, card: Card, role: Role) -> list[Item]:
-    """What waits with one subject, the most urgent first."""
+    """The matters that wait with one subject, the most urgent first."""
     return [item for section in sections(day, [card], role) for item in section.items]
 
 

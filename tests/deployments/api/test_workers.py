@@ -18,6 +18,8 @@ from tests.support.service import children, enrolment
 from tests.support.waiting import wait_until
 from tests.tasks.desk import ENROLLED_AT
 
+pytestmark = pytest.mark.requirement("RUN-08")
+
 
 @pytest.fixture
 def settings(tmp_path: Path, sqlite_url: str) -> Settings:
