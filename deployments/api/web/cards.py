@@ -20,8 +20,6 @@ from tasks.database.schema import cards, subjects
 from tasks.database.store import Store
 from tasks.database.unreadable import passing_over
 
-# So many are made anew for one page; the service makes the others within seconds.
-_MADE_AT_ONCE = 20
 _CHUNK = 500
 
 
@@ -62,7 +60,7 @@ class Cards:
         behind = [
             row for row in rows if row.code not in self._kept or self._kept[row.code][1]["seq"] != row.seq
         ]
-        for row in behind[:_MADE_AT_ONCE]:
+        for row in behind:
             with passing_over(row.code, {}):
                 self._kept[row.code] = ((row.seq, row.made_at), card(story(store, protocol, row.code, now)))
 

@@ -16,6 +16,8 @@ from tasks.board.cards import Card
 
 # A list longer than this ends with a link to all of it.
 ROWS_SHOWN = 25
+# Who looks for one subject among more types a part of its code.
+SUBJECTS_SHOWN = 200
 
 router = page_router()
 
@@ -42,7 +44,7 @@ def today(
         viewer=viewer,
         sections=found,
         limits={
-            section.name: len(section.items) if section.name == every else ROWS_SHOWN for section in found
+            section.name: len(section.matters) if section.name == every else ROWS_SHOWN for section in found
         },
         day=words.day(site.date_of(day.now)),
     )
@@ -56,8 +58,8 @@ def find(
     day = day_of(api, viewer)
     wanted = code.strip().lower()
     found = [card for card in visible_cards(request, api, viewer) if wanted in card["code"].lower()]
-    rows = [(card["code"], day.words.phase(card["state"]), card["site"]) for card in found]
-    facts: dict[str, Any] = {"code": code, "rows": rows[:200], "count": len(rows)}
+    rows = [(card["code"], day.words.phase(card["state"]), card["site"]) for card in found[:SUBJECTS_SHOWN]]
+    facts: dict[str, Any] = {"code": code, "rows": rows, "count": len(found)}
     return show(request, api, "find", day.words.say("find.title"), viewer=viewer, **facts)
 
 
@@ -66,7 +68,7 @@ def deviations(request: Request, api: Dependencies, viewer: Looking) -> HTMLResp
     """Show the important deviations that nobody has assessed."""
     day = day_of(api, viewer)
     found = sections(day, visible_cards(request, api, viewer), viewer.role)
-    waiting = next((section.items for section in found if section.name == "deviations"), ())
+    waiting = next((section.items() for section in found if section.name == "deviations"), [])
     return show(request, api, "deviations", day.words.say("deviations.title"), viewer=viewer, waiting=waiting)
 
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from deployments.api.web.in_words import InWords
 from itp_events.marks import marked
 from itp_events.protocol.model import Protocol
 from tasks.accounts.account import Role
-from tasks.board.cards import DEATH, PREGNANCY, Card, VisitLine
+from tasks.board.cards import (
+    DEATH,
+    PREGNANCY,
+    Card,
+    DeviationLine,
+    FlagLine,
+    ReportLine,
+    UndeliveredLine,
+    VisitLine,
+)
 
 # Visits without a date are asked for so long ahead; booked ones are shown for the week.
 _BOOK_AHEAD = timedelta(days=14)
@@ -32,10 +42,17 @@ class Item:
 
     subject: str
     said: str
-    order: tuple[str, ...]
     actions: tuple[Action, ...] = ()
     notes: tuple[str, ...] = ()
     urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """One thing that waits, by its order among others; it is put into words when it is to be shown."""
+
+    order: tuple[str, ...]
+    item: Callable[[], Item]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +60,11 @@ class Section:
     """A part of the page: `name` is a key of the words without its beginning."""
 
     name: str
-    items: Sequence[Item]
+    matters: Sequence[Matter]
+
+    def items(self, limit: int | None = None) -> list[Item]:
+        """The first matters of the section, in words; None: all of them."""
+        return [each.item() for each in self.matters[:limit]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +103,33 @@ def form_path(code: str, form: str, **given: str) -> str:
 def sections(day: Day, cards: Sequence[Card], role: Role) -> list[Section]:
     """The sections that have something to show, in the order in which the role needs them."""
     order = _FOR_INVESTIGATORS if role == "investigator" else _FOR_OTHERS
-    made = ((name, sorted(_MAKE[name](day, cards), key=lambda item: item.order)) for name in order)
-    return [Section(name, items) for name, items in made if items]
+    made = ((name, sorted(_MAKE[name](day, cards), key=lambda each: each.order)) for name in order)
+    return [Section(name, matters) for name, matters in made if matters]
 
 
 def of_subject(day: Day, card: Card, role: Role) -> list[Item]:
     """The matters that wait with one subject, the most urgent first."""
-    return [item for section in sections(day, [card], role) for item in section.items]
+    return [item for section in sections(day, [card], role) for item in section.items()]
 
 
-def _clocks(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
+def _clocks(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card in cards:
         for each in card["clocks"]:
-            late = datetime.fromisoformat(each["deadline"]) <= day.now
-            what = _reported(day, each["what"])
-            by = marked(day.words.instant(each["deadline"]), each["assumed"])
-            to = form_path(card["code"], "submission", ae=each["what"])
-            yield Item(
-                card["code"],
-                day.words.say("today.clock", what=what, by=by),
-                (each["deadline"], card["code"]),
-                () if each["what"] == DEATH else (Action("form.submission", to),),
-                (day.words.say("today.clock-passed"),) if late else (),
-                late,
-            )
+            yield Matter((each["deadline"], card["code"]), partial(_clock, day, card["code"], each))
+
+
+def _clock(day: Day, code: str, clock: ReportLine) -> Item:
+    say, what = day.words.say, clock["what"]
+    late = datetime.fromisoformat(clock["deadline"]) <= day.now
+    by = marked(day.words.instant(clock["deadline"]), clock["assumed"])
+    submit = Action("form.submission", form_path(code, "submission", ae=what))
+    return Item(
+        code,
+        say("today.clock", what=_reported(day, what), by=by),
+        () if what == DEATH else (submit,),
+        (say("today.clock-passed"),) if late else (),
+        late,
+    )
 
 
 def _reported(day: Day, what: str) -> str:
@@ -113,25 +137,37 @@ def _reported(day: Day, what: str) -> str:
     return say(f"what.{what}") if what in (DEATH, PREGNANCY) else say("what.ae", ae=what)
 
 
-def _decisions(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
-    say = day.words.say
+def _decisions(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card in cards:
         code = card["code"]
-        decide = (Action("subject.decide", form_path(code, "decide")),)
         for flag in card["flags"]:
-            criterion = marked(day.words.criterion(flag["criterion"]), flag["assumed"])
-            said = say("today.flag", criterion=criterion, since=day.words.day(flag["since"]))
-            yield Item(code, said, (flag["since"], code), decide)
+            yield Matter((flag["since"], code), partial(_flag, day, code, flag))
         if card["fatal"]:
-            said = say("today.fatal", since=day.words.day(card["fatal"]))
-            death = (Action("form.death", form_path(code, "death")),)
-            yield Item(code, said, (card["fatal"], code), death, urgent=True)
+            to = Action("form.death", form_path(code, "death"))
+            yield Matter((card["fatal"], code), partial(_asked, day, code, "today.fatal", card["fatal"], to))
         if card["death"]:
-            said = say("today.death", since=day.words.day(card["death"]))
-            report = (Action("form.adverse-event", form_path(code, "adverse-event")),)
-            yield Item(code, said, (card["death"], code), report, urgent=True)
+            to = Action("form.adverse-event", form_path(code, "adverse-event"))
+            yield Matter((card["death"], code), partial(_asked, day, code, "today.death", card["death"], to))
         if card["disposition"]:
-            yield Item(code, say("today.disposition"), (card["visits"][-1]["closes"], code), decide)
+            yield Matter((card["visits"][-1]["closes"], code), partial(_disposition, day, code))
+
+
+def _flag(day: Day, code: str, flag: FlagLine) -> Item:
+    criterion = marked(day.words.criterion(flag["criterion"]), flag["assumed"])
+    said = day.words.say("today.flag", criterion=criterion, since=day.words.day(flag["since"]))
+    return Item(code, said, (_decide(code),))
+
+
+def _asked(day: Day, code: str, key: str, since: str, action: Action) -> Item:
+    return Item(code, day.words.say(key, since=day.words.day(since)), (action,), urgent=True)
+
+
+def _disposition(day: Day, code: str) -> Item:
+    return Item(code, day.words.say("today.disposition"), (_decide(code),))
+
+
+def _decide(code: str) -> Action:
+    return Action("subject.decide", form_path(code, "decide"))
 
 
 def _visits(day: Day, cards: Sequence[Card], *statuses: str) -> Iterator[tuple[Card, VisitLine]]:
@@ -141,67 +177,81 @@ def _visits(day: Day, cards: Sequence[Card], *statuses: str) -> Iterator[tuple[C
                 yield card, line
 
 
-def _overdue(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
+def _overdue(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card, line in _visits(day, cards, "overdue"):
-        days = (day.today(card) - date.fromisoformat(line["closes"])).days
-        said = day.words.say(
-            "today.visit-overdue", visit=day.visit(line), closes=day.day(line, "closes"), days=days
+        yield _matter(
+            day, card, line, line["closes"], _overdue_said, ("done", "missed", "acknowledge"), urgent=True
         )
-        yield _item(day, card, line, said, line["closes"], ("done", "missed", "acknowledge"), urgent=True)
 
 
-def _now(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
+def _now(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card, line in _visits(day, cards, "open", "upcoming"):
         if line["booked"] and date.fromisoformat(line["day"]) <= day.today(card):
-            said = day.words.say("today.visit-booked", visit=day.visit(line), day=day.day(line, "day"))
-            yield _item(day, card, line, said, line["day"], ("done", "move", "missed"))
+            yield _matter(day, card, line, line["day"], _booked_said, ("done", "move", "missed"))
 
 
-def _open(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
+def _open(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card, line in _visits(day, cards, "open"):
         if not line["booked"]:
-            said = _window(day, line, "today.visit-target")
-            yield _item(day, card, line, said, line["closes"], ("book", "done", "missed"))
+            yield _matter(day, card, line, line["closes"], _window_said, ("book", "done", "missed"))
 
 
-def _book(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
+def _book(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card, line in _visits(day, cards, "upcoming"):
         asked = line["firm"] and not line["booked"]
         if asked and date.fromisoformat(line["target"]) <= day.today(card) + _BOOK_AHEAD:
-            yield _item(day, card, line, _window(day, line, "today.visit-target"), line["target"], ("book",))
+            yield _matter(day, card, line, line["target"], _window_said, ("book",))
 
 
-def _ahead(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
+def _ahead(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card, line in _visits(day, cards, "open", "upcoming"):
         if not line["booked"]:
             continue
         today, on = day.today(card), date.fromisoformat(line["day"])
         if today < on <= today + _SHOW_AHEAD:
-            said = day.words.say("today.visit-booked", visit=day.visit(line), day=day.day(line, "day"))
-            yield _item(day, card, line, said, line["day"], ("move", "done"))
+            yield _matter(day, card, line, line["day"], _booked_said, ("move", "done"))
 
 
-def _window(day: Day, line: VisitLine, key: str) -> str:
-    dates = {"day": day.day(line, "day"), "opens": day.day(line, "opens"), "closes": day.day(line, "closes")}
-    return day.words.say(key, visit=day.visit(line), **dates)
+_Said = Callable[[Day, Card, VisitLine], str]
 
 
-def _item(
+def _overdue_said(day: Day, card: Card, line: VisitLine) -> str:
+    days = (day.today(card) - date.fromisoformat(line["closes"])).days
+    closes = day.day(line, "closes")
+    return day.words.say("today.visit-overdue", visit=day.visit(line), closes=closes, days=days)
+
+
+def _booked_said(day: Day, card: Card, line: VisitLine) -> str:
+    return day.words.say("today.visit-booked", visit=day.visit(line), day=day.day(line, "day"))
+
+
+def _window_said(day: Day, card: Card, line: VisitLine) -> str:
+    dates = {name: day.day(line, name) for name in ("day", "opens", "closes")}
+    return day.words.say("today.visit-target", visit=day.visit(line), **dates)
+
+
+def _matter(
     day: Day,
     card: Card,
     line: VisitLine,
-    said: str,
     order: str,
+    said: _Said,
     actions: Sequence[str],
     *,
     urgent: bool = False,
+) -> Matter:
+    return Matter((order, card["code"]), partial(_visit_item, day, card, line, said, actions, urgent))
+
+
+def _visit_item(
+    day: Day, card: Card, line: VisitLine, said: _Said, actions: Sequence[str], urgent: bool
 ) -> Item:
     forms = {"move": "book"}
     made = tuple(
         Action(f"act.{each}", form_path(card["code"], forms.get(each, each), visit=line["code"]))
         for each in actions
     )
-    return Item(card["code"], said, (order, card["code"]), made, tuple(_notes(day, line)), urgent)
+    return Item(card["code"], said(day, card, line), made, tuple(_notes(day, line)), urgent)
 
 
 def _notes(day: Day, line: VisitLine) -> Iterator[str]:
@@ -214,38 +264,47 @@ def _notes(day: Day, line: VisitLine) -> Iterator[str]:
         yield say("today.escalated", audience=day.words.audience(line["rung"]))
 
 
-def _consents(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
+def _consents(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card in cards:
         for kind in card["consents"]:
-            to = form_path(card["code"], "consent-given", kind=kind)
-            said = day.words.say(f"today.consent.{kind}")
-            yield Item(card["code"], said, (card["code"], kind), (Action("form.consent-given", to),))
+            yield Matter((card["code"], kind), partial(_consent, day, card["code"], kind))
 
 
-def _deviations(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
+def _consent(day: Day, code: str, kind: str) -> Item:
+    give = Action("form.consent-given", form_path(code, "consent-given", kind=kind))
+    return Item(code, day.words.say(f"today.consent.{kind}"), (give,))
+
+
+def _deviations(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card in cards:
         for each in card["deviations"]:
-            since = day.words.day(each["since"])
-            category = day.words.category(each["category"])
-            said = day.words.say("today.deviation", category=category, visit=each["visit"] or "", since=since)
-            to = form_path(card["code"], "assess", deviation=each["id"])
-            assess = (Action("deviations.assess", to),)
-            yield Item(card["code"], said, (each["since"], card["code"], each["id"]), assess)
+            order = (each["since"], card["code"], each["id"])
+            yield Matter(order, partial(_deviation, day, card["code"], each))
 
 
-def _undelivered(day: Day, cards: Sequence[Card]) -> Iterator[Item]:
+def _deviation(day: Day, code: str, line: DeviationLine) -> Item:
+    since, category = day.words.day(line["since"]), day.words.category(line["category"])
+    said = day.words.say("today.deviation", category=category, visit=line["visit"] or "", since=since)
+    return Item(code, said, (Action("deviations.assess", form_path(code, "assess", deviation=line["id"])),))
+
+
+def _undelivered(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card in cards:
         for each in card["undelivered"]:
-            said = day.words.say(
-                "today.undelivered-one",
-                step=each["step"],
-                audience=day.words.audience(each["audience"]),
-                failures=each["failures"],
-            )
-            yield Item(card["code"], said, (each["since"], card["code"]))
+            yield Matter((each["since"], card["code"]), partial(_undelivered_item, day, card["code"], each))
 
 
-_MAKE: dict[str, Callable[[Day, Sequence[Card]], Iterator[Item]]] = {
+def _undelivered_item(day: Day, code: str, line: UndeliveredLine) -> Item:
+    said = day.words.say(
+        "today.undelivered-one",
+        step=line["step"],
+        audience=day.words.audience(line["audience"]),
+        failures=line["failures"],
+    )
+    return Item(code, said)
+
+
+_MAKE: dict[str, Callable[[Day, Sequence[Card]], Iterator[Matter]]] = {
     "clocks": _clocks,
     "decisions": _decisions,
     "overdue": _overdue,

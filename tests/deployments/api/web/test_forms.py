@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from itp_events.events import Event, Voided
-from tasks.database.queries import history
+from tasks.database.queries import all_subjects, history
+from tasks.database.schema import cards
 from tests.support.api import Door, done, served
 from tests.support.pages import Person, person, said
 
@@ -296,3 +297,14 @@ def test_a_submission_offers_the_reported_events(door: Door, coordinator: Person
     assert '<option value="AE-1" selected>' in coordinator.open(f"/s/{code}/submission")
     assert "Recorded" in coordinator.answered(coordinator.again(f"/s/{code}/submission", ae="AE-1", on=day))
     assert newest(door, code)["type"] == "itp.sae.submitted"
+
+
+def test_the_page_of_the_day_knows_every_subject_also_those_whose_cards_are_not_made_yet(
+    door: Door, coordinator: Person
+) -> None:
+    with door.api.study.store.writing() as connection:
+        connection.execute(cards.delete())
+    listed = {row.code for row in all_subjects(door.api.study.store)}
+    assert len(listed) > 20
+    page = coordinator.open("/find")
+    assert {code for code in listed if code in page} == listed
