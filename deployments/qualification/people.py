@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from deployments.example_subject import ELIGIBLE
+from deployments.qualification.installation import Failed
 from deployments.qualification.steps import Scene
 from itp_events.events import Event
 from itp_events.protocol.file import load_protocol
@@ -84,10 +85,16 @@ def visit(scene: Scene, code: str, which: str) -> dict[str, Any]:
 
 
 def announced(scene: Scene, code: str, step: str, which: str | None = None) -> datetime:
-    """The instant for which the plan announces a notice, if nothing else is recorded."""
+    """The instant for which the plan announces a notice, if nothing else is recorded.
+
+    Raises:
+        Failed: it announces none.
+    """
     forecast = plan(scene, code)["forecast"]
-    due = next(each["due"] for each in forecast if each["step"] == step and which in (None, each["visit"]))
-    return datetime.fromisoformat(due)
+    for each in forecast:
+        if each["step"] == step and which in (None, each["visit"]):
+            return datetime.fromisoformat(each["due"])
+    raise Failed(f"the plan of {code} announces no {step}")
 
 
 def delivered(scene: Scene, code: str) -> list[NoticeRow]:
