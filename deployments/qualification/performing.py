@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import Counter
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -133,19 +135,42 @@ def _wake_until(scene: Scene, code: str, instant: datetime) -> None:
 def _reconciled(scene: Scene) -> None:
     scene.site.quiet()
     codes = [row["subject"] for row in scene.site.get("/subjects")]
-    kept = Counter(
-        (each.audience, each.title or "", each.body or "")
-        for code in codes
-        for each in delivered(scene, code)
-    )
     messages = list(scene.site.inbox.messages)
     arrived = Counter(each.text for each in messages if any(code in each.title for code in codes))
+    rows = [row for code in codes for row in notices_of(scene.site.store, code) if row.handed_at]
+    kept = Counter(_text(row) for row in rows if row.status == "delivered")
     lost = list((kept - arrived).elements())
     scene.expect(
-        lost == [], f"each of {kept.total()} notices that the study calls delivered has arrived", lost[:3]
+        lost == [], f"each of {kept.total()} notices that the study calls delivered arrived", lost[:3]
     )
-    more = [text for text in (arrived - kept).elements() if "repeat" not in text[1] + text[2]]
+    # What lost its use while it was on its way has been sent all the same.
+    unknown = arrived - Counter(_text(row) for row in rows)
+    more = [text for text in unknown.elements() if "repeat" not in text[1] + text[2]]
     scene.expect(more == [], "nothing else arrived, but for repetitions that say so", more[:3])
+
+
+def _text(row: NoticeRow) -> tuple[str, str, str]:
+    return row.audience, row.title or "", row.body or ""
+
+
+def _verified(scene: Scene) -> None:
+    ended = scene.site.itp("verify")
+    scene.expect(ended.returncode == 0, "itp verify finds every row as it was recorded", ended.stdout)
+    scene.site.close()
+    _change(scene, "DROP TRIGGER events_no_update")
+    _change(
+        scene,
+        "UPDATE events SET body = replace(body, 'crc-01', 'crc-02') WHERE subject = 'QUAL-06' AND seq = 1",
+    )
+    scene.note("behind the stopped service's back somebody else's name is put into an entry of QUAL-06")
+    ended = scene.site.itp("verify")
+    found = ended.returncode == 1 and "QUAL-06" in ended.stdout
+    scene.expect(found, "itp verify finds the change, and names the subject", ended.stdout)
+
+
+def _change(scene: Scene, statement: str) -> None:
+    with closing(sqlite3.connect(scene.site.database)) as connection, connection:
+        connection.execute(statement)
 
 
 STEPS = (
@@ -175,4 +200,5 @@ STEPS = (
         ("DLV-01", "DLV-02", "DLV-03"),
         _reconciled,
     ),
+    Step("PQ-5", "A row that was changed behind the service's back is found.", ("LOG-01",), _verified),
 )
