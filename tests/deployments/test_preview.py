@@ -59,6 +59,10 @@ def test_every_step_is_shown_to_every_audience_that_hears_of_it(language: str) -
     assert set(notices()) - shown == set()
 
 
+# The lives of the preview have no rota and no amendment; tests of these read the texts.
+NOT_IN_A_LIFE = {"duty-hand-over.txt", "duty-gap.txt", "re-consent.txt"}
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_template_is_used(language: str) -> None:
     files = {path.name for path in (TEXTS / language).iterdir() if not path.name.startswith("_")}
@@ -66,7 +70,7 @@ def test_every_template_is_used(language: str) -> None:
     for each in previewed(language).examples:
         names = (f"{step_of(each)}.{each.occasion.audience}.txt", f"{step_of(each)}.txt")
         used.add(next(name for name in names if name in files))
-    assert used == files
+    assert files - used == NOT_IN_A_LIFE
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -118,7 +118,9 @@ def test_a_head_is_answered_as_a_get_without_its_body(door: Door) -> None:
     paths = {path for path, methods in served_paths(create_app(door.api).routes) if "GET" in methods}
     assert {"/subjects", "/agenda.ics", "/livez", "/readyz", "/pictures/{signed}", "/openapi.json"} <= paths
     for path in sorted(paths):
-        address = path.format(code="ITP-001", signed=signed.get(path, "wrong"))
+        given = {"code": "ITP-001", "seq": "1", "signed": signed.get(path, "wrong")}
+        parts = re.split(r"{(\w+)[^}]*}", path)
+        address = "".join(given.get(part, "wrong") if at % 2 else part for at, part in enumerate(parts))
         head, get = door.client.head(address), door.get(address)
         kept = ("content-type", "www-authenticate", "cache-control")
         assert head.status_code == get.status_code, path

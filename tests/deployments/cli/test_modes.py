@@ -24,7 +24,7 @@ def test_data_and_exports_are_their_owners_alone(tmp_path: Path, umask: int) -> 
             [PROGRAM, *command], env=os.environ | mine, cwd=tmp_path, umask=umask, check=True, timeout=120
         )
     made = [tmp_path / "data", tmp_path / "out", *tmp_path.glob("data/**/*"), *tmp_path.glob("out/**/*")]
-    assert {"tokens", "secret.key", "study.db", "events.jsonl", "notices.csv"} <= {each.name for each in made}
+    assert {"secret.key", "study.db", "events.jsonl", "notices.csv"} <= {each.name for each in made}
     assert {each.name: oct(each.stat().st_mode) for each in made if each.stat().st_mode & 0o077} == {}
 
 

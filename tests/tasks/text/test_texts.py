@@ -454,7 +454,7 @@ def test_the_built_in_visits_have_chinese_names() -> None:
 # Words that readers of Chinese have for other things, and where they may stand.
 ELSEWHERE = {
     "到期": (),
-    "上报": ("sae", "sae-20h", "sae-24h", "digest"),
+    "上报": ("sae", "sae-20h", "sae-24h", "digest", "_matters"),
     "去向": (),
     "处置": (),
     "终止原因": (),
