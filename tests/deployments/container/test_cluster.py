@@ -75,7 +75,7 @@ class Site:
             "resource": {"prefect.resource.id": f"itp.subject.{stated['subject']}"},
             "payload": stated,
         }
-        self.prefect.post("/events", json=[posted]).raise_for_status()
+        self._ask("/events", [posted])
 
     def is_enrolled(self, code: str) -> bool:
         """Whether the study knows the subject."""
@@ -83,9 +83,20 @@ class Site:
 
     def runs(self, of: str, **how: Any) -> list[dict[str, Any]]:
         """The flow runs of a flow."""
-        answer = self.prefect.post("/flow_runs/filter", json={"flows": {"name": {"any_": [of]}}}, **how)
-        found: list[dict[str, Any]] = answer.raise_for_status().json()
+        answer = self._ask("/flow_runs/filter", {"flows": {"name": {"any_": [of]}}}, **how)
+        found: list[dict[str, Any]] = answer.json()
         return found
+
+    def _ask(self, path: str, content: object, **how: Any) -> httpx.Response:
+        """Prefect's answer; the proxy answers 503 in the moment in which no server behind it does."""
+
+        def answered() -> httpx.Response | None:
+            answer = self.prefect.post(path, json=content, **how)
+            return None if answer.status_code == 503 else answer
+
+        answer = wait_until(answered, "a Prefect server to answer behind the proxy")
+        assert answer is not None
+        return answer.raise_for_status()
 
     def journeys(self, code: str) -> list[dict[str, Any]]:
         """The subject's flow runs."""
