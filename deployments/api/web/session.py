@@ -66,7 +66,9 @@ def unseal(value: str, key: bytes, now: datetime) -> Session | None:
         said = base64.urlsafe_b64decode(body)
     except ValueError:
         return None
-    if not hmac.compare_digest(hmac.new(key, _SESSION + said, hashlib.sha256).hexdigest(), signature):
+    # As bytes: of texts it compares ASCII alone, and a browser may send any letter.
+    expected = hmac.new(key, _SESSION + said, hashlib.sha256).hexdigest().encode()
+    if not hmac.compare_digest(expected, signature.encode("utf-8", "surrogatepass")):
         return None
     kept = json.loads(said)
     # An earlier version wrote one part less.
