@@ -80,6 +80,10 @@ class Answer:
     advanced: Advanced | None = None
 
 
+Signing = Callable[[sa.Connection, Sequence[Event], datetime], None]
+"""Signs events in the transaction that has just recorded them, at an instant (UTC)."""
+
+
 class Standing(Interface):
     """The rights of a sender, as they were read in a transaction; two that are equal permit the same."""
 
@@ -97,27 +101,30 @@ class Sender(Interface):
     def origin(self) -> Origin:
         """The account that is signed in, and the door: noted with each event."""
 
+    @property
+    def signing(self) -> Signing | None:
+        """Signs the events in the transaction that records them; None: they are not signed."""
+
     def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
         """Read what the sender may state now; with `lock` that does not change until the transaction ends."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Anybody:
+class Anybody:
     """A program's own statements, as in a simulation: nothing is barred, and no door is noted."""
 
     origin: Origin = event_log.NOT_KNOWN
+    signing: Signing | None = None
 
-    def standing(self, connection: sa.Connection, *, lock: bool) -> _Anybody:
+    def standing(self, connection: sa.Connection, *, lock: bool) -> Anybody:
+        """Read nothing: anybody may state anything."""
         return self
 
     def barred(self, event: Event, target: Event | None, site: str | None) -> None:
-        return None
+        """Bar nothing."""
 
 
-ANYBODY: Sender = _Anybody()
-
-Signing = Callable[[sa.Connection, Sequence[Event], datetime], None]
-"""Signs events in the transaction that has just recorded them, at an instant (UTC)."""
+ANYBODY: Sender = Anybody()
 
 # Reads the study's clock: its present instant, UTC.
 ReadClock = Callable[[], datetime]
@@ -183,7 +190,6 @@ def record(
     at_once: AtOnce | None = None,
     sender: Sender = ANYBODY,
     read_again: ReadClock | None = None,
-    signing: Signing | None = None,
 ) -> list[Answer]:
     """Judge events, append the accepted ones and advance their subjects, in one transaction a subject.
 
@@ -191,7 +197,7 @@ def record(
     subject whose log cannot be read are refused with Unreadable. What `sender` may state is read in the
     transaction, and judged by the log as it stands there. `at_once` is called with what the
     events make due, if they are few and about one subject: of several subjects the first would wait for the
-    last. `read_again` is as in `advance`. `signing` signs the accepted events.
+    last. `read_again` is as in `advance`.
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
@@ -200,7 +206,7 @@ def record(
     at_once = at_once if len(by_subject) == 1 and len(batch) <= LONG else None
     for places in by_subject.values():
         events = [batch[at] for at in places]
-        stated = _Stated(_code_in(events), events, now, sender, read_again, signing)
+        stated = _Stated(_code_in(events), events, now, sender, read_again)
         try:
             with naming(stated.code):
                 given = _record(store, protocol, stated, at_once)
@@ -233,7 +239,6 @@ class _Stated:
     now: datetime
     sender: Sender
     read_again: ReadClock | None
-    signing: Signing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +314,8 @@ def _keep(
     connection: sa.Connection, stated: _Stated, judged: _Judged, at_once: AtOnce | None
 ) -> list[Answer]:
     settled = _take_in(connection, judged, stated.sender.origin)
-    if settled and stated.signing:
-        stated.signing(connection, judged.judgement.accepted, judged.now)
+    if settled and (signing := stated.sender.signing):
+        signing(connection, judged.judgement.accepted, judged.now)
     if settled and at_once:
         at_once(connection, settled)
     advanced = _advanced(settled) if settled else None

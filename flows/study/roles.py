@@ -7,7 +7,6 @@ door finds the account of a request is its own matter (`deployments.api.http.aut
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -17,6 +16,7 @@ import sqlalchemy as sa
 
 from itp_events.errors import Forbidden
 from itp_events.events import INVESTIGATORS, Enrolled, Event, Voided
+from tasks import advance
 from tasks.accounts import changing
 from tasks.accounts.account import Account
 from tasks.accounts.proof import Proof, proven
@@ -25,23 +25,12 @@ from tasks.database.event_log import Origin
 from tasks.signatures.signing import Signer, sign
 
 
-class Sender(Interface):
+class Sender(advance.Sender, Interface):
     """A sender of events. `by`: what their `by` is when the sender leaves it out; None: it must be stated."""
 
     @property
     def by(self) -> str | None:
         """The account's code."""
-
-    @property
-    def origin(self) -> Origin:
-        """The account and the door, which are noted with each event."""
-
-    @property
-    def signing(self) -> Signing | None:
-        """Signs the events in the transaction that records them; None: they are not signed."""
-
-    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
-        """Read what the sender may state now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +112,7 @@ class SignedIn:
     def signing(self) -> Signing | None:
         """Signs in the name of the account, in its language."""
         signer = Signer(self.account.code, self.account.name, self.account.language)
-        return partial(_sign, signer) if self.signs else None
+        return partial(sign, signer) if self.signs else None
 
     def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
         """Read what the account may state by now."""
@@ -178,10 +167,6 @@ class NotSignedIn:
 
 
 NOT_SIGNED_IN = NotSignedIn()
-
-
-def _sign(signer: Signer, connection: sa.Connection, events: Sequence[Event], now: datetime) -> None:
-    sign(connection, events, signer, now)
 
 
 def _reserved(event: Event, target: Event | None, said: str) -> Forbidden | None:

@@ -81,7 +81,7 @@ class Runtime:
         about = events[0].subject if len({event.subject for event in events}) == 1 else None
         with span("transaction", about) as transaction:
             answers = advancing.record(
-                self.store, self.protocol, events, now, at_once, sender, self.clock.now, sender.signing
+                self.store, self.protocol, events, now, at_once, sender, self.clock.now
             )
             transaction.note(outcome=_outcome(answers))
         self.refusals.note(answers)

@@ -58,7 +58,7 @@ class Signature:
         return self.source, self.id
 
 
-def sign(connection: sa.Connection, stated: Sequence[Event], signer: Signer, now: datetime) -> None:
+def sign(signer: Signer, connection: sa.Connection, stated: Sequence[Event], now: datetime) -> None:
     """Sign events that are recorded already, in their transaction or a later one, at `now` (UTC).
 
     Raises:

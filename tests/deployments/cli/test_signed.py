@@ -28,7 +28,7 @@ def signed(tmp_path: Path, enrolled: Study) -> Study:
     [done] = [line.event for line in log_lines(store, "ITP-001") if line.event.type == "itp.visit.completed"]
     with store.writing() as connection:
         connection.execute(accounts.insert(), [account | rest])
-        sign(connection, [done], Signer("inv.one", "Investigator One"), SIGNED)
+        sign(Signer("inv.one", "Investigator One"), connection, [done], SIGNED)
     store.close()
     return enrolled
 

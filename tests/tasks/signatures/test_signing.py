@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from itp_events.errors import Refused
 from itp_events.events import Event
 from itp_events.rules.subject import not_voided
-from tasks.advance import record
+from tasks.advance import Anybody, record
 from tasks.database.queries import log_lines
 from tasks.database.schema import accounts, events, signatures
 from tasks.signatures import signing
@@ -42,9 +42,8 @@ def decision(desk: Desk, study: Study) -> Event:
 
 
 def _sign(desk: Desk, event: Event, signer: Signer = WANG) -> None:
-    stated = partial(signing.sign, signer=signer)
     with desk.store.writing() as connection:
-        stated(connection, [event], now=LATER)
+        signing.sign(signer, connection, [event], LATER)
 
 
 def _signatures(desk: Desk) -> list[Signature]:
@@ -55,10 +54,8 @@ def _signatures(desk: Desk) -> list[Signature]:
 
 
 def test_a_decision_is_signed_in_the_transaction_that_records_it(desk: Desk, decision: Event) -> None:
-    def sign(connection: sa.Connection, stated: object, now: object) -> None:
-        signing.sign(connection, [decision], WANG, LATER)
-
-    [answer] = record(desk.store, desk.protocol, [decision], LATER, signing=sign)
+    sender = Anybody(signing=partial(signing.sign, WANG))
+    [answer] = record(desk.store, desk.protocol, [decision], LATER, sender=sender)
     assert answer.status == "recorded"
     [signature] = _signatures(desk)
     assert (signature.account, signature.name, signature.at) == ("inv.wang", "Investigator One", LATER)
@@ -75,7 +72,11 @@ def test_a_refused_event_is_not_signed(desk: Desk, decision: Event) -> None:
 
     other = Study(code="ITP-002")
     answers = record(
-        desk.store, desk.protocol, [other.event("itp.subject.died", "2026-01-07")], LATER, signing=sign
+        desk.store,
+        desk.protocol,
+        [other.event("itp.subject.died", "2026-01-07")],
+        LATER,
+        sender=Anybody(signing=sign),
     )
     assert answers[0].status == "refused"
     assert signed == []
