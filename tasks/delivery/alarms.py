@@ -60,7 +60,9 @@ def _withdraw(connection: sa.Connection, now: datetime) -> None:
     ended = [row.key for row in connection.execute(_open()) if row.facts["about"] not in about]
     if ended:
         over = {"status": "withdrawn", "reason": OVER, "settled_at": now}
-        connection.execute(notices.update().where(notices.c.key.in_(ended)).values(over))
+        # One that gets through meanwhile stays delivered.
+        still = notices.update().where(notices.c.key.in_(ended), notices.c.status == "queued")
+        connection.execute(still.values(over))
 
 
 def _is_told(connection: sa.Connection, trouble: Trouble, now: datetime) -> bool:

@@ -85,3 +85,23 @@ def test_a_part_whose_name_begins_as_another_s_has_a_notice_of_its_own(desk: Des
         troubles.note(about, WHAT, ENROLLED_AT)
     _sweep(desk, 3 * MINUTE)
     assert len(told.at("ops")) == 3
+
+
+def test_a_notice_that_gets_through_while_its_trouble_ends_stays_delivered(postgresql_url: str) -> None:
+    desk = Desk.open(postgresql_url)
+    troubles = Troubles(desk.store)
+    troubles.note("backup", "no space left on device", ENROLLED_AT)
+    alarms.tell(desk.store, ENROLLED_AT + 3 * MINUTE)
+    troubles.settle("backup")
+    other = Desk.open(postgresql_url)
+
+    def gets_through(*told: object) -> None:
+        if str(told[2]).startswith("UPDATE notices"):
+            with other.store.writing() as connection:
+                connection.execute(notices.update().values(status="delivered"))
+
+    sa.event.listen(desk.store.engine, "before_cursor_execute", gets_through)
+    alarms.tell(desk.store, ENROLLED_AT + 4 * MINUTE)
+    assert _statuses(other) == ["delivered"]
+    desk.store.close()
+    other.store.close()
