@@ -166,8 +166,8 @@ The tables
   tokens             Whose tokens there were. digest is a token's SHA-256: no token can be made from it.
   protocol_files     The protocol files by which the service has run, each with its SHA-256.
   register           The hash of each row of the other tables, once that row may change no more.
-  seals              One line an hour that binds the ends of all chains; seal_stamps: the time-stamps that an
-                     authority gave for them. chains: the ends of the chains of register and seals.
+  seals              One line an hour that binds the ends of all chains.
+  chains             The ends of the chains of register and seals.
   recipients, outages, repairs, troubles, leftovers, redcap_*
                      What the service kept beside the record. left_out in the manifest says what is not here.
 

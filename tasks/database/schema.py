@@ -522,17 +522,6 @@ seals = sa.Table(
     sa.Column("hash", sa.Text, nullable=False),
 )
 
-# The time-stamps of seals (RFC 3161): `token` is the authority's answer in base64. Append-only.
-seal_stamps = sa.Table(
-    "seal_stamps",
-    metadata,
-    sa.Column("seal", sa.ForeignKey("seals.number"), primary_key=True, autoincrement=False),
-    sa.Column("at", Instant, nullable=False),
-    sa.Column("authority", sa.Text, nullable=False),
-    sa.Column("token", sa.Text, nullable=False),
-    _hash("seal", "at", "authority", "token"),
-)
-
 # The ends of the two chains that belong to no subject. Its rows are the locks of those who append to them.
 chains = sa.Table(
     "chains",

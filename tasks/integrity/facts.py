@@ -23,7 +23,6 @@ from tasks.database.schema import (
     protocol_files,
     redcap_statements,
     screening_log,
-    seal_stamps,
     sign_ins,
     signatures,
 )
@@ -84,7 +83,6 @@ FACTS: tuple[Facts, ...] = (
     Facts(redcap_statements, _ALWAYS),
     Facts(custody, custody.c.what != "moving"),
     Facts(protocol_files, _ALWAYS),
-    Facts(seal_stamps, _ALWAYS),
     Facts(account_log, _ALWAYS),
     Facts(sign_ins, _ALWAYS),
     Facts(signatures, _ALWAYS),

@@ -70,7 +70,6 @@ _APPEND_ONLY = {
     "protocol_files": "id = NEW.id AND version = NEW.version",
     "register": "number = NEW.number",
     "seals": "number = NEW.number",
-    "seal_stamps": "seal = NEW.seal",
 }
 
 
@@ -121,16 +120,6 @@ def _new_tables() -> None:
         sa.Column("heads", sa.Text, nullable=False),
         sa.Column("hash", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("number", name="seals_pk"),
-    )
-    op.create_table(
-        "seal_stamps",
-        sa.Column("seal", sa.Integer, nullable=False, autoincrement=False),
-        sa.Column("at", _INSTANT, nullable=False),
-        sa.Column("authority", sa.Text, nullable=False),
-        sa.Column("token", sa.Text, nullable=False),
-        sa.Column("hash", sa.Text),
-        sa.PrimaryKeyConstraint("seal", name="seal_stamps_pk"),
-        sa.ForeignKeyConstraint(["seal"], ["seals.number"], name="seal_stamps_seal_fk"),
     )
     op.create_table(
         "chains",
