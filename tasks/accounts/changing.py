@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from itp_events.errors import BadInput
 from itp_events.validation_messages import did_you_mean
 from tasks.accounts.account import COLUMNS, Account, account_of, checked_code
+from tasks.database.registered_values import note_values
 from tasks.database.schema import account_log, accounts, sessions
 
 What = Literal[
@@ -85,7 +86,9 @@ def add(connection: sa.Connection, account: Account, by: By, what: What = "added
     checked_code(account.code)
     if find(connection, account.code) is not None:
         raise BadInput(f"there is an account {account.code!r} already", "CODE")
-    connection.execute(accounts.insert(), _row(account) | {"code": account.code, "created_at": by.at})
+    row = _row(account) | {"code": account.code, "created_at": by.at}
+    connection.execute(accounts.insert(), row)
+    note_values(connection, accounts, row, by.at)
     note(connection, account.code, what, by, _shown(account))
 
 
@@ -102,11 +105,17 @@ def change(connection: sa.Connection, code: str, by: By, **new: Any) -> Account:
     changed = {name: value for name, value in _shown(after).items() if _shown(before)[name] != value}
     if not changed:
         raise BadInput("nothing would change: it is so already", code)
-    connection.execute(accounts.update().where(accounts.c.code == before.code).values(_row(after)))
+    set_values(connection, before.code, {name: _row(after)[name] for name in changed}, by)
     if not after.active:
         end_sessions(connection, before.code, by.at)
     note(connection, before.code, _word(changed), by, changed)
     return after
+
+
+def set_values(connection: sa.Connection, code: str, values: Mapping[str, Any], by: By) -> None:
+    """Give columns of an account new values, and register these."""
+    connection.execute(accounts.update().where(accounts.c.code == code).values(values))
+    note_values(connection, accounts, {"code": code} | dict(values), by.at)
 
 
 def end_sessions(connection: sa.Connection, code: str, at: datetime) -> None:

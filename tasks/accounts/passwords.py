@@ -47,16 +47,14 @@ def hashed(password: str) -> str:
 
 def set_password(connection: sa.Connection, account: Account, password_hash: str, by: By) -> None:
     """Give an account a password; it is signed out everywhere."""
-    connection.execute(
-        accounts.update().where(accounts.c.code == account.code).values(password=password_hash)
-    )
+    changing.set_values(connection, account.code, {"password": password_hash}, by)
     changing.end_sessions(connection, account.code, by.at)
     changing.note(connection, account.code, "password", by, {})
 
 
 def set_up_totp(connection: sa.Connection, account: Account, secret: str | None, by: By) -> None:
     """Give an account a second factor, or with None take it away."""
-    connection.execute(accounts.update().where(accounts.c.code == account.code).values(totp=secret))
+    changing.set_values(connection, account.code, {"totp": secret}, by)
     changing.note(connection, account.code, "second-factor", by, {"set_up": secret is not None})
 
 

@@ -130,7 +130,8 @@ def end(store: Store, session: str, account: Account, address: str, at: datetime
     """Sign out: the session, named by its digest, counts no more."""
 
     def step(connection: sa.Connection) -> None:
-        connection.execute(sessions.update().where(sessions.c.digest == session).values(ended_at=at))
+        live = sessions.c.digest == session, sessions.c.ended_at.is_(None)
+        connection.execute(sessions.update().where(*live).values(ended_at=at))
         connection.execute(sign_ins.insert(), _row(account.code, address, "signed-out", at))
 
     store.write(step)

@@ -16,6 +16,7 @@ from itp_events.errors import BadInput
 from tasks.accounts import changing
 from tasks.accounts.account import Account, Role
 from tasks.accounts.changing import By
+from tasks.database.registered_values import note_values
 from tasks.database.schema import tokens
 
 _PREFIX = "itp_"
@@ -57,8 +58,10 @@ def add(
     in_file: bool = False,
 ) -> None:
     """Keep a token's digest for an account, and log it."""
-    row = {"digest": digest, "account": account.code, "note": note, "in_file": in_file, "created_at": by.at}
-    connection.execute(tokens.insert(), row | {"expires_at": expires_at})
+    row: dict[str, object] = {"digest": digest, "account": account.code, "note": note, "in_file": in_file}
+    row |= {"created_at": by.at, "expires_at": expires_at}
+    connection.execute(tokens.insert(), row)
+    note_values(connection, tokens, row, by.at)
     details = {"token": digest[:SHORT], "note": note}
     details |= {"expires_at": f"{expires_at:%Y-%m-%dT%H:%M:%SZ}"} if expires_at else {}
     changing.note(connection, account.code, "token", by, details)
@@ -84,6 +87,7 @@ def revoke(connection: sa.Connection, beginning: str, by: By) -> TokenRow:
     if row.revoked_at is not None:
         raise BadInput("it is revoked already", "TOKEN")
     connection.execute(tokens.update().where(tokens.c.digest == row.digest).values(revoked_at=by.at))
+    note_values(connection, tokens, {"digest": row.digest, "revoked_at": by.at}, by.at)
     changing.note(
         connection, row.account, "token-revoked", by, {"token": row.digest[:SHORT], "note": row.note}
     )

@@ -65,11 +65,12 @@ def archived_tables() -> list[sa.Table]:
 
 def columns_of(table: sa.Table) -> tuple[Column, ...]:
     """The columns of a table that go into an archive."""
-    return tuple(
-        Column(name=column.name, kind=_kind(column))
-        for column in table.columns
-        if f"{table.name}.{column.name}" not in LEFT_OUT
-    )
+    return tuple(each for each in every_column_of(table) if f"{table.name}.{each.name}" not in LEFT_OUT)
+
+
+def every_column_of(table: sa.Table) -> tuple[Column, ...]:
+    """The columns of a table, also those that no archive holds."""
+    return tuple(Column(name=column.name, kind=_kind(column)) for column in table.columns)
 
 
 def key_of(table: sa.Table) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from tasks.hashing.rows import hash_of
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0014"
+REVISION = "0015"
 
 
 def instant_text(value: datetime) -> str:
@@ -385,6 +385,7 @@ custody = sa.Table(
 
 # People and programs that may ask and state. None is ever removed: `active` says whether one counts. `sites`
 # null means all sites. `password` is an argon2 hash; `totp` the secret of a second factor, in base 32.
+# The register has each value, of tokens too: `tasks.database.registered_values`.
 accounts = sa.Table(
     "accounts",
     metadata,
@@ -444,6 +445,7 @@ sessions = sa.Table(
     sa.Column("seen_at", Instant, nullable=False),
     sa.Column("address", sa.Text, nullable=False),
     sa.Column("ended_at", Instant),
+    _hash("digest", "account", "opened_at", "address"),
 )
 
 # Every attempt to sign in, and every sign-out. Append-only. `account` is null when no such account is known:

@@ -23,6 +23,7 @@ from tasks.database.schema import (
     protocol_files,
     redcap_statements,
     screening_log,
+    sessions,
     sign_ins,
     signatures,
 )
@@ -85,6 +86,7 @@ FACTS: tuple[Facts, ...] = (
     Facts(protocol_files, _ALWAYS),
     Facts(account_log, _ALWAYS),
     Facts(sign_ins, _ALWAYS),
+    Facts(sessions, sessions.c.ended_at.is_not(None), passing=("seen_at",)),
     Facts(signatures, _ALWAYS),
     Facts(duty_changes, _ALWAYS),
 )
@@ -96,13 +98,12 @@ CHAINED: Mapping[str, str] = {
     "register": "a chain, which ends in chains",
     "seals": "a chain, which ends in chains",
     "chains": "the ends of register and seals",
+    "accounts": "the register has each value that the service wrote",
+    "tokens": "the register has each value that the service wrote",
 }
 """The other tables of facts, and how each is checked."""
 
 NO_FACTS: Mapping[str, str] = {
-    "accounts": "what holds of each account at present; each change of it is in account_log",
-    "tokens": "the keys that count at present; their making and their end are in account_log",
-    "sessions": "who is signed in at present; who signed in is in sign_ins",
     "leases": "what a running service does just now",
     "senders": "signs of life of processes",
     "heartbeats": "signs of life of the service's parts",
@@ -123,5 +124,6 @@ PASSING: Mapping[str, str] = {
     "subjects.flow_run_id": "a flow run in Prefect; the service makes it anew",
     "deliveries.next_at": "when the next try is due",
     "deliveries.holder": "the process that is sending just now",
+    "sessions.seen_at": "when a session was used last",
 }
 """The columns of tables of facts that hold no fact, and why."""

@@ -17,11 +17,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.archive.contents import columns_of, key_of
+from tasks.archive.contents import LEFT_OUT, columns_of, every_column_of, key_of
 from tasks.archive.rows import Row, count_rows, read_rows
-from tasks.database.register import STANDING, TRIGGERS
+from tasks.database import registered_values
+from tasks.database.register import BETWEEN, STANDING, TRIGGERS
 from tasks.database.register import key_of as name_of
-from tasks.database.schema import REVISION, chains, custody, events, metadata, register, seals, subjects
+from tasks.database.schema import REVISION, chains, events, metadata, register, seals, subjects
 from tasks.database.store import Store
 from tasks.database.triggers import triggers_in
 from tasks.hashing.rows import hash_of, text_hash
@@ -31,6 +32,7 @@ from tasks.integrity.findings import Finding
 from tasks.integrity.held import HeldSeal
 from tasks.integrity.keeping import hash_of_all, is_whole
 from tasks.integrity.sealing import Seal
+from tasks.integrity.values import values_findings
 
 Progress = Callable[[int, int], object]
 """Takes the number of rows that are checked, and of all rows; it may raise to end the work."""
@@ -109,14 +111,18 @@ class _Lines:
         about, key, what = str(row["about"]), str(row["key"]), str(row["what"])
         self.heads[row["number"]] = str(row["hash"])  # type: ignore[index]
         if what == "restored":
-            # The rows of custody stay in the database that was archived.
-            self.last = {of: line for of, line in self.last.items() if of[0] != custody.name}
+            self.last = {of: line for of, line in self.last.items() if not _stayed(*of)}
         self.last[about, key] = (what, row["row_hash"])  # type: ignore[assignment]
         return row
 
     def about(self, table: str) -> dict[str, tuple[str, str | None]]:
         """The last line about each row of a table, by the row's key."""
         return {key: line for (about, key), line in self.last.items() if about == table}
+
+
+def _stayed(table: str, key: str) -> bool:
+    """Whether a row, or a value, stayed in the database that was archived."""
+    return table in LEFT_OUT or f"{table}.{key.rpartition(BETWEEN)[2]}" in LEFT_OUT
 
 
 class _Copies:
@@ -163,7 +169,8 @@ class _Verification:
 
     def report(self) -> Report:
         """Check everything, each table once."""
-        names = (*(each.name for each in FACTS), "events", "subjects", "register", "seals")
+        tables = (*registered_values.TABLES, events, subjects, register, seals)
+        names = [*(each.name for each in FACTS), *(each.name for each in tables)]
         self._total = sum(count_rows(self._connection, name) for name in names)
         self._take(self._register())
         self._take(self._triggers())
@@ -171,6 +178,8 @@ class _Verification:
         self._take(self._logs())
         for facts in FACTS:
             self._take(self._rows_of(facts))
+        for table in registered_values.TABLES:
+            self._take(values_findings(table, self._read(table), self._lines.about(table.name)))
         self._take(self._hand_overs())
         count = sum(seq for seq, _ in self._ends.values())
         told = "".join(f"{code} {seq} {head}\n" for code, (seq, head) in sorted(self._ends.items()))
@@ -181,7 +190,8 @@ class _Verification:
 
     def _read(self, table: sa.Table) -> Iterator[Row]:
         """The rows of a table as they are stored, in the order of their key."""
-        for row in read_rows(self._connection, table.name, columns_of(table), key_of(table)):
+        columns = every_column_of(table) if table in registered_values.TABLES else columns_of(table)
+        for row in read_rows(self._connection, table.name, columns, key_of(table)):
             self._count()
             yield row
 

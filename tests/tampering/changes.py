@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.archive.contents import columns_of, key_of
+from tasks.archive.contents import every_column_of, key_of
 from tasks.archive.rows import Row, read_rows
 from tasks.database.register import key_of as name_of
 from tasks.database.schema import Instant, metadata
@@ -25,6 +25,7 @@ _LATER = {
     "deliveries": ("status", "attempts", "repeated", "sent_at"),
     "attempts": ("ended_at", "outcome", "error"),
     "leftovers": ("settled_at",),
+    "sessions": ("ended_at",),
 }
 
 
@@ -47,7 +48,7 @@ def tamper(connection: sa.Connection, chance: random.Random) -> Change:
 
 def _rows(connection: sa.Connection, name: str) -> list[Row]:
     table = metadata.tables[name]
-    return list(read_rows(connection, name, columns_of(table), key_of(table)))
+    return list(read_rows(connection, name, every_column_of(table), key_of(table)))
 
 
 def _some_table(connection: sa.Connection, chance: random.Random, least: int = 1) -> tuple[str, list[Row]]:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tasks.accounts import changing, passwords, sessions, tokens
+from tasks.accounts.account import Account, Role
+from tasks.accounts.changing import By
 from tasks.archive.protocols import installed_protocols
 from tasks.database import custody, dead_letters
 from tasks.database.protocol_files import note_files
@@ -59,6 +62,7 @@ def lived_study(url: str, folder: Path, receiver: Receiver, subjects: int) -> De
     note_files(desk.store, installed_protocols(None), AT)
     with desk.store.writing() as connection:
         custody.note_restored(connection, "0123456789abcdef", "kept.zip", AT)
+    _people(desk.store)
     for number in range(1, subjects + 1):
         _live(desk, receiver, number)
         keep(desk.store, AT + timedelta(hours=number))
@@ -73,6 +77,26 @@ def lived_study(url: str, folder: Path, receiver: Receiver, subjects: int) -> De
     desk.take(late.event("itp.visit.unscheduled", "2026-05-30", reason="bruises"))
     keep(desk.store, AT + timedelta(days=2))
     return desk
+
+
+def _people(store: Store) -> None:
+    """Accounts with secrets, tokens and sessions, each of them changed at least once."""
+    roles: dict[str, Role] = {"crc.li": "recorder", "pi.wang": "investigator", "cra.chen": "monitor"}
+    by = By("os:root", "cli", AT)
+    for code, role in roles.items():
+        account = Account(code, f"Name of {code}", role, ("01",), "zh-CN")
+        with store.writing() as connection:
+            changing.add(connection, account, by)
+            passwords.set_password(connection, account, passwords.hashed("correct horse battery"), by)
+            for note in ("laptop", "EDC"):
+                tokens.add(connection, account, tokens.digest(f"{code} {note}"), note, by, expires_at=AT)
+        sessions.open_session(store, account, "10.0.0.7", AT, "signed-in")
+        cookie = sessions.open_session(store, account, "10.0.0.7", AT, "signed-in")
+        sessions.end(store, tokens.digest(cookie), account, "10.0.0.7", AT + timedelta(minutes=5))
+    with store.writing() as connection:
+        passwords.set_up_totp(connection, Account("pi.wang", "", "investigator"), "JBSWY3DPEHPK3PXP", by)
+        changing.change(connection, "cra.chen", by, active=False)
+        tokens.revoke(connection, tokens.digest("crc.li EDC"), by)
 
 
 def _live(desk: Desk, receiver: Receiver, number: int) -> None:

@@ -8,6 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from itp_events.errors import BadInput, BadProtocol
+from tasks.accounts import changing, passwords, sessions, tokens
+from tasks.accounts.account import Account
+from tasks.accounts.changing import By
 from tasks.archive.protocols import Installed, installed_protocols
 from tasks.database.protocol_files import note_files
 from tasks.database.redcap import Origin, remember_origin
@@ -155,3 +158,68 @@ def test_a_protocol_version_is_its_file(desk: Desk) -> None:
         note_files(desk.store, [other], AT)
     for each in (built_in.fingerprint, other.fingerprint, built_in.name, other.name):
         assert each in str(refused.value)
+
+
+BY = By("os:root", "cli", AT)
+LI = Account("crc.li", "Li", "recorder")
+
+
+@pytest.mark.requirement("WHO-01")
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("role", "'investigator'"), ("password", "'another hash'"), ("active", "NOT active"), ("name", "'Wu'")],
+)
+def test_an_account_that_was_changed_behind_the_service_is_found_also_after_its_next_change(
+    desk: Desk, column: str, value: str
+) -> None:
+    with desk.store.writing() as connection:
+        changing.add(connection, LI, BY)
+    assert found(desk.store) == []
+    with desk.store.writing() as connection:
+        connection.execute(sa.text(f"UPDATE accounts SET {column} = {value}"))
+    said = [f"accounts, crc.li: is not what was recorded: {column}"]
+    assert found(desk.store) == said
+    with desk.store.writing() as connection:
+        changing.change(connection, "crc.li", BY, language="zh-CN")
+    assert found(desk.store) == said
+
+
+def test_an_account_whose_changed_value_is_set_by_the_service_is_whole_again(desk: Desk) -> None:
+    with desk.store.writing() as connection:
+        changing.add(connection, LI, BY)
+        connection.execute(sa.text("UPDATE accounts SET role = 'admin'"))
+        changing.change(connection, "crc.li", BY, role="recorder")
+    assert found(desk.store) == []
+
+
+def test_an_account_and_a_token_that_the_service_did_not_make_are_found(desk: Desk) -> None:
+    with desk.store.writing() as connection:
+        changing.add(connection, LI, BY)
+        tokens.add(connection, LI, tokens.digest("one"), "laptop", BY)
+        forged = "SELECT 'forged', account, note, in_file, created_at, expires_at, revoked_at FROM tokens"
+        connection.execute(sa.text(f"INSERT INTO tokens {forged}"))
+        connection.execute(sa.text("DELETE FROM tokens WHERE digest <> 'forged'"))
+    assert found(desk.store) == [
+        "tokens, forged: was not written by the service",
+        f"tokens, {tokens.digest('one')}: is missing, though the register has it",
+    ]
+
+
+def test_secrets_that_no_archive_holds_are_no_finding_where_it_is_restored(
+    desk: Desk, tmp_path: Path, other_database: str
+) -> None:
+    with desk.store.writing() as connection:
+        changing.add(connection, LI, BY)
+        passwords.set_password(connection, LI, "the hash of a password", BY)
+        tokens.add(connection, LI, tokens.digest("one"), "laptop", BY)
+    session = sessions.open_session(desk.store, LI, "10.0.0.7", AT, "signed-in")
+    sealed(desk.store)
+    kept(desk.store, tmp_path / "kept.zip")
+    brought_back(tmp_path / "kept.zip", other_database)
+    there = Store.open(other_database)
+    assert session
+    assert found(there) == []
+    with there.writing() as connection:
+        connection.execute(sa.text("UPDATE accounts SET password = 'one of my own'"))
+    assert found(there) == ["accounts, crc.li: is not what was recorded: password"]
+    there.close()
