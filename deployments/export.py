@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from datetime import datetime
+from hashlib import file_digest
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, TextIO
@@ -29,6 +30,7 @@ from tasks.database.event_log import read_line
 from tasks.database.queries import AttemptRow, NoticeRow, ScreeningRow, StoredLine
 from tasks.database.store import Store
 from tasks.database.unreadable import Unreadable, passing_over
+from tasks.integrity.verify import Report
 from tasks.signatures.signing import Signature, reviews_in, signatures_of
 
 Progress = Callable[[int], None]
@@ -36,6 +38,7 @@ Progress = Callable[[int], None]
 RESPONSE = ("subject", "visit", "on", "platelets", "bleeding", "grade", "confirmed", "why")
 COURSE = ("subject", "what", "visit", "since", "days_from_first_infusion", "until", "held", "why")
 LINES = ("events.jsonl", "log.jsonl")
+MANIFEST, SEAL = "manifest.json", "seal.txt"
 TABLES: Mapping[str, Sequence[str]] = {
     "sv.csv": sdtm.SV,
     "ds.csv": sdtm.DS,
@@ -52,9 +55,17 @@ TABLES: Mapping[str, Sequence[str]] = {
 
 
 def export(
-    store: Store, protocol: Protocol, now: datetime, folder: Path, progress: Progress | None = None
+    store: Store,
+    protocol: Protocol,
+    now: datetime,
+    folder: Path,
+    report: Report,
+    progress: Progress | None = None,
 ) -> dict[str, int]:
     """Write the study's files into a new or empty folder.
+
+    The manifest says what a verification of the record has found just before, as `report`, and binds each
+    file by its SHA-256; the newest seal goes with it.
 
     Returns the number of lines in each file, heads aside. The folder appears once it is complete, and only
     its owner may read it. `progress` is called with the number of subjects that are written.
@@ -73,10 +84,38 @@ def export(
         raise BadInput(f"{folder} cannot be made: {problem.strerror}", "DIR") from problem
     try:
         written = _write(store, protocol, now, unfinished, progress)
+        _describe(unfinished, written, report, now)
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return written
+
+
+def _describe(folder: Path, written: Mapping[str, int], report: Report, now: datetime) -> None:
+    """Write the newest seal, and the manifest that binds the other files."""
+    if report.seal:
+        (folder / SEAL).write_text(f"{report.seal.told}\n", encoding="utf-8")
+    manifest = {
+        "exported_at": instant(now),
+        "verification": {
+            "ok": not report.findings,
+            "findings": [str(each) for each in report.findings],
+            "rows": report.rows,
+            "record": report.record,
+        },
+        "seal": report.seal.told if report.seal else None,
+        "files": [
+            {"file": path.name, "lines": written.get(path.name), "sha256": _sha256(path)}
+            for path in sorted(folder.iterdir())
+        ],
+    }
+    text = json.dumps(manifest, ensure_ascii=False, indent=1)
+    (folder / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 class _Files:

@@ -12,6 +12,7 @@ from prefect.states import Completed
 
 from flows.study.runtime import Runtime, current
 from tasks import digest
+from tasks.integrity.telling import told_to_monitors
 
 DAILY_DIGEST = "daily-digest"
 
@@ -29,7 +30,8 @@ def send_digest(study: Runtime, site: str) -> list[str]:
     """Put a site's digest of today into the outbox and hand it over; return the keys of the notices
     posted.
     """
-    posted = digest.post(study.store, study.protocol, site, study.clock.now())
+    monitors = told_to_monitors(study.store, site, study.channels.reaches)
+    posted = digest.post(study.store, study.protocol, site, study.clock.now(), monitors)
     if posted:
         study.hand_over(None)
     return posted

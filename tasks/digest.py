@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from itp_events.protocol.model import Protocol
 from tasks.board.cards import Card, VisitLine
 from tasks.board.reading import fresh_cards
-from tasks.database.contents import DigestContents, DueVisit, Matter, OverdueVisit
+from tasks.database.contents import DigestContents, DueVisit, Matter, OverdueVisit, RecordContents
 from tasks.database.schema import notices, subjects
 from tasks.database.store import Store
 
 STEP = "digest"
 AT = time(8, 30)
 AUDIENCES = ("coordinator", "investigator")
+MONITOR = "monitor"
 NOTHING = "nothing to say"
 # From these rungs on an overdue visit waits for the investigator too.
 ESCALATED = ("investigator", "sponsor")
@@ -59,13 +60,22 @@ def _known(connection: sa.Connection, keys: Sequence[str]) -> set[str]:
     return set(connection.scalars(sa.select(notices.c.key).where(notices.c.key.in_(keys))))
 
 
-def post(store: Store, protocol: Protocol, site: str, now: datetime) -> list[str]:
-    """Put a site's digest of today into the outbox, once for each audience; return the keys to be sent."""
+def post(
+    store: Store,
+    protocol: Protocol,
+    site: str,
+    now: datetime,
+    to_monitors: Sequence[RecordContents] = (),
+) -> list[str]:
+    """Put a site's digest of today into the outbox, once for each audience and each monitor; return the keys
+    to be sent.
+    """
     today = protocol.site(site).date_of(now)
     cards = [card for card in fresh_cards(store, protocol, now) if card["site"] == site]
     rows = [
         _row(protocol, site, today, audience, content(cards, audience, today), now) for audience in AUDIENCES
     ]
+    rows += [_row(protocol, site, today, f"{MONITOR}:{each['person']}", each, now) for each in to_monitors]
     return store.write(lambda connection: _post(connection, rows))
 
 
@@ -78,7 +88,12 @@ def _post(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> list[str
 
 
 def _row(
-    protocol: Protocol, site: str, today: date, audience: str, said: DigestContents, now: datetime
+    protocol: Protocol,
+    site: str,
+    today: date,
+    audience: str,
+    said: DigestContents | RecordContents,
+    now: datetime,
 ) -> dict[str, Any]:
     where = protocol.site(site)
     news = any(said.values())
@@ -86,7 +101,7 @@ def _row(
         "key": key(site, today, audience),
         "kind": "reminder",
         "step": STEP,
-        "audience": audience,
+        "audience": audience.partition(":")[0],
         "due": where.at(today, AT),
         "until": where.midnight(today + timedelta(days=1)),
         "facts": {"site": site, "on": today.isoformat(), **said},

@@ -74,6 +74,19 @@ class DigestContents(TypedDict, total=False):
     waiting: Sequence[Matter]
 
 
+class RecordContents(TypedDict, total=False):
+    """The state of a study's record, for the one monitor with the account `person`.
+
+    `seal` is the newest seal as one line; `verified` the instant of the last verification, None when there
+    was none, and `findings` the number of rows that it found changed.
+    """
+
+    person: str
+    seal: str
+    verified: str | None
+    findings: int
+
+
 class OutageContents(TypedDict, total=False):
     """A channel through which nothing has got since an instant.
 
@@ -125,6 +138,7 @@ class HandOverContents(TypedDict, total=False):
 class OutboxContents(
     NoticeContents,
     DigestContents,
+    RecordContents,
     OutageContents,
     TroubleContents,
     GapContents,

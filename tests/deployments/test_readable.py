@@ -22,6 +22,7 @@ from tasks.board.cards import card
 from tasks.board.story import story
 from tasks.board.subject_page import subject_page
 from tasks.database import queries
+from tasks.integrity.verify import Report
 from tests.support.catalogue import any_data, names
 from tests.support.study import Json, Study
 from tests.tasks.desk import ENROLLED_AT, Desk
@@ -106,7 +107,7 @@ def all_is_shown(desk: Desk, code: str, now: datetime) -> None:
 
 def all_is_exported(many: Many, code: str, now: datetime) -> None:
     desk, folder = many.desk, many.folder / code
-    export(desk.store, desk.protocol, now, folder)
+    export(desk.store, desk.protocol, now, folder, Report(()))
     with (folder / "log.jsonl").open(encoding="utf-8", newline="\n") as file:
         lines = [json.loads(line) for line in file]
     log = queries.history(desk.store, code)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from deployments.cli.errors import FAILED
 from deployments.cli.opening import open_to_read
-from deployments.cli.output.progress import progress_bar
+from deployments.cli.output.progress import growing_bar, progress_bar
 from deployments.cli.output.tables import console, print_json, table
 from itp_events.rules.explain import counted
 
@@ -27,6 +29,10 @@ def command(folder: Path, as_json: bool) -> None:
     unreadable.csv names the subjects that could not be read, and why. The service may run
     meanwhile.
 
+    The record is verified first, as itp verify does. manifest.json says what was found, and has the
+    SHA-256 of each file; seal.txt is the newest seal. Exit code 1 when something was found: the
+    files are there all the same.
+
     Values stand as they were stated, but for one apostrophe before what a spreadsheet would run as
     a formula.
 
@@ -35,14 +41,23 @@ def command(folder: Path, as_json: bool) -> None:
       itp export 2026-03-01
       itp export /srv/handover --json
     """
-    from deployments.export import export
+    from deployments.export import MANIFEST, export
     from tasks.database.queries import all_subjects
+    from tasks.integrity.verify import verify
 
-    with open_to_read() as study, progress_bar("subjects", len(all_subjects(study.store))) as progress:
-        written = export(study.store, study.protocol, study.now, folder, progress)
-    if as_json:
-        print_json(written)
-        return
+    with open_to_read() as study:
+        with growing_bar("rows") as checked:
+            report = verify(study.store, checked)
+        with progress_bar("subjects", len(all_subjects(study.store))) as progress:
+            written = export(study.store, study.protocol, study.now, folder, report, progress)
+    print_json(written) if as_json else _print(folder, written)
+    if report.findings:
+        said = f"{counted(len(report.findings), 'row')} of the record are not what was recorded"
+        click.echo(f"{said}: {report.findings[0]}; itp verify and {folder / MANIFEST} name all", err=True)
+        raise click.exceptions.Exit(FAILED)
+
+
+def _print(folder: Path, written: Mapping[str, int]) -> None:
     if written["unreadable.csv"]:
         said = f"{counted(written['unreadable.csv'], 'subject')} could not be read: see unreadable.csv"
         click.echo(said, err=True)

@@ -1,7 +1,10 @@
 """`itp export`: every fact, decision and notice of the study, in files that other programs read."""
 
 import csv
+import hashlib
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -159,3 +162,23 @@ def test_an_export_never_mixes_with_what_is_there(itp: Itp, at: At, enrolled: St
     assert again.code == 2
     assert again.problems == ["DIR: out is there already; name a new or empty folder"]
     assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out"]
+
+
+@pytest.mark.requirement("LOG-01")
+def test_an_export_says_whether_the_record_is_what_was_recorded(
+    itp: Itp, at: At, enrolled: Study, tmp_path: Path
+) -> None:
+    assert itp("export", "whole", **at(NOW)).code == 0
+    whole = json.loads((tmp_path / "whole" / "manifest.json").read_text(encoding="utf-8"))
+    assert whole["verification"]["ok"]
+    for each in whole["files"]:
+        content = (tmp_path / "whole" / each["file"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == each["sha256"]
+    [database] = tmp_path.rglob("study.db")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE subjects SET state = 'Completed'")
+    told = itp("export", "changed", **at(NOW))
+    finding = "subjects, ITP-001: is not what was recorded"
+    assert (told.code, finding in told.err) == (1, True)
+    changed = json.loads((tmp_path / "changed" / "manifest.json").read_text(encoding="utf-8"))
+    assert changed["verification"]["findings"] == [finding]

@@ -16,6 +16,7 @@ from tasks.board.study_page import study_page
 from tasks.database import queries, stated
 from tasks.database.troubles import Troubles, open_troubles
 from tasks.database.unreadable import Unreadable, passing_over
+from tasks.integrity.verify import Report
 from tests.support.damage import damage_log
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
@@ -94,7 +95,7 @@ def test_the_export_holds_everybody_else_and_the_damaged_lines_as_they_are(
     other = Study(code="ITP-002")
     other.last_id = 900
     two.take(other.event("itp.visit.completed", "2026-01-06", visit="INF1"))
-    written = export(two.store, two.protocol, later(ENROLLED_AT, days=2), tmp_path / "out")
+    written = export(two.store, two.protocol, later(ENROLLED_AT, days=2), tmp_path / "out", Report(()))
     assert written["unreadable.csv"] == 1
     with (tmp_path / "out" / "unreadable.csv").open(encoding="utf-8-sig", newline="") as table:
         [_, [code, *said]] = csv.reader(table)
