@@ -82,6 +82,22 @@ def state(store: Store, change: Change, now: datetime, *, actor: str | None, doo
     return store.write(lambda connection: _state(connection, change, now, actor, door))
 
 
+def state_once(
+    connection: sa.Connection, change: Change, now: datetime, *, actor: str | None, door: str
+) -> tuple[Stated, bool]:
+    """Add a change within a transaction, unless the last one says the same: then that one, and False.
+
+    Of two people who press at the same moment, the second states nothing. Raises as `state`.
+    """
+    if connection.dialect.name == "postgresql":
+        # SQLite has one writer at a time in any case.
+        connection.execute(sa.text("LOCK TABLE duty_changes IN SHARE ROW EXCLUSIVE MODE"))
+    stated = changes_in(connection)
+    if stated and stated[-1].change == change:
+        return stated[-1], False
+    return _state(connection, change, now, actor, door), True
+
+
 def _state(connection: sa.Connection, change: Change, now: datetime, actor: str | None, door: str) -> Stated:
     if isinstance(change, DutyVoided):
         _check_void(connection, change)

@@ -24,6 +24,10 @@ _MONTHS = {
 
 # From the longest shape to the shortest: of two that fit, the one that says more is meant.
 SHAPES: dict[str, str] = {
+    "the last day {} is before the first one {}": "末日 {} 早于首日 {}",
+    "{} cannot be their own deputy": "{} 不能由本人代理",
+    "the account {} is not active; see: itp account list": "账户 {} 已停用",
+    "change {} is taken back already": "更改 {} 已撤回",
     "the source {} is the service's own; use another": "来源 {} 为系统专用，请改用其他来源",
     "time {} lies in the future; send it when it happened": "时间 {} 在将来，请在发生之后录入",
     "{} is not enrolled; record itp.subject.enrolled first": "{} 尚未入组，请先录入入组",

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from deployments.api.web import assets, correcting, deciding, noticed, sign_in, stating, subject, today
+from deployments.api.web import (
+    assets,
+    correcting,
+    deciding,
+    duty,
+    noticed,
+    sign_in,
+    stating,
+    subject,
+    today,
+)
 
 # Before the forms, whose address would take theirs for a form of that name: paper, corrections, decisions.
 ROUTERS = (
     assets.router,
     sign_in.router,
     today.router,
+    duty.router,
     noticed.router,
     subject.router,
     correcting.router,

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.web.cards import Cards
 from deployments.api.web.rendering import page_router, show, to, words_for
-from deployments.api.web.viewer import Looking, Viewer
+from deployments.api.web.viewer import Anybody, Looking, Viewer
 from deployments.api.web.waiting import Day, sections
 from tasks.board.cards import Card
 
@@ -23,9 +23,9 @@ router = page_router()
 
 
 @router.get("/")
-def first(viewer: Looking) -> Response:
-    """Lead to the page of the day."""
-    return to("/today")
+def first(viewer: Anybody) -> Response:
+    """Lead to the page of the day; administrators see no subjects, and get to the duty."""
+    return to("/today" if viewer.may("reader") else "/duty")
 
 
 @router.get("/today")

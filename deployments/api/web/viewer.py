@@ -97,19 +97,41 @@ def caller_of(request: Request, api: ApiContext, kept: session.Session) -> Calle
     return Caller() if is_local(request, api) else None
 
 
-def _viewer(request: Request, api: Dependencies) -> Viewer:
+def signed_in(request: Request, api: Dependencies) -> Viewer:
+    """The person who looks, in whatever role; raises SignIn while nobody is signed in."""
     found = find_viewer(request, api)
     if found is None:
         query = f"?{request.url.query}" if request.url.query else ""
         raise SignIn(request.url.path + query)
-    if not found.may("reader"):
-        said = f"this needs a token of role reader; yours is of role {found.role}"
-        raise Problem(HTTPStatus.FORBIDDEN, "role", said)
     return found
 
 
-Looking = Annotated[Viewer, Depends(_viewer)]
-"""The parameter of a page that only somebody who is signed in may see."""
+def require(viewer: Viewer, needed: Role) -> Viewer:
+    """The viewer, whose role must include `needed`; raises Problem, 403 for another one."""
+    if not viewer.may(needed):
+        said = f"this needs a token of role {needed}; yours is of role {viewer.role}"
+        raise Problem(HTTPStatus.FORBIDDEN, "role", said)
+    return viewer
+
+
+Anybody = Annotated[Viewer, Depends(signed_in)]
+"""The parameter of a page that everybody who is signed in may see, an administrator too."""
+
+
+def _reading(viewer: Anybody) -> Viewer:
+    return require(viewer, "reader")
+
+
+Looking = Annotated[Viewer, Depends(_reading)]
+"""The parameter of a page that only somebody who may read subjects sees."""
+
+
+def _administering(viewer: Anybody) -> Viewer:
+    return require(viewer, "admin")
+
+
+Administering = Annotated[Viewer, Depends(_administering)]
+"""The parameter of a page for administrators alone."""
 
 
 def check_form(request: Request, api: ApiContext, viewer: Viewer, form: dict[str, str]) -> None:

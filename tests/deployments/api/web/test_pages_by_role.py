@@ -54,7 +54,7 @@ def test_sign_in_leads_to_no_other_site(door: Door) -> None:
     who = person(door, "recorder")
     for target in ("https://evil.example/", "//evil.example", "/\\evil.example", ""):
         sent = {"code": who.code, "token": who.token, "to": target}
-        assert who.client.post("/sign-in", data=sent).headers["location"] == "/today"
+        assert who.client.post("/sign-in", data=sent).headers["location"] == "/"
 
 
 def test_a_form_of_another_session_or_site_records_nothing(door: Door) -> None:
