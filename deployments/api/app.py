@@ -23,6 +23,7 @@ from deployments.api.routes import (
     health,
     metrics,
     pictures,
+    signatures,
     subjects,
     webhook,
 )
@@ -58,6 +59,7 @@ def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
         decide,
         dead_letters,
         audit,
+        signatures,
         webhook,
         redcap,
     ):

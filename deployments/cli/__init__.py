@@ -29,6 +29,7 @@ COMMANDS = {
         "List the deviations from the protocol with their importance and assessment.",
     ),
     "audit": ("audit", "List what a review looks at: corrections, late entries, decisions, sign-ins."),
+    "sign": ("sign", "Sign what is recorded, or a review of the record, with a password."),
     "board": ("board", "Show the study's board: today's tasks, or a drawing of every subject's lane."),
     "timeline": ("timeline", "Draw one subject's windows, visits, notices and platelets."),
     "export": ("export", "Write the study's whole record as files: events, decisions, notices, SDTM tables."),

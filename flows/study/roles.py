@@ -132,6 +132,10 @@ class InRole:
             self._silent() or self._elsewhere(event, site) or self._reserved(event, target) or self._by(event)
         )
 
+    def barred_from_signing(self, event: Event, target: Event | None, site: str) -> Forbidden | None:
+        """The reason why the account may not sign what somebody else may have stated; None when it may."""
+        return self._silent() or self._elsewhere(event, site) or self._reserved(event, target)
+
     def _silent(self) -> Forbidden | None:
         if self.account.may("state"):
             return None

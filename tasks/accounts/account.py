@@ -15,13 +15,14 @@ ROLES: tuple[Role, ...] = get_args(Role)
 Language = Literal["en", "zh-CN"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
-# To read subjects, to state events, to decide and assess, to change accounts, to see the service's figures.
-Right = Literal["read", "state", "decide", "administer", "watch"]
+# To read subjects, to state events, to decide and assess, to sign reviews of the record, to change accounts,
+# to see the service's figures.
+Right = Literal["read", "state", "decide", "review", "administer", "watch"]
 _RIGHTS: dict[Role, frozenset[Right]] = {
     "reader": frozenset({"read", "watch"}),
     "recorder": frozenset({"read", "watch", "state"}),
-    "investigator": frozenset({"read", "watch", "state", "decide"}),
-    "monitor": frozenset({"read", "watch"}),
+    "investigator": frozenset({"read", "watch", "state", "decide", "review"}),
+    "monitor": frozenset({"read", "watch", "review"}),
     "admin": frozenset({"watch", "administer"}),
 }
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from itp_events.errors import Forbidden
 from tasks.accounts import changing, passwords
 from tasks.accounts.account import Account
 from tasks.accounts.proof import IDLE
@@ -90,6 +91,21 @@ def verify(store: Store, attempt: Attempt) -> Account | None:
     if not (is_right and account is not None and account.active):
         note(store, account.code if account else None, attempt.address, "refused", attempt.at)
         return None
+    return account
+
+
+def prove(store: Store, attempt: Attempt) -> Account:
+    """The account of a person who gives code, password and second factor to sign; noted in the sign-in log.
+
+    Raises:
+        Forbidden: they are not known together, or too many attempts have failed.
+    """
+    if wait_until(store, attempt.code, attempt.address, attempt.at):
+        raise Forbidden("account", "too many attempts failed: wait some minutes")
+    account = verify(store, attempt)
+    if account is None:
+        raise Forbidden("account", "code, password and second factor are not known together")
+    note(store, account.code, attempt.address, "signed", attempt.at)
     return account
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from itp_events.errors import Refused
-from itp_events.events import Event, EventKey
+from itp_events.events import Event, EventKey, Voided
 from itp_events.rules.subject import not_voided
 from tasks.database.schema import events, signatures, stored
 from tasks.database.store import Store
@@ -122,10 +122,19 @@ def signatures_in(connection: sa.Connection, code: str, voided: Collection[Event
 
 def signatures_of(store: Store, code: str, log: Iterable[Event]) -> list[Signature]:
     """The signatures on the events of a subject's log, oldest first."""
+    with store.reading() as connection:
+        return signatures_in(connection, code, taken_back(log))
+
+
+def taken_back(log: Iterable[Event]) -> set[EventKey]:
+    """The keys of the events of a log that people stated and voided; a void itself is none of them."""
     known = list(log)
     counts = {event.key for event in not_voided(known)}
-    with store.reading() as connection:
-        return signatures_in(connection, code, {event.key for event in known} - counts)
+    return {
+        each.key
+        for each in known
+        if not each.own and not isinstance(each.data, Voided) and each.key not in counts
+    }
 
 
 def reviews_in(connection: sa.Connection) -> list[Signature]:

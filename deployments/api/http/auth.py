@@ -121,6 +121,7 @@ _NEEDED: dict[Right, Role] = {
     "watch": "reader",
     "state": "recorder",
     "decide": "investigator",
+    "review": "monitor",
     "administer": "admin",
 }
 

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel
 from deployments.api.http.auth import Reader
 from deployments.api.http.dependencies import Dependencies
 from deployments.api.http.schemas import ASKING
+from deployments.auditing import seen_by
 from tasks.audit.entries import Kind, Wanted
 from tasks.audit.reading import audit
 
@@ -49,5 +50,5 @@ def audited(
     """
     wanted = Wanted(since, until, subject, site, account, tuple(kind or ()), late_days)
     entries = audit(api.study.store, api.study.protocol, wanted)
-    seen = [each for each in entries if caller.sites is None or (each.site and caller.sees(each.site))]
+    seen = seen_by(caller.account, entries) if caller.account else entries
     return [Audited.model_validate(each, from_attributes=True) for each in seen]

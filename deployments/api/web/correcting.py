@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from deployments.api.http.auth import Caller
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
 from deployments.api.http.problems import Problem
 from deployments.api.pages.render import read_form
@@ -24,7 +25,7 @@ from deployments.api.web.forms import (
     wrong_fields,
 )
 from deployments.api.web.rendering import page_router, to, words_for
-from deployments.api.web.stating import Page, answer, offered, refused, show_form, take
+from deployments.api.web.stating import Page, answer, offered, record_signed, refused, show_form, take
 from deployments.api.web.subject import seen_story
 from deployments.api.web.viewer import Looking, Viewer, check_form
 from itp_events.errors import Refused
@@ -57,11 +58,14 @@ async def correct(request: Request, api: Dependencies, viewer: Looking, code: Co
     told = await run_in_threadpool(seen_story, api, viewer, code)
     event, form = _entry(viewer, told, seq)
     identity = given.get("id") or uuid.uuid4().hex
+    secret = given.pop("token", "")
     page = _page(viewer, told, event, form, given, seq, identity)
-    return await api.in_door(_correct, request, api, viewer, page, event)
+    return await record_signed(_correct, request, api, viewer, page, secret, event)
 
 
-def _correct(request: Request, api: ApiContext, viewer: Viewer, page: Page, event: Event) -> Response:
+def _correct(
+    request: Request, api: ApiContext, viewer: Viewer, page: Page, event: Event, signer: Caller | None
+) -> Response:
     reason, now = page.entered.get("why", "").strip(), api.study.clock.now()
     alone = bool(page.entered.get("alone"))
     data = event.to_json()["data"] if alone else _restated(page, event)
@@ -83,7 +87,7 @@ def _correct(request: Request, api: ApiContext, viewer: Viewer, page: Page, even
     if recorded(api.study.store, (SOURCE, str(void["id"]))):
         # Pressed twice: the first press has taken the entry back.
         return to(f"/s/{event.subject}?said=again&id={void['id'] if alone else page.identity}")
-    outcome = take(api, viewer, [void] if alone else [void, again])
+    outcome = take(api, viewer, [void] if alone else [void, again], signer)
     if alone and outcome.kind != "refused":
         return to(f"/s/{event.subject}?said={outcome.kind}&id={void['id']}")
     return answer(request, api, viewer, page, outcome)

@@ -10,20 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from deployments.api.http.auth import Caller
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
-from deployments.api.http.problems import Problem
 from deployments.api.pages.render import read_form
 from deployments.api.web.forms import FORMS, cloud_event, stated, wrong_fields
 from deployments.api.web.in_words import InWords
-from deployments.api.web.proving import prove_again
 from deployments.api.web.rendering import page_router, words_for
-from deployments.api.web.stating import Outcome, Page, answer, refused, show_form, take
+from deployments.api.web.stating import Page, answer, record_signed, refused, show_form, take
 from deployments.api.web.subject import seen_story
 from deployments.api.web.viewer import Looking, Viewer, check_form
 from itp_events.errors import ItpError
@@ -75,12 +72,7 @@ async def decide(request: Request, api: Dependencies, viewer: Looking, code: Cod
     told = await run_in_threadpool(seen_story, api, viewer, code)
     identity = given.get("id") or uuid.uuid4().hex
     page = await run_in_threadpool(_page, api, viewer, told, given, identity)
-    try:
-        signer = await to_thread.run_sync(prove_again, request, api, viewer, token, limiter=api.sign_ins)
-    except Problem as error:
-        outcome = Outcome("refused", str(error), error.rule, error.status)
-        return refused(request, api, viewer, page, outcome)
-    return await api.in_door(_decide, request, api, viewer, page, signer)
+    return await record_signed(_decide, request, api, viewer, page, token)
 
 
 def _decide(request: Request, api: ApiContext, viewer: Viewer, page: Page, signer: Caller) -> Response:

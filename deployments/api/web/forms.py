@@ -68,6 +68,11 @@ class Form:
     role: Role = "recorder"
 
     @property
+    def is_signed(self) -> bool:
+        """Whether the sender signs it, with the password once more: what only an investigator states."""
+        return self.role == "investigator"
+
+    @property
     def fields(self) -> tuple[Field, ...]:
         """The fields in the order in which they stand."""
         return tuple(field_of(self.data, path) for path in self.paths)

@@ -7,12 +7,13 @@ sent twice counts once: its id is made when it is shown.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from http import HTTPStatus
 from typing import Any
 
+from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
@@ -33,6 +34,7 @@ from deployments.api.web.forms import (
     wrong_fields,
 )
 from deployments.api.web.in_words import InWords
+from deployments.api.web.proving import prove_again
 from deployments.api.web.rendering import HEADERS, page_router, show, to, wants_json, words_for
 from deployments.api.web.subject import seen_story
 from deployments.api.web.viewer import Looking, Viewer, check_form
@@ -138,16 +140,41 @@ async def record(request: Request, api: Dependencies, viewer: Looking, code: Cod
     state = told.subject_state
     choices = offered(form, state, words_for(viewer.language, state.subject.site))
     identity = given.get("id") or uuid.uuid4().hex
+    secret = given.pop("token", "")
     page = Page(form, f"/s/{code}/{name}", state.subject.site, told.code, choices, given, identity)
-    return await api.in_door(_record, request, api, viewer, page, told.code)
+    return await record_signed(_record, request, api, viewer, page, secret, told.code)
 
 
-def _record(request: Request, api: ApiContext, viewer: Viewer, page: Page, code: str) -> Response:
+async def record_signed(
+    step: Callable[..., Response],
+    request: Request,
+    api: ApiContext,
+    viewer: Viewer,
+    page: Page,
+    secret: str,
+    *given: Any,
+) -> Response:
+    """Record by `step` what a form states. One that is signed asks for the password, or a token, once more;
+    `step` gets its signer behind `given`, and the form is shown again when the password is wrong.
+    """
+    signer = None
+    if page.form.is_signed:
+        try:
+            signer = await to_thread.run_sync(prove_again, request, api, viewer, secret, limiter=api.sign_ins)
+        except Problem as error:
+            outcome = Outcome("refused", str(error), error.rule, error.status)
+            return await run_in_threadpool(refused, request, api, viewer, page, outcome)
+    return await api.in_door(step, request, api, viewer, page, *given, signer)
+
+
+def _record(
+    request: Request, api: ApiContext, viewer: Viewer, page: Page, code: str, signer: Caller | None = None
+) -> Response:
     data = stated(page.form, page.entered, page.site.zone)
     if wrong := wrong_fields(page.form, {"by": viewer.code, **data}):
         return refused(request, api, viewer, page, wrong=wrong)
     event = cloud_event(page.form, page.identity, code, viewer.code, data, api.study.clock.now())
-    return answer(request, api, viewer, page, take(api, viewer, [event]))
+    return answer(request, api, viewer, page, take(api, viewer, [event], signer))
 
 
 def take(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ from deployments.api.web.today import day_of
 from deployments.api.web.viewer import Looking, Viewer
 from deployments.api.web.waiting import of_subject
 from itp_events.errors import Refused
-from itp_events.events import DECISIONS, Event, NoticeIssued, Voided
+from itp_events.events import DECISIONS, Event, EventKey, NoticeIssued, Voided
 from itp_events.marks import marked
 from itp_events.notices.contents import of_visit
 from itp_events.rules.assumptions import target_assumed, window_assumed
@@ -30,6 +30,7 @@ from itp_events.rules.windows import PlannedVisit
 from tasks.board.cards import card
 from tasks.board.story import Story, story
 from tasks.database.queries import LogLine, NoticeRow, recorded, subject
+from tasks.signatures.signing import signatures_of
 from tasks.text.render import Occasion, render
 from tasks.text.wording import why
 
@@ -42,7 +43,7 @@ router = page_router()
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of what was stated: the sentence, who stated it when and through which door."""
+    """One line of what was stated: the sentence, who stated it when and through which door, who signed it."""
 
     sentence: str
     by: str
@@ -50,6 +51,7 @@ class Entry:
     door: str
     stands: bool
     correct: str | None
+    signed: tuple[str, ...]
 
 
 def seen_story(api: ApiContext, viewer: Viewer, code: str) -> Story:
@@ -95,7 +97,7 @@ def page(
         responses=[each for each in responses(state) if each.on],
         deviations=deviations(state),
         notices=[_notice(words, viewer, each) for each in reversed(told.notices)],
-        stated=list(_stated(words, told, viewer))[::-1],
+        stated=list(_stated(words, told, viewer, _signatures(api, words, told)))[::-1],
         decided=list(_decided(words, told))[::-1],
     )
 
@@ -152,7 +154,20 @@ def _notice(words: InWords, viewer: Viewer, row: NoticeRow) -> dict[str, str]:
     return {"title": title, "status": status, "line": line}
 
 
-def _stated(words: InWords, told: Story, viewer: Viewer) -> Iterator[Entry]:
+def _signatures(api: ApiContext, words: InWords, told: Story) -> dict[EventKey, tuple[str, ...]]:
+    """The sentences of the signatures on each event that has some."""
+    found: dict[EventKey, tuple[str, ...]] = {}
+    for each in signatures_of(api.study.store, told.code, told.record.events):
+        at = words.short_instant(each.at)
+        facts = {"name": each.name, "account": each.account, "at": at, "meaning": each.meaning}
+        broken = f" {words.say('subject.signature-broken')}" if each.broken else ""
+        found[each.key] = *found.get(each.key, ()), words.say("subject.signature", **facts) + broken
+    return found
+
+
+def _stated(
+    words: InWords, told: Story, viewer: Viewer, signed: Mapping[EventKey, tuple[str, ...]]
+) -> Iterator[Entry]:
     standing = {event.key for event in not_voided(told.record.events)}
     for line in told.record.log:
         event = line.event
@@ -169,6 +184,7 @@ def _stated(words: InWords, told: Story, viewer: Viewer) -> Iterator[Entry]:
             line.origin.door or event.source,
             stands or isinstance(event.data, Voided),
             correct,
+            signed.get(event.key, ()),
         )
 
 

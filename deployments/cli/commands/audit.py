@@ -64,8 +64,8 @@ def command(
     with open_to_read() as study:
         local = study.protocol.site(site or "01")
         wanted = Wanted(
-            _instant(since, local, "--since"),
-            _instant(until, local, "--until"),
+            given_instant(since, local, "--since"),
+            given_instant(until, local, "--until"),
             subject,
             site,
             account,
@@ -82,7 +82,8 @@ def command(
         _print(study, entries)
 
 
-def _instant(text: str | None, site: Site, option: str) -> datetime | None:
+def given_instant(text: str | None, site: Site, option: str) -> datetime | None:
+    """The instant that an option gives, a date being 00:00 at the site; raises BadInput for anything else."""
     if text is None:
         return None
     try:

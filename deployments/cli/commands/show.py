@@ -20,9 +20,10 @@ from deployments.cli.output.schedule import (
     print_visits,
     why,
 )
-from deployments.cli.output.sentences import decided, named, stated
+from deployments.cli.output.sentences import author, decided, stated
 from deployments.cli.output.tables import at_site, bullets, coloured, console, heading, print_json, table
 from itp_events.events import (
+    INVESTIGATORS,
     Event,
     NoticeClosed,
     NoticeIssued,
@@ -50,6 +51,14 @@ class _Shown:
     record: SubjectRecord
     plan: Plan
     signatures: Sequence[Signature]
+
+    @property
+    def unsigned(self) -> Sequence[LogLine]:
+        """The decisions and assessments that stand and nobody has signed."""
+        signed = {each.key for each in self.signatures}
+        standing = {event.key for event in not_voided(self.record.events)} - signed
+        asked = (line for line in self.record.log if isinstance(line.event.data, INVESTIGATORS))
+        return [line for line in asked if line.event.key in standing]
 
     @property
     def site(self) -> Site:
@@ -102,7 +111,7 @@ def _print(shown: _Shown) -> None:
     print_responses(out, state)
     heading(out, "Recorded")
     out.print(_recorded(shown))
-    if shown.signatures:
+    if shown.signatures or shown.unsigned:
         heading(out, "Signed")
         out.print(_signed(shown))
     _print_decisions(out, shown)
@@ -115,7 +124,7 @@ def _recorded(shown: _Shown) -> object:
     columns = ("#", "Reported (site)", "What", "By")
     counts = {event.key for event in not_voided(shown.record.events)}
     rows = (
-        (str(line.seq), at_site(shown.site, line.event.time), _fact(line.event, counts), named(line.event))
+        (str(line.seq), at_site(shown.site, line.event.time), _fact(line.event, counts), author(line))
         for line in shown.record.log
         if not line.event.own
     )
@@ -124,7 +133,7 @@ def _recorded(shown: _Shown) -> object:
 
 def _signed(shown: _Shown) -> object:
     columns = ("Signed (site)", "By", "Event", "Meaning", "Holds")
-    rows = (
+    rows = [
         (
             at_site(shown.site, each.at),
             f"{each.name} ({each.account})",
@@ -133,7 +142,11 @@ def _signed(shown: _Shown) -> object:
             Text(f"BROKEN: {each.broken}", style="bold red") if each.broken else "yes",
         )
         for each in shown.signatures
-    )
+    ]
+    rows += [
+        ("not signed", "", f"{line.event.source}: {line.event.id}", f"line {line.seq}", "")
+        for line in shown.unsigned
+    ]
     return table(columns, rows, columns[:1])
 
 

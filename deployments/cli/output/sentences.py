@@ -38,11 +38,24 @@ from itp_events.events import (
 from itp_events.protocol.model import Criterion, Protocol
 from itp_events.rules.explain import bleeding, day
 from itp_events.rules.keys import unrecorded
+from tasks.database.queries import LogLine
 
 
 def stated(event: Event) -> str:
     """An event in one sentence."""
     return _WORDS[type(event.data)](event.data)
+
+
+def author(line: LogLine) -> str:
+    """The person who stated an event, its source and id, the account that was signed in, and the door.
+
+    As `crc-01 (redcap: 8f1c; castor, api)`; the account is left out where it is that person's.
+    """
+    by, origin = line.event.data.by, line.origin
+    if origin.door is None:
+        return named(line.event)
+    signed_in = [] if origin.actor == by else [origin.actor or "nobody signed in"]
+    return f"{by} ({identified(line.event)}; {', '.join([*signed_in, origin.door])})"
 
 
 def named(event: Event) -> str:

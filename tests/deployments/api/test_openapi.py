@@ -58,6 +58,8 @@ OPERATIONS = (
     "GET /subjects/{code}/calendar.ics",
     "GET /subjects/{code}/plan",
     "POST /events",
+    "POST /reviews",
+    "POST /signatures",
 )
 
 

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from deployments.cli import cli
-from tasks.database.queries import history
+from tasks.database.queries import history, log_lines
 from tasks.signatures.signing import signatures_of
-from tests.support.api import Door, event, served
+from tests.support.api import Door, done, event, served
 from tests.support.pages import Person, said, visitor
 
 pytestmark = pytest.mark.requirement("WHO-02")
@@ -132,6 +132,41 @@ def test_a_decision_on_the_pages_is_signed_with_the_password(door: Door) -> None
     who.answered(who.send("/s/ITP-001/decide", **form, token=PASSWORD))
     [signature] = signatures_of(door.study.store, "ITP-001", history(door.study.store, "ITP-001"))
     assert (signature.account, signature.name, signature.broken) == ("inv.wu", "Somebody", None)
+    page = who.open("/s/ITP-001")
+    assert "Signed by Somebody (inv.wu)" in page
+    assert "does not hold" not in page
+
+
+def test_an_assessment_on_the_pages_and_its_correction_are_signed_with_the_password(door: Door) -> None:
+    door.enrol()
+    door.post(done("INF1", door.now, cells_given=1.0, weight_kg=61))
+    add("inv.wu", "investigator")
+    who = Person(visitor(door), "inv.wu", PASSWORD)
+    who.sign_in()
+    found = json.loads(itp("deviations", "--json"))
+    form = {"deviation": found[0]["id"], "important": "yes", "cause": "a wrong bag"}
+    assert 'type="password"' in who.open("/s/ITP-001/assess")
+    assert "data-queue" not in who.open("/s/ITP-001/assess")
+    assert who.again("/s/ITP-001/assess", **form).status_code == 401
+    wrong = who.again("/s/ITP-001/assess", **form, token="a wrong password")
+    assert wrong.status_code == 401
+    assert "a wrong bag" in wrong.text
+    assert "a wrong password" not in wrong.text
+    who.answered(who.again("/s/ITP-001/assess", **form, token=PASSWORD))
+    path = f"/s/ITP-001/correct/{_assessed(door)}"
+    again = form | {"important": "no", "why": "it was the right bag"}
+    assert who.send(path, **again).status_code == 401
+    who.answered(who.send(path, **again, token=PASSWORD))
+    signed = signatures_of(door.study.store, "ITP-001", history(door.study.store, "ITP-001"))
+    assert [each.broken is None for each in signed] == [False, True, True]
+    assert "take back" in signed[1].meaning + signed[2].meaning
+    assert "does not hold any more" in who.open("/s/ITP-001")
+
+
+def _assessed(door: Door) -> int:
+    """The number of the assessment in the log."""
+    lines = log_lines(door.study.store, "ITP-001")
+    return next(line.seq for line in lines if line.event.type == "itp.deviation.assessed")
 
 
 def test_a_second_factor_is_asked_for_once_it_is_set_up(door: Door) -> None:

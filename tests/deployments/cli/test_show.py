@@ -28,7 +28,7 @@ def test_show_says_what_each_date_hangs_on(itp: Itp, at: At, enrolled: Study) ->
     text = _words(said.out)
     assert "INF2 Infusion 2: 1 week after INF1, done on 6 Jan 2026; window -1/+1 day" in text
     assert "INF1 done on 6 Jan 2026" in text
-    assert "crc-01 (site: e-2)" in text
+    assert "crc-01 (site: e-2; os:" in text
     assert max(map(len, said.out.splitlines())) <= 80
 
 

@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from itp_events.errors import Refused
 from itp_events.events import Event
-from itp_events.rules.subject import not_voided
 from tasks.advance import Anybody, record
 from tasks.database.queries import log_lines
 from tasks.database.schema import accounts, events, signatures
@@ -48,9 +47,7 @@ def _sign(desk: Desk, event: Event, signer: Signer = WANG) -> None:
 
 def _signatures(desk: Desk) -> list[Signature]:
     log = [line.event for line in log_lines(desk.store, "ITP-001")]
-    counts = {event.key for event in not_voided(log)}
-    with desk.store.reading() as connection:
-        return signing.signatures_in(connection, "ITP-001", {each.key for each in log} - counts)
+    return signing.signatures_of(desk.store, "ITP-001", log)
 
 
 def test_a_decision_is_signed_in_the_transaction_that_records_it(desk: Desk, decision: Event) -> None:
@@ -107,6 +104,16 @@ def test_a_signature_on_what_was_taken_back_since_is_broken(
     desk.take(study.voided(decision, "2026-01-09"))
     [signature] = _signatures(desk)
     assert signature.broken == "the event was taken back after it was signed"
+
+
+def test_a_signature_on_what_takes_another_entry_back_holds(
+    desk: Desk, study: Study, decision: Event
+) -> None:
+    void = study.voided(decision, "2026-01-09")
+    desk.take(decision, void)
+    _sign(desk, void)
+    [signature] = _signatures(desk)
+    assert signature.broken is None
 
 
 @pytest.mark.parametrize("column", ["body", "actor", "door", "time", "type"])
