@@ -34,7 +34,7 @@ def seen_by(account: Account, entries: Iterable[Entry]) -> list[Entry]:
 
 
 def until_now(wanted: Wanted, now: datetime) -> Wanted:
-    """What a review looks at: nothing later than now (UTC), as that is what it is signed for."""
+    """The entries that a review looks at: none later than now (UTC)."""
     return replace(wanted, until=min(wanted.until or now, now))
 
 

@@ -85,7 +85,7 @@ _Asked = TypeVar("_Asked", bound=Secrets)
 
 
 def _read(of: type[_Asked], body: bytes) -> _Asked:
-    """What is asked for, from the body of a request; raises BadInput, which repeats no value."""
+    """Read the body of a request as what it asks for; raises BadInput, which repeats no value."""
     try:
         return of.model_validate(parse(body))
     except ValidationError as problem:
