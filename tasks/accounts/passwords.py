@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -15,7 +16,7 @@ from itp_events.errors import BadInput
 from tasks.accounts import changing
 from tasks.accounts.account import Account
 from tasks.accounts.changing import By
-from tasks.database.schema import accounts
+from tasks.database.schema import account_log, accounts
 
 # NIST SP 800-63B: length counts, and rules of composition do not.
 SHORTEST, LONGEST = 12, 256
@@ -45,11 +46,33 @@ def hashed(password: str) -> str:
     return _HASHER.hash(password)
 
 
-def set_password(connection: sa.Connection, account: Account, password_hash: str, by: By) -> None:
-    """Give an account a password; it is signed out everywhere."""
+def set_password(
+    connection: sa.Connection, account: Account, password_hash: str, by: By, *, for_once: bool = False
+) -> None:
+    """Give an account a password; it is signed out everywhere.
+
+    A password `for_once` was handed over by somebody else: its person replaces it before anything else.
+    """
     changing.set_values(connection, account.code, {"password": password_hash}, by)
     changing.end_sessions(connection, account.code, by.at)
-    changing.note(connection, account.code, "password", by, {})
+    changing.note(connection, account.code, "password", by, {"for_once": True} if for_once else {})
+
+
+def is_for_once(connection: sa.Connection, code: str) -> bool:
+    """Whether the password of an account is one that its person must replace first."""
+    newest = (
+        sa.select(account_log.c.details)
+        .where(account_log.c.account == code, account_log.c.what == "password")
+        .order_by(account_log.c.id.desc())
+        .limit(1)
+    )
+    return bool((connection.scalar(newest) or {}).get("for_once"))
+
+
+def new_for_once() -> str:
+    """A fresh password for once: 79 random bits, without letters that look alike."""
+    letters = "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(16))
+    return "-".join(letters[place : place + 4] for place in range(0, 16, 4))
 
 
 def set_up_totp(connection: sa.Connection, account: Account, secret: str | None, by: By) -> None:

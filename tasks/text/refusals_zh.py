@@ -27,6 +27,12 @@ SHAPES: dict[str, str] = {
     "the last day {} is before the first one {}": "末日 {} 早于首日 {}",
     "{} cannot be their own deputy": "{} 不能由本人代理",
     "the account {} is not active; see: itp account list": "账户 {} 已停用",
+    "there is an account {} already": "已有账户 {}",
+    "a code has letters, digits, dots, - and _ only, 64 at most, as crc.li": "代码只能含字母、数字、点、- 和 _，"
+    "最多64个字符，如 crc.li",
+    "nothing would change: it is so already": "没有变化：已是如此",
+    "it is revoked already": "已收回",
+    "the review was changed after it was signed": "签署之后内容被改动",
     "change {} is taken back already": "更改 {} 已撤回",
     "the source {} is the service's own; use another": "来源 {} 为系统专用，请改用其他来源",
     "time {} lies in the future; send it when it happened": "时间 {} 在将来，请在发生之后录入",

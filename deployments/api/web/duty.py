@@ -18,7 +18,7 @@ from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.pages.render import read_form
 from deployments.api.web.administering import as_administrator
 from deployments.api.web.in_words import InWords
-from deployments.api.web.rendering import page_router, show, to, words_for
+from deployments.api.web.rendering import own_words, page_router, show, to
 from deployments.api.web.viewer import Administering, Anybody, Viewer, check_form
 from itp_events.duty.ahead import absent_deputies, days_from, gaps_ahead
 from itp_events.duty.changes import DutyVoided, read_change, write_change
@@ -79,7 +79,7 @@ def _change(request: Request, api: ApiContext, viewer: Viewer, what: str, given:
     wrong += tuple(name for name in _DATES if name in said and not _is_date(said[name]))
     if wrong:
         return _refused(request, api, viewer, _Refusal(what, given, wrong))
-    words = words_for(viewer.language, api.study.protocol.site("default"))
+    words = own_words(api, viewer)
     if what == "back" and not _is_away(api, said):
         sentence = words.say("duty.not-away", person=said["person"])
         return _refused(request, api, viewer, _Refusal(what, given, said=sentence))
@@ -127,7 +127,7 @@ def _refused(request: Request, api: ApiContext, viewer: Viewer, refusal: _Refusa
 def _page(
     request: Request, api: ApiContext, viewer: Viewer, *, said: str = "", refusal: _Refusal | None = None
 ) -> HTMLResponse:
-    words, store = words_for(viewer.language, api.study.protocol.site("default")), api.study.store
+    words, store = own_words(api, viewer), api.study.store
     with store.reading() as connection:
         stated = duty.changes_in(connection)
         roster = duty.roster_in(connection)

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from deployments.api.http.dependencies import ApiContext
 from deployments.api.web import session
 from deployments.api.web.in_words import InWords
-from deployments.api.web.viewer import SignIn, Viewer, find_viewer, form_token, language_of
+from deployments.api.web.viewer import ChoosePassword, SignIn, Viewer, find_viewer, form_token, language_of
 from deployments.api.web.words import Language, Say
 from deployments.http.origin import split_address
 from itp_events.errors import BadInput, ItpError, Refused
@@ -95,6 +95,11 @@ def words_for(language: Language, site: Site) -> InWords:
     return InWords(Say(language), site.zone)
 
 
+def own_words(api: ApiContext, viewer: Viewer) -> InWords:
+    """The words of a person, with instants at the study's default site: for pages about no subject."""
+    return words_for(viewer.language, _default(api))
+
+
 def show(
     request: Request,
     api: ApiContext,
@@ -148,7 +153,7 @@ def to(path: str) -> RedirectResponse:
 def _to_sign_in(request: Request, error: SignIn) -> Response:
     if wants_json(request):
         return JSONResponse({"outcome": "sign-in"}, HTTPStatus.UNAUTHORIZED, headers=HEADERS)
-    return to(error.to if request.method == "GET" else "/sign-in")
+    return to(error.to if request.method == "GET" or isinstance(error, ChoosePassword) else "/sign-in")
 
 
 def error_page(request: Request, api: ApiContext, status: HTTPStatus, error: ItpError | None) -> Response:

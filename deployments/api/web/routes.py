@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from deployments.api.web import (
+    accounts,
     assets,
     correcting,
     deciding,
     duty,
     noticed,
+    password,
+    review,
     sign_in,
     stating,
     subject,
@@ -20,6 +23,9 @@ ROUTERS = (
     sign_in.router,
     today.router,
     duty.router,
+    accounts.router,
+    password.router,
+    review.router,
     noticed.router,
     subject.router,
     correcting.router,

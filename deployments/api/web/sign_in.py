@@ -17,7 +17,7 @@ from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.pages.render import read_form
 from deployments.api.web import session
 from deployments.api.web.rendering import keep_session, page_router, set_cookie, show, to, words_for
-from deployments.api.web.viewer import LANGUAGE_COOKIE, Anybody, Viewer, check_form, language_of
+from deployments.api.web.viewer import LANGUAGE_COOKIE, Present, Viewer, check_form, language_of
 from deployments.api.web.words import LANGUAGES
 from tasks.accounts.proof import Proof
 from tasks.accounts.sessions import Attempt, end, note, open_session, verify, wait_until
@@ -83,7 +83,7 @@ def _by_token(api: ApiContext, caller: Caller, attempt: Attempt) -> session.Sess
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request, api: Dependencies, viewer: Anybody) -> Response:
+async def sign_out(request: Request, api: Dependencies, viewer: Present) -> Response:
     """End the session."""
     check_form(request, api, viewer, await read_form(request))
     await run_in_threadpool(_end, request, api, viewer)

@@ -20,6 +20,7 @@ from deployments.api.web import session
 from deployments.api.web.words import LANGUAGES, Language
 from itp_events.errors import ItpError
 from tasks.accounts.account import Right, Role, may
+from tasks.accounts.passwords import is_for_once
 from tasks.accounts.proof import Proof
 from tasks.accounts.sessions import see
 
@@ -97,8 +98,15 @@ def caller_of(request: Request, api: ApiContext, kept: session.Session) -> Calle
     return Caller() if is_local(request, api) else None
 
 
-def signed_in(request: Request, api: Dependencies) -> Viewer:
-    """The person who looks, in whatever role; raises SignIn while nobody is signed in."""
+class ChoosePassword(SignIn):
+    """Somebody is signed in by a password for once: they choose their own first."""
+
+    def __init__(self) -> None:
+        super().__init__("/")
+        self.to = "/password"
+
+
+def _present(request: Request, api: Dependencies) -> Viewer:
     found = find_viewer(request, api)
     if found is None:
         query = f"?{request.url.query}" if request.url.query else ""
@@ -114,7 +122,19 @@ def require(viewer: Viewer, needed: Role) -> Viewer:
     return viewer
 
 
-Anybody = Annotated[Viewer, Depends(signed_in)]
+Present = Annotated[Viewer, Depends(_present)]
+"""The parameter of the pages of signing out and of choosing a password."""
+
+
+def _signed_in(api: Dependencies, viewer: Present) -> Viewer:
+    if viewer.session.kind == "session":
+        with api.study.store.reading() as connection:
+            if is_for_once(connection, viewer.code):
+                raise ChoosePassword
+    return viewer
+
+
+Anybody = Annotated[Viewer, Depends(_signed_in)]
 """The parameter of a page that everybody who is signed in may see, an administrator too."""
 
 

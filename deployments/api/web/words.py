@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from deployments.api.web.words_en import WORDS as ENGLISH
+from deployments.api.web.words_office_en import WORDS as OFFICE_ENGLISH
+from deployments.api.web.words_office_zh import WORDS as OFFICE_CHINESE
 from deployments.api.web.words_zh import WORDS as CHINESE
 
 Language = Literal["en", "zh-CN"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh-CN")
-ALL: dict[Language, dict[str, str]] = {"en": ENGLISH, "zh-CN": CHINESE}
+ALL: dict[Language, dict[str, str]] = {"en": ENGLISH | OFFICE_ENGLISH, "zh-CN": CHINESE | OFFICE_CHINESE}
 
 
 class Say:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.accounts import changing, tokens
-from tasks.accounts.account import Account, Role
-from tasks.accounts.changing import By
+from tasks.accounts.account import Role
 from tasks.database import duty
 from tests.support.api import Door, served
-from tests.support.pages import Person, said, visitor
+from tests.support.pages import Person, said
+from tests.support.people import with_tokens
 
 pytestmark = pytest.mark.requirement("DTY-01")
 
@@ -31,18 +30,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 @pytest.fixture(scope="module")
 def signed_in(door: Door) -> dict[str, Person]:
     """The study's people, each with a token of their own account."""
-    made = {}
-    with door.study.store.writing() as connection:
-        by = By(None, "cli", door.now)
-        for code, role in PEOPLE:
-            account = Account(code, f"Name of {code}", role)
-            changing.add(connection, account, by)
-            token = tokens.make()
-            tokens.add(connection, account, tokens.digest(token), "", by)
-            made[code] = Person(visitor(door), code, token)
-    for each in made.values():
-        each.sign_in()
-    return made
+    return with_tokens(door, PEOPLE)
 
 
 def test_an_absence_with_a_deputy_is_stated_once_and_taken_back(

@@ -1,0 +1,82 @@
+"""The monitor's review: filters, the table, and a signature that binds what was listed."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.signatures.signing import Signature, reviews_in
+from tests.support.api import Door, served
+from tests.support.pages import Person, said
+from tests.support.people import with_password, with_tokens
+
+pytestmark = pytest.mark.requirement("WHO-10")
+
+PASSWORD = "a sentence for monitoring"
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    with served(Path(tmp_path_factory.mktemp("review")) / "data") as door:
+        door.enrol("ITP-001", 3)
+        yield door
+
+
+@pytest.fixture(scope="module")
+def monitor(door: Door) -> Person:
+    return with_password(door, "mon.sun", "monitor", PASSWORD)
+
+
+def test_the_list_has_what_the_filters_ask_for(door: Door, monitor: Person) -> None:
+    page = monitor.open("/review")
+    assert "password set" in page
+    assert "signed in from 127.0.0.1" in page
+    only = monitor.open("/review?since=&kind=sign-in")
+    assert "signed in from 127.0.0.1" in only
+    assert "password set" not in only
+    assert "Nothing of what is asked for." in monitor.open("/review?since=&subject=ITP-404")
+    assert monitor.client.get("/review?since=yesterday").status_code == 422
+    table = monitor.client.get("/review.csv?since=&kind=account").text
+    assert table.splitlines()[0].lstrip("\ufeff").startswith('"at","kind","subject"')
+    assert '"mon.sun: added"' in table
+
+
+def test_a_review_is_signed_once_and_binds_its_table(door: Door, monitor: Person) -> None:
+    monitor.open("/review?since=&kind=account")
+    form = {"since": "", "kind.account": "yes"}
+    wrong = monitor.client.post("/review", data=monitor.last | form | {"token": "guessed"})
+    assert wrong.status_code == 422
+    assert "password is wrong" in said(wrong)
+    signed = form | {"token": PASSWORD}
+    page = monitor.answered(monitor.client.post("/review", data=monitor.last | signed))
+    assert "Signed. The signature stands below." in page
+    assert "Name of mon.sun (mon.sun)" in page
+
+
+def test_a_review_that_is_sent_again_counts_once(door: Door, monitor: Person) -> None:
+    monitor.open("/review?since=&kind=account")
+    sent = dict(monitor.last)
+    before = _reviews(door)
+    for word in ("Signed.", "it counts once"):
+        monitor.last = monitor.last | {"id": sent["id"]}
+        data = monitor.last | {"since": "", "kind.account": "yes", "token": PASSWORD}
+        assert word in monitor.answered(monitor.client.post("/review", data=data))
+    after = _reviews(door)
+    assert len(after) == len(before) + 1
+    statement = after[-1].statement
+    assert statement is not None
+    table = monitor.client.get("/review.csv?since=&kind=account").content
+    assert statement["table_sha256"] == hashlib.sha256(table).hexdigest()
+    assert statement["filters"] == {"kinds": ["account"]}
+
+
+def test_only_a_monitor_signs(door: Door) -> None:
+    reader = with_tokens(door, [("inv.he", "investigator")])["inv.he"]
+    assert "Monitors sign reviews" in reader.open("/review")
+    assert reader.again("/review", token=reader.token).status_code == 403
+
+
+def _reviews(door: Door) -> list[Signature]:
+    with door.study.store.reading() as connection:
+        return reviews_in(connection)
