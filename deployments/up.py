@@ -142,10 +142,12 @@ def _serve(
     with loading():
         from deployments.archiving import backup_plan
         from deployments.service.thread import ServiceThread
+        from deployments.stamping import stamping_authority
 
     set_up_logs(settings.data_dir.absolute() / "logs", settings.log_format)
     api = None if alone else _api(settings, study)
-    service = ServiceThread(timers, settings.repair_seconds, sole_prefect, backup_plan(settings))
+    authority = stamping_authority(settings)
+    service = ServiceThread(timers, settings.repair_seconds, sole_prefect, backup_plan(settings), authority)
     service.start()
     if api is not None:
         api.start()

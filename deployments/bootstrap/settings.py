@@ -52,6 +52,12 @@ def _shown_address(value: str) -> str:
     return value
 
 
+def _kept_address(value: str) -> str:
+    if "@" in urlsplit(_address(value)).netloc:
+        raise ValueError("it is kept with each time-stamp: leave out user and password")
+    return value
+
+
 def _instant(value: str) -> datetime:
     instant = _parsed(datetime.fromisoformat, value)
     if instant is None or instant.tzinfo is None:
@@ -166,6 +172,8 @@ class Settings(BaseSettings):
     redcap_requests_per_minute: Annotated[int, _read_by(_rate)] = 60
     webhook_secrets: SecretStr = _NO_SECRET
     log_format: Annotated[LogFormat, _read_by(_log_format)] = "text"
+    stamp_url: Annotated[str, _read_by(_kept_address)] = ""
+    stamp_roots: _File | None = None
     backup_dir: _Folder | None = None
     backup_hours: _Positive = 24.0
     backup_keep: Annotated[int, _read_by(_kept)] = 14

@@ -38,6 +38,7 @@ from tasks.database.monitoring import ROUND, beat
 from tasks.database.store import NO_ANSWER
 from tasks.database.troubles import Troubles
 from tasks.delivery import alarms
+from tasks.integrity.stamps import Authority
 
 # How often each step of the loop is done.
 # The sign of life, by which this service keeps what it does: as often as others look for it.
@@ -84,6 +85,7 @@ class ServiceLoop:
         repair_seconds: float,
         sole: SolePrefect | None = None,
         backups: BackupPlan | None = None,
+        authority: Authority | None = None,
     ) -> None:
         self._study = study
         self._repair_seconds = repair_seconds
@@ -102,7 +104,7 @@ class ServiceLoop:
         self._prefect_runs = PrefectRuns(study, self.link, self._runner, self._sharing)
         self._digests = Digests(study, self.link, self._runner, self._sharing)
         self._backups = Backups(study, backups, self._has_the_study)
-        self._records = Records(study, self._has_the_study)
+        self._records = Records(study, self._has_the_study, authority)
         self._publisher = publisher(study)
         # Whether the last look found Prefect in order and in this service's hands.
         self._led = False

@@ -18,17 +18,21 @@ from tasks.database.troubles import Troubles
 from tasks.database.verifications import last_verification, note_verification
 from tasks.integrity.keeping import keep
 from tasks.integrity.sealing import seal
+from tasks.integrity.stamps import SETTING, Authority, NoStamp, stamp_newest
 from tasks.integrity.verify import verify
 
 # A row that may change no more is registered within so long.
 KEEP_SECONDS = 600.0
 SEAL_SECONDS = 3600.0
+# An authority that gave no stamp is asked again after so long.
+STAMP_SECONDS = 300.0
 VERIFY_EVERY = timedelta(days=1)
 # A verification that could not end is begun again after so long: it reads the whole study.
 AGAIN_SECONDS = 3600.0
 # Of the time of a verification: it rests for the others, so that doors and timers come first.
 WORKING = 0.25
 TROUBLE = "records"
+STAMPS = "stamps"
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +44,15 @@ class Stopped(ItpError):
 class Records:
     """Keeps the records of one service's study."""
 
-    def __init__(self, study: Runtime, is_due_here: Callable[[], bool]) -> None:
+    def __init__(
+        self, study: Runtime, is_due_here: Callable[[], bool], authority: Authority | None = None
+    ) -> None:
+        """`authority` time-stamps the seals; None when none is to."""
         self._study = study
+        self._authority = authority
         self._is_due_here = is_due_here
         self._troubles = Troubles(study.store)
-        self._kept = self._sealed = self._tried = float("-inf")
+        self._kept = self._sealed = self._stamped = self._tried = float("-inf")
         self._rested = 0.0
 
     async def see_to(self) -> None:
@@ -61,7 +69,22 @@ class Records:
         elif now - self._kept >= KEEP_SECONDS:
             keep(store, wall)
             self._kept = now
+        if now - self._stamped >= STAMP_SECONDS:
+            self._stamped = now
+            self._stamp()
         self._verify_if_due()
+
+    def _stamp(self) -> None:
+        """Have the newest seal stamped, and name the trouble until there is a stamp."""
+        try:
+            if self._authority is not None:
+                stamp_newest(self._study.store, self._authority, self._study.wall())
+        except NoStamp as problem:
+            log.warning("The newest seal has no time-stamp yet: %s", problem)
+            said = f"no time-stamp for the newest seal: {problem}; see {SETTING}"
+            self._troubles.note(STAMPS, said, self._study.clock.now())
+        else:
+            self._troubles.settle(STAMPS)
 
     def _verify_if_due(self) -> None:
         with self._study.store.reading() as connection:
@@ -76,7 +99,7 @@ class Records:
         store = self._study.store.apart(0)
         self._rested = time.monotonic()
         try:
-            report = verify(store, self._rest)
+            report = verify(store, self._rest, roots=self._authority.roots if self._authority else ())
         except Stopped:
             return
         finally:

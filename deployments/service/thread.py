@@ -15,6 +15,7 @@ from deployments.service.backups import BackupPlan
 from deployments.service.loop import DRAIN_SECONDS, ServiceLoop
 from deployments.service.sole_prefect import SolePrefect
 from flows.study.runtime import Runtime
+from tasks.integrity.stamps import Authority
 from tasks.limits import LOOP_THREADS
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,12 @@ class ServiceThread(threading.Thread):
         repair_seconds: float,
         sole: SolePrefect | None = None,
         backups: BackupPlan | None = None,
+        authority: Authority | None = None,
     ) -> None:
         super().__init__(name="service-loop", daemon=True)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(LOOP_THREADS, "effects"))
-        self._service_loop = ServiceLoop(study, repair_seconds, sole, backups)
+        self._service_loop = ServiceLoop(study, repair_seconds, sole, backups, authority)
         self._drained = False
 
     @property

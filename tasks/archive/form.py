@@ -167,6 +167,7 @@ The tables
   protocol_files     The protocol files by which the service has run, each with its SHA-256.
   register           The hash of each row of the other tables, once that row may change no more.
   seals              One line an hour that binds the ends of all chains.
+  seal_stamps        What a time-stamping authority (RFC 3161) answered for a seal, in base64.
   chains             The ends of the chains of register and seals.
   recipients, outages, repairs, troubles, leftovers, redcap_*
                      What the service kept beside the record. left_out in the manifest says what is not here.

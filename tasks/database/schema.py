@@ -21,7 +21,7 @@ from tasks.hashing.rows import hash_of
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0015"
+REVISION = "0016"
 
 
 def instant_text(value: datetime) -> str:
@@ -522,6 +522,18 @@ seals = sa.Table(
     sa.Column("line", sa.Text, nullable=False),
     sa.Column("heads", sa.Text, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
+)
+
+# The time-stamps of seals (RFC 3161): `token` is the authority's answer in base64, `at` the machine's time of
+# its arrival. Append-only.
+seal_stamps = sa.Table(
+    "seal_stamps",
+    metadata,
+    sa.Column("seal", sa.ForeignKey("seals.number"), primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("authority", sa.Text, nullable=False),
+    sa.Column("token", sa.Text, nullable=False),
+    _hash("seal", "at", "authority", "token"),
 )
 
 # The ends of the two chains that belong to no subject. Its rows are the locks of those who append to them.

@@ -16,13 +16,14 @@ from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
+from cryptography.x509 import Certificate
 
 from tasks.archive.contents import LEFT_OUT, columns_of, every_column_of, key_of
 from tasks.archive.rows import Row, count_rows, read_rows
 from tasks.database import registered_values
 from tasks.database.register import BETWEEN, STANDING, TRIGGERS
 from tasks.database.register import key_of as name_of
-from tasks.database.schema import REVISION, chains, events, metadata, register, seals, subjects
+from tasks.database.schema import REVISION, chains, events, metadata, register, seal_stamps, seals, subjects
 from tasks.database.store import Store
 from tasks.database.triggers import triggers_in
 from tasks.hashing.rows import hash_of, text_hash
@@ -32,6 +33,7 @@ from tasks.integrity.findings import Finding
 from tasks.integrity.held import HeldSeal
 from tasks.integrity.keeping import hash_of_all, is_whole
 from tasks.integrity.sealing import Seal
+from tasks.integrity.stamps import Stamp, flaw_in, instant_in
 from tasks.integrity.values import values_findings
 
 Progress = Callable[[int, int], object]
@@ -45,7 +47,10 @@ _TELL_EVERY = 200
 
 @dataclass(frozen=True)
 class Report:
-    """The findings of a verification; `record` is the hash of the ends of all subjects' logs."""
+    """The findings of a verification; `record` is the hash of the ends of all subjects' logs.
+
+    `seal` is the newest seal, and `stamp` the newest time-stamp of one.
+    """
 
     findings: tuple[Finding, ...]
     rows: int = 0
@@ -53,22 +58,35 @@ class Report:
     events: int = 0
     record: str = ""
     seal: Seal | None = None
+    stamp: Stamp | None = None
 
 
-def verify(store: Store, progress: Progress | None = None, held: Sequence[HeldSeal] = ()) -> Report:
-    """Check the whole record at one instant, and against seals that somebody holds; the service may run."""
+def verify(
+    store: Store,
+    progress: Progress | None = None,
+    held: Sequence[HeldSeal] = (),
+    roots: Sequence[Certificate] = (),
+) -> Report:
+    """Check the whole record at one instant, and against seals that somebody holds; the service may run.
+
+    `roots` are the certificates that have to vouch for time-stamps; without any, their signatures are not
+    looked at.
+    """
     with store.snapshot() as connection:
-        return verify_in(connection, progress, held)
+        return verify_in(connection, progress, held, roots)
 
 
 def verify_in(
-    connection: sa.Connection, progress: Progress | None = None, held: Sequence[HeldSeal] = ()
+    connection: sa.Connection,
+    progress: Progress | None = None,
+    held: Sequence[HeldSeal] = (),
+    roots: Sequence[Certificate] = (),
 ) -> Report:
     """`verify` within a transaction, which must see the record at one instant."""
     with _as_bytes_allow(connection):
         if wrong := list(_revision(connection)):
             return Report(tuple(wrong))
-        return _Verification(connection, progress, held).report()
+        return _Verification(connection, progress, held, roots).report()
 
 
 @contextmanager
@@ -153,10 +171,15 @@ class _Verification:
     """A verification that is being done."""
 
     def __init__(
-        self, connection: sa.Connection, progress: Progress | None, held: Sequence[HeldSeal]
+        self,
+        connection: sa.Connection,
+        progress: Progress | None,
+        held: Sequence[HeldSeal],
+        roots: Sequence[Certificate],
     ) -> None:
         self._connection = connection
         self._held = {each.number: each.hash for each in held}
+        self._roots = roots
         self._progress = progress
         self._done = self._total = 0
         self._found: list[Finding] = []
@@ -166,6 +189,8 @@ class _Verification:
         self._sealed: dict[str, dict[int, tuple[str, int]]] = {}
         self._issued: dict[str, set[str]] = {}
         self._seal: Seal | None = None
+        self._seal_hashes: dict[Any, str] = {}
+        self._stamp: Stamp | None = None
 
     def report(self) -> Report:
         """Check everything, each table once."""
@@ -178,12 +203,15 @@ class _Verification:
         self._take(self._logs())
         for facts in FACTS:
             self._take(self._rows_of(facts))
+        self._take(self._stamps())
         for table in registered_values.TABLES:
             self._take(values_findings(table, self._read(table), self._lines.about(table.name)))
         self._take(self._hand_overs())
         count = sum(seq for seq, _ in self._ends.values())
         told = "".join(f"{code} {seq} {head}\n" for code, (seq, head) in sorted(self._ends.items()))
-        return Report(tuple(self._found), self._done, len(self._ends), count, text_hash(told), self._seal)
+        return Report(
+            tuple(self._found), self._done, len(self._ends), count, text_hash(told), self._seal, self._stamp
+        )
 
     def _take(self, findings: Iterator[Finding]) -> None:
         self._found.extend(findings)
@@ -224,7 +252,7 @@ class _Verification:
             yield Finding(chain.table, f"row {chain.last}", _UNKNOWN)
 
     def _seals(self) -> Iterator[Finding]:
-        chain, heads = Chain(seals.name, "number"), dict[Any, str]()
+        chain, heads = Chain(seals.name, "number"), self._seal_hashes
         for row in self._read(seals):
             number = row["number"]
             if number != chain.last + 1:
@@ -244,6 +272,15 @@ class _Verification:
         others = sa.select(chains.c.name).where(chains.c.name.not_in((register.name, seals.name)))
         for name in self._connection.scalars(others):
             yield Finding(chains.name, str(name), _UNKNOWN)
+
+    def _stamps(self) -> Iterator[Finding]:
+        for row in read_rows(self._connection, seal_stamps.name, columns_of(seal_stamps), ("seal",)):
+            number, token = row["seal"], str(row["token"])
+            flaw = flaw_in(token, self._seal_hashes.get(number), self._roots)
+            if flaw is None:
+                self._stamp = Stamp(int(str(number)), instant_in(token))
+            else:
+                yield Finding(seal_stamps.name, str(number), flaw)
 
     def _is_whole(self, row: Row, before: str) -> bool:
         """Whether a seal says what its hash is of, and follows the one before."""

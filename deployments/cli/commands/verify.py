@@ -16,9 +16,11 @@ from deployments.cli.opening import refuse_to_begin
 from deployments.cli.output.progress import growing_bar
 from deployments.cli.output.tables import print_json
 from itp_events.rules.explain import counted
+from tasks.database.schema import instant_text
 from tasks.database.store import Store
 from tasks.database.verifications import note_verification
 from tasks.integrity.held import held_seals
+from tasks.integrity.stamps import Stamp, trusted_roots
 from tasks.integrity.verify import Report, verify
 
 
@@ -29,7 +31,7 @@ from tasks.integrity.verify import Report, verify
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A file with lines of seals that somebody kept elsewhere, as a saved message.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: ok, findings, seal, record.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: ok, findings, seal, stamp, record.")
 def command(file: Path | None, as_json: bool) -> None:
     """Check that every row of the record is what was recorded: no row changed, dropped, added, or cut off.
 
@@ -37,7 +39,8 @@ def command(file: Path | None, as_json: bool) -> None:
     service may run meanwhile. Exit code 1 when it finds something.
 
     A seal that somebody keeps elsewhere shows more: that the whole record up to it was not written anew. The
-    newest seal is printed at the end. Keep it.
+    newest seal is printed at the end. Keep it. Time-stamps of seals are checked too, with the certificates
+    that ITP_STAMP_ROOTS names.
 
     \b
     Examples:
@@ -50,7 +53,8 @@ def command(file: Path | None, as_json: bool) -> None:
     store = Store.unmigrated(settings.database)
     try:
         with growing_bar("rows") as progress:
-            report = verify(store, progress, held_seals(file) if file else ())
+            held = held_seals(file) if file else ()
+            report = verify(store, progress, held, trusted_roots(settings.stamp_roots))
         with suppress(DBAPIError):
             # A database of an older version, or one that was spoilt, may have no place for it.
             note_verification(store, Clock().now(), [str(each) for each in report.findings])
@@ -68,6 +72,12 @@ def _print(report: Report) -> None:
     found = counted(len(report.findings), "finding") if report.findings else "nothing found"
     click.echo(f"{counted(report.rows, 'row')}, {logs}: {found}")
     click.echo(f"The newest {report.seal.told}" if report.seal else "There is no seal yet: itp up makes one.")
+    if report.stamp:
+        click.echo(f"Seal {report.stamp.seal} was time-stamped at {report.stamp.at:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def _stamp(stamp: Stamp | None) -> dict[str, object] | None:
+    return {"seal": stamp.seal, "at": instant_text(stamp.at)} if stamp else None
 
 
 def _print_json(report: Report) -> None:
@@ -80,5 +90,6 @@ def _print_json(report: Report) -> None:
             "events": report.events,
             "record": report.record,
             "seal": report.seal.told if report.seal else None,
+            "stamp": _stamp(report.stamp),
         }
     )

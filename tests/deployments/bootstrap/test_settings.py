@@ -9,6 +9,7 @@ from deployments.api.http.tokens import Tokens
 from deployments.api.routes.webhook import read_secrets
 from deployments.bootstrap.secret import signing_key
 from deployments.bootstrap.settings import SECRETS, VARIABLES, Settings, load_settings
+from deployments.stamping import stamping_authority
 from itp_events.errors import BadInput, ItpError
 from tasks.database.store import Store
 
@@ -47,6 +48,14 @@ def test_backups_are_made_every_day_and_kept_two_weeks_unless_said() -> None:
     said = {"ITP_BACKUP_HOURS": "0.5", "ITP_BACKUP_KEEP": "3"}
     assert (load_settings(said, NOWHERE).backup_hours, load_settings(said, NOWHERE).backup_keep) == (0.5, 3)
     assert load_settings({}, NOWHERE).backup_dir is None
+
+
+def test_seals_are_stamped_where_an_authority_and_its_certificates_are_named() -> None:
+    assert stamping_authority(Settings()) is None
+    with pytest.raises(BadInput, match="ITP_STAMP_ROOTS"):
+        stamping_authority(Settings(stamp_url="https://stamps.example.org"))
+    with pytest.raises(BadInput, match="leave out user and password"):
+        load_settings({"ITP_STAMP_URL": "https://user:secret@stamps.example.org"}, NOWHERE)
 
 
 def test_an_empty_variable_is_not_set() -> None:

@@ -9,11 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from deployments.bootstrap.clock import Clock
-from deployments.service.records import TROUBLE, Records
+from deployments.service.records import STAMPS, TROUBLE, Records
 from flows.study.runtime import Runtime
 from tasks.database.troubles import open_troubles
 from tasks.database.verifications import last_verification, note_verification
 from tasks.integrity.sealing import newest_seal
+from tasks.integrity.stamps import Authority
 from tests.support.study import Study
 from tests.tasks.desk import Desk
 
@@ -31,10 +32,10 @@ def enrolled(tmp_path: Path) -> Iterator[Desk]:
     desk.store.close()
 
 
-def see_to(desk: Desk, *, due_here: bool = True) -> None:
+def see_to(desk: Desk, *, due_here: bool = True, authority: Authority | None = None) -> None:
     """Do what is due in a service that has just started."""
     study = Runtime(desk.store, desk.protocol, desk.channels, Clock(), "http://127.0.0.1:9/api")
-    asyncio.run(Records(study, lambda: due_here).see_to())
+    asyncio.run(Records(study, lambda: due_here, authority).see_to())
 
 
 def test_a_service_seals_and_verifies_and_names_a_trouble_until_it_is_gone(enrolled: Desk) -> None:
@@ -62,6 +63,16 @@ def test_only_the_service_that_has_the_study_does_it(enrolled: Desk) -> None:
     see_to(enrolled, due_here=False)
     with enrolled.store.reading() as connection:
         assert (newest_seal(connection), last_verification(connection)) == (None, None)
+
+
+def test_an_authority_that_gives_no_stamp_is_a_trouble_that_goes_when_none_is_asked_any_more(
+    enrolled: Desk,
+) -> None:
+    see_to(enrolled, authority=Authority("http://127.0.0.1:9/", ()))
+    [trouble] = open_troubles(enrolled.store)
+    assert (trouble.about, "ITP_STAMP_URL" in trouble.what) == (STAMPS, True)
+    see_to(enrolled)
+    assert open_troubles(enrolled.store) == []
 
 
 def _set_state(desk: Desk, state: str) -> str:
