@@ -27,6 +27,7 @@ from itp_events.events import (
     Voided,
 )
 from itp_events.notices.alerts import alerts
+from itp_events.notices.participants import participant_reminders
 from itp_events.notices.reconcile import own, reconcile_notices
 from itp_events.notices.reminders import reminders, rungs
 from itp_events.notices.wanted import WantedNotice
@@ -64,7 +65,12 @@ class Decision:
 def decide(subject: Subject, now: datetime) -> Decision:
     """The decision for `subject` at `now`, an aware instant; `subject` must be folded from its whole log."""
     state = subject_state(subject, now)
-    wanted_notices = (*reminders(state), *rungs(state), *alerts(state))
+    wanted_notices = (
+        *reminders(state),
+        *participant_reminders(state),
+        *rungs(state),
+        *alerts(state),
+    )
     events = (*_pinned(state), *_decisions(state), *reconcile_notices(state, wanted_notices))
     return Decision(
         events,

@@ -14,6 +14,7 @@ RuleName = Literal[
     "acknowledgement",
     "after-exit",
     "anchor-first",
+    "answer",
     "aware-ahead",
     "before-consent",
     "before-enrolment",

@@ -445,6 +445,31 @@ class ConsentGiven(Data):
     on: LocalDate
 
 
+Language = Literal["en", "zh-CN"]
+Answer = Literal["coming", "not-coming"]
+
+
+class ContactAgreed(Data):
+    """The subject agrees to reminders on the phone or by mail, or does not agree any more.
+
+    `language` is that of the reminders; None: that of the site. No number and no address is ever stated.
+    """
+
+    type = "itp.contact.agreed"
+    agreed: StrictBool
+    language: Language | None = None
+    on: LocalDate
+
+
+class Answered(Data):
+    """The subject answers a reminder of a visit; `on` is the date of which the reminder spoke."""
+
+    type = "itp.visit.answered"
+    visit: Word
+    on: LocalDate
+    answer: Answer
+
+
 class ProtocolAssigned(Data):
     """The subject continues under another version of the protocol."""
 
@@ -551,6 +576,8 @@ FACTS: tuple[type[Data], ...] = (
     Acknowledged,
     DeviationAssessed,
     ConsentGiven,
+    ContactAgreed,
+    Answered,
     ProtocolAssigned,
 )
 DECISIONS: tuple[type[Data], ...] = (

@@ -77,6 +77,21 @@ def _booked(life: Life, _: Words) -> None:
     life.attend()
 
 
+def _reminded(life: Life, _: Words) -> None:
+    life.enrol()
+    life.attend()
+    for language in ("en", "zh-CN"):
+        life.state("contact.agreed", agreed=True, language=language, on=life.today)
+        life.wait(1)
+        life.book(life.next.target)
+        life.until(life.next.target - timedelta(days=1))
+        life.attend()
+    life.state("contact.agreed", agreed=True, on=life.today)
+    life.wait(1)
+    life.book(life.next.target)
+    life.state("visit.answered", visit=life.next.code, on=life.next.day, answer="not-coming")
+
+
 def _nobody_agreed(life: Life, _: Words) -> None:
     life.enrol()
     life.until(life.next.closes)
@@ -376,3 +391,6 @@ LIVES: tuple[Typical, ...] = (
     ),
     _typical(_minor(lambda rules: rules.consent_of_age), "A subject who may come of age", "可能成年的受试者"),
 )
+
+# Lived where the protocol has reminders to the subjects themselves.
+REMINDED = _typical(_reminded, "A subject agreed to be reminded", "受试者同意接收提醒")

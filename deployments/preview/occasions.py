@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from deployments.preview.life import FIRST_DAY, Life
-from deployments.preview.lives import FREE_TEXT, LIVES
+from deployments.preview.lives import FREE_TEXT, LIVES, REMINDED
 from itp_events.errors import ItpError
 from itp_events.events import NoticeIssued
 from itp_events.notices.steps import Step
@@ -28,7 +28,7 @@ SHOWN = 9
 # Contents whose values change the wording of a text.
 _TELLING = (
     *("booked", "anchor_basis", "because", "outcome", "criterion", "decode", "follow_up", "death"),
-    *("treatment_ended", "agreed", "grade", "assumed"),
+    *("treatment_ended", "agreed", "grade", "assumed", "language"),
 )
 
 
@@ -52,7 +52,8 @@ def preview(protocol: Protocol, language: str, links: Links) -> Preview:
     """The occasions that typical lives by a protocol bring, in order of the lives."""
     examples: list[Example] = []
     left_out = []
-    for number, typical in enumerate(LIVES, 1):
+    lives = (*LIVES, REMINDED) if protocol.participant else LIVES
+    for number, typical in enumerate(lives, 1):
         life, title = Life(protocol, f"ITP-{number:03}"), typical.title[language]
         try:
             typical.live(life, FREE_TEXT[language])

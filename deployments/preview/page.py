@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deployments.preview.occasions import Example
 from itp_events.notices.steps import Step
-from itp_events.protocol.model import Audience
+from itp_events.protocol.model import PARTICIPANT, Audience
 from tasks.text.render import render
 
 _WORDS = {
@@ -26,6 +26,7 @@ _WORDS = {
         "sponsor": "sponsor",
         "cell-lab": "cell laboratory",
         "ops": "operations",
+        "participant": "the subject",
     },
     "zh-CN": {
         "title": "相关人员将收到的通知",
@@ -38,9 +39,10 @@ _WORDS = {
         "sponsor": "申办者",
         "cell-lab": "细胞实验室",
         "ops": "运维",
+        "participant": "受试者本人",
     },
 }
-_ORDER = get_args(Audience)
+_ORDER = (*get_args(Audience), PARTICIPANT)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def page(examples: tuple[Example, ...], language: str, zone: ZoneInfo, head: str
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    parts = {audience: _steps(examples, audience, language, zone) for audience in _ORDER}
+    made = {audience: _steps(examples, audience, language, zone) for audience in _ORDER}
+    parts = {audience: steps for audience, steps in made.items() if steps}
     return environment.get_template("page.html.j2").render(
         language=language, w=_WORDS[language], head=head, parts=parts, count=len(examples)
     )
@@ -81,5 +84,5 @@ def _steps(
 
 
 def _text(example: Example, language: str, zone: ZoneInfo) -> Text:
-    title, body = render(example.occasion, language, zone)
+    title, body = render(example.occasion, example.occasion.contents.get("language", language), zone)
     return Text(example.life, example.occasion.step, title, body)

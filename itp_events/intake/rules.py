@@ -15,9 +15,11 @@ from itp_events.events import (
     OWN_SOURCE,
     Acknowledged,
     AdverseEvent,
+    Answered,
     Booked,
     Completed,
     ConsentGiven,
+    ContactAgreed,
     DeviationAssessed,
     Died,
     Enrolled,
@@ -48,7 +50,18 @@ from itp_events.rules.subject import as_data, happened, not_voided, version_at_e
 from itp_events.rules.windows import PlannedVisit
 
 # The types of events that are recorded of a subject whose participation has ended.
-_AFTER_EXIT = (AdverseEvent, SaeSubmitted, Pregnancy, Died, Voided, DeviationAssessed, ConsentGiven)
+_AFTER_EXIT = (
+    AdverseEvent,
+    SaeSubmitted,
+    Pregnancy,
+    Died,
+    Voided,
+    DeviationAssessed,
+    ConsentGiven,
+    ContactAgreed,
+)
+# They speak of days to come.
+_OF_DAYS_TO_COME = (Booked, Acknowledged, Answered)
 
 
 def check_permitted(context: IntakeContext, event: Event) -> None:
@@ -69,7 +82,7 @@ def check_permitted(context: IntakeContext, event: Event) -> None:
         raise Refused("enrolment", f"{event.subject} is not enrolled; record itp.subject.enrolled first")
     _dates(context.subject.site, context.subject.enrolled.consent_on, event)
     _not_after_exit(context, event)
-    if isinstance(event.data, Completed | Missed | Booked | Acknowledged):
+    if isinstance(event.data, Completed | Missed | Booked | Acknowledged | Answered):
         context = context.at_that_time(event, event.data.visit)
     for kind, rule in _RULES:
         if isinstance(event.data, kind):
@@ -165,8 +178,8 @@ def _not_after_exit(context: IntakeContext, event: Event) -> None:
     end = context.subject_state.exit
     if end is None or isinstance(event.data, _AFTER_EXIT):
         return
-    if isinstance(event.data, Booked | Acknowledged) and event.time < end.at:
-        return  # both speak of the future, and the end was not known yet
+    if isinstance(event.data, _OF_DAYS_TO_COME) and event.time < end.at:
+        return  # the end was not known yet
     if context.subject.place(event) > (end.on, end.at):
         raise Refused(
             "after-exit",
@@ -237,6 +250,15 @@ def _acknowledgement(context: IntakeContext, event: Event) -> None:
         )
 
 
+def _answer(context: IntakeContext, event: Event) -> None:
+    planned = context.planned(as_data(event, Answered).visit)
+    if planned.settled(event.time):
+        _not_settled(planned)
+        raise Refused(
+            "answer", f"{planned.code} counts as {planned.outcome}; there is nothing left to answer"
+        )
+
+
 def _void(context: IntakeContext, event: Event) -> None:
     key = voided_key(event)
     target = next((each for each in context.history if each.key == key), None)
@@ -273,6 +295,7 @@ _RULES: tuple[tuple[type | tuple[type, ...], Callable[[IntakeContext, Event], No
     ((Completed, Missed), _visit_recorded),
     (Booked, _booking),
     (Acknowledged, _acknowledgement),
+    (Answered, _answer),
     (WithdrawalDecided, check_decision),
     (SaeSubmitted, check_submission),
     (Pregnancy, check_pregnancy),

@@ -16,6 +16,7 @@ from itp_events.notices.steps import Step
 from itp_events.notices.wanted import WantedNotice, event_key, visit_key
 from itp_events.protocol.model import AlertName
 from itp_events.rules.consents import NewConsent, new_consents
+from itp_events.rules.contact import declined
 from itp_events.rules.corrections import dosed, same_death, severity, whose
 from itp_events.rules.decision_log import Issue
 from itp_events.rules.dose import deviates, weighing_at
@@ -146,6 +147,16 @@ def _visits(state: SubjectState) -> Iterator[WantedNotice]:
             due = max(origin.time, weighing_at(subject, done).known_at)
             yield from _about(state, "dose-deviation", origin, done, due=due, planned=planned)
         yield from _booking(state, planned)
+
+
+def _cannot_come(state: SubjectState) -> Iterator[WantedNotice]:
+    # A version that reminds no subject has nobody to tell.
+    if "cannot-come" not in state.protocol.alerts:
+        return
+    for planned in state.visits:
+        if answer := declined(state.subject, planned):
+            origin = state.subject.origin(answer)
+            yield from _about(state, "cannot-come", origin, answer, planned=planned)
 
 
 def _booking(state: SubjectState, planned: PlannedVisit) -> Iterator[WantedNotice]:
@@ -385,6 +396,7 @@ def _overtaken(state: SubjectState, planned: PlannedVisit, day: date) -> bool:
 _ALERTS: tuple[Callable[[SubjectState], Iterator[WantedNotice]], ...] = (
     _safety,
     _visits,
+    _cannot_come,
     _enrolment,
     _flags,
     _endings,

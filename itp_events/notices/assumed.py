@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itp_events.notices.content_types import NoticeContents
 from itp_events.notices.steps import Step
 from itp_events.notices.wanted import WantedNotice
-from itp_events.protocol.model import Epoch, Protocol, Reminder, Rung
+from itp_events.protocol.model import Epoch, ParticipantReminder, Protocol, Reminder, Rung
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.state import SubjectState
 
@@ -45,7 +45,8 @@ def notice_assumed(protocol: Protocol, kind: str, step: str, epoch: Epoch | None
     `epoch` is the epoch of the notice's visit; a reminder always has one.
     """
     if kind == "reminder" and epoch:
-        rules: Iterable[Reminder | Rung] = protocol.reminders[epoch]
+        ours = protocol.participant.reminders if protocol.participant else ()
+        rules: Iterable[Reminder | ParticipantReminder | Rung] = (*protocol.reminders[epoch], *ours)
     elif kind == "escalation":
         rules = protocol.ladder.rungs
     else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict, cast
 
-from itp_events.events import NoticeIssued
+from itp_events.events import Language, NoticeIssued
 from itp_events.protocol.model import Reading, Source
 
 StoodDownBecause = Literal["exit", "stopped", "missed", "fatal", "on-hold", "moved", "open"]
@@ -148,7 +148,14 @@ class ConsentContents(TypedDict, total=False):
     version: str
 
 
+class ParticipantContents(TypedDict, total=False):
+    """The language in which a subject wants to be reminded, where it is not the site's."""
+
+    language: Language
+
+
 class NoticeContents(
+    ParticipantContents,
     ConsentContents,
     VisitContents,
     StatedContents,

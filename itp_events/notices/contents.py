@@ -20,8 +20,9 @@ from itp_events.marks import MARK
 from itp_events.notices.assumed import assumed_in
 from itp_events.notices.content_types import DoseContents, NoticeContents, StoodDownBecause
 from itp_events.notices.wanted import WantedNotice
-from itp_events.protocol.model import AlertName, Limit, Reminder
+from itp_events.protocol.model import PARTICIPANT, AlertName, Limit, Reminder
 from itp_events.rules.consents import new_consents
+from itp_events.rules.contact import agreement
 from itp_events.rules.dose import Weighing, planned_cells, weighing_at, weighings, weight_change
 from itp_events.rules.eligibility import unmet
 from itp_events.rules.explain import reason
@@ -33,6 +34,8 @@ from itp_events.rules.windows import Ending, PlannedVisit
 
 def contents(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
     """The contents of a wanted notice at the instant of `state`; an absent value has no key."""
+    if wanted.audience == PARTICIPANT:
+        return _to_participant(state, wanted)
     says: NoticeContents = {}
     if wanted.planned:
         says |= of_visit(state, wanted.planned)
@@ -47,6 +50,17 @@ def contents(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
         says |= make(state, wanted)
     if assumed := sorted(assumed_in(state, wanted, says)):
         says["assumed"] = assumed
+    return says
+
+
+def _to_participant(state: SubjectState, wanted: WantedNotice) -> NoticeContents:
+    """The day and the language, and nothing of the study: others may read the phone."""
+    says: NoticeContents = {}
+    if wanted.day is not None:
+        says["t"] = wanted.day.isoformat()
+    agreed = agreement(state.subject)
+    if agreed and agreed.language:
+        says["language"] = agreed.language
     return says
 
 

@@ -21,6 +21,7 @@ from itp_events.events import (
 from itp_events.notices.content_types import NoticeContents, said_by
 from itp_events.notices.contents import contents
 from itp_events.notices.wanted import WantedNotice
+from itp_events.protocol.model import PARTICIPANT
 from itp_events.rules.decision_log import Issue
 from itp_events.rules.explain import day
 from itp_events.rules.keys import decision_id, next_key
@@ -54,7 +55,7 @@ def _of_use(state: SubjectState, wanted: WantedNotice, issue: Issue | None) -> I
         yield own(state, wanted.key, notice(state, wanted, wanted.key))
     elif issue.status == "issued":
         yield from _said_anew(state, wanted, issue)
-    elif issue.status == "closed" and _restated(state, wanted):
+    elif issue.status == "closed" and (_restated(state, wanted) or _knows(state, wanted, issue)):
         return  # people were told, and a correction without change is no news
     elif issue.status == "withdrawn" and not _says_else(state, wanted, issue):
         yield _touch(state, issue, NoticeReopened(by=SERVICE, notice=issue.key))
@@ -65,6 +66,16 @@ def _of_use(state: SubjectState, wanted: WantedNotice, issue: Issue | None) -> I
 def _restated(state: SubjectState, wanted: WantedNotice) -> bool:
     """Whether the event behind an alert was voided and stated anew without a change that matters to it."""
     return wanted.kind == "alert" and wanted.fact is not None and wanted.fact.key != wanted.event
+
+
+def _knows(state: SubjectState, wanted: WantedNotice, issue: Issue) -> bool:
+    """Whether a subject was told this day of a visit, and no other day of it since."""
+    later = (
+        each
+        for each in state.subject.decision_log.issues.values()
+        if each.notice.audience == PARTICIPANT and each.notice.visit == wanted.visit and each.at > issue.at
+    )
+    return wanted.audience == PARTICIPANT and not any(each.key in state.subject.handed for each in later)
 
 
 def _said_anew(state: SubjectState, wanted: WantedNotice, issue: Issue) -> Iterator[Event]:

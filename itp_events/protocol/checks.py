@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple, get_args
 
 from itp_events.events import Decode
-from itp_events.protocol.model import Criterion, Epoch, Protocol, Reminder
+from itp_events.protocol.model import Criterion, Epoch, ParticipantReminder, Protocol, Reminder
 
 Location = tuple[int | str, ...]
 Finding = tuple[Location, str]
@@ -114,9 +114,28 @@ def _reminders(protocol: Protocol) -> Iterator[Finding]:
             known.add((rule.step, rule.audience))
 
 
-def _step(at: Location, rule: Reminder) -> Iterator[Finding]:
+def _step(at: Location, rule: Reminder | ParticipantReminder) -> Iterator[Finding]:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", rule.step):
         yield at, "must be letters, digits and hyphens, as T-7d"
+
+
+def _participant(protocol: Protocol) -> Iterator[Finding]:
+    rule = protocol.participant
+    if rule is None:
+        return
+    if rule.from_ >= rule.until:
+        yield ("participant", "until"), f"must be later than {rule.from_:%H:%M}"
+    others = {each.step for rules in protocol.reminders.values() for each in rules}
+    for place, each in enumerate(rule.reminders):
+        at = ("participant", "reminders", place)
+        yield from _step((*at, "step"), each)
+        # The step tells a message to the subject from those to the site, in keys and in texts.
+        if each.step in others:
+            yield (*at, "step"), f"{each.step} stands more than once"
+        others.add(each.step)
+        for number, code in enumerate(each.visits or ()):
+            if code not in protocol.by_code:
+                yield (*at, "visits", number), f"the protocol has no visit {code!r}"
 
 
 def _ladder(protocol: Protocol) -> Iterator[Finding]:
@@ -170,6 +189,7 @@ def _response(protocol: Protocol) -> Iterator[Finding]:
 
 _CHECKS: tuple[Callable[[Protocol], Iterator[Finding]], ...] = (
     _reminders,
+    _participant,
     _ladder,
     _alerts,
     _criteria,

@@ -35,6 +35,8 @@ Source = Literal["synopsis", "assumption"]
 # The reading of words of the synopsis that allow more than one. Every reading is an assumption.
 Reading = Literal["calendar-months", "days-after", "each-holds"]
 Epoch = Literal["treatment", "follow-up"]
+# The subjects themselves. They are no audience of a site: nobody is on duty for them.
+PARTICIPANT = "participant"
 Audience = Literal["coordinator", "investigator", "sponsor", "cell-lab", "ops"]
 
 
@@ -261,9 +263,11 @@ AlertName = Literal[
     "assent",
     "death-unrecorded",
     "re-consent",
+    "cannot-come",
 ]
-# Only a version that asks for consents anew says how it reminds of them.
-_AS_NEEDED: frozenset[AlertName] = frozenset({"re-consent"})
+# Only a version that asks for consents anew says how it reminds of them, and only one that reminds the
+# subjects themselves who is told when one cannot come.
+_AS_NEEDED: frozenset[AlertName] = frozenset({"re-consent", "cannot-come"})
 
 DeviationCategory = Literal["window", "missed", "dose", "on-hold", "eligibility", "safety-report", "consent"]
 
@@ -371,6 +375,30 @@ class Amendment(_Rule):
     source: Source
 
 
+class ParticipantReminder(_Rule):
+    """A reminder to the subject, `days_before` the agreed date of a visit.
+
+    `visits` are the codes of the visits that are reminded of; None: of every visit.
+    """
+
+    step: str
+    days_before: Days
+    visits: tuple[str, ...] | None = None
+    source: Source
+
+
+class Participant(_Rule):
+    """The reminders of subjects who agreed to them (itp.contact.agreed).
+
+    They leave on their day between the local times `from` and `until` of the site, and never later.
+    """
+
+    from_: ClockTime = Field(alias="from")
+    until: ClockTime
+    reminders: tuple[ParticipantReminder, ...]
+    source: Source
+
+
 class Protocol(_Rule):
     """One version of the protocol. Each subject is pinned to a version by its `version`."""
 
@@ -389,6 +417,7 @@ class Protocol(_Rule):
     response: ResponseRule
     deviations: Mapping[DeviationCategory, DeviationRule]
     amendment: Amendment | None = None
+    participant: Participant | None = None
     _versions: dict[str, Protocol] = PrivateAttr(default_factory=dict)
     _look: Callable[[], Iterable[Protocol]] | None = PrivateAttr(default=None)
 
@@ -399,12 +428,16 @@ class Protocol(_Rule):
             _check_anchor(visit, self.visits)
         if "default" not in self.sites:
             raise ValueError("sites: a `default` site is required")
-        needed = set(get_args(AlertName)) - (frozenset() if self.consents else _AS_NEEDED)
-        if missing := needed - set(self.alerts):
+        if missing := self._needed_alerts() - set(self.alerts):
             raise ValueError(f"alerts: {', '.join(sorted(missing))} missing")
         if missing := set(get_args(DeviationCategory)) - set(self.deviations):
             raise ValueError(f"deviations: {', '.join(sorted(missing))} missing")
         return self
+
+    def _needed_alerts(self) -> set[AlertName]:
+        needed = set(get_args(AlertName)) - _AS_NEEDED
+        needed |= {"re-consent"} if self.consents else set()
+        return needed | ({"cannot-come"} if self.participant else set())
 
     def beside(
         self, others: Iterable[Protocol], look: Callable[[], Iterable[Protocol]] | None = None

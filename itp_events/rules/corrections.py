@@ -17,10 +17,12 @@ from typing import NamedTuple
 from itp_events.events import (
     Acknowledged,
     AdverseEvent,
+    Answered,
     Booked,
     Completed,
     ConsentGiven,
     ConsentWithdrawn,
+    ContactAgreed,
     ContactAttempted,
     Data,
     Died,
@@ -385,5 +387,7 @@ _BASES: dict[type[Data], Basis] = {
     Died: _of("on"),
     Acknowledged: _of("visit", "until"),
     ConsentGiven: _of("kind", "version", "on"),
+    ContactAgreed: _of("agreed", "language", "on"),
+    Answered: _of("visit", "on", "answer"),
     ProtocolAssigned: _of("version"),
 }

@@ -16,6 +16,7 @@ from itp_events.errors import Refused
 from itp_events.events import (
     Acknowledged,
     AdverseEvent,
+    Answered,
     Booked,
     Completed,
     Data,
@@ -32,7 +33,7 @@ from itp_events.rules.decision_log import DecisionLog
 Kind = TypeVar("Kind", bound=Data)
 
 # The dates of these lie in the future: they do not say when the event happened.
-_AHEAD = (Booked, Acknowledged)
+_AHEAD = (Booked, Acknowledged, Answered)
 # These change the meaning of every other event.
 _CHANGES_MORE = (Voided, Enrolled, ProtocolAssigned)
 _OF_FACTS = ("_by_type", "completed", "declared_missed", "booked")
@@ -183,7 +184,7 @@ def as_data(event: Event, kind: type[Kind]) -> Kind:
 def happened(site: Site, event: Event) -> date:
     """The site-local date on which an event happened: its own date, else the day of its report.
 
-    The day of the report counts for bookings and acknowledgements, whose dates lie in the future.
+    The day of the report counts for bookings, answers and acknowledgements, whose dates lie in the future.
     """
     on = None if isinstance(event.data, _AHEAD) else getattr(event.data, "on", None)
     return on if isinstance(on, date) else site.date_of(event.time)

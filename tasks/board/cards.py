@@ -14,6 +14,7 @@ from itp_events.notices.alerts import consents_asked_anew, open_consents
 from itp_events.outputs.plan_json import instant
 from itp_events.protocol.model import DeviationCategory
 from itp_events.rules.assumptions import target_assumed, window_assumed
+from itp_events.rules.contact import declined
 from itp_events.rules.deviations import deviations
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit, acknowledged
@@ -21,7 +22,7 @@ from itp_events.rules.withdrawal import Flag
 from tasks.board.story import Story
 
 # The version of what a card holds. A kept card of an older version is made anew.
-FORM = 5
+FORM = 6
 PREGNANCY, DEATH = "pregnancy", "death"
 # A notice that failed so often to reach one of its recipients is shown as undelivered.
 FAILURES_SHOWN = 3
@@ -32,6 +33,7 @@ class VisitLine(TypedDict):
 
     `assumed`: the ones of `day` and `closes` that rest on an assumption. `held`: whether it must wait for the
     investigator's decision. `answered`: the date until which the visit, once overdue, is taken care of.
+    `declined`: the subject cannot come on `day`.
     """
 
     code: str
@@ -49,6 +51,7 @@ class VisitLine(TypedDict):
     rung: str | None
     held: bool
     answered: str | None
+    declined: bool
     assumed: list[str]
 
 
@@ -207,6 +210,7 @@ def _visit(story: Story, planned: PlannedVisit) -> VisitLine:
         "rung": _rung(story, planned),
         "held": is_held(story.subject_state, planned),
         "answered": _answered(story.subject_state, planned),
+        "declined": declined(story.subject_state.subject, planned) is not None,
         "assumed": list(_assumed(story.subject_state, planned)),
     }
 

@@ -216,6 +216,8 @@ def _agreed(board: Board, visit: VisitLine) -> str:
     word = "booked" if visit["booked"] else marked("target", "day" in visit["assumed"])
     if visit["held"]:
         return "on hold: wait for the decision"
+    if visit["declined"]:
+        return f"**cannot come on {on_day(board, visit['day'])}: book another day**"
     if visit["day"] < today:
         return f"{word} was {on_day(board, visit['day'])}, nothing recorded"
     if visit["day"] == today:

@@ -27,6 +27,7 @@ _STEPS = {
     "digest": "daily digest",
     "majority": "may come of age during the study",
     "assent": "may reach the age of assent during the study",
+    "cannot-come": "the subject cannot come on the agreed day",
     "re-consent": "consent to another protocol version needed",
     "death-unrecorded": "fatal event, death not recorded",
     "dose-deviation": "cells given differ from the dose",

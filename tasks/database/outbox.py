@@ -38,7 +38,7 @@ def post(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> 
             case NoticeReopened():
                 _reopen(connection, event.data.notice)
             case NoticeWithdrawn() | NoticeClosed():
-                _withdraw(connection, event.data.notice, event.data.reason, now)
+                withdraw(connection, event.data.notice, event.data.reason, now)
             case _:
                 pass  # the other decisions send nothing
 
@@ -77,8 +77,8 @@ def _reopen(connection: sa.Connection, key: str) -> None:
     register.open_again(connection, notices.name, [key])
 
 
-def _withdraw(connection: sa.Connection, key: str, reason: str, now: datetime) -> None:
-    # A notice that has been delivered stays so: it cannot be recalled.
+def withdraw(connection: sa.Connection, key: str, reason: str, now: datetime) -> None:
+    """Withdraw a queued notice; one that has been delivered stays so, since it cannot be recalled."""
     connection.execute(
         notices.update()
         .where(notices.c.key == key, notices.c.status == "queued")

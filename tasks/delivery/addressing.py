@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from itp_events.duty.answering import LAST, Answer, Gap, answer
 from itp_events.duty.roster import Missing, Roster
-from itp_events.protocol.model import Protocol
+from itp_events.protocol.model import PARTICIPANT, Protocol
 from tasks.database.queries import NoticeRow
 from tasks.delivery.channels import Channels, Recipient
 
@@ -49,6 +49,8 @@ class Addressing:
 
     def of(self, notice: NoticeRow, site_code: str) -> Addressed:
         """The recipients of a notice about a subject of a site; one about a site itself names it."""
+        if notice.audience == PARTICIPANT:
+            return Addressed(tuple(map(Addressee, self._own(notice))), by_rota=True)
         site_code = notice.facts.get("site", site_code)
         if person := notice.facts.get("person"):
             return self._to_one(person)
@@ -60,6 +62,9 @@ class Addressing:
             everybody = tuple(Addressee(each) for each in self.channels.of(found.audience, site_code))
             return Addressed(everybody, found.gaps, by_rota=bool(found.gaps))
         return Addressed(self._of_people(found), found.gaps, by_rota=True)
+
+    def _own(self, notice: NoticeRow) -> Sequence[Recipient]:
+        return self.channels.of_participant(notice.subject) if notice.subject else ()
 
     def _of_people(self, found: Answer) -> tuple[Addressee, ...]:
         return (*_once(self.channels, found.people or ()), *map(Addressee, self.channels.always))

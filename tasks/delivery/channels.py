@@ -3,8 +3,9 @@
 A notice for an audience goes to every URL tagged with the audience's name (`coordinator`, `investigator`,
 `sponsor`, `cell-lab`, `ops`), and to every URL tagged with the name and the subject's site
 (`coordinator-01`). Where a rota says who is on duty it goes to the URLs tagged with these people's accounts
-(`tasks.delivery.addressing`). Apprise's own tag `always` gets everything. Each URL is one recipient. The
-service prints the notices of an audience that has no URL, and all notices when there is no configuration.
+(`tasks.delivery.addressing`). Apprise's own tag `always` gets everything but the reminders to subjects: they
+go to the URLs tagged `participant-` and the subject's code, and to nobody else. Each URL is one recipient.
+The service prints the notices of an audience that has no URL, and all when there is no configuration.
 
 Apprise is kept to sending. Its retries, its "optional" (a failure reported as success), its priorities among
 tags, its emojis and escapes are off: this service does its own retrying, since it must know the outcome of
@@ -31,7 +32,7 @@ from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyBase, NotifyType
 from apprise.config import ConfigBase
 
 from itp_events.errors import BadInput
-from itp_events.protocol.model import Audience
+from itp_events.protocol.model import PARTICIPANT, Audience
 from tasks.delivery.config_file import SavedFile, Unreadable, decoded, install
 from tasks.delivery.evidence import speaks
 from tasks.delivery.links import Links
@@ -40,6 +41,7 @@ from tasks.delivery.providers import Provider, provider, stays_here
 AUDIENCES: tuple[str, ...] = get_args(Audience)
 SETTING = "ITP_APPRISE_CONFIG"
 _ALWAYS = "always"
+_OF_SUBJECT = f"{PARTICIPANT}-"
 # The longest wait for a provider's answer, in seconds, where its URL sets none (`rto`, `cto`). It is less
 # than the longest send. With a much shorter one, a message that a slow provider has taken would be sent
 # again.
@@ -71,6 +73,11 @@ class Recipient:
     def gets_all_only(self) -> bool:
         """Whether it gets everything by Apprise's tag `always`, and nothing by an audience or a person."""
         return self.tags == {_ALWAYS}
+
+    @property
+    def is_participant(self) -> bool:
+        """Whether it is a subject's own: it gets their reminders, and nothing that is for the site."""
+        return any(tag.startswith(_OF_SUBJECT) for tag in self.tags)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -116,12 +123,25 @@ class Channels:
     def of(self, audience: str, site: str | None = None) -> list[Recipient]:
         """The recipients of a notice for `audience` at a site; the console when there is none."""
         wanted = {audience, f"{audience}-{site}".lower(), _ALWAYS}
-        return [each for each in self.configured if each.tags & wanted] or [CONSOLE]
+        return [each for each in self._of_site if each.tags & wanted] or [CONSOLE]
+
+    def of_participant(self, code: str) -> list[Recipient]:
+        """The recipients of a subject's own reminders; none when no URL is tagged with the subject.
+
+        Without any configuration it is the console, which only those at the machine read.
+        """
+        tag = participant_tag(code)
+        return [each for each in self.configured if tag in each.tags] if self.configured else [CONSOLE]
+
+    @cached_property
+    def _of_site(self) -> list[Recipient]:
+        """The recipients without those that are the subjects' own."""
+        return [each for each in self.configured if not each.is_participant]
 
     def of_person(self, code: str) -> list[Recipient]:
         """The recipients that are tagged with the code of a person's account; none when nobody is."""
         wanted = person_tags(code)
-        return [each for each in self.configured if each.tags & wanted]
+        return [each for each in self._of_site if each.tags & wanted]
 
     def reaches(self, code: str) -> bool:
         """Whether a person has a recipient. Without any configuration everybody reads the console."""
@@ -130,7 +150,7 @@ class Channels:
     @property
     def always(self) -> list[Recipient]:
         """The recipients that get everything."""
-        return [each for each in self.configured if _ALWAYS in each.tags]
+        return [each for each in self._of_site if _ALWAYS in each.tags]
 
     def find(self, recipient_id: str) -> Recipient | None:
         """The recipient of this id, or None when it is no longer configured."""
@@ -270,12 +290,18 @@ def _with(server: NotifyBase, names: Iterable[str], entries: Mapping[str, list[A
 
 def _recipient(server: NotifyBase) -> Recipient:
     fingerprint = hashlib.sha256(_url(server, privacy=False).encode()).hexdigest()[:16]
-    label, tags = _label(server), frozenset(str(tag) for tag in server.tags)
+    tags = frozenset(str(tag) for tag in server.tags)
+    label = _label_of_subject(tags) or _label(server)
     # After the fingerprint, which must stay the same whatever is set here: waiting notices find their
     # recipient by it.
     _be_patient(server)
     _open_alerts(server)
     return Recipient(fingerprint, label, tags, server)
+
+
+def _label_of_subject(tags: Iterable[str]) -> str | None:
+    """The tag by which a subject's own recipient is known: the URL of a phone shows its number."""
+    return next((tag for tag in sorted(tags) if tag.startswith(_OF_SUBJECT)), None)
 
 
 def _be_patient(server: NotifyBase) -> None:
@@ -315,6 +341,7 @@ def _url(server: Any, *, privacy: bool) -> str:
 
 
 def _untold(recipients: Sequence[Recipient]) -> list[str]:
+    recipients = [each for each in recipients if not each.is_participant]
     tags = frozenset[str]().union(*(each.tags for each in recipients))
     untold = [name for name in AUDIENCES if not any(tells(tag, name) for tag in tags)]
     unused = [
@@ -329,6 +356,14 @@ def _untold(recipients: Sequence[Recipient]) -> list[str]:
             for each in unused
         ),
     ]
+
+
+def participant_tag(code: str) -> str:
+    """The tag of a subject's own recipients.
+
+    It is the code itself, so that no two subjects share one; a code with a dot needs a YAML configuration.
+    """
+    return f"{_OF_SUBJECT}{code.lower()}"
 
 
 # Apprise's text configuration takes no dot in a tag.

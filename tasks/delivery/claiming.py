@@ -14,7 +14,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from itp_events.events import NoticeIssued, NoticeReopened
+from itp_events.events import Language, NoticeIssued, NoticeReopened
 from itp_events.protocol.model import Protocol, Site
 from tasks.advance import ReadClock, Settled, settle_in
 from tasks.database import duty, outbox
@@ -23,7 +23,7 @@ from tasks.database.queries import NoticeRow
 from tasks.database.store import Store
 from tasks.delivery import deliveries, duty_gaps, outages, recipients
 from tasks.delivery.addressing import Addressed, Addressee, Addressing, reached
-from tasks.delivery.channels import Channels
+from tasks.delivery.channels import Channels, participant_tag
 from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.deliveries import DeliveryRow
 from tasks.delivery.links import with_link
@@ -69,6 +69,8 @@ def _claim(connection: sa.Connection, context: DeliveryContext, code: str | None
     if not notices:
         return []
     addressed = _addressed(connection, context, notices, site_code, at.now)
+    notices = _reachable(connection, notices, addressed, at.now)
+    addressed = {notice.key: addressed[notice.key] for notice in notices}
     pending = _pending(connection, context.channels, addressed, at)
     ready = [row for row in pending if row.next_at and row.next_at <= at.wall]
     return _take(connection, context, _Going(notices, addressed, site), ready, at)
@@ -142,6 +144,8 @@ def claim_at_once(
     if not notices or not _may_tell(connection, context):
         return ()
     addressed = _addressed(connection, context, notices, subject.enrolled.site, at.now)
+    # A subject without a recipient is left to `claim`, which withdraws the reminder.
+    notices = [each for each in notices if addressed[each.key].to]
     going = _Going(notices, addressed, subject.site)
     try:
         texts = _texts(context, going, [each.key for each in notices], at.now)
@@ -179,6 +183,21 @@ def _useful(connection: sa.Connection, notices: Sequence[NoticeRow], now: dateti
         if not _is_useful(notice, now):
             deliveries.run_out(connection, notice.key, now)
     return [notice for notice in notices if _is_useful(notice, now)]
+
+
+def _reachable(
+    connection: sa.Connection,
+    notices: Sequence[NoticeRow],
+    addressed: Mapping[str, Addressed],
+    now: datetime,
+) -> list[NoticeRow]:
+    """The notices that have recipients; a subject's own reminder goes to nobody else, and is withdrawn."""
+    for notice in notices:
+        if not addressed[notice.key].to and notice.subject:
+            reason = f"no recipient is tagged {participant_tag(notice.subject)}"
+            log.warning("%s: %s", notice.key, reason)
+            outbox.withdraw(connection, notice.key, reason, now)
+    return [notice for notice in notices if addressed[notice.key].to]
 
 
 def _pending(
@@ -254,6 +273,11 @@ def _site(context: DeliveryContext, going: _Going, notice: NoticeRow) -> Site:
     return context.protocol.site(notice.facts["site"]) if "site" in notice.facts else going.site
 
 
+def _language(notice: NoticeRow, site: Site) -> Language:
+    """The language of a notice: a subject's own may be another than the site's."""
+    return notice.facts.get("language") or site.language
+
+
 def _claims(
     context: DeliveryContext,
     going: _Going,
@@ -270,7 +294,7 @@ def _claims(
             row,
             by_key[row.notice],
             texts[row.notice],
-            _site(context, going, by_key[row.notice]).language,
+            _language(by_key[row.notice], _site(context, going, by_key[row.notice])),
             at,
         )
         for row in begun
@@ -293,7 +317,7 @@ def _texts(
 def _text(channels: Channels, notice: NoticeRow, site: Site, now: datetime) -> tuple[str, str]:
     said = with_link(channels.links, notice, now)
     occasion = Occasion(notice.step, notice.audience, notice.subject, notice.visit, said)
-    return render(occasion, site.language, site.zone)
+    return render(occasion, _language(notice, site), site.zone)
 
 
 def _claimed(

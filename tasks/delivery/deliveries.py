@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from tasks.backoff import SEND_IN_DOUBT, SEND_REFUSED
-from tasks.database import register
+from tasks.database import outbox, register
 from tasks.database.queries import NoticeRow
 from tasks.database.schema import attempts, deliveries, notices, senders, told
 from tasks.delivery.addressing import Addressee
@@ -382,9 +382,4 @@ def hurry(connection: sa.Connection, recipient: str, wall: datetime) -> None:
 
 def run_out(connection: sa.Connection, key: str, now: datetime) -> None:
     """Withdraw a notice whose time of use ended before every recipient got it."""
-    reason = "no longer of use before it got through"
-    connection.execute(
-        notices.update()
-        .where(notices.c.key == key, notices.c.status == "queued")
-        .values(status="withdrawn", reason=reason, settled_at=now)
-    )
+    outbox.withdraw(connection, key, "no longer of use before it got through", now)

@@ -13,12 +13,17 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from cryptography.fernet import Fernet, InvalidToken
+
 from itp_events.errors import Forbidden, Refused
+from itp_events.events import Language
 from itp_events.notices.steps import Step
+from itp_events.protocol.model import PARTICIPANT
 from tasks.database.contents import OutboxContents
 from tasks.database.queries import NoticeRow
 
@@ -52,6 +57,16 @@ class Matter:
     ae: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """A visit of a subject on a site-local day, of which a reminder spoke in a language; None: the site's."""
+
+    subject: str
+    visit: str
+    day: date
+    language: Language | None = None
+
+
 @dataclass(frozen=True)
 class Links:
     """Makes links to the service's pages, which people reach at `base`, and reads them back."""
@@ -63,6 +78,8 @@ class Links:
         """The address of the page that answers a notice, valid from `now` (UTC); None where there is no
         page.
         """
+        if notice.audience == PARTICIPANT:
+            return self._of_participant(notice)
         if notice.subject is None:
             return f"{self.base}/today" if notice.step == _DIGEST else None
         if notice.kind == "escalation" and notice.visit:
@@ -73,6 +90,45 @@ class Links:
         return self.open(
             Matter(notice.subject, notice.visit, notice.step, notice.facts.get("ae")), now + VALID
         )
+
+    def _of_participant(self, notice: NoticeRow) -> str | None:
+        day = notice.facts.get("t")
+        if notice.subject is None or notice.visit is None or day is None:
+            return None
+        about = Appointment(
+            notice.subject, notice.visit, date.fromisoformat(day), notice.facts.get("language")
+        )
+        return self.answer(about)
+
+    def answer(self, about: Appointment) -> str:
+        """The address at which a subject answers a reminder.
+
+        It is encrypted, since a subject's code may name the disease, and others may read the phone.
+        """
+        said = [about.subject, about.visit, about.day.isoformat(), about.language]
+        text = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+        return f"{self.base}/p/{self._sealed.encrypt(text).decode().rstrip('=')}"
+
+    def read_appointment(self, sealed: str, now: datetime) -> Appointment:
+        """The appointment of a link of `answer`, which holds to the end of the appointment's day anywhere.
+
+        Raises:
+            Refused: the link was not made here, was changed (rule `link`), or has expired (`link-expired`).
+        """
+        try:
+            text = self._sealed.decrypt(sealed + "=" * (-len(sealed) % 4))
+        except InvalidToken as error:
+            raise Refused("link", "this link is not one of this service's") from error
+        subject, visit, day, language = json.loads(text)
+        on = date.fromisoformat(day)
+        if now > datetime.combine(on + timedelta(days=2), time.min, UTC):
+            raise Refused("link-expired", "this link has expired")
+        return Appointment(subject, visit, on, language)
+
+    @cached_property
+    def _sealed(self) -> Fernet:
+        secret = hmac.digest(self.key, b"participant\n", hashlib.sha256)
+        return Fernet(base64.urlsafe_b64encode(secret))
 
     def open(self, matter: Matter, expires: datetime) -> str:
         """The address of the page of what a notice speaks of, until the instant `expires` (UTC)."""

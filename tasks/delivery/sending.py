@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TextIO, TypeVar
 
 from apprise import Apprise, NotifyBase, NotifyFormat, NotifyType
@@ -59,6 +59,11 @@ class Outcome:
     tried: bool = True
     answer: str | None = field(default=None, compare=False)
 
+    def without_words(self) -> Outcome:
+        """The outcome without anything that the provider said."""
+        error = self.error and "the provider's words are not kept, since they may hold a number"
+        return replace(self, error=error, answer=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Sent(Generic[Item]):
@@ -73,7 +78,9 @@ def send(recipient: Recipient, message: Message, out: TextIO) -> Outcome:
     """Send now, without retrying, and return the outcome; it takes as long as Apprise does."""
     if recipient.server is None:
         return _print(message, out)
-    return _through_apprise(recipient.server, message)
+    outcome = _through_apprise(recipient.server, message)
+    # A provider may repeat the number to which it sends.
+    return outcome.without_words() if recipient.is_participant else outcome
 
 
 def _print(message: Message, out: TextIO) -> Outcome:

@@ -32,7 +32,8 @@ def recipients_of(channels: Channels, protocol: Protocol, named: str | None) -> 
         BadInput: there is no such audience or site.
     """
     if named is None:
-        return [each for each in channels.configured if _audiences(each)]
+        # Subjects are not disturbed by a test.
+        return [each for each in channels.configured if _audiences(each) and not each.is_participant]
     audience, site = _split(named, protocol)
     return [each for each in channels.of(audience, site) if not each.is_console]
 

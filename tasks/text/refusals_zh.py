@@ -57,6 +57,7 @@ SHAPES: dict[str, str] = {
     "{} cannot be recorded before {} is completed or missed": "{} 不能先于 {} 录入：后者尚未完成，也未录入为未进行",
     "{} on {} would be before {}, done on {}": "{} 的日期 {} 早于 {} 的完成日期 {}",
     "{} counts as {}; there is nothing left to book": "{} 的状态为 {}，无需再预约",
+    "{} counts as {}; there is nothing left to answer": "{} 的状态为 {}，无需再答复",
     "{} is not overdue; there is nothing to acknowledge": "{} 未逾期，无需跟进",
     "until {} must be {} to {}": "跟进日期 {} 须在 {} 至 {} 之间",
     "the event (source {}, id {}) is not in the log of {}": "记录（来源 {}，编号 {}）不在 {} 的日志中",

@@ -22,13 +22,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Tem
 from itp_events.marks import MARK
 from itp_events.notices.content_types import DoseContents
 from itp_events.notices.steps import Step
+from itp_events.protocol.model import PARTICIPANT
 from tasks.database.contents import OutboxContents
 from tasks.text.duty import read_missing, reasons
 from tasks.text.free_text import legible
 from tasks.text.wording import LEGENDS, filters, is_own_term, visit_name, why
 
 # The names that a template may use: every value that a notice may carry, but what no text says.
-KEYS = frozenset(OutboxContents.__annotations__) - {"channel_id"}
+KEYS = frozenset(OutboxContents.__annotations__) - {"channel_id", "language"}
 _DOSE = frozenset(DoseContents.__annotations__)
 # CTCAE's grade of an adverse event that led to death.
 _DEATH = 5
@@ -36,6 +37,7 @@ TEXTS = Path(__file__).parent
 LANGUAGES = tuple(sorted(path.parent.name for path in TEXTS.glob("*/_any.txt")))
 # Every notice ends with the page of what it speaks of, where its text does not name that page itself.
 _OPENS = {"en": "Open: {link}", "zh-CN": "打开页面：{link}"}
+_APPOINTMENT = {"en": "Your appointment", "zh-CN": "预约提醒"}
 _REPEATED = {"en": "[possibly repeated] ", "zh-CN": "【可能重复】"}
 _REPEATED_WHY = {
     "en": "You may have received this message before: whether an earlier attempt arrived is not known.",
@@ -67,6 +69,9 @@ def render(occasion: Occasion, language: str, zone: ZoneInfo) -> tuple[str, str]
         )
     except (TemplateError, ValueError, TypeError):
         logging.getLogger(__name__).exception("the text of %s could not be made", occasion.step)
+        if occasion.audience == PARTICIPANT:
+            # Nothing of the record goes to a phone that others may read.
+            return _APPOINTMENT[language], occasion.contents.get("link", "")
         said = json.dumps(occasion.contents, ensure_ascii=False, indent=1)
         return f"{occasion.subject}: {occasion.step} {occasion.visit or ''}".rstrip(), said
     title, _, body = text.strip().partition("\n")
@@ -107,6 +112,8 @@ def _context(occasion: Occasion, language: str) -> dict[str, Any]:
 
 @cache
 def _template(step: str, audience: str, language: str, zone: ZoneInfo) -> Template:
+    if audience == PARTICIPANT:
+        return environment(language, zone).get_template("participant.txt")
     step = Step.read(step).text
     names = [f"{step}.{audience}.txt", f"{step}.txt", "_any.txt"]
     return environment(language, zone).select_template(names)

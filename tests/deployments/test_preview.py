@@ -15,6 +15,7 @@ from tasks import digest
 from tasks.delivery import alarms, outages
 from tasks.delivery.links import Links
 from tasks.text.render import LANGUAGES, TEXTS, Occasion, render
+from tests.support.participants import reminding
 from tests.support.study import altered
 
 pytestmark = pytest.mark.requirement("TXT-01")
@@ -59,8 +60,9 @@ def test_every_step_is_shown_to_every_audience_that_hears_of_it(language: str) -
     assert set(notices()) - shown == set()
 
 
-# The lives of the preview have no rota and no amendment; tests of these read the texts.
-NOT_IN_A_LIFE = {"duty-hand-over.txt", "duty-gap.txt", "re-consent.txt"}
+# The lives by the built-in protocol have no rota, no amendment, and no reminder to subjects; tests of these
+# read the texts.
+NOT_IN_A_LIFE = {"duty-hand-over.txt", "duty-gap.txt", "re-consent.txt", "participant.txt", "cannot-come.txt"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -142,3 +144,16 @@ def test_a_life_that_another_protocol_does_not_let_be_lived_is_named_with_the_re
     found = preview(altered(stricter), "en", LINKS)
     assert any(each.startswith("A child who may reach the age of assent: ") for each in found.left_out)
     assert len(found.examples) > 50
+
+
+@pytest.mark.requirement("SUB-02")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_protocol_that_reminds_subjects_shows_what_they_read(language: str) -> None:
+    shown = preview(reminding(), language, LINKS)
+    own = [each.occasion for each in shown.examples if each.occasion.audience == "participant"]
+    assert {each.contents.get("language") for each in own} == {"en", "zh-CN"}
+    assert shown.left_out == ()
+    assert "cannot-come" in [each.occasion.step for each in shown.examples]
+    text = page(shown.examples, language, SITE.zone, "")
+    assert 'data-step="tomorrow" data-audience="participant"' in text
+    assert "/p/" in text

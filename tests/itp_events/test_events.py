@@ -56,6 +56,8 @@ ONE_OF_EACH: dict[str, Json] = {
         "cause": "snow",
         "action": "none",
     },
+    "itp.contact.agreed": {"agreed": True, "language": "zh-CN", "on": "2026-01-12"},
+    "itp.visit.answered": {"visit": "INF2", "on": "2026-01-12", "answer": "not-coming"},
     "itp.consent.given": {"kind": "assent", "version": "2", "on": "2026-01-12"},
     "itp.protocol.assigned": {"version": "2", "reason": "amendment"},
 }

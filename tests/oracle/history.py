@@ -26,6 +26,8 @@ RESTS_ON: dict[str, tuple[str, ...]] = {
     "itp.subject.died": ("on",),
     "itp.pregnancy.reported": ("partner",),
     "itp.subject.enrolled": ("on",),
+    "itp.contact.agreed": ("agreed", "language", "on"),
+    "itp.visit.answered": ("visit", "on", "answer"),
     "itp.consent.given": ("kind", "version", "on"),
     "itp.protocol.assigned": ("version",),
 }

@@ -27,8 +27,12 @@ AFTER_EXIT = frozenset(
         kinds.VOID,
         kinds.ASSESSED,
         kinds.CONSENT_GIVEN,
+        kinds.CONTACT_AGREED,
     }
 )
+
+
+_OF_DAYS_TO_COME = (kinds.BOOKED, kinds.ACKNOWLEDGED, kinds.ANSWERED)
 
 
 @dataclass
@@ -123,7 +127,7 @@ def _after_exit(case: _Case) -> bool:
     ending, said = case.course_then.exit, case.said
     if ending is None:
         return False
-    if said.type in (kinds.BOOKED, kinds.ACKNOWLEDGED):
+    if said.type in _OF_DAYS_TO_COME:
         return ending.known <= said.time
     if case.before and ending.by:
         return ending.by.order < said.order
@@ -136,7 +140,7 @@ def _nothing(case: _Case) -> Iterator[str]:
 
 def _dates(case: _Case) -> Iterator[str]:
     said = case.said
-    if said.type not in (kinds.BOOKED, kinds.ACKNOWLEDGED) and said.on > said.day:
+    if said.type not in _OF_DAYS_TO_COME and said.on > said.day:
         yield "date-ahead"
     if said.aware_at and said.aware_at > said.time:
         yield "aware-ahead"
@@ -180,11 +184,19 @@ def _void(case: _Case) -> Iterator[str]:
 
 
 def _booked(case: _Case) -> Iterator[str]:
+    yield from _still_open(case, "booking")
+
+
+def _answered(case: _Case) -> Iterator[str]:
+    yield from _still_open(case, "answer")
+
+
+def _still_open(case: _Case, rule: str) -> Iterator[str]:
     visit = case.course_then.visit(case.said.visit)
     if _stated_by(case, visit):
         yield "recorded-once"
     elif visit.cancelled_by(case.said.time) or visit.missed_by == "service":
-        yield "booking"
+        yield rule
 
 
 def _stated_by(case: _Case, visit: Visit) -> bool:
@@ -311,6 +323,7 @@ def _pregnant(case: _Case) -> Iterator[str]:
 
 _OF_TYPE: dict[str, Callable[[_Case], Iterator[str]]] = {
     kinds.BOOKED: _booked,
+    kinds.ANSWERED: _answered,
     kinds.COMPLETED: _completed,
     kinds.MISSED: _missed,
     kinds.ADVERSE_EVENT: _adverse_event,

@@ -23,6 +23,8 @@ DIED = "itp.subject.died"
 ACKNOWLEDGED = "itp.escalation.acknowledged"
 ASSESSED = "itp.deviation.assessed"
 CONSENT_GIVEN = "itp.consent.given"
+CONTACT_AGREED = "itp.contact.agreed"
+ANSWERED = "itp.visit.answered"
 UNSCHEDULED = "itp.visit.unscheduled"
 ASSIGNED = "itp.protocol.assigned"
 

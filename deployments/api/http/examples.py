@@ -83,5 +83,7 @@ EXAMPLES: tuple[Json, ...] = (
     _stated("escalation.acknowledged", "2026-01-22", visit="INF3", until="2026-01-26"),
     _stated("deviation.assessed", "2026-02-03", **_ASSESSMENT),
     _stated("consent.given", "2026-03-10", kind="consent", version="2.0", on="2026-03-10"),
+    _stated("contact.agreed", "2026-01-05", agreed=True, language="zh-CN", on="2026-01-05"),
+    _stated("visit.answered", "2026-01-11", visit="INF2", on="2026-01-12", answer="coming"),
     _stated("protocol.assigned", "2026-05-04", version="2", reason="amendment 1 is in force"),
 )

@@ -186,26 +186,28 @@ def _overdue(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
 
 def _now(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card, line in _visits(day, cards, "open", "upcoming"):
-        if line["booked"] and date.fromisoformat(line["day"]) <= day.today(card):
+        if line["declined"]:
+            yield _matter(day, card, line, line["day"], _booked_said, ("move", "missed"), urgent=True)
+        elif line["booked"] and date.fromisoformat(line["day"]) <= day.today(card):
             yield _matter(day, card, line, line["day"], _booked_said, ("done", "move", "missed"))
 
 
 def _open(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card, line in _visits(day, cards, "open"):
-        if not line["booked"]:
+        if not line["booked"] and not line["declined"]:
             yield _matter(day, card, line, line["closes"], _window_said, ("book", "done", "missed"))
 
 
 def _book(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card, line in _visits(day, cards, "upcoming"):
-        asked = line["firm"] and not line["booked"]
+        asked = line["firm"] and not line["booked"] and not line["declined"]
         if asked and date.fromisoformat(line["target"]) <= day.today(card) + _BOOK_AHEAD:
             yield _matter(day, card, line, line["target"], _window_said, ("book",))
 
 
 def _ahead(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card, line in _visits(day, cards, "open", "upcoming"):
-        if not line["booked"]:
+        if not line["booked"] or line["declined"]:
             continue
         today, on = day.today(card), date.fromisoformat(line["day"])
         if today < on <= today + _SHOW_AHEAD:
@@ -258,6 +260,8 @@ def _notes(day: Day, line: VisitLine) -> Iterator[str]:
     say = day.words.say
     if line["held"]:
         yield say("today.held")
+    if line["declined"]:
+        yield say("today.declined")
     if line["answered"]:
         yield say("today.answered", until=day.words.day(line["answered"]))
     if line["rung"]:

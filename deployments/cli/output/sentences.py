@@ -9,10 +9,12 @@ from deployments.cli.output.tables import sourced
 from itp_events.events import (
     Acknowledged,
     AdverseEvent,
+    Answered,
     Booked,
     Completed,
     ConsentGiven,
     ConsentWithdrawn,
+    ContactAgreed,
     ContactAttempted,
     Data,
     DeviationAssessed,
@@ -181,6 +183,17 @@ def _consent(data: Any) -> str:
     return f"{_CONSENTS[data.kind]} given on {day(data.on)}, version {data.version}"
 
 
+def _contact_agreed(data: Any) -> str:
+    language = f" in {data.language}" if data.language else ""
+    said = f"agrees to reminders{language}" if data.agreed else "wants no reminders any more"
+    return f"the subject {said}, {day(data.on)}"
+
+
+def _answered(data: Any) -> str:
+    comes = "comes" if data.answer == "coming" else "cannot come"
+    return f"the subject {comes} to {data.visit} on {day(data.on)}"
+
+
 def _acknowledged(data: Any) -> str:
     until = f" until {day(data.until)}" if data.until else " until the next working day"
     return f"{data.visit} is taken care of{until}"
@@ -208,6 +221,8 @@ _WORDS: dict[type[Data], Callable[[Any], str]] = {
     Acknowledged: _acknowledged,
     DeviationAssessed: _assessed,
     ConsentGiven: _consent,
+    ContactAgreed: _contact_agreed,
+    Answered: _answered,
     ProtocolAssigned: lambda data: f"protocol version {data.version}: {data.reason}",
     NoticeIssued: lambda data: f"{data.step} to {data.audience}",
 }

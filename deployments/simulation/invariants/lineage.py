@@ -14,9 +14,11 @@ from functools import cached_property
 from itp_events.events import (
     Acknowledged,
     AdverseEvent,
+    Answered,
     Booked,
     Completed,
     ConsentWithdrawn,
+    ContactAgreed,
     ContactAttempted,
     Data,
     Died,
@@ -49,6 +51,8 @@ _RESTS_ON: dict[type[Data], tuple[str, ...]] = {
     WithdrawalDecided: ("on", "decision", "criterion", "decode"),
     Died: ("on",),
     Acknowledged: ("visit", "until"),
+    ContactAgreed: ("agreed", "language", "on"),
+    Answered: ("visit", "on", "answer"),
 }
 # Fields that may be spelt otherwise without a change of anything that the study knows.
 _WORDS = ("by", "term", "reason", "detail", "confirmed", "cause", "action")

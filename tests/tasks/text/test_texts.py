@@ -33,6 +33,7 @@ STEPS = [
         "assent",
         "death-unrecorded",
         "re-consent",
+        "cannot-come",
         "channel-dead",
         "digest",
         "trouble",
