@@ -210,12 +210,15 @@ class ServiceLoop:
         """Put everything in Prefect right at once when it was found, or when another service's part fell to
         this one.
         """
-        leads = self._is_leading()
-        if leads and not self._led:
-            await self._take_up()
-            await self._repair()
+        led, self._led = self._led, self._is_leading()
+        if self._led and not led:
+            try:
+                await self._take_up()
+                await self._repair()
+            except Exception:
+                self._led = False
+                raise
             self._introduced = False
-        self._led = leads
 
     async def _begin_runs(self) -> None:
         if self._leads():

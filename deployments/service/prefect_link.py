@@ -42,8 +42,7 @@ class PrefectLink:
     ) -> None:
         """`keeps_in_order`: whether it is this service that applies the deployments and the automation."""
         self.api = study.prefect_api
-        # Whether something answered at its address last time, also before the deployments are there.
-        self.is_there = False
+        self._is_reached = False
         self._keeps_in_order = keeps_in_order
         self.runs = Setup(self.api)
         self.deployments: dict[str, Deployment] = {}
@@ -56,6 +55,14 @@ class PrefectLink:
     def answers(self) -> bool:
         """Whether Prefect answered last time and holds the deployments."""
         return bool(self.deployments)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether something answered at its address last time, also before the deployments are there.
+
+        A call may fail during a look at the deployments that succeeds after it: Prefect is there then.
+        """
+        return self._is_reached or self.answers
 
     def note(self, problem: PrefectProblem) -> None:
         """Take a failed call into account: a Prefect that is silent is lost, one that refused is not."""
@@ -70,14 +77,14 @@ class PrefectLink:
         if self.answers or str(reason) != self._said:
             log.warning("Going on without Prefect: %s", reason)
         self._said = str(reason)
-        self.deployments, self.is_there = {}, False
+        self.deployments, self._is_reached = {}, False
 
     async def find(self) -> bool:
         """Look for Prefect if it is lost; True when it has just been found."""
         if self.answers:
             return False
-        self.is_there = await asyncio.to_thread(is_ready, self.api)
-        if not self.is_there:
+        self._is_reached = await asyncio.to_thread(is_ready, self.api)
+        if not self._is_reached:
             return False
         await asyncio.to_thread(self._hold)
         await self.look_up()

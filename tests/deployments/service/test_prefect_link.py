@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +13,8 @@ import pytest
 
 from deployments.bootstrap.clock import Clock
 from deployments.prefect.server_process import proxy_environment
+from deployments.service import prefect_link
+from deployments.service.loop import ServiceLoop
 from deployments.service.prefect_link import PrefectLink
 from flows.prefect_api.flow_runs import JOURNEY, Deployment, FlowRuns, PrefectRefused, PrefectSilent
 from flows.study.runtime import Runtime
@@ -143,6 +146,60 @@ def test_why_prefect_is_not_used_is_said_once_for_each_reason(
         "Going on without Prefect: answers 401",
         "Going on without Prefect: does not answer",
     ]
+
+
+@pytest.mark.parametrize("fails", ["before", "during", "after"])
+def test_a_service_that_uses_prefect_never_takes_it_for_absent(
+    study: Runtime, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """It would leave all that is to be done there to another service, for ever."""
+    link = PrefectLink(study)
+    silence = PrefectSilent("timed out")
+
+    def look() -> dict[str, Deployment]:
+        if fails == "during":
+            link.lost(silence)
+        return {JOURNEY: Deployment(uuid4(), uuid4())}
+
+    monkeypatch.setattr(prefect_link, "is_ready", lambda _api: True)
+    monkeypatch.setattr(link, "_look_up", look)
+    if fails == "before":
+        link.lost(silence)
+    assert asyncio.run(link.find())
+    if fails == "after":
+        link.lost(silence)
+    assert link.is_there == link.answers == (fails != "after")
+    link.runs.close()
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_prefect_that_is_found_during_its_repair_is_repaired_again(
+    study: Runtime, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    loop, repaired = ServiceLoop(study, repair_seconds=180), Counter[str]()
+
+    async def repair() -> None:
+        repaired["times"] += 1
+        if repaired["times"] == 1 and refused:
+            raise PrefectRefused("gone")
+        if repaired["times"] == 1:
+            await loop._find_prefect()
+
+    async def found() -> bool:
+        return True
+
+    async def lead(times: int) -> None:
+        for _ in range(times):
+            with suppress(PrefectRefused):
+                await loop._lead()
+
+    monkeypatch.setattr(loop, "_is_leading", lambda: True)
+    monkeypatch.setattr(loop, "_take_up", lambda: asyncio.sleep(0))
+    monkeypatch.setattr(loop, "_repair", repair)
+    monkeypatch.setattr(loop.link, "find", found)
+    asyncio.run(lead(4))
+    assert repaired["times"] == 2
+    loop.link.runs.close()
 
 
 @pytest.mark.parametrize(
