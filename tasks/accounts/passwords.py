@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +12,13 @@ import pyotp
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy.dialects import postgresql, sqlite
 
 from itp_events.errors import BadInput
 from tasks.accounts import changing
 from tasks.accounts.account import Account
 from tasks.accounts.changing import By
-from tasks.database.schema import account_log, accounts
+from tasks.database.schema import account_log, accounts, second_factors
 
 # NIST SP 800-63B: length counts, and rules of composition do not.
 SHORTEST, LONGEST = 12, 256
@@ -78,6 +80,8 @@ def new_for_once() -> str:
 def set_up_totp(connection: sa.Connection, account: Account, secret: str | None, by: By) -> None:
     """Give an account a second factor, or with None take it away."""
     changing.set_values(connection, account.code, {"totp": secret}, by)
+    # The codes of another secret are other codes.
+    connection.execute(second_factors.delete().where(second_factors.c.account == account.code))
     changing.note(connection, account.code, "second-factor", by, {"set_up": secret is not None})
 
 
@@ -100,9 +104,23 @@ def is_password(kept: str | None, given: str) -> bool:
     return kept is not None
 
 
-def is_second_factor(secret: str | None, given: str, at: datetime) -> bool:
-    """Whether a code is the second factor's at an instant, or 30 s around it; True where none is set up."""
-    return secret is None or pyotp.TOTP(secret).verify("".join(given.split()), for_time=at, valid_window=1)
+def step_of(secret: str, given: str, at: datetime) -> int | None:
+    """The step of 30 s, at an instant or beside it, whose code was given; None when it is none of these."""
+    totp, code = pyotp.TOTP(secret), "".join(given.split()).encode()
+    steps = (totp.timecode(at) + beside for beside in (0, -1, 1))
+    return next((step for step in steps if hmac.compare_digest(totp.generate_otp(step).encode(), code)), None)
+
+
+def use_step(connection: sa.Connection, account: Account, step: int) -> bool:
+    """Take the code of a step; False when it, or a later one, was taken already, also by another at once."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    new = insert(second_factors).values(account=account.code, step=step)
+    taken = new.on_conflict_do_update(
+        index_elements=["account"],
+        set_={"step": new.excluded.step},
+        where=second_factors.c.step < new.excluded.step,
+    )
+    return connection.execute(taken.returning(second_factors.c.step)).one_or_none() is not None
 
 
 @cache

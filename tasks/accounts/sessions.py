@@ -87,11 +87,21 @@ def verify(store: Store, attempt: Attempt) -> Account | None:
         account = changing.find(connection, attempt.code)
         kept = passwords.secrets_of(connection, account.code if account else "")
     is_right = passwords.is_password(kept.password, attempt.password)
-    is_right &= passwords.is_second_factor(kept.totp, attempt.second_factor, attempt.at)
-    if not (is_right and account is not None and account.active):
+    is_right = is_right and account is not None and account.active
+    if is_right and account is not None and kept.totp is not None:
+        is_right = _is_fresh(store, account, kept.totp, attempt)
+    if account is None or not is_right:
         note(store, account.code if account else None, attempt.address, "refused", attempt.at)
         return None
     return account
+
+
+def _is_fresh(store: Store, account: Account, secret: str, attempt: Attempt) -> bool:
+    """Whether a second factor's code counts now, and takes it: each counts once, of two at once for one."""
+    step = passwords.step_of(secret, attempt.second_factor, attempt.at)
+    if step is None:
+        return False
+    return store.write(lambda connection: passwords.use_step(connection, account, step))
 
 
 def prove(store: Store, attempt: Attempt) -> Account:

@@ -23,6 +23,7 @@ LEFT_OUT: Mapping[str, str] = {
     "cards": "made anew from the events",
     "custody": "where one database came from and went to",
     "sessions": "who was signed in to one installation",
+    "second_factors": "the last code that was taken, of a secret that is not here",
     "accounts.password": "a secret: its owner sets a new one",
     "accounts.totp": "a secret: its owner sets up a new one",
     "verifications": "when one database was verified last; the one that it is restored into is verified anew",

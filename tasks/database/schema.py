@@ -21,7 +21,7 @@ from tasks.hashing.rows import hash_of
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0016"
+REVISION = "0017"
 
 
 def instant_text(value: datetime) -> str:
@@ -446,6 +446,15 @@ sessions = sa.Table(
     sa.Column("address", sa.Text, nullable=False),
     sa.Column("ended_at", Instant),
     _hash("digest", "account", "opened_at", "address"),
+)
+
+# The last code taken of each account's second factor, by its step of 30 s since 1970: no code up to it
+# counts again.
+second_factors = sa.Table(
+    "second_factors",
+    metadata,
+    sa.Column("account", sa.ForeignKey("accounts.code"), primary_key=True),
+    sa.Column("step", sa.Integer, nullable=False),
 )
 
 # Every attempt to sign in, and every sign-out. Append-only. `account` is null when no such account is known:

@@ -117,6 +117,7 @@ NO_FACTS: Mapping[str, str] = {
     "shown_artifacts": "pages in Prefect",
     "prefect_notes": "notes about the Prefect that shows the study",
     "redcap_books": "requests to REDCap of the last minute, and how far its log was read",
+    "second_factors": "the last code that was taken, which counts for a minute",
     "redcap_turns": "forms that a process takes just now",
     "verifications": "what was found last; found anew by the next verification",
 }
