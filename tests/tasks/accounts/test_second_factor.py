@@ -12,7 +12,7 @@ from tasks.accounts.sessions import Attempt, attempts, verify
 from tests.tasks.accounts.people import BY, person
 from tests.tasks.desk import Desk
 
-pytestmark = pytest.mark.requirement("WHO-03")
+pytestmark = pytest.mark.requirement("WHO-04")
 
 AT = datetime(2026, 1, 5, 1, 0, 10, tzinfo=UTC)
 PASSWORD = "correct horse battery"
