@@ -111,13 +111,43 @@ class SignedIn:
     @property
     def signing(self) -> Signing | None:
         """Signs in the name of the account, in its language."""
-        signer = Signer(self.account.code, self.account.name, self.account.language)
-        return partial(sign, signer) if self.signs else None
+        return _signing(self.account) if self.signs else None
 
     def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
         """Read what the account may state by now."""
         found = proven(connection, self.proof, self.at, lock=lock)
         return InRole(found.account) if found and found.account.code == self.account.code else NOT_SIGNED_IN
+
+
+@dataclass(frozen=True, slots=True)
+class SigningAtTheMachine:
+    """An account whose password was just given to a command: what it states is signed with it."""
+
+    account: Account
+
+    @property
+    def by(self) -> str:
+        """The account that states."""
+        return self.account.code
+
+    @property
+    def origin(self) -> Origin:
+        """The account, and the command line."""
+        return Origin(self.account.code, "cli")
+
+    @property
+    def signing(self) -> Signing:
+        """Signs in the name of the account."""
+        return _signing(self.account)
+
+    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
+        """Read what the account may state by now."""
+        found = changing.find(connection, self.account.code, lock=lock)
+        return InRole(found) if found and found.active else NOT_SIGNED_IN
+
+
+def _signing(account: Account) -> Signing:
+    return partial(sign, Signer(account.code, account.name, account.language))
 
 
 @dataclass(frozen=True, slots=True)

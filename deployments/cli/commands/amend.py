@@ -13,20 +13,25 @@ from typing import Any
 
 import click
 
+from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.settings import load_settings
 from deployments.bootstrap.study import open_study
 from deployments.cli.afterwards import hand_over_of
 from deployments.cli.commands.amendment import change_rows
 from deployments.cli.commands.record import at_the_machine
+from deployments.cli.commands.sign import PASSWORD_FILE, SECOND_FACTOR, given_password
 from deployments.cli.errors import BAD_INPUT, say
 from deployments.cli.opening import open_to_read
+from deployments.cli.os_user import os_actor
 from deployments.cli.output.tables import console, heading, print_json, table
 from flows.study.recording import follow_up, show
+from flows.study.roles import Sender, SigningAtTheMachine
 from flows.study.runtime import Runtime
-from itp_events.errors import ItpError
+from itp_events.errors import BadInput, ItpError
 from itp_events.events import Event, ProtocolAssigned
 from itp_events.outputs.amendment import Preview, preview
 from itp_events.protocol.model import Protocol
+from tasks.accounts.sessions import Attempt, prove
 from tasks.database.queries import SubjectRow, all_subjects, history
 from tasks.database.store import Store
 
@@ -90,7 +95,10 @@ def show_preview(
 @command.command("apply")
 @_chosen
 @click.option("--reason", required=True, help="Why, as `amendment 1, approved on 3 March`.")
-@click.option("--by", required=True, help="Who assigns the version.")
+@click.option("--by", help="Who assigns the version, where nobody signs.")
+@click.option("--as", "code", metavar="ACCOUNT", help="The account that signs each assignment.")
+@PASSWORD_FILE
+@SECOND_FACTOR
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="The answers as one JSON object.")
 def apply(
@@ -98,7 +106,10 @@ def apply(
     site: str | None,
     codes: tuple[str, ...],
     reason: str,
-    by: str,
+    by: str | None,
+    code: str | None,
+    password_file: Path | None,
+    second_factor: str,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -110,7 +121,10 @@ def apply(
     \b
     Example:
       itp amendment apply 2 --site 01 --reason "amendment 1, approved 3 March" --by crc.li
+      itp amendment apply 2 --reason "amendment 1, approved 3 March" --as inv.wu
     """
+    if (by is None) == (code is None):
+        raise BadInput("say who assigns the version, or which account signs: one of the two", "--by, --as")
     study = open_study(load_settings())
     try:
         study.protocol.of_version(version)
@@ -123,7 +137,14 @@ def apply(
             return
         if not yes:
             click.confirm(f"Assign version {version} to {len(rows)} subjects?", abort=True, err=True)
-        refused = _assign(study, rows, ProtocolAssigned(by=by, version=version, reason=reason), as_json)
+        sender: Sender = at_the_machine()
+        if code is not None:
+            given = given_password(password_file)
+            attempt = Attempt(code, given, second_factor, os_actor(), Clock().now())
+            account = prove(study.store, attempt)
+            sender, by = SigningAtTheMachine(account), account.code
+        data = ProtocolAssigned(by=str(by), version=version, reason=reason)
+        refused = assign(study, rows, data, sender, as_json=as_json)
     finally:
         study.store.close()
     if refused:
@@ -149,15 +170,17 @@ def _in_force(study: Protocol, protocol: Protocol, rows: Iterable[SubjectRow]) -
     return [study.site(row.site).midnight(on) for row in rows] if on else []
 
 
-def _assign(study: Runtime, rows: Sequence[SubjectRow], data: ProtocolAssigned, as_json: bool) -> int:
-    """Record one event for each subject, each in a transaction of its own; the number of refusals."""
+def assign(
+    study: Runtime, rows: Sequence[SubjectRow], data: ProtocolAssigned, sender: Sender, *, as_json: bool
+) -> int:
+    """Record one event for each subject, each in a transaction of its own; return the number of refusals."""
     answers: list[dict[str, Any]] = []
     digest = hashlib.sha256()
     for number, row in enumerate(rows, 1):
         now = study.clock.now()
         # The place in the log tells this assignment from one that was voided.
         event = Event(f"{data.version}/{row.code}/{row.seq}", SOURCE, row.code, now, data)
-        (answer,) = study.record([event], now, sender=at_the_machine())
+        (answer,) = study.record([event], now, sender=sender)
         follow_up([answer], hand_over_of(study), partial(show, study))
         error = str(answer.error) if answer.error else None
         answers.append({"subject": row.code, "status": answer.status, "id": event.id, "message": error})

@@ -30,10 +30,12 @@ from tasks.audit.entries import Wanted
 from tasks.audit.reading import audit
 
 _AS = click.option("--as", "code", required=True, metavar="ACCOUNT", help="The account that signs.")
-_PASSWORD_FILE = click.option(
+PASSWORD_FILE = click.option(
     "--password-file", type=click.Path(path_type=Path), help="A file that holds the password; - is the input."
 )
-_SECOND = click.option("--second-factor", default="", help="The authenticator's code, where one is set up.")
+SECOND_FACTOR = click.option(
+    "--second-factor", default="", help="The authenticator's code, where one is set up."
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="What was signed, as JSON.")
 
 
@@ -63,7 +65,7 @@ class _Signing:
 @contextmanager
 def _signing(code: str, password_file: Path | None, second_factor: str) -> Iterator[_Signing]:
     with open_to_read() as study:
-        password = _password(password_file)
+        password = given_password(password_file)
         attempt = Attempt(code, password, second_factor, os_actor(), Clock().now())
         yield _Signing(study, prove(study.store, attempt), study.now)
 
@@ -72,8 +74,8 @@ def _signing(code: str, password_file: Path | None, second_factor: str) -> Itera
 @click.argument("subject")
 @click.argument("number", type=click.IntRange(1))
 @_AS
-@_PASSWORD_FILE
-@_SECOND
+@PASSWORD_FILE
+@SECOND_FACTOR
 @_JSON
 def event(
     subject: str, number: int, code: str, password_file: Path | None, second_factor: str, as_json: bool
@@ -101,8 +103,8 @@ def event(
 @click.option(
     "--late-days", type=click.IntRange(0, 3650), default=3, show_default=True, help="As `itp audit`."
 )
-@_PASSWORD_FILE
-@_SECOND
+@PASSWORD_FILE
+@SECOND_FACTOR
 @_JSON
 def review(
     code: str,
@@ -148,7 +150,7 @@ def _told(signing: _Signing, what: str, signed: dict[str, Any], *, as_json: bool
         say(f"{account.name} ({account.code}) has signed {what}.")
 
 
-def _password(file: Path | None) -> str:
+def given_password(file: Path | None) -> str:
     """The password of a file or of the standard input; on a terminal it is asked for."""
     if file is None and sys.stdin.isatty():
         said: str = click.prompt("Password", hide_input=True, err=True)
