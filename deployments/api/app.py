@@ -12,7 +12,7 @@ from deployments.api.http.gate import Gate
 from deployments.api.http.problems import handle_problems
 from deployments.api.http.schemas import components
 from deployments.api.http.traced import Traced
-from deployments.api.pages import acknowledge, decide, participant
+from deployments.api.pages import participant
 from deployments.api.redcap import door as redcap
 from deployments.api.redcap.project import Project
 from deployments.api.routes import (
@@ -55,8 +55,6 @@ def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
         health,
         metrics,
         pictures,
-        acknowledge,
-        decide,
         participant,
         dead_letters,
         audit,

@@ -2,7 +2,7 @@
 
 A link can be read by everybody who has it, and changed by nobody: subject code, visit, audience, the instant
 at which it expires. The signature is HMAC-SHA256 under a key that stays with the service. The pages are in
-`deployments.api.pages`, the pictures in `deployments.api.routes.pictures`.
+`deployments.api.web`, the pictures in `deployments.api.routes.pictures`.
 """
 
 from __future__ import annotations
@@ -150,9 +150,9 @@ class Links:
         return f"{self.base}/acknowledge/{self.sign(call, expires)}"
 
     def decide(self, subject: str, criterion: str | None = None) -> str:
-        """The address of the page on which an investigator decides; the page asks for a token."""
+        """The address of the page on which an investigator decides, after signing in."""
         about = f"?criterion={quote(criterion)}" if criterion else ""
-        return f"{self.base}/decide/{quote(subject)}{about}"
+        return f"{self.base}/s/{quote(subject)}/decide{about}"
 
     def sign(self, call: Call, expires: datetime) -> str:
         """The signed part of a link."""

@@ -1,1 +1,1 @@
-"""The pages for people, their words and their templates."""
+"""The page for participants, which says nothing of the study; all others are in `deployments.api.web`."""

@@ -17,8 +17,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from deployments.api.http.dependencies import ApiContext, Dependencies
+from deployments.api.http.form_body import read_form
 from deployments.api.http.problems import Problem
-from deployments.api.pages.render import page, read_form, refusal
+from deployments.api.pages.render import page, refusal
 from deployments.api.pages.words import PARTICIPANT, Language
 from deployments.api.recording import take_in
 from flows.study.roles import Speaker

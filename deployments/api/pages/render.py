@@ -1,4 +1,4 @@
-"""Renders the HTML pages for people, which no other site may frame or fill in.
+"""Renders the pages for participants, which no other site may frame or fill in.
 
 The words of the pages are in words.py.
 """
@@ -8,17 +8,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
-from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from deployments.api.http.body import read_body
 from itp_events.errors import BadInput, ItpError, Refused, RuleName
 
-FORM_BYTES = 16 * 1024
-FORM_FIELDS = 50
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, autoescape=True
 )
@@ -71,18 +66,3 @@ _RULES: dict[RuleName, HTTPStatus] = {
     "link-expired": HTTPStatus.GONE,
     "enrolment": HTTPStatus.NOT_FOUND,
 }
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form, as a browser sends them; empty ones left out.
-
-    Raises:
-        Problem: 413 when it is too long.
-        BadInput: it is no form.
-    """
-    body = await read_body(request, FORM_BYTES)
-    try:
-        pairs = parse_qsl(body.decode("ascii"), errors="strict", max_num_fields=FORM_FIELDS)
-    except ValueError as error:
-        raise BadInput("this is not what a form sends") from error
-    return dict(pairs)

@@ -15,8 +15,8 @@ from starlette.concurrency import run_in_threadpool
 
 from deployments.api.http.auth import is_local, refuse, same_origin
 from deployments.api.http.dependencies import ApiContext, Dependencies
+from deployments.api.http.form_body import read_form
 from deployments.api.http.problems import Problem
-from deployments.api.pages.render import read_form
 from deployments.api.redcap.form import receive
 from deployments.api.redcap.project import GivenProject, Project
 from deployments.api.redcap.rows import SavedForm

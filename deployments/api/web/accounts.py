@@ -18,7 +18,7 @@ from fastapi import Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
-from deployments.api.pages.render import read_form
+from deployments.api.http.form_body import read_form
 from deployments.api.web.administering import as_administrator
 from deployments.api.web.in_words import InWords
 from deployments.api.web.rendering import own_words, page_router, show, to

@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 
 from deployments.api.http.auth import Caller
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
+from deployments.api.http.form_body import read_form
 from deployments.api.http.problems import Problem
-from deployments.api.pages.render import read_form
 from deployments.api.web.forms import (
     FORM_OF,
     SOURCE,

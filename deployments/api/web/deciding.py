@@ -16,10 +16,10 @@ from starlette.concurrency import run_in_threadpool
 
 from deployments.api.http.auth import Caller
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
-from deployments.api.pages.render import read_form
+from deployments.api.http.form_body import read_form
 from deployments.api.web.forms import FORMS, cloud_event, stated, wrong_fields
 from deployments.api.web.in_words import InWords
-from deployments.api.web.rendering import page_router, words_for
+from deployments.api.web.rendering import page_router, to, words_for
 from deployments.api.web.stating import Page, answer, record_signed, refused, show_form, take
 from deployments.api.web.subject import seen_story
 from deployments.api.web.viewer import Looking, Viewer, check_form
@@ -51,6 +51,13 @@ class Choice:
     decision: str
     phase: str
     changes: tuple[tuple[str, str, str], ...]
+
+
+@router.api_route("/decide/{code}", methods=["GET", "HEAD", "POST"])
+def moved(request: Request, code: Code) -> Response:
+    """Lead on from the address of decisions in notices of earlier versions."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return to(f"/s/{code}/decide{query}")
 
 
 @router.get("/s/{code}/decide")

@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from deployments.api.http.auth import address_of
 from deployments.api.http.dependencies import ApiContext, Dependencies
+from deployments.api.http.form_body import read_form
 from deployments.api.http.problems import Problem
-from deployments.api.pages.render import read_form
 from deployments.api.web import session
 from deployments.api.web.proving import same_person
 from deployments.api.web.rendering import keep_session, own_words, page_router, show, to

@@ -19,8 +19,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 from deployments.api.http.dependencies import ApiContext, Dependencies
+from deployments.api.http.form_body import read_form
 from deployments.api.http.problems import Problem
-from deployments.api.pages.render import read_form
 from deployments.api.web.in_words import InWords
 from deployments.api.web.proving import same_person
 from deployments.api.web.rendering import HEADERS, own_words, page_router, show, to

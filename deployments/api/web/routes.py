@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deployments.api.web import (
     accounts,
+    acknowledging,
     assets,
     correcting,
     deciding,
@@ -27,6 +28,7 @@ ROUTERS = (
     password.router,
     review.router,
     noticed.router,
+    acknowledging.router,
     subject.router,
     correcting.router,
     deciding.router,

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from deployments.api.http.auth import Caller, address_of, by_token, is_local, refuse, same_origin
 from deployments.api.http.dependencies import ApiContext, Dependencies
-from deployments.api.pages.render import read_form
+from deployments.api.http.form_body import read_form
 from deployments.api.web import session
 from deployments.api.web.rendering import keep_session, page_router, set_cookie, show, to, words_for
 from deployments.api.web.viewer import LANGUAGE_COOKIE, Present, Viewer, check_form, language_of

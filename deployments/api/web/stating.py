@@ -20,8 +20,8 @@ from starlette.concurrency import run_in_threadpool
 
 from deployments.api.http.auth import Caller
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
+from deployments.api.http.form_body import read_form
 from deployments.api.http.problems import Problem
-from deployments.api.pages.render import read_form
 from deployments.api.recording import take_in
 from deployments.api.web.fields import Field
 from deployments.api.web.forms import (

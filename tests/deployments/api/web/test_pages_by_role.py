@@ -113,4 +113,4 @@ def test_the_code_to_scan_holds_the_address_alone(door: Door) -> None:
 
 def test_pages_are_not_in_the_openapi_document(door: Door) -> None:
     paths = door.get("/openapi.json", headers=door.token("reader")).json()["paths"]
-    assert not any(path.startswith(("/s/", "/today", "/sign", "/enrol", "/web", "/n/")) for path in paths)
+    assert not any(path.startswith(("/s/", "/today", "/sign-", "/enrol", "/web", "/n/")) for path in paths)
