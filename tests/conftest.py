@@ -50,7 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
 # Where `make test` runs a test, and when. A test that starts a service of its own, or a storm, takes longest:
 # each is a group by itself, and they come first. Tests that share a service follow, all in one process, which
 # starts it once. All others stay together by file.
-OWN_SERVICE, SHARED_SERVICES, STORM = "first_service", ("running", "prefect_server"), "test_storm.py"
+OWN_SERVICE, STORM = "first_service", "test_storm.py"
+SHARED_SERVICES = ("travelling", "running", "prefect_server")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -1,4 +1,7 @@
-"""`itp up` as a process tree: it starts, says where it is, and leaves nothing behind."""
+"""`itp up` as a process tree: it starts, says where it is, and leaves nothing behind.
+
+A start costs ten seconds of a processor: each test looks at all that one start can show.
+"""
 
 import os
 import signal
@@ -17,33 +20,75 @@ pytestmark = pytest.mark.requirement("RUN-03")
 MakeService = Callable[..., Service]
 
 
-@pytest.mark.parametrize(
-    ("data", "how"), [("first_service", signal.SIGTERM), ("make_service", signal.SIGINT)]
-)
-def test_it_becomes_ready_and_stops_leaving_no_process(
-    request: pytest.FixtureRequest, first_service: MakeService, data: str, how: signal.Signals
+def test_on_an_empty_folder_it_becomes_ready_says_where_it_is_and_leaves_no_process(
+    first_service: MakeService,
 ) -> None:
-    """The first time on an empty folder, later on what is there."""
-    request.getfixturevalue(data)
-    service = first_service()
+    # A proxy for the way out is not asked for what is on this machine.
+    nowhere = "http://127.0.0.1:9"
+    service = first_service(HTTP_PROXY=nowhere, http_proxy=nowhere, ALL_PROXY=nowhere, ITP_API_WORKERS=1)
     service.start()
+    _says_where_it_is_and_what_to_try_next(service)
+    _doors_are_a_process_of_their_own(service)
+    _a_second_service_on_the_same_data_is_refused_in_one_line(first_service, service)
+    _a_taken_port_is_named_before_anything_starts(service)
+    tree = [service.pid, *children(service.pid)]
+    assert service.stop() == 0
+    assert [pid for pid in tree if is_running(pid)] == []
+    assert "Traceback" not in service.log
+
+
+def _says_where_it_is_and_what_to_try_next(service: Service) -> None:
+    ui = f"http://127.0.0.1:{service.prefect_port}"
+    assert f"Prefect's UI: {ui}" in service.log
+    assert httpx.get(ui, trust_env=False).status_code == 200
+    assert str(service.data_dir) in service.log
+    assert "itp record" in service.log
+
+
+def _doors_are_a_process_of_their_own(service: Service) -> None:
+    assert len(children(service.pid)) == 2, "Prefect's server and the doors"
+    api = f"http://127.0.0.1:{service.api_port}"
+    health = httpx.get(f"{api}/healthz", timeout=30, trust_env=False).json()
+    assert health["runner"]["status"] == "ok"
+
+
+def _a_second_service_on_the_same_data_is_refused_in_one_line(make: MakeService, first: Service) -> None:
+    # It writes its log where the first does, as it has the same data.
+    second = make()
+    second.start(ready=False)
+    assert second.wait_ended() != 0
+    assert f"a service runs on {first.data_dir} already (process {first.pid})" in first.log
+
+
+def _a_taken_port_is_named_before_anything_starts(first: Service) -> None:
+    second = Service(first.data_dir.parent / "port", first.receiver, prefect_port=first.prefect_port)
+    second.start(ready=False)
+    assert second.wait_ended() != 0
+    assert f"port {first.prefect_port} is in use: set ITP_PREFECT_PORT" in second.log
+
+
+def test_it_has_one_prefect_for_a_study_starts_it_again_and_stops_on_ctrl_c(
+    make_service: MakeService, postgresql_url: str
+) -> None:
+    service = make_service(ITP_DATABASE_URL=postgresql_url)
+    service.start()
+    _a_second_prefect_for_one_study_is_refused_in_one_line(service, postgresql_url)
+    [server] = children(service.pid)
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: children(service.pid) not in ([], [server]), "a new server")
+    wait_until(lambda: is_ready(service.settings.prefect_api), "the new server to answer")
     tree = [service.pid, *children(service.pid)]
     assert len(tree) == 2
-    assert service.stop(how) == 0
+    assert service.stop(signal.SIGINT) == 0
     assert [pid for pid in tree if is_running(pid)] == []
 
 
-def test_it_says_where_the_ui_and_the_data_are_and_what_to_try_next(make_service: MakeService) -> None:
-    # A proxy for the way out is not asked for what is on this machine.
-    nowhere = "http://127.0.0.1:9"
-    service = make_service(HTTP_PROXY=nowhere, http_proxy=nowhere, ALL_PROXY=nowhere)
-    service.start()
-    ui = f"http://127.0.0.1:{service.prefect_port}"
-    assert f"Prefect's UI: {ui}" in service.log
-    assert httpx.get(ui).status_code == 200
-    assert str(service.data_dir) in service.log
-    assert "itp record" in service.log
-    assert "Traceback" not in service.log
+def _a_second_prefect_for_one_study_is_refused_in_one_line(first: Service, database: str) -> None:
+    second = Service(first.data_dir.parent / "other", first.receiver, {"ITP_DATABASE_URL": database})
+    second.start(ready=False)
+    assert second.wait_ended() == 1
+    [line] = second.log.splitlines()
+    assert f"shows this study in the Prefect at {gethostname()}:{first.prefect_port}" in line
 
 
 def test_it_can_be_stopped_while_it_starts(make_service: MakeService) -> None:
@@ -55,67 +100,11 @@ def test_it_can_be_stopped_while_it_starts(make_service: MakeService) -> None:
     assert [pid for pid in tree if is_running(pid)] == []
 
 
-def test_killed_outright_it_takes_prefect_s_server_with_it(make_service: MakeService) -> None:
-    service = make_service()
-    service.start()
-    [server] = children(service.pid)
-    os.kill(service.pid, signal.SIGKILL)
-    wait_until(lambda: not is_running(server), "Prefect's server to end with its parent")
-
-
-def test_a_server_that_ended_is_started_again(make_service: MakeService) -> None:
-    service = make_service()
-    service.start()
-    [server] = children(service.pid)
-    os.kill(server, signal.SIGKILL)
-    wait_until(lambda: children(service.pid) not in ([], [server]), "a new server")
-    wait_until(lambda: is_ready(service.settings.prefect_api), "the new server to answer")
-
-
-def test_a_second_service_on_the_same_data_is_refused_in_one_line(make_service: MakeService) -> None:
-    first = make_service()
-    first.start(ready=False)
-    wait_until(lambda: "Starting" in first.log, "the first service to hold the lock")
-    second = make_service()
-    second.start(ready=False)
-    assert second.wait_ended() != 0
-    assert f"a service runs on {first.data_dir} already (process {first.pid})" in first.log
-
-
-def test_a_taken_port_is_named_before_anything_starts(make_service: MakeService) -> None:
-    first = make_service()
-    first.start()
-    second = Service(first.data_dir.parent / "other", first.receiver, prefect_port=first.prefect_port)
-    second.start(ready=False)
-    assert second.wait_ended() != 0
-    assert f"port {first.prefect_port} is in use: set ITP_PREFECT_PORT" in second.log
-
-
-def test_a_second_prefect_for_one_study_is_refused_in_one_line(
-    make_service: MakeService, postgresql_url: str
-) -> None:
-    first = make_service(ITP_DATABASE_URL=postgresql_url)
-    first.start(ready=False)
-    wait_until(lambda: "Starting" in first.log, "the first service to say which Prefect it uses")
-    other = first.data_dir.parent / "other"
-    second = Service(other, first.receiver, {"ITP_DATABASE_URL": postgresql_url})
-    second.start(ready=False)
-    assert second.wait_ended() == 1
-    [line] = second.log.splitlines()
-    assert f"shows this study in the Prefect at {gethostname()}:{first.prefect_port}" in line
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_its_doors_are_a_process_of_their_own_that_ends_with_it(
-    make_service: MakeService, how: signal.Signals
-) -> None:
+def test_killed_outright_it_takes_its_doors_and_prefect_s_server_with_it(make_service: MakeService) -> None:
     service = make_service(ITP_API_WORKERS=1)
     service.start()
     tree = [service.pid, *children(service.pid)]
     assert len(tree) == 3
-    api = f"http://127.0.0.1:{service.api_port}"
-    health = httpx.get(f"{api}/healthz", timeout=30, trust_env=False).json()
-    assert health["runner"]["status"] == "ok"
-    assert service.stop(how) == (0 if how is signal.SIGTERM else -signal.SIGKILL)
+    service.kill()
     wait_until(lambda: not any(is_running(pid) for pid in tree), "all its processes to end")
     assert "Traceback" not in service.log

@@ -1,5 +1,20 @@
-"""The whole service for the journeys: the fixtures of the service's own tests."""
+"""The whole service for the journeys."""
 
-from tests.deployments.conftest import first_service, make_service, service
+from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["first_service", "make_service", "service"]
+import pytest
+
+from tests.deployments.conftest import running_service
+from tests.support.once import sole
+from tests.support.service import Service
+
+
+@pytest.fixture(scope="session")
+def travelling(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, prefect_home: Path
+) -> Iterator[Service]:
+    """A demonstration whose tests move its clock on by weeks and months, each with a subject of its own."""
+    sole(pytestconfig, tmp_path_factory, "travelling")
+    with running_service(tmp_path_factory.mktemp("travelling") / "data", prefect_home) as service:
+        yield service

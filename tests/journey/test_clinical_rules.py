@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.requirement("SAF-01")
 
-MONDAY, WEDNESDAY = date(2026, 1, 5), date(2026, 1, 14)
+DAY = timedelta(days=1)
 
 
 def _state(service: Service, code: str, kind: str, **data: Any) -> datetime:
@@ -59,30 +59,31 @@ def _on(service: Service, code: str, day: date) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_missed_infusion_climbs_the_ladder_is_acknowledged_goes_on_and_ends_when_recorded(
-    service: Service,
+    travelling: Service,
 ) -> None:
     """Coordinator, acknowledgement, investigator on its last day, sponsor; silence once it is recorded."""
-    code = "ITP-001"
-    service.enrol(code, first_infusion_on=MONDAY.isoformat())
-    _state(service, code, "visit.completed", visit="INF1", on=MONDAY.isoformat())
-    _on(service, code, WEDNESDAY)
+    service, code = travelling, "ITP-501"
+    monday = service.begin_week()
+    service.enrol(code, first_infusion_on=monday.isoformat())
+    _state(service, code, "visit.completed", visit="INF1", on=monday.isoformat())
+    _on(service, code, monday + 9 * DAY)
     wait_until(
         lambda: "overdue" in _titles(service, code, "coordinator")[-1].lower(), "the coordinator to hear"
     )
     assert _titles(service, code, "investigator") == []
 
-    _state(service, code, "escalation.acknowledged", visit="INF2", until="2026-01-16")
-    _on(service, code, date(2026, 1, 15))
+    _state(service, code, "escalation.acknowledged", visit="INF2", until=(monday + 11 * DAY).isoformat())
+    _on(service, code, monday + 10 * DAY)
     assert _titles(service, code, "investigator") == []
-    _on(service, code, date(2026, 1, 16))
+    _on(service, code, monday + 11 * DAY)
     wait_until(lambda: len(_titles(service, code, "investigator")) == 1, "the investigator to hear")
     assert _titles(service, code, "sponsor") == []
-    _on(service, code, date(2026, 1, 19))
+    _on(service, code, monday + 14 * DAY)
     wait_until(lambda: len(_titles(service, code, "sponsor")) == 1, "the sponsor to hear")
 
-    _state(service, code, "visit.completed", visit="INF2", on="2026-01-13")
+    _state(service, code, "visit.completed", visit="INF2", on=(monday + 8 * DAY).isoformat())
     before = len([title for title in _titles(service, code, "coordinator") if "Infusion 2" in title])
-    _on(service, code, date(2026, 1, 26))
+    _on(service, code, monday + 21 * DAY)
     about = [title for title in _titles(service, code, "coordinator") if "Infusion 2" in title]
     assert len(about) == before
     assert len(_titles(service, code, "sponsor")) == 1
@@ -140,15 +141,17 @@ def test_a_flag_holds_the_cell_preparation_that_waits_to_be_sent(running: Servic
 @pytest.mark.requirement("COR-02")
 @pytest.mark.timeout(300)
 def test_a_typo_in_a_serious_event_corrected_twelve_hours_later_reaches_nobody_and_its_worsening_does(
-    service: Service,
+    travelling: Service,
 ) -> None:
     """Fatal, it stands down the cell lab, asks for the death, and starts the follow-up clock."""
-    code = "ITP-404"
-    service.enrol(code, first_infusion_on=MONDAY.isoformat())
-    _state(service, code, "visit.completed", visit="INF1", on=MONDAY.isoformat())
-    _on(service, code, date(2026, 1, 9))  # the cells for infusion 2 are ordered
+    service, code = travelling, "ITP-502"
+    monday = service.begin_week()
+    service.enrol(code, first_infusion_on=monday.isoformat())
+    _state(service, code, "visit.completed", visit="INF1", on=monday.isoformat())
+    friday = monday + 4 * DAY
+    _on(service, code, friday)  # the cells for infusion 2 are ordered
     wait_until(lambda: len(_told(service, code, "cell-lab")) == 2, "the cells for infusion 2 to be ordered")
-    reported = _adverse_event(service, code, term="fewer")
+    reported = _adverse_event(service, code, friday, term="fewer")
     _accepted(service, reported)
     wait_until(lambda: len(_told(service, code, "sponsor")) == 1, "the sponsor to hear of the event")
     now = service.study.clock.now()
@@ -158,18 +161,18 @@ def test_a_typo_in_a_serious_event_corrected_twelve_hours_later_reaches_nobody_a
     service.move_clock_to(now + timedelta(hours=12))
     void = {"event": {"source": reported["source"], "id": reported["id"]}, "reason": "typing error"}
     at = service.study.clock.now()
-    corrected = _adverse_event(service, code, term="fever")
+    corrected = _adverse_event(service, code, friday, term="fever")
     _accepted(service, event("event.voided", code, at, void), corrected)
     service.move_clock_to(at + timedelta(hours=1))
     assert len(service.told(code)) == before
 
-    _accepted(service, _adverse_event(service, code, term="fever", grade=5, outcome="fatal"))
+    _accepted(service, _adverse_event(service, code, friday, term="fever", grade=5, outcome="fatal"))
     wait_until(
         lambda: any("stop preparing" in title.lower() for title in _titles(service, code, "cell-lab")),
         "the cell lab to be told to stand down",
     )
     assert service.subject(code).state == "On hold: death-unrecorded"
-    _on(service, code, date(2026, 1, 12))
+    _on(service, code, monday + 7 * DAY)
     wait_until(
         lambda: any("no death recorded" in title for title in _titles(service, code, "investigator")),
         "the investigator to be asked for the death",
@@ -177,10 +180,10 @@ def test_a_typo_in_a_serious_event_corrected_twelve_hours_later_reaches_nobody_a
     assert any("follow-up report owed" in title for title in _titles(service, code, "sponsor"))
 
 
-def _adverse_event(service: Service, code: str, **data: Any) -> dict[str, Any]:
+def _adverse_event(service: Service, code: str, on: date, **data: Any) -> dict[str, Any]:
     now = service.study.clock.now()
     given = {"ae": "AE-1", "grade": 3, "serious": True, "related": False, **data}
-    return event("adverse-event.reported", code, now, given | {"on": "2026-01-09"})
+    return event("adverse-event.reported", code, now, given | {"on": on.isoformat()})
 
 
 def _accepted(service: Service, *events: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -199,6 +199,13 @@ class Service:
         clock = self.study.clock
         assert isinstance(clock, FastClock)
         clock.move_to(instant)
+
+    def begin_week(self) -> date:
+        """Let a demonstration's clock go on from the next Monday, 10:00 at the site; that Monday."""
+        today = self.study.clock.now().astimezone(SITE).date()
+        monday = today + timedelta(days=7 - today.weekday())
+        self.move_clock_to(datetime.combine(monday, time(10), SITE))
+        return monday
 
     def _own_environment(self) -> dict[str, str]:
         config = self.data_dir.parent / "apprise.yml"

@@ -89,23 +89,23 @@ def test_a_run_started_by_hand_does_what_is_due_and_waits_again(running: Service
     assert waiting_run(running, "ITP-106") == str(run.id)
 
 
-@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGSTOP, "ITP-108"), (signal.SIGKILL, "ITP-109")])
 def test_while_prefect_is_gone_the_reminder_leaves_all_the_same(
-    service: Service, how: signal.Signals
+    running: Service, how: signal.Signals, code: str
 ) -> None:
-    service.enrol("ITP-001")
-    run = waiting_run(service, "ITP-001")
-    told = len(service.told("ITP-001"))
-    due = service.bring_forward("ITP-001", 2.0)
-    [server] = children(service.pid)
+    running.enrol(code)
+    run = waiting_run(running, code)
+    told = len(running.told(code))
+    due = running.bring_forward(code, 2.0)
+    [server] = children(running.pid)
     os.kill(server, how)
-    late = lateness(service, "ITP-001", told, due)
+    late = lateness(running, code, told, due)
     if how is signal.SIGSTOP:
         os.kill(server, signal.SIGCONT)
     assert late >= timedelta(0)
-    service.wait_for_wake("ITP-001", due)
-    wait_until(lambda: is_ready(service.settings.prefect_api), "Prefect to be back")
-    assert waiting_run(service, "ITP-001") == run
+    running.wait_for_wake(code, due)
+    wait_until(lambda: is_ready(running.settings.prefect_api), "Prefect to be back")
+    assert waiting_run(running, code) == run
 
 
 def test_a_door_works_while_prefect_is_gone(running: Service) -> None:
@@ -120,28 +120,29 @@ def test_a_door_works_while_prefect_is_gone(running: Service) -> None:
 
 
 def test_prefect_s_database_deleted_every_live_subject_has_its_run_back(
-    service: Service, prefect_home: Path
+    running: Service, prefect_home: Path
 ) -> None:
-    codes = ["ITP-001", "ITP-002", "ITP-003"]
+    codes = ["ITP-111", "ITP-112", "ITP-113"]
     for code in codes:
-        service.enrol(code)
-        waiting_run(service, code)
-    [server] = children(service.pid)
+        running.enrol(code)
+        waiting_run(running, code)
+    [server] = children(running.pid)
     os.kill(server, signal.SIGKILL)
-    shutil.rmtree(service.data_dir / "prefect")
-    shutil.copytree(prefect_home, service.data_dir / "prefect")
-    wait_until(lambda: is_ready(service.settings.prefect_api), "a new server")
-    assert len({waiting_run(service, code) for code in codes}) == 3
-    service.wait_for_wake("ITP-001", service.bring_forward("ITP-001"))
+    shutil.rmtree(running.data_dir / "prefect")
+    shutil.copytree(prefect_home, running.data_dir / "prefect")
+    wait_until(lambda: is_ready(running.settings.prefect_api), "a new server")
+    assert len({waiting_run(running, code) for code in codes}) == 3
+    running.wait_for_wake("ITP-111", running.bring_forward("ITP-111"))
 
 
-def test_stopped_over_a_due_date_the_service_catches_up_when_it_starts(service: Service) -> None:
-    service.enrol("ITP-001")
-    run = waiting_run(service, "ITP-001")
-    assert service.stop() == 0
-    told = len(service.told("ITP-001"))
-    due = service.bring_forward("ITP-001", -60)
-    service.start()
-    service.wait_for_wake("ITP-001", due)
-    assert len(service.told("ITP-001")) == told + 1
-    assert waiting_run(service, "ITP-001") == run
+def test_stopped_over_a_due_date_the_service_catches_up_when_it_starts(running: Service) -> None:
+    running.enrol("ITP-114")
+    run = waiting_run(running, "ITP-114")
+    assert running.stop() == 0
+    told = len(running.told("ITP-114"))
+    due = running.bring_forward("ITP-114", -60)
+    running.start()
+    running.wait_for_wake("ITP-114", due)
+    wait_until(lambda: len(running.told("ITP-114")) > told, "what came due meanwhile to arrive")
+    assert len(running.told("ITP-114")) == told + 1
+    assert waiting_run(running, "ITP-114") == run

@@ -17,9 +17,13 @@ def study(scenario: str = "typical", seed: int = 1, protocol: Path | None = None
     return Study(load_protocol(protocol), behaviour, seed, behaviour.start)
 
 
-@cache
 def run(scenario: str = "typical", subjects: int = 8, seed: int = 1) -> Run:
     """The first subjects of a scenario."""
+    return _run(scenario, subjects, seed)
+
+
+@cache  # by all three, whether the caller names them or not
+def _run(scenario: str, subjects: int, seed: int) -> Run:
     return simulate(study(scenario, seed), subjects)
 
 
