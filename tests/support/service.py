@@ -201,9 +201,17 @@ class Service:
         clock.move_to(instant)
 
     def begin_week(self) -> date:
-        """Let a demonstration's clock go on from the next Monday, 10:00 at the site; that Monday."""
+        """Let a demonstration's clock go on from the next Monday that begins three weeks without a holiday.
+
+        It shows 10:00 at the site then. Returns that Monday.
+        """
+        is_working = self.study.protocol.site("01").workdays.is_working
         today = self.study.clock.now().astimezone(SITE).date()
         monday = today + timedelta(days=7 - today.weekday())
+        while not all(
+            is_working(monday + timedelta(weeks=week, days=day)) for week in range(3) for day in range(5)
+        ):
+            monday += timedelta(days=7)
         self.move_clock_to(datetime.combine(monday, time(10), SITE))
         return monday
 
