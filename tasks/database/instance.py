@@ -58,6 +58,8 @@ class Instance:
         self._held: dict[tuple[int, int], _Held] = {}
         self._asked = self._signed = self._warned = float("-inf")
         self._lock = threading.Lock()
+        # One sign at a time: who asks during another's sign waits for it, as it counts for all.
+        self._signing = threading.Lock()
 
     def note_ended(self, process: str) -> None:
         """Note the id of a process that has ended for certain; the empty id names none."""
@@ -100,18 +102,18 @@ class Instance:
 
         Returns whether the last sign stands.
         """
-        began = time.monotonic()
-        with self._lock:
-            if began - self._asked < SIGN_SECONDS:
+        came = time.monotonic()
+        with self._signing:
+            if came - self._asked < SIGN_SECONDS:
                 return self._signed >= self._asked
-            self._asked = began
-        try:
-            store.write(lambda connection: self._sign(connection, wall))
-        except NO_ANSWER:
-            return False
-        with self._lock:
-            self._signed = max(self._signed, began)
-        return True
+            self._asked = began = time.monotonic()
+            try:
+                store.write(lambda connection: self._sign(connection, wall))
+            except NO_ANSWER:
+                return False
+            with self._lock:
+                self._signed = max(self._signed, began)
+            return True
 
     def warn(self, said: str) -> None:
         """Log the reason why this process hands over nothing, at most once a minute."""

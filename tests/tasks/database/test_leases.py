@@ -1,7 +1,8 @@
 """Leases on PostgreSQL: one holder at a time, for as long as it gives signs of life."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,6 +44,25 @@ def fall_silent(store: Store, instance: Instance, seconds: float) -> None:
         at = connection.scalar(sa.select(senders.c.at).where(same))
         assert at is not None
         connection.execute(senders.update().where(same).values(at=at - timedelta(seconds=seconds)))
+
+
+def test_of_two_threads_that_give_a_sign_at_once_neither_takes_the_process_for_silent(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the steps of a service that begin in the same moment would keep each other from working."""
+    instance, write, others = Instance(), store.write, list[Future[bool]]()
+
+    def meanwhile(step: Callable[[sa.Connection], None]) -> None:
+        if not others:
+            others.append(threads.submit(instance.give_sign, store, WALL))
+            # It answers in this moment, or it waits for the sign that is given here.
+            wait(others, 0.1)
+        write(step)
+
+    monkeypatch.setattr(store, "write", meanwhile)
+    with ThreadPoolExecutor(1) as threads:
+        assert instance.give_sign(store, WALL)
+    assert others[0].result()
 
 
 def test_of_two_processes_the_first_has_a_lease_until_it_gives_it_back(store: Store) -> None:
