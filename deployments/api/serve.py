@@ -10,6 +10,7 @@ from deployments.api.http.dependencies import ApiContext
 from deployments.api.http.doorkeeper import Doorkeeper
 from deployments.api.http.listening import listen
 from deployments.api.http.server import ApiServer
+from deployments.api.http.sign_on import SignOn
 from deployments.api.http.tokens import SETTING, Tokens
 from deployments.api.redcap.again import FetchAgain
 from deployments.api.redcap.catch_up import CatchUp
@@ -45,16 +46,17 @@ class Api:
         self.project = Project.from_settings(settings, study)
         secrets = read_secrets(settings.webhook_secrets.get_secret_value())
         self._follower = Background(study)
+        sign_on = _sign_on(settings)
         watching = study.store.apart(0)
         hours = settings.backup_hours if settings.backup_dir else None
         self.api = ApiContext(
-            study, doorkeeper, self._follower, study.channels.links, secrets, watching, hours
+            study, doorkeeper, self._follower, study.channels.links, secrets, watching, hours, sign_on
         )
         self._redcap = (
             (FetchAgain(self.api, self.project), CatchUp(self.api, self.project)) if self.project else ()
         )
         listener = listener or listen(settings.api_host, settings.api_port)
-        self._server = ApiServer(create_app(self.api, self.project), listener)
+        self._server = ApiServer(create_app(self.api, self.project), listener, sign_on)
 
     @property
     def port(self) -> int:
@@ -73,3 +75,14 @@ class Api:
         for thread in self._redcap:
             thread.stop()
         return self._follower.close()
+
+
+def _sign_on(settings: Settings) -> SignOn | None:
+    """The hospital's own sign-on; raises BadInput where one of its two settings is missing."""
+    header, networks = settings.proxy_account_header, settings.proxy_addresses
+    if not (header or networks):
+        return None
+    if not (header and networks):
+        missing = "ITP_PROXY_ADDRESSES" if header else "ITP_PROXY_ACCOUNT_HEADER"
+        raise BadInput("the header of a proxy and the proxy's addresses are set together", missing)
+    return SignOn(header, networks)

@@ -7,7 +7,9 @@ service runs its own.
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +28,7 @@ from deployments.bootstrap.variables import PREFIX, read_variables
 from deployments.sqlite_address import sqlite_address
 from itp_events.errors import BadInput
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Value = TypeVar("_Value")
 LogFormat = Literal["text", "json"]
 
@@ -103,6 +106,19 @@ def _parsed(parse: Callable[[str], _Value], value: str) -> _Value | None:
         return None
 
 
+def _header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,100}", value):
+        raise ValueError("a header's name has letters, digits and hyphens only")
+    return value
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    found = tuple(_parsed(ipaddress.ip_network, each.strip()) for each in value.split(",") if each.strip())
+    if None in found:
+        raise ValueError("write addresses or networks with commas between, as 10.0.0.5,10.1.0.0/24")
+    return tuple(each for each in found if each is not None)
+
+
 def _log_format(value: str) -> str:
     if value not in ("text", "json"):
         raise ValueError("it is text or json")
@@ -164,6 +180,8 @@ class Settings(BaseSettings):
     api_tokens: SecretStr = _NO_SECRET
     public_url: Annotated[str, _read_by(_shown_address)] = ""
     secret_key: SecretStr = _NO_SECRET
+    proxy_account_header: Annotated[str, _read_by(_header)] = ""
+    proxy_addresses: Annotated[tuple[Network, ...], _read_by(_networks)] = ()
     prefect_auth: Annotated[SecretStr, _read_by(_user_and_password)] = _NO_SECRET
     redcap_url: Annotated[str, _read_by(_address)] = ""
     redcap_token: SecretStr = _NO_SECRET

@@ -14,6 +14,7 @@ from fastapi import Depends, Path, Request
 
 from deployments.api.background import Background
 from deployments.api.http.doorkeeper import Doorkeeper
+from deployments.api.http.sign_on import SignOn
 from flows.study.runtime import Runtime
 from tasks.advance import Answer
 from tasks.database.store import Store
@@ -59,6 +60,8 @@ class ApiContext:
     watching: Store
     # The hours between two backups that the service makes by itself; None when it makes none.
     backup_hours: float | None = None
+    # The hospital's own sign-on; None: people sign in here alone.
+    sign_on: SignOn | None = None
     doors: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DOORS), compare=False)
     # One at a time: hashing a password takes memory, and nobody may guess side by side.
     sign_ins: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1), compare=False)

@@ -9,6 +9,7 @@ import threading
 import uvicorn
 from fastapi import FastAPI
 
+from deployments.api.http.sign_on import Peers, SignOn
 from deployments.http.connection import KEPT_SECONDS, Connection, backlog
 
 DRAIN_SECONDS = 5
@@ -19,13 +20,15 @@ log = logging.getLogger(__name__)
 class ApiServer(threading.Thread):
     """Serves the app until `stop`; takes no signals, which are the main thread's."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+    def __init__(self, app: FastAPI, listener: socket.socket, sign_on: SignOn | None = None) -> None:
         super().__init__(name="api", daemon=True)
         self._socket = listener
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                Peers(app, sign_on),
+                # Done by Peers, which keeps the address of the connection.
+                proxy_headers=False,
                 http=Connection,
                 ws="none",
                 backlog=backlog(),

@@ -17,8 +17,10 @@ from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.form_body import read_form
 from deployments.api.web import session
 from deployments.api.web.rendering import keep_session, page_router, set_cookie, show, to, words_for
+from deployments.api.web.rendering import to as lead_to
 from deployments.api.web.viewer import LANGUAGE_COOKIE, Present, Viewer, check_form, language_of
 from deployments.api.web.words import LANGUAGES
+from tasks.accounts import changing
 from tasks.accounts.proof import Proof
 from tasks.accounts.sessions import Attempt, end, note, open_session, verify, wait_until
 from tasks.accounts.tokens import digest
@@ -31,8 +33,12 @@ router = page_router()
 
 
 @router.get("/sign-in")
-def ask(request: Request, api: Dependencies, to: Annotated[str, Query(max_length=500)] = "") -> HTMLResponse:
-    """Show the form for signing in."""
+def ask(request: Request, api: Dependencies, to: Annotated[str, Query(max_length=500)] = "") -> Response:
+    """Show the form for signing in; whom the hospital's own sign-on names is signed in at once."""
+    if named := api.sign_on.named(request) if api.sign_on else None:
+        answer = lead_to(_own_path(to))
+        keep_session(answer, api, _of_proxy(request, api, named))
+        return answer
     return _form(request, api, to)
 
 
@@ -68,6 +74,23 @@ def _begin(request: Request, api: ApiContext, code: str, form: dict[str, str]) -
     if account is None:
         return "sign-in.unknown"
     cookie = open_session(api.study.store, account, attempt.address, now, "signed-in")
+    return session.begin(account.code, Proof("session", digest(cookie)), now)
+
+
+def _of_proxy(request: Request, api: ApiContext, code: str) -> session.Session:
+    """The session of somebody whom the hospital's own sign-on names.
+
+    Raises:
+        Problem: 403 for an unknown account, and for one that is switched off.
+    """
+    store, address, now = api.study.store, address_of(request), api.study.wall()
+    with store.reading() as connection:
+        account = changing.find(connection, code)
+    if account is None or not account.active:
+        note(store, account.code if account else None, address, "refused", now)
+        said = "your sign-on names no account that counts here: ask whoever administers the accounts"
+        raise refuse(request, HTTPStatus.FORBIDDEN, "account", said)
+    cookie = open_session(store, account, address, now, "proxy")
     return session.begin(account.code, Proof("session", digest(cookie)), now)
 
 

@@ -83,9 +83,18 @@ def find_viewer(request: Request, api: ApiContext) -> Viewer | None:
     """The person who is signed in; None for nobody. The account is read anew for each page."""
     kept = session.unseal(request.cookies.get(session.COOKIE, ""), api.links.key, api.study.wall())
     caller = caller_of(request, api, kept) if kept else None
-    if kept is None or caller is None:
+    if kept is None or caller is None or _named_otherwise(request, api, kept.code):
         return None
     return Viewer(kept.code, caller, language_of(request, api), kept)
+
+
+def _named_otherwise(request: Request, api: ApiContext, code: str) -> bool:
+    """Whether the hospital's sign-on names somebody else than the session, or is not to be believed."""
+    try:
+        named = api.sign_on.named(request) if api.sign_on else None
+    except Problem:
+        return True
+    return named is not None and named.lower() != code.lower()
 
 
 def caller_of(request: Request, api: ApiContext, kept: session.Session) -> Caller | None:
