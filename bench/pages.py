@@ -21,7 +21,16 @@ from tests.support.pages import Person, person
 
 SUBJECTS, TIMES, LIMIT_MS = 2_000, 15, 200
 ONE = "ITP-0001"
-PAGES = ("/today", "/find", f"/s/{ONE}", f"/s/{ONE}/done?visit=INF1", f"/s/{ONE}/decide", "/enrol")
+PAGES = (
+    "/today",
+    "/find",
+    f"/s/{ONE}",
+    f"/s/{ONE}/done?visit=INF1",
+    f"/s/{ONE}/decide",
+    "/enrol",
+    "/duty",
+    "/review",
+)
 
 
 def main() -> None:

@@ -52,13 +52,17 @@ def sign_line(store: Store, account: Account, code: str, number: int, at: dateti
     return store.write(step)
 
 
-def sign_a_review(store: Store, account: Account, content: Mapping[str, Any], at: datetime) -> str:
+def sign_a_review(
+    store: Store, account: Account, content: Mapping[str, Any], at: datetime, identity: str = ""
+) -> str:
     """Sign a review of the record, whose `content` says what was reviewed; returns the review's id.
 
+    Under one `identity` an account signs once; without any, the instant is it.
+
     Raises:
-        Refused: this account signed a review at that instant, or (Forbidden) signs none.
+        Refused: this account signed a review under that identity, or (Forbidden) signs none.
     """
-    identity = f"{account.code}/{at:%Y-%m-%dT%H:%M:%S.%fZ}"
+    identity = identity or f"{account.code}/{at:%Y-%m-%dT%H:%M:%S.%fZ}"
 
     def step(connection: sa.Connection) -> str:
         signer = _counting(connection, account)

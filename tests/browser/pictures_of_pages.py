@@ -5,11 +5,13 @@ import tempfile
 from pathlib import Path
 
 from deployments.bootstrap.clock import Clock
+from tests.browser.office import state_absence, state_rota
 from tests.browser.phone import Phone, phone
 from tests.browser.screenshots import DOCS, shrink
 from tests.deployments.api.web.test_forms import eligible
 from tests.support.api import Door, served
 from tests.support.gallery import gallery
+from tests.support.people import with_password, with_tokens
 
 FLAGGED, NEW = "ITP-019", "ITP-030"
 
@@ -25,6 +27,8 @@ def main() -> None:
         with served(data) as door, phone(str(door.client.base_url)) as held:
             _coordinator(door, held)
             _investigator(door, held)
+            _administrator(door, held)
+            _monitor(door, held)
 
 
 def _coordinator(door: Door, held: Phone) -> None:
@@ -48,6 +52,30 @@ def _investigator(door: Door, held: Phone) -> None:
     held.sign_in("inv.wu", token)
     held.open(f"/s/{FLAGGED}/decide")
     _save(held, "pages-decide")
+
+
+def _administrator(door: Door, held: Phone) -> None:
+    people = with_tokens(door, [("adm.qian", "admin"), ("crc.li", "recorder"), ("crc.wang", "recorder")])
+    _sign_out(held)
+    held.theme("light")
+    held.sign_in("adm.qian", people["adm.qian"].token)
+    held.open("/duty")
+    state_rota(held, "crc.li", f"{door.study.protocol.site('01').date_of(door.now)}")
+    state_absence(held, "crc.li", "crc.wang")
+    _save(held, "pages-duty")
+
+
+def _monitor(door: Door, held: Phone) -> None:
+    with_password(door, "mon.sun", "monitor", "a sentence for monitoring")
+    _sign_out(held)
+    held.sign_in("mon.sun", "a sentence for monitoring")
+    held.open("/review?since=")
+    _save(held, "pages-review")
+
+
+def _sign_out(held: Phone) -> None:
+    held.open("/duty")
+    held.tap('form[action="/sign-out"] button')
 
 
 def _token(door: Door, role: str) -> str:

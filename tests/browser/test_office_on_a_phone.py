@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from deployments.api.web.words import LANGUAGES, Language
-from tests.browser.phone import Phone, phone
+from tests.browser.office import open_all, state_absence, state_rota
+from tests.browser.phone import phone
 from tests.browser.test_pages_on_a_phone import looked_at
 from tests.support.api import Door, served
 from tests.support.people import with_password, with_tokens
@@ -32,23 +33,10 @@ def test_an_administrators_pages(door: Door, language: Language) -> None:
         held.sign_in("adm.qian", people["adm.qian"].token, language)
         held.open("/duty")
         looked_at(held)
-        _open_all(held)
+        open_all(held)
         looked_at(held)
-        held.driver.execute_script(
-            "const form = document.querySelector('form[action=\"/duty/rota\"]');"
-            "form.querySelector('[name=audience]').value = 'coordinator';"
-            "form.querySelector('[name=site]').value = '01';"
-            "form.querySelector('[name=first]').value = arguments[0];"
-            'for (const box of form.querySelectorAll(\'[name^="day."], [name="person.crc.li"]\'))'
-            " box.checked = true;",
-            today,
-        )
-        held.send("/duty/rota")
-        _open_all(held)
-        form = 'form[action="/duty/absent"]'
-        held.tap(f'{form} [name="person"] option[value="crc.li"]')
-        held.tap(f'{form} [name="deputy"] option[value="crc.wang"]')
-        held.send("/duty/absent")
+        state_rota(held, "crc.li", today)
+        state_absence(held, "crc.li", "crc.wang")
         assert "crc.wang" in held.text
         looked_at(held)
         held.open("/accounts")
@@ -74,14 +62,9 @@ def test_a_monitors_review(door: Door, language: Language) -> None:
     with phone(str(door.client.base_url)) as held:
         held.sign_in("mon.sun", PASSWORD, language)
         held.open("/review?since=")
-        _open_all(held)
+        open_all(held)
         looked_at(held)
         held.write(token=PASSWORD)
         held.send("/review")
         assert "mon.sun" in held.text
         looked_at(held)
-
-
-def _open_all(held: Phone) -> None:
-    script = "for (const each of document.querySelectorAll('details')) each.open = true"
-    held.driver.execute_script(script)

@@ -34,8 +34,7 @@ class Cards:
         """Every subject's card in order of code; nothing is written."""
         with self._lock:
             rows = _stamps(store)
-            stale = [row.code for row in rows if self._stamp(row.code) != (row.seq, row.made_at)]
-            self._read(store, [row for row in rows if row.code in set(stale)])
+            self._read(store, [row for row in rows if self._stamp(row.code) != (row.seq, row.made_at)])
             self._make(store, protocol, now, rows)
             codes = {row.code for row in rows}
             self._kept = {code: kept for code, kept in self._kept.items() if code in codes}

@@ -5,7 +5,6 @@ What is listed is read by `tasks.audit`; `itp audit` and GET /audit show the sam
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,15 +24,18 @@ from deployments.api.web.in_words import InWords
 from deployments.api.web.proving import same_person
 from deployments.api.web.rendering import HEADERS, own_words, page_router, show, to
 from deployments.api.web.viewer import Looking, Viewer, check_form
-from deployments.auditing import COLUMNS, row
+from deployments.auditing import COLUMNS, row, seen_by, until_now
+from deployments.auditing import review as content_of
 from deployments.tables import ENCODING
 from deployments.tables import table as csv_table
-from itp_events.errors import BadInput, Refused
+from flows.study.signing import sign_a_review
+from itp_events.errors import BadInput, Forbidden, Refused
 from itp_events.outputs.plan_json import instant
+from tasks.accounts.account import may
 from tasks.audit.entries import Entry, Kind, Wanted
 from tasks.audit.reading import audit
 from tasks.signatures.meaning import review_meaning
-from tasks.signatures.signing import Signature, Signer, reviews_in, sign_review
+from tasks.signatures.signing import Signature, reviews_in
 
 KINDS = get_args(Kind)
 # A longer list is read in a spreadsheet.
@@ -70,7 +72,8 @@ def ask(request: Request, api: Dependencies, viewer: Looking) -> HTMLResponse:
 def table(request: Request, api: Dependencies, viewer: Looking) -> Response:
     """All that is asked for as a table."""
     asked = _asked(api, viewer, request.query_params.multi_items())
-    text = _table(_entries(api, viewer, asked, api.study.clock.now()))
+    _, entries = _entries(api, viewer, asked, api.study.clock.now())
+    text = csv_table(COLUMNS, map(row, entries))
     named = {"Content-Disposition": 'attachment; filename="audit.csv"'}
     return Response(text.encode(ENCODING), media_type="text/csv; charset=utf-8", headers=HEADERS | named)
 
@@ -89,27 +92,20 @@ def _sign(request: Request, api: ApiContext, viewer: Viewer, given: dict[str, st
     asked = _asked(api, viewer, [*((name, given.get(name, "")) for name in _TEXTS), *kinds])
     words = own_words(api, viewer)
     account = viewer.caller.account
-    if account is None or viewer.role != "monitor":
+    if account is None or not account.may("review"):
         raise Problem(HTTPStatus.FORBIDDEN, "role", words.say("review.only"))
     until = _read_instant(given.get("at", ""), api.study.clock.now())
     try:
         same_person(request, api, viewer, given.get("token", ""), "signed")
     except Problem as error:
         return _page(request, api, viewer, asked, refused=words.refusal(str(error)), at=until)
-    entries = _entries(api, viewer, asked, until)
-    content = {
-        "until": instant(until),
-        "filters": {name: value for name, value in asked.given.items() if value}
-        | {"kinds": list(asked.kinds)},
-        "entries": len(entries),
-        "table_sha256": hashlib.sha256(_table(entries).encode(ENCODING)).hexdigest(),
-    }
-    signer = Signer(account.code, account.name, viewer.language)
+    wanted, entries = _entries(api, viewer, asked, until)
     identity = given.get("id") or uuid.uuid4().hex
+    content, now = content_of(entries, wanted), api.study.clock.now()
     try:
-        api.study.store.write(
-            lambda connection: sign_review(connection, identity, content, signer, api.study.clock.now())
-        )
+        sign_a_review(api.study.store, account, content, now, identity)
+    except Forbidden:
+        raise
     except Refused:
         return to(f"/review?said=again&{asked.query}")
     return to(f"/review?said=signed&{asked.query}")
@@ -141,23 +137,25 @@ def _last_review(api: ApiContext, viewer: Viewer) -> date:
     return site.date_of(mine[-1] if mine else api.study.clock.now() - _FIRST_LOOK)
 
 
-def _entries(api: ApiContext, viewer: Viewer, asked: _Asked, at: datetime) -> list[Entry]:
-    """The entries that are asked for, recorded by `at`, of the sites that the viewer sees; oldest first."""
+def _entries(api: ApiContext, viewer: Viewer, asked: _Asked, at: datetime) -> tuple[Wanted, list[Entry]]:
+    """The filters, and the entries recorded by `at`, of the sites that the viewer sees; oldest first."""
     site, given = api.study.protocol.site("default"), asked.given
     since, until = _day(api, viewer, given["since"]), _day(api, viewer, given["until"])
     end = site.midnight(until + timedelta(days=1)) if until else None
     late = int(given["late_days"]) if given["late_days"].isdecimal() else _LATE_DAYS
     wanted = Wanted(
         site.midnight(since) if since else None,
-        min(end, at) if end else at,
+        end,
         given["subject"] or None,
         given["site"] or None,
         given["account"] or None,
         asked.kinds,
         min(late, _MOST_LATE_DAYS),
     )
+    wanted = until_now(wanted, at)
     found = audit(api.study.store, api.study.protocol, wanted)
-    return [each for each in found if viewer.sites is None or (each.site and viewer.sees(each.site))]
+    account = viewer.caller.account
+    return wanted, seen_by(account, found) if account else found
 
 
 def _day(api: ApiContext, viewer: Viewer, text: str) -> date | None:
@@ -165,10 +163,6 @@ def _day(api: ApiContext, viewer: Viewer, text: str) -> date | None:
         return date.fromisoformat(text) if text else None
     except ValueError as error:
         raise BadInput(own_words(api, viewer).say("review.date")) from error
-
-
-def _table(entries: Sequence[Entry]) -> str:
-    return csv_table(COLUMNS, map(row, entries))
 
 
 def _page(
@@ -184,7 +178,7 @@ def _page(
     words, now = own_words(api, viewer), api.study.clock.now()
     until = at or now
     try:
-        found = _entries(api, viewer, asked, until)
+        _, found = _entries(api, viewer, asked, until)
     except BadInput as error:
         found, refused = [], words.refusal(error.problem)
     with api.study.store.reading() as connection:
@@ -200,6 +194,7 @@ def _page(
         refused=refused,
         asked=asked,
         kinds=KINDS,
+        may_sign=may(viewer.role, "review") and viewer.caller.account is not None,
         count=len(found),
         rows=list(_rows(words, found[: -_SHOWN - 1 : -1])),
         at=until.isoformat(),
@@ -234,7 +229,7 @@ def _sentence(words: InWords, entry: Entry) -> str:
 
 def _review(words: InWords, review: Signature) -> tuple[str, str]:
     """A signed review in words, and why it does not hold; empty: it does."""
-    count = (review.statement or {}).get("entries", "")
+    count = sum((review.statement or {}).get("entries", {}).values())
     names = {"name": review.name, "account": review.account, "at": words.short_instant(review.at)}
     said = words.say("review.line", **names, meaning=review.meaning, count=count)
     why = words.say("review.broken", why=words.refusal(review.broken)) if review.broken else ""
