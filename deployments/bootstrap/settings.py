@@ -20,6 +20,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -181,7 +182,7 @@ class Settings(BaseSettings):
     public_url: Annotated[str, _read_by(_shown_address)] = ""
     secret_key: SecretStr = _NO_SECRET
     proxy_account_header: Annotated[str, _read_by(_header)] = ""
-    proxy_addresses: Annotated[tuple[Network, ...], _read_by(_networks)] = ()
+    proxy_addresses: Annotated[tuple[Network, ...], NoDecode, _read_by(_networks)] = ()
     prefect_auth: Annotated[SecretStr, _read_by(_user_and_password)] = _NO_SECRET
     redcap_url: Annotated[str, _read_by(_address)] = ""
     redcap_token: SecretStr = _NO_SECRET

@@ -74,6 +74,8 @@ def test_an_empty_variable_is_not_set() -> None:
         ("ITP_CLOCK_SPEED", "inf"),
         ("ITP_REPAIR_SECONDS", "-1"),
         ("ITP_LOG_FORMAT", "xml"),
+        ("ITP_PROXY_ADDRESSES", "10.0.0.5,proxy.example.org"),
+        ("ITP_PROXY_ACCOUNT_HEADER", "X Remote User"),
         ("ITP_BACKUP_HOURS", "0"),
         ("ITP_BACKUP_KEEP", "0"),
         ("ITP_BACKUP_KEEP", "1.5"),
@@ -302,3 +304,10 @@ def test_a_file_of_a_secret_that_cannot_be_read_is_named_by_its_variable(tmp_pat
 def test_what_a_program_passes_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ITP_API_PORT", "9")
     assert Settings(data_dir=tmp_path, prefect_port=0).api_port == 8300
+
+
+def test_a_proxy_is_named_by_addresses_and_networks() -> None:
+    said = {"ITP_PROXY_ADDRESSES": "10.0.0.5, 10.1.0.0/24", "ITP_PROXY_ACCOUNT_HEADER": "X-Remote-User"}
+    read = load_settings(said, NOWHERE)
+    assert [str(each) for each in read.proxy_addresses] == ["10.0.0.5/32", "10.1.0.0/24"]
+    assert read.proxy_account_header == "X-Remote-User"
