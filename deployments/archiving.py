@@ -23,8 +23,9 @@ from tasks.archive.files import remove_abandoned
 from tasks.archive.form import MadeBy, Manifest, Program
 from tasks.archive.protocols import Installed, installed_protocols, versions
 from tasks.archive.restore import refuse_full, restore
-from tasks.database import custody
+from tasks.database import custody, service_log
 from tasks.database.custody import Move
+from tasks.database.event_log import Origin
 from tasks.database.store import Store, first_line
 
 PROGRAM = "itp-visits"
@@ -64,13 +65,25 @@ def backup_plan(settings: Settings) -> BackupPlan | None:
 
 
 def back_up_study(
-    settings: Settings, path: Path, at: datetime, *, replace: bool = False, progress: Progress | None = None
+    settings: Settings,
+    path: Path,
+    at: datetime,
+    origin: Origin,
+    *,
+    replace: bool = False,
+    progress: Progress | None = None,
 ) -> Manifest:
-    """Write an archive of the study while its service runs; raises what `tasks.archive.backup` raises."""
+    """Write an archive of the study while its service runs, and note who asked for it.
+
+    It raises what `tasks.archive.backup` raises.
+    """
     protocols = installed_protocols(settings.protocol)
     store = Store.open(settings.database)
     try:
-        return back_up(store, protocols, path, making("hand", at), replace=replace, progress=progress)
+        made = back_up(store, protocols, path, making("hand", at), replace=replace, progress=progress)
+        with store.writing() as connection:
+            service_log.note(connection, "backed-up", path.name, origin, at, {"rows": made.rows})
+        return made
     finally:
         store.close()
 

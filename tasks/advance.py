@@ -24,7 +24,7 @@ from itp_events.events import Enrolled, Event, EventKey, NoticeIssued, Voided
 from itp_events.intake.batch import Judgement, Verdict, judge
 from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import Subject, fold
-from tasks.database import event_log, outbox
+from tasks.database import event_log, outbox, service_log
 from tasks.database import history as past
 from tasks.database.event_log import EMPTY, LogEnd, Origin
 from tasks.database.history import SubjectHistory
@@ -321,6 +321,8 @@ def _keep(
     advanced = _advanced(settled) if settled else None
     answers = [_answer(verdict, advanced) for verdict in judged.judgement.verdicts]
     event_log.keep_refusals(connection, _new_refusals(judged.judgement.verdicts), judged.now)
+    refused = [(each.event, each.error) for each in judged.judgement.verdicts if each.error is not None]
+    service_log.note_refused(connection, refused, stated.sender.origin, judged.now)
     return [replace(answer, event=event) for answer, event in zip(answers, stated.events, strict=True)]
 
 

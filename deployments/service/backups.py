@@ -21,6 +21,8 @@ from itp_events.errors import ItpError
 from tasks.archive.backup import Making, back_up
 from tasks.archive.protocols import installed_protocols
 from tasks.archive.schedule import name_of, remove_drafts, remove_old
+from tasks.database import service_log
+from tasks.database.event_log import BY_THE_SERVICE
 from tasks.database.monitoring import BACKUP, beat, last_beat
 from tasks.database.store import first_line
 from tasks.database.troubles import Troubles
@@ -86,6 +88,8 @@ class Backups:
             self._fail(f"the backup into {plan.folder} failed: {said}")
             return
         beat(self._study.store, BACKUP, wall)
+        with self._study.store.writing() as connection:
+            service_log.note(connection, "backed-up", path.name, BY_THE_SERVICE, wall, {})
         self._tried = float("-inf")
         self._troubles.settle(BACKUP)
         self._clear(plan, path)

@@ -167,6 +167,7 @@ The tables
   protocol_files     The protocol files by which the service has run, each with its SHA-256.
   register           The hash of each row of the other tables, once that row may change no more.
   seals              One line an hour that binds the ends of all chains.
+  service_log        Events that a door refused, exports and backups, with who asked.
   seal_stamps        What a time-stamping authority (RFC 3161) answered for a seal, in base64.
   chains             The ends of the chains of register and seals.
   recipients, outages, repairs, troubles, leftovers, redcap_*

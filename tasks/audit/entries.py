@@ -20,6 +20,8 @@ Kind = Literal[
     "account",
     "signature",
     "custody",
+    "export",
+    "backup",
     "repair",
     "unreadable",
 ]

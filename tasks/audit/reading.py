@@ -25,6 +25,7 @@ from tasks.database.schema import (
     events,
     repairs,
     screening_log,
+    service_log,
     sign_ins,
     signatures,
     subjects,
@@ -48,7 +49,7 @@ def audit(store: Store, protocol: Protocol, wanted: Wanted) -> list[Entry]:
     with store.reading(long=True) as connection:
         found = [
             entry
-            for read in (_stated, _refused, _signed_in, _accounts, _signed, _moved, _repaired)
+            for read in (_stated, _refused, _signed_in, _accounts, _signed, _moved, _repaired, _served)
             for entry in read(connection, protocol, wanted)
             if wanted.has(entry)
         ]
@@ -130,6 +131,22 @@ def _moved(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[E
 def _repaired(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
     for row in connection.execute(sa.select(repairs).where(_within(repairs.c.at, wanted))):
         yield Entry(row.at, "repair", row.what, subject=row.subject)
+
+
+_KINDS: dict[str, Kind] = {"refused": "refusal", "exported": "export", "backed-up": "backup"}
+
+
+def _served(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
+    query = (
+        sa.select(service_log, subjects.c.site)
+        .select_from(service_log.outerjoin(subjects, service_log.c.subject == subjects.c.code))
+        .where(_within(service_log.c.at, wanted))
+    )
+    for row in connection.execute(query):
+        said = row.details.get("said")
+        what = f"{row.what}: {row.about}" + (f", {said}" if said else "")
+        where = {"subject": row.subject, "site": row.site, "actor": row.actor, "door": row.door}
+        yield Entry(row.at, _KINDS[row.what], what, **where, details=row.details)
 
 
 def _within(column: sa.ColumnElement[object], wanted: Wanted) -> sa.ColumnElement[bool]:

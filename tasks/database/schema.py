@@ -21,7 +21,7 @@ from tasks.hashing.rows import hash_of
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0017"
+REVISION = "0018"
 
 
 def instant_text(value: datetime) -> str:
@@ -574,4 +574,20 @@ duty_changes = sa.Table(
     sa.Column("door", sa.Text, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
     _hash("at", "actor", "door", "body"),
+)
+
+# Refused events of every door, exports and backups. Append-only. `about` names the event, folder or file.
+service_log = sa.Table(
+    "service_log",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("about", sa.Text, nullable=False, index=True),
+    sa.Column("subject", sa.Text),
+    sa.Column("actor", sa.Text),
+    sa.Column("door", sa.Text),
+    sa.Column("details", sa.JSON, nullable=False),
+    _hash("at", "what", "about", "subject", "actor", "door", "details"),
+    sa.CheckConstraint("what IN ('refused', 'exported', 'backed-up')", name="service_log_what_ck"),
 )

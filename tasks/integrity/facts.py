@@ -24,6 +24,7 @@ from tasks.database.schema import (
     redcap_statements,
     screening_log,
     seal_stamps,
+    service_log,
     sessions,
     sign_ins,
     signatures,
@@ -91,6 +92,7 @@ FACTS: tuple[Facts, ...] = (
     Facts(sessions, sessions.c.ended_at.is_not(None), passing=("seen_at",)),
     Facts(signatures, _ALWAYS),
     Facts(duty_changes, _ALWAYS),
+    Facts(service_log, _ALWAYS),
 )
 """The tables whose rows the register holds, each by its hash."""
 

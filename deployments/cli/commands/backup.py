@@ -9,9 +9,11 @@ import click
 from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.settings import load_settings
 from deployments.cli.opening import refuse_to_begin
+from deployments.cli.os_user import os_actor
 from deployments.cli.output.archives import counted_in, document
 from deployments.cli.output.progress import growing_bar
 from deployments.cli.output.tables import print_json
+from tasks.database.event_log import Origin
 
 SECRETS = (
     "Not in it, because they are secrets: the API's tokens, secret.key, .env, the Apprise configuration. "
@@ -42,7 +44,8 @@ def command(file: Path, force: bool, as_json: bool) -> None:
     settings = load_settings()
     refuse_to_begin(settings)
     with growing_bar("rows") as progress:
-        manifest = back_up_study(settings, file, Clock().now(), replace=force, progress=progress)
+        origin = Origin(os_actor(), "cli")
+        manifest = back_up_study(settings, file, Clock().now(), origin, replace=force, progress=progress)
     if as_json:
         print_json(document(manifest) | {"file": str(file)})
         return

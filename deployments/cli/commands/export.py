@@ -9,9 +9,12 @@ import click
 
 from deployments.cli.errors import FAILED
 from deployments.cli.opening import open_to_read
+from deployments.cli.os_user import os_actor
 from deployments.cli.output.progress import growing_bar, progress_bar
 from deployments.cli.output.tables import console, print_json, table
 from itp_events.rules.explain import counted
+from tasks.database import service_log
+from tasks.database.event_log import Origin
 
 
 @click.command("export", short_help="The study's whole record as files.")
@@ -50,6 +53,10 @@ def command(folder: Path, as_json: bool) -> None:
             report = verify(study.store, checked)
         with progress_bar("subjects", len(all_subjects(study.store))) as progress:
             written = export(study.store, study.protocol, study.now, folder, report, progress)
+        details = {"findings": len(report.findings), "lines": sum(written.values())}
+        with study.store.writing() as connection:
+            origin = Origin(os_actor(), "cli")
+            service_log.note(connection, "exported", folder.name, origin, study.now, details)
     print_json(written) if as_json else _print(folder, written)
     if report.findings:
         said = f"{counted(len(report.findings), 'row')} of the record are not what was recorded"

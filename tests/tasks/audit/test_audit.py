@@ -12,6 +12,7 @@ from tasks.audit.entries import Entry, Kind, Wanted
 from tasks.audit.reading import audit
 from tasks.database.schema import account_log, accounts, custody, repairs, sign_ins
 from tasks.database.store import Store
+from tasks.integrity.verify import verify
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
@@ -146,3 +147,14 @@ def test_a_damaged_line_is_named_and_hides_no_other(desk: Desk, study: Study) ->
         connection.execute(sa.text("UPDATE events SET body = '{' WHERE type = 'itp.event.voided'"))
     kinds = [each.kind for each in audit(desk.store, PROTOCOL, Wanted())]
     assert sorted(kinds) == ["late", "late", "unreadable"]
+
+
+def test_what_a_door_refused_is_listed_once_with_its_rule_and_who_sent_it(desk: Desk, study: Study) -> None:
+    again = study.event("itp.visit.completed", "2026-01-12", LATER, visit="INF4")
+    for _ in range(2):
+        [answer] = record(desk.store, PROTOCOL, [again], LATER, sender=AT_THE_DOOR)
+        assert answer.status == "refused"
+    [entry] = [each for each in audit(desk.store, PROTOCOL, Wanted()) if each.kind == "refusal"]
+    assert (entry.subject, entry.site, entry.actor, entry.door) == (study.code, "01", "crc.li", "api")
+    assert entry.details["rule"]
+    assert verify(desk.store).findings == ()

@@ -1,0 +1,55 @@
+"""The service log: refused events of every door, exports and backups, for the audit trail. Append-only.
+
+Refused enrolments that fail a criterion are in the screening log instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from itp_events.errors import ItpError, NotEligible
+from itp_events.events import Event
+from tasks.database.event_log import Origin
+from tasks.database.schema import service_log
+
+What = Literal["refused", "exported", "backed-up"]
+
+
+def note(
+    connection: sa.Connection,
+    what: What,
+    about: str,
+    origin: Origin,
+    at: datetime,
+    details: Mapping[str, Any],
+    subject: str | None = None,
+) -> None:
+    """Append a line; `about` names the event, the folder or the file."""
+    row = {"at": at, "what": what, "about": about, "subject": subject, "details": dict(details)}
+    connection.execute(service_log.insert(), row | {"actor": origin.actor, "door": origin.door})
+
+
+def note_refused(
+    connection: sa.Connection, refused: Iterable[tuple[Event, ItpError]], origin: Origin, at: datetime
+) -> None:
+    """Append a line for each refused event; one that is sent again, and refused as before, has its line."""
+    for event, error in refused:
+        if isinstance(error, NotEligible):
+            continue
+        about = f"{event.source}: {event.id}"
+        said = {"type": event.type, "rule": getattr(error, "rule", "malformed"), "said": str(error)}
+        if not _is_known(connection, about, origin, said):
+            note(connection, "refused", about, origin, at, said, event.subject)
+
+
+def _is_known(connection: sa.Connection, about: str, origin: Origin, said: Mapping[str, str]) -> bool:
+    query = sa.select(service_log.c.details).where(
+        service_log.c.what == "refused",
+        service_log.c.about == about,
+        service_log.c.actor.is_not_distinct_from(origin.actor),
+    )
+    return said in connection.scalars(query).all()
