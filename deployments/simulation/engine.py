@@ -20,6 +20,7 @@ from deployments.simulation.people.draws import Draws
 from deployments.simulation.people.enrolling import enrol, enrolment_at
 from deployments.simulation.people.mishaps import mishaps
 from deployments.simulation.people.moment import Act, Life, Moment
+from deployments.simulation.people.reminded import agree
 from deployments.simulation.record import Notice, Record, notice_of
 from deployments.simulation.replayable import overtaken
 from deployments.simulation.rules import SERVICE, Rules
@@ -226,6 +227,7 @@ class _Course:
         if self.record.enrolled is None:
             self.record.enrolled = decision.subject_state.now
             self._plan(*mishaps(self.life, decision.subject_state.now))
+            self._plan(*agree(self.life, decision.subject_state))
         self._plan(
             *correct(self.life, decision.subject_state.now, accepted),
             *arrange(self.life, decision.subject_state),

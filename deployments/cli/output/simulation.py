@@ -130,7 +130,8 @@ def _rows(out: Console, name: str, rows: list[dict[str, Any]]) -> None:
 def print_checked(out: Console, found: Checked) -> None:
     """Print the oracle's counts and the statements that did not hold."""
     out.print(
-        f"{found.subjects} subjects under {found.seeds} seeds, {found.steps} steps, {found.checks} checks: "
+        f"{found.subjects} subjects under {found.seeds} seeds, {found.steps} steps, {found.checks} checks, "
+        f"{len(found.weeks)} weeks of duty: "
         f"{len(found.violations)} violations."
     )
     for violation in found.violations[:_MOST]:

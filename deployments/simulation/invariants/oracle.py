@@ -7,6 +7,7 @@
    who is reminded.
 5. A kill between steps loses nothing: the log alone gives the same decision again.
 6. An infusion is never proposed while on hold or after a stop.
+10. Each notice to the site reaches the people on duty, and nobody who is away.
 
 What a kill does to database and hand-over cannot be seen here; the service's own tests kill it.
 """
@@ -23,9 +24,10 @@ from random import Random
 from typing import Any
 
 from deployments.simulation.engine import HORIZON, Step, Study, follow
-from deployments.simulation.invariants import statements, telling
+from deployments.simulation.invariants import duty, participants, statements, telling
 from deployments.simulation.invariants.reference import NOTICES, Truth
 from deployments.simulation.people.draws import Draws
+from deployments.simulation.people.on_duty import duty_of
 from deployments.simulation.record import Notice, Record
 from itp_events.decisions import Decision
 from itp_events.events import Event, NoticeClosed, NoticeIssued, NoticeReopened, NoticeWithdrawn
@@ -59,12 +61,16 @@ class Violation:
 
 @dataclass
 class Checked:
-    """The counts of a check, and the statements that did not hold."""
+    """The counts of a check, and the statements that did not hold.
+
+    `weeks` are the weeks of each seed in which somebody was told, so that duty was looked at.
+    """
 
     seeds: int = 0
     subjects: int = 0
     steps: int = 0
     checks: int = 0
+    weeks: set[tuple[int, int, int]] = field(default_factory=set)
     violations: list[Violation] = field(default_factory=list)
 
     def add(self, other: Checked) -> None:
@@ -73,13 +79,15 @@ class Checked:
         self.subjects += other.subjects
         self.steps += other.steps
         self.checks += other.checks
+        self.weeks |= other.weeks
         self.violations += other.violations
 
     def as_json(self) -> dict[str, Any]:
         """The outcome as JSON types, each violation with the log that shows it."""
         counts = {name: getattr(self, name) for name in ("seeds", "subjects", "steps", "checks")}
         return counts | {
-            "violations": [{"problem": str(each), "log": list(each.log)} for each in self.violations]
+            "weeks": len(self.weeks),
+            "violations": [{"problem": str(each), "log": list(each.log)} for each in self.violations],
         }
 
 
@@ -133,6 +141,7 @@ class Oracle:
         self.last: Step | None = None
         self.reminded: datetime | None = None
         self.truth: Truth | None = None
+        self.subject_told: list[participants.Told] = []
 
     def step(self, protocol: Protocol, step: Step) -> None:
         """Everything that can be seen in one step."""
@@ -150,8 +159,24 @@ class Oracle:
         problems = list(truth.pointless(said, notice.row, decision.subject_state.now))
         if stable(notice.row) not in {stable(wanted.key) for wanted in decision.wanted_notices}:
             problems.append(f"{notice.row} leaves, and nothing asks for it")
+        now = decision.subject_state.now
+        if participants.is_own(said):
+            problems += participants.in_vain(said, log, self.study.protocol.site("01"), now)
+            problems += participants.repeated(said, self.subject_told)
+            self.subject_told.append(participants.Told(said.visit, said.step, said.facts["t"]))
+        else:
+            self._on_duty(said.audience, now, log)
         for problem in problems:
-            self._report(3, decision.subject_state.now, problem, log)
+            self._report(3, now, problem, log)
+
+    def _on_duty(self, audience: str, now: datetime, log: Sequence[Event]) -> None:
+        """A notice to the site reaches who is on duty at that instant."""
+        day = self.study.protocol.site("01").date_of(now)
+        self.found.checks += 1
+        self.found.weeks.add((self.study.seed, *day.isocalendar()[:2]))
+        of_site = duty_of(self.study.seed, self.study.start)
+        for problem in duty.told(of_site, self.study.protocol.ladder, audience, day):
+            self._report(10, now, problem, log)
 
     def course(self, record: Record) -> None:
         """The course is over: it has ended, or a named person who must act was reminded lately."""

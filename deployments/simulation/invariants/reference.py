@@ -35,7 +35,7 @@ from itp_events.events import (
     WithdrawalDecided,
 )
 from itp_events.notices.wanted import WantedNotice
-from itp_events.protocol.model import Criterion, Protocol, Site
+from itp_events.protocol.model import PARTICIPANT, Criterion, Protocol, Site
 from itp_events.rules.keys import about, day_of, named, stable
 
 _MEDICINES = {
@@ -227,10 +227,14 @@ class Truth:
     def _counted_from(self, notice: NoticeIssued | WantedNotice, visit: Visited) -> date:
         rules = self.protocol.reminders[visit.rule.epoch]
         rule = next((each for each in rules if each.step == notice.step), None)
+        if notice.audience == PARTICIPANT:
+            return visit.when
         return visit.target if rule is None or rule.from_ == "closes" else visit.when
 
     def _last_day(self, notice: NoticeIssued | WantedNotice, visit: Visited) -> date:
         """The last date on which a reminder is of use."""
+        if notice.audience == PARTICIPANT:
+            return visit.when - _DAY
         rules = self.protocol.reminders[visit.rule.epoch]
         rule = next(each for each in rules if each.step == notice.step)
         if rule.prepares_cells:

@@ -8,6 +8,7 @@ from deployments.simulation.people.attending import come, comes_at_all
 from deployments.simulation.people.behaviour import Answer
 from deployments.simulation.people.draws import pick
 from deployments.simulation.people.moment import Act, Life, Moment
+from deployments.simulation.people.reminded import answer_reminder, book_anew
 from itp_events.events import (
     Acknowledged,
     ConsentGiven,
@@ -18,6 +19,7 @@ from itp_events.events import (
     NoticeIssued,
     WithdrawalDecided,
 )
+from itp_events.protocol.model import PARTICIPANT
 from itp_events.rules.deviations import deviations
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit
@@ -25,6 +27,10 @@ from itp_events.rules.windows import PlannedVisit
 
 def answer(life: Life, state: SubjectState, notice: NoticeIssued) -> list[Act]:
     """The acts of a person whom a notice has reached."""
+    if notice.audience == PARTICIPANT:
+        return answer_reminder(life, state, notice)
+    if notice.step == "cannot-come":
+        return book_anew(life, state, notice)
     if notice.kind == "escalation" and notice.visit:
         return _about_overdue(life, state, notice, notice.visit)
     if notice.step == "flag" and notice.audience == "investigator":
