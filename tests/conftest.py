@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import URL
 
-from tests.support.databases import migrated_sqlite, migrated_template
+from tests.support.databases import EmptiedDatabases, migrated_sqlite, migrated_template
 from tests.support.once import made_once, sole
 from tests.support.postgres import NAMED_BY, fresh_database, postgres_server
 from tests.support.prefect_server import PrefectServer, quiet_prefect
@@ -89,9 +89,11 @@ def postgres() -> Iterator[URL]:
 
 
 @pytest.fixture(scope="session")
-def _postgresql_template(postgres: URL) -> Iterator[URL]:
-    with migrated_template(postgres) as url:
-        yield url
+def _postgresql_databases(postgres: URL) -> Iterator[EmptiedDatabases]:
+    with migrated_template(postgres) as template:
+        databases = EmptiedDatabases(postgres, template)
+        yield databases
+        databases.close()
 
 
 @pytest.fixture
@@ -101,9 +103,9 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(postgres: URL, _postgresql_template: URL) -> Iterator[str]:
+def postgresql_url(_postgresql_databases: EmptiedDatabases) -> Iterator[str]:
     """A PostgreSQL database of a study in which nobody is enrolled, as an SQLAlchemy URL."""
-    with fresh_database(postgres, template=_postgresql_template) as url:
+    with _postgresql_databases.lend() as url:
         yield url.render_as_string(hide_password=False)
 
 

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from tasks.database.schema import REVISION
 from tests.support import Receiver, free_port, wait_until
-from tests.support.postgres import NAMED_BY, fresh_database, own_server, postgres_server
+from tests.support.databases import EmptiedDatabases, migrated_template
+from tests.support.postgres import NAMED_BY, fresh_database, libpq, own_server, postgres_server
 from tests.support.prefect_server import PrefectServer
 
 pytestmark = pytest.mark.tooling("shows the means of the tests, and nothing of the service")
@@ -109,6 +110,35 @@ def test_a_database_is_dropped_though_it_is_still_in_use(postgres: sa.URL) -> No
         connection.execute(sa.text("SELECT 1"))
     connection.invalidate()
     engine.dispose()
+
+
+def test_a_database_that_is_lent_again_is_as_it_was_at_first(postgres: sa.URL) -> None:
+    with migrated_template(postgres) as template:
+        databases = EmptiedDatabases(postgres, template)
+        with databases.lend() as first, psycopg.connect(libpq(first), autocommit=True) as connection:
+            connection.execute("INSERT INTO repairs (what, at) VALUES ('a test was here', '2026-01-05')")
+        with databases.lend() as second, psycopg.connect(libpq(second)) as connection:
+            assert second == first
+            again = "INSERT INTO repairs (what, at) VALUES ('the next one', '2026-01-05') RETURNING id"
+            assert connection.execute(again).fetchall() == [(1,)]
+            assert connection.execute("SELECT what FROM repairs").fetchall() == [("the next one",)]
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISION,)]
+        databases.close()
+
+
+@pytest.mark.parametrize(
+    "change", ["DROP TRIGGER {trigger}", "ALTER TABLE subjects ADD COLUMN more text", "CREATE SCHEMA more"]
+)
+def test_a_database_whose_tables_were_changed_is_not_lent_again(postgres: sa.URL, change: str) -> None:
+    with migrated_template(postgres) as template:
+        databases = EmptiedDatabases(postgres, template)
+        with databases.lend() as first, psycopg.connect(libpq(first), autocommit=True) as connection:
+            found = "SELECT tgname, tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal LIMIT 1"
+            trigger, table = connection.execute(found).fetchone() or ("", "")
+            connection.execute(change.format(trigger=f"{trigger} ON {table}").encode())
+        with databases.lend() as second:
+            assert second != first
+        databases.close()
 
 
 def test_a_named_postgresql_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,15 +53,26 @@ def fresh_database(server: URL, encoding: str = "", *, template: URL | None = No
     It is empty, or a copy of `template`, which nobody may be using. The encoding of an empty one is the
     server's own unless said.
     """
+    url = create_database(server, encoding, template=template)
+    try:
+        yield url
+    finally:
+        drop_database(server, url)
+
+
+def create_database(server: URL, encoding: str = "", *, template: URL | None = None) -> URL:
+    """Create what `fresh_database` lends."""
     name = f"itp_test_{uuid.uuid4().hex[:12]}"
     # C is the locale that goes with every encoding.
     said = f"ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0" if encoding else ""
     said = f"TEMPLATE {template.database}" if template else said
     _execute(server, f"CREATE DATABASE {name} {said}")
-    try:
-        yield server.set(database=name)
-    finally:
-        _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    return server.set(database=name)
+
+
+def drop_database(server: URL, url: URL) -> None:
+    """Drop a database with whoever still uses it."""
+    _execute(server, f"DROP DATABASE {url.database} WITH (FORCE)")
 
 
 @contextmanager
@@ -76,18 +87,19 @@ def shut(server: URL, database_url: str) -> Iterator[None]:
         _execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
-def _libpq(url: URL) -> str:
+def libpq(url: URL) -> str:
+    """The address as PostgreSQL's own library takes it."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _execute(server: URL, statement: str) -> None:
-    with psycopg.connect(_libpq(server), autocommit=True) as connection:
+    with psycopg.connect(libpq(server), autocommit=True) as connection:
         connection.execute(statement.encode())
 
 
 def _answers(url: URL) -> bool:
     try:
-        psycopg.connect(_libpq(url), connect_timeout=3).close()
+        psycopg.connect(libpq(url), connect_timeout=3).close()
     except psycopg.OperationalError:
         return False
     return True
