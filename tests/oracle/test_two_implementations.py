@@ -51,6 +51,7 @@ def test_a_disagreement_is_shrunk_to_the_events_it_needs(monkeypatch: pytest.Mon
     assert len(small.events) <= min(3, len(told.events))
 
 
-@pytest.mark.parametrize("seed", range(1, 201))
+# In 1046 a hold begins at the very midnight that ends a window.
+@pytest.mark.parametrize("seed", [*range(1, 201), 1046])
 def test_both_say_the_same_of_a_history(seed: int) -> None:
     assert not differences(case(seed))

@@ -59,7 +59,7 @@ def _skipped(course: Course, visit: Visit, today: date) -> bool:
     A window that closed while nothing might be given is nobody's omission; one that hangs on a date which
     is not known yet has not closed.
     """
-    if not visit.resolved or covers(course.pauses(visit), _closed(course, visit)):
+    if not visit.resolved or covers(course.pauses(visit), _last_instant(course, visit)):
         return False
     later = course.visits[course.visits.index(visit) + 1 :]
     if visit.cancelled and course.stop:
@@ -67,8 +67,9 @@ def _skipped(course: Course, visit: Visit, today: date) -> bool:
     return visit.waits and visit.closes < today and any(each.done for each in later)
 
 
-def _closed(course: Course, visit: Visit) -> datetime:
-    return course.trial.calendar.midnight(visit.closes + timedelta(days=1))
+def _last_instant(course: Course, visit: Visit) -> datetime:
+    """The window's last microsecond: a pause that begins at midnight after its last day comes too late."""
+    return course.trial.calendar.midnight(visit.closes + timedelta(days=1)) - timedelta(microseconds=1)
 
 
 def _missed_on(course: Course, visit: Visit) -> date:
