@@ -217,10 +217,15 @@ def _unreached(criterion: Criterion, subject: Subject) -> Iterator[_Span]:
 
 def _runs(subject: Subject) -> Iterator[tuple[list[Event], Event | None]]:
     """Each run of attempts on different days that reached nobody, with the event that ended it."""
+    attempts = subject.of(ContactAttempted)
+    # Each event of a long history is judged on all before it: what says nothing here is not put in order.
+    if all(as_data(each, ContactAttempted).reached for each in attempts):
+        return
     days: dict[date, Event] = {}
     # An event restated unchanged keeps its place.
     for event in sorted(
-        subject.facts, key=lambda each: (subject.happened(each), subject.known_since(each), each.key)
+        [*attempts, *subject.of(Completed), *subject.of(Unscheduled)],
+        key=lambda each: (subject.happened(each), subject.known_since(each), each.key),
     ):
         data = event.data
         if isinstance(data, ContactAttempted) and not data.reached:

@@ -1,11 +1,14 @@
 """Every row of the withdrawal table: effect, DSDECOD and term; flags, decisions and dispositions."""
 
+from collections import Counter
+from datetime import date
 from typing import Any
 
 import pytest
 
 from itp_events.errors import Refused
-from itp_events.events import Exited, Flagged, Missed, TreatmentStopped, Voided
+from itp_events.events import Event, Exited, Flagged, Missed, TreatmentStopped, Voided
+from itp_events.rules.subject import Subject
 from tests.itp_events.journey import Journey
 from tests.support.study import FOLLOW_UP, INFUSIONS
 
@@ -228,6 +231,22 @@ def silent() -> Journey:
 def tried(study: Journey, *dates: str, reached: bool = False) -> None:
     for on in dates:
         study.contact(on, reached=reached)
+
+
+@pytest.mark.requirement("WDR-08")
+def test_a_long_history_of_contacts_costs_no_more_than_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each event is judged on all before it, so whatever is put in order there costs the history's square."""
+    happened, asked, contacts = Subject.happened, Counter[str](), 80
+
+    def counted(subject: Subject, event: Event) -> date:
+        asked["times"] += 1
+        return happened(subject, event)
+
+    monkeypatch.setattr(Subject, "happened", counted)
+    study = started()
+    tried(study, *["2026-01-14"] * contacts, reached=True)
+    now(study)
+    assert asked["times"] < contacts * contacts / 2
 
 
 @pytest.mark.requirement("WDR-07")
