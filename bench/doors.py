@@ -101,6 +101,7 @@ def enrol(database: str, numbers: Sequence[int]) -> None:
         connection.execute(notices.update().where(notices.c.status == "queued").values(done))
     # At rest: what PostgreSQL would do by itself within a minute of so many inserts.
     with closing(store.engine.raw_connection()) as connection:
+        connection.rollback()
         connection.cursor().execute("VACUUM (ANALYZE)")
     store.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -19,6 +20,15 @@ def wait_until(reached: Callable[[], bool], what: str, seconds: float) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds:g} s in vain for {what}")
         time.sleep(0.2)  # noqa: TID251 - nothing tells when the server is done
+
+
+async def until(reached: Callable[[], bool], what: str, seconds: float, every: float = 0.02) -> None:
+    """`wait_until`, while clients and a receiver in this process go on."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:g} s in vain for {what}")
+        await asyncio.sleep(every)
 
 
 def settle(seconds: float = SETTLE_SECONDS) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from flows.prefect_api.flow_runs import FlowRuns, PrefectRefused, PrefectSilent
+from flows.prefect_api.flow_runs import Deployment, FlowRuns, PrefectRefused, PrefectSilent
 from flows.study.recording import show_one
 from flows.study.runtime import Runtime
 from tasks.advance import Advanced
@@ -22,6 +22,17 @@ LONGEST_SECONDS = 1.0
 SHOW_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
+
+
+class _Runs(FlowRuns):
+    """Requests about flow runs that ask for the journeys' deployment once, and not for each subject."""
+
+    kept: Deployment | None = None
+
+    def deployment(self, flow: str) -> Deployment | None:
+        """The deployment of a flow; there is one flow here."""
+        self.kept = self.kept or super().deployment(flow)
+        return self.kept
 
 
 class Showing:
@@ -55,13 +66,15 @@ class Showing:
         self._thread.join(SHOW_SECONDS + 1)
 
     def _show_all(self) -> None:
-        runs = FlowRuns(self._study.prefect_api, SHOW_SECONDS)
+        runs = _Runs(self._study.prefect_api, SHOW_SECONDS)
         while (subject := self._next()) is not None:
             try:
                 show_one(self._study, runs, subject)
             except PrefectSilent as reason:
                 self._forget(reason)
             except PrefectRefused as reason:
+                # The deployment may be another one since Prefect was emptied.
+                runs.kept = None
                 log.warning(
                     "The new wait of %s could not be shown; the repair will: %s", subject.code, reason
                 )

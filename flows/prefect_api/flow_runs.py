@@ -71,6 +71,11 @@ class FlowRun:
     created: datetime | None = None
     made_by: str | None = None
 
+    def waits_as(self, state: State) -> bool:
+        """Whether it waits in such a `scheduled` state already."""
+        planned = datetime.fromisoformat(state["state_details"]["scheduled_time"])
+        return self.state_name == state["name"] and self.planned == planned
+
 
 @dataclass(frozen=True)
 class Deployment:

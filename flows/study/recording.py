@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
+from uuid import UUID
 
 from flows.prefect_api.flow_runs import JOURNEY, FlowRuns, PrefectRefused, PrefectSilent
 from flows.study.roles import UNKNOWN, Sender
@@ -20,7 +21,7 @@ from flows.study.runtime import Runtime
 from flows.study.wait_state import SubjectNow, waiting_state
 from itp_events.events import Event
 from tasks.advance import Advanced, Answer
-from tasks.database.prefect_notes import remember_flow_run
+from tasks.database.prefect_notes import flow_run_of, remember_flow_run
 
 # A command waits so long for Prefect after it has recorded: the repair shows everything else.
 SHOW_SECONDS = 1.0
@@ -88,8 +89,10 @@ def show_one(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> None:
 
     Raises PrefectProblem.
     """
-    run = runs.find([subject.code]).get(subject.code)
-    if run is None:
+    known = flow_run_of(study.store, subject.code)
+    run = runs.read(UUID(known)) if known else None
+    if run is None or run.key != subject.code:
+        # Prefect creates none where there is one, and answers with that one: nobody asks first.
         start_journey(study, runs, subject)
     elif run.state_type == "SCHEDULED":
         runs.propose(run.id, waiting_state(subject, study.clock))
@@ -98,11 +101,16 @@ def show_one(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> None:
 def start_journey(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> bool:
     """Create the subject's flow run, or find the one there is; return False when Prefect has no deployment.
 
+    A run that there is and that waits for something else is shown the new wait.
+
     Raises PrefectProblem.
     """
     journeys = runs.deployment(JOURNEY)
     if journeys is None:
         return False
-    run = runs.create(journeys, subject.code, waiting_state(subject, study.clock), subject.tags)
+    state = waiting_state(subject, study.clock)
+    run = runs.create(journeys, subject.code, state, subject.tags)
     remember_flow_run(study.store, subject.code, str(run.id))
+    if run.state_type == "SCHEDULED" and not run.waits_as(state):
+        runs.propose(run.id, state)
     return True

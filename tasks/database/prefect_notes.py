@@ -45,6 +45,15 @@ def keep_note_in(connection: sa.Connection, key: str, body: dict[str, Any]) -> N
         connection.execute(prefect_notes.insert(), {"key": key, "body": body})
 
 
+def flow_run_of(store: Store, code: str) -> str | None:
+    """The id of the flow run that carries the subject's journey, as it was noted; None when none was."""
+    with store.reading() as connection:
+        noted: str | None = connection.scalar(
+            sa.select(subjects.c.flow_run_id).where(subjects.c.code == code)
+        )
+    return noted
+
+
 def remember_flow_run(store: Store, code: str, flow_run_id: str | None) -> None:
     """Note the id of the flow run in Prefect that carries the subject's journey."""
     with store.writing() as connection:

@@ -1,0 +1,226 @@
+"""`python -m bench.machines`: enrolment, latency, bursts and a SIGKILL, on one machine's parts and on two.
+
+The whole service on PostgreSQL as it comes, with the notices to a receiver behind Apprise: `itp up`, then two
+`itp round` and two `itp api` beside one Prefect server. Clients and receiver are in this process, and on the
+same processors. Each table holds a bare commit and a bare create of a flow run from the same minutes: compare
+the ratios, and mind the share of the machine that other work took.
+
+A short run, under two minutes: `--subjects 60 --one-by-one 30 --idle 10 --settle 5 --machines 1`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.bare import commit_seconds, creates_per_second, shown
+from bench.loads import SERIOUS_NOTICES, Clients, arrived, told_again
+from bench.parts import MACHINES, Parts, running
+from bench.waiting import until
+from flows.prefect_api.flow_runs import JOURNEY
+from tests.support.api import apprise_config
+from tests.support.postgres import DURABLE, fresh_database, own_server
+from tests.support.receiver import Receiver
+
+SHOWN_SECONDS_EACH = 1.0
+HANDED_SECONDS = 240.0
+WAITING = "SELECT count(*) FROM notices WHERE status = 'queued'"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much of each load."""
+
+    subjects: int
+    one_by_one: int
+    in_flight: int
+    idle: float
+    settle: float
+
+
+@dataclass
+class Table:
+    """The lines of one table, printed as they are measured, each with the share that other work took."""
+
+    parts: Parts
+    _busy: float = field(default_factory=lambda: _busy_seconds())
+    _own: float = field(default_factory=lambda: _own_seconds())
+    _began: float = field(default_factory=time.monotonic)
+
+    def line(self, what: str, value: str, compared: str = "") -> None:
+        """Print a measurement and what it is compared with."""
+        busy, own, now = _busy_seconds(), self.parts.cpu() + _own_seconds(), time.monotonic()
+        others = max(0.0, (busy - self._busy) - (own - self._own)) / max(now - self._began, 0.01)
+        self._busy, self._own, self._began = busy, own, now
+        _say(f"  {what:38}{value:>26}  {compared:44}{others * 100:6.0f}%")
+
+    def restart(self) -> None:
+        """Count anew: processes have ended, or begun."""
+        self._busy, self._own = _busy_seconds(), self.parts.cpu() + _own_seconds()
+        self._began = time.monotonic()
+
+
+def main() -> None:
+    """Measure on the parts of one machine and of two, and print a table for each."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.machines",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--subjects", type=int, default=1000, help="enrolled one by one, and again in arrays")
+    parser.add_argument("--one-by-one", type=int, default=200, help="events, one after another")
+    parser.add_argument("--in-flight", type=int, default=500, help="events whose notices are on their way")
+    parser.add_argument("--idle", type=float, default=60.0, metavar="SECONDS", help="to look at rest")
+    parser.add_argument("--settle", type=float, default=30.0, metavar="SECONDS", help="before that")
+    parser.add_argument("--machines", type=int, nargs="+", default=[1, 2], choices=(1, 2))
+    asked = parser.parse_args()
+    counts = Counts(asked.subjects, asked.one_by_one, asked.in_flight, asked.idle, asked.settle)
+    for what, machines in MACHINES.items():
+        if machines in asked.machines:
+            _say(f"\n{what}, {counts.subjects:,} subjects; doors' processes: {_workers(machines)}")
+            _say(f"  {'':38}{'':26}  {'':44}others")
+            with _set_up(machines) as (parts, receiver):
+                asyncio.run(_measure(parts, receiver, counts))
+
+
+def _workers(machines: int) -> str:
+    return os.environ.get("ITP_API_WORKERS", "as by default") if machines == 1 else f"{machines}"
+
+
+@contextmanager
+def _set_up(machines: int) -> Iterator[tuple[Parts, Receiver]]:
+    with (
+        own_server(DURABLE) as server,
+        fresh_database(server) as database,
+        tempfile.TemporaryDirectory(prefix="itp-bench-") as directory,
+        Receiver() as receiver,
+    ):
+        home = Path(directory)
+        recipients = apprise_config(home / "apprise.conf", receiver.apprise_url())
+        with running(machines, home / "parts", database, recipients) as parts:
+            yield parts, receiver
+
+
+async def _measure(parts: Parts, receiver: Receiver, counts: Counts) -> None:
+    table, clients = Table(parts), Clients(parts.doors)
+    table.restart()
+    bare = commit_seconds(parts.database)
+    table.line("a bare commit", f"{bare * 1000:.1f} ms")
+    creates = await creates_per_second(parts.prefect)
+    table.line("a bare create in Prefect", f"{creates:.1f} /s")
+    codes = [f"ITP-{number:05}" for number in range(2 * counts.subjects)]
+    await _enrolments(table, clients, codes, creates)
+    await _all_handed(parts)
+    await asyncio.sleep(counts.settle)
+    await _at_rest(table, counts.idle)
+    await _events(table, clients, receiver, codes, counts, bare)
+    await _killed(table, clients, receiver, random.sample(codes, min(counts.in_flight, len(codes))))
+    await clients.close()
+
+
+async def _enrolments(table: Table, clients: Clients, codes: list[str], creates: float) -> None:
+    half = len(codes) // 2
+    began = time.monotonic()
+    rate = await clients.enrol(codes[:half])
+    table.line("enrolled one by one", f"{rate:.0f} /s")
+    await _all_shown(table.parts, half)
+    in_prefect = half / (time.monotonic() - began)
+    table.line(
+        "  until Prefect shows them", f"{in_prefect:.1f} /s", f"{in_prefect / creates:.0%} of bare creates"
+    )
+    rate = await clients.enrol_in_arrays(codes[half:])
+    table.line("enrolled in arrays of 100", f"{rate:.0f} /s")
+    await _all_shown(table.parts, len(codes))
+    table.line("  until Prefect shows them", "")
+
+
+async def _at_rest(table: Table, seconds: float) -> None:
+    table.restart()
+    before, began = table.parts.cpu(), time.monotonic()
+    await asyncio.sleep(seconds)
+    share = (table.parts.cpu() - before) / (time.monotonic() - began)
+    table.line("at rest, all processes", f"{table.parts.memory():.0f} MB, {share:.1%} CPU")
+
+
+async def _events(
+    table: Table, clients: Clients, receiver: Receiver, codes: list[str], counts: Counts, bare: float
+) -> None:
+    late = await clients.one_by_one(random.sample(codes, min(counts.one_by_one, len(codes))), receiver)
+    half, most = late[len(late) // 2], late[int(len(late) * 0.95)]
+    compared = f"{half / bare:.1f} and {most / bare:.1f} bare commits"
+    table.line("event to row, p50 / p95", f"{half * 1000:.1f} / {most * 1000:.1f} ms", compared)
+    at_once = codes[: counts.subjects]
+    cpu = table.parts.cpu()
+    rate = await clients.contacts(at_once)
+    each = (table.parts.cpu() - cpu) / len(at_once) * 1000
+    table.line("all at once, no notice", f"{rate:.0f} /s", f"{each:.1f} ms CPU each")
+    before, cpu = len(receiver.requests), table.parts.cpu()
+    rate = await clients.serious(at_once)
+    await arrived(receiver, before + SERIOUS_NOTICES * len(at_once), HANDED_SECONDS)
+    each = (table.parts.cpu() - cpu) / len(at_once) * 1000
+    table.line("all at once, two notices each", f"{rate:.0f} /s", f"{each:.1f} ms CPU each")
+
+
+async def _killed(table: Table, clients: Clients, receiver: Receiver, codes: list[str]) -> None:
+    before = len(receiver.requests)
+    await clients.serious(codes)
+    table.parts.kill()
+    handed, began = len(receiver.requests) - before, time.monotonic()
+    table.parts.start()
+    table.restart()
+    await _all_handed(table.parts)
+    seconds = time.monotonic() - began
+    await asyncio.sleep(2)
+    lost = len(clients.acknowledged) - table.parts.number(
+        "SELECT count(DISTINCT id) FROM events WHERE source = 'bench'"
+    )
+    rows = table.parts.number("SELECT count(*) - count(DISTINCT id) FROM events WHERE source = 'bench'")
+    marked, unmarked = told_again(receiver, before)
+    due = SERIOUS_NOTICES * len(codes)
+    missing = due - (len(receiver.requests) - before - marked - unmarked)
+    table.line(
+        "SIGKILL, rows lost / doubled", f"{lost} / {rows}", f"{len(codes)} in flight, {handed} of {due} told"
+    )
+    table.line(
+        "  told again: marked / unmarked", f"{marked} / {unmarked}", f"all handed after {seconds:.0f} s"
+    )
+    table.line(
+        "  notices first told as repeated", f"{max(missing, 0)}", "killed before the receiver had them"
+    )
+
+
+async def _all_shown(parts: Parts, count: int) -> None:
+    what = f"Prefect to show {count} subjects"
+    await until(lambda: shown(parts.prefect, JOURNEY) >= count, what, 60 + count * SHOWN_SECONDS_EACH, 1)
+
+
+async def _all_handed(parts: Parts) -> None:
+    await until(lambda: not parts.number(WAITING), "every notice to be handed over", HANDED_SECONDS, 0.5)
+
+
+def _busy_seconds() -> float:
+    """The CPU seconds that this machine has worked since it started."""
+    user, nice, system, _, _, irq, softirq, *_ = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    ticks = sum(map(int, (user, nice, system, irq, softirq)))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    used = os.times()
+    return used.user + used.system
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the measurements are this program's output
+
+
+if __name__ == "__main__":
+    main()
