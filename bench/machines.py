@@ -5,7 +5,7 @@ The whole service on PostgreSQL as it comes, with the notices to a receiver behi
 same processors. Each table holds a bare commit and a bare create of a flow run from the same minutes: compare
 the ratios, and mind the share of the machine that other work took.
 
-A short run, under two minutes: `--subjects 60 --one-by-one 30 --idle 10 --settle 5 --machines 1`.
+A short run: `--subjects 60 --one-by-one 30 --idle 10 --settle 5 --machines 1`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from typing import Any, TypeVar, cast
 import psycopg
 import sqlalchemy as sa
 from psycopg.abc import PQGen
-from psycopg.pq import TransactionStatus
 
 from itp_events.errors import BadInput
 
@@ -101,8 +100,6 @@ def open_engine(url: sa.URL, **options: Any) -> sa.Engine:
     Its first connection raises BadInput when the database is in another encoding than UTF8.
     """
     engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, **options)
-    # A connection that has been idle is tried out by the beginning of its transaction: a round trip less.
-    engine.dialect.do_ping = _try_out  # type: ignore[method-assign,assignment]
     sa.event.listen(engine, "do_connect", _connect)
     sa.event.listen(engine, "begin", _begin)
     return engine
@@ -125,16 +122,8 @@ def _other_encoding(name: str, encoding: str) -> str:
     )
 
 
-def _try_out(connection: Any) -> bool:
-    connection.execute(_BEGIN)
-    return True
-
-
 def _begin(connection: sa.Connection) -> None:
-    driver = cast("BoundedConnection", connection.connection.dbapi_connection)
-    # A new connection has not been tried out; a second transaction of one is begun here too.
-    if driver.info.transaction_status == TransactionStatus.IDLE:
-        connection.exec_driver_sql(_BEGIN)
+    connection.exec_driver_sql(_BEGIN)
 
 
 @contextmanager
