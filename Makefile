@@ -56,7 +56,7 @@ test: lint ## lint, types, import direction and every test; PYTEST_ARGS="-k wind
 test-browser: $(DEV) ## the forms and pages in a headless Chromium; needs chromium and chromedriver
 	ITP_TEST_BROWSER=1 $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
 
-screenshots: $(DEV) ## take the screenshots in docs/ anew; needs chromium and chromedriver
+screenshots: $(DEV) ## take the screenshots in docs/ anew; needs chromium, chromedriver and a Chinese font
 	$(BIN)/python -m tests.browser.screenshots
 	$(BIN)/python -m tests.browser.pictures_of_pages
 

@@ -13,18 +13,30 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from itp_events.duty.ahead import GapAhead, PlaceToday
 from itp_events.protocol.model import Protocol
 from tasks.board.cards import Card, VisitLine
 from tasks.board.reading import fresh_cards
-from tasks.database.contents import DigestContents, DueVisit, Matter, OverdueVisit, RecordContents
+from tasks.database import duty
+from tasks.database.contents import (
+    DigestContents,
+    DueVisit,
+    DutyLine,
+    GapLine,
+    Matter,
+    OverdueVisit,
+    RecordContents,
+)
 from tasks.database.schema import notices, subjects
 from tasks.database.store import Store
+from tasks.text.duty import write_missing
 
 STEP = "digest"
 AT = time(8, 30)
 AUDIENCES = ("coordinator", "investigator")
 MONITOR = "monitor"
 NOTHING = "nothing to say"
+_GAPS_DAYS = 7
 # From these rungs on an overdue visit waits for the investigator too.
 ESCALATED = ("investigator", "sponsor")
 
@@ -72,8 +84,12 @@ def post(
     """
     today = protocol.site(site).date_of(now)
     cards = [card for card in fresh_cards(store, protocol, now) if card["site"] == site]
+    with store.reading() as connection:
+        places = duty.places_today(connection, protocol, now)
+    said = about_duty([each for each in places if each.site == site], today)
     rows = [
-        _row(protocol, site, today, audience, content(cards, audience, today), now) for audience in AUDIENCES
+        _row(protocol, site, today, audience, content(cards, audience, today) | said, now)
+        for audience in AUDIENCES
     ]
     rows += [_row(protocol, site, today, f"{MONITOR}:{each['person']}", each, now) for each in to_monitors]
     return store.write(lambda connection: _post(connection, rows))
@@ -96,7 +112,8 @@ def _row(
     now: datetime,
 ) -> dict[str, Any]:
     where = protocol.site(site)
-    news = any(said.values())
+    # Who is on duty is something to say only beside something else.
+    news = any(value for name, value in said.items() if name != "duty")
     return {
         "key": key(site, today, audience),
         "kind": "reminder",
@@ -125,6 +142,31 @@ def content(cards: Sequence[Card], audience: str, today: date) -> DigestContents
         "overdue": list(_overdue(cards, today)),
         "waiting": [],
     }
+
+
+def about_duty(places: Sequence[PlaceToday], today: date) -> DigestContents:
+    """The digest's lines about duty at a site; empty where no rota stands.
+
+    A gap is told from a week before its first day on, until its last.
+    """
+    if not places:
+        return {}
+    soon = today + timedelta(days=_GAPS_DAYS)
+    return {
+        "duty": [_on_duty(each) for each in places if each.on_duty.planned is not None],
+        "gaps": [_gap(gap) for each in places for gap in each.gaps if gap.first <= soon],
+    }
+
+
+def _on_duty(place: PlaceToday) -> DutyLine:
+    covers = place.on_duty.covers
+    people = [{"person": who} | ({"away": planned} if who != planned else {}) for who, planned in covers]
+    return {"asked": place.audience, "people": people, "missing": write_missing(place.on_duty.missing)}
+
+
+def _gap(gap: GapAhead) -> GapLine:
+    first, last = gap.first.isoformat(), gap.last.isoformat()
+    return {"asked": gap.audience, "first": first, "last": last, "missing": write_missing(gap.missing)}
 
 
 def _visits(cards: Sequence[Card], *statuses: str) -> Iterator[tuple[Card, VisitLine]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, cast
 
 from deployments.preview.life import FIRST_DAY, Life
 from deployments.preview.lives import FREE_TEXT, LIVES, REMINDED
+from itp_events.duty.ahead import PlaceToday, look_ahead
+from itp_events.duty.changes import Absent, Entry, Rota
+from itp_events.duty.roster import roster
 from itp_events.errors import ItpError
 from itp_events.events import NoticeIssued
 from itp_events.notices.steps import Step
@@ -115,8 +118,19 @@ def _digests(protocol: Protocol, language: str) -> Iterator[Example]:
     title = {"en": "A Monday morning at a site", "zh-CN": "某周一上午"}[language]
     for audience in digest.AUDIENCES:
         found = digest.content(_of_one_site(cards), audience, today)
+        found |= digest.about_duty(_some_duty(cards[0]["site"], today), today)
         said = cast("OutboxContents", {"site": cards[0]["site"], "on": today.isoformat(), **found})
         yield Example(title, Occasion(digest.STEP, audience, None, None, said))
+
+
+def _some_duty(site: str, today: date) -> list[PlaceToday]:
+    """A week in which a deputy stands in for a coordinator, and nobody does on the last of its days."""
+    rota = Rota(audience="coordinator", site=site, days=tuple(range(1, 8)), people=("crc.li",), first=today)
+    until = today + timedelta(days=4)
+    away = Absent(person="crc.li", first=today, last=until, deputy="crc.wang")
+    away_too = Absent(person="crc.wang", first=until, last=until)
+    found = roster([Entry(1, rota), Entry(2, away), Entry(3, away_too)])
+    return [look_ahead(found, "coordinator", site, today)]
 
 
 def _monday(protocol: Protocol) -> datetime:

@@ -1,4 +1,4 @@
-"""Gaps ahead: the days on which nobody will be on duty, and deputies who will be away themselves.
+"""Duty today and ahead: who answers, days on which nobody will, and deputies who will be away themselves.
 
 This module changes nothing and tells nobody: the board, the digest and `itp doctor` do.
 """
@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from itp_events.duty.roster import Absence, Missing, Roster
+from itp_events.duty.roster import Absence, Missing, OnDuty, Roster
 
+# Gaps are looked for as far ahead, wherever they are shown.
+GAP_DAYS = 28
 _DAY = timedelta(days=1)
 
 
@@ -22,6 +24,21 @@ class GapAhead(NamedTuple):
     first: date
     last: date
     missing: tuple[Missing, ...]
+
+
+class PlaceToday(NamedTuple):
+    """Who answers an audience at a site today, and the gaps of the coming four weeks."""
+
+    audience: str
+    site: str
+    on_duty: OnDuty
+    gaps: tuple[GapAhead, ...]
+
+
+def look_ahead(roster: Roster, audience: str, site: str, today: date) -> PlaceToday:
+    """The duty of an audience at a site, seen from a local day of that site."""
+    gaps = gaps_ahead(roster, audience, site, days_from(today, GAP_DAYS))
+    return PlaceToday(audience, site, roster.on_duty(audience, site, today), tuple(gaps))
 
 
 def gaps_ahead(roster: Roster, audience: str, site: str, days: Sequence[date]) -> Iterator[GapAhead]:

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from itp_events.duty.ahead import PlaceToday
 from tasks.board import links
 from tasks.board.cards import Card, VisitLine
 from tasks.board.markdown import link, plain, table
@@ -34,6 +35,7 @@ class Board:
     refused: int
     alerts: Sequence[tuple[str, int]]
     troubles: Sequence[Trouble] = ()
+    duty: Sequence[PlaceToday] = ()
     drawing: str | None = None
     journeys: str | None = None
 

@@ -17,6 +17,7 @@ from tasks.board.cards import Card, card, read_card
 from tasks.board.figures import REPAIRS_READ
 from tasks.board.overview import Board
 from tasks.board.story import story
+from tasks.database import duty
 from tasks.database.monitoring import failing_channels
 from tasks.database.queries import all_subjects
 from tasks.database.repairs import latest_repairs
@@ -162,6 +163,7 @@ def study_board(store: Store, protocol: Protocol, cards: Sequence[Card], now: da
     """The study's board as of `now` from the subjects' cards."""
     with store.reading() as connection:
         refused = connection.scalar(sa.select(sa.func.count()).select_from(screening_log)) or 0
+        on_duty = duty.places_today(connection, protocol, now)
     return Board(
         cards,
         now,
@@ -171,4 +173,5 @@ def study_board(store: Store, protocol: Protocol, cards: Sequence[Card], now: da
         refused,
         [(label, failures) for label, _, failures in failing_channels(store)],
         open_troubles(store),
+        on_duty,
     )

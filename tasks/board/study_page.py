@@ -22,6 +22,7 @@ from tasks.board.needs import (
     troubles,
     undelivered,
 )
+from tasks.board.on_duty import all_gaps, gaps, on_duty
 from tasks.board.overview import Board
 from tasks.board.words import on
 
@@ -38,6 +39,7 @@ def study_page(board: Board) -> str:
             )
             + f" · {link('what happened', links.happened())}",
             section("Operations: what somebody must mend", troubles(board)),
+            section("Administrator: days on which nobody is on duty", gaps(board)),
             section("Investigator: safety reports to submit", clocks(board)),
             section("Investigator: decisions that wait", investigator(board)),
             section("Investigator: important deviations to assess", deviations(board)),
@@ -47,6 +49,7 @@ def study_page(board: Board) -> str:
             section("Coordinator: consents to plan", consents(board)),
             f"{LEGEND}; the rest is the sponsor's synopsis." if board.cards else "",
             section("Operations: notices that did not arrive", undelivered(board)),
+            section("On duty today", on_duty(board)),
             section("Enrolment, by phase", phases(board)),
             section("Adherence", adherence(board)),
             section("All subjects", _lanes(board)),
@@ -77,6 +80,7 @@ def _tally(board: Board) -> str:
         "undelivered notice": sum(len(card["undelivered"]) for card in board.cards),
         "failing channel": len(board.alerts),
         "trouble": len(board.troubles),
+        "duty gap": len(all_gaps(board)),
     }
     tallies = [f"**{counted(number, what)}**" for what, number in counts.items() if number]
     return ", ".join(tallies) or "nothing is late, nothing waits"

@@ -60,11 +60,29 @@ class Matter(TypedDict):
     assumed: NotRequired[Sequence[str]]
 
 
+class DutyLine(TypedDict):
+    """The people on duty today for the audience `asked`: each a `person`, with whom they stand in for."""
+
+    asked: str
+    people: Sequence[Mapping[str, str]]
+    missing: Sequence[Mapping[str, str]]
+
+
+class GapLine(TypedDict):
+    """Days, both ends included, on which nobody will be on duty for the audience `asked`, and why."""
+
+    asked: str
+    first: str
+    last: str
+    missing: Sequence[Mapping[str, str]]
+
+
 class DigestContents(TypedDict, total=False):
     """The daily digest of a site, whose date stands under `on`.
 
     `today` and `week` list the visits that are due, `overdue` those of which nothing is recorded, `waiting`
-    the matters that wait for the investigator.
+    the matters that wait for the investigator. Where rotas stand, `duty` says who is on duty today, and
+    `gaps` lists the days ahead on which nobody will be.
     """
 
     site: str
@@ -72,6 +90,8 @@ class DigestContents(TypedDict, total=False):
     week: Sequence[DueVisit]
     overdue: Sequence[OverdueVisit]
     waiting: Sequence[Matter]
+    duty: Sequence[DutyLine]
+    gaps: Sequence[GapLine]
 
 
 class RecordContents(TypedDict, total=False):

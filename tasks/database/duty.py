@@ -10,6 +10,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from itp_events.duty.ahead import PlaceToday, look_ahead
 from itp_events.duty.changes import (
     Absent,
     Back,
@@ -129,6 +130,17 @@ def _check_void(connection: sa.Connection, void: DutyVoided) -> None:
     if voided is None or isinstance(voided.change, DutyVoided):
         known = "there is no change" if voided is None else "a void cannot be taken back, as"
         raise BadInput(f"{known} {void.change}; see: itp duty log", "ID")
+
+
+def places_today(connection: sa.Connection, protocol: Protocol, now: datetime) -> list[PlaceToday]:
+    """The duty today, and the gaps ahead, of each audience and site that has rotas; none without rotas."""
+    roster = roster_in(connection)
+    if not roster.slots():
+        return []
+    return [
+        look_ahead(roster, audience, site, protocol.site(site).date_of(now))
+        for audience, site in places_in(connection, roster, protocol)
+    ]
 
 
 def places(store: Store, roster: Roster, protocol: Protocol) -> list[tuple[str, str]]:

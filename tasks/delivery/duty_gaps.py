@@ -6,7 +6,6 @@ The notice itself goes to the audience of the next rung: `tasks.delivery.address
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 
 import sqlalchemy as sa
 
@@ -16,6 +15,7 @@ from tasks.database.queries import NoticeRow
 from tasks.database.schema import notices
 from tasks.database.upsert import insert_once
 from tasks.delivery.addressing import Addressing
+from tasks.text.duty import write_missing
 
 STEP = "duty-gap"
 
@@ -35,7 +35,7 @@ def tell(
     for gap in gaps:
         said: GapContents = {
             "asked": gap.audience,
-            "missing": [_line(each.person, each.why, each.until) for each in gap.missing],
+            "missing": write_missing(gap.missing),
             "told": following(addressing.protocol.ladder, gap.audience),
         }
         row = {
@@ -49,7 +49,3 @@ def tell(
             "status": "queued",
         }
         insert_once(connection, notices, row)
-
-
-def _line(person: str, why: str, until: date | None) -> dict[str, str]:
-    return {"person": person, "why": why} | ({"until": until.isoformat()} if until else {})

@@ -62,6 +62,14 @@ def _reason(missing: Missing, words: Mapping[str, str], language: str) -> str:
     return words[missing.why].format(person=missing.person, until=until)
 
 
+def write_missing(missing: Sequence[Missing]) -> list[dict[str, str]]:
+    """The people of a gap, as the outbox keeps them."""
+    return [
+        {"person": each.person, "why": each.why} | ({"until": each.until.isoformat()} if each.until else {})
+        for each in missing
+    ]
+
+
 def read_missing(rows: Sequence[Mapping[str, str]]) -> list[Missing]:
     """The people of a gap as the outbox keeps them."""
     return [

@@ -60,8 +60,8 @@ def test_every_step_is_shown_to_every_audience_that_hears_of_it(language: str) -
     assert set(notices()) - shown == set()
 
 
-# The lives by the built-in protocol have no rota, no amendment, and no reminder to subjects; tests of these
-# read the texts.
+# The lives by the built-in protocol have no gap in a rota, no amendment, and no reminder to subjects; tests
+# of these read the texts.
 NOT_IN_A_LIFE = {"duty-hand-over.txt", "duty-gap.txt", "re-consent.txt", "participant.txt", "cannot-come.txt"}
 
 
@@ -93,11 +93,11 @@ def test_no_text_has_a_hole(language: str) -> None:
     assert [line for line in found if not any(each in line for each in expected)] == []
 
 
-# What stays as it is in a Chinese text: links, addresses, codes in capitals, units, commands, and
-# the sentences of its log.
+# What stays as it is in a Chinese text: links, addresses, codes in capitals and of accounts, units,
+# commands, and the sentences of its log.
 NOT_CHINESE = re.compile(
-    r"https?://\S+|mailtos://\S+|编号 [\w/.-]+|\b(kg|mg|ml|min|x)\b|“itp doctor”|Apprise|（原文）.*"
-    r"|\b[A-Z][A-Z0-9]*(?:[-/ ][A-Z0-9]+)*\b"
+    r"https?://\S+|mailtos://\S+|编号 [\w/.-]+|\b(kg|mg|ml|min|x)\b|“itp d(?:octor|uty)”|Apprise"
+    r"|\bcrc\.[a-z]+|（原文）.*|\b[A-Z][A-Z0-9]*(?:[-/ ][A-Z0-9]+)*\b"
 )
 
 

@@ -6,7 +6,7 @@ The changes are those of `itp duty`, and are judged where those are: `tasks.data
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Any, get_args
@@ -20,7 +20,7 @@ from deployments.api.web.administering import as_administrator
 from deployments.api.web.in_words import InWords
 from deployments.api.web.rendering import own_words, page_router, show, to
 from deployments.api.web.viewer import Administering, Anybody, Viewer, check_form
-from itp_events.duty.ahead import absent_deputies, days_from, gaps_ahead
+from itp_events.duty.ahead import GAP_DAYS, absent_deputies, days_from, gaps_ahead
 from itp_events.duty.changes import DutyVoided, read_change, write_change
 from itp_events.duty.roster import OnDuty, Roster
 from itp_events.errors import BadInput
@@ -29,8 +29,8 @@ from tasks.accounts.changing import every_account
 from tasks.database import duty
 from tasks.text.duty import reasons
 
-# Two weeks fit a phone; gaps are looked for as far ahead as `itp doctor` looks.
-_DAYS, _GAP_DAYS = 14, 28
+# Two weeks fit a phone.
+_DAYS = 14
 _AUDIENCES = get_args(Audience)
 _FORMS = ("absent", "rota", "exception", "rota-ended")
 _NEEDED = {
@@ -49,11 +49,14 @@ router = page_router()
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """A change that was not recorded: the form it came from, what was entered, and why."""
+    """A change that was not recorded: the form it came from, what was entered, and why.
+
+    `fields` names what is wrong with each field, as a key of the pages' words.
+    """
 
     what: str
     entered: Mapping[str, str]
-    fields: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
     said: str = ""
 
 
@@ -75,8 +78,8 @@ async def change(request: Request, api: Dependencies, viewer: Administering, wha
 
 def _change(request: Request, api: ApiContext, viewer: Viewer, what: str, given: dict[str, str]) -> Response:
     said = _stated(what, given)
-    wrong = tuple(name for name in _NEEDED[what] if not said.get(name))
-    wrong += tuple(name for name in _DATES if name in said and not _is_date(said[name]))
+    wrong = {name: "wrong.missing" for name in _NEEDED[what] if not said.get(name)}
+    wrong |= {name: "wrong.date" for name in _DATES if name in said and not _is_date(said[name])}
     if wrong:
         return _refused(request, api, viewer, _Refusal(what, given, wrong))
     words = own_words(api, viewer)
@@ -180,14 +183,14 @@ class _Sight:
         say, reachable = self.words.say, self.api.study.channels.reaches
         untagged: dict[str, None] = {}
         for audience, site in self.places:
-            days = days_from(self._today(site), _GAP_DAYS)
+            days = days_from(self._today(site), GAP_DAYS)
             for gap in gaps_ahead(self.roster, audience, site, days):
                 dates = {"first": self.words.day(gap.first), "last": self.words.day(gap.last)}
                 why = reasons(gap.missing, say.language)
                 yield say("duty.gap", audience=self.words.audience(audience), site=site, **dates, why=why)
             on_duty = {who for day in days for who in self.roster.on_duty(audience, site, day).people}
             untagged |= dict.fromkeys(sorted(who for who in on_duty if not reachable(who)))
-        for absence, day in absent_deputies(self.roster, days_from(self.today, _GAP_DAYS)):
+        for absence, day in absent_deputies(self.roster, days_from(self.today, GAP_DAYS)):
             names = {"person": absence.person, "deputy": absence.deputy}
             yield say("duty.deputy-away", **names, day=self.words.day(day))
         for person in untagged:

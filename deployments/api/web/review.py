@@ -222,8 +222,12 @@ def _sentence(words: InWords, entry: Entry) -> str:
     if entry.kind == "account":
         what = entry.what.rpartition(": ")[2]
         return say("review.account-line", account=details["account"], what=say(f"what.account.{what}"))
-    if entry.kind == "refusal":
+    if entry.kind == "refusal" and "unmet" in details:
         return say("review.refusal", unmet="; ".join(words.refusal(each) for each in details["unmet"]))
+    if entry.kind == "refusal":
+        return say("review.refused", why=words.refusal(details["said"]))
+    if entry.kind in ("export", "backup"):
+        return entry.what.partition(": ")[2]
     return entry.what
 
 

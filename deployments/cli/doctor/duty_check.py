@@ -7,15 +7,12 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from deployments.cli.doctor.finding import Finding, Surroundings
-from itp_events.duty.ahead import absent_deputies, days_from, gaps_ahead
+from itp_events.duty.ahead import GAP_DAYS, absent_deputies, days_from, gaps_ahead
 from itp_events.errors import BadInput
 from itp_events.protocol.file import load_protocol
 from tasks.database import duty
 from tasks.delivery.channels import Channels
 from tasks.text.duty import reasons
-
-_WEEKS_AHEAD = 4
-_DAYS = 7 * _WEEKS_AHEAD
 
 
 def duty_findings(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
@@ -30,7 +27,7 @@ def duty_findings(connection: sa.Connection, around: Surroundings) -> Iterator[F
     roster = duty.roster_in(connection)
     untagged: dict[str, None] = {}
     for audience, site in duty.places_in(connection, roster, protocol):
-        days = days_from(protocol.site(site).date_of(around.now), _DAYS)
+        days = days_from(protocol.site(site).date_of(around.now), GAP_DAYS)
         for gap in gaps_ahead(roster, audience, site, days):
             said = f"nobody is {audience} at site {site} from {gap.first} to {gap.last}: "
             mend = "itp duty set, itp duty except, or a deputy: itp duty absent"
@@ -40,6 +37,6 @@ def duty_findings(connection: sa.Connection, around: Surroundings) -> Iterator[F
     for person in untagged:
         mend = "add a URL with this tag to ITP_APPRISE_CONFIG"
         yield Finding("duty", "warn", f"no recipient is tagged {person}, who will be on duty", mend)
-    for absence, day in absent_deputies(roster, days_from(around.now.date(), _DAYS)):
+    for absence, day in absent_deputies(roster, days_from(around.now.date(), GAP_DAYS)):
         said = f"{absence.deputy}, the deputy of {absence.person}, is away too on {day}"
         yield Finding("duty", "warn", said, "name another deputy: itp duty absent")

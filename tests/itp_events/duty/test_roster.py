@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itp_events.duty.ahead import absent_deputies, days_from, gaps_ahead
+from itp_events.duty.ahead import GAP_DAYS, absent_deputies, days_from, gaps_ahead, look_ahead
 from itp_events.duty.answering import answer
 from itp_events.duty.changes import (
     Absent,
@@ -250,6 +250,15 @@ def test_nobody_who_is_away_is_ever_on_duty(found: Roster, audience: str) -> Non
         duty = found.on_duty(audience, site, on)
         assert not [person for person in duty.people if found.is_away(person, on)]
         assert len(set(duty.people)) == len(duty.people)
+
+
+@given(_rosters, _audience)
+def test_what_is_seen_ahead_is_what_holds_on_each_day(found: Roster, audience: str) -> None:
+    for site, on in (("01", MONDAY), ("02", day(10))):
+        seen = look_ahead(found, audience, site, on)
+        assert seen.on_duty == found.on_duty(audience, site, on)
+        empty = {day for gap in seen.gaps for day in days_from(gap.first, (gap.last - gap.first).days + 1)}
+        assert empty == {day for day in days_from(on, GAP_DAYS) if found.on_duty(audience, site, day).nobody}
 
 
 @given(_rosters, _audience)

@@ -154,6 +154,18 @@ FULL: dict[str, Any] = {
         },
         {"subject": "ITP-007", "what": "disposition", "about": "", "since": "2026-01-26"},
     ],
+    "duty": [
+        {"asked": "coordinator", "people": [{"person": "crc.wang", "away": "crc.li"}], "missing": []},
+        {"asked": "ops", "people": [], "missing": []},
+    ],
+    "gaps": [
+        {
+            "asked": "coordinator",
+            "first": "2026-01-29",
+            "last": "2026-01-30",
+            "missing": [{"person": "crc.li", "why": "away", "until": "2026-01-30"}],
+        }
+    ],
     "link": "http://127.0.0.1:8300/acknowledge/x",
 }
 

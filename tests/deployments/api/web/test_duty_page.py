@@ -63,6 +63,9 @@ def test_a_refusal_names_the_field_and_keeps_what_was_entered(
     answer = admin.send("/duty/absent", "/duty", person="crc.li")
     assert answer.status_code == 422
     assert "First day: is needed" in said(answer)
+    answer = admin.again("/duty/absent", person="crc.li", first="5 January")
+    assert "First day: must be a date" in said(answer)
+    assert 'value="5 January"' in answer.text
     earlier = f"{today - timedelta(days=3)}"
     answer = admin.again("/duty/absent", person="crc.li", first=f"{today}", last=earlier)
     assert "before the first one" in said(answer)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.database import service_log
+from tasks.database.event_log import Origin
 from tasks.signatures.signing import Signature, reviews_in
-from tests.support.api import Door, served
+from tests.support.api import Door, done, served
 from tests.support.pages import Person, said
 from tests.support.people import with_password, with_tokens
 
@@ -39,6 +41,17 @@ def test_the_list_has_what_the_filters_ask_for(door: Door, monitor: Person) -> N
     table = monitor.client.get("/review.csv?since=&kind=account").text
     assert table.splitlines()[0].lstrip("\ufeff").startswith('"at","kind","subject"')
     assert '"mon.sun: added"' in table
+
+
+def test_what_was_refused_exported_and_backed_up_is_listed(door: Door, monitor: Person) -> None:
+    answer = door.post([done("INF4", door.now, "ITP-001")], headers=door.token("recorder"))
+    assert answer.status_code == 409
+    with door.study.store.writing() as connection:
+        service_log.note(connection, "exported", "july", Origin("os:test", "cli"), door.now, {})
+        service_log.note(connection, "backed-up", "itp-1.tar", Origin("os:test", "cli"), door.now, {})
+    page = monitor.open("/review?since=&kind=refusal&kind=export&kind=backup")
+    for sentence in ("Refused: ", "july", "itp-1.tar"):
+        assert sentence in page
 
 
 def test_a_review_is_signed_by_the_password_alone(door: Door, monitor: Person) -> None:

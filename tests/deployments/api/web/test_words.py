@@ -5,6 +5,7 @@ import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -14,6 +15,7 @@ from deployments.api.web.words import ALL, LANGUAGES, Language, Say
 from itp_events.events import DECISIONS, FACTS
 from itp_events.protocol.file import load_protocol
 from itp_events.rules.eligibility import SENTENCES
+from tasks.audit.entries import Kind
 from tasks.text.refusals_zh import criterion_zh, said_zh
 
 pytestmark = pytest.mark.requirement("PAG-01")
@@ -51,6 +53,11 @@ def test_every_field_choice_and_form_has_words(language: Language) -> None:
             assert all(shown)
             if language == "zh-CN" and field.name != "decode":
                 assert all(re.search("[\u4e00-\u9fff]", text) for text in shown), field
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_kind_of_entry_that_a_review_lists_has_a_name(language: Language) -> None:
+    assert all(Say(language)(f"review.kind.{kind}") for kind in get_args(Kind))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
