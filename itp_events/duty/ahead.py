@@ -27,7 +27,7 @@ class GapAhead(NamedTuple):
 
 
 class PlaceToday(NamedTuple):
-    """Who answers an audience at a site today, and the gaps of the coming four weeks."""
+    """The people who answer an audience at a site today, and the gaps of the coming four weeks."""
 
     audience: str
     site: str

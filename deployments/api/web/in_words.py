@@ -13,7 +13,7 @@ from deployments.api.web.forms import FORM_OF, Form, Wrong
 from deployments.api.web.words import Say
 from itp_events.events import Event
 from itp_events.protocol.model import Visit
-from tasks.text.refusals_zh import said_zh
+from tasks.text.refusals_zh import criterion_zh, said_zh
 from tasks.text.wording import filters, visit_name
 
 _PHASES = (
@@ -174,6 +174,10 @@ class InWords:
         if wrong.kind == "missing" and field is not None and field.choices:
             return self.say("wrong.choose")
         return self.say(f"wrong.{_PLAIN.get(wrong.kind, 'other')}")
+
+    def unmet(self, sentence: str) -> str:
+        """A criterion of enrolment that was not met, from its English sentence."""
+        return criterion_zh(sentence) if self.say.language == "zh-CN" else sentence
 
     def refusal(self, sentence: str) -> str:
         """A refusal, from the sentence that every door gives."""

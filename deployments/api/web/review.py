@@ -223,7 +223,7 @@ def _sentence(words: InWords, entry: Entry) -> str:
         what = entry.what.rpartition(": ")[2]
         return say("review.account-line", account=details["account"], what=say(f"what.account.{what}"))
     if entry.kind == "refusal" and "unmet" in details:
-        return say("review.refusal", unmet="; ".join(words.refusal(each) for each in details["unmet"]))
+        return say("review.refusal", unmet="; ".join(map(words.unmet, details["unmet"])))
     if entry.kind == "refusal":
         return say("review.refused", why=words.refusal(details["said"]))
     if entry.kind in ("export", "backup"):
