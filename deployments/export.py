@@ -173,12 +173,13 @@ def _facts(
     events = [read_line(code, line.seq, line.body) for line in stored]
     files.rows("signatures.csv", map(_record, signatures_of(store, code, events)))
     files.lines("events.jsonl", (event.to_json() for event in events if not event.own))
+    signed_in = {event.key: (line.actor, line.door) for event, line in zip(events, stored, strict=True)}
     subject = fold(protocol, events)
     state = subject_state(subject, now)
     files.rows("sv.csv", sdtm.visits(state))
     files.rows("ds.csv", sdtm.dispositions(state))
     files.rows("dv.csv", sdtm.deviation_records(state))
-    files.rows("suppdv.csv", sdtm.deviation_qualifiers(state))
+    files.rows("suppdv.csv", sdtm.deviation_qualifiers(state, signed_in))
     files.rows("response.csv", _responses(state))
     files.rows("response_course.csv", _course(state))
 

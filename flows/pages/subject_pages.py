@@ -114,7 +114,7 @@ class SubjectPages:
     def _tell(self, showing: _Showing, now: datetime) -> tuple[int, list[str]]:
         """Post the events since the last time; return the number of the last line told, and the keys told."""
         record, before = showing.story.record, showing.before.shown
-        new = [(line.event, line.recorded_at) for line in record.log if line.seq > before.told_seq]
+        new = [line for line in record.log if line.seq > before.told_seq]
         wall = self.study.clock.wall
         news = [(each, wall(each.at)) for each in happenings(showing.card, before.told, new, now)]
         recent = wall(now) - NEWS

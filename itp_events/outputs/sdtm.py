@@ -7,15 +7,15 @@ SV: a planned visit that took place or was missed has a record (SVPRESP = Y, SVO
 a visit that was cancelled or still lies ahead has none. An unscheduled visit has neither SVPRESP nor SVOCCUR,
 and SVUPDES gives its reason. DS holds one disposition event for each epoch that ended. DV holds one record
 for each deviation; DVSPID is the id that the service gives it. The importance of a deviation and the
-investigator's assessment have no variable in DV and stand in SUPPDV.
+investigator's assessment, with who made it, have no variable in DV and stand in SUPPDV.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
-from itp_events.events import Event, Unscheduled
+from itp_events.events import Event, EventKey, Unscheduled
 from itp_events.protocol.model import DeviationCategory
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.explain import missed
@@ -76,6 +76,10 @@ _DECODED: dict[DeviationCategory, tuple[str, str]] = {
 }
 
 Record = dict[str, str]
+# The account that was signed in for an event, and the door by which it came in, as far as they are known.
+SignedIn = Mapping[EventKey, tuple[str | None, str | None]]
+# QNAM, QLABEL and QVAL.
+_Qualifier = tuple[str, str, str]
 
 
 def visits(state: SubjectState) -> list[Record]:
@@ -120,8 +124,8 @@ def deviation_records(state: SubjectState) -> list[Record]:
     ]
 
 
-def deviation_qualifiers(state: SubjectState) -> list[Record]:
-    """The subject's SUPPDV records: importance, cause and action of each deviation in DV."""
+def deviation_qualifiers(state: SubjectState, signed_in: SignedIn) -> list[Record]:
+    """The subject's SUPPDV records: each deviation's importance, cause and action, and who assessed it."""
     return [
         {
             "STUDYID": state.protocol.id,
@@ -132,22 +136,30 @@ def deviation_qualifiers(state: SubjectState) -> list[Record]:
             "QNAM": name,
             "QLABEL": label,
             "QVAL": value,
-            # Importance comes from the protocol file until the investigator assesses the deviation.
-            "QORIG": "CRF" if each.assessed else "DERIVED",
-            "QEVAL": "INVESTIGATOR" if each.assessed else "SPONSOR",
+            "QORIG": origin,
+            "QEVAL": evaluator,
         }
         for number, each in enumerate(deviations(state), 1)
-        for name, label, value in _qualifiers(each)
+        for (name, label, value), origin, evaluator in _qualifiers(each, signed_in)
     ]
 
 
-def _qualifiers(deviation: Deviation) -> Iterator[tuple[str, str, str]]:
-    yield "DVIMP", "Important Protocol Deviation", "Y" if deviation.important else "N"
+def _qualifiers(deviation: Deviation, signed_in: SignedIn) -> Iterator[tuple[_Qualifier, str, str]]:
+    """Each qualifier with its origin, and with who judged: nobody where it says who assessed."""
+    importance = "DVIMP", "Important Protocol Deviation", "Y" if deviation.important else "N"
     said = deviation.assessment
-    if said and said.cause:
-        yield "DVCAUSE", "Cause of Deviation", said.cause
-    if said and said.action:
-        yield "DVACTION", "Action Taken for Deviation", said.action
+    if said is None or deviation.assessed is None:
+        # Importance comes from the protocol file until the investigator assesses the deviation.
+        yield importance, "DERIVED", "SPONSOR"
+        return
+    actor, door = signed_in.get(deviation.assessed.key, (None, None))
+    cause = "DVCAUSE", "Cause of Deviation", said.cause or ""
+    action = "DVACTION", "Action Taken for Deviation", said.action or ""
+    yield from ((each, "CRF", "INVESTIGATOR") for each in (importance, cause, action) if each[2])
+    yield ("DVASSBY", "Person Who Assessed Deviation", said.by), "CRF", ""
+    account = "DVACTOR", "Account Signed In for Assessment", actor or ""
+    through = "DVDOOR", "Door by Which Assessment Came In", door or ""
+    yield from ((each, "ASSIGNED", "") for each in (account, through) if each[2])
 
 
 def _epoch_of(state: SubjectState, deviation: Deviation) -> str:

@@ -14,6 +14,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from itp_events.events import Event, Exited, Flagged, Missed, NoticeIssued, TreatmentStopped
 from tasks.board.cards import Card
+from tasks.database.queries import LogLine
 
 SAFETY = "sae"
 
@@ -47,12 +48,13 @@ def open_problems(card: Card) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def happenings(
-    card: Card, told: Collection[str], new: Iterable[tuple[Event, datetime]], now: datetime
+    card: Card, told: Collection[str], new: Iterable[LogLine], now: datetime
 ) -> Iterator[Happening]:
     """The happenings to tell: new lines of the log, and troubles on the card that are not in `told`."""
-    for event, recorded_at in new:
-        if name := _name(event):
-            yield Happening(name, f"{event.source}:{event.id}", recorded_at, _details(event))
+    for line in new:
+        if name := _name(line.event):
+            key = f"{line.event.source}:{line.event.id}"
+            yield Happening(name, key, line.recorded_at, _details(line))
     for key, (name, details) in open_problems(card).items():
         if key not in told:
             # A trouble comes back after something was recorded. Prefect drops an id that it knows, so the id
@@ -82,7 +84,8 @@ _OWN: dict[type, str] = {
 }
 
 
-def _details(event: Event) -> dict[str, Any]:
-    details: dict[str, Any] = event.to_json()["data"]
+def _details(line: LogLine) -> dict[str, Any]:
+    told: dict[str, Any] = line.event.to_json()["data"]
     # An enrolment's screening findings are no news for an event feed.
-    return {name: value for name, value in details.items() if name not in ("screening", "facts")}
+    details = {name: value for name, value in told.items() if name not in ("screening", "facts")}
+    return details if line.event.own else details | {"actor": line.origin.actor, "door": line.origin.door}

@@ -299,18 +299,19 @@ def _flags(story: Story) -> str:
 
 def _deviations(story: Story) -> str:
     rows = [
-        (day(each.on), plain(each.term), _importance(each), plain(each.id))
+        (day(each.on), plain(each.term), _importance(story, each), plain(each.id))
         for each in deviations(story.subject_state)
     ]
     return table(("Since", "What", "Important", "Id"), rows)
 
 
-def _importance(deviation: Deviation) -> str:
-    """The importance of a deviation, and the investigator's assessment."""
+def _importance(story: Story, deviation: Deviation) -> str:
+    """The importance of a deviation, and the investigator's assessment with how it came in."""
     said, word = deviation.assessment, "yes" if deviation.important else "no"
-    if said is None:
+    if said is None or deviation.assessed is None:
         return f"**{word}, to be assessed**" if deviation.waits else word
     more = [
         f"{name}: {plain(text)}" for name, text in (("cause", said.cause), ("action", said.action)) if text
     ]
-    return "; ".join([f"{word}, assessed by {plain(said.by)}", *more])
+    by = story.record.origin(deviation.assessed).after(said.by)
+    return "; ".join([f"{word}, assessed by {plain(by)}", *more])

@@ -71,6 +71,21 @@ class Origin:
     actor: str | None = None
     door: str | None = None
 
+    def beside(self, by: str | None) -> str:
+        """The words beside the person `by` who stated something, as `castor, api`; empty: it is not known.
+
+        The account is left out where it is that person's.
+        """
+        if self.door is None:
+            return ""
+        signed_in = [] if self.actor == by else [self.actor or "nobody signed in"]
+        return ", ".join([*signed_in, self.door])
+
+    def after(self, by: str) -> str:
+        """The person `by`, and in brackets what stands beside."""
+        beside = self.beside(by)
+        return f"{by} ({beside})" if beside else by
+
 
 NOT_KNOWN = Origin()
 # The service's own decisions come through no door, and nobody is signed in for them.

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from itp_events.errors import ItpError
 from itp_events.events import Event
+from tasks.database.event_log import NOT_KNOWN, Origin
 from tasks.database.queries import (
     AttemptRow,
     LogLine,
@@ -72,6 +73,10 @@ class SubjectRecord:
     def events(self) -> list[Event]:
         """The events of the log, the service's own decisions included."""
         return [line.event for line in self.log]
+
+    def origin(self, event: Event) -> Origin:
+        """How an event of the log came in."""
+        return next((line.origin for line in self.log if line.event.key == event.key), NOT_KNOWN)
 
     @property
     def handed(self) -> frozenset[str]:

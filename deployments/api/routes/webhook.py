@@ -67,10 +67,11 @@ async def receive(name: str, request: Request, api: Dependencies) -> JSONRespons
         log.warning("401 POST /webhooks/%s: %s", name[:100], said)
         raise Problem(HTTPStatus.UNAUTHORIZED, "signature", said)
     refuse_binary(request)
-    return await api.in_door(answer_to, api, body, _sender(name))
+    return await api.in_door(answer_to, api, body, sender(name))
 
 
-def _sender(name: str) -> Speaker:
+def sender(name: str) -> Speaker:
+    """The sender of that name, as far as a webhook knows it."""
     return Speaker(source=name, said="this request has the role recorder", door=f"webhook:{name}")
 
 

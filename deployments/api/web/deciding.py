@@ -103,7 +103,10 @@ def _page(api: ApiContext, viewer: Viewer, told: Story, entered: dict[str, str],
         "events": [words.sentence(each) for each in state.subject.of(AdverseEvent)],
         "doses": list(_doses(words, state)),
         "medication": [words.sentence(each) for each in state.subject.of(MedicationChanged)],
-        "earlier": [(words.sentence(each), each.data.by) for each in state.subject.of(WithdrawalDecided)],
+        "earlier": [
+            (words.sentence(each), words.author(each.data.by, told.record.origin(each)))
+            for each in state.subject.of(WithdrawalDecided)
+        ],
         "responses": [each for each in responses(state) if each.on],
         "choices": choices,
         "phase": words.phase(told.decision.state),

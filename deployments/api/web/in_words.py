@@ -13,6 +13,7 @@ from deployments.api.web.forms import FORM_OF, Form, Wrong
 from deployments.api.web.words import Say
 from itp_events.events import Event
 from itp_events.protocol.model import Visit
+from tasks.database.event_log import Origin
 from tasks.text.refusals_zh import criterion_zh, said_zh
 from tasks.text.wording import filters, visit_name
 
@@ -103,6 +104,14 @@ class InWords:
         if not value:
             return self.say("bleeding.none")
         return self.say("bleeding.some") if value is True else self.say("bleeding.grade", grade=value)
+
+    def author(self, by: str, origin: Origin) -> str:
+        """The person `by`, with the account that was signed in for them where it is another."""
+        if origin.door is None or origin.actor == by:
+            return by
+        if origin.actor is None:
+            return self.say("subject.nobody", by=by).strip()
+        return self.say("subject.signed-in", by=by, actor=origin.actor)
 
     def sentence(self, event: Event) -> str:
         """An event in one line: its kind, and the values that it holds."""

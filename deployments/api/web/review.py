@@ -34,6 +34,7 @@ from itp_events.outputs.plan_json import instant
 from tasks.accounts.account import may
 from tasks.audit.entries import Entry, Kind, Wanted
 from tasks.audit.reading import audit
+from tasks.database.event_log import Origin
 from tasks.signatures.meaning import review_meaning
 from tasks.signatures.signing import Signature, reviews_in
 
@@ -207,9 +208,14 @@ def _page(
 
 def _rows(words: InWords, entries: Sequence[Entry]) -> Iterator[tuple[str, str, str, str, str]]:
     for each in entries:
-        by = each.actor or each.by or ""
         kind = words.say(f"review.kind.{each.kind}")
-        yield words.short_instant(each.at), kind, each.subject or "", by, _sentence(words, each)
+        yield words.short_instant(each.at), kind, each.subject or "", _by(words, each), _sentence(words, each)
+
+
+def _by(words: InWords, entry: Entry) -> str:
+    """The person as stated, else the account, with the account and the door beside."""
+    by = words.author(entry.by or entry.actor or "", Origin(entry.actor, entry.door))
+    return words.say("review.through", by=by, door=entry.door) if entry.door else by
 
 
 def _sentence(words: InWords, entry: Entry) -> str:

@@ -23,13 +23,13 @@ from itp_events.events import DECISIONS, Event, EventKey, NoticeIssued, Voided
 from itp_events.marks import marked
 from itp_events.notices.contents import of_visit
 from itp_events.rules.assumptions import target_assumed, window_assumed
-from itp_events.rules.deviations import deviations
+from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.response import responses
 from itp_events.rules.subject import not_voided
 from itp_events.rules.windows import PlannedVisit
 from tasks.board.cards import card
 from tasks.board.story import Story, story
-from tasks.database.queries import LogLine, NoticeRow, recorded, subject
+from tasks.database.queries import NoticeRow, recorded, subject
 from tasks.signatures.signing import signatures_of
 from tasks.text.render import Occasion, render
 from tasks.text.wording import why
@@ -95,7 +95,7 @@ def page(
         forms=[form for form in FORMS.values() if _listed(form, viewer)],
         visits=[_visit(words, told, planned) for planned in state.visits],
         responses=[each for each in responses(state) if each.on],
-        deviations=deviations(state),
+        deviations=[(each, _assessor(words, told, each)) for each in deviations(state)],
         notices=[_notice(words, viewer, each) for each in reversed(told.notices)],
         stated=list(_stated(words, told, viewer, _signatures(api, words, told)))[::-1],
         decided=list(_decided(words, told))[::-1],
@@ -112,6 +112,12 @@ def paper(request: Request, api: Dependencies, viewer: Looking, code: Code) -> H
     svg = drawn.svg_inline(scale=6, border=4, dark="#000", light="#fff", omitsize=True)
     facts: dict[str, Any] = {"code": told.code, "address": address, "svg": svg}
     return show(request, api, "paper", words.say("paper.title"), viewer=viewer, **facts)
+
+
+def _assessor(words: InWords, told: Story, deviation: Deviation) -> str:
+    if deviation.assessed is None:
+        return ""
+    return words.author(deviation.assessed.data.by, told.record.origin(deviation.assessed))
 
 
 def _listed(form: Form, viewer: Viewer) -> bool:
@@ -179,21 +185,13 @@ def _stated(
         correct = f"/s/{told.code}/correct/{line.seq}" if may and viewer.may("recorder") else None
         yield Entry(
             _sentence(words, told, event),
-            _author(words, line),
+            words.author(event.data.by, line.origin),
             words.short_instant(event.time),
             line.origin.door or event.source,
             stands or isinstance(event.data, Voided),
             correct,
             signed.get(event.key, ()),
         )
-
-
-def _author(words: InWords, line: LogLine) -> str:
-    """The person who stated an event, with the account that was signed in for them where it is another."""
-    by, actor = line.event.data.by, line.origin.actor
-    if line.origin.door is None or actor == by:
-        return by
-    return words.say("subject.signed-in", by=by, actor=actor) if actor else words.say("subject.nobody", by=by)
 
 
 def _sentence(words: InWords, told: Story, event: Event) -> str:

@@ -148,6 +148,7 @@ WORDS: dict[str, str] = {
     "review.at": "Recorded",
     "review.kind": "Kind",
     "review.by": "By",
+    "review.through": "{by}, through {door}",
     "review.what": "What",
     "review.late": "{sentence}; {days} days after its date",
     "review.kind.correction": "correction",

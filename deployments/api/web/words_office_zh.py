@@ -144,6 +144,7 @@ WORDS: dict[str, str] = {
     "review.at": "录入时间",
     "review.kind": "类别",
     "review.by": "人员",
+    "review.through": "{by}，来源 {door}",
     "review.what": "内容",
     "review.late": "{sentence}；晚于其日期 {days} 天",
     "review.kind.correction": "更正",

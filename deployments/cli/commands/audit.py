@@ -19,6 +19,7 @@ from itp_events.errors import BadInput
 from itp_events.protocol.model import Site
 from tasks.audit.entries import Entry, Kind, Wanted
 from tasks.audit.reading import audit
+from tasks.database.event_log import Origin
 
 
 @click.command("audit", short_help="What a review looks at: corrections, late entries, decisions, sign-ins.")
@@ -107,7 +108,7 @@ def _print(study: OpenStudy, entries: Sequence[Entry]) -> None:
             at_site(study.protocol.site(each.site or "01"), each.at),
             each.kind,
             each.subject or "",
-            each.actor or each.by or "",
+            _by(each),
             _said(each),
         )
         for each in entries
@@ -115,6 +116,11 @@ def _print(study: OpenStudy, entries: Sequence[Entry]) -> None:
     columns = ("Recorded (site)", "Kind", "Subject", "By", "What")
     out.print(table(columns, rows, columns[:1]))
     out.print(_counted(entries))
+
+
+def _by(entry: Entry) -> str:
+    """The person as stated, else the account, with what stands beside."""
+    return Origin(entry.actor, entry.door).after(entry.by or entry.actor or "").strip()
 
 
 def _said(entry: Entry) -> str:

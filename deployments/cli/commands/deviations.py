@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,27 +10,30 @@ import click
 from rich.text import Text
 
 from deployments.cli.opening import OpenStudy, open_to_read
-from deployments.cli.output.schedule import deviated, importance
+from deployments.cli.output.schedule import deviated, deviation_document, importance
 from deployments.cli.output.tables import console, print_json, table
 from itp_events.errors import ItpError
-from itp_events.outputs.plan_json import deviation
+from itp_events.events import Event
 from itp_events.protocol.model import Protocol
 from itp_events.rules.deviations import Deviation, deviations
 from itp_events.rules.explain import counted, day
 from itp_events.rules.state import subject_state
 from itp_events.rules.subject import fold
-from tasks.database.queries import all_subjects, codes_near, history
+from tasks.database.event_log import Origin
+from tasks.database.queries import all_subjects, codes_near
+from tasks.database.subject_record import subject_record
 from tasks.database.unreadable import passing_over
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A deviation of one subject, with the subject's site and protocol."""
+    """A deviation of one subject, with the subject's site and protocol, and how an event came in."""
 
     subject: str
     site: str
     protocol: Protocol
     deviation: Deviation
+    origin: Callable[[Event], Origin]
 
 
 @click.command("deviations", short_help="Deviations from the protocol, and their assessment.")
@@ -78,14 +81,16 @@ def _lines(study: OpenStudy, code: str | None, unreadable: dict[str, str]) -> It
         )
     for row in rows:
         with passing_over(row.code, unreadable):
-            subject = fold(study.protocol, history(study.store, row.code))
-            state = subject_state(subject, study.now)
-            yield from [_Line(row.code, row.site, state.protocol, each) for each in deviations(state)]
+            record = subject_record(study.store, row.code)
+            state = subject_state(fold(study.protocol, record.events), study.now)
+            yield from [
+                _Line(row.code, row.site, state.protocol, each, record.origin) for each in deviations(state)
+            ]
 
 
 def _document(line: _Line) -> dict[str, Any]:
     where = {"subject": line.subject, "site": line.site}
-    return where | deviation(line.deviation) | {"term": line.deviation.term}
+    return where | deviation_document(line.deviation, line.origin) | {"term": line.deviation.term}
 
 
 def _print(shown: Sequence[_Line], known: int) -> None:
@@ -105,4 +110,4 @@ def _print(shown: Sequence[_Line], known: int) -> None:
 
 def _row(line: _Line) -> Sequence[str | Text]:
     stated = line.deviation
-    return day(stated.on), deviated(stated), importance(line.protocol, stated)
+    return day(stated.on), deviated(stated, line.origin), importance(line.protocol, stated)

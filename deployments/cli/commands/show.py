@@ -12,6 +12,7 @@ from rich.text import Text
 
 from deployments.cli.opening import OpenStudy, open_to_read
 from deployments.cli.output.schedule import (
+    deviation_document,
     print_deviations,
     print_flags,
     print_head,
@@ -34,6 +35,7 @@ from itp_events.events import (
 from itp_events.outputs.plan import Plan, plan
 from itp_events.outputs.plan_json import document, instant
 from itp_events.protocol.model import Protocol, Site
+from itp_events.rules.deviations import deviations
 from itp_events.rules.explain import counted
 from itp_events.rules.response import ResponseCourse, response_course
 from itp_events.rules.subject import not_voided
@@ -107,7 +109,7 @@ def _print(shown: _Shown) -> None:
     print_head(out, state)
     print_visits(out, state)
     print_flags(out, state)
-    print_deviations(out, state)
+    print_deviations(out, state, shown.record.origin)
     print_responses(out, state)
     heading(out, "Recorded")
     out.print(_recorded(shown))
@@ -193,6 +195,7 @@ def _outcome(shown: _Shown, notice: NoticeRow) -> Text:
 def _document(shown: _Shown) -> dict[str, Any]:
     state = shown.plan.decision.subject_state
     shown_as = document(shown.plan)
+    shown_as["deviations"] = [deviation_document(each, shown.record.origin) for each in deviations(state)]
     shown_as["message"] = shown.plan.decision.message
     shown_as["response"] = _response(response_course(state))
     shown_as["why"] = {planned.code: why(state, planned) for planned in state.visits}

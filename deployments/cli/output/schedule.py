@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -19,9 +20,10 @@ from deployments.cli.output.tables import (
     sourced,
     table,
 )
-from itp_events.events import NoticeIssued, plain_number
+from itp_events.events import Event, NoticeIssued, plain_number
 from itp_events.marks import marked
 from itp_events.notices.assumed import notice_assumed
+from itp_events.outputs.plan_json import deviation as document
 from itp_events.protocol.model import Protocol
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.deviations import Deviation, deviations
@@ -30,6 +32,7 @@ from itp_events.rules.response import WORDS, response_course, responses
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit
 from itp_events.rules.withdrawal import Flag
+from tasks.database.event_log import NOT_KNOWN, Origin
 
 NOTICES_SHOWN = 8
 _WHOLE = ("Visit", "Opens", "Closes", "Target", "Booked", "Done")
@@ -163,23 +166,37 @@ def print_responses(out: Console, state: SubjectState) -> None:
         out.print(Text(line))
 
 
-def print_deviations(out: Console, state: SubjectState) -> None:
-    """Print the deviations from the protocol with their importance; nothing where there are none."""
+def print_deviations(
+    out: Console, state: SubjectState, origin: Callable[[Event], Origin] = lambda _: NOT_KNOWN
+) -> None:
+    """Print the deviations from the protocol with their importance; nothing where there are none.
+
+    `origin` says how an assessment came in.
+    """
     stated = deviations(state)
     if stated:
         heading(out, "Deviations")
         columns = ("Since", "Deviation", "Important")
-        rows = ((day(each.on), deviated(each), importance(state.protocol, each)) for each in stated)
+        rows = ((day(each.on), deviated(each, origin), importance(state.protocol, each)) for each in stated)
         out.print(table(columns, rows, columns[:1]))
 
 
-def deviated(deviation: Deviation) -> str:
+def deviated(deviation: Deviation, origin: Callable[[Event], Origin]) -> str:
     """A deviation's id, its description, and the investigator's assessment, each on a line of its own."""
     said = deviation.assessment
-    if said is None:
+    if said is None or deviation.assessed is None:
         return f"{deviation.id}\n{deviation.term}"
     more = [f"{name}: {text}" for name, text in (("cause", said.cause), ("action", said.action)) if text]
-    return "\n".join([deviation.id, deviation.term, "; ".join([f"assessed by {said.by}", *more])])
+    by = origin(deviation.assessed).after(said.by)
+    return "\n".join([deviation.id, deviation.term, "; ".join([f"assessed by {by}", *more])])
+
+
+def deviation_document(one: Deviation, origin: Callable[[Event], Origin]) -> dict[str, Any]:
+    """A deviation as the plan's JSON has it, and with its assessment how that came in."""
+    said = document(one)
+    if one.assessed is not None:
+        said["assessed"] |= {"actor": origin(one.assessed).actor, "door": origin(one.assessed).door}
+    return said
 
 
 def importance(protocol: Protocol, deviation: Deviation) -> str:

@@ -53,11 +53,9 @@ def author(line: LogLine) -> str:
 
     As `crc-01 (redcap: 8f1c; castor, api)`; the account is left out where it is that person's.
     """
-    by, origin = line.event.data.by, line.origin
-    if origin.door is None:
-        return named(line.event)
-    signed_in = [] if origin.actor == by else [origin.actor or "nobody signed in"]
-    return f"{by} ({identified(line.event)}; {', '.join([*signed_in, origin.door])})"
+    by = line.event.data.by
+    known = [identified(line.event), line.origin.beside(by)]
+    return f"{by} ({'; '.join(filter(None, known))})"
 
 
 def named(event: Event) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.cli.os_user import os_actor
 from tests.deployments.cli.conftest import At, Itp, Write
 from tests.support.study import Study
 
@@ -31,6 +32,8 @@ def test_the_table_says_who_did_what_when(itp: Itp, at: At, corrected: Study) ->
     words = " ".join(out.split())
     assert "correction" in words
     assert "entered in error" in words
+    assert "crc-01" in words
+    assert f"({os_actor()}," in words, "the table names the machine's user beside who stated it"
     assert out.rstrip().endswith("3 entries")
     assert itp("audit", "--since", "2026-02-01", **at(NOW)).out == "Nothing of what is asked for.\n"
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from deployments.cli.os_user import os_actor
 from tests.deployments.cli.conftest import At, Itp, Said, Write
 from tests.support.study import Study
 
@@ -68,6 +69,7 @@ def test_as_json_each_is_what_the_plan_says_of_it(itp: Itp, lines: Write, at: At
     ]
     assert rows[1]["assessed"]["cause"] == "infection"
     assert rows[1]["important"] is False
+    assert (rows[1]["assessed"]["actor"], rows[1]["assessed"]["door"]) == (os_actor(), "cli")
 
 
 def test_show_lists_them_too(itp: Itp, lines: Write, at: At, enrolled: Study) -> None:
@@ -75,7 +77,8 @@ def test_show_lists_them_too(itp: Itp, lines: Write, at: At, enrolled: Study) ->
     assert assess(itp, lines, enrolled, settings, MISSED).code == 0
     out = itp("show", "ITP-001", **settings).out
     assert LATE in out
-    assert "assessed by inv-01; cause: infection" in out
+    words = " ".join(out.replace("│", " ").split())
+    assert f"assessed by inv-01 ({os_actor()}, cli); cause: infection" in words
     assert max(map(len, out.splitlines())) <= 80
 
 

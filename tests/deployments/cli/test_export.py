@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.cli.os_user import os_actor
 from itp_events.events import parse_event
 from tests.deployments.cli.conftest import At, Itp, Write, raws
 from tests.support.study import Study
@@ -49,6 +50,8 @@ def test_the_log_holds_the_decisions_too_each_in_its_place(
     shown = itp("show", "ITP-001", "--json", **at(NOW)).json["log"]
     assert log == [{"subject": "ITP-001", **line} for line in shown]
     assert {"itp", "site"} <= {line["event"]["source"] for line in shown}
+    doors = {(line["actor"], line["door"]) for line in shown if line["event"]["source"] != "itp"}
+    assert doors == {(os_actor(), "cli")}
 
 
 def test_what_was_sent_is_exported_with_what_became_of_it(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from itp_events.events import EventKey
 from itp_events.outputs import sdtm
 from itp_events.rules.state import SubjectState, subject_state
 from tests.support.study import FOLLOW_UP, INFUSIONS, Study
@@ -153,16 +154,21 @@ def test_how_important_a_deviation_is_stands_in_the_supplemental_qualifiers() ->
     study = Study()
     study.enrol("2026-01-05")
     study.missed("INF1", "2026-01-14")
+    signed_in: dict[EventKey, tuple[str | None, str | None]] = {}
 
     def qualifiers(at: str) -> list[tuple[str, ...]]:
-        found = sdtm.deviation_qualifiers(state(study, at))
+        found = sdtm.deviation_qualifiers(state(study, at), signed_in)
         assert all(tuple(each) == sdtm.SUPPDV for each in found)
         return [tuple(each[name] for name in ("IDVARVAL", "QNAM", "QVAL", "QEVAL")) for each in found]
 
     assert qualifiers("2026-01-15") == [("1", "DVIMP", "Y", "SPONSOR")]
-    study.assessed("ITP-001/INF1/missed", at="2026-01-15", cause="fever", action="none")
+    assessed = study.assessed("ITP-001/INF1/missed", at="2026-01-15", cause="fever", action="none")
+    signed_in[assessed.key] = ("castor", "api")
     assert qualifiers("2026-01-16") == [
         ("1", "DVIMP", "N", "INVESTIGATOR"),
         ("1", "DVCAUSE", "fever", "INVESTIGATOR"),
         ("1", "DVACTION", "none", "INVESTIGATOR"),
+        ("1", "DVASSBY", "inv-01", ""),
+        ("1", "DVACTOR", "castor", ""),
+        ("1", "DVDOOR", "api", ""),
     ]

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from flows.study.roles import Speaker
 from itp_events.events import FACT_TYPES
+from tasks.advance import record
 from tasks.board import keeping, links, reading
 from tasks.board.cards import Card, card
 from tasks.board.drawings import timeline
@@ -383,10 +385,26 @@ def test_the_story_is_told_under_names_that_no_door_listens_to(desk: Desk, study
     overdue(desk, study)
     desk.take(study.medication("rescue", "2026-02-03", at="2026-02-03 09:00"))
     told = story(desk.store, desk.protocol, "ITP-001", NOW)
-    recorded = [(line.event, line.recorded_at) for line in told.record.log]
-    names = {each.name for each in happenings(card(told), [], recorded, NOW)}
+    names = {each.name for each in happenings(card(told), [], told.record.log, NOW)}
     assert {"itp.withdrawal.flagged", "itp.visit.escalated", "itp.recorded.visit.completed"} <= names
     assert names.isdisjoint(FACT_TYPES)
+
+
+def test_what_is_told_of_a_statement_has_the_account_and_the_door_beside_who_stated_it(
+    desk: Desk, study: Study
+) -> None:
+    enrolled = study.enrol("2026-01-05")
+    castor = Speaker(actor="castor", door="api", decides=True)
+    missed = study.missed("INF1", "2026-01-14")
+    assessed = study.assessed("ITP-001/INF1/missed", at="2026-01-15")
+    record(desk.store, desk.protocol, [enrolled, missed, assessed], assessed.time, sender=castor)
+    assert "assessed by inv-01 (castor, api)" in section(page(desk), "Deviations")
+    told = story(desk.store, desk.protocol, "ITP-001", NOW)
+    for each in happenings(card(told), [], told.record.log, NOW):
+        is_stated = each.name.startswith("itp.recorded.")
+        assert (each.details.get("actor"), each.details.get("door")) == (
+            ("castor", "api") if is_stated else (None, None)
+        )
 
 
 def test_a_happening_has_the_same_id_however_often_it_is_told(desk: Desk, study: Study) -> None:
