@@ -75,7 +75,7 @@ class SubjectRecord:
         return [line.event for line in self.log]
 
     def origin(self, event: Event) -> Origin:
-        """How an event of the log came in."""
+        """The account and the door by which an event of the log came in."""
         return next((line.origin for line in self.log if line.event.key == event.key), NOT_KNOWN)
 
     @property
