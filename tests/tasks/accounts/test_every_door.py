@@ -90,9 +90,7 @@ class Case:
         """The log's decisions, assessments and voids."""
         logged = (line.event for line in queries.log_lines(self.desk.store, "ITP-001"))
         stated = (each for each in logged if not each.own)
-        return [
-            each for each in stated if isinstance(each.data, INVESTIGATORS) or isinstance(each.data, Voided)
-        ]
+        return [each for each in stated if isinstance(each.data, (INVESTIGATORS, Voided))]
 
 
 @pytest.fixture
