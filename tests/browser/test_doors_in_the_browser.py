@@ -47,7 +47,7 @@ def test_a_subject_enrolled_by_the_form_is_acknowledged_from_the_notice(
     browser.get(link)
     assert "INF1" in browser.page_source
     assert acknowledged(running) == 0, "opening the page acknowledges nothing"
-    browser.find_element(By.TAG_NAME, "button").click()
+    browser.find_element(By.CSS_SELECTOR, "main form > button").click()
     wait_until(lambda: acknowledged(running) == 1, "the acknowledgement")
     wait_until(lambda: browser.title == "Acknowledged", "the page to say so")
 
