@@ -5,6 +5,8 @@ This module does not derive deviations: rules/deviations.py does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from difflib import SequenceMatcher
 
 from itp_events.errors import Refused
@@ -36,9 +38,19 @@ def _known_then(context: IntakeContext, event: Event) -> tuple[Deviation, ...]:
 
     One of them may be gone by now: a visit that counted as missed may have been entered since.
     """
-    history = tuple(each for each in context.history if each.time <= event.time)
+    history = _log_of_then(context.history, event.time)
     then = IntakeContext(context.protocol, history, event.time)
     return deviations(then.subject_state) if then.enrolled else ()
+
+
+def _log_of_then(log: Sequence[Event], instant: datetime) -> tuple[Event, ...]:
+    """The log as it stood at an instant.
+
+    The service's own decisions refer to earlier ones. They are kept up to the last that was made by then:
+    some before it bear a later time where the clock was set back.
+    """
+    stood = max((place for place, each in enumerate(log, 1) if each.time <= instant), default=0)
+    return tuple(each for each in log[:stood] if each.own or each.time <= instant)
 
 
 def _nearest(named: str, known: tuple[Deviation, ...]) -> str:

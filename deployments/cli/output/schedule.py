@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -32,7 +32,10 @@ from itp_events.rules.response import WORDS, response_course, responses
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit
 from itp_events.rules.withdrawal import Flag
-from tasks.database.event_log import NOT_KNOWN, Origin
+
+if TYPE_CHECKING:
+    # Pure commands load no database.
+    from tasks.database.event_log import Origin
 
 NOTICES_SHOWN = 8
 _WHOLE = ("Visit", "Opens", "Closes", "Target", "Booked", "Done")
@@ -167,11 +170,11 @@ def print_responses(out: Console, state: SubjectState) -> None:
 
 
 def print_deviations(
-    out: Console, state: SubjectState, origin: Callable[[Event], Origin] = lambda _: NOT_KNOWN
+    out: Console, state: SubjectState, origin: Callable[[Event], Origin] | None = None
 ) -> None:
     """Print the deviations from the protocol with their importance; nothing where there are none.
 
-    `origin` says how an assessment came in.
+    `origin` says how an assessment came in, where that is known.
     """
     stated = deviations(state)
     if stated:
@@ -181,13 +184,13 @@ def print_deviations(
         out.print(table(columns, rows, columns[:1]))
 
 
-def deviated(deviation: Deviation, origin: Callable[[Event], Origin]) -> str:
+def deviated(deviation: Deviation, origin: Callable[[Event], Origin] | None) -> str:
     """A deviation's id, its description, and the investigator's assessment, each on a line of its own."""
     said = deviation.assessment
     if said is None or deviation.assessed is None:
         return f"{deviation.id}\n{deviation.term}"
     more = [f"{name}: {text}" for name, text in (("cause", said.cause), ("action", said.action)) if text]
-    by = origin(deviation.assessed).after(said.by)
+    by = origin(deviation.assessed).after(said.by) if origin else said.by
     return "\n".join([deviation.id, deviation.term, "; ".join([f"assessed by {by}", *more])])
 
 

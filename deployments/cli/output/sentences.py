@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deployments.cli.output.tables import sourced
 from itp_events.events import (
@@ -40,7 +40,10 @@ from itp_events.events import (
 from itp_events.protocol.model import Criterion, Protocol
 from itp_events.rules.explain import bleeding, day
 from itp_events.rules.keys import unrecorded
-from tasks.database.queries import LogLine
+
+if TYPE_CHECKING:
+    # Pure commands load no database.
+    from tasks.database.queries import LogLine
 
 
 def stated(event: Event) -> str:

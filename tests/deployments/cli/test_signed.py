@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.accounts.account import Account
+from tasks.accounts.changing import By, add
 from tasks.database.queries import log_lines
-from tasks.database.schema import accounts
 from tasks.database.store import Store
 from tasks.signatures.signing import Signer, sign
 from tests.deployments.cli.conftest import At, Itp, Write
@@ -22,12 +23,10 @@ SIGNED = datetime(2026, 1, 8, 1, 0, tzinfo=UTC)
 @pytest.fixture
 def signed(tmp_path: Path, enrolled: Study) -> Study:
     """The completion of INF1, signed by an investigator."""
-    account = {"code": "inv.one", "name": "Investigator One", "role": "investigator", "language": "en"}
-    rest = {"speaks_for_others": False, "active": True, "created_at": SIGNED}
     store = Store.open(f"sqlite:///{tmp_path / 'data' / 'study.db'}")
     [done] = [line.event for line in log_lines(store, "ITP-001") if line.event.type == "itp.visit.completed"]
     with store.writing() as connection:
-        connection.execute(accounts.insert(), [account | rest])
+        add(connection, Account("inv.one", "Investigator One", "investigator"), By(None, "cli", SIGNED))
         sign(Signer("inv.one", "Investigator One"), connection, [done], SIGNED)
     store.close()
     return enrolled
