@@ -109,7 +109,7 @@ class Parts:
 
     def _postmaster(self) -> int:
         backend = self.number("SELECT pg_backend_pid()")
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, ProcessLookupError):
             return int(Path(f"/proc/{backend}/stat").read_text().rsplit(")", 1)[1].split()[1])
         # A backend that has ended meanwhile cannot be asked: the next one is.
         return self._postmaster()
