@@ -116,7 +116,8 @@ class Links:
             Refused: the link was not made here, was changed (rule `link`), or has expired (`link-expired`).
         """
         try:
-            text = self._sealed.decrypt(sealed + "=" * (-len(sealed) % 4))
+            # As bytes: of a text with other letters than ASCII's Fernet raises an error of its own.
+            text = self._sealed.decrypt((sealed + "=" * (-len(sealed) % 4)).encode("utf-8", "replace"))
         except InvalidToken as error:
             raise Refused("link", "this link is not one of this service's") from error
         subject, visit, day, language = json.loads(text)
