@@ -18,6 +18,7 @@ from itp_events.errors import BadInput
 from tasks.accounts import changing
 from tasks.accounts.account import Account
 from tasks.accounts.changing import By
+from tasks.database.registered_values import note_values
 from tasks.database.schema import account_log, accounts, second_factors
 
 # NIST SP 800-63B: length counts, and rules of composition do not.
@@ -80,8 +81,10 @@ def new_for_once() -> str:
 def set_up_totp(connection: sa.Connection, account: Account, secret: str | None, by: By) -> None:
     """Give an account a second factor, or with None take it away."""
     changing.set_values(connection, account.code, {"totp": secret}, by)
-    # The codes of another secret are other codes.
-    connection.execute(second_factors.delete().where(second_factors.c.account == account.code))
+    # The codes of another secret are other codes: each counts from the beginning.
+    mine = second_factors.c.account == account.code
+    if connection.execute(second_factors.update().where(mine).values(step=0)).rowcount:
+        note_values(connection, second_factors, {"account": account.code, "step": 0}, by.at)
     changing.note(connection, account.code, "second-factor", by, {"set_up": secret is not None})
 
 
@@ -111,8 +114,11 @@ def step_of(secret: str, given: str, at: datetime) -> int | None:
     return next((step for step in steps if hmac.compare_digest(totp.generate_otp(step).encode(), code)), None)
 
 
-def use_step(connection: sa.Connection, account: Account, step: int) -> bool:
-    """Take the code of a step; False when it, or a later one, was taken already, also by another at once."""
+def use_step(connection: sa.Connection, account: Account, step: int, at: datetime) -> bool:
+    """Take the code of a step, at the machine's time (UTC).
+
+    False when it, or a later one, was taken already, also by another at once.
+    """
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     new = insert(second_factors).values(account=account.code, step=step)
     taken = new.on_conflict_do_update(
@@ -120,7 +126,10 @@ def use_step(connection: sa.Connection, account: Account, step: int) -> bool:
         set_={"step": new.excluded.step},
         where=second_factors.c.step < new.excluded.step,
     )
-    return connection.execute(taken.returning(second_factors.c.step)).one_or_none() is not None
+    if connection.execute(taken.returning(second_factors.c.step)).one_or_none() is None:
+        return False
+    note_values(connection, second_factors, {"account": account.code, "step": step}, at)
+    return True
 
 
 @cache

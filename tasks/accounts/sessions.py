@@ -101,7 +101,7 @@ def _is_fresh(store: Store, account: Account, secret: str, attempt: Attempt) -> 
     step = passwords.step_of(secret, attempt.second_factor, attempt.at)
     if step is None:
         return False
-    return store.write(lambda connection: passwords.use_step(connection, account, step))
+    return store.write(lambda connection: passwords.use_step(connection, account, step, attempt.at))
 
 
 def prove(store: Store, attempt: Attempt) -> Account:

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from tasks.board.cards import Card, card
 from tasks.board.reading import Shown, unreadable_cards
 from tasks.board.story import Story
-from tasks.database.schema import cards, shown_artifacts
+from tasks.database.schema import cards, shown_artifacts, stored
 from tasks.database.store import Store
 from tasks.database.upsert import upsert
+from tasks.hashing.rows import hash_of
 
 # Older than every decision: a card of this time is behind.
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -31,9 +34,15 @@ def keep(store: Store, story: Story, shown: Shown, now: datetime) -> Card:
         "told_seq": shown.told_seq,
         "told": list(shown.told),
     }
+    row["hash"] = _hash({"subject": story.code, **row})
     with store.writing() as connection:
         upsert(connection, cards, {"subject": story.code}, row)
     return body
+
+
+def _hash(row: Mapping[str, Any]) -> str:
+    """The hash of what the board shows of a card, by which a verification knows it."""
+    return hash_of(cards.name, stored(cards, {name: row[name] for name in cards.c.hash.info["made"]}))
 
 
 def remember_artifact(store: Store, key: str, artifact: str) -> None:

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from tasks.database import register
 from tasks.database.register import Line
-from tasks.database.schema import accounts, stored, tokens
+from tasks.database.schema import accounts, second_factors, stored, tokens
 from tasks.hashing.rows import hash_of
 
-TABLES: Sequence[sa.Table] = (accounts, tokens)
+TABLES: Sequence[sa.Table] = (accounts, tokens, second_factors)
 
 
 def note_values(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any], at: datetime) -> None:

@@ -21,7 +21,7 @@ from tasks.hashing.rows import hash_of
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0018"
+REVISION = "0019"
 
 
 def instant_text(value: datetime) -> str:
@@ -265,7 +265,7 @@ outages = sa.Table(
     sa.Column("alerted", sa.Boolean, nullable=False),
 )
 
-# The mends that the service made by itself, for people to read.
+# The mends that the service made by itself, for people to read. Append-only: the audit trail lists them.
 repairs = sa.Table(
     "repairs",
     metadata,
@@ -273,6 +273,7 @@ repairs = sa.Table(
     sa.Column("subject", sa.Text),
     sa.Column("what", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False, index=True),
+    _hash("subject", "what", "at"),
 )
 
 # Troubles that a person must mend; `about` is a subject's code or a part's name.
@@ -309,7 +310,8 @@ dead_letters = sa.Table(
 )
 
 # The part of each subject that the board needs, made anew when the subject was advanced; and what Prefect has
-# been shown (`shown_tags`) and told (events up to `told_seq`, the troubles in `told`).
+# been shown (`shown_tags`) and told (events up to `told_seq`, the troubles in `told`). `hash` is of what the
+# board shows.
 cards = sa.Table(
     "cards",
     metadata,
@@ -322,6 +324,7 @@ cards = sa.Table(
     sa.Column("shown_tags", sa.JSON, nullable=False),
     sa.Column("told_seq", sa.Integer, nullable=False),
     sa.Column("told", sa.JSON, nullable=False),
+    sa.Column("hash", sa.Text, info={"made": ("subject", "body", "seq", "made_at", "open")}),
 )
 
 # Prefect's artifacts by key: each is updated in place, so its address stays.
@@ -449,7 +452,7 @@ sessions = sa.Table(
 )
 
 # The last code taken of each account's second factor, by its step of 30 s since 1970: no code up to it
-# counts again.
+# counts again. The register has each value.
 second_factors = sa.Table(
     "second_factors",
     metadata,
@@ -576,7 +579,8 @@ duty_changes = sa.Table(
     _hash("at", "actor", "door", "body"),
 )
 
-# Refused events of every door, exports and backups. Append-only. `about` names the event, folder or file.
+# Refused events of every door, exports, backups, and changed settings. Append-only. `about` names the event,
+# folder, file or setting.
 service_log = sa.Table(
     "service_log",
     metadata,
@@ -589,5 +593,7 @@ service_log = sa.Table(
     sa.Column("door", sa.Text),
     sa.Column("details", sa.JSON, nullable=False),
     _hash("at", "what", "about", "subject", "actor", "door", "details"),
-    sa.CheckConstraint("what IN ('refused', 'exported', 'backed-up')", name="service_log_what_ck"),
+    sa.CheckConstraint(
+        "what IN ('refused', 'exported', 'backed-up', 'settings')", name="service_log_what_ck"
+    ),
 )

@@ -22,6 +22,7 @@ from tasks.database.schema import (
     notices,
     protocol_files,
     redcap_statements,
+    repairs,
     screening_log,
     seal_stamps,
     service_log,
@@ -93,6 +94,7 @@ FACTS: tuple[Facts, ...] = (
     Facts(signatures, _ALWAYS),
     Facts(duty_changes, _ALWAYS),
     Facts(service_log, _ALWAYS),
+    Facts(repairs, _ALWAYS),
 )
 """The tables whose rows the register holds, each by its hash."""
 
@@ -104,6 +106,8 @@ CHAINED: Mapping[str, str] = {
     "chains": "the ends of register and seals",
     "accounts": "the register has each value that the service wrote",
     "tokens": "the register has each value that the service wrote",
+    "second_factors": "the register has each value that the service wrote",
+    "cards": "each row has the hash of what the board shows, made with it",
 }
 """The other tables of facts, and how each is checked."""
 
@@ -113,13 +117,10 @@ NO_FACTS: Mapping[str, str] = {
     "heartbeats": "signs of life of the service's parts",
     "recipients": "the recipients of today, read anew from their configuration",
     "outages": "recipients that fail at present; the sends that failed are in attempts",
-    "repairs": "what the service put right in Prefect, which shows the study and holds none of it",
     "troubles": "what a person must mend at present; looked for anew",
-    "cards": "made anew from the events",
     "shown_artifacts": "pages in Prefect",
     "prefect_notes": "notes about the Prefect that shows the study",
     "redcap_books": "requests to REDCap of the last minute, and how far its log was read",
-    "second_factors": "the last code that was taken, which counts for a minute",
     "redcap_turns": "forms that a process takes just now",
     "verifications": "what was found last; found anew by the next verification",
 }
@@ -130,5 +131,9 @@ PASSING: Mapping[str, str] = {
     "deliveries.next_at": "when the next try is due",
     "deliveries.holder": "the process that is sending just now",
     "sessions.seen_at": "when a session was used last",
+    "cards.advanced_at": "by which the service sees that a card is behind, and makes it anew",
+    "cards.shown_tags": "what Prefect was shown",
+    "cards.told_seq": "what Prefect was told",
+    "cards.told": "what Prefect was told",
 }
 """The columns of tables of facts that hold no fact, and why."""

@@ -23,7 +23,17 @@ from tasks.archive.rows import Row, count_rows, read_rows
 from tasks.database import registered_values
 from tasks.database.register import BETWEEN, STANDING, TRIGGERS
 from tasks.database.register import key_of as name_of
-from tasks.database.schema import REVISION, chains, events, metadata, register, seal_stamps, seals, subjects
+from tasks.database.schema import (
+    REVISION,
+    cards,
+    chains,
+    events,
+    metadata,
+    register,
+    seal_stamps,
+    seals,
+    subjects,
+)
 from tasks.database.store import Store
 from tasks.database.triggers import triggers_in
 from tasks.hashing.rows import hash_of, text_hash
@@ -194,7 +204,7 @@ class _Verification:
 
     def report(self) -> Report:
         """Check everything, each table once."""
-        tables = (*registered_values.TABLES, events, subjects, register, seals)
+        tables = (*registered_values.TABLES, events, subjects, register, seals, cards)
         names = [*(each.name for each in FACTS), *(each.name for each in tables)]
         self._total = sum(count_rows(self._connection, name) for name in names)
         self._take(self._register())
@@ -206,6 +216,7 @@ class _Verification:
         self._take(self._stamps())
         for table in registered_values.TABLES:
             self._take(values_findings(table, self._read(table), self._lines.about(table.name)))
+        self._take(self._cards())
         self._take(self._hand_overs())
         count = sum(seq for seq, _ in self._ends.values())
         told = "".join(f"{code} {seq} {head}\n" for code, (seq, head) in sorted(self._ends.items()))
@@ -364,6 +375,12 @@ class _Verification:
             yield Finding(events.name, f"row {chain.last}", _UNKNOWN, code)
         elif whole and row["head"] != chain.head:
             yield Finding(events.name, f"row {chain.last}", "is not the end of this log", code)
+
+    def _cards(self) -> Iterator[Finding]:
+        """Look at what the board shows; a card that is not there is made anew by the service."""
+        for row in self._read(cards):
+            if row["hash"] != hash_of(cards.name, {name: row[name] for name in cards.c.hash.info["made"]}):
+                yield Finding(cards.name, str(row["subject"]), CHANGED, str(row["subject"]))
 
     # The rows that the register holds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from tasks.database.triggers import lifted
 from tasks.integrity.facts import CHAINED, FACTS, PASSING
 
 TABLES = tuple(sorted([*(each.name for each in FACTS), *CHAINED]))
+# A row of these that is not there is made anew by the service, and no finding.
+_MADE_ANEW = ("cards",)
 _SETTLED = {each.name: each for each in FACTS}
 # Columns in which a row says what becomes of it until it is settled.
 _LATER = {
@@ -44,6 +47,35 @@ def tamper(connection: sa.Connection, chance: random.Random) -> Change:
         change = chance.choice(_CHANGES)(connection, chance)
         if change is not None:
             return change
+
+
+def columns_with_facts() -> list[sa.Column[Any]]:
+    """Every column of the database whose change must be found."""
+    return [
+        column
+        for name in TABLES
+        for column in metadata.tables[name].c
+        if f"{name}.{column.name}" not in PASSING
+    ]
+
+
+def change_column(connection: sa.Connection, chance: random.Random, column: sa.Column[Any]) -> Change:
+    """Change one column of a random row, in the caller's transaction.
+
+    Raises:
+        LookupError: the study has no row in which this column may be changed.
+    """
+    rows = _rows(connection, column.table.name)
+    for row in chance.sample(rows, len(rows)):
+        for _ in range(_TRIES):
+            change = _changed(connection, chance, column, row)
+            if change is not None:
+                return change
+    raise LookupError(f"no row of the study lets {column} be changed")
+
+
+# A value by chance may be one that a rule of the database refuses.
+_TRIES = 5
 
 
 def _rows(connection: sa.Connection, name: str) -> list[Row]:
@@ -76,7 +108,16 @@ def _flip(connection: sa.Connection, chance: random.Random) -> Change | None:
     ]
     if not columns:
         return None
-    column = chance.choice(columns)
+    return _changed(connection, chance, chance.choice(columns), row)
+
+
+def _changed(
+    connection: sa.Connection, chance: random.Random, column: sa.Column[Any], row: Row
+) -> Change | None:
+    """Change a column of a row; None when it holds no fact yet, or the database refuses the value."""
+    name: str = column.table.name
+    if not _may_change(connection, name, row, column.name):
+        return None
     other = another(chance, column, row[column.name])
     with _freely(connection, name):
         if not _set(connection, name, row, {column.name: other}):
@@ -103,10 +144,18 @@ def _is_settled(connection: sa.Connection, name: str, row: Row) -> bool:
 
 def another(chance: random.Random, column: sa.Column[Any], value: object) -> object:
     """A value of the same kind, which differs from a stored one."""
+    allowed = _allowed(column)
     while True:
-        other = _value(chance, column, value)
+        other = chance.choice(allowed) if allowed else _value(chance, column, value)
         if other != value:
             return other
+
+
+def _allowed(column: sa.Column[Any]) -> list[str]:
+    """The values that a rule of the database lets a column have; empty when it has no such rule."""
+    rules = (str(each.sqltext) for each in column.table.constraints if isinstance(each, sa.CheckConstraint))
+    found = (re.fullmatch(rf"{column.name} IN \((.*)\)", rule) for rule in rules)
+    return [each.strip(" '") for match in found if match for each in match[1].split(",")]
 
 
 def _value(chance: random.Random, column: sa.Column[Any], value: object) -> object:
@@ -135,6 +184,8 @@ def _value(chance: random.Random, column: sa.Column[Any], value: object) -> obje
 
 def _drop(connection: sa.Connection, chance: random.Random) -> Change | None:
     name, rows = _some_table(connection, chance)
+    if name in _MADE_ANEW:
+        return None
     row = chance.choice(rows)
     with _freely(connection, name):
         _delete(connection, name, row)
@@ -143,6 +194,8 @@ def _drop(connection: sa.Connection, chance: random.Random) -> Change | None:
 
 def _cut_off(connection: sa.Connection, chance: random.Random) -> Change | None:
     name, rows = _some_table(connection, chance, 2)
+    if name in _MADE_ANEW:
+        return None
     if name == "events":
         code = chance.choice(rows)["subject"]
         rows = [row for row in rows if row["subject"] == code]
@@ -184,7 +237,7 @@ def _insert(connection: sa.Connection, chance: random.Random) -> Change | None:
         value = like[part]
         if isinstance(value, int):
             row[part] = max(each[part] for each in rows) + 1  # type: ignore[type-var,operator]
-        elif part != "subject":
+        elif part != "subject" or name == "cards":
             row[part] = f"{value}-x"
     with _freely(connection, name):
         columns: list[sa.ColumnClause[Any]] = [sa.column(each) for each in row]

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+from itp_events.duty.changes import Rota
 from tasks.accounts import changing, passwords, sessions, tokens
 from tasks.accounts.account import Account, Role
 from tasks.accounts.changing import By
+from tasks.accounts.passwords import use_step
 from tasks.archive.protocols import installed_protocols
-from tasks.database import custody, dead_letters
+from tasks.board import keeping as board
+from tasks.board.reading import Shown
+from tasks.board.story import story
+from tasks.database import custody, dead_letters, duty, service_log
+from tasks.database.event_log import Origin as EventOrigin
+from tasks.database.event_log import history
 from tasks.database.protocol_files import note_files
+from tasks.database.queries import all_subjects
 from tasks.database.redcap import Origin, remember_origin
+from tasks.database.repairs import note_repair
 from tasks.database.store import Store
 from tasks.integrity.keeping import keep
 from tasks.integrity.sealing import seal
+from tasks.integrity.stamps import Authority, stamp_newest, trusted_roots
 from tasks.integrity.verify import verify
+from tasks.signatures.signing import Signer, sign
 from tests.support.postgres import fresh_database, postgres_server
 from tests.support.receiver import Receiver
+from tests.support.stamping import stamping_authority
 from tests.support.study import Study
 from tests.tasks.desk import Desk
 
@@ -69,6 +83,7 @@ def lived_study(url: str, folder: Path, receiver: Receiver, subjects: int) -> De
         seal(desk.store, AT + timedelta(hours=number))
     dead_letters.keep(desk.store, "redcap", "form", [("no such field", {"a": 1})], AT)
     dead_letters.keep(desk.store, "redcap", "form", [], AT)
+    _office(desk)
     keep(desk.store, AT + timedelta(days=1))
     seal(desk.store, AT + timedelta(days=1))
     # The tail that no seal binds yet.
@@ -76,7 +91,43 @@ def lived_study(url: str, folder: Path, receiver: Receiver, subjects: int) -> De
     late.last_id = 9000
     desk.take(late.event("itp.visit.unscheduled", "2026-05-30", reason="bruises"))
     keep(desk.store, AT + timedelta(days=2))
+    if shutil.which("openssl"):
+        _stamp(desk.store, folder / "authority")
     return desk
+
+
+def _stamp(store: Store, folder: Path) -> None:
+    """Have the two newest seals time-stamped."""
+    with stamping_authority(folder) as here:
+        authority = Authority(here.url, trusted_roots(here.roots))
+        for hours in (1, 2):
+            at = AT + timedelta(days=2, hours=hours)
+            assert stamp_newest(store, authority, at) is not None
+            note_repair(store, f"stamped {hours}", at)
+            keep(store, at)
+            seal(store, at)
+    keep(store, AT + timedelta(days=3))
+
+
+def _office(desk: Desk) -> None:
+    """Rotas, refused events, an export, repairs, signatures, and the subjects' cards."""
+    for first in (4, 11):
+        rota = Rota(audience="coordinator", days=(1, 2), people=("crc.li",), first=date(2026, 5, first))
+        duty.state(desk.store, rota, AT, actor="os:root", door="cli")
+    late = Study(code="ITP-001")
+    late.last_id = 8000
+    for visit in ("INF1", "INF2"):
+        assert desk.take(late.event("itp.visit.completed", "2026-05-30", visit=visit))[0].status == "refused"
+    signer = Signer("pi.wang", "Name of pi.wang")
+    with desk.store.writing() as connection:
+        service_log.note(connection, "exported", "2026-05", EventOrigin("os:root", "cli"), AT, {"rows": 7})
+        log = [each for each in history(connection, "ITP-001") if not each.own]
+        sign(signer, connection, log[:2], AT)
+    note_repair(desk.store, "the flow run was missing, and was made anew", AT, "ITP-001")
+    for account in ("pi.wang", "crc.li"):
+        desk.store.write(partial(use_step, account=Account(account, "", "recorder"), step=58_000_000, at=AT))
+    for row in all_subjects(desk.store):
+        board.keep(desk.store, story(desk.store, desk.protocol, row.code, AT), Shown(), AT)
 
 
 def _people(store: Store) -> None:

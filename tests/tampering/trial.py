@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
 
 from tasks.integrity.verify import verify_in
-from tests.tampering.changes import Change, tamper
+from tests.tampering.changes import Change, change_column, tamper
 from tests.tampering.study import SealedStudy
 
 
@@ -25,10 +29,20 @@ class _TakenBack(Exception):
 
 def tried(study: SealedStudy, seed: int) -> Trial:
     """Make the change of a seed in a transaction, verify what it leaves, and undo it."""
+    return _tried(study, lambda connection: tamper(connection, random.Random(seed)))
+
+
+def tried_on(study: SealedStudy, column: sa.Column[Any]) -> Trial:
+    """As `tried`, with a change of one column; raises LookupError when the study has none to change."""
+    chance = random.Random(str(column))
+    return _tried(study, lambda connection: change_column(connection, chance, column))
+
+
+def _tried(study: SealedStudy, make: Callable[[sa.Connection], Change]) -> Trial:
     trial: list[Trial] = []
     try:
         with study.store.writing(long=True) as connection:
-            change = tamper(connection, random.Random(seed))
+            change = make(connection)
             report = verify_in(connection)
             lines = tuple(str(each) for each in report.findings)
             trial.append(Trial(change, lines, any(_names(change, line) for line in lines)))

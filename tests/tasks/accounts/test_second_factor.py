@@ -78,7 +78,7 @@ def test_of_those_who_give_one_code_at_once_one_is_let_in(desk: Desk, account: A
     assert step is not None
 
     def take(_: int) -> bool:
-        return desk.store.write(lambda connection: passwords.use_step(connection, account, step))
+        return desk.store.write(lambda connection: passwords.use_step(connection, account, step, AT))
 
     with ThreadPoolExecutor(8) as pool:
         taken = list(pool.map(take, range(24)))

@@ -1,5 +1,6 @@
 """A change behind the service's back is found, and the row named; an untouched record is whole."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,8 +24,9 @@ from tasks.integrity.keeping import keep
 from tasks.integrity.sealing import Seal, seal
 from tasks.integrity.verify import verify
 from tests.support.study import Study
+from tests.tampering.changes import columns_with_facts
 from tests.tampering.study import SealedStudy, sealed_study
-from tests.tampering.trial import tried
+from tests.tampering.trial import tried, tried_on
 from tests.tasks.archive.kept import brought_back, kept
 from tests.tasks.conftest import NOW
 from tests.tasks.desk import Desk
@@ -82,6 +84,22 @@ def tampered(
     """A sealed study, in whose transactions tamperings are made and taken back."""
     with sealed_study(request.param, tmp_path_factory.mktemp("tampering"), subjects=2) as study:
         yield study
+
+
+@pytest.mark.xdist_group("tampering")
+def test_a_change_of_any_column_of_any_table_of_facts_is_found_and_the_row_named(
+    tampered: SealedStudy,
+) -> None:
+    columns = [
+        column
+        for column in columns_with_facts()
+        if shutil.which("openssl") or column.table is not metadata.tables["seal_stamps"]
+    ]
+    assert {column.table.name for column in columns} >= metadata.tables.keys() - NO_FACTS.keys() - {
+        "seal_stamps"
+    }
+    missed = [trial for trial in (tried_on(tampered, column) for column in columns) if not trial.found]
+    assert missed == []
 
 
 @pytest.mark.xdist_group("tampering")
