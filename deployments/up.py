@@ -24,6 +24,7 @@ from deployments.bootstrap.abort import leave
 from deployments.bootstrap.data_dir import open_to_others
 from deployments.bootstrap.lock import sole_on_file, sole_service
 from deployments.bootstrap.logs import say, say_as, set_up_logs
+from deployments.bootstrap.noted_settings import note_settings
 from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study, sqlite_file
@@ -74,6 +75,7 @@ def main(settings: Settings, *, alone: bool = False) -> int:
         study = open_study(settings)
         refuse_missing(study.store, study.protocol)
         note_files(study.store, installed_protocols(settings.protocol), study.wall())
+        note_settings(study.store, settings, study.wall())
         study.instance.note_ended(hold.before)
         # Timers and flows have connections of their own: the API may use up the others.
         timers = replace(study, store=study.store.apart(TIMER_CONNECTIONS))

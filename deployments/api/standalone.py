@@ -10,6 +10,7 @@ from deployments.api.serve import Api
 from deployments.bootstrap.abort import leave
 from deployments.bootstrap.data_dir import open_to_others
 from deployments.bootstrap.logs import say, say_as, set_up_logs
+from deployments.bootstrap.noted_settings import note_settings
 from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study
@@ -31,6 +32,7 @@ def main(settings: Settings) -> int:
     os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))
     study = open_study(settings)
     refuse_missing(study.store, study.protocol)
+    note_settings(study.store, settings, study.wall())
     try:
         api = Api(settings, study)
         set_up_logs(data_dir / "logs", settings.log_format, with_prefect=False)

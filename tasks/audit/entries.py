@@ -22,6 +22,7 @@ Kind = Literal[
     "custody",
     "export",
     "backup",
+    "setting",
     "repair",
     "unreadable",
 ]

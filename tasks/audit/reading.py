@@ -133,7 +133,12 @@ def _repaired(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterato
         yield Entry(row.at, "repair", row.what, subject=row.subject)
 
 
-_KINDS: dict[str, Kind] = {"refused": "refusal", "exported": "export", "backed-up": "backup"}
+_KINDS: dict[str, Kind] = {
+    "refused": "refusal",
+    "exported": "export",
+    "backed-up": "backup",
+    "settings": "setting",
+}
 
 
 def _served(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
@@ -143,10 +148,17 @@ def _served(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[
         .where(_within(service_log.c.at, wanted))
     )
     for row in connection.execute(query):
-        said = row.details.get("said")
-        what = f"{row.what}: {row.about}" + (f", {said}" if said else "")
         where = {"subject": row.subject, "site": row.site, "actor": row.actor, "door": row.door}
-        yield Entry(row.at, _KINDS[row.what], what, **where, details=row.details)
+        details = {"about": row.about} | row.details
+        yield Entry(row.at, _KINDS[row.what], _in_one_line(row), **where, details=details)
+
+
+def _in_one_line(row: sa.Row[tuple[object, ...]]) -> str:
+    if row.what == "settings":
+        before, after = (row.details[name] or "not set" for name in ("before", "after"))
+        return f"{row.about} at {row.details['place']}: {after}; before: {before}"
+    said = row.details.get("said")
+    return f"{row.what}: {row.about}" + (f", {said}" if said else "")
 
 
 def _within(column: sa.ColumnElement[object], wanted: Wanted) -> sa.ColumnElement[bool]:

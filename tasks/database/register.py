@@ -91,7 +91,7 @@ def open_again(connection: sa.Connection, about: str, keys: Collection[str]) -> 
     there = last_lines(connection, about, keys)
     opened = [Line(about, key, "opened") for key in keys if there.get(key) in STANDING]
     if opened:
-        append(connection, opened, _time_of(connection))
+        append(connection, opened, time_of(connection))
 
 
 def note_triggers(connection: sa.Connection) -> None:
@@ -111,14 +111,14 @@ def note_triggers(connection: sa.Connection) -> None:
     }
     new = [Line(TRIGGERS, key, "kept", each) for key, each in sorted(there.items()) if known.get(key) != each]
     gone = [Line(TRIGGERS, key, "gone") for key, each in sorted(known.items()) if each and key not in there]
-    append(connection, [*new, *gone], _time_of(connection))
+    append(connection, [*new, *gone], time_of(connection))
 
 
 _SQLITE_TIME = sa.text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")
 _POSTGRESQL_TIME = sa.text("SELECT now()")
 
 
-def _time_of(connection: sa.Connection) -> datetime:
+def time_of(connection: sa.Connection) -> datetime:
     """The instant by the database's own clock (UTC), where no other is at hand."""
     if connection.dialect.name == "sqlite":
         return datetime.fromisoformat(f"{connection.scalar(_SQLITE_TIME)}+00:00")

@@ -1,5 +1,6 @@
-"""The service log: refused events of every door, exports and backups, for the audit trail. Append-only.
+"""The service log: refused events of every door, exports, backups and changed settings, for the audit trail.
 
+It is append-only.
 Refused enrolments that fail a criterion are in the screening log instead.
 """
 
@@ -16,7 +17,7 @@ from itp_events.events import Event
 from tasks.database.event_log import Origin
 from tasks.database.schema import service_log
 
-What = Literal["refused", "exported", "backed-up"]
+What = Literal["refused", "exported", "backed-up", "settings"]
 
 
 def note(
@@ -28,7 +29,7 @@ def note(
     details: Mapping[str, Any],
     subject: str | None = None,
 ) -> None:
-    """Append a line; `about` names the event, the folder or the file."""
+    """Append a line; `about` names the event, the folder, the file or the setting."""
     row = {"at": at, "what": what, "about": about, "subject": subject, "details": dict(details)}
     connection.execute(service_log.insert(), row | {"actor": origin.actor, "door": origin.door})
 
@@ -44,6 +45,17 @@ def note_refused(
         said = {"type": event.type, "rule": getattr(error, "rule", "malformed"), "said": str(error)}
         if not _is_known(connection, about, origin, said):
             note(connection, "refused", about, origin, at, said, event.subject)
+
+
+def noted_settings(connection: sa.Connection, place: str) -> dict[str, str | None]:
+    """The settings as a service at a place had them last, by variable; None for one that was not set."""
+    query = (
+        sa.select(service_log.c.about, service_log.c.details)
+        .where(service_log.c.what == "settings")
+        .order_by(service_log.c.id)
+    )
+    noted = connection.execute(query).all()
+    return {row.about: row.details["after"] for row in noted if row.details["place"] == place}
 
 
 def _is_known(connection: sa.Connection, about: str, origin: Origin, said: Mapping[str, str]) -> bool:

@@ -232,8 +232,11 @@ def _sentence(words: InWords, entry: Entry) -> str:
         return say("review.refusal", unmet="; ".join(map(words.unmet, details["unmet"])))
     if entry.kind == "refusal":
         return say("review.refused", why=words.refusal(details["said"]))
+    if entry.kind == "setting":
+        values = {name: details[name] or say("review.not-set") for name in ("before", "after")}
+        return say("review.setting", about=details["about"], place=details["place"], **values)
     if entry.kind in ("export", "backup"):
-        return entry.what.partition(": ")[2]
+        return str(details["about"])
     return entry.what
 
 

@@ -12,9 +12,9 @@ import click
 import sqlalchemy as sa
 
 from deployments.bootstrap.clock import Clock
+from deployments.bootstrap.os_user import os_actor
 from deployments.bootstrap.settings import load_settings
 from deployments.cli.errors import say
-from deployments.cli.os_user import os_actor
 from deployments.cli.output.tables import console, print_json, table
 from itp_events.errors import BadInput
 from itp_events.outputs.plan_json import instant

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from deployments.bootstrap.clock import Clock
+from deployments.bootstrap.os_user import os_actor
 from deployments.bootstrap.settings import load_settings
 from deployments.bootstrap.study import open_study
 from deployments.cli.afterwards import hand_over_of
@@ -22,7 +23,6 @@ from deployments.cli.commands.record import at_the_machine
 from deployments.cli.commands.sign import PASSWORD_FILE, SECOND_FACTOR, given_password
 from deployments.cli.errors import BAD_INPUT, say
 from deployments.cli.opening import open_to_read
-from deployments.cli.os_user import os_actor
 from deployments.cli.output.tables import console, heading, print_json, table
 from flows.study.recording import follow_up, show
 from flows.study.roles import Sender, SigningAtTheMachine

@@ -54,8 +54,8 @@ def command(
     """List what a review of the study looks at, the oldest first.
 
     Corrections, late entries (reported more than so many days after their date), decisions, assessments,
-    acknowledgements, signatures, refused enrolments, sign-ins, changes of accounts, moves of the study, and
-    repairs of flow runs. A correction that comes late is listed as both.
+    acknowledgements, signatures, refusals, exports, backups, sign-ins, changes of accounts and of settings,
+    moves of the study, and repairs of flow runs. A correction that comes late is listed as both.
 
     \b
     Examples:

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from deployments.bootstrap.clock import Clock
+from deployments.bootstrap.os_user import os_actor
 from deployments.bootstrap.settings import load_settings
 from deployments.cli.opening import refuse_to_begin
-from deployments.cli.os_user import os_actor
 from deployments.cli.output.archives import counted_in, document
 from deployments.cli.output.progress import growing_bar
 from deployments.cli.output.tables import print_json

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from deployments.bootstrap.clock import Clock
+from deployments.bootstrap.os_user import os_actor
 from deployments.bootstrap.settings import Settings, load_settings
-from deployments.cli.os_user import os_actor
 from deployments.cli.output.tables import console, print_json, table
 from itp_events.duty.ahead import days_from
 from itp_events.duty.changes import Absent, Back, Change, named, read_change, write_change

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from deployments.bootstrap.os_user import os_actor
 from deployments.cli.errors import FAILED
 from deployments.cli.opening import open_to_read
-from deployments.cli.os_user import os_actor
 from deployments.cli.output.progress import growing_bar, progress_bar
 from deployments.cli.output.tables import console, print_json, table
 from itp_events.rules.explain import counted

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
+from deployments.bootstrap.os_user import os_actor
 from deployments.bootstrap.settings import load_settings
 from deployments.bootstrap.study import open_study
 from deployments.cli.afterwards import hand_over_of
 from deployments.cli.errors import BAD_INPUT, say
 from deployments.cli.event_files import Events, Malformed, Stated, read_events
-from deployments.cli.os_user import os_actor
 from deployments.cli.output.harmless import plain
 from deployments.cli.output.tables import coloured, console, print_json
 from flows.study.recording import follow_up, show

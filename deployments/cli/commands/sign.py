@@ -15,10 +15,10 @@ import click
 from deployments.auditing import review as content_of
 from deployments.auditing import seen_by, until_now
 from deployments.bootstrap.clock import Clock
+from deployments.bootstrap.os_user import os_actor
 from deployments.cli.commands.audit import given_instant
 from deployments.cli.errors import say
 from deployments.cli.opening import OpenStudy, open_to_read
-from deployments.cli.os_user import os_actor
 from deployments.cli.output.tables import print_json
 from flows.study.signing import sign_a_review, sign_line
 from itp_events.errors import BadInput

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.cli.os_user import os_actor
+from deployments.bootstrap.os_user import os_actor
 from tests.deployments.cli.conftest import At, Itp, Write
 from tests.support.study import Study
 

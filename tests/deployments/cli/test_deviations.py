@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.cli.os_user import os_actor
+from deployments.bootstrap.os_user import os_actor
 from tests.deployments.cli.conftest import At, Itp, Said, Write
 from tests.support.study import Study
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.cli.os_user import os_actor
+from deployments.bootstrap.os_user import os_actor
 from itp_events.events import parse_event
 from tests.deployments.cli.conftest import At, Itp, Write, raws
 from tests.support.study import Study

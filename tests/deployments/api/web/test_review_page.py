@@ -54,6 +54,19 @@ def test_what_was_refused_exported_and_backed_up_is_listed(door: Door, monitor: 
         assert sentence in page
 
 
+def test_changed_settings_are_listed_in_the_reader_s_language(door: Door, monitor: Person) -> None:
+    change = {"place": "here:/data", "before": "24.0", "after": None}
+    with door.study.store.writing() as connection:
+        origin = Origin("os:test", "cli")
+        service_log.note(connection, "settings", "ITP_BACKUP_HOURS", origin, door.now, change)
+    page = monitor.open("/review?since=&kind=setting")
+    assert "ITP_BACKUP_HOURS at here:/data: not set; before: 24.0" in page
+    reader = with_tokens(door, [("mon.li", "monitor")])["mon.li"]
+    reader.client.post("/language", data={"language": "zh-CN", "to": "/today"})
+    chinese = reader.open("/review?since=&kind=setting")
+    assert "ITP_BACKUP_HOURS（here:/data）：未设置；此前：24.0" in chinese
+
+
 def test_a_review_is_signed_by_the_password_alone(door: Door, monitor: Person) -> None:
     monitor.open("/review?since=&kind=account")
     form = {"since": "", "kind.account": "yes"}
