@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from tasks.database.labels import shown
 from tasks.database.schema import (
     attempts,
     dead_letters,
@@ -138,7 +139,8 @@ def subjects_ahead(store: Store, instant: datetime) -> list[str]:
 
 
 def failing_channels(store: Store) -> list[tuple[str, datetime, int]]:
-    """The recipients that fail at present: masked address, since when (UTC), failures in a row."""
-    query = sa.select(outages.c.label, outages.c.since, outages.c.failures).order_by(outages.c.since)
+    """The recipients that fail at present: name, since when (UTC), failures in a row."""
+    query = sa.select(outages).order_by(outages.c.since)
     with store.reading() as connection:
-        return [(row.label, row.since, row.failures) for row in connection.execute(query)]
+        rows = connection.execute(query).all()
+    return [(shown(row.label, row.recipient), row.since, row.failures) for row in rows]

@@ -5,7 +5,7 @@ Decisions read `tasks.database.history`; the board reads `tasks.board.reading`. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from itp_events.validation_messages import did_you_mean
 from tasks.database import event_log, outbox
 from tasks.database.contents import OutboxContents
 from tasks.database.event_log import NOT_KNOWN, LogEnd, Origin
+from tasks.database.labels import shown
 from tasks.database.schema import attempts, deliveries, events, notices, screening_log, subjects, told
 from tasks.database.store import Store
 from tasks.hashing.rows import NOTHING_BEFORE
@@ -297,7 +298,8 @@ def attempts_in(connection: sa.Connection, code: str | None) -> list[AttemptRow]
     query = (
         sa.select(
             deliveries.c.notice,
-            deliveries.c.label.label("recipient"),
+            deliveries.c.label,
+            deliveries.c.recipient,
             deliveries.c.status,
             attempts.c.number,
             attempts.c.repeated,
@@ -310,7 +312,14 @@ def attempts_in(connection: sa.Connection, code: str | None) -> list[AttemptRow]
         .where(_about(code))
         .order_by(attempts.c.began_at, deliveries.c.id, attempts.c.number)
     )
-    return [AttemptRow(**row._mapping) for row in connection.execute(query)]
+    rows = connection.execute(query).mappings()
+    return [AttemptRow(**_named(row)) for row in rows]
+
+
+def _named(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row of a send, with its recipient's name in place of the fingerprint."""
+    values = {str(name): value for name, value in row.items()}
+    return values | {"recipient": shown(values.pop("label"), values["recipient"])}
 
 
 def screening_refusals(store: Store) -> list[ScreeningRow]:

@@ -181,9 +181,9 @@ notices = sa.Table(
     sa.CheckConstraint("status IN ('queued', 'delivered', 'withdrawn')", name="notices_status_ck"),
 )
 
-# One row per notice and recipient. `recipient` is a fingerprint of its Apprise URL, `label` the URL
-# with its secrets masked; `next_at` is the next attempt, or the end of the lease while it is sending;
-# `holder` is the process that is sending it; `person` is whose recipient it was, of the people on duty.
+# One row per notice and recipient. `recipient` is a fingerprint of its Apprise URL, `label` its name (in rows
+# of earlier versions the URL, masked); `next_at` is the next attempt, or the end of the lease while it is
+# sending; `holder` is the process that sends it; `person` is whose recipient it was, of the people on duty.
 deliveries = sa.Table(
     "deliveries",
     metadata,

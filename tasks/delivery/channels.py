@@ -26,38 +26,32 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO, cast, get_args
-from urllib.parse import unquote
 
 from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyBase, NotifyType
 from apprise.config import ConfigBase
 
 from itp_events.errors import BadInput
-from itp_events.protocol.model import PARTICIPANT, Audience
+from itp_events.protocol.model import Audience
 from tasks.delivery.config_file import SavedFile, Unreadable, decoded, install
 from tasks.delivery.evidence import speaks
 from tasks.delivery.links import Links
-from tasks.delivery.providers import Provider, provider, stays_here
+from tasks.delivery.naming import OF_SUBJECT, UNKNOWN, address, entries, listed, name_of
+from tasks.delivery.providers import provider, stays_here
 
 AUDIENCES: tuple[str, ...] = get_args(Audience)
 SETTING = "ITP_APPRISE_CONFIG"
 _ALWAYS = "always"
-_OF_SUBJECT = f"{PARTICIPANT}-"
 # The longest wait for a provider's answer, in seconds, where its URL sets none (`rto`, `cto`). It is less
 # than the longest send. With a much shorter one, a message that a slow provider has taken would be sent
 # again.
 ANSWER_SECONDS = 25.0
 # A mail with copies reaches several people at once.
 _COPIES = ("cc", "bcc")
-# A plugin that nobody has looked through: its `targets` are people, as nearly everywhere.
-_UNKNOWN = Provider("", people=("targets",))
-# The parts of an Apprise URL; shorter ones are no secrets.
-_PARTS = re.compile(r"[/?&=@:,]+")
-_SECRET_FROM = 5
 
 
 @dataclass(frozen=True)
 class Recipient:
-    """One address. `id` is a fingerprint of its URL, `label` the URL with its secrets masked."""
+    """One address. `id` is a fingerprint of its URL; `label` is its name, shown in place of the address."""
 
     id: str
     label: str
@@ -77,7 +71,7 @@ class Recipient:
     @property
     def is_participant(self) -> bool:
         """Whether it is a subject's own: it gets their reminders, and nothing that is for the site."""
-        return any(tag.startswith(_OF_SUBJECT) for tag in self.tags)
+        return any(tag.startswith(OF_SUBJECT) for tag in self.tags)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -229,13 +223,12 @@ def _recipients(servers: Iterable[NotifyBase]) -> tuple[list[Recipient], list[st
         singles = _split(server)
         if not singles:
             refused.append(
-                f"{_label(server)} reaches several recipients at once, so that nobody could tell which of "
-                "them got a notice; write one URL for each"
+                f"{name_of(server, _tags(server))} reaches several recipients at once, so that nobody could "
+                "tell which of them got a notice; write one URL for each"
             )
         for single in singles:
-            recipient = _recipient(single)
-            tags = recipient.tags | (by_id[recipient.id].tags if recipient.id in by_id else frozenset())
-            by_id[recipient.id] = Recipient(recipient.id, recipient.label, tags, single)
+            recipient = _recipient(single, by_id)
+            by_id[recipient.id] = recipient
     return list(by_id.values()), refused
 
 
@@ -249,59 +242,46 @@ def _keep_to_sending(server: NotifyBase) -> None:
 
 def _split(server: NotifyBase) -> list[NotifyBase]:
     """A server split into one for each of its recipients; empty when it cannot be split."""
-    row = provider(server) or _UNKNOWN
+    row = provider(server) or UNKNOWN
     if any(getattr(server, name, None) for name in (*_COPIES, *row.crowds)):
         return []
     if row.only and getattr(server, row.only[0], None) != row.only[1]:
         return [server]
     # Lists that reach one recipient as a whole are one part, each entry of the others is one.
-    parts = [(name, entry) for name in row.people for entry in _entries(server, name)]
-    whole = [name for name in row.together if row.people and _entries(server, name)]
+    parts = [(name, entry) for name in row.people for entry in entries(server, name)]
+    whole = [name for name in row.together if row.people and entries(server, name)]
     if len(parts) + bool(whole) > 1:
         emptied = (*row.people, *whole)
         alone = [_with(server, emptied, {name: [entry]}) for name, entry in parts]
         return alone + [_with(server, row.people, {}) for _ in whole[:1]]
-    return [server] if len(server) <= 1 or row is not _UNKNOWN else []
-
-
-def _entries(server: NotifyBase, name: str) -> list[Any]:
-    listed = _listed(server, name)
-    if isinstance(listed, dict):
-        return list(listed.items())
-    return list(listed) if isinstance(listed, list | tuple | set | frozenset) else []
-
-
-def _listed(server: NotifyBase, name: str) -> Any:
-    """A list of a plugin; `targets.emails` is one inside a dictionary."""
-    name, _, key = name.partition(".")
-    listed = getattr(server, name, None)
-    return listed.get(key) if key and isinstance(listed, dict) else listed
+    return [server] if len(server) <= 1 or row is not UNKNOWN else []
 
 
 def _with(server: NotifyBase, names: Iterable[str], entries: Mapping[str, list[Any]]) -> NotifyBase:
     """A copy of a server whose lists of these names hold these entries alone."""
     single: Any = copy.copy(server)
     for each in names:
-        kept = type(_listed(server, each))(entries.get(each, ()))
+        kept = type(listed(server, each))(entries.get(each, ()))
         name, _, key = each.partition(".")
         setattr(single, name, getattr(single, name) | {key: kept} if key else kept)
     return cast("NotifyBase", single)
 
 
-def _recipient(server: NotifyBase) -> Recipient:
-    fingerprint = hashlib.sha256(_url(server, privacy=False).encode()).hexdigest()[:16]
-    tags = frozenset(str(tag) for tag in server.tags)
-    label = _label_of_subject(tags) or _label(server)
+def _recipient(server: NotifyBase, known: Mapping[str, Recipient]) -> Recipient:
+    """The recipient of a server, with the tags that it has elsewhere in the configuration too."""
+    fingerprint = hashlib.sha256(address(server, privacy=False).encode()).hexdigest()[:16]
     # After the fingerprint, which must stay the same whatever is set here: waiting notices find their
     # recipient by it.
     _be_patient(server)
     _open_alerts(server)
-    return Recipient(fingerprint, label, tags, server)
+    tags = _tags(server)
+    if fingerprint in known:
+        tags |= known[fingerprint].tags
+    return Recipient(fingerprint, name_of(server, tags, fingerprint), tags, server)
 
 
-def _label_of_subject(tags: Iterable[str]) -> str | None:
-    """The tag by which a subject's own recipient is known: the URL of a phone shows its number."""
-    return next((tag for tag in sorted(tags) if tag.startswith(_OF_SUBJECT)), None)
+def _tags(server: NotifyBase) -> frozenset[str]:
+    return frozenset(str(tag) for tag in server.tags)
 
 
 def _be_patient(server: NotifyBase) -> None:
@@ -317,27 +297,6 @@ def _open_alerts(server: Any) -> None:
     row = provider(server)
     if row and row.alert:
         server.mapping = server.mapping | {NotifyType.INFO: row.alert}
-
-
-def unspoken(text: str, server: NotifyBase) -> str:
-    """The text without the parts of a server's URL that its label masks."""
-    shown = _url(server, privacy=True)
-    # The longest first: a short one may be a part of it.
-    parts = sorted(
-        {unquote(each) for each in _PARTS.split(_url(server, privacy=False))}, key=len, reverse=True
-    )
-    for part in parts:
-        if len(part) >= _SECRET_FROM and part not in unquote(shown):
-            text = text.replace(part, "***")
-    return text
-
-
-def _label(server: NotifyBase) -> str:
-    return _url(server, privacy=True).partition("?")[0]
-
-
-def _url(server: Any, *, privacy: bool) -> str:
-    return str(server.url(privacy=privacy))
 
 
 def _untold(recipients: Sequence[Recipient]) -> list[str]:
@@ -363,7 +322,7 @@ def participant_tag(code: str) -> str:
 
     It is the code itself, so that no two subjects share one; a code with a dot needs a YAML configuration.
     """
-    return f"{_OF_SUBJECT}{code.lower()}"
+    return f"{OF_SUBJECT}{code.lower()}"
 
 
 # Apprise's text configuration takes no dot in a tag.

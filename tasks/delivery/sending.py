@@ -16,8 +16,9 @@ from typing import Generic, Literal, TextIO, TypeVar
 from apprise import Apprise, NotifyBase, NotifyFormat, NotifyType
 
 from tasks.delivery.answers import read
-from tasks.delivery.channels import Recipient, unspoken
+from tasks.delivery.channels import Recipient
 from tasks.delivery.evidence import Trace, speaks, traced
+from tasks.delivery.naming import unspoken
 from tasks.delivery.providers import provider
 from tasks.text.mail import mail_html
 from tasks.text.markup import fit, is_mail

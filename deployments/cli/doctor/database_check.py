@@ -15,6 +15,7 @@ from deployments.cli.opening import sqlite_file
 from itp_events.errors import BadInput
 from itp_events.rules.explain import counted
 from tasks.database import custody, postgresql
+from tasks.database.labels import shown
 from tasks.database.monitoring import BACKUP, ROUND
 from tasks.database.schema import REVISION, heartbeats, notices, outages, subjects, troubles
 from tasks.database.verifications import last_verification
@@ -100,7 +101,8 @@ def _at_work(connection: sa.Connection, around: Surroundings) -> Iterator[Findin
         said = f"process {around.service} gave its last sign of life at {beat:%Y-%m-%d %H:%M:%S} UTC"
         yield Finding("service", "fail", said, mend)
     for row in connection.execute(sa.select(outages).order_by(outages.c.since)):
-        said = f"{row.label} fails since {row.since:%Y-%m-%d %H:%M} UTC, {counted(row.failures, 'attempt')}"
+        name = shown(row.label, row.recipient)
+        said = f"{name} fails since {row.since:%Y-%m-%d %H:%M} UTC, {counted(row.failures, 'attempt')}"
         mend = "mend its line in ITP_APPRISE_CONFIG, or its provider; what waits is sent again"
         yield Finding("notices", "warn", said, mend)
 

@@ -217,13 +217,19 @@ def test_recipients_that_are_not_the_study_s_are_found_and_how_to_mend_them(
 
 def test_a_recipient_that_fails_at_present_is_named(doctor: Itp, tmp_path: Path, enrolled: Study) -> None:
     store = Store.open(f"sqlite:///{tmp_path / 'data' / 'study.db'}")
-    row = {"recipient": "a", "label": "json://mail", "since": Clock().now(), "failures": 3, "alerted": False}
+    row = {
+        "recipient": "a",
+        "label": "ops (SMS a1)",
+        "since": Clock().now(),
+        "failures": 3,
+        "alerted": False,
+    }
     with store.writing() as connection:
         connection.execute(outages.insert(), row)
     store.close()
     with sole_service(tmp_path / "data"):
         said = doctor("--json")
-    assert any(each["said"].startswith("json://mail fails since ") for each in _found(said, "notices"))
+    assert any(each["said"].startswith("ops (SMS a1) fails since ") for each in _found(said, "notices"))
 
 
 def test_a_port_on_which_the_service_does_not_listen_is_pointed_out(doctor: Itp, tmp_path: Path) -> None:

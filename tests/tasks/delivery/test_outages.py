@@ -20,11 +20,12 @@ def study() -> Study:
 
 @pytest.fixture
 def dead(desk: Desk, study: Study, receiver: Receiver, tmp_path: Path) -> str:
-    """The coordinator's address does not answer, that of ops does; one notice waits."""
+    """The name of the coordinator's recipient, who does not answer; ops does; one notice waits."""
     url = f"json://127.0.0.1:{free_port()}/coordinator"
     desk.configure(tmp_path / "apprise.txt", f"coordinator={url}", f"ops={receiver.apprise_url('ops')}")
     desk.take(study.enrol())
-    return url
+    [recipient] = desk.channels.of("coordinator")
+    return recipient.label
 
 
 def try_for(desk: Desk, minutes: int, start: int = 0) -> None:
