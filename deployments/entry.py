@@ -12,6 +12,7 @@ from flows.forms import (
     contact_attempt,
     enrol,
     missed,
+    reminders,
 )
 from flows.record_event import record_event
 from flows.study.runtime import use
@@ -28,6 +29,7 @@ __all__ = [
     "enrol",
     "missed",
     "record_event",
+    "reminders",
     "study_board",
     "subject_journey",
 ]

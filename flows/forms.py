@@ -17,7 +17,7 @@ from pydantic import Field
 
 from flows.record_event import let_in, stated_at
 from flows.study.runtime import current
-from itp_events.events import FailedTreatments
+from itp_events.events import FailedTreatments, Language
 
 SOURCE = "prefect-form"
 
@@ -211,6 +211,24 @@ async def contact_attempt(subject: Subject, by: Stated, on: date, reached: bool)
     return await _record("itp.contact.attempted", subject, {"by": by, "on": on, "reached": reached})
 
 
+@_form("reminders")
+async def reminders(
+    subject: Subject, by: Stated, on: date, agreed: bool, language: Language | None = None
+) -> State:
+    """Record whether a subject agrees to reminders on the phone or by mail. Nothing is sent without it.
+
+    Args:
+        subject: The subject's code, as ITP-007; never a name.
+        by: The code of the person who states this, as crc-01.
+        on: The day on which the subject said so, a date at the site.
+        agreed: Whether the subject agrees; off ends the reminders.
+        language: The language of the reminders; the site's when left empty. No number is asked for: it stands
+            in the site's own Apprise configuration, under the tag `participant-` and the subject's code.
+    """
+    stated = dict(locals())
+    return await _record("itp.contact.agreed", stated.pop("subject"), stated)
+
+
 @_form("acknowledge")
 async def acknowledge(subject: Subject, by: Stated, visit: Visit, until: date | None = None) -> State:
     """Take on an overdue visit: its messages pause until a date.
@@ -231,6 +249,7 @@ FORMS: tuple[Flow[..., Any], ...] = (
     missed,
     adverse_event,
     contact_attempt,
+    reminders,
     acknowledge,
 )
 

@@ -19,7 +19,7 @@ from flows.prefect_api.flow_runs import RECORD_EVENT, Deployment, FlowRun, FlowR
 from flows.record_event import FIRST, GIVE_UP, LONGEST, SOON
 from flows.study import runtime
 from flows.study.runtime import Runtime
-from itp_events.events import Event, parse_event
+from itp_events.events import ContactAgreed, Event, parse_event
 from itp_events.protocol.file import load_protocol
 from tasks.advance import Answer
 from tasks.database.queries import log_lines
@@ -76,13 +76,13 @@ def prefect_api(runs: FlowRuns, journeys: Deployment) -> str:
     return runs.api
 
 
-def filled_in(study: Runtime, runs: FlowRuns, **fields: Any) -> FlowRun:
-    """A form that reports a serious adverse event, and waits to be executed."""
-    form = runs.deployment(FORM)
+def filled_in(study: Runtime, runs: FlowRuns, name: str = FORM, **fields: Any) -> FlowRun:
+    """A form, at first one that reports a serious adverse event, which waits to be executed."""
+    form = runs.deployment(name)
     assert form is not None
     on = study.clock.now().astimezone(SITE).date()
-    stated = {"by": "crc-01", "ae": "AE-1", "term": "Fever", "grade": 3, "serious": True, "related": False}
-    given = {"subject": CODE, "on": f"{on}"} | stated | fields
+    report = {"ae": "AE-1", "term": "Fever", "grade": 3, "serious": True, "related": False}
+    given = {"subject": CODE, "by": "crc-01", "on": f"{on}"} | (report if name == FORM else {}) | fields
     return runs.create_named(form, uuid4().hex, given, scheduled(study.clock.now()))
 
 
@@ -134,6 +134,24 @@ def test_a_form_that_is_executed_again_is_recorded_once_and_says_so_each_time(
     assert [(end.type, end.name) for end in ends] == [(StateType.COMPLETED, "Recorded")] * 3
     [event] = reports(study)
     assert (event.source, event.id) == ("prefect-form", str(run.id))
+
+
+@pytest.mark.parametrize(
+    ("fields", "agreement"),
+    [
+        ({"agreed": True, "language": "zh-CN"}, (True, "zh-CN")),
+        ({"agreed": True}, (True, None)),
+        ({"agreed": False}, (False, None)),
+    ],
+)
+def test_a_subjects_agreement_to_reminders_is_recorded_by_a_form(
+    study: Faulty, runs: FlowRuns, fields: dict[str, Any], agreement: tuple[bool, str | None]
+) -> None:
+    [end] = execute(runs, filled_in(study, runs, "reminders", **fields), "reminders")
+    assert (end.type, end.name) == (StateType.COMPLETED, "Recorded")
+    last = log_lines(study.store, CODE)[-1].event.data
+    assert isinstance(last, ContactAgreed)
+    assert (last.agreed, last.language) == agreement
 
 
 def test_a_form_is_reported_when_it_was_filled_in_however_late_it_is_executed(
