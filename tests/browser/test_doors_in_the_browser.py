@@ -49,7 +49,7 @@ def test_a_subject_enrolled_by_the_form_is_acknowledged_from_the_notice(
     assert acknowledged(running) == 0, "opening the page acknowledges nothing"
     browser.find_element(By.CSS_SELECTOR, "main form > button").click()
     wait_until(lambda: acknowledged(running) == 1, "the acknowledgement")
-    wait_until(lambda: browser.title == "Acknowledged", "the page to say so")
+    wait_until(lambda: browser.title.startswith("Acknowledged – "), "the page to say so")
 
 
 def acknowledge_link(service: Service) -> str | None:
