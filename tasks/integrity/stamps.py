@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +31,7 @@ from tasks.database.schema import seal_stamps, seals
 from tasks.database.store import Store
 from tasks.hashing.rows import VERSION
 from tasks.integrity.authority import Silent, ask
+from tasks.integrity.sealing import Seal, newest_seal
 
 SETTING, ROOTS_SETTING = "ITP_STAMP_URL", "ITP_STAMP_ROOTS"
 
@@ -77,16 +80,39 @@ def stamp_newest(store: Store, authority: Authority, at: datetime) -> Stamp | No
         row = connection.execute(_NEWEST).one_or_none()
     if row is None or row.stamped:
         return None
-    request = TimestampRequestBuilder(row.line.encode(), HashAlgorithm.SHA256).build()
+    answer, response = _asked(authority, row.line.encode(), row.hash)
+    kept = {"seal": row.number, "authority": authority.url, "token": base64.b64encode(answer).decode()}
+    store.write(lambda connection: connection.execute(seal_stamps.insert(), kept | {"at": at}))
+    return Stamp(row.number, response.tst_info.gen_time)
+
+
+def try_out(authority: Authority) -> datetime:
+    """The authority's instant (UTC) in a stamp of random bytes, which is kept nowhere; raises NoStamp."""
+    content = secrets.token_bytes(32)
+    _, response = _asked(authority, content, hashlib.sha256(content).hexdigest())
+    return response.tst_info.gen_time
+
+
+def _asked(authority: Authority, content: bytes, digest: str) -> tuple[bytes, TimeStampResponse]:
+    """The authority's answer about a content, as it came and as it reads; raises NoStamp."""
+    request = TimestampRequestBuilder(content, HashAlgorithm.SHA256).build()
     try:
         answer = ask(authority.url, request.as_bytes())
     except Silent as problem:
         raise NoStamp(str(problem)) from problem
     response = _decoded(answer)
-    _check(response, row.hash, authority.roots, request.nonce)
-    kept = {"seal": row.number, "authority": authority.url, "token": base64.b64encode(answer).decode()}
-    store.write(lambda connection: connection.execute(seal_stamps.insert(), kept | {"at": at}))
-    return Stamp(row.number, response.tst_info.gen_time)
+    _check(response, digest, authority.roots, request.nonce)
+    return answer, response
+
+
+def newest_stamp(connection: sa.Connection) -> tuple[Seal, Stamp | None] | None:
+    """The newest seal, and the newest stamp, which may be of an earlier one; None before the first seal."""
+    seal = newest_seal(connection)
+    if seal is None:
+        return None
+    query = sa.select(seal_stamps.c.seal, seal_stamps.c.token).order_by(seal_stamps.c.seal.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return seal, None if row is None else Stamp(row.seal, instant_in(row.token))
 
 
 _NEWEST = (

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from deployments.cli.doctor.duty_check import duty_findings
 from deployments.cli.doctor.finding import Finding, Surroundings
 from deployments.cli.doctor.participants_check import participant_findings
+from deployments.cli.doctor.stamps_check import stamp_findings
 from deployments.cli.opening import sqlite_file
 from itp_events.errors import BadInput
 from itp_events.rules.explain import counted
@@ -42,6 +43,7 @@ def database(around: Surroundings) -> Iterator[Finding]:
             yield from _troubles(connection)
             yield from _backups(connection, around)
             yield from _verified(connection, around)
+            yield from stamp_findings(connection, around)
             yield from _recipients(connection, around)
             yield from duty_findings(connection, around)
             yield from participant_findings(connection, around)
