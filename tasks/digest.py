@@ -7,7 +7,7 @@ twice has no further effect. When there is nothing to say the row says so, and n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from tasks.board.cards import Card, VisitLine
 from tasks.board.reading import fresh_cards
 from tasks.database import duty
 from tasks.database.contents import (
+    ConsentToAsk,
     DigestContents,
     DueVisit,
     DutyLine,
@@ -84,13 +85,13 @@ def post(
     """
     today = protocol.site(site).date_of(now)
     cards = [card for card in fresh_cards(store, protocol, now) if card["site"] == site]
+    amended = about_amendments(protocol, cards, _versions(store), today)
     with store.reading() as connection:
         places = duty.places_today(connection, protocol, now)
     said = about_duty([each for each in places if each.site == site], today)
-    rows = [
-        _row(protocol, site, today, audience, content(cards, audience, today) | said, now)
-        for audience in AUDIENCES
-    ]
+    contents = {audience: content(cards, audience, today) | said for audience in AUDIENCES}
+    contents["coordinator"] |= amended
+    rows = [_row(protocol, site, today, audience, each, now) for audience, each in contents.items()]
     rows += [_row(protocol, site, today, f"{MONITOR}:{each['person']}", each, now) for each in to_monitors]
     return store.write(lambda connection: _post(connection, rows))
 
@@ -142,6 +143,36 @@ def content(cards: Sequence[Card], audience: str, today: date) -> DigestContents
         "overdue": list(_overdue(cards, today)),
         "waiting": [],
     }
+
+
+def about_amendments(
+    protocol: Protocol, cards: Sequence[Card], versions: Mapping[str, str], today: date
+) -> DigestContents:
+    """The digest's lines about amendments: consents to ask for, and a version to which subjects may be moved.
+
+    `versions` says which version each subject follows. Empty where there is nothing of the kind.
+    """
+    consents: list[ConsentToAsk] = [
+        {"subject": card["code"], "kind": each["kind"], "version": each["version"]}
+        for card in cards
+        for each in card["consents"]
+        if each["version"] is not None and each["kind"] != "majority"
+    ]
+    newest = protocol.in_force(today)
+    behind = [card["code"] for card in cards if not card["exit"] and versions[card["code"]] != newest.version]
+    since = newest.effective_on
+    said: DigestContents = {"consents": consents} if consents else {}
+    if behind and since:
+        said["versions"] = [
+            {"version": newest.version, "since": since.isoformat(), "subjects": behind},
+        ]
+    return said
+
+
+def _versions(store: Store) -> dict[str, str]:
+    query = sa.select(subjects.c.code, subjects.c.protocol_version)
+    with store.reading() as connection:
+        return {row.code: row.protocol_version for row in connection.execute(query)}
 
 
 def about_duty(places: Sequence[PlaceToday], today: date) -> DigestContents:

@@ -16,6 +16,7 @@ from deployments.api.pages import participant
 from deployments.api.redcap import door as redcap
 from deployments.api.redcap.project import Project
 from deployments.api.routes import (
+    amendments,
     audit,
     calendars,
     dead_letters,
@@ -57,6 +58,7 @@ def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
         pictures,
         participant,
         dead_letters,
+        amendments,
         audit,
         signatures,
         webhook,

@@ -6,12 +6,12 @@ This module derives nothing. Its words are English; the notices have texts of th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 
 from itp_events.events import Missed
 from itp_events.marks import marked
-from itp_events.protocol.model import ENROLMENT, Reading, Span, Visit
+from itp_events.protocol.model import ENROLMENT, Reading, Site, Span, Visit
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.subject import as_data
 from itp_events.rules.windows import PlannedVisit
@@ -30,6 +30,12 @@ READINGS: dict[Reading, str] = {
 def day(value: date) -> str:
     """A date in a form that nobody misreads, as `26 Jan 2026`."""
     return f"{value.day} {value:%b} {value.year}"
+
+
+def at_site(site: Site, instant: datetime) -> str:
+    """An instant by the site's clocks, as `19 Jan 2026 09:00`."""
+    local = instant.astimezone(site.zone)
+    return f"{day(local.date())} {local:%H:%M}"
 
 
 def days(first: date, last: date) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import TypedDict, cast
+from typing import Literal, TypedDict, cast
 
 from itp_events.events import AdverseEvent, Died, Event
 from itp_events.notices.alerts import consents_asked_anew, open_consents
@@ -22,7 +22,7 @@ from itp_events.rules.withdrawal import Flag
 from tasks.board.story import Story
 
 # The version of what a card holds. A kept card of an older version is made anew.
-FORM = 6
+FORM = 7
 PREGNANCY, DEATH = "pregnancy", "death"
 # A notice that failed so often to reach one of its recipients is shown as undelivered.
 FAILURES_SHOWN = 3
@@ -97,6 +97,13 @@ class UndeliveredLine(TypedDict):
     error: str
 
 
+class ConsentLine(TypedDict):
+    """A consent that is not given yet: due by age, or asked for anew by a protocol `version`."""
+
+    kind: Literal["consent", "assent", "majority"]
+    version: str | None
+
+
 class Card(TypedDict):
     """The part of a subject that the board needs, as JSON types; dates are the site's, as YYYY-MM-DD.
 
@@ -120,7 +127,7 @@ class Card(TypedDict):
     visits: list[VisitLine]
     flags: list[FlagLine]
     fatal: str | None
-    consents: list[str]
+    consents: list[ConsentLine]
     deviations: list[DeviationLine]
     disposition: bool
     death: str | None
@@ -165,7 +172,7 @@ def card(story: Story) -> Card:
             for flag in state.open_flags
         ],
         "fatal": fatal.isoformat() if (fatal := fatal_since(state)) else None,
-        "consents": [] if state.exit else [*open_consents(state), *map(str, consents_asked_anew(state))],
+        "consents": [] if state.exit else list(_consents(state)),
         "deviations": [
             {"id": each.id, "category": each.category, "visit": each.visit, "since": each.on.isoformat()}
             for each in deviations(state)
@@ -180,6 +187,13 @@ def card(story: Story) -> Card:
         "queued": len(queued),
         "sends": sum(each.outcome is not None for each in story.record.attempts if each.notice in queued),
     }
+
+
+def _consents(state: SubjectState) -> Iterator[ConsentLine]:
+    for kind in open_consents(state):
+        yield {"kind": kind, "version": None}
+    for asked in consents_asked_anew(state):
+        yield {"kind": asked.kind, "version": asked.version}
 
 
 def progress(story: Story) -> float:

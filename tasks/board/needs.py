@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from itp_events.marks import marked
 from itp_events.rules.deviations import WORDS
 from itp_events.rules.explain import counted, days
-from tasks.board.cards import DEATH, PREGNANCY, Card, FlagLine, VisitLine
+from tasks.board.cards import DEATH, PREGNANCY, Card, ConsentLine, FlagLine, VisitLine
 from tasks.board.markdown import plain
 from tasks.board.overview import ROWS_SHOWN, Board, age, at, on_day, rows
 from tasks.board.words import ago, criterion, step
@@ -230,17 +230,21 @@ def _agreed(board: Board, visit: VisitLine) -> str:
 def consents(board: Board) -> str:
     """The consents that are not recorded yet: those due by age, and those that a version asks for anew."""
     words = {"assent": "the subject's own assent", "majority": "consent in the subject's own name"}
-    entries = [(card, kind) for card in board.cards for kind in card["consents"]]
+    entries = [(card, each) for card in board.cards for each in card["consents"]]
     lines = [
         (
             board.subject(card),
             *board.site(card),
-            words.get(kind) or plain(kind),
+            words[each["kind"]] if each["version"] is None else _to_version(each),
             on_day(board, card["enrolled"]),
         )
-        for card, kind in entries[:ROWS_SHOWN]
+        for card, each in entries[:ROWS_SHOWN]
     ]
     return rows(board, ("Subject", *board.site_column, "To plan", "Enrolled"), lines, len(entries))
+
+
+def _to_version(asked: ConsentLine) -> str:
+    return f"{asked['kind']} to protocol version {plain(asked['version'] or '')}"
 
 
 def troubles(board: Board) -> str:

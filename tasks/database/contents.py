@@ -60,6 +60,22 @@ class Matter(TypedDict):
     assumed: NotRequired[Sequence[str]]
 
 
+class ConsentToAsk(TypedDict):
+    """A consent that a protocol version asks for anew, and that is not given yet."""
+
+    subject: str
+    kind: Literal["consent", "assent"]
+    version: str
+
+
+class VersionInForce(TypedDict):
+    """A protocol version in force since a date; `subjects` follow another one, and are still in the study."""
+
+    version: str
+    since: str
+    subjects: Sequence[str]
+
+
 class DutyLine(TypedDict):
     """The people on duty today for the audience `asked`: each a `person`, with whom they stand in for."""
 
@@ -81,7 +97,8 @@ class DigestContents(TypedDict, total=False):
     """The daily digest of a site, whose date stands under `on`.
 
     `today` and `week` list the visits that are due, `overdue` those of which nothing is recorded, `waiting`
-    the matters that wait for the investigator. Where rotas stand, `duty` says who is on duty today, and
+    the matters that wait for the investigator. `consents` and `versions` are those of
+    amendments. Where rotas stand, `duty` says who is on duty today, and
     `gaps` lists the days ahead on which nobody will be.
     """
 
@@ -90,6 +107,8 @@ class DigestContents(TypedDict, total=False):
     week: Sequence[DueVisit]
     overdue: Sequence[OverdueVisit]
     waiting: Sequence[Matter]
+    consents: Sequence[ConsentToAsk]
+    versions: Sequence[VersionInForce]
     duty: Sequence[DutyLine]
     gaps: Sequence[GapLine]
 

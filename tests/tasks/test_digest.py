@@ -12,6 +12,8 @@ from tasks.board import reading
 from tasks.board.cards import Card
 from tasks.database.contents import Matter
 from tasks.database.queries import notices_of
+from tasks.text.render import Occasion, render
+from tests.itp_events.rules.test_versions import assigned, versions
 from tests.support import Receiver
 from tests.support.study import INFUSIONS, Study, altered
 from tests.tasks.desk import Desk
@@ -78,6 +80,33 @@ def test_the_coordinator_hears_what_is_overdue_today_and_this_week(desk: Desk, s
     rows = [(row["subject"], row["visit"]) for row in coordinator.facts["overdue"]]
     assert rows == [("ITP-001", "INF3")]
     assert coordinator.facts["waiting"] == []
+
+
+@pytest.mark.requirement("AMD-01")
+def test_the_coordinator_hears_which_consents_an_amendment_asks_for_and_who_may_still_be_moved(
+    desk: Desk,
+) -> None:
+    desk.protocol = versions()
+    moved, other = (Study(code=code, protocol=desk.protocol) for code in ("ITP-001", "ITP-002"))
+    other.last_id = 500
+    for study in (moved, other):
+        desk.take(study.enrol("2026-01-05"))
+        desk.take(study.done("INF1", "2026-01-05"))
+    desk.take(assigned(moved, "2026-01-12 09:00"))
+    for study in (moved, other):
+        desk.wake(study.code, HALF_PAST_EIGHT)
+    post(desk, HALF_PAST_EIGHT)
+    (coordinator,) = [each for each in notices_of(desk.store, None) if each.audience == "coordinator"]
+    assert coordinator.facts["consents"] == [{"subject": "ITP-001", "kind": "consent", "version": "2"}]
+    assert coordinator.facts["versions"] == [{"version": "2", "since": "2026-01-10", "subjects": ["ITP-002"]}]
+    for language, asked, behind in (
+        ("en", "ITP-001: ask for the consent to protocol version 2", "1 subject follows another: ITP-002."),
+        ("zh-CN", "ITP-001：请就方案版本 2 取得知情同意", "尚有 1 名受试者按其他版本随访：ITP-002。"),
+    ):
+        occasion = Occasion("digest", "coordinator", None, None, coordinator.facts)
+        _, body = render(occasion, language, SITE.zone)
+        assert asked in body
+        assert behind in body
 
 
 @pytest.mark.requirement("DEV-02")

@@ -90,7 +90,11 @@ def one_subject(code: Code, api: Dependencies, caller: Reader) -> SubjectSummary
 
 @router.get("/subjects/{code}/plan", summary="The subject's plan", responses=ASKING | ABSENT)
 def subject_plan(code: Code, api: Dependencies, caller: Reader) -> dict[str, Any]:
-    """Every visit with its window and its anchor, and the notices to come; as `itp plan --json`."""
+    """Every visit with its window and its anchor, and the notices to come; as `itp plan --json`.
+
+    Each visit names the protocol `version` that holds for it. `consents` lists what versions ask for anew
+    since the subject was assigned to them, with the date on which it was given.
+    """
     enrolled(api, code, caller)
     with naming(code):
         facts = history(api.study.store, code)

@@ -16,6 +16,7 @@ from tasks.board.cards import (
     DEATH,
     PREGNANCY,
     Card,
+    ConsentLine,
     DeviationLine,
     FlagLine,
     ReportLine,
@@ -270,13 +271,18 @@ def _notes(day: Day, line: VisitLine) -> Iterator[str]:
 
 def _consents(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card in cards:
-        for kind in card["consents"]:
-            yield Matter((card["code"], kind), partial(_consent, day, card["code"], kind))
+        for each in card["consents"]:
+            order = card["code"], each["kind"], each["version"] or ""
+            yield Matter(order, partial(_consent, day, card["code"], each))
 
 
-def _consent(day: Day, code: str, kind: str) -> Item:
-    give = Action("form.consent-given", form_path(code, "consent-given", kind=kind))
-    return Item(code, day.words.say(f"today.consent.{kind}"), (give,))
+def _consent(day: Day, code: str, asked: ConsentLine) -> Item:
+    kind, version = asked["kind"], asked["version"]
+    if version is None:
+        give = Action("form.consent-given", form_path(code, "consent-given", kind=kind))
+        return Item(code, day.words.say(f"today.consent.{kind}"), (give,))
+    give = Action("form.consent-given", form_path(code, "consent-given", kind=kind, version=version))
+    return Item(code, day.words.say(f"today.anew.{kind}", version=version), (give,))
 
 
 def _deviations(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:

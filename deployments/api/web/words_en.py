@@ -70,6 +70,8 @@ WORDS: dict[str, str] = {
     "today.answered": "taken care of until {until}",
     "today.escalated": "escalated to: {audience}",
     "today.consent.assent": "reaches the age of assent during the study",
+    "today.anew.consent": "consent to protocol version {version} is to be asked for",
+    "today.anew.assent": "assent to protocol version {version} is to be asked for",
     "today.consent.majority": "comes of age during the study: consent in their own name",
     "today.deviation": "{category} {visit}, since {since}",
     "today.undelivered-one": "{step} to {audience}: {failures} failed attempts",

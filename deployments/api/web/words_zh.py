@@ -66,6 +66,8 @@ WORDS: dict[str, str] = {
     "today.answered": "已有人跟进至 {until}",
     "today.escalated": "已上报：{audience}",
     "today.consent.assent": "研究期间将达到须本人赞同的年龄",
+    "today.anew.consent": "须就方案版本 {version} 重新取得知情同意",
+    "today.anew.assent": "须就方案版本 {version} 重新取得本人赞同",
     "today.consent.majority": "研究期间将成年：须由本人签署知情同意",
     "today.deviation": "{category} {visit}，自 {since} 起",
     "today.undelivered-one": "{step}，发送给{audience}：失败 {failures} 次",

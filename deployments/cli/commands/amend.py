@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,12 +14,13 @@ from typing import Any
 
 import click
 
+from deployments.amending.changes import change_rows, document, to_move, would_change
+from deployments.amending.page import page
 from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.os_user import os_actor
 from deployments.bootstrap.settings import load_settings
 from deployments.bootstrap.study import open_study
 from deployments.cli.afterwards import hand_over_of
-from deployments.cli.commands.amendment import change_rows
 from deployments.cli.commands.record import at_the_machine
 from deployments.cli.commands.sign import PASSWORD_FILE, SECOND_FACTOR, given_password
 from deployments.cli.errors import BAD_INPUT, say
@@ -29,11 +31,9 @@ from flows.study.roles import Sender, SigningAtTheMachine
 from flows.study.runtime import Runtime
 from itp_events.errors import BadInput, ItpError
 from itp_events.events import Event, ProtocolAssigned
-from itp_events.outputs.amendment import Preview, preview
-from itp_events.protocol.model import Protocol
+from itp_events.outputs.amendment import Preview
 from tasks.accounts.sessions import Attempt, prove
-from tasks.database.queries import SubjectRow, all_subjects, history
-from tasks.database.store import Store
+from tasks.database.queries import SubjectRow
 
 SOURCE = "amendment"
 _COLUMNS = ("Subject", "About", "What", "Today", "Would be")
@@ -64,8 +64,16 @@ def _chosen(call: Any) -> Any:
 @click.option(
     "--csv", "report", type=click.Path(path_type=Path, dir_okay=False), help="Write them to a file."
 )
+@click.option(
+    "--html", "shown", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to a file."
+)
 def show_preview(
-    version: str, site: str | None, codes: tuple[str, ...], as_json: bool, report: Path | None
+    version: str,
+    site: str | None,
+    codes: tuple[str, ...],
+    as_json: bool,
+    report: Path | None,
+    shown: Path | None,
 ) -> None:
     """Show what changes for every subject - windows, notices, bookings - if it were assigned to VERSION.
 
@@ -75,21 +83,20 @@ def show_preview(
     Examples:
       itp amendment preview 2
       itp amendment preview 2 --site 01 --csv amendment-2.csv
+      itp amendment preview 2 --html amendment-2.html
     """
     with open_to_read() as study:
-        protocol = study.protocol.of_version(version)
-        rows = _to_move(study.store, version, site, codes)
-        begins = _in_force(study.protocol, protocol, rows)
-        at = max([study.now, *begins])
-        found = [preview(study.protocol, history(study.store, row.code), version, at) for row in rows]
+        study.protocol.of_version(version)
+        rows = to_move(study.store, version, site, codes)
+        found = would_change(study.store, study.protocol, version, rows, study.now)
     if report:
-        _write(report, found)
+        _write(report, found.subjects)
+    if shown:
+        written(shown, page(found, study.protocol))
     if as_json:
-        print_json(
-            {"version": version, "as_of": at.isoformat(), "subjects": [_document(each) for each in found]}
-        )
+        print_json(document(found))
         return
-    _print(version, found)
+    _print(version, found.subjects)
 
 
 @command.command("apply")
@@ -128,11 +135,10 @@ def apply(
     study = open_study(load_settings())
     try:
         study.protocol.of_version(version)
-        rows = _to_move(study.store, version, site, codes)
-        now = study.clock.now()
-        found = [preview(study.protocol, history(study.store, row.code), version, now) for row in rows]
+        rows = to_move(study.store, version, site, codes)
+        found = would_change(study.store, study.protocol, version, rows, study.clock.now())
         if not as_json:
-            _print(version, found)
+            _print(version, found.subjects)
         if not rows:
             return
         if not yes:
@@ -149,25 +155,6 @@ def apply(
         study.store.close()
     if refused:
         raise click.exceptions.Exit(BAD_INPUT)
-
-
-def _to_move(store: Store, version: str, site: str | None, codes: Sequence[str]) -> list[SubjectRow]:
-    everybody = {row.code: row for row in all_subjects(store)}
-    if unknown := [code for code in codes if code not in everybody]:
-        raise ItpError(f"{', '.join(unknown)} not enrolled here; `itp subjects` lists who is")
-    return [
-        row
-        for row in everybody.values()
-        if not row.exited
-        and row.protocol_version != version
-        and site in (None, row.site)
-        and (not codes or row.code in codes)
-    ]
-
-
-def _in_force(study: Protocol, protocol: Protocol, rows: Iterable[SubjectRow]) -> list[Any]:
-    on = protocol.effective_on
-    return [study.site(row.site).midnight(on) for row in rows] if on else []
 
 
 def assign(
@@ -220,14 +207,14 @@ def _print(version: str, found: Sequence[Preview]) -> None:
 
 
 def _write(report: Path, found: Sequence[Preview]) -> None:
+    lines = io.StringIO(newline="")
+    csv.writer(lines).writerows([_COLUMNS, *_rows(found)])
+    written(report, f"\ufeff{lines.getvalue()}")
+
+
+def written(file: Path, text: str) -> None:
+    """Write a text to a file, which replaces one that is there."""
     try:
-        with report.open("w", newline="", encoding="utf-8-sig") as file:
-            csv.writer(file).writerows([_COLUMNS, *_rows(found)])
+        file.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        raise ItpError(f"{report} cannot be written: {error.strerror}") from error
-
-
-def _document(each: Preview) -> dict[str, Any]:
-    rows = change_rows(each)
-    changes = [dict(zip(("about", "what", "today", "would_be"), row, strict=True)) for row in rows]
-    return {"subject": each.code, "version": each.today.protocol.version, "changes": changes}
+        raise ItpError(f"{file} cannot be written: {error.strerror}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,14 @@ from typing import Any
 import click
 from rich.console import Console
 
+from deployments.amending.changes import notice_rows, windows
 from deployments.cli.opening import open_to_read
-from deployments.cli.output.tables import LEGEND, at_site, console, heading, print_json, table
+from deployments.cli.output.tables import LEGEND, console, heading, print_json, table
 from itp_events.errors import ItpError
-from itp_events.marks import marked
-from itp_events.outputs.amendment import Amendment, Preview, Window, compare
+from itp_events.outputs.amendment import Amendment, Window, compare
 from itp_events.outputs.plan_json import instant
 from itp_events.protocol.file import load_protocol
 from itp_events.protocol.model import Site
-from itp_events.rules.explain import day, days
 from itp_events.rules.subject import fold
 from tasks.database.queries import codes_near, log_lines, subject
 
@@ -68,57 +66,17 @@ def _print(out: Console, amendment: Amendment, site: Site, now: datetime) -> Non
         out.print(table(("What", "Today", "Would be"), rows, ("What",)))
     if amendment.visits:
         heading(out, "Dates")
-        out.print(table(("Visit", "Today", "Would be"), _windows(amendment), ("Visit",)))
+        out.print(table(("Visit", "Today", "Would be"), windows(amendment), ("Visit",)))
         if any(_rests(window) for change in amendment.visits for window in (change.old, change.new)):
             out.print(LEGEND)
     if amendment.notices:
         heading(out, "Notices")
         whens = ("Today (site)", "Would be (site)")
-        out.print(table(("About", "Notice", "To", *whens), _notices(amendment, site, now), whens))
-
-
-def change_rows(each: Preview) -> Iterable[Sequence[str]]:
-    """The changes for one subject in words: about what, what of it, today, and as it would be."""
-    site, now = each.today.subject.site, each.today.now
-    for state in each.changes.state_changes:
-        yield "", state.what, state.old or "none", state.new or "none"
-    for code, old, new in _windows(each.changes):
-        yield code, "window", old, new
-    for booking in each.bookings:
-        words = {None: "no such visit", True: "inside the window", False: "outside the window"}
-        yield booking.visit, "booking", day(booking.booked), words[booking.inside]
-    for about, step, audience, old, new in _notices(each.changes, site, now):
-        yield about, f"notice {step} to {audience}", old, new
-
-
-def _windows(amendment: Amendment) -> Iterable[Sequence[str]]:
-    for change in amendment.visits:
-        yield (
-            change.code,
-            _said(change.old, change.old_outcome),
-            _said(change.new, change.new_outcome),
-        )
-
-
-def _said(window: Window | None, outcome: str | None) -> str:
-    if window is None or outcome:
-        return outcome or "none"
-    span = marked(days(window.opens, window.closes), window.window_assumed)
-    return f"{span}, target {marked(day(window.target), window.target_assumed)}"
+        out.print(table(("About", "Notice", "To", *whens), notice_rows(amendment, site, now), whens))
 
 
 def _rests(window: Window | None) -> bool:
     return window is not None and (window.target_assumed or window.window_assumed)
-
-
-def _notices(amendment: Amendment, site: Site, now: datetime) -> Iterable[Sequence[str]]:
-    for change in amendment.notices:
-        old = at_site(site, change.old) if change.old else "none"
-        new = at_site(site, change.new) if change.new else "none"
-        if change.old is None and change.new and change.new <= now:
-            new = "at once"
-        about = change.visit or change.criterion or ""
-        yield about, change.step, change.audience, old, new
 
 
 def _document(amendment: Amendment) -> dict[str, Any]:

@@ -12,11 +12,12 @@ import click
 from deployments.auditing import COLUMNS, document, row
 from deployments.cli.opening import OpenStudy, open_to_read
 from deployments.cli.output.sentences import stated
-from deployments.cli.output.tables import at_site, console, print_json, table
+from deployments.cli.output.tables import console, print_json, table
 from deployments.tables import ENCODING
 from deployments.tables import table as csv_table
 from itp_events.errors import BadInput
 from itp_events.protocol.model import Site
+from itp_events.rules.explain import at_site
 from tasks.audit.entries import Entry, Kind, Wanted
 from tasks.audit.reading import audit
 from tasks.database.event_log import Origin

@@ -22,7 +22,7 @@ from deployments.cli.output.schedule import (
     why,
 )
 from deployments.cli.output.sentences import author, decided, stated
-from deployments.cli.output.tables import at_site, bullets, coloured, console, heading, print_json, table
+from deployments.cli.output.tables import bullets, coloured, console, heading, print_json, table
 from itp_events.events import (
     INVESTIGATORS,
     Event,
@@ -36,7 +36,7 @@ from itp_events.outputs.plan import Plan, plan
 from itp_events.outputs.plan_json import document, instant
 from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.deviations import deviations
-from itp_events.rules.explain import counted
+from itp_events.rules.explain import at_site, counted
 from itp_events.rules.response import ResponseCourse, response_course
 from itp_events.rules.subject import not_voided
 from tasks.database.queries import AttemptRow, LogLine, NoticeRow

@@ -10,10 +10,10 @@ import click
 from rich.text import Text
 
 from deployments.cli.opening import open_to_read
-from deployments.cli.output.tables import at_site, console, print_json, table
+from deployments.cli.output.tables import console, print_json, table
 from itp_events.outputs.plan_json import instant
 from itp_events.protocol.model import Protocol
-from itp_events.rules.explain import counted
+from itp_events.rules.explain import at_site, counted
 from tasks.database.queries import SubjectRow, all_subjects
 
 _WHEN = "Next (site time)"

@@ -12,7 +12,6 @@ from deployments.cli.output.sentences import because, identified, stated
 from deployments.cli.output.tables import (
     LEGEND,
     assumed,
-    at_site,
     bullets,
     coloured,
     dated,
@@ -27,7 +26,7 @@ from itp_events.outputs.plan_json import deviation as document
 from itp_events.protocol.model import Protocol
 from itp_events.rules.assumptions import target_assumed, window_assumed
 from itp_events.rules.deviations import Deviation, deviations
-from itp_events.rules.explain import READINGS, basis, day, outside, sides
+from itp_events.rules.explain import READINGS, at_site, basis, day, outside, sides
 from itp_events.rules.response import WORDS, response_course, responses
 from itp_events.rules.state import SubjectState
 from itp_events.rules.windows import PlannedVisit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import click
@@ -16,7 +16,6 @@ from rich.text import Text
 
 from deployments.cli.output.harmless import is_command, plain
 from itp_events import marks
-from itp_events.protocol.model import Site
 from itp_events.rules.explain import day
 
 LEGEND = f"{marks.LEGEND}; the rest is the sponsor's synopsis"
@@ -117,9 +116,3 @@ def sourced(source: str) -> str:
 def dated(value: date | None, assumed: bool = False) -> str:
     """A date, marked where it rests on an assumption; empty for none."""
     return marks.marked(day(value), assumed) if value else ""
-
-
-def at_site(site: Site, instant: datetime) -> str:
-    """An instant by the site's clocks, as `19 Jan 2026 09:00`."""
-    local = instant.astimezone(site.zone)
-    return f"{day(local.date())} {local:%H:%M}"

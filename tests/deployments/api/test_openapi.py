@@ -47,6 +47,7 @@ def authorized(door: Door) -> dict[str, str]:
 
 OPERATIONS = (
     "GET /agenda.ics",
+    "GET /amendments/{version}",
     "GET /audit",
     "GET /healthz",
     "GET /leftovers",

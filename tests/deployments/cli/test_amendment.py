@@ -1,5 +1,6 @@
 """`itp protocol diff`, and the assignment that follows it, on a running study."""
 
+import html
 import re
 from pathlib import Path
 
@@ -124,6 +125,30 @@ def test_what_the_preview_says_is_what_the_assignment_brings(
     inf3 = next(row for row in visits if row["code"] == "INF3")
     assert (inf3["opens"], inf3["target"], inf3["version"]) == ("2026-01-31", "2026-02-03", "2")
     assert "0 subjects would move" in itp(*step[:-1], **here).out
+
+
+def test_the_report_of_a_preview_counts_and_lists_the_changes(
+    itp: Itp, at: At, enrolled: Study, versions: Path, tmp_path: Path
+) -> None:
+    """One page without network, with what the table says."""
+    here = {**at(NOW), "ITP_PROTOCOL": str(versions)}
+    report = tmp_path / "amendment.html"
+    said = itp("amendment", "preview", "2", "--html", report, "--json", **here)
+    assert said.code == 0, said.err
+    (subject,) = said.json["subjects"]
+    page = html.unescape(report.read_text(encoding="utf-8"))
+    assert "what version 2 would change" in page
+    assert "http" not in page
+    windows = [each for each in subject["changes"] if each["what"] == "window"]
+    assert f'<th scope="row">All 1</th><td></td><td class="number">{len(windows)}</td>' in page
+    for change in subject["changes"]:
+        row = "".join(f"<td>{change[name]}</td>" for name in ("about", "what", "today", "would_be"))
+        assert row in page
+    nobody = itp("amendment", "preview", "1", "--html", report, **here)
+    assert nobody.code == 0, nobody.err
+    assert "Nobody would move" in report.read_text(encoding="utf-8")
+    refused = itp("amendment", "preview", "2", "--html", tmp_path / "no" / "a.html", **here)
+    assert (refused.code, "cannot be written" in refused.err) == (1, True)
 
 
 def test_a_version_is_installed_once_and_other_content_is_refused(

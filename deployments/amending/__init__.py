@@ -1,0 +1,1 @@
+"""The changes that an amendment would bring to the subjects: found, in words, and on a page."""
