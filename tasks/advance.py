@@ -9,7 +9,7 @@ over by `tasks.delivery`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -52,8 +52,17 @@ class Settled:
     waiting: frozenset[str]
 
 
-AtOnce = Callable[[sa.Connection, Settled], None]
-"""Acts on what has just been decided, within its transaction; called again when that is repeated."""
+class AtOnce(Interface):
+    """Begins the hand-over of notices in the transaction that decides about them.
+
+    Both steps are called again when the transaction is repeated.
+    """
+
+    def say(self, connection: sa.Connection, settled: Settled) -> Mapping[str, outbox.Text]:
+        """The texts, by key, of the notices that are taken; they are queued with them."""
+
+    def take(self, connection: sa.Connection) -> None:
+        """Take the notices that `say` named, which are queued now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +168,9 @@ def settle_in(
     now = _not_before(row, now, read_again)
     so_far = past.read(connection, code)
     subject = folded(protocol, code, so_far.history, so_far.handed)
-    return _settle(connection, row, subject, decide(subject, now), so_far.waiting, now)
+    settled = _settled(subject, decide(subject, now), so_far.waiting, now)
+    _keep_decision(connection, row, settled)
+    return settled
 
 
 def decided_at(now: datetime, before: datetime) -> datetime:
@@ -195,9 +206,9 @@ def record(
 
     Each event is accepted or refused by itself; the answers are in the order of the batch. Events of a
     subject whose log cannot be read are refused with Unreadable. What `sender` may state is read in the
-    transaction, and judged by the log as it stands there. `at_once` is called with what the
-    events make due, if they are few and about one subject: of several subjects the first would wait for the
-    last. `read_again` is as in `advance`.
+    transaction, and judged by the log as it stands there. `at_once` takes what the events make
+    due, if they are few and about one subject: of several subjects the first would wait for the last.
+    `read_again` is as in `advance`.
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
@@ -313,11 +324,9 @@ def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
 def _keep(
     connection: sa.Connection, stated: _Stated, judged: _Judged, at_once: AtOnce | None
 ) -> list[Answer]:
-    settled = _take_in(connection, judged, stated.sender.origin)
+    settled = _take_in(connection, judged, stated.sender.origin, at_once)
     if settled and (signing := stated.sender.signing):
         signing(connection, judged.judgement.accepted, judged.now)
-    if settled and at_once:
-        at_once(connection, settled)
     advanced = _advanced(settled) if settled else None
     answers = [_answer(verdict, advanced) for verdict in judged.judgement.verdicts]
     event_log.keep_refusals(connection, _new_refusals(judged.judgement.verdicts), judged.now)
@@ -342,52 +351,43 @@ def _barred(known: _Known, batch: Sequence[Event]) -> dict[EventKey, ItpError]:
     return barred
 
 
-def _take_in(connection: sa.Connection, judged: _Judged, origin: Origin) -> Settled | None:
+def _take_in(
+    connection: sa.Connection, judged: _Judged, origin: Origin, at_once: AtOnce | None
+) -> Settled | None:
     if judged.follows is None:
         return None
     subject, decision = judged.follows
-    row, waiting = judged.known.row, judged.known.so_far.waiting
-    if row is None:
-        _enrol(connection, subject, judged.now)
-    accepted = judged.judgement.accepted
-    return _settle(connection, row, subject, decision, waiting, judged.now, accepted, origin)
+    known, accepted = judged.known, judged.judgement.accepted
+    settled = _settled(subject, decision, known.so_far.waiting, judged.now)
+    _keep_decision(connection, known.row, settled, accepted, origin, at_once)
+    return settled
 
 
-def _enrol(connection: sa.Connection, subject: Subject, now: datetime) -> None:
-    row = {
-        "code": subject.code,
-        "site": subject.enrolled.site,
-        "protocol_version": subject.protocol.version,
-        "seq": 0,
-        "state": "",
-        "message": "",
-        "status": "",
-        "tags": [],
-        "exited": False,
-        "enrolled_at": now,
-        "advanced_at": now,
-    }
-    connection.execute(subjects.insert(), row)
+def _settled(subject: Subject, decision: Decision, waiting: frozenset[str], now: datetime) -> Settled:
+    return Settled(subject, decision, now, outbox.waiting_after(waiting, decision.events))
 
 
-def _settle(
+def _keep_decision(
     connection: sa.Connection,
     row: SubjectRow | None,
-    subject: Subject,
-    decision: Decision,
-    waiting: frozenset[str],
-    now: datetime,
+    settled: Settled,
     stated: Sequence[Event] = (),
     origin: Origin = event_log.NOT_KNOWN,
-) -> Settled:
+    at_once: AtOnce | None = None,
+) -> None:
     """Record the stated events and the decision for a subject, of whom the database holds `row`."""
-    before = row.log_end if row else EMPTY
-    end = event_log.append(connection, subject.code, before, [*stated, *decision.events], now, origin)
-    outbox.post(connection, decision.events, now)
+    decision, now, before = settled.decision, settled.at, row.log_end if row else EMPTY
+    lines = event_log.lines_after(before, settled.subject.code, [*stated, *decision.events], now, origin)
+    if row is None:
+        _enrol(connection, settled, lines.end)
+    elif lines.end != before or _shown(row) != _shown(decision) or row.advanced_at > now:
+        _save(connection, settled, lines.end, row.enrolled_at)
+    event_log.write(connection, lines)
+    texts = at_once.say(connection, settled) if at_once else {}
+    outbox.post(connection, decision.events, now, texts)
     decided(event.data.notice for event in decision.events if isinstance(event.data, NoticeIssued))
-    if row is None or end != before or _shown(row) != _shown(decision) or row.advanced_at > now:
-        _save(connection, subject, end, decision, row.enrolled_at if row else now, now)
-    return Settled(subject, decision, now, outbox.waiting_after(waiting, decision.events))
+    if at_once and texts:
+        at_once.take(connection)
 
 
 def _shown(of: SubjectRow | Decision) -> tuple[object, ...]:
@@ -408,18 +408,24 @@ def _advanced(settled: Settled) -> Advanced:
     )
 
 
+_ENROL = subjects.insert()
 _SAVE = subjects.update().where(subjects.c.code == sa.bindparam("about"))
 
 
-def _save(
-    connection: sa.Connection,
-    subject: Subject,
-    end: LogEnd,
-    decision: Decision,
-    enrolled_at: datetime,
-    now: datetime,
-) -> None:
-    row = {
+def _enrol(connection: sa.Connection, settled: Settled, end: LogEnd) -> None:
+    row = _row(settled, end) | {"code": settled.subject.code, "enrolled_at": settled.at}
+    connection.execute(_ENROL, row | {"hash": hash_of(subjects.name, stored(subjects, row))})
+
+
+def _save(connection: sa.Connection, settled: Settled, end: LogEnd, enrolled_at: datetime) -> None:
+    row, code = _row(settled, end), settled.subject.code
+    whole = stored(subjects, row | {"code": code, "enrolled_at": enrolled_at})
+    connection.execute(_SAVE, row | {"about": code, "hash": hash_of(subjects.name, whole)})
+
+
+def _row(settled: Settled, end: LogEnd) -> dict[str, object]:
+    subject, decision = settled.subject, settled.decision
+    return {
         "site": subject.enrolled.site,
         "protocol_version": subject.protocol.version,
         "seq": end.seq,
@@ -430,10 +436,8 @@ def _save(
         "tags": list(decision.tags),
         "wake_at": decision.wake_at,
         "exited": decision.exited,
-        "advanced_at": now,
+        "advanced_at": settled.at,
     }
-    whole = stored(subjects, row | {"code": subject.code, "enrolled_at": enrolled_at})
-    connection.execute(_SAVE, row | {"about": subject.code, "hash": hash_of(subjects.name, whole)})
 
 
 def _answer(verdict: Verdict, advanced: Advanced | None) -> Answer:

@@ -92,27 +92,35 @@ NOT_KNOWN = Origin()
 BY_THE_SERVICE = Origin(None, "service")
 
 
-def append(
-    connection: sa.Connection,
-    code: str,
-    end: LogEnd,
-    new: Sequence[Event],
-    now: datetime,
-    origin: Origin = NOT_KNOWN,
-) -> LogEnd:
-    """Append events at the end of a subject's log, each under the hash of the one before; return the new end.
+@dataclass(frozen=True, slots=True)
+class NewLines:
+    """Lines that follow the end of a subject's log, as they will be stored; `end` is the end after them."""
+
+    rows: Sequence[Mapping[str, object]]
+    end: LogEnd
+
+
+def lines_after(
+    end: LogEnd, code: str, new: Sequence[Event], now: datetime, origin: Origin = NOT_KNOWN
+) -> NewLines:
+    """The lines of new events, each with the hash of the one before. Nothing is written yet.
 
     `origin` is that of the events that are not the service's own.
+    """
+    rows = [_row(event, code, number, now, origin) for number, event in enumerate(new, end.seq + 1)]
+    hashes = list(chained(events.name, [stored(events, row) for row in rows], end.head))
+    after = LogEnd(end.seq + len(rows), hashes[-1]) if rows else end
+    return NewLines([row | {"hash": each} for row, each in zip(rows, hashes, strict=True)], after)
+
+
+def write(connection: sa.Connection, lines: NewLines) -> None:
+    """Append lines to the log.
 
     Raises sqlalchemy.exc.IntegrityError when another transaction has written there meanwhile, or an
     event's source and id are in the log already.
     """
-    if not new:
-        return end
-    rows = [_row(event, code, number, now, origin) for number, event in enumerate(new, end.seq + 1)]
-    hashes = list(chained(events.name, [stored(events, row) for row in rows], end.head))
-    connection.execute(_APPEND, [row | {"hash": each} for row, each in zip(rows, hashes, strict=True)])
-    return LogEnd(end.seq + len(rows), hashes[-1])
+    if lines.rows:
+        connection.execute(_APPEND, lines.rows)
 
 
 def _row(event: Event, code: str, number: int, now: datetime, origin: Origin) -> dict[str, object]:

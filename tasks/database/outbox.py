@@ -5,7 +5,7 @@ They are sent by `tasks.delivery`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,17 +22,26 @@ from tasks.database import register
 from tasks.database.schema import deliveries, notices
 
 _QUEUE = notices.insert()
+_NO_TEXTS: Mapping[str, tuple[str, str]] = {}
 
 
-def post(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:
+Text = tuple[str, str]
+"""The title and the body of a notice."""
+
+
+def post(
+    connection: sa.Connection, decided: Iterable[Event], now: datetime, begun: Mapping[str, Text] = _NO_TEXTS
+) -> None:
     """Bring the outbox in line with decisions that have just been appended to the log.
+
+    `begun` are the texts, by key, of the new notices whose hand-over begins in the same transaction.
 
     Raises:
         sqlalchemy.exc.IntegrityError: a notice's key has been queued before.
     """
     events = list(decided)
     # First, because a notice that is issued may be superseded at once.
-    _queue(connection, events, now)
+    _queue(connection, events, now, begun)
     for event in events:
         match event.data:
             case NoticeReopened():
@@ -43,10 +52,21 @@ def post(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> 
                 pass  # the other decisions send nothing
 
 
-def _queue(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:
-    rows = [row(event.subject, event.data, now) for event in decided if isinstance(event.data, NoticeIssued)]
+def _queue(
+    connection: sa.Connection, decided: Iterable[Event], now: datetime, begun: Mapping[str, Text]
+) -> None:
+    rows = [
+        row(event.subject, event.data, now) | _said(begun.get(event.data.notice), now)
+        for event in decided
+        if isinstance(event.data, NoticeIssued)
+    ]
     if rows:
         connection.execute(_QUEUE, rows)
+
+
+def _said(text: Text | None, now: datetime) -> dict[str, Any]:
+    title, body = text or (None, None)
+    return {"title": title, "body": body, "handed_at": now if text else None}
 
 
 def row(subject: str, issued: NoticeIssued, now: datetime) -> dict[str, Any]:

@@ -16,18 +16,20 @@ import sqlalchemy as sa
 
 from itp_events.events import Language, NoticeIssued, NoticeReopened
 from itp_events.protocol.model import Protocol, Site
+from itp_events.rules.subject import Subject
 from tasks.advance import ReadClock, Settled, settle_in
-from tasks.database import duty, outbox
+from tasks.database import outbox
 from tasks.database.instance import Instance
 from tasks.database.queries import NoticeRow
 from tasks.database.store import Store
-from tasks.delivery import deliveries, duty_gaps, outages, recipients
+from tasks.delivery import deliveries, duty_gaps, outages, recipients, told_now
 from tasks.delivery.addressing import Addressed, Addressee, Addressing, reached
 from tasks.delivery.channels import Channels, participant_tag
 from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.deliveries import DeliveryRow
 from tasks.delivery.links import with_link
 from tasks.delivery.sending import Message
+from tasks.delivery.told_now import ToldNow
 from tasks.spans import span
 from tasks.text.duty import standing_in
 from tasks.text.render import Occasion, marked_repeated, render
@@ -57,7 +59,8 @@ def claim(context: DeliveryContext, code: str | None, at: Clocks) -> list[Claim]
 
 
 def _claim(connection: sa.Connection, context: DeliveryContext, code: str | None, at: Clocks) -> list[Claim]:
-    if not _may_tell(connection, context):
+    now_told = _may_tell(connection, context)
+    if now_told is None:
         return []
     site_code, site = "default", context.protocol.site("default")
     if code is not None:
@@ -68,7 +71,8 @@ def _claim(connection: sa.Connection, context: DeliveryContext, code: str | None
     notices = _useful(connection, deliveries.queued(connection, code, at.now), at.now)
     if not notices:
         return []
-    addressed = _addressed(connection, context, notices, site_code, at.now)
+    addressing = Addressing(now_told.roster, context.protocol, context.channels, at.now)
+    addressed = _addressed(connection, addressing, notices, site_code)
     notices = _reachable(connection, notices, addressed, at.now)
     addressed = {notice.key: addressed[notice.key] for notice in notices}
     pending = _pending(connection, context.channels, addressed, at)
@@ -86,19 +90,13 @@ class _Going:
 
 
 def _addressed(
-    connection: sa.Connection,
-    context: DeliveryContext,
-    notices: Sequence[NoticeRow],
-    site_code: str,
-    now: datetime,
+    connection: sa.Connection, addressing: Addressing, notices: Sequence[NoticeRow], site_code: str
 ) -> dict[str, Addressed]:
     """The recipients of notices by key, as the roster is in this transaction; `ops` is told of gaps in it."""
-    roster = duty.roster_in(connection)
-    addressing = Addressing(roster, context.protocol, context.channels, now)
     found = {}
     for notice in notices:
         if notice.step == outages.STEP:
-            told = outages.told(context.channels, notice.facts)
+            told = outages.told(addressing.channels, notice.facts)
             found[notice.key] = Addressed(tuple(map(Addressee, told)))
         else:
             found[notice.key] = addressing.of(notice, site_code)
@@ -106,57 +104,68 @@ def _addressed(
     return found
 
 
-def _may_tell(connection: sa.Connection, context: DeliveryContext) -> bool:
-    """Whether this process has the study's recipients; otherwise it claims nothing, and says so."""
-    if recipients.agree(connection, context.channels):
-        return True
+def _may_tell(connection: sa.Connection, context: DeliveryContext) -> ToldNow | None:
+    """The roster, if this process has the study's recipients; otherwise it claims nothing, and says so."""
+    now_told = told_now.read(connection)
+    if now_told.fingerprint in (None, context.channels.fingerprint):
+        return now_told
     stored = recipients.study_recipients_in(connection)
     if stored is not None:
         context.instance.warn(recipients.difference(context.channels, stored))
-    return False
+    return None
 
 
 class ClaimAtOnce:
     """Claims the notices that a door makes due, in the door's own transaction; send `claims` within
     moments.
+
+    The notices can have no delivery yet, so nothing need be looked up. Nothing is taken, and `claim` is left
+    to do it, when a notice is due again or cannot be put into words. When the transaction is repeated, the
+    last claims count.
     """
 
     def __init__(self, context: DeliveryContext, at: Clocks) -> None:
         self._context, self._at = context, at
+        self._going: _Going | None = None
+        self._texts: Mapping[str, outbox.Text] = {}
         self.claims: Sequence[Claim] = ()
 
-    def __call__(self, connection: sa.Connection, settled: Settled) -> None:
-        """Claim; when the transaction is repeated, the last claims count."""
-        with span("claim", settled.subject.code):
-            self.claims = claim_at_once(self._context, self._at, connection, settled)
+    def say(self, connection: sa.Connection, settled: Settled) -> Mapping[str, outbox.Text]:
+        """The texts, by key, of the notices that are taken."""
+        self.claims, self._texts, self._at = (), {}, replace(self._at, now=settled.at)
+        notices = [] if _reopens(settled) else _issued(settled)
+        now_told = _may_tell(connection, self._context) if notices else None
+        if now_told is not None:
+            self._going = self._reached(connection, now_told, notices, settled.subject)
+            self._texts = self._in_words(self._going)
+        return self._texts
 
+    def take(self, connection: sa.Connection) -> None:
+        """Take the notices that were put into words."""
+        going = self._going
+        assert going is not None, "only what was put into words is taken"
+        with span("claim", going.notices[0].subject):
+            told = {each.key: going.addressed[each.key].to for each in going.notices}
+            begun = deliveries.begin_first(connection, told, self._context.instance.id, self._at)
+            self.claims = _claims(self._context, going, self._texts, begun, self._at)
 
-def claim_at_once(
-    context: DeliveryContext, at: Clocks, connection: sa.Connection, settled: Settled
-) -> Sequence[Claim]:
-    """Take the notices that have just been decided about a subject, in the same transaction.
+    def _reached(
+        self, connection: sa.Connection, now_told: ToldNow, notices: Sequence[NoticeRow], subject: Subject
+    ) -> _Going:
+        context = self._context
+        addressing = Addressing(now_told.roster, context.protocol, context.channels, self._at.now)
+        addressed = _addressed(connection, addressing, notices, subject.enrolled.site)
+        # A subject without a recipient is left to `claim`, which withdraws the reminder.
+        return _Going([each for each in notices if addressed[each.key].to], addressed, subject.site)
 
-    They can have no delivery yet, so nothing need be looked up. Nothing is taken, and `claim` is left to do
-    it, when a notice is due again or cannot be put into words.
-    """
-    at, subject = replace(at, now=settled.at), settled.subject
-    notices = [] if _reopens(settled) else _issued(settled)
-    if not notices or not _may_tell(connection, context):
-        return ()
-    addressed = _addressed(connection, context, notices, subject.enrolled.site, at.now)
-    # A subject without a recipient is left to `claim`, which withdraws the reminder.
-    notices = [each for each in notices if addressed[each.key].to]
-    going = _Going(notices, addressed, subject.site)
-    try:
-        texts = _texts(context, going, [each.key for each in notices], at.now)
-    except Exception:
-        # The stated event is recorded all the same. The next claim of the notice meets the same error.
-        log.exception("The notices of %s cannot be put into words.", subject.code)
-        return ()
-    deliveries.say(connection, texts, at.now)
-    told = {each.key: addressed[each.key].to for each in notices}
-    begun = deliveries.begin_first(connection, told, context.instance.id, at)
-    return _claims(context, going, texts, begun, at)
+    def _in_words(self, going: _Going) -> Mapping[str, outbox.Text]:
+        keys = [notice.key for notice in going.notices]
+        try:
+            return _texts(self._context, going, keys, self._at.now)
+        except Exception:
+            # The stated event is recorded all the same. The next claim of the notice meets the same error.
+            log.exception("%s cannot be put into words.", ", ".join(keys))
+            return {}
 
 
 def _reopens(settled: Settled) -> bool:

@@ -117,7 +117,7 @@ def record_outcome(context: DeliveryContext, taken: Claim, outcome: Outcome) -> 
 
 
 def _record_in(connection: sa.Connection, taken: Claim, outcome: Outcome, at: Clocks) -> bool:
-    deliveries.lock_notice(connection, taken.notice)
+    has_failed = deliveries.lock_notice(connection, taken.notice, taken.recipient.id)
     if not deliveries.end(connection, taken.delivery, taken.attempt, taken.notice, outcome, at):
         _log.warning(
             "%s: attempt %s ended (%s) after it had been given up", taken.notice, taken.attempt, outcome.kind
@@ -125,4 +125,6 @@ def _record_in(connection: sa.Connection, taken: Claim, outcome: Outcome, at: Cl
         return False
     if outcome.kind != "sent":
         _log.warning("%s to %s: %s, %s", taken.notice, taken.recipient.label, outcome.kind, outcome.error)
+    if outcome.kind == "sent" and not has_failed:
+        return False
     return outcome.tried and outages.note(connection, taken.recipient, outcome, at.now, at.wall)

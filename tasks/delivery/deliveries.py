@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from tasks.backoff import SEND_IN_DOUBT, SEND_REFUSED
 from tasks.database import outbox, register
 from tasks.database.queries import NoticeRow
-from tasks.database.schema import attempts, deliveries, notices, senders, told
+from tasks.database.schema import attempts, deliveries, notices, outages, senders, told
 from tasks.delivery.addressing import Addressee
 from tasks.delivery.claims import Clocks
 from tasks.delivery.sending import Kind, Outcome
@@ -280,12 +280,59 @@ _OUTCOMES = (
     .where(attempts.c.delivery == sa.bindparam("of"), attempts.c.outcome == sa.bindparam("what"))
 )
 _DELIVERY = deliveries.update().where(deliveries.c.id == sa.bindparam("which"))
-_LOCK = sa.select(notices.c.key).where(notices.c.key == sa.bindparam("about")).with_for_update()
+_LOCK = (
+    sa.select(sa.exists().where(outages.c.recipient == sa.bindparam("reaches")))
+    .where(notices.c.key == sa.bindparam("about"))
+    .with_for_update(of=notices)
+)
 _SETTLE = notices.update().where(
     notices.c.key == sa.bindparam("about"),
     notices.c.status == "queued",
     ~sa.exists().where(deliveries.c.notice == sa.bindparam("about"), deliveries.c.status.in_(_OPEN)),
 )
+
+
+def _sent_at_once() -> sa.Select[int]:
+    """A statement that ends a send, its delivery and, without another open delivery, its notice.
+
+    It counts the sends that it ended: one, or none. PostgreSQL alone can say so much in one statement, and
+    each of the three waits for its answer otherwise. The notice's lock is taken before, so that its snapshot
+    holds what other recipients' sends have left.
+    """
+    at = sa.bindparam("at", type_=attempts.c.ended_at.type)
+    ended = (
+        attempts.update()
+        .where(
+            attempts.c.delivery == sa.bindparam("of"),
+            attempts.c.number == sa.bindparam("nth"),
+            attempts.c.outcome.is_(None),
+        )
+        .values(outcome="sent", ended_at=at)
+        .returning(attempts.c.delivery)
+        .cte("ended")
+    )
+    was_ended = sa.exists().where(ended.c.delivery == sa.bindparam("of"))
+    finished = (
+        deliveries.update()
+        .where(deliveries.c.id == sa.bindparam("of"), was_ended)
+        .values(status="sent", sent_at=at, next_at=None, holder=None)
+        .cte("finished")
+    )
+    others = sa.exists().where(
+        deliveries.c.notice == sa.bindparam("about"),
+        deliveries.c.id != sa.bindparam("of"),
+        deliveries.c.status.in_(_OPEN),
+    )
+    settled = (
+        notices.update()
+        .where(notices.c.key == sa.bindparam("about"), notices.c.status == "queued", was_ended, ~others)
+        .values(status="delivered", settled_at=at)
+        .cte("settled")
+    )
+    return sa.select(sa.func.count()).select_from(ended).add_cte(finished, settled)
+
+
+_SENT_AT_ONCE = _sent_at_once()
 
 
 def end(
@@ -296,8 +343,14 @@ def end(
     False when the send has ended already because its sender was taken for dead. Then the known outcome
     replaces "unknown", and a message that has arrived is not sent again.
     """
-    ended = {"outcome": outcome.kind, "error": outcome.error, "ended_at": at.now}
     attempt = {"of": delivery, "nth": number}
+    if (
+        outcome.kind == "sent"
+        and connection.dialect.name == "postgresql"
+        and connection.scalar(_SENT_AT_ONCE, attempt | {"about": notice, "at": at.now})
+    ):
+        return True
+    ended = {"outcome": outcome.kind, "error": outcome.error, "ended_at": at.now}
     if connection.execute(_END, attempt | ended).rowcount == 1:
         if outcome.kind == "sent" or _has_arrived(connection, delivery):
             _finish(connection, delivery, notice, at.now)
@@ -357,9 +410,12 @@ def _correct(
         connection.execute(_DELIVERY, {"which": delivery, "repeated": False})
 
 
-def lock_notice(connection: sa.Connection, key: str) -> None:
-    """Let no other transaction judge meanwhile whether this notice is delivered."""
-    connection.execute(_LOCK, {"about": key})
+def lock_notice(connection: sa.Connection, key: str, recipient: str = "") -> bool:
+    """Let no other transaction judge meanwhile whether this notice is delivered.
+
+    Return whether the recipient, if one is named, has failed since it was last reached.
+    """
+    return bool(connection.scalar(_LOCK, {"about": key, "reaches": recipient}))
 
 
 def settle(connection: sa.Connection, key: str, now: datetime) -> None:

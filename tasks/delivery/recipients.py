@@ -28,7 +28,6 @@ _MOST_PER_LOOK = 1.0
 _log = logging.getLogger(__name__)
 _ONE = 1
 _STORED = sa.select(recipients).where(recipients.c.id == _ONE)
-_FINGERPRINT = sa.select(recipients.c.fingerprint).where(recipients.c.id == _ONE)
 _SAVE = recipients.update().where(recipients.c.id == _ONE)
 
 
@@ -57,12 +56,6 @@ def study_recipients_in(connection: sa.Connection, *, lock: bool = False) -> Stu
     """`study_recipients` within a transaction; with `lock`, nobody else sets them until it ends."""
     row = connection.execute(_STORED.with_for_update() if lock else _STORED).one_or_none()
     return StudyRecipients(*row[1:]) if row else None
-
-
-def agree(connection: sa.Connection, channels: Channels) -> bool:
-    """Whether a process with these channels may hand over; any may before the first service has run."""
-    stored = connection.scalar(_FINGERPRINT)
-    return stored is None or stored == channels.fingerprint
 
 
 def differs(store: Store, channels: Channels) -> str | None:

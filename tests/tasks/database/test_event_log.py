@@ -65,7 +65,7 @@ def test_an_event_at_a_sequence_number_that_is_taken_is_refused(desk: Desk, stud
     desk.take(study.enrol())
     stale = study.done("INF1", "2026-01-05")
     with pytest.raises(IntegrityError), desk.store.writing() as connection:
-        event_log.append(connection, "ITP-001", event_log.EMPTY, [stale], ENROLLED_AT)
+        event_log.write(connection, event_log.lines_after(event_log.EMPTY, "ITP-001", [stale], ENROLLED_AT))
 
 
 @pytest.mark.requirement("INT-04")
@@ -74,7 +74,9 @@ def test_a_source_and_id_stand_in_the_log_once(desk: Desk, study: Study) -> None
     desk.take(event)
     last = len(queries.log_lines(desk.store, "ITP-001"))
     with pytest.raises(IntegrityError), desk.store.writing() as connection:
-        event_log.append(connection, "ITP-001", event_log.LogEnd(last, ""), [event], ENROLLED_AT)
+        event_log.write(
+            connection, event_log.lines_after(event_log.LogEnd(last, ""), "ITP-001", [event], ENROLLED_AT)
+        )
 
 
 def test_events_are_read_back_as_they_were_recorded(desk: Desk, study: Study) -> None:
@@ -101,12 +103,13 @@ def bricked(desk: Desk) -> Desk:
         seq = len(queries.log_lines(desk.store, code))
         later = events[seq:]
         with desk.store.writing() as connection:
-            end = event_log.append(connection, code, event_log.LogEnd(seq, ""), later, SAE_AT)
+            new = event_log.lines_after(event_log.LogEnd(seq, ""), code, later, SAE_AT)
+            event_log.write(connection, new)
             outbox.post(connection, later, SAE_AT)
             alerts = sa.and_(notices.c.subject == code, notices.c.kind == "alert")
             connection.execute(notices.update().where(alerts).values(handed_at=SAE_AT, status="delivered"))
             connection.execute(
-                subjects.update().where(subjects.c.code == code).values(seq=end.seq, head=end.head)
+                subjects.update().where(subjects.c.code == code).values(seq=new.end.seq, head=new.end.head)
             )
     return desk
 

@@ -75,12 +75,17 @@ def test_a_decision_that_arrives_meanwhile_is_not_taken_back_by_a_recorder(
     with ThreadPoolExecutor(1) as pool:
         recorder: list[Future[list[Answer]]] = []
 
-        def before_the_commit(_: sa.Connection, __: Settled) -> None:
-            take = partial(record, desk.store, desk.protocol, [void], void.time, sender=Speaker())
-            recorder.append(pool.submit(take))
-            wait_until(lambda: waiting_for_a_lock(desk) == 1, "the recorder to wait for the row")
+        class BeforeTheCommit:
+            def say(self, _: sa.Connection, __: Settled) -> dict[str, tuple[str, str]]:
+                take = partial(record, desk.store, desk.protocol, [void], void.time, sender=Speaker())
+                recorder.append(pool.submit(take))
+                wait_until(lambda: waiting_for_a_lock(desk) == 1, "the recorder to wait for the row")
+                return {}
 
-        record(desk.store, desk.protocol, [decision], decision.time, before_the_commit)
+            def take(self, _: sa.Connection) -> None:
+                raise AssertionError("nothing was put into words")
+
+        record(desk.store, desk.protocol, [decision], decision.time, BeforeTheCommit())
         [answer] = recorder[0].result()
     assert isinstance(answer.error, Forbidden), answer
     assert "only an investigator may take that back" in str(answer.error)

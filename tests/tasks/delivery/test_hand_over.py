@@ -355,11 +355,11 @@ def test_one_outcome_that_cannot_be_recorded_loses_no_other(
     lock = deliveries.lock_notice
     broken: list[str] = []
 
-    def fail_once(connection: sa.Connection, key: str) -> None:
+    def fail_once(connection: sa.Connection, key: str, recipient: str) -> bool:
         if not broken:
             broken.append(key)
             raise ZeroDivisionError
-        lock(connection, key)
+        return lock(connection, key, recipient)
 
     monkeypatch.setattr(deliveries, "lock_notice", fail_once)
     with pytest.raises(ZeroDivisionError):
