@@ -34,7 +34,8 @@ REDCAP_FETCHERS = 8
 # that follows must not.
 DOOR_SENDERS = 32
 # Hand-overs of what a door has claimed. They must not wait: a notice could be pointless when its turn comes.
-CLAIMED_SENDERS = 16
+# Without a free one a door leaves the claim to a second transaction, so there are as many as doors and more.
+CLAIMED_SENDERS = 48
 
 # Threads and tasks of the service loop
 

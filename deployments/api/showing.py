@@ -16,10 +16,15 @@ from flows.study.runtime import Runtime
 from tasks.advance import Advanced
 
 # Prefect takes tens of milliseconds to show a wait: it is told when the doors have been quiet for a moment,
-# so that a burst of events is recorded first. Where events keep coming it waits no longer than a second.
+# so that a burst of events is recorded first. Where events keep coming the first waits no longer than a
+# second, and the others follow at a pace that the doors do not feel.
 QUIET_SECONDS = 0.2
 LONGEST_SECONDS = 1.0
-SHOW_SECONDS = 1.0
+BUSY_PACE_SECONDS = 0.5
+SHOW_SECONDS = 3.0
+# A Prefect that does not answer in time may only be busy. One that stays silent is the repair's to fill.
+AGAIN_SECONDS = 5.0
+TRIES = 3
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +48,10 @@ class Showing:
         # Each subject's newest wait, and since when it has not been shown; the oldest comes first.
         self._waits: dict[str, tuple[float, Advanced]] = {}
         self._changed = threading.Condition()
+        # The instants (of the monotonic clock) of the last event and of the last request, and the earliest
+        # one of the next request.
+        self._added = self._asked = self._again = float("-inf")
+        self._silent = 0
         self._closed = False
         self._thread = threading.Thread(target=self._show_all, name="show", daemon=True)
         self._thread.start()
@@ -50,6 +59,7 @@ class Showing:
     def add(self, moved: Iterable[Advanced]) -> None:
         """Show these waits soon."""
         with self._changed:
+            self._added = time.monotonic()
             for subject in moved:
                 since, _ = self._waits.get(subject.code, (time.monotonic(), subject))
                 self._waits[subject.code] = since, subject
@@ -62,7 +72,7 @@ class Showing:
             self._changed.notify()
 
     def join(self) -> None:
-        """Wait until the wait that is being shown is shown, for 2 s at most."""
+        """Wait until the wait that is being shown is shown, for 4 s at most."""
         self._thread.join(SHOW_SECONDS + 1)
 
     def _show_all(self) -> None:
@@ -70,8 +80,9 @@ class Showing:
         while (subject := self._next()) is not None:
             try:
                 show_one(self._study, runs, subject)
+                self._silent = 0
             except PrefectSilent as reason:
-                self._forget(reason)
+                self._try_again(subject, reason)
             except PrefectRefused as reason:
                 # The deployment may be another one since Prefect was emptied.
                 runs.kept = None
@@ -86,15 +97,25 @@ class Showing:
         """Wait for the subject whose wait has not been shown for longest; None when nothing more is shown."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waits)
-            while not self._closed and self._changed.wait(self._patience()):
-                continue
+            while not self._closed and (patience := self._begins() - time.monotonic()) > 0:
+                self._changed.wait(patience)
+            self._asked = time.monotonic()
             return None if self._closed else self._waits.pop(next(iter(self._waits)))[1]
 
-    def _patience(self) -> float:
+    def _begins(self) -> float:
+        """The instant at which the next wait is shown, if no event comes until then."""
         since, _ = next(iter(self._waits.values()))
-        return max(0.0, min(QUIET_SECONDS, since + LONGEST_SECONDS - time.monotonic()))
+        while_busy = max(since + LONGEST_SECONDS, self._asked + BUSY_PACE_SECONDS)
+        return max(min(self._added + QUIET_SECONDS, while_busy), self._again)
 
-    def _forget(self, reason: PrefectSilent) -> None:
+    def _try_again(self, subject: Advanced, reason: PrefectSilent) -> None:
         with self._changed:
+            self._silent += 1
+            self._again = time.monotonic() + AGAIN_SECONDS
+            # A newer wait of the same subject stays.
+            self._waits.setdefault(subject.code, (time.monotonic(), subject))
+            if self._silent < TRIES:
+                return
+            self._silent = 0
             self._waits.clear()
         log.info("Prefect's UI shows the new waits later: %s", reason)

@@ -1,11 +1,14 @@
 """What the HTTP doors claim leaves at once and once; what cannot leave at once stays in the outbox."""
 
+import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,9 +16,11 @@ import pytest
 
 from deployments.api import hand_overs, showing
 from deployments.bootstrap.clock import Clock
+from flows.prefect_api.flow_runs import PrefectSilent
 from flows.study.runtime import Runtime
 from itp_events.events import parse_event
 from itp_events.protocol.model import Audience
+from tasks.advance import Advanced
 from tasks.database.queries import AttemptRow, all_subjects, attempts_of, notices_of
 from tasks.limits import CLAIMED_SENDERS, DOOR_SENDERS
 from tests.support.api import Door, Json, apprise_config, enrolment, event, served
@@ -25,7 +30,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.requirement("RUN-08")
 
-# As many as the API has threads, and more than it has senders.
+# As many as the API has threads.
 BURST = 40
 MARK = "[possibly repeated] "
 TOLD = "serious"
@@ -268,6 +273,55 @@ def test_a_wait_is_shown_within_moments_although_events_keep_coming(
 
     wait_until(is_shown_under_events, "the wait to be shown", timeout=showing.LONGEST_SECONDS + 10)
     assert shown[0] == "ITP-001"
+
+
+def test_while_events_keep_coming_waits_are_shown_at_a_pace_that_doors_do_not_feel(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[float] = []
+    monkeypatch.setattr(showing, "show_one", lambda _study, _runs, _standing: shown.append(time.monotonic()))
+    codes = [f"ITP-{number:03}" for number in range(1, 5)]
+    enrolled = [parse_event(enrolment(code, door.now)) for code in codes]
+    answers = door.study.record(enrolled, door.now)
+
+    def are_shown_under_events() -> bool:
+        door.api.background.follow(answers)
+        return len(shown) >= len(codes)
+
+    wait_until(are_shown_under_events, "four waits to be shown", timeout=30)
+    assert min(after - before for before, after in pairwise(shown)) >= showing.BUSY_PACE_SECONDS
+
+
+def test_a_wait_that_a_busy_prefect_did_not_take_is_shown_again(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def silent_once(_study: Runtime, _runs: object, standing: Advanced) -> None:
+        asked.append(standing.code)
+        if len(asked) == 1:
+            raise PrefectSilent("busy")
+
+    monkeypatch.setattr(showing, "show_one", silent_once)
+    monkeypatch.setattr(showing, "AGAIN_SECONDS", 0.1)
+    enrolled = [parse_event(enrolment(code, door.now)) for code in ("ITP-001", "ITP-002")]
+    door.api.background.follow(door.study.record(enrolled, door.now))
+    wait_until(lambda: len(asked) == 3, "the first wait to be shown again")
+    assert sorted(asked) == ["ITP-001", "ITP-001", "ITP-002"]
+
+
+def test_a_prefect_that_stays_silent_is_left_to_the_repair(
+    door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def silent(_study: Runtime, _runs: object, _standing: Advanced) -> None:
+        raise PrefectSilent("gone")
+
+    monkeypatch.setattr(showing, "show_one", silent)
+    monkeypatch.setattr(showing, "AGAIN_SECONDS", 0.05)
+    with caplog.at_level(logging.INFO, showing.__name__):
+        door.api.background.follow(door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now))
+        wait_until(lambda: caplog.messages, "the waits to be given up")
+    assert caplog.messages == ["Prefect's UI shows the new waits later: gone"]
 
 
 def test_what_is_recorded_while_a_door_closes_stays_in_the_outbox(door: Door, receiver: Receiver) -> None:
