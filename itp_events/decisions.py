@@ -38,6 +38,9 @@ from itp_events.rules.state import StudyStatus, SubjectState, subject_state
 from itp_events.rules.subject import Subject
 from itp_events.rules.windows import Ending
 
+# The service's reason for the version that it assigns itself.
+CURRENT = "current at enrolment"
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -89,7 +92,7 @@ def _pinned(state: SubjectState) -> Iterator[Event]:
     """The assignment of the protocol version that is current at enrolment; people assign later ones."""
     if state.subject.decision_log.pinned is None:
         version = state.subject.periods[0].protocol.version
-        data = ProtocolAssigned(by=SERVICE, version=version, reason="current at enrolment")
+        data = ProtocolAssigned(by=SERVICE, version=version, reason=CURRENT)
         yield own(state, f"{state.subject.code}/protocol", data)
 
 

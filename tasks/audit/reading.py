@@ -125,7 +125,9 @@ def _signed(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[
 
 def _moved(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
     for row in connection.execute(sa.select(custody).where(_within(custody.c.at, wanted))):
-        yield Entry(row.at, "custody", f"{row.what}: {row.place}", details={"place": row.place})
+        yield Entry(
+            row.at, "custody", f"{row.what}: {row.place}", details={"what": row.what, "place": row.place}
+        )
 
 
 def _repaired(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:

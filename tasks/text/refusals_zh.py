@@ -13,6 +13,7 @@ from functools import cache
 from itp_events.marks import LEGEND, MARK
 from itp_events.rules.eligibility import SENTENCES
 from tasks.text.criteria_zh import unmet_zh
+from tasks.text.shapes import Shapes
 from tasks.text.wording import LEGENDS
 
 _MONTHS = {
@@ -22,8 +23,33 @@ _MONTHS = {
     )
 }
 
-# From the longest shape to the shortest: of two that fit, the one that says more is meant.
 SHAPES: dict[str, str] = {
+    "there is no account {}; itp account list shows all": "没有账户 {}",
+    "there is no account {}{} itp account list shows all": "没有账户 {}{}",
+    "there is no account {}; see: itp account list": "没有账户 {}",
+    "there is no account {}{}; see: itp account list": "没有账户 {}{}",
+    "; did you mean {}?": "；是否应为 {}？",
+    "the account {} counts no more": "账户 {} 已失效",
+    "an account of the role {} signs no review": "角色为 {} 的账户不能签署监查",
+    "several tokens begin so: give {} letters or more of its digest; itp token list shows all": "多个令牌以此开头；"
+    "请填写其指纹的前 {} 个或更多字符",
+    "no token begins so: give {} letters or more of its digest; itp token list shows all": "没有令牌以此开头；"
+    "请填写其指纹的前 {} 个或更多字符",
+    "there is no change {}; see: itp duty log": "没有更改 {}",
+    "a void cannot be taken back, as {}; see: itp duty log": "更改 {} 本身即为撤回，不能再撤回",
+    "a password has {} to {} characters": "密码须为 {} 至 {} 个字符",
+    "too many attempts failed: wait some minutes": "失败次数过多，请稍候几分钟",
+    "code, password and second factor are not known together": "代码、密码与二次验证码不符",
+    "there is no such form": "没有此表单",
+    "this link is not one of this service's": "此链接无效",
+    "this link has expired": "此链接已过期",
+    "line {} of its log is damaged: {}": "日志第 {} 行已损坏（{}）",
+    "{}; the service's log says more": "{}；详见系统日志",
+    "an account is named in a header by the hospital's proxy alone, and this is another sender": "只有医院的代理"
+    "可以指明账户，而此请求来自别处",
+    "two accounts are named: the proxy must take out what a browser sends in its header": "请求同时指明了两个账户：代理须"
+    "去除浏览器自行发送的标头",
+    "too many bodies of more than {} bytes at once; send smaller ones, or come again": "同时提交的内容过多，请稍后再试",
     "the last day {} is before the first one {}": "末日 {} 早于首日 {}",
     "{} cannot be their own deputy": "{} 不能由本人代理",
     "the account {} is not active; see: itp account list": "账户 {} 已停用",
@@ -166,19 +192,12 @@ def _named(sentence: str) -> str:
 
 
 def _shaped(text: str) -> str | None:
-    for pattern, words in _patterns():
-        if match := pattern.fullmatch(text):
-            return words.format(*(_part(part) for part in match.groups()))
-    return None
+    return _shapes().say(text)
 
 
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    by_length = sorted(SHAPES.items(), key=lambda pair: len(pair[0].replace("{}", "")), reverse=True)
-    return [
-        (re.compile(re.escape(shape).replace(r"\{\}", "(.*?)"), re.DOTALL), words)
-        for shape, words in by_length
-    ]
+def _shapes() -> Shapes:
+    return Shapes(SHAPES, _part)
 
 
 def _part(text: str) -> str:
@@ -223,4 +242,6 @@ _STATUSES: Mapping[str, str] = {
     "investigator": "研究者",
     "recorder": "记录者",
     "reader": "查看者",
+    "monitor": "监查员",
+    "admin": "管理员",
 }

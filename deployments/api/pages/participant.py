@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse
 
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.form_body import read_form
+from deployments.api.http.languages import asked_for
 from deployments.api.http.problems import Problem
 from deployments.api.pages.render import page, refusal
 from deployments.api.pages.words import PARTICIPANT, Language
@@ -46,9 +47,9 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/p/{sealed}", response_class=HTMLResponse)
-def ask(sealed: str, api: Dependencies) -> HTMLResponse:
+def ask(sealed: str, request: Request, api: Dependencies) -> HTMLResponse:
     """Show the day and the answers."""
-    language: Language = api.study.protocol.site("default").language
+    language = _unknown(request, api)
     try:
         now = api.study.clock.now()
         about = api.links.read_appointment(sealed, now)
@@ -65,7 +66,12 @@ async def answer(sealed: str, request: Request, api: Dependencies) -> HTMLRespon
     try:
         return await api.in_door(_answer, api, sealed, await read_form(request))
     except ItpError as error:
-        return _refused(error, api.study.protocol.site("default").language)
+        return _refused(error, _unknown(request, api))
+
+
+def _unknown(request: Request, api: ApiContext) -> Language:
+    """The language of a page about a link that cannot be read: the browser's, else the default site's."""
+    return next(asked_for(request), api.study.protocol.site("default").language)
 
 
 def _ask(about: Appointment, state: SubjectState, language: Language) -> HTMLResponse:

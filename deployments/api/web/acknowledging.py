@@ -107,8 +107,9 @@ def _look(request: Request, api: ApiContext, signed: str) -> _Look:
     if row is None:
         raise Refused("enrolment", f"{call.subject} is not enrolled; record itp.subject.enrolled first")
     site = api.study.protocol.site(row.site)
-    words = words_for(language_of(request, api), site)
-    return _Look(request, api, call, row.site, site, words, find_viewer(request, api), now)
+    signer = find_viewer(request, api)
+    words = words_for(signer.language if signer else language_of(request, api), site)
+    return _Look(request, api, call, row.site, site, words, signer, now)
 
 
 def _acknowledge(request: Request, api: ApiContext, signed: str, form: dict[str, str]) -> HTMLResponse:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import Any
+from itertools import pairwise
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from deployments.api.web.fields import Field, shown, value_at
 from deployments.api.web.forms import FORM_OF, Form, Wrong
 from deployments.api.web.words import Say
+from itp_events.decisions import CURRENT
 from itp_events.events import Event
-from itp_events.protocol.model import Visit
+from itp_events.protocol.model import DeviationCategory, Visit
 from tasks.database.event_log import Origin
 from tasks.text.refusals_zh import criterion_zh, said_zh
+from tasks.text.repairs_zh import repair_zh
 from tasks.text.wording import filters, visit_name
 
 _PHASES = (
@@ -79,6 +82,13 @@ class InWords:
         """A category of deviations."""
         return self._filters["category"](name)
 
+    def deviation(self, identity: str) -> str:
+        """A deviation, from its id: its category, and its visit where it has one."""
+        for visit, category in pairwise(("", *identity.split("/")[1:])):
+            if category in get_args(DeviationCategory):
+                return f"{self.category(category)} {visit}".strip()
+        return identity
+
     def audience(self, name: str) -> str:
         """An audience of notices."""
         return self._filters["audience"](name)
@@ -136,10 +146,14 @@ class InWords:
             ("on", self.day),
             ("decode", self.decode),
             ("version", str),
-            ("reason", str),
+            ("reason", self._reason),
         ):
             if name in data:
                 yield say(data[name])
+
+    def _reason(self, text: str) -> str:
+        """A reason as it was typed in; the service's own one in the reader's language."""
+        return self.say("reason.current") if text == CURRENT else text
 
     def value(self, form: Form, field: Field, value: Any) -> str:
         """One value of an event."""
@@ -153,6 +167,8 @@ class InWords:
             return self.criterion(value)
         if field.name == "decode":
             return self.decode(value)
+        if field.name == "deviation":
+            return self.deviation(value)
         if field.kind == "bleeding":
             return self.bleeding(value)
         text = shown(field, value, self.zone)
@@ -187,6 +203,10 @@ class InWords:
     def unmet(self, sentence: str) -> str:
         """A criterion of enrolment that was not met, from its English sentence."""
         return criterion_zh(sentence) if self.say.language == "zh-CN" else sentence
+
+    def repair(self, line: str) -> str:
+        """A line of the repairs log, from its English sentence."""
+        return repair_zh(line, self.phase) if self.say.language == "zh-CN" else line
 
     def refusal(self, sentence: str) -> str:
         """A refusal, from the sentence that every door gives."""

@@ -55,7 +55,7 @@ def page(request: Request, api: Dependencies, signed: str) -> Response:
         raise Refused("enrolment", f"{matter.subject} is not enrolled; record itp.subject.enrolled first")
     site = api.study.protocol.site(row.site)
     viewer = find_viewer(request, api)
-    language = language_of(request, api)
+    language = viewer.language if viewer else language_of(request, api)
     words = words_for(language, site)
     planned = api.study.protocol.by_code.get(matter.visit or "")
     name = words.visit(planned, matter.visit) if matter.visit else None

@@ -113,7 +113,7 @@ def show(
     **facts: Any,
 ) -> HTMLResponse:
     """One page, from its template; a page for somebody who is signed in renews their session."""
-    chosen = language or language_of(request, api)
+    chosen = language or (viewer.language if viewer else language_of(request, api))
     words = words_for(chosen, site or api.study.protocol.site("default"))
     text = _TEMPLATES.get_template(f"{template}.html").render(
         title=title,
@@ -158,11 +158,17 @@ def _to_sign_in(request: Request, error: SignIn) -> Response:
 
 def error_page(request: Request, api: ApiContext, status: HTTPStatus, error: ItpError | None) -> Response:
     """The page of an error; `error` is None where there is no sentence of its own."""
-    viewer, words = find_viewer(request, api), words_for(language_of(request, api), _default(api))
-    said = words.refusal(str(error)) if error else words.say(_GENERAL.get(status, "error.500"))
+    viewer = find_viewer(request, api)
+    words = words_for(viewer.language if viewer else language_of(request, api), _default(api))
+    said = words.refusal(_problem(error)) if error else words.say(_GENERAL.get(status, "error.500"))
     if wants_json(request):
         return JSONResponse({"outcome": "refused", "said": said}, status, headers=HEADERS)
     return show(request, api, "error", words.say("error.title"), status=status, viewer=viewer, said=said)
+
+
+def _problem(error: ItpError) -> str:
+    """The sentence of an error, without the name that a command has for what is wrong."""
+    return error.problem if isinstance(error, BadInput) else str(error)
 
 
 _GENERAL = {HTTPStatus.NOT_FOUND: "error.404", HTTPStatus.SERVICE_UNAVAILABLE: "error.busy"}

@@ -20,6 +20,7 @@ from fastapi.responses import HTMLResponse, Response
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.form_body import read_form
 from deployments.api.http.problems import Problem
+from deployments.api.web.entries import said_of
 from deployments.api.web.in_words import InWords
 from deployments.api.web.proving import same_person
 from deployments.api.web.rendering import HEADERS, own_words, page_router, show, to
@@ -209,35 +210,13 @@ def _page(
 def _rows(words: InWords, entries: Sequence[Entry]) -> Iterator[tuple[str, str, str, str, str]]:
     for each in entries:
         kind = words.say(f"review.kind.{each.kind}")
-        yield words.short_instant(each.at), kind, each.subject or "", _by(words, each), _sentence(words, each)
+        yield words.short_instant(each.at), kind, each.subject or "", _by(words, each), said_of(words, each)
 
 
 def _by(words: InWords, entry: Entry) -> str:
     """The person as stated, else the account, with the account and the door beside."""
     by = words.author(entry.by or entry.actor or "", Origin(entry.actor, entry.door))
     return words.say("review.through", by=by, door=entry.door) if entry.door else by
-
-
-def _sentence(words: InWords, entry: Entry) -> str:
-    say, details = words.say, entry.details
-    if entry.event is not None:
-        said = words.sentence(entry.event)
-        return say("review.late", sentence=said, days=details["days"]) if entry.kind == "late" else said
-    if entry.kind == "sign-in":
-        return say(f"review.sign-in.{details['outcome']}", address=details["address"])
-    if entry.kind == "account":
-        what = entry.what.rpartition(": ")[2]
-        return say("review.account-line", account=details["account"], what=say(f"what.account.{what}"))
-    if entry.kind == "refusal" and "unmet" in details:
-        return say("review.refusal", unmet="; ".join(map(words.unmet, details["unmet"])))
-    if entry.kind == "refusal":
-        return say("review.refused", why=words.refusal(details["said"]))
-    if entry.kind == "setting":
-        values = {name: details[name] or say("review.not-set") for name in ("before", "after")}
-        return say("review.setting", about=details["about"], place=details["place"], **values)
-    if entry.kind in ("export", "backup"):
-        return str(details["about"])
-    return entry.what
 
 
 def _review(words: InWords, review: Signature) -> tuple[str, str]:

@@ -38,8 +38,9 @@ from deployments.api.web.proving import prove_again
 from deployments.api.web.rendering import HEADERS, page_router, show, to, wants_json, words_for
 from deployments.api.web.subject import seen_story
 from deployments.api.web.viewer import Looking, Viewer, check_form
-from itp_events.events import AdverseEvent, Pregnancy, SaeSubmitted
+from itp_events.events import AdverseEvent, DeviationAssessed, Pregnancy, SaeSubmitted
 from itp_events.protocol.model import Site
+from itp_events.rules.deviations import deviations
 from itp_events.rules.state import SubjectState
 from itp_events.rules.subject import as_data
 from tasks.database.queries import recorded
@@ -309,13 +310,17 @@ def _is_shown(page: Page, field_: Field) -> bool:
 
 
 def offered(form: Form, state: SubjectState, words: InWords) -> dict[str, list[tuple[str, str]]]:
-    """The values to choose from that follow from the subject, by field: visits, and reports to submit."""
+    """The values to choose from that follow from the subject, by field: visits, reports, deviations."""
     found: dict[str, list[tuple[str, str]]] = {}
     if "visit" in form.paths:
         wanted = [each for each in state.visits if _may_be_named(form, each.outcome, firm=each.firm)]
         found["visit"] = [(each.code, words.visit(each.visit, each.code)) for each in wanted]
     if form.data is SaeSubmitted:
         found["ae"] = _reports(state, words)
+    if form.data is DeviationAssessed:
+        found["deviation"] = [
+            (each.id, f"{words.deviation(each.id)}, {words.day(each.on)}") for each in deviations(state)
+        ]
     return found
 
 

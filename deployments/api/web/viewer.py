@@ -15,11 +15,12 @@ from fastapi import Depends, Request
 
 from deployments.api.http.auth import Caller, by_proof, is_local, same_origin
 from deployments.api.http.dependencies import ApiContext, Dependencies
+from deployments.api.http.languages import asked_for
 from deployments.api.http.problems import Problem
 from deployments.api.web import session
 from deployments.api.web.words import LANGUAGES, Language
 from itp_events.errors import ItpError
-from tasks.accounts.account import Right, Role, may
+from tasks.accounts.account import Account, Right, Role, may
 from tasks.accounts.passwords import is_for_once
 from tasks.accounts.proof import Proof
 from tasks.accounts.sessions import see
@@ -72,11 +73,12 @@ class SignIn(ItpError):
         super().__init__("sign in first")
 
 
-def language_of(request: Request, api: ApiContext) -> Language:
-    """The language that was chosen on this device, else that of the study's default site."""
+def language_of(request: Request, api: ApiContext, account: Account | None = None) -> Language:
+    """The language chosen on this device, else the account's, the browser's, or that of the default site."""
     chosen = request.cookies.get(LANGUAGE_COOKIE)
+    wanted = (chosen, account.language if account else None, *asked_for(request))
     default = api.study.protocol.site("default").language
-    return next((each for each in LANGUAGES if each == chosen), default)
+    return next((each for name in wanted for each in LANGUAGES if each == name), default)
 
 
 def find_viewer(request: Request, api: ApiContext) -> Viewer | None:
@@ -85,7 +87,7 @@ def find_viewer(request: Request, api: ApiContext) -> Viewer | None:
     caller = caller_of(request, api, kept) if kept else None
     if kept is None or caller is None or _named_otherwise(request, api, kept.code):
         return None
-    return Viewer(kept.code, caller, language_of(request, api), kept)
+    return Viewer(kept.code, caller, language_of(request, api, caller.account), kept)
 
 
 def _named_otherwise(request: Request, api: ApiContext, code: str) -> bool:

@@ -334,6 +334,7 @@ WORDS: dict[str, str] = {
     "type.itp.treatment.stopped": "Treatment stopped",
     "type.itp.subject.exited": "Left the study",
     # Answers
+    "reason.current": "current at enrolment",
     "said.recorded": "Recorded",
     "said.again": "This form was sent before; it counts once, and nothing has changed.",
     "said.stands": "This form was sent before, and what it said then stands. To state something else, open the "

@@ -324,6 +324,7 @@ WORDS: dict[str, str] = {
     "type.itp.withdrawal.flagged": "触发退出标准",
     "type.itp.treatment.stopped": "治疗终止",
     "type.itp.subject.exited": "结束研究",
+    "reason.current": "入组时的现行版本",
     "said.recorded": "已记录",
     "said.again": "此表单此前已提交；只计一次，没有变化。",
     "said.stands": "此表单此前已提交，当时的内容有效。如需另行录入，请重新打开表单。",

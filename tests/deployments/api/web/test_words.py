@@ -17,12 +17,38 @@ from itp_events.protocol.file import load_protocol
 from itp_events.rules.eligibility import SENTENCES
 from tasks.audit.entries import Kind
 from tasks.text.refusals_zh import criterion_zh, said_zh
+from tasks.text.repairs_zh import repair_zh
 
 pytestmark = pytest.mark.requirement("PAG-01")
 
 ROOT = Path(__file__).parents[4]
 ZONE = load_protocol().site("01").zone
-RULES = [*sorted((ROOT / "itp_events/intake").glob("*.py")), ROOT / "flows/study/roles.py"]
+RULES = [
+    *sorted((ROOT / "itp_events/intake").glob("*.py")),
+    *sorted((ROOT / "deployments/api/web").glob("*.py")),
+    *(
+        ROOT / path
+        for path in (
+            "flows/study/roles.py",
+            "tasks/accounts/changing.py",
+            "tasks/accounts/passwords.py",
+            "tasks/accounts/sessions.py",
+            "tasks/database/duty.py",
+            "tasks/database/event_log.py",
+            "deployments/api/http/form_body.py",
+        )
+    ),
+]
+MENDS = [
+    ROOT / path
+    for path in (
+        "deployments/service/repair.py",
+        "deployments/service/prefect_link.py",
+        "deployments/prefect/deployments.py",
+        "deployments/prefect/trigger.py",
+        "deployments/bootstrap/watched_clock.py",
+    )
+]
 TEMPLATES = sorted((ROOT / "deployments/api/web/templates").glob("*.html"))
 
 
@@ -70,14 +96,20 @@ def sentences(source: str) -> Iterator[str]:
     """The sentences with which a source file refuses, with a word in each place of a value."""
     for node in ast.walk(ast.parse(source)):
         called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-        if called not in ("Refused", "Forbidden", "BadEvent") or not isinstance(node, ast.Call):
-            continue
-        sentence = node.args[0 if called == "BadEvent" else 1]
-        if isinstance(sentence, ast.JoinedStr):
-            parts = [each.value if isinstance(each, ast.Constant) else "X1" for each in sentence.values]
-            yield "".join(map(str, parts))
-        elif isinstance(sentence, ast.Constant):
-            yield str(sentence.value)
+        if called in _SENTENCE_AT and isinstance(node, ast.Call):
+            yield from filter(None, [text_of(node.args[_SENTENCE_AT[called]])])
+
+
+# Which argument of an error is its sentence.
+_SENTENCE_AT = {"Refused": 1, "Forbidden": 1, "BadEvent": 0, "BadInput": 0, "Problem": 2, "Unreadable": 1}
+
+
+def text_of(node: ast.AST) -> str | None:
+    """A sentence as it is written in the source, with a word in each place of a value."""
+    if isinstance(node, ast.JoinedStr):
+        parts = [each.value if isinstance(each, ast.Constant) else "X1" for each in node.values]
+        return "".join(map(str, parts))
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
@@ -86,6 +118,26 @@ def test_every_sentence_of_a_refusal_has_its_chinese(path: Path) -> None:
     # A sentence whose beginning is made elsewhere stands in the list with each of its beginnings.
     without = [each for each in found if not each.startswith("X1") and said_zh(each) == each]
     assert without == []
+
+
+# How the lines of the repairs log begin, where they are made.
+_MENDED = ("its flow", "its journey", "a second", "the automation", "the deployment", "it was decided")
+
+
+@pytest.mark.parametrize("path", MENDS, ids=lambda path: path.name)
+def test_every_line_of_the_repairs_log_has_its_chinese(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    parts = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    found = [text_of(node) for node in ast.walk(tree) if node not in parts]
+    lines = [each for each in found if each and each.startswith(_MENDED)]
+    assert [line for line in lines if repair_zh(line, str) == line] == []
+
+
+def test_a_line_of_the_repairs_log_is_said_with_the_phase_in_words() -> None:
+    words = InWords(Say("zh-CN"), ZONE)
+    line = "its flow run was Running since 10:00:00Z; put back to INF3 window open"
+    assert words.repair(line) == "流程运行自 10:00:00Z 起处于 Running 状态；已恢复为 INF3 时间窗已开放。"
+    assert InWords(Say("en"), ZONE).repair(line) == line
 
 
 def test_every_inclusion_criterion_has_its_chinese() -> None:
