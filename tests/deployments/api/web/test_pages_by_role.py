@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deployments.api.http.tokens import Role
+from tasks.database.queries import history
 from tests.support.api import Door, served
 from tests.support.pages import Person, person, said, visitor
 
@@ -48,6 +49,21 @@ def test_a_token_that_is_not_known_lets_nobody_in(door: Door) -> None:
     assert stranger.sign_in().status_code == 422
     assert stranger.client.get("/today").status_code == 303
     assert who.client.get("/today").status_code == 200
+
+
+def test_the_session_s_cookie_is_read_by_no_script_and_sent_by_no_form_of_another_site(door: Door) -> None:
+    who = Person(visitor(door), "crc.li", door.token("recorder")["Authorization"].removeprefix("Bearer "))
+    [cookie] = [each for each in who.sign_in().headers.get_list("set-cookie") if "itp_session=" in each]
+    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {each.strip() for each in cookie.split(";")}
+
+
+@pytest.mark.parametrize("role", ["recorder", "investigator"])
+def test_opening_pages_changes_nothing(door: Door, role: Role) -> None:
+    who = person(door, role)
+    before = history(door.study.store, "ITP-001")
+    for path in (*PAGES, *FORMS, "/s/ITP-001/sign/1", "/review", "/duty", "/decide/ITP-001"):
+        who.client.get(path)
+    assert history(door.study.store, "ITP-001") == before
 
 
 def test_sign_in_leads_to_no_other_site(door: Door) -> None:
