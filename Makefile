@@ -73,6 +73,7 @@ fmt: $(DEV) ## format the code and mend what ruff can mend
 bench: $(DEV) ## measure what wakes, doors, the board and commands cost, beside Prefect's own way of running flows
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.doors
+	$(BIN)/python -m bench.chain
 	$(BIN)/python -m bench.machines
 	$(BIN)/python -m bench.board
 	$(BIN)/python -m bench.commands
