@@ -21,7 +21,7 @@ from deployments.api.web.forms import FORMS, cloud_event, stated, wrong_fields
 from deployments.api.web.in_words import InWords
 from deployments.api.web.rendering import page_router, to, words_for
 from deployments.api.web.stating import Page, answer, record_signed, refused, show_form, take
-from deployments.api.web.subject import seen_story
+from deployments.api.web.subject import Entry, entries, seen_story
 from deployments.api.web.viewer import Looking, Viewer, check_form
 from itp_events.errors import ItpError
 from itp_events.events import (
@@ -103,10 +103,7 @@ def _page(api: ApiContext, viewer: Viewer, told: Story, entered: dict[str, str],
         "events": [words.sentence(each) for each in state.subject.of(AdverseEvent)],
         "doses": list(_doses(words, state)),
         "medication": [words.sentence(each) for each in state.subject.of(MedicationChanged)],
-        "earlier": [
-            (words.sentence(each), words.author(each.data.by, told.record.origin(each)))
-            for each in state.subject.of(WithdrawalDecided)
-        ],
+        "earlier": _earlier(api, viewer, words, told),
         "responses": [each for each in responses(state) if each.on],
         "choices": choices,
         "phase": words.phase(told.decision.state),
@@ -114,6 +111,12 @@ def _page(api: ApiContext, viewer: Viewer, told: Story, entered: dict[str, str],
     offered = {"criterion": criteria}
     action = f"/s/{told.code}/decide"
     return Page(_FORM, action, state.subject.site, told.code, offered, entered, identity, more=more)
+
+
+def _earlier(api: ApiContext, viewer: Viewer, words: InWords, told: Story) -> list[Entry]:
+    """The decisions that stand, each with its signatures."""
+    found = entries(api, viewer, words, told, (WithdrawalDecided,))
+    return [each for each in found if each.stands]
 
 
 def _flag(words: InWords, state: SubjectState, flag: Any) -> dict[str, str | None]:

@@ -13,6 +13,7 @@ from deployments.api.web import (
     password,
     review,
     sign_in,
+    signing,
     stating,
     subject,
     today,
@@ -32,5 +33,6 @@ ROUTERS = (
     subject.router,
     correcting.router,
     deciding.router,
+    signing.router,
     stating.router,
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import segno
 from fastapi import Query, Request
@@ -19,7 +19,7 @@ from deployments.api.web.today import day_of
 from deployments.api.web.viewer import Looking, Viewer
 from deployments.api.web.waiting import of_subject
 from itp_events.errors import Refused
-from itp_events.events import DECISIONS, Event, EventKey, NoticeIssued, Voided
+from itp_events.events import DECISIONS, INVESTIGATORS, Data, Event, EventKey, NoticeIssued, Voided
 from itp_events.marks import marked
 from itp_events.notices.contents import of_visit
 from itp_events.rules.assumptions import target_assumed, window_assumed
@@ -41,9 +41,20 @@ _SAID_OF = {"recorded": "said.recorded", "again": "said.again", "stands": "said.
 router = page_router()
 
 
+class Signed(NamedTuple):
+    """A signature in words, its account, and why it does not hold; empty where it does."""
+
+    said: str
+    account: str
+    broken: str
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of what was stated: the sentence, who stated it when and through which door, who signed it."""
+    """One line of what was stated: the sentence, who stated it when and through which door, who signed it.
+
+    `correct` and `sign` are the pages that do so, where the viewer may.
+    """
 
     sentence: str
     by: str
@@ -51,7 +62,8 @@ class Entry:
     door: str
     stands: bool
     correct: str | None
-    signed: tuple[str, ...]
+    signed: tuple[Signed, ...]
+    sign: str | None
 
 
 def seen_story(api: ApiContext, viewer: Viewer, code: str) -> Story:
@@ -97,7 +109,7 @@ def page(
         responses=[each for each in responses(state) if each.on],
         deviations=[(each, _assessor(words, told, each)) for each in deviations(state)],
         notices=[_notice(words, viewer, each) for each in reversed(told.notices)],
-        stated=list(_stated(words, told, viewer, _signatures(api, words, told)))[::-1],
+        stated=list(entries(api, viewer, words, told))[::-1],
         decided=list(_decided(words, told))[::-1],
     )
 
@@ -126,6 +138,10 @@ def _listed(form: Form, viewer: Viewer) -> bool:
 
 def _answer(api: ApiContext, words: InWords, told: Story, said: str, identity: str) -> dict[str, str] | None:
     """The answer to a form that was sent just now; the sentence is of the event that the log holds."""
+    if said == "signed":
+        found = [line.event for line in told.record.log if str(line.seq) == identity]
+        lines = signatures_on(api, words, told).get(found[0].key, ()) if found else ()
+        return {"said": words.say("said.signed"), "sentence": lines[-1].said} if lines else None
     event = recorded(api.study.store, (SOURCE, identity)) if said in _SAID_OF and identity else None
     if event is None or event.subject != told.code:
         return None
@@ -160,38 +176,51 @@ def _notice(words: InWords, viewer: Viewer, row: NoticeRow) -> dict[str, str]:
     return {"title": title, "status": status, "line": line}
 
 
-def _signatures(api: ApiContext, words: InWords, told: Story) -> dict[EventKey, tuple[str, ...]]:
-    """The sentences of the signatures on each event that has some."""
-    found: dict[EventKey, tuple[str, ...]] = {}
+def signatures_on(api: ApiContext, words: InWords, told: Story) -> dict[EventKey, tuple[Signed, ...]]:
+    """The signatures on each event that has some, in words."""
+    found: dict[EventKey, tuple[Signed, ...]] = {}
     for each in signatures_of(api.study.store, told.code, told.record.events):
         at = words.short_instant(each.at)
-        facts = {"name": each.name, "account": each.account, "at": at, "meaning": each.meaning}
-        broken = f" {words.say('subject.signature-broken')}" if each.broken else ""
-        found[each.key] = *found.get(each.key, ()), words.say("subject.signature", **facts) + broken
+        who = {"name": each.name, "account": each.account, "at": at}
+        line = words.say("subject.signature", **who, meaning=each.meaning)
+        broken = words.refusal(each.broken) if each.broken else ""
+        found[each.key] = *found.get(each.key, ()), Signed(line, each.account, broken)
     return found
 
 
-def _stated(
-    words: InWords, told: Story, viewer: Viewer, signed: Mapping[EventKey, tuple[str, ...]]
+def entries(
+    api: ApiContext, viewer: Viewer, words: InWords, told: Story, kinds: tuple[type[Data], ...] = (Data,)
 ) -> Iterator[Entry]:
+    """The statements of people about a subject, of these kinds, the oldest first."""
     standing = {event.key for event in not_voided(told.record.events)}
+    signed = signatures_on(api, words, told)
     for line in told.record.log:
         event = line.event
-        if event.own:
+        if event.own or not isinstance(event.data, kinds):
             continue
         form = FORM_OF.get(type(event.data))
         stands = event.key in standing
         may = stands and form is not None and viewer.may(form.role)
-        correct = f"/s/{told.code}/correct/{line.seq}" if may and viewer.may("recorder") else None
+        there = signed.get(event.key, ())
+        may_sign = may and _waits_for_a_signature(viewer, event, there)
         yield Entry(
             _sentence(words, told, event),
             words.author(event.data.by, line.origin),
             words.short_instant(event.time),
             line.origin.door or event.source,
             stands or isinstance(event.data, Voided),
-            correct,
-            signed.get(event.key, ()),
+            f"/s/{told.code}/correct/{line.seq}" if may and viewer.may("recorder") else None,
+            there,
+            f"/s/{told.code}/sign/{line.seq}" if may_sign else None,
         )
+
+
+def _waits_for_a_signature(viewer: Viewer, event: Event, signed: Iterable[Signed]) -> bool:
+    """Whether it is a decision or an assessment without a signature that holds, which the viewer may give."""
+    account = viewer.caller.account
+    if account is None or not isinstance(event.data, INVESTIGATORS):
+        return False
+    return all(each.broken and each.account != account.code for each in signed)
 
 
 def _sentence(words: InWords, told: Story, event: Event) -> str:

@@ -339,6 +339,7 @@ WORDS: dict[str, str] = {
     "said.again": "This form was sent before; it counts once, and nothing has changed.",
     "said.stands": "This form was sent before, and what it said then stands. To state something else, open the "
     "form again.",
+    "said.signed": "Signed",
     "said.now": "The subject now: {state}.",
     # Correction
     "correct.title": "Correct an entry",
@@ -371,8 +372,12 @@ WORDS: dict[str, str] = {
     "sign.meaning.decide": "I have reviewed what is shown here, and decide as above.",
     "sign.meaning.assess": "I have reviewed this deviation, and assess it as above.",
     "sign.press": "Sign and record",
+    "sign.title": "Sign what was stated",
+    "sign.alone": "Sign",
+    "sign.nobody": "Only somebody with an account of their own signs.",
+    "subject.sign": "Sign",
     "subject.signature": "Signed by {name} ({account}), {at}: {meaning}",
-    "subject.signature-broken": "This signature does not hold any more; itp show says why.",
+    "subject.signature-broken": "This signature does not hold: {why}.",
     # Deviations
     "deviations.title": "Deviations",
     "deviations.waiting": "Important deviations that are not assessed",
