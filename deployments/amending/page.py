@@ -11,7 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from deployments.amending.changes import Changes, change_rows
 from itp_events.marks import LEGEND
 from itp_events.outputs.amendment import Preview
-from itp_events.outputs.plan_json import instant
 from itp_events.protocol.model import Protocol
 
 _NOTICE = "notice"
@@ -36,7 +35,7 @@ def page(changes: Changes, protocol: Protocol) -> str:
         version=changes.version,
         since=version.effective_on,
         consents=version.consents,
-        at=instant(changes.at),
+        at=f"{changes.at:%Y-%m-%d %H:%M} UTC",
         subjects=changes.subjects,
         found=found,
         counts=[_line(each, found[each.code]) for each in changes.subjects],

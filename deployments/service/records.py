@@ -15,7 +15,7 @@ from datetime import timedelta
 from flows.study.runtime import Runtime
 from itp_events.errors import ItpError
 from tasks.database.troubles import Troubles
-from tasks.database.verifications import last_verification, note_verification
+from tasks.database.verifications import last_verification, not_recorded, note_verification
 from tasks.integrity.keeping import keep
 from tasks.integrity.sealing import seal
 from tasks.integrity.stamps import SETTING, Authority, NoStamp, stamp_newest
@@ -111,7 +111,7 @@ class Records:
             return
         for line in found:
             log.error("The record is not what was recorded: %s", line)
-        said = f"{len(found)} rows are not what was recorded, first {found[0]}; itp verify names all"
+        said = f"{not_recorded(len(found))}, first {found[0]}; itp verify names all"
         self._troubles.note(TROUBLE, said, self._study.clock.now())
 
     def _rest(self, done: int, total: int) -> None:

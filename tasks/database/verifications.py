@@ -34,7 +34,12 @@ class Verification:
         when = f"verified at {self.at:%Y-%m-%d %H:%M} UTC"
         if not self.findings:
             return f"{when}: nothing found"
-        return f"{when}: {self.findings} rows are not what was recorded, first {'; '.join(self.first[:1])}"
+        return f"{when}: {not_recorded(self.findings)}, first {'; '.join(self.first[:1])}"
+
+
+def not_recorded(count: int) -> str:
+    """The number of rows that are not what was recorded, in words."""
+    return "1 row is not what was recorded" if count == 1 else f"{count} rows are not what was recorded"
 
 
 def note_verification(store: Store, at: datetime, findings: Sequence[str]) -> None:

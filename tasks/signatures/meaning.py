@@ -5,7 +5,7 @@ English and Simplified Chinese. A sentence names the decision, and no reason: th
 
 from __future__ import annotations
 
-from itp_events.events import DeviationAssessed, Event, Voided, WithdrawalDecided
+from itp_events.events import DeviationAssessed, Event, ProtocolAssigned, Voided, WithdrawalDecided
 
 _DECISIONS = {
     "en": {
@@ -29,6 +29,7 @@ _WORDS = {
         "important": "important",
         "unimportant": "not important",
         "voided": "I have reviewed what is known of {subject}, and take back the statement {id} ({source}).",
+        "assigned": "I have reviewed what protocol version {version} changes for {subject}, and assign it.",
         "stated": "I have reviewed this statement about {subject}, and answer for it.",
         "review": "I have reviewed the records of the study up to {until}.",
     },
@@ -39,6 +40,7 @@ _WORDS = {
         "important": "重要偏离",
         "unimportant": "非重要偏离",
         "voided": "我已审阅受试者 {subject} 的现有资料，撤销记录 {id}（{source}）。",
+        "assigned": "我已审阅方案版本 {version} 对受试者 {subject} 的影响，并指定该版本。",
         "stated": "我已审阅受试者 {subject} 的此项记录，并对其负责。",
         "review": "我已审阅本研究截至 {until} 的记录。",
     },
@@ -57,6 +59,8 @@ def meaning(event: Event, language: str) -> str:
         return words["assessed"].format(**said, deviation=data.deviation, weight=weight)
     if isinstance(data, Voided):
         return words["voided"].format(**said, id=data.event.id, source=data.event.source)
+    if isinstance(data, ProtocolAssigned):
+        return words["assigned"].format(**said, version=data.version)
     return words["stated"].format(**said)
 
 

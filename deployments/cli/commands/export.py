@@ -46,6 +46,7 @@ def command(folder: Path, as_json: bool) -> None:
     """
     from deployments.export import MANIFEST, export
     from tasks.database.queries import all_subjects
+    from tasks.database.verifications import not_recorded
     from tasks.integrity.verify import verify
 
     with open_to_read() as study:
@@ -59,7 +60,7 @@ def command(folder: Path, as_json: bool) -> None:
             service_log.note(connection, "exported", folder.name, origin, study.now, details)
     print_json(written) if as_json else _print(folder, written)
     if report.findings:
-        said = f"{counted(len(report.findings), 'row')} of the record are not what was recorded"
+        said = not_recorded(len(report.findings))
         click.echo(f"{said}: {report.findings[0]}; itp verify and {folder / MANIFEST} name all", err=True)
         raise click.exceptions.Exit(FAILED)
 
