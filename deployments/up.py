@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from deployments.api.workers import ApiWorkers
 from deployments.bootstrap.abort import leave
+from deployments.bootstrap.alive import Alive
 from deployments.bootstrap.data_dir import open_to_others
 from deployments.bootstrap.lock import sole_on_file, sole_service
 from deployments.bootstrap.logs import say, say_as, set_up_logs
@@ -54,8 +55,6 @@ READY_SECONDS = 30.0
 WATCH_SECONDS = 0.2
 # A server that ends at once is not started over and over without a pause.
 RESTART_SECONDS = 3.0
-
-ALIVE = "alive"
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +153,7 @@ def _serve(
     if api is not None:
         api.start()
     told = _Told(settings, study, alone=alone)
-    alive = _Alive(settings.data_dir.absolute() / ALIVE)
+    alive = Alive(settings.data_dir.absolute())
     try:
         while not asked.wait(WATCH_SECONDS) and service.is_alive():
             _keep_running(server)
@@ -187,23 +186,6 @@ def _keep_running(server: PrefectServer | None) -> None:
             server.start()
         except ServerDidNotStart as problem:
             log.warning("Going on without Prefect: %s", problem)
-
-
-class _Alive:
-    """A file that is touched whenever the loop has come round, for what starts a process that hangs anew.
-
-    A database that does not answer is no reason for that, and leaves no gap here: /healthz tells of it.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._file, self._beats = file, 0
-        file.unlink(missing_ok=True)
-
-    def sign(self, beats: int) -> None:
-        """Touch the file if the loop has come round since."""
-        if beats != self._beats:
-            self._beats = beats
-            self._file.touch()
 
 
 class _Told:

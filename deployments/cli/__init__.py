@@ -45,6 +45,7 @@ COMMANDS = {
     "token": ("token", "Make, list and revoke the tokens of accounts."),
     "api": ("api", "Serve the HTTP API alone, for a deployment in parts."),
     "round": ("round", "Run the loop that wakes, sends and repairs, alone, for a deployment in parts."),
+    "worker": ("worker", "Take flow runs from Prefect's work pool, for a deployment on several machines."),
     "prefect": ("prefect", "Run Prefect's server alone, for a deployment in parts."),
     "redcap": ("redcap", "Catch up what was saved in REDCap while no service ran."),
     "leftovers": ("dead_letters", "List received messages that gave no event."),

@@ -14,6 +14,7 @@ from typing import Any
 from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 
+from deployments.prefect.pool import POOL, QUEUE, make_pool
 from flows.daily_digest import DAILY_DIGEST, daily_digest
 from flows.forms import FORMS
 from flows.prefect_api.flow_runs import JOURNEY, RECORD_EVENT, Deployment
@@ -58,8 +59,8 @@ def _contents(name: str, flow: Flow[..., Any], visits: Sequence[str]) -> Body:
         "global_concurrency_limit_id": None,
         "concurrency_options": None,
         "job_variables": {},
-        "work_pool_name": None,
-        "work_queue_name": None,
+        "work_pool_name": POOL,
+        "work_queue_name": QUEUE,
     }
     if name in DESCRIBED_LATER:
         del contents["description"]
@@ -81,9 +82,12 @@ def known_deployments(setup: Setup, contents: Mapping[str, Body]) -> tuple[dict[
         PrefectProblem: Prefect does not answer, or refuses.
     """
     deployed = {name: setup.deployed(name) for name in contents}
-    mended = []
+    mended: list[str] = []
     for name, body in deployed.items():
         if differing := differences(contents[name], body):
+            # Without its pool a deployment belongs to none: then it differs.
+            if not mended:
+                make_pool(setup)
             setup.deploy(name, contents[name])
             deployed[name] = setup.deployed(name)
             mended.append(f"the deployment {name} was not as the service applies it ({differing})")

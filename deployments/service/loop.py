@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from deployments.bootstrap.watched_clock import look_and_say
+from deployments.prefect.pool import POOL, worker_name
 from deployments.service.backups import BackupPlan, Backups
 from deployments.service.digests import Digests
 from deployments.service.hand_overs import DueHandOvers
@@ -63,6 +64,8 @@ HEARTBEAT_SECONDS = 10.0
 ALARM_SECONDS = 20.0
 # Rows are registered every ten minutes, sealed every hour, and verified every day.
 RECORDS_SECONDS = 30.0
+# Prefect shows who serves the pool. It takes one for gone that was silent for three times as long.
+AT_WORK_SECONDS = 30.0
 # Who takes over gets the message within half a minute.
 TAKE_OVER_SECONDS = 20.0
 # A clock that jumps is noticed before much is decided by it.
@@ -156,6 +159,7 @@ class ServiceLoop:
         yield CLOCK_SECONDS, self._look_at_clock
         yield ALARM_SECONDS, self._tell_of_troubles
         yield TAKE_OVER_SECONDS, self._tell_of_take_overs
+        yield AT_WORK_SECONDS, self._show_at_work
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
@@ -233,6 +237,11 @@ class ServiceLoop:
         await self.link.keep_in_order()
         if self._leads():
             await self._prefect_runs.take_up()
+
+    async def _show_at_work(self) -> None:
+        if self.link.answers:
+            name = worker_name(self._study.place)
+            await asyncio.to_thread(self.link.runs.show_at_work, POOL, name, int(AT_WORK_SECONDS))
 
     async def _repair(self) -> None:
         if not self._is_leading():

@@ -64,6 +64,22 @@ class PrefectRuns:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
+    async def execute(self, run: FlowRun) -> None:
+        """Execute a run that is due, unless another service has it, or it may not be executed.
+
+        Raises:
+            PrefectProblem: Prefect does not answer.
+            OperationalError: the database does not answer; then nothing is begun.
+        """
+        known = {each.id: name for name, each in self._link.deployments.items()}
+        name = known.get(run.deployment_id) if run.deployment_id is not None else None
+        if name is None or not await asyncio.to_thread(self._link.admit, [run]):
+            return
+        code = run.key if name == JOURNEY else None
+        taken = set() if code is None else await asyncio.to_thread(self._sharing.take, {code})
+        if code is None or code in taken:
+            await self._run(run, FLOWS[name], code)
+
     async def take_up(self) -> None:
         """Plan anew the forms that a killed process has left.
 

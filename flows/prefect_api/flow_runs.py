@@ -71,6 +71,26 @@ class FlowRun:
     created: datetime | None = None
     made_by: str | None = None
 
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> FlowRun:
+        """The flow run that Prefect describes."""
+        state = body["state"] or {}
+        return cls(
+            id=UUID(body["id"]),
+            name=body["name"],
+            flow_id=UUID(body["flow_id"]),
+            deployment_id=_uuid(body["deployment_id"]),
+            state_type=state.get("type", ""),
+            state_name=state.get("name", ""),
+            since=_instant(state.get("timestamp")),
+            planned=_instant(state.get("state_details", {}).get("scheduled_time")),
+            tags=tuple(body["tags"]),
+            parameters=body["parameters"],
+            key=body.get("idempotency_key"),
+            created=_instant(body.get("created")),
+            made_by=(body.get("created_by") or {}).get("id"),
+        )
+
     def waits_as(self, state: State) -> bool:
         """Whether it waits in such a `scheduled` state already."""
         planned = datetime.fromisoformat(state["state_details"]["scheduled_time"])
@@ -143,12 +163,12 @@ class FlowRuns:
     def find(self, codes: Sequence[str]) -> dict[str, FlowRun]:
         """The subjects' journeys that exist, by subject code."""
         runs = [run for page in _pages(codes) for run in self._filter(page)]
-        return {run["idempotency_key"]: _flow_run(run) for run in runs}
+        return {run["idempotency_key"]: FlowRun.of(run) for run in runs}
 
     def in_states(self, deployments: Iterable[Deployment], types: Iterable[str]) -> list[FlowRun]:
         """A page of the runs of some deployments in states of some types, those planned earliest first."""
         query = {"flow_runs": _of(deployments, types), "sort": "EXPECTED_START_TIME_ASC", "limit": PAGE}
-        return [_flow_run(run) for run in self._list("/flow_runs/filter", query)]
+        return [FlowRun.of(run) for run in self._list("/flow_runs/filter", query)]
 
     def live(self, deployment: Deployment) -> int:
         """The number of a deployment's runs that have not ended."""
@@ -162,27 +182,27 @@ class FlowRuns:
         query = {"flow_runs": _of([deployment], LIVE), "sort": "ID_DESC", "limit": PAGE}
         for page in count():
             answer = self._list("/flow_runs/filter", query | {"offset": page * PAGE})
-            yield from (_flow_run(run) for run in answer)
+            yield from (FlowRun.of(run) for run in answer)
             if len(answer) < PAGE:
                 return
 
     def read(self, run: UUID) -> FlowRun | None:
         """One flow run; None when there is none."""
         answer = self._object_if_there("GET", f"/flow_runs/{run}")
-        return _flow_run(answer) if answer is not None else None
+        return FlowRun.of(answer) if answer is not None else None
 
     def create(self, deployment: Deployment, code: str, state: State, tags: Iterable[str] = ()) -> FlowRun:
         """Create a subject's journey, or return the one it has."""
         run = {"name": code, "idempotency_key": code, "parameters": {"subject": code}, "state": state}
         path = f"/deployments/{deployment.id}/create_flow_run"
-        return _flow_run(self._object("POST", path, run | {"tags": list(tags)}))
+        return FlowRun.of(self._object("POST", path, run | {"tags": list(tags)}))
 
     def create_named(
         self, deployment: Deployment, name: str, parameters: dict[str, Any], state: State
     ) -> FlowRun:
         """Create the one run of this name, or return the one there is."""
         run = {"name": name, "idempotency_key": name, "parameters": parameters, "state": state}
-        return _flow_run(self._object("POST", f"/deployments/{deployment.id}/create_flow_run", run))
+        return FlowRun.of(self._object("POST", f"/deployments/{deployment.id}/create_flow_run", run))
 
     def propose(self, run: UUID, state: State) -> bool:
         """Propose a state; return whether Prefect accepted it."""
@@ -208,7 +228,7 @@ class FlowRuns:
             "scheduled_before": before.isoformat(),
         }
         runs = self._list("/deployments/get_scheduled_flow_runs", query | {"limit": DUE_AT_ONCE})
-        return [_flow_run(run) for run in runs]
+        return [FlowRun.of(run) for run in runs]
 
     def _filter(self, codes: Sequence[str]) -> list[dict[str, Any]]:
         runs = {"idempotency_key": {"any_": list(codes)}}
@@ -302,25 +322,6 @@ def _of(deployments: Iterable[Deployment], types: Iterable[str]) -> dict[str, An
 
 def _pages(codes: Sequence[str]) -> Iterable[Sequence[str]]:
     return (codes[first : first + PAGE] for first in range(0, len(codes), PAGE))
-
-
-def _flow_run(body: dict[str, Any]) -> FlowRun:
-    state = body["state"] or {}
-    return FlowRun(
-        id=UUID(body["id"]),
-        name=body["name"],
-        flow_id=UUID(body["flow_id"]),
-        deployment_id=_uuid(body["deployment_id"]),
-        state_type=state.get("type", ""),
-        state_name=state.get("name", ""),
-        since=_instant(state.get("timestamp")),
-        planned=_instant(state.get("state_details", {}).get("scheduled_time")),
-        tags=tuple(body["tags"]),
-        parameters=body["parameters"],
-        key=body.get("idempotency_key"),
-        created=_instant(body.get("created")),
-        made_by=(body.get("created_by") or {}).get("id"),
-    )
 
 
 def _uuid(text: str | None) -> UUID | None:

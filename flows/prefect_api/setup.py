@@ -1,4 +1,4 @@
-"""The service's deployments and its automation, as they are set up in Prefect.
+"""The service's work pool, its deployments and its automation, as they are set up in Prefect.
 
 `deployments.prefect` says how they should be.
 """
@@ -30,10 +30,20 @@ class Setup(FlowRuns):
     def deploy(self, flow: str, contents: Body) -> None:
         """Create the deployment of a flow, or bring it to these contents."""
         known = self._object("POST", "/flows/", {"name": flow})
-        made = self._object("POST", "/deployments/", contents | {"name": flow, "flow_id": known["id"]})
-        # Prefect keeps a field that is not mentioned, and a work pool can only be unset by a change.
-        if made["work_pool_name"] is not None:
-            self.call("PATCH", f"/deployments/{made['id']}", {"work_pool_name": None})
+        self.call("POST", "/deployments/", contents | {"name": flow, "flow_id": known["id"]})
+
+    def pool(self, name: str) -> Body | None:
+        """A work pool as Prefect describes it; None when there is none."""
+        return self._object_if_there("GET", f"/work_pools/{name}")
+
+    def create_pool(self, contents: Body) -> None:
+        """Create a work pool."""
+        self.call("POST", "/work_pools/", contents)
+
+    def show_at_work(self, pool: str, name: str, seconds: int) -> None:
+        """Show that a process serves a work pool; it says so again within so many seconds."""
+        sign = {"name": name, "heartbeat_interval_seconds": seconds}
+        self.call("POST", f"/work_pools/{pool}/workers/heartbeat", sign)
 
     def automations(self, name: str) -> list[Body]:
         """The automations of a name."""

@@ -101,7 +101,7 @@ def test_values_that_cannot_be_meant_are_refused(values: dict[str, Any]) -> None
 
 def test_no_pod_is_root_or_writes_to_its_root_or_holds_a_token_of_the_cluster() -> None:
     found = pods(rendered(EVERYTHING))
-    assert len(found) == 5
+    assert len(found) == 6
     for name, pod in found.items():
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
