@@ -28,7 +28,7 @@ from tasks.database.custody import refuse_moved
 from tasks.database.migrate import migrate
 from tasks.database.schema import json_text
 from tasks.database.sqlite import StudyFile
-from tasks.database.turns import Turns
+from tasks.database.turns import Line, Turns
 from tasks.limits import DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST
 
 Result = TypeVar("Result")
@@ -48,9 +48,12 @@ _RAISED = "P0001"
 class Store:
     """An open database. Its methods may be called from several threads, its files by several processes."""
 
-    def __init__(self, engine: sa.Engine, file: StudyFile | None = None) -> None:
-        """`file` is SQLite's; a database server has none."""
+    def __init__(self, engine: sa.Engine, file: StudyFile | None = None, places: int = 0) -> None:
+        """`file` is SQLite's; a database server has none. `places` bounds the transactions side by side;
+        0: as many as want to.
+        """
         self.engine = engine
+        self._line = Line(places) if places else None
         self._file = file
         self._turns = Turns()
         self._writer = sqlite.writing(engine)
@@ -94,7 +97,7 @@ class Store:
     @classmethod
     def unmigrated(cls, url: str) -> Store:
         """The database at a URL as it is; nothing is asked of it yet. Raises BadInput, as `open` does."""
-        return cls(*_engine(url))
+        return cls(*_engine(url), places=DOOR_CONNECTIONS + DOOR_CONNECTIONS_IN_A_BURST)
 
     def close(self) -> None:
         """Close every connection."""
@@ -108,8 +111,8 @@ class Store:
         """
         url, pool = self.engine.url, _pool(size, size)
         if self._file is None:
-            return Store(postgresql.open_engine(url, **pool))
-        return Store(self._file.open_engine(url, **pool), self._file)
+            return Store(postgresql.open_engine(url, **pool), places=2 * size)
+        return Store(self._file.open_engine(url, **pool), self._file, places=2 * size)
 
     @contextmanager
     def reading(self, *, long: bool = False) -> Iterator[sa.Connection]:
@@ -118,7 +121,7 @@ class Store:
         PostgreSQL ends its statements after 5 s, or with `long`, for questions about a whole study, after a
         minute.
         """
-        with self.engine.begin() as connection, self._patiently(connection, long):
+        with self._place(), self.engine.begin() as connection, self._patiently(connection, long):
             yield connection
 
     @contextmanager
@@ -129,10 +132,10 @@ class Store:
             OperationalError: the database went away meanwhile, or on SQLite its file did.
         """
         if self._file is None:
-            with self.engine.begin() as connection, self._patiently(connection, long):
+            with self._place(), self.engine.begin() as connection, self._patiently(connection, long):
                 yield connection
             return
-        with self._file.writers_turn(), self._writer.connect() as connection:
+        with self._file.writers_turn(), self._place(), self._writer.connect() as connection:
             with connection.begin():
                 yield connection
             self._file.confirm(connection)
@@ -150,12 +153,15 @@ class Store:
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
         """A transaction that reads the whole study as it was at one instant, while others write."""
-        with self.engine.begin() as connection:
+        with self._place(), self.engine.begin() as connection:
             if self._file is not None:
                 yield connection
                 return
             with postgresql.snapshot(connection):
                 yield connection
+
+    def _place(self) -> AbstractContextManager[None]:
+        return self._line.place(POOL_SECONDS) if self._line else nullcontext()
 
     def _patiently(self, connection: sa.Connection, long: bool) -> AbstractContextManager[None]:
         return postgresql.patiently(connection) if long and self._file is None else nullcontext()
@@ -217,7 +223,7 @@ def _engine(url: str) -> tuple[sa.Engine, StudyFile | None]:
     if backend == "sqlite":
         return _sqlite(parsed)
     if backend == "postgresql":
-        return postgresql.open_engine(parsed, **_pool(DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST)), None
+        return postgresql.open_engine(parsed, **_OF_DOORS), None
     raise BadInput(f"{backend} is not supported; use sqlite or postgresql", "ITP_DATABASE_URL")
 
 
@@ -227,7 +233,7 @@ def _sqlite(url: sa.URL) -> tuple[sa.Engine, StudyFile]:
     path = Path(url.database).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     file = StudyFile(path)
-    return file.open_engine(url, **_pool(DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST)), file
+    return file.open_engine(url, **_OF_DOORS), file
 
 
 def _pool(size: int, overflow: int) -> dict[str, Any]:
@@ -244,3 +250,6 @@ def _read_json(text: str | bytes) -> Any:
     except ValueError:
         log.error("%.40r is no JSON: that row of the study's database is damaged.", text)
         return None
+
+
+_OF_DOORS = _pool(DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST)

@@ -1,4 +1,4 @@
-"""Places for the transactions about one subject: at most a few of this process wait for its row.
+"""Places for transactions: in order of asking for all, and at most a few for one subject.
 
 The places of one process do not count in another: there the database's own limits hold.
 """
@@ -6,10 +6,10 @@ The places of one process do not count in another: there the database's own limi
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Condition
+from threading import Condition, Lock
 
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
@@ -19,6 +19,63 @@ _WAIT_SECONDS = 4.0
 # A transaction takes milliseconds, on a busy machine a second. One that takes longer waits for a lock, until
 # the database ends that wait.
 STUCK_SECONDS = 1.8
+
+
+class Line:
+    """Places for transactions, given in the order in which they were asked for.
+
+    A pool of connections gives a free one to whoever comes first, which may be a thread that has just given
+    one back: in a burst others would wait in vain.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._lock = Lock()
+        self._free = places
+        self._waiting: deque[Lock] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """The number of those who wait for a place."""
+        return len(self._waiting)
+
+    @contextmanager
+    def place(self, seconds: float) -> Iterator[None]:
+        """Hold a place.
+
+        Raises:
+            sqlalchemy.exc.TimeoutError: none became free within so many seconds.
+        """
+        called = self._join()
+        if called is not None and not called.acquire(timeout=seconds):
+            self._leave(called)
+        try:
+            yield
+        finally:
+            self._give_back()
+
+    def _join(self) -> Lock | None:
+        """Take a place; without a free one, the lock that opens when this thread is called."""
+        with self._lock:
+            if self._free and not self._waiting:
+                self._free -= 1
+                return None
+            called = Lock()
+            called.acquire()
+            self._waiting.append(called)
+            return called
+
+    def _leave(self, called: Lock) -> None:
+        with self._lock:
+            if called in self._waiting:
+                self._waiting.remove(called)
+                raise NoConnectionFree("every connection to the database is in use")
+
+    def _give_back(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
 
 
 class Turns:
