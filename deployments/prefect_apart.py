@@ -24,8 +24,8 @@ from deployments.bootstrap.logs import say, say_as
 from deployments.bootstrap.settings import Settings
 from deployments.http.connection import KEPT_SECONDS, WithWebsockets, backlog, raise_descriptor_limit
 from deployments.http.origin import App, Guard, is_loopback
+from deployments.loading import loading
 from deployments.prefect.as_stated import AsStated
-from deployments.prefect.loading import loading
 from deployments.prefect.server_process import (
     DATABASE,
     auth_environment,

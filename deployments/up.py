@@ -29,7 +29,7 @@ from deployments.bootstrap.noted_settings import note_settings
 from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study, sqlite_file
-from deployments.prefect.loading import loading
+from deployments.loading import loading
 from deployments.prefect.server_process import (
     PrefectServer,
     ServerDidNotStart,

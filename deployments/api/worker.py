@@ -17,15 +17,18 @@ import sys
 import threading
 from typing import BinaryIO
 
-from deployments.api.serve import Api
-from deployments.api.workers import REFUSED, Task
-from deployments.bootstrap.abort import leave
-from deployments.bootstrap.data_dir import keep_private
-from deployments.bootstrap.logs import set_up_logs
-from deployments.bootstrap.study import open_study
-from deployments.service.lateness import WAKE_LATENESS
-from itp_events.errors import ItpError
-from tasks.database.instance import Instance
+from deployments.loading import loading
+
+with loading():
+    from deployments.api.serve import Api
+    from deployments.api.workers import REFUSED, Task
+    from deployments.bootstrap.abort import leave
+    from deployments.bootstrap.data_dir import keep_private
+    from deployments.bootstrap.logs import set_up_logs
+    from deployments.bootstrap.study import open_study
+    from deployments.service.lateness import WAKE_LATENESS
+    from itp_events.errors import ItpError
+    from tasks.database.instance import Instance
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import click
 
 from deployments.bootstrap.data_dir import keep_private
 from deployments.cli.errors import ended
+from deployments.loading import loading
 from itp_events.validation_messages import did_you_mean
 
 # Name, module under deployments.cli.commands, and summary, so that `itp --help` loads none of the modules.
@@ -69,8 +70,11 @@ class Commands(click.Group):
         """Load the module of one command."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"{__name__}.commands.{COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
+        name = f"{__name__}.commands.{COMMANDS[cmd_name][0]}"
+        if name not in sys.modules:
+            with loading():
+                import_module(name)
+        command: click.Command = sys.modules[name].command
         return command
 
     def resolve_command(

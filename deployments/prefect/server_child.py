@@ -14,8 +14,8 @@ from typing import cast
 
 from deployments.http.connection import KEPT_SECONDS, WithWebsockets, backlog
 from deployments.http.origin import App, Guard
+from deployments.loading import loading
 from deployments.prefect.as_stated import AsStated
-from deployments.prefect.loading import loading
 
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 GRACE_SECONDS = 5.0

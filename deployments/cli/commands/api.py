@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from deployments.loading import loading
+
 
 @click.command("api", short_help="Serve the HTTP API alone.")
 def command() -> None:
@@ -17,9 +19,10 @@ def command() -> None:
       itp api
       ITP_API_PORT=8301 ITP_DATABASE_URL=postgresql://study@db/study itp api
     """
-    from deployments.api.standalone import main
-    from deployments.bootstrap.settings import load_settings
-    from deployments.bootstrap.telemetry import telemetry
+    with loading():
+        from deployments.api.standalone import main
+        from deployments.bootstrap.settings import load_settings
+        from deployments.bootstrap.telemetry import telemetry
 
     with telemetry("api"):
         raise click.exceptions.Exit(main(load_settings()))

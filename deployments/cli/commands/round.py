@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from deployments.loading import loading
+
 
 @click.command("round", short_help="Run the loop that wakes, sends and repairs, alone.")
 def command() -> None:
@@ -18,9 +20,10 @@ def command() -> None:
       itp round
       ITP_DATABASE_URL=postgresql://study@db/study PREFECT_API_URL=http://prefect:4200/api itp round
     """
-    from deployments.bootstrap.settings import load_settings
-    from deployments.bootstrap.telemetry import telemetry
-    from deployments.up import main
+    with loading():
+        from deployments.bootstrap.settings import load_settings
+        from deployments.bootstrap.telemetry import telemetry
+        from deployments.up import main
 
     with telemetry("round"):
         raise click.exceptions.Exit(main(load_settings(), alone=True))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from deployments.loading import loading
+
 
 @click.command("up", short_help="Run the whole service on this machine.")
 def command() -> None:
@@ -17,9 +19,10 @@ def command() -> None:
       itp up
       ITP_DATA_DIR=/srv/itp ITP_APPRISE_CONFIG=/srv/apprise.yaml itp up
     """
-    from deployments.bootstrap.settings import load_settings
-    from deployments.bootstrap.telemetry import telemetry
-    from deployments.up import main
+    with loading():
+        from deployments.bootstrap.settings import load_settings
+        from deployments.bootstrap.telemetry import telemetry
+        from deployments.up import main
 
     with telemetry("up"):
         raise click.exceptions.Exit(main(load_settings()))

@@ -1,17 +1,10 @@
 import gc
-from collections.abc import Iterator
 
 import pytest
 
-from deployments.prefect.loading import loading
+from deployments.loading import loading
 
 pytestmark = pytest.mark.tooling("shows how programs start quickly, and no rule of the trial")
-
-
-@pytest.fixture(autouse=True)
-def _unfrozen() -> Iterator[None]:
-    yield
-    gc.unfreeze()
 
 
 def test_no_garbage_is_looked_for_while_a_package_is_loaded_and_it_is_afterwards() -> None:
