@@ -93,6 +93,7 @@ class DecisionLog:
             self.decisions[stable(event.id)] = Recorded(event)
 
     def _touch(self, key: str, status: Literal["issued", "withdrawn", "closed"]) -> None:
-        issue = self.issues[stable(key)]
+        key = stable(key)
+        issue = self.issues[key]
         # Written out, since `_replace` is several times slower and a fold touches every notice.
-        self.issues[stable(key)] = Issue(issue.key, issue.notice, issue.at, status, issue.touched + 1)
+        self.issues[key] = Issue(issue.key, issue.notice, issue.at, status, issue.touched + 1)

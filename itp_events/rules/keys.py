@@ -65,6 +65,7 @@ def day_of(key: str) -> date | None:
         return None
 
 
+@lru_cache(maxsize=16384)
 def stable(key: str) -> str:
     """The stable key of an outbox key or of a decision's id: the key without its count of repetitions."""
     return bounded(key.partition("#")[0])

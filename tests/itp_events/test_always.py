@@ -35,7 +35,7 @@ from itp_events.protocol.file import load_protocol
 from itp_events.rules.decision_log import Issue
 from itp_events.rules.dose import weighings
 from itp_events.rules.state import SubjectState, subject_state
-from itp_events.rules.subject import fold, not_voided
+from itp_events.rules.subject import Subject, fold, not_voided
 from tests.itp_events.histories import History, histories
 from tests.itp_events.journey import Journey
 from tests.support.study import INFUSIONS
@@ -60,6 +60,14 @@ class Service(Journey):
         self.wakes = 0
         self.looked_at = 0
         self.before: frozenset[str] = frozenset()
+        self._folded: tuple[tuple[int, int], Subject] | None = None
+
+    def folded(self) -> Subject:
+        """The subject as the service folds it: a log that has not grown gives what it gave before."""
+        grown = len(self.log), len(self.handed)
+        if self._folded is None or self._folded[0] != grown:
+            self._folded = grown, super().folded()
+        return self._folded[1]
 
     def decide(self, at: object) -> Decision:
         """Decide, hand over as this service does, and check what must hold."""
