@@ -63,7 +63,7 @@ screenshots: $(DEV) ## take the screenshots in docs/ anew; needs chromium, chrom
 lint: $(DEV) ## lint, types and import direction alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 fmt: $(DEV) ## format the code and mend what ruff can mend
