@@ -90,13 +90,14 @@ def test_a_folder_that_cannot_be_made_is_refused_in_one_line() -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_however_it_is_ended_its_service_is_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: signal.Signals
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: signal.Signals, told: Script
 ) -> None:
     def asked(service: DemoService) -> bool:
         os.kill(os.getpid(), end)
         return False
 
     stopped: list[DemoService] = []
+    monkeypatch.setattr("deployments.demo.run.script", lambda _: told)
     monkeypatch.setattr(DemoService, "start", lambda _: None)
     monkeypatch.setattr(DemoService, "is_ready", property(asked))
     monkeypatch.setattr(DemoService, "stop", lambda service: stopped.append(service))

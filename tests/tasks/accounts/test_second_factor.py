@@ -16,7 +16,6 @@ pytestmark = pytest.mark.requirement("WHO-04")
 
 AT = datetime(2026, 1, 5, 1, 0, 10, tzinfo=UTC)
 PASSWORD = "correct horse battery"
-HASHED = passwords.hashed(PASSWORD)
 SECRET = pyotp.random_base32()
 
 
@@ -25,7 +24,7 @@ def account(desk: Desk) -> Account:
     """An investigator with a password and a second factor."""
     account = person(desk, "investigator", "inv.wu").account
     with desk.store.writing() as connection:
-        passwords.set_password(connection, account, HASHED, BY)
+        passwords.set_password(connection, account, passwords.hashed(PASSWORD), BY)
         passwords.set_up_totp(connection, account, SECRET, BY)
     return account
 
