@@ -41,6 +41,7 @@ SHAPES: dict[str, str] = {
     "too many attempts failed: wait some minutes": "失败次数过多，请稍候几分钟",
     "code, password and second factor are not known together": "代码、密码与二次验证码不符",
     "there is no such form": "没有此表单",
+    "{} has stated the same a moment ago; it counts once": "{} 刚刚已录入相同内容，只计一次",
     "this link is not one of this service's": "此链接无效",
     "this link has expired": "此链接已过期",
     "line {} of its log is damaged: {}": "日志第 {} 行已损坏（{}）",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -24,8 +25,17 @@ from deployments.api.web.forms import (
     stated,
     wrong_fields,
 )
-from deployments.api.web.rendering import page_router, to, words_for
-from deployments.api.web.stating import Page, answer, offered, record_signed, refused, show_form, take
+from deployments.api.web.rendering import page_router, words_for
+from deployments.api.web.stating import (
+    Outcome,
+    Page,
+    answer,
+    offered,
+    record_signed,
+    refused,
+    show_form,
+    take,
+)
 from deployments.api.web.subject import seen_story
 from deployments.api.web.viewer import Looking, Viewer, check_form
 from itp_events.errors import Refused
@@ -86,10 +96,12 @@ def _correct(
     }
     if recorded(api.study.store, (SOURCE, str(void["id"]))):
         # Pressed twice: the first press has taken the entry back.
-        return to(f"/s/{event.subject}?said=again&id={void['id'] if alone else page.identity}")
-    outcome = take(api, viewer, [void] if alone else [void, again], signer)
+        outcome = Outcome("again")
+    else:
+        outcome = take(api, viewer, [void] if alone else [void, again], signer)
     if alone and outcome.kind != "refused":
-        return to(f"/s/{event.subject}?said={outcome.kind}&id={void['id']}")
+        # The answer tells of the void, which bears an id of its own.
+        page = replace(page, identity=str(void["id"]))
     return answer(request, api, viewer, page, outcome)
 
 

@@ -34,6 +34,7 @@ from deployments.api.web.forms import (
     wrong_fields,
 )
 from deployments.api.web.in_words import InWords
+from deployments.api.web.once import Once
 from deployments.api.web.proving import prove_again
 from deployments.api.web.rendering import HEADERS, page_router, show, to, wants_json, words_for
 from deployments.api.web.subject import seen_story
@@ -185,7 +186,10 @@ def take(
 
     The outcome is that of the last event, or of the first one that is refused.
     """
-    results = take_in(api, events, (signer or viewer.caller).sender(api, "page"))
+    sender = (signer or viewer.caller).sender(api, "page")
+    # A correction names the entry that it takes back, and is once for that.
+    once = Once(sender, str(events[0]["subject"]), api.study.clock.now()) if len(events) == 1 else sender
+    results = take_in(api, events, once)
     last = results[-1]
     if last["status"] == HTTPStatus.CREATED:
         return Outcome("recorded")

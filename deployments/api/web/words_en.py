@@ -38,8 +38,9 @@ WORDS: dict[str, str] = {
     "offline.refused": "Not recorded",
     "offline.read": "I have read it",
     "offline.sign-in": "Sign in, so that what waits on this device can be sent.",
+    "offline.network": "There is no network, and this needs it. Nothing was recorded; what you entered stays here. "
+    "Press again when there is one.",
     "offline.none": "This page was not opened before, and there is no network. Go back to Today.",
-    "offline.title": "No network",
     # Today
     "today.title": "Today",
     "today.on": "{day}, site time",

@@ -64,14 +64,14 @@ async function send() {
   try {
     const waiting = (await entries()).filter((entry) => !entry.refused);
     const token = waiting.length ? await freshToken() : null;
-    if (waiting.length && !token) return await show(true);
+    if (waiting.length && !token) return await show("sign-in");
     for (const entry of waiting) {
       const body = new URLSearchParams(entry.fields.map(([name, value]) => [name, name === "csrf" ? token : value]));
       const answer = await fetch(entry.to, { method: "POST", headers: { Accept: "application/json" }, body });
       // What the service could not answer for is sent again.
       if (answer.status >= 500) return await show();
       const said = await answer.json();
-      if (said.outcome === "sign-in") return await show(true);
+      if (said.outcome === "sign-in") return await show("sign-in");
       if (said.outcome === "refused") await put({ ...entry, refused: said.said });
       else await drop(entry.id);
     }
@@ -90,16 +90,22 @@ function line(tag, text, name) {
   return made;
 }
 
-async function show(signIn) {
+async function show(why) {
   const box = document.getElementById("queue");
   const all = await entries();
   box.replaceChildren();
+  if (["network", "stale", "none"].includes(why)) {
+    const shown = line("div", "", "said refused");
+    shown.setAttribute("role", "alert");
+    shown.append(line("p", words[why]));
+    box.append(shown);
+  }
   const waiting = all.filter((entry) => !entry.refused);
   if (waiting.length) {
     const shown = line("div", "", "said");
     shown.setAttribute("role", "status");
     shown.append(line("p", words.kept), line("p", `${words.waiting}: ${waiting.length}`));
-    if (signIn) {
+    if (why === "sign-in") {
       const link = line("a", words.signIn);
       link.href = "/sign-in?to=/today";
       shown.append(link);
@@ -129,6 +135,28 @@ async function answers() {
   }
 }
 
+// What is signed is never kept on the device, for the password is the signature: it waits for the network.
+document.querySelectorAll('main form[method="post"]:not([data-queue])').forEach((form) => {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = event.submitter;
+    if (await answers()) return resend(form, button);
+    show("network");
+    document.getElementById("main").focus();
+    window.scrollTo(0, 0);
+  });
+});
+
+// The button's own name and value would be lost in a form's own submit.
+function resend(form, button) {
+  if (button && button.name) {
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name: button.name, value: button.value });
+    form.append(field);
+  }
+  HTMLFormElement.prototype.submit.call(form);
+}
+
 document.querySelectorAll("form[data-queue]").forEach((form) => {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -144,6 +172,8 @@ document.querySelectorAll("form[data-queue]").forEach((form) => {
 async function begin() {
   if (!document.querySelector('meta[name="csrf"]')) return;
   await send();
+  // Without network the page is the one that was kept; for one that was not, the worker shows Today.
+  if (!await answers()) await show(words.here === window.location.pathname + window.location.search ? "stale" : "none");
   window.addEventListener("online", send);
   if (!navigator.serviceWorker) return;
   await navigator.serviceWorker.register("/worker.js");

@@ -1,6 +1,7 @@
 """Each form records exactly what it says, once; a refusal keeps what was entered."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.requirement("PAG-01")
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     with served(Path(tmp_path_factory.mktemp("pages")) / "data") as door:
-        for number in range(1, 30):
+        for number in range(1, 36):
             door.enrol(f"ITP-0{number:02}", 3)
         yield door
 
@@ -217,8 +218,48 @@ def test_of_two_people_at_the_same_moment_the_second_reads_who_was_first(
     coordinator.send("/s/ITP-022/done", visit="INF1", on=yesterday(door))
     answer = other.again("/s/ITP-022/done", visit="INF1", on=yesterday(door))
     assert answer.status_code == 409
-    assert "INF1 已录入完成于" in said(answer)
+    assert "crc.li 刚刚已录入相同内容" in said(answer)
+    differing = other.again("/s/ITP-022/done", visit="INF1", on=yesterday(door), platelets="41")
+    assert "INF1 已录入完成于" in said(differing)
     assert len(facts(door, "ITP-022")) == 2
+
+
+SAME: list[tuple[str, dict[str, str]]] = [
+    ("book", {"visit": "INF1", "on": ON}),
+    ("contact", {"on": ON, "reached": "yes"}),
+    (
+        "adverse-event",
+        {"ae": "AE-1", "term": "fever", "on": ON, "grade": "2", "serious": "no", "related": "no"},
+    ),
+    ("death", {"on": ON}),
+]
+
+
+@pytest.mark.parametrize(("number", "case"), [*enumerate(SAME, 1)], ids=[case[0] for case in SAME])
+def test_what_two_people_state_at_the_same_moment_is_stated_once(
+    door: Door, number: int, case: tuple[str, dict[str, str]]
+) -> None:
+    form, entered = case
+    code, path = f"ITP-03{number}", f"/s/ITP-03{number}/{form}"
+    values = {name: yesterday(door) if value == ON else value for name, value in entered.items()}
+    people = [person(door, "recorder", each, "zh-CN") for each in ("crc.li", "crc.he")]
+    for each in people:
+        each.open(path)
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda each: each.again(path, **values), people))
+    assert sorted(each.status_code for each in answers) == [303, 409]
+    refused = next(each for each in answers if each.status_code == 409)
+    assert "刚刚已录入相同内容，只计一次" in said(refused)
+    assert len(facts(door, code)) == 2
+
+
+def test_the_same_may_be_stated_again_after_it_was_taken_back(door: Door, coordinator: Person) -> None:
+    code, other = "ITP-035", person(door, "recorder", "crc.he")
+    contact = {"on": yesterday(door), "reached": "no"}
+    page = coordinator.answered(coordinator.send(f"/s/{code}/contact", **contact))
+    path = next(part.split('"')[0] for part in page.split('href="')[1:] if "/correct/" in part)
+    coordinator.send(path, **contact, alone="yes", why="another subject was meant")
+    assert "Recorded" in other.answered(other.send(f"/s/{code}/contact", **contact))
 
 
 def test_a_subject_that_left_meanwhile_is_told_in_a_sentence(door: Door, coordinator: Person) -> None:
