@@ -79,12 +79,15 @@ class Phone:
         wait_until(lambda: self._has_gone(before), "the answer to the form")
 
     def _has_gone(self, element: Any) -> bool:
-        from selenium.common.exceptions import StaleElementReferenceException
+        from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 
         try:
             return element.is_enabled() is None
         except StaleElementReferenceException:
             return True
+        except WebDriverException as problem:
+            # The driver says so when the page goes while it looks for the element.
+            return "does not belong to the document" in str(problem)
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than the phone."""

@@ -2,15 +2,20 @@
 
 import sys
 import tempfile
+from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 from deployments.bootstrap.clock import Clock
+from tasks.database.queries import subject_in
+from tasks.delivery.links import Appointment, Matter
 from tests.browser.office import state_absence, state_rota
 from tests.browser.phone import Phone, phone
 from tests.browser.screenshots import DOCS, shrink
 from tests.deployments.api.web.test_forms import eligible
-from tests.support.api import Door, served
+from tests.support.api import Door, event, served
 from tests.support.gallery import gallery
+from tests.support.participants import reminding_file
 from tests.support.people import with_password, with_tokens
 
 FLAGGED, NEW = "ITP-019", "ITP-030"
@@ -24,8 +29,10 @@ def main() -> None:
         found = gallery(data, Clock().now())
         found.fill()
         found.store.close()
-        with served(data) as door, phone(str(door.client.base_url)) as held:
+        protocol = reminding_file(Path(directory) / "protocol.yaml")
+        with served(data, protocol=protocol) as door, phone(str(door.client.base_url)) as held:
             _coordinator(door, held)
+            _participant(door, held)
             _investigator(door, held)
             _administrator(door, held)
             _monitor(door, held)
@@ -35,6 +42,9 @@ def _coordinator(door: Door, held: Phone) -> None:
     held.sign_in("crc.li", _token(door, "recorder"))
     held.open("/today")
     _save(held, "pages-today")
+    notice = door.api.links.open(Matter(NEW, "INF2", "T-7d"), door.now + timedelta(days=1))
+    held.open(notice.removeprefix(door.api.links.base))
+    _save(held, "pages-notice")
     held.open("/enrol")
     held.write(**eligible("ITP-101", f"{door.now.date()}", screening__bilirubin_x_uln="9"))
     held.send("/enrol")
@@ -44,6 +54,19 @@ def _coordinator(door: Door, held: Phone) -> None:
     _save(held, "pages-subject")
     held.open("/today")
     held.tap('form[action="/sign-out"] button')
+
+
+def _participant(door: Door, held: Phone) -> None:
+    with door.study.store.reading() as connection:
+        row = subject_in(connection, NEW)
+    assert row is not None
+    at, day = door.now, door.study.protocol.site(row.site).date_of(door.now) + timedelta(days=7)
+    agreed = event("contact.agreed", NEW, at, {"agreed": True, "on": f"{at.date()}"})
+    booked = event("visit.booked", NEW, at, {"visit": "INF2", "on": f"{day}"})
+    answer = door.post([agreed, booked], headers=door.token("recorder"))
+    assert answer.status_code == HTTPStatus.CREATED, answer.text
+    held.open(door.api.links.answer(Appointment(NEW, "INF2", day, "zh-CN")).removeprefix(door.api.links.base))
+    _save(held, "pages-participant")
 
 
 def _investigator(door: Door, held: Phone) -> None:
