@@ -15,7 +15,7 @@ from deployments.bootstrap.alive import Alive
 from deployments.bootstrap.data_dir import writable
 from deployments.bootstrap.logs import say, say_as, set_up_logs
 from deployments.bootstrap.settings import Settings
-from deployments.prefect.loading import loading
+from deployments.loading import loading
 from deployments.prefect.server_process import auth_environment, prefect_environment, proxy_environment
 from tasks.limits import LOOP_THREADS
 
