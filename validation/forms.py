@@ -1,5 +1,7 @@
 """The two forms of the pack: one HTML page that needs no network, and one PDF to be signed and filed."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import matplotlib
 from fpdf import FPDF
 from fpdf.fonts import FontFace
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from validation.pack import Pack, Shown
 from validation.requirements import HERE, Risk, protocol_rules
@@ -45,9 +48,15 @@ def page(pack: Pack) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = _code
     return environment.get_template("pack.html.j2").render(
         pack=pack, totals=totals(pack.results), rules=rules(pack), about=ABOUT, counted=counted
     )
+
+
+def _code(text: str) -> Markup:
+    """A text in which what stands between backticks is a command or a name."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 class _Document(FPDF):
@@ -65,14 +74,19 @@ class _Document(FPDF):
         self.set_font("DejaVu", size=7)
 
     def rows(self, head: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
-        """A table whose head stands on each page."""
+        """A table whose head, where it has one, stands on each page."""
         style = FontFace(emphasis="BOLD", fill_color=(242, 245, 249))
         self.set_font("DejaVu", size=7)
         with self.table(
-            col_widths=tuple(widths), headings_style=style, line_height=3.6, text_align="LEFT"
+            col_widths=tuple(widths),
+            first_row_as_headings=bool(head),
+            headings_style=style,
+            line_height=3.6,
+            text_align="LEFT",
+            v_align="TOP",
         ) as table:
-            for row in (head, *rows):
-                table.row(list(row))
+            for row in (head, *rows) if head else rows:
+                table.row([text.replace("`", "") for text in row])
 
 
 def write_pdf(pack: Pack, path: Path) -> None:
@@ -105,8 +119,10 @@ def _front(document: _Document, pack: Pack) -> None:
     counts = totals(pack.results)
     cases = f"{counts['passed']} cases passed, {counts['failed']} failed, {counts['skipped']} skipped"
     tests = f"{cases}, of {len(pack.results)} tests"
-    facts = [*pack.run.items(), ("Tests", tests)]
-    document.rows(("", ""), ((name, str(value)) for name, value in facts), (20, 80))
+    verdicts = Counter(each.verdict for each in pack.shown)
+    shown = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in ("shown", "failed", "not run"))
+    facts = [*pack.run.items(), ("Tests", tests), ("Requirements", shown)]
+    document.rows((), ((name, str(value)) for name, value in facts), (20, 80))
     document.ln(2)
     document.multi_cell(0, 4, ABOUT, new_x="LMARGIN", new_y="NEXT")
 

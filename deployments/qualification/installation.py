@@ -28,6 +28,8 @@ from tasks.database.store import Store
 _Found = TypeVar("_Found")
 # Prefect makes its database at the first start: minutes on a machine that is busy. The report has the time.
 START_SECONDS = 600.0
+# A busy machine is no finding: a step that shows how quick something is has a limit of its own.
+PATIENCE_SECONDS = 300.0
 _LOOK_SECONDS = 0.1
 
 
@@ -215,7 +217,7 @@ class Installation:
     def _due(self, instant: datetime) -> list[str]:
         return [row.code for row in all_subjects(self.store) if row.wake_at and row.wake_at <= instant]
 
-    def until(self, look: Callable[[], _Found], what: str, seconds: float = 60.0) -> _Found:
+    def until(self, look: Callable[[], _Found], what: str, seconds: float = PATIENCE_SECONDS) -> _Found:
         """Look until there is something to see, and return it.
 
         Raises:

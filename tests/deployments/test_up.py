@@ -12,11 +12,16 @@ import httpx
 import pytest
 
 from deployments.prefect.server_process import is_ready
+from itp_events.protocol.file import load_protocol
+from tasks.audit.entries import Kind, Wanted
+from tasks.audit.reading import audit
+from tasks.database.store import Store
 from tests.support.service import Service, children, is_running
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.requirement("RUN-03")
 
+SETTINGS: tuple[Kind, ...] = ("setting",)
 MakeService = Callable[..., Service]
 
 
@@ -35,6 +40,7 @@ def test_on_an_empty_folder_it_becomes_ready_says_where_it_is_and_leaves_no_proc
     assert service.stop() == 0
     assert [pid for pid in tree if is_running(pid)] == []
     assert "Traceback" not in service.log
+    _its_settings_are_in_the_audit_trail(service)
 
 
 def _says_where_it_is_and_what_to_try_next(service: Service) -> None:
@@ -43,6 +49,13 @@ def _says_where_it_is_and_what_to_try_next(service: Service) -> None:
     assert httpx.get(ui, trust_env=False).status_code == 200
     assert str(service.data_dir) in service.log
     assert "itp record" in service.log
+
+
+def _its_settings_are_in_the_audit_trail(service: Service) -> None:
+    store = Store.open(f"sqlite:///{service.data_dir / 'study.db'}")
+    noted = {each.details["about"] for each in audit(store, load_protocol(), Wanted(kinds=SETTINGS))}
+    store.close()
+    assert {"ITP_DATA_DIR", "ITP_API_PORT"} <= noted
 
 
 def _doors_are_a_process_of_their_own(service: Service) -> None:
