@@ -60,7 +60,9 @@ def drilled(source_url: str, target_url: str, folder: Path, count: int) -> Drill
             over = threading.Event()
             told = pool.submit(_tell, desk, over)
             arriving = [pool.submit(_arrive, desk, part) for part in _parts(count)]
-            wait_until(lambda: _events(desk.store) > before + count // 4, "a quarter of the events")
+            wait_until(
+                lambda: _is_under_way(desk.store, before + count // 4), "a quarter of the events, and a send"
+            )
             kept(desk.store, folder / "kept.zip")
             for each in arriving:
                 each.result()
@@ -158,6 +160,11 @@ def _events(store: Store) -> int:
     query = sa.text("SELECT count(*) FROM events WHERE source <> 'itp'")
     with store.reading() as connection:
         return int(connection.scalar(query) or 0)
+
+
+def _is_under_way(store: Store, events: int) -> bool:
+    """Whether more than so many events have arrived, and a message has gone out."""
+    return _events(store) > events and bool(_sends(store, only_sent=True))
 
 
 def _sends(store: Store, *, only_sent: bool = False) -> dict[int, int]:
