@@ -12,7 +12,7 @@ from deployments.simulation.people.behaviour import Outage
 from deployments.simulation.people.behaviour_file import NAMES
 from deployments.simulation.record import Notice
 from deployments.simulation.replayable import overtaken
-from deployments.simulation.study_run import simulate
+from deployments.simulation.study_run import Run, simulate
 from deployments.simulation.summary import summary
 from itp_events.decisions import Decision
 from itp_events.events import Booked, Event
@@ -65,8 +65,14 @@ def test_the_totals_add_up(scenario: str) -> None:
         assert sum(visit[part] for part in parts) == visit["planned"] == n["enrolled"]
 
 
-def test_the_same_seed_gives_the_same_bytes() -> None:
-    one, other = run("unreliable", 6), simulate(study("unreliable"), 6)
+@pytest.fixture(scope="module")
+def simulated() -> Run:
+    """The first subjects of a study, followed one after the other, as `itp simulate` does."""
+    return simulate(study("unreliable"), 6)
+
+
+def test_the_same_seed_gives_the_same_bytes(simulated: Run) -> None:
+    one, other = run("unreliable", 6), simulated
     assert events_jsonl(one) == events_jsonl(other)
     assert notices_csv(one) == notices_csv(other)
 
@@ -75,9 +81,9 @@ def test_another_seed_gives_another_study() -> None:
     assert events_jsonl(run("typical", 3, 1)) != events_jsonl(run("typical", 3, 2))
 
 
-def test_more_subjects_change_nothing_for_the_first_ones() -> None:
-    alone = follow(study(), 4)
-    assert alone.lines == run("typical", 8).records[4].lines
+def test_more_subjects_change_nothing_for_the_first_ones(simulated: Run) -> None:
+    alone = follow(study("unreliable"), 4)
+    assert alone.lines == simulated.records[4].lines
 
 
 def test_when_all_goes_well_a_visit_is_outside_its_window_only_where_that_holds_no_working_day() -> None:
