@@ -30,13 +30,16 @@ from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study, sqlite_file
 from deployments.loading import loading
+from deployments.prefect.pool import pool_id
 from deployments.prefect.server_process import (
     PrefectServer,
     ServerDidNotStart,
     prefect_environment,
     proxy_environment,
 )
-from deployments.service.sole_prefect import SolePrefect
+from deployments.service.sole_prefect import OtherPrefect, SolePrefect
+from flows.prefect_api.flow_runs import PrefectProblem
+from flows.prefect_api.setup import Setup
 from flows.study.runtime import Runtime, use
 from tasks.archive.protocols import installed_protocols
 from tasks.database.monitoring import shared_clock
@@ -55,6 +58,8 @@ READY_SECONDS = 30.0
 WATCH_SECONDS = 0.2
 # A server that ends at once is not started over and over without a pause.
 RESTART_SECONDS = 3.0
+# At the start Prefect is asked once who it is; one that is silent is found later.
+POOL_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -108,12 +113,31 @@ def _stop_signals() -> threading.Event:
 def _sole_prefect(settings: Settings, study: Runtime) -> Iterator[SolePrefect]:
     """Claim for this service's Prefect that it alone shows the study, while the service runs."""
     sole_prefect = SolePrefect.of(study.store, settings.prefect_api, settings.data_dir)
-    sole_prefect.hold(shared_clock(study.store, study.wall()))
+    pool = _pool_of(settings.prefect_api)
+    try:
+        sole_prefect.hold(shared_clock(study.store, study.wall()), pool)
+    except OtherPrefect as problem:
+        # A server of the site's own that does not answer yet may be one more of the same Prefect: the loop
+        # uses it when that is known, and shows nothing in it before.
+        if pool is not None or not settings.prefect_api_url:
+            raise
+        say(f"Going on without Prefect until it answers: {problem}")
     try:
         yield sole_prefect
     finally:
         with suppress(*NO_ANSWER):
             sole_prefect.release()
+
+
+def _pool_of(api: str) -> str | None:
+    """The id of the work pool in a Prefect that answers already; else None."""
+    setup = Setup(api, POOL_SECONDS)
+    try:
+        return pool_id(setup)
+    except PrefectProblem:
+        return None
+    finally:
+        setup.close()
 
 
 @contextmanager

@@ -34,6 +34,16 @@ def make_pool(setup: Setup) -> bool:
     return True
 
 
+def pool_id(setup: Setup) -> str | None:
+    """The id of the pool, which Prefect made up; None when there is none.
+
+    Raises:
+        PrefectProblem: Prefect does not answer.
+    """
+    pool = setup.pool(POOL)
+    return str(pool["id"]) if pool is not None else None
+
+
 def worker_name(place: str) -> str:
     """The name under which a process at a place (machine and data directory) serves the pool.
 

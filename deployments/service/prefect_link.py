@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from deployments.prefect.deployments import is_in_order, known_deployments, wanted
+from deployments.prefect.pool import pool_id
 from deployments.prefect.server_process import is_ready
 from deployments.prefect.trigger import EventTrigger
 from deployments.service.sole_prefect import SolePrefect
@@ -49,6 +50,8 @@ class PrefectLink:
         self.study, self._sole_prefect = study, sole
         self._contents = wanted(tuple(study.protocol.by_code))
         self._applied = False
+        # The id of the work pool, by which several servers of one Prefect are known as one.
+        self._pool: str | None = None
         self._said = ""
 
     @property
@@ -77,7 +80,7 @@ class PrefectLink:
         if self.answers or str(reason) != self._said:
             log.warning("Going on without Prefect: %s", reason)
         self._said = str(reason)
-        self.deployments, self._is_reached = {}, False
+        self.deployments, self._is_reached, self._pool = {}, False, None
 
     async def find(self) -> bool:
         """Look for Prefect if it is lost; True when it has just been found."""
@@ -125,7 +128,9 @@ class PrefectLink:
     def _hold(self) -> None:
         """Keep other services from showing this study in another Prefect."""
         if self._sole_prefect is not None:
-            self._sole_prefect.hold(shared_clock(self.study.store, self.study.wall()))
+            if self._pool is None and self.is_there:
+                self._pool = pool_id(self.runs)
+            self._sole_prefect.hold(shared_clock(self.study.store, self.study.wall()), self._pool)
 
     def _read(self) -> dict[str, Deployment]:
         found = {name: self.runs.deployment(name) for name in self._contents}

@@ -41,6 +41,16 @@ def test_the_same_prefect_serves_several_services(store: Store) -> None:
     sole_prefect(store).hold(NOW)
 
 
+def test_several_servers_of_one_prefect_are_known_by_its_pool_whatever_their_addresses(store: Store) -> None:
+    """On two machines each service names the server beside it, and both servers have one database."""
+    sole_prefect(store).hold(NOW, "pool-1")
+    sole_prefect(store, OTHER, "two").hold(NOW, "pool-1")
+    sole_prefect(store).hold(NOW, "pool-1")
+    for another in ("pool-2", None):
+        with pytest.raises(OtherPrefect):
+            sole_prefect(store, OTHER, "two").hold(NOW, another)
+
+
 def test_a_service_that_was_killed_may_come_back_with_another_prefect_at_once(store: Store) -> None:
     """Nobody else works on its data directory: a lock says so."""
     sole_prefect(store).hold(NOW)
