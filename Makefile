@@ -1,7 +1,7 @@
 # Two commands are enough: `make run` starts the service, `make test` checks everything.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-browser screenshots lint fmt bench storm validation docs lock sbom clean
+.PHONY: help venv run test test-browser screenshots lint fmt bench storm storm-cluster validation docs lock sbom clean
 SHELL := /bin/sh
 
 BIN := .venv/bin
@@ -75,12 +75,16 @@ bench: $(DEV) ## measure what wakes, doors, the board and commands cost, beside 
 	$(BIN)/python -m bench.doors
 	$(BIN)/python -m bench.chain
 	$(BIN)/python -m bench.machines
+	$(BIN)/python -m bench.at_nine
 	$(BIN)/python -m bench.board
 	$(BIN)/python -m bench.commands
 	$(BIN)/python -m bench.pages
 
 storm: $(DEV) ## break the real service at random for an hour, and judge what is left; STORM_ARGS="--minutes 480 --db pg"
 	$(BIN)/python -m storm --minutes 60 $(STORM_ARGS)
+
+storm-cluster: $(DEV) ## kill the parts of a cluster 500 times and cut them off 100 times; STORM_ARGS="--kills 50 --cuts 10"
+	$(BIN)/python -m storm.cluster --kills 500 --cuts 100 --minutes 600 $(STORM_ARGS)
 
 validation: $(DEV) ## run the tests and the qualification, and write the validation pack of this very run
 	$(BIN)/python -m validation --workers $(WORKERS) $(VALIDATION_ARGS)

@@ -21,7 +21,7 @@ from deployments.prefect.server_process import PrefectServer
 from tests.support.ports import free_port
 
 ITP = (sys.executable, "-c", "from deployments.cli import main; main()")
-READY_SECONDS = 180.0
+READY_SECONDS = 300.0
 # As of two machines: each has a loop and an API, and one of them Prefect's server.
 MACHINES = {"one machine": 1, "two rounds, two APIs": 2}
 
@@ -36,6 +36,8 @@ class Parts:
     recipients: Path
     prefect_port: int = field(default_factory=free_port)
     ports: list[int] = field(default_factory=list)
+    # More settings, the same for every process.
+    more: dict[str, str] = field(default_factory=dict)
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _server: PrefectServer | None = None
 
@@ -48,6 +50,11 @@ class Parts:
     def prefect(self) -> str:
         """The address of Prefect's API."""
         return f"http://127.0.0.1:{self.prefect_port}/api"
+
+    def data_dirs(self) -> list[Path]:
+        """The data directories of the processes that keep time."""
+        commands = ["up"] if self.machines == 1 else ["round", "api"]
+        return [self.home / f"{number}" / command for number in range(self.machines) for command in commands]
 
     def start(self) -> None:
         """Start every process, and wait until all doors and Prefect answer."""
@@ -128,6 +135,7 @@ class Parts:
             "ITP_API_PORT": f"{self.ports[number]}",
             "ITP_PREFECT_PORT": f"{self.prefect_port}",
         }
+        ours |= self.more
         if command != "up":
             ours |= {"PREFECT_API_URL": self.prefect, "ITP_SECRET_KEY": "for a measurement alone, 32 or more"}
         self._spawn(f"{command}-{number}", (*ITP, command), ours)

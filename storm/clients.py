@@ -20,14 +20,23 @@ ASK_SECONDS = 10.0
 
 
 class Client(threading.Thread):
-    """One sender: a site's own system, as an example. `door` is the address that it asks."""
+    """One sender: a site's own system, as an example. `door` gives the address that it asks next."""
 
-    def __init__(self, number: int, seed: int, ledger: Ledger, door: Callable[[], str], pause: float) -> None:
+    def __init__(
+        self,
+        number: int,
+        seed: int,
+        ledger: Ledger,
+        door: Callable[[], str],
+        pause: float,
+        token: str = "",
+    ) -> None:
         super().__init__(name=f"client-{number}", daemon=True)
         self._number = number
         self._random = random.Random(f"{seed}/{number}")
         self._ledger, self._door, self._pause = ledger, door, pause
-        self._http = httpx.Client(trust_env=False, verify=False, timeout=ASK_SECONDS)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(trust_env=False, verify=False, timeout=ASK_SECONDS, headers=headers)
         self._codes = [f"ST-{number:02}{each:02}" for each in range(SUBJECTS)]
         self._count = 0
         self._ended = threading.Event()
@@ -36,7 +45,8 @@ class Client(threading.Thread):
         """Enrol the subjects, then state what happens to them, until `stop`."""
         yesterday = f"{(now() - timedelta(days=1)).date()}"
         for code in self._codes:
-            data = {"on": yesterday, "site": "01", "consent_on": yesterday, "weight_kg": 60.0}
+            # Each in a site of its own, so that each brings a digest.
+            data = {"on": yesterday, "site": code, "consent_on": yesterday, "weight_kg": 60.0}
             self._state("subject.enrolled", code, data | {"screening": dict(ELIGIBLE)})
         while not self._ended.is_set():
             self._step(yesterday)

@@ -21,7 +21,8 @@ PAUSE = 0.4
 BETWEEN = (2.0, 7.0)
 # What is due is sent when a provider that failed is asked again, and the last safety clocks have run.
 CALM_SECONDS = 240.0
-_CLOCKS = 35.0
+# The longest that a safety clock has still to run when the last event was stated.
+CLOCKS_SECONDS = 35.0
 
 
 def rage(
@@ -72,12 +73,17 @@ def _settle(stage: Stage) -> None:
     while quiet < 3 and time.monotonic() - began < CALM_SECONDS:
         waits = True
         with suppress(Exception):
-            instant = now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            due = f"SELECT 1 AS waits FROM notices WHERE status = 'queued' AND due <= '{instant}'"
-            waits = bool(tables.query(stage.database, due))
-        quiet = 0 if waits or time.monotonic() - began < _CLOCKS else quiet + 1
+            waits = is_something_due(stage.database)
+        quiet = 0 if waits or time.monotonic() - began < CLOCKS_SECONDS else quiet + 1
         _wait(0.5)
     stage.stop()
+
+
+def is_something_due(database: str) -> bool:
+    """Whether a notice that is due by now has not been handed over."""
+    instant = now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    due = f"SELECT 1 AS waits FROM notices WHERE status = 'queued' AND due <= '{instant}'"
+    return bool(tables.query(database, due))
 
 
 def _wait(seconds: float) -> None:

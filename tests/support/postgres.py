@@ -1,5 +1,7 @@
 """A PostgreSQL server for the tests: one that is named, one that is there, or one of our own."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import signal
@@ -8,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -108,6 +111,13 @@ def _answers(url: URL) -> bool:
 @contextmanager
 def own_server(options: Sequence[str] = OPTIONS) -> Iterator[URL]:
     """A server from the programs that the development requirements bring, stopped at the end."""
+    with breakable_server(options) as server:
+        yield server.url
+
+
+@contextmanager
+def breakable_server(options: Sequence[str] = OPTIONS) -> Iterator[OwnServer]:
+    """The same, to be ended and started again while it is used."""
     # Not pytest's tmp_path: PostgreSQL's own user cannot enter root's folders.
     home = Path(tempfile.mkdtemp(prefix="itp-postgres-"))
     try:
@@ -123,10 +133,60 @@ def own_server(options: Sequence[str] = OPTIONS) -> Iterator[URL]:
             "-E",
             "UTF8",
         )
-        with _serving(bin_path, home, options) as url:
-            yield url
+        server = OwnServer(bin_path, home, options)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(home)
+
+
+@dataclass
+class OwnServer:
+    """A server of our own on a port of its own; `home` holds its data and its log."""
+
+    bin_path: Path
+    home: Path
+    options: Sequence[str]
+    port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> URL:
+        """The address of its maintenance database."""
+        return USUAL.set(port=self.port)
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        settings = [part for option in self.options for part in ("-c", option)]
+        command = [self.bin_path / "postgres", "-D", self.home / "data", "-h", "127.0.0.1", *settings]
+        log = self.home / "log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*map(str, command), "-p", str(self.port)],
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                user=_user(),
+            )
+        process = self._process
+        wait_until(lambda: _up(process, self.url, log), "the tests' own PostgreSQL to answer")
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """End it at once, with whoever is connected: it recovers when it starts."""
+        self._end(signal.SIGQUIT)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=60)
+            self._process = None
 
 
 def _programs(home: Path) -> Path:
@@ -162,32 +222,6 @@ def _run(*command: str | Path, as_root: bool = False) -> None:
     assert done.returncode == 0, (
         f"PostgreSQL for the tests: {Path(command[0]).name} failed: {done.stderr.strip()}"
     )
-
-
-@contextmanager
-def _serving(bin_path: Path, home: Path, options: Sequence[str]) -> Iterator[URL]:
-    port = free_port()
-    settings = [part for option in options for part in ("-c", option)]
-    command = [
-        str(bin_path / "postgres"),
-        "-D",
-        str(home / "data"),
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        *settings,
-    ]
-    log = home / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd="/", user=_user())
-    try:
-        url = USUAL.set(port=port)
-        wait_until(lambda: _up(process, url, log), "the tests' own PostgreSQL to answer")
-        yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
 
 
 def _up(process: subprocess.Popen[bytes], url: URL, log: Path) -> bool:

@@ -16,7 +16,8 @@ class Proxy:
         self._target = target
         self._pairs: set[Pair] = set()
         self._mute: set[Pair] = set()
-        self._is_cut = False
+        self._unheard: list[socket.socket] = []
+        self._is_cut = self._is_deaf = False
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -33,6 +34,8 @@ class Proxy:
         self._listener.close()
         for pair in list(self._pairs):
             self._end(pair)
+        for each in self._unheard:
+            each.close()
         self._accepting.join(5)
 
     def silence(self) -> int:
@@ -50,9 +53,14 @@ class Proxy:
         for pair in list(self._pairs):
             self._end(pair)
 
+    def swallow(self) -> None:
+        """Leave every connection open and mute, new ones too, until `mend`."""
+        self._is_deaf = True
+        self.silence()
+
     def mend(self) -> None:
-        """Let everybody connect again."""
-        self._is_cut = False
+        """Let everybody connect again. Connections that are mute stay so."""
+        self._is_cut = self._is_deaf = False
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -60,6 +68,8 @@ class Proxy:
                 here, _ = self._listener.accept()
                 if self._is_cut:
                     here.close()
+                elif self._is_deaf:
+                    self._unheard.append(here)
                 else:
                     self._connect(here)
 

@@ -37,6 +37,12 @@ class Redis:
             self._process.wait(timeout=30)
             self._process = None
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=30)
+
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, (self.folder / "redis.log").read_text()
