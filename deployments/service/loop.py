@@ -54,6 +54,9 @@ ASK_SECONDS = 5.0
 TAKE_UP_SECONDS = 10.0
 # Pages are only looked at; `flows.ui_publisher` makes the board more rarely still.
 SHOW_SECONDS = 5.0
+# Where many pages are behind, each go is followed by a pause of so many times its length: Prefect's server
+# works on a page for longer than this process, and doors and timers need the processor.
+SHOW_PAUSE = 2.0
 # A digest leaves within half a minute of its time.
 DIGEST_SECONDS = 20.0
 # Backups are hours apart; one that is due is begun within a minute.
@@ -253,6 +256,7 @@ class ServiceLoop:
 
     async def _publish(self) -> None:
         """Bring up to date what Prefect shows of the study; nothing else waits for it."""
+        loop = asyncio.get_running_loop()
         try:
             if self._is_leading() and not self._introduced:
                 # The repair comes first: pages and events name the flow runs that it creates.
@@ -261,8 +265,10 @@ class ServiceLoop:
                     await asyncio.to_thread(self._publisher.begin, board)
                 self._introduced = True
             while self._is_leading() and not self._stop.is_set():
+                began = loop.time()
                 if await asyncio.to_thread(self._publisher.publish) < SHOWN_AT_ONCE:
                     return
+                await self._stop.pause(SHOW_PAUSE * (loop.time() - began))
         except PrefectProblem as reason:
             log.info("Prefect's UI shows the study later: %s", reason)
         except NO_ANSWER:

@@ -160,7 +160,7 @@ def test_an_assessment_on_the_pages_and_its_correction_are_signed_with_the_passw
     signed = signatures_of(door.study.store, "ITP-001", history(door.study.store, "ITP-001"))
     assert [each.broken is None for each in signed] == [False, True, True]
     assert "take back" in signed[1].meaning + signed[2].meaning
-    assert "does not hold any more" in who.open("/s/ITP-001")
+    assert "This signature does not hold: the event was " in who.open("/s/ITP-001")
 
 
 def _assessed(door: Door) -> int:
