@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -28,6 +26,7 @@ from deployments.bootstrap.logs import say, say_as, set_up_logs
 from deployments.bootstrap.noted_settings import note_settings
 from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
+from deployments.bootstrap.stop_signals import StopSignals
 from deployments.bootstrap.study import open_study, sqlite_file
 from deployments.loading import loading
 from deployments.prefect.pool import pool_id
@@ -72,7 +71,7 @@ def main(settings: Settings, *, alone: bool = False) -> int:
     Raises:
         ItpError: one line that says why it cannot start.
     """
-    asked = _stop_signals()
+    asked = StopSignals()
     say_as(settings.log_format)
     data_dir = settings.data_dir.absolute()
     with sole_service(data_dir) as hold, sole_on_file(sqlite_file(settings.database)):
@@ -100,13 +99,6 @@ def main(settings: Settings, *, alone: bool = False) -> int:
     if not drained:
         leave()
     return 0
-
-
-def _stop_signals() -> threading.Event:
-    asked = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.set())
-    return asked
 
 
 @contextmanager
@@ -159,7 +151,7 @@ def _serve(
     timers: Runtime,
     server: PrefectServer | None,
     sole_prefect: SolePrefect,
-    asked: threading.Event,
+    asked: StopSignals,
     *,
     alone: bool,
 ) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,6 +14,7 @@ from deployments.bootstrap.alive import Alive
 from deployments.bootstrap.data_dir import writable
 from deployments.bootstrap.logs import say, say_as, set_up_logs
 from deployments.bootstrap.settings import Settings
+from deployments.bootstrap.stop_signals import StopSignals
 from deployments.loading import loading
 from deployments.prefect.server_process import auth_environment, prefect_environment, proxy_environment
 from tasks.limits import LOOP_THREADS
@@ -34,9 +34,7 @@ def main(settings: Settings) -> int:
     Raises:
         ItpError: one line that says why it cannot start.
     """
-    asked = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.set())
+    asked = StopSignals()
     say_as(settings.log_format)
     data_dir = writable(settings.data_dir.absolute())
     # Prefect reads these when it is loaded.

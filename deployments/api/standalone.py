@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 
 from deployments.api.serve import Api
 from deployments.bootstrap.abort import leave
@@ -13,6 +11,7 @@ from deployments.bootstrap.logs import say, say_as, set_up_logs
 from deployments.bootstrap.noted_settings import note_settings
 from deployments.bootstrap.reach import MEND, unreachable_links
 from deployments.bootstrap.settings import Settings
+from deployments.bootstrap.stop_signals import StopSignals
 from deployments.bootstrap.study import open_study
 from deployments.prefect.server_process import prefect_environment
 from tasks.database.versions import refuse_missing
@@ -24,9 +23,7 @@ def main(settings: Settings) -> int:
     Raises:
         ItpError: one line that says why it cannot start.
     """
-    asked = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.set())
+    asked = StopSignals()
     say_as(settings.log_format)
     data_dir = settings.data_dir.absolute()
     os.environ.update(prefect_environment(data_dir / "prefect", settings.prefect_api))

@@ -25,6 +25,7 @@ with loading():
     from deployments.bootstrap.abort import leave
     from deployments.bootstrap.data_dir import keep_private
     from deployments.bootstrap.logs import set_up_logs
+    from deployments.bootstrap.stop_signals import StopSignals
     from deployments.bootstrap.study import open_study
     from deployments.service.lateness import WAKE_LATENESS
     from itp_events.errors import ItpError
@@ -34,8 +35,7 @@ with loading():
 def main() -> int:
     """Serve until SIGTERM, or until the parent ends. Returns the exit code."""
     keep_private()
-    asked = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    asked = StopSignals(signal.SIGTERM)
     listener = socket.socket(fileno=int(sys.argv[1]))
     # Apart from the standard input's own buffer, whose lock would be held while this process ends by itself.
     parent = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
@@ -48,7 +48,7 @@ def main() -> int:
         return REFUSED
 
 
-def _serve(task: Task, listener: socket.socket, asked: threading.Event) -> int:
+def _serve(task: Task, listener: socket.socket, asked: StopSignals) -> int:
     settings = task.settings
     instance = Instance(task.instance)
     # The service that started this process frees what others left behind.

@@ -129,6 +129,8 @@ FULL: dict[str, Any] = {
     "last": "2026-01-30",
     "back": False,
     "places": ["coordinator 01"],
+    "consents": [{"subject": "ITP-007", "kind": "consent", "version": "2"}],
+    "versions": [{"version": "2", "since": "2026-01-20", "subjects": ["ITP-007", "ITP-008"]}],
     "today": [
         {
             "subject": "ITP-007",
