@@ -34,7 +34,7 @@ class Phone:
         """Sign in, in a language."""
         self.open("/sign-in?to=/today")
         if self.language != language:
-            self.tap(f'button[value="{language}"]')
+            self._tap_away(f'button[value="{language}"]', "the page in the other language")
         self.write(code=code, token=token)
         self.send("/sign-in")
 
@@ -46,10 +46,11 @@ class Phone:
     @property
     def text(self) -> str:
         """The text of the page."""
-        return self.driver.find_element(By.TAG_NAME, "body").text
+        # In one step: a body that is found may be gone when it is asked.
+        return str(self.driver.execute_script("return document.body ? document.body.innerText : ''"))
 
     def tap(self, selector: str) -> None:
-        """Tap the first thing that a selector finds, and wait for the page behind it."""
+        """Tap the first thing that a selector finds."""
         found = self.driver.find_element(By.CSS_SELECTOR, selector)
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
         found.click()
@@ -74,9 +75,14 @@ class Phone:
 
     def send(self, action: str) -> None:
         """Press the button of a form, and wait for the answer."""
+        self._tap_away(f'form[action="{action}"] > button:not([type="button"])', "the answer to the form")
+
+    def _tap_away(self, selector: str, what: str) -> None:
+        """Tap the thing that leads to another page, and wait for that."""
         before = self.driver.find_element(By.TAG_NAME, "html")
-        self.tap(f'form[action="{action}"] > button:not([type="button"])')
-        wait_until(lambda: self._has_gone(before), "the answer to the form")
+        self.tap(selector)
+        wait_until(lambda: self._has_gone(before), what)
+        wait_until(lambda: self.driver.execute_script("return document.readyState") == "complete", what)
 
     def _has_gone(self, element: Any) -> bool:
         from selenium.common.exceptions import StaleElementReferenceException, WebDriverException

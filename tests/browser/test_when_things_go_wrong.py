@@ -52,6 +52,8 @@ def offline(held: Phone, network: Proxy, *, cut: bool) -> None:
     conditions = {"offline": cut, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
     held.driver.execute_cdp_cmd("Network.enable", {})
     held.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
+    knows = "return navigator.onLine"
+    wait_until(lambda: held.driver.execute_script(knows) is not cut, "the phone to know of its network")
 
 
 def says(held: Phone, words: str) -> bool:
