@@ -150,6 +150,10 @@ class ApiWorkers:
         )
 
 
+# A worker that is ended by the signal itself was still being loaded: nothing had begun there.
+_ENDS_IN_ORDER = (0, -signal.SIGTERM)
+
+
 def _close(worker: _Worker) -> None:
     worker.reason.close()
     if worker.process.stdin is not None:
@@ -158,7 +162,7 @@ def _close(worker: _Worker) -> None:
 
 def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
     try:
-        return process.wait(max(seconds, 0.0)) == 0
+        return process.wait(max(seconds, 0.0)) in _ENDS_IN_ORDER
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

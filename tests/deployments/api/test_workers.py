@@ -79,6 +79,11 @@ def test_killed_they_are_started_again_and_no_client_is_turned_away(
     assert pids() == set()
 
 
+def test_ended_while_they_are_loaded_they_have_ended_in_order(workers: ApiWorkers) -> None:
+    assert workers.stop()
+    assert pids() == set()
+
+
 def test_what_keeps_them_from_serving_is_said_in_the_services_own_words(settings: Settings) -> None:
     workers = ApiWorkers(
         settings.model_copy(update={"database_url": SecretStr("mysql://db/study")}), Instance()
