@@ -37,6 +37,20 @@ print(nth - 1)
 """
 
 
+# The system hands the signal to another thread, so that the wait of the main one goes on.
+HANDED_TO_ANOTHER_THREAD = """
+import signal, threading
+from deployments.bootstrap.stop_signals import StopSignals
+
+asked = StopSignals()
+def take():
+    threading.Event().wait(0.2)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+threading.Thread(target=take).start()
+print(asked.wait())
+"""
+
+
 def run(program: str) -> str:
     answer = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
@@ -47,6 +61,10 @@ def run(program: str) -> str:
 
 def test_a_signal_is_heard_at_whatever_step_of_the_wait_it_comes() -> None:
     assert int(run(INTERRUPTED_AT_EVERY_LINE)) > 3
+
+
+def test_a_signal_that_does_not_wake_the_wait_is_heard_all_the_same() -> None:
+    assert run(HANDED_TO_ANOTHER_THREAD).strip() == "True"
 
 
 def test_without_a_signal_the_wait_ends_in_time() -> None:
