@@ -8,9 +8,9 @@ from pathlib import Path
 import matplotlib
 from fpdf import FPDF
 from fpdf.fonts import FontFace
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from deployments.html_page import templates
 from validation.pack import Pack, Shown
 from validation.requirements import HERE, Risk, protocol_rules
 from validation.results import TestResult, totals
@@ -41,13 +41,7 @@ def rules(pack: Pack) -> dict[str, list[str]]:
 
 def page(pack: Pack) -> str:
     """The pack as HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(HERE)
     environment.filters["code"] = _code
     return environment.get_template("pack.html.j2").render(
         pack=pack, totals=totals(pack.results), rules=rules(pack), about=ABOUT, counted=counted

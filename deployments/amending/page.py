@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from deployments.amending.changes import Changes, change_rows
+from deployments.html_page import templates
 from itp_events.marks import LEGEND
 from itp_events.outputs.amendment import Preview
 from itp_events.protocol.model import Protocol
@@ -21,13 +20,7 @@ _STATE = "state"
 
 def page(changes: Changes, protocol: Protocol) -> str:
     """The report as HTML; the same changes give the same bytes."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     version = protocol.of_version(changes.version)
     found = {each.code: list(change_rows(each)) for each in changes.subjects}
     return environment.get_template("page.html.j2").render(

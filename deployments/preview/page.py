@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import get_args
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from deployments.html_page import templates
 from deployments.preview.occasions import Example
 from itp_events.notices.steps import Step
 from itp_events.protocol.model import PARTICIPANT, Audience
@@ -57,13 +56,7 @@ class Text:
 
 def page(examples: tuple[Example, ...], language: str, zone: ZoneInfo, head: str) -> str:
     """The page of a language; `head` names the protocol. The same occasions give the same bytes."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     made = {audience: _steps(examples, audience, language, zone) for audience in _ORDER}
     parts = {audience: steps for audience, steps in made.items() if steps}
     return environment.get_template("page.html.j2").render(

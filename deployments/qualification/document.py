@@ -11,8 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from deployments.html_page import templates
 from deployments.qualification.steps import Result
 from itp_events.outputs.plan_json import instant
 
@@ -66,11 +65,5 @@ def document(run: Run) -> dict[str, Any]:
 
 def page(run: Run) -> str:
     """The run as one HTML page that needs no network, with lines for two signatures."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     return environment.get_template("page.html.j2").render(run=document(run), parts=PARTS)

@@ -254,9 +254,12 @@ class ServiceLoop:
             repair = Repair(self._study, self.link.runs, self.link.deployments[JOURNEY], self._leads)
             await asyncio.to_thread(repair.all, self._runner.executing)
 
+    async def _show_some(self) -> bool:
+        """Show some of the subjects that are behind; return whether there may be more."""
+        return self._is_leading() and await asyncio.to_thread(self._publisher.publish) >= SHOWN_AT_ONCE
+
     async def _publish(self) -> None:
         """Bring up to date what Prefect shows of the study; nothing else waits for it."""
-        loop = asyncio.get_running_loop()
         try:
             if self._is_leading() and not self._introduced:
                 # The repair comes first: pages and events name the flow runs that it creates.
@@ -264,11 +267,7 @@ class ServiceLoop:
                     board = self.link.deployments.get(STUDY_BOARD)
                     await asyncio.to_thread(self._publisher.begin, board)
                 self._introduced = True
-            while self._is_leading() and not self._stop.is_set():
-                began = loop.time()
-                if await asyncio.to_thread(self._publisher.publish) < SHOWN_AT_ONCE:
-                    return
-                await self._stop.pause(SHOW_PAUSE * (loop.time() - began))
+            await self._stop.repeat(self._show_some, SHOW_PAUSE)
         except PrefectProblem as reason:
             log.info("Prefect's UI shows the study later: %s", reason)
         except NO_ANSWER:

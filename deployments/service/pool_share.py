@@ -112,13 +112,9 @@ class PoolShare:
         finally:
             self._executing.discard(task)
 
-    def close(self) -> None:
-        """Begin nothing more."""
-        self._runner.close()
-
     async def end(self, seconds: float) -> bool:
         """Wait so long for what has begun, and leave the study; False when something did not end."""
-        self.close()
+        self._runner.close()
         running: set[asyncio.Task[None]] = set()
         if self._executing:
             _, running = await asyncio.wait(self._executing, timeout=seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 
 class Stop(asyncio.Event):
@@ -14,3 +15,15 @@ class Stop(asyncio.Event):
             await asyncio.wait_for(self.wait(), max(seconds, 0.001))
         except TimeoutError:
             return
+
+    async def repeat(self, step: Callable[[], Awaitable[bool]], pause: float) -> None:
+        """Repeat a step while it returns True, until the stop.
+
+        Between two of them is a pause of `pause` times the length of the first, for other work.
+        """
+        loop = asyncio.get_running_loop()
+        while not self.is_set():
+            began = loop.time()
+            if not await step():
+                return
+            await self.pause(pause * (loop.time() - began))

@@ -97,9 +97,8 @@ class DigestContents(TypedDict, total=False):
     """The daily digest of a site, whose date stands under `on`.
 
     `today` and `week` list the visits that are due, `overdue` those of which nothing is recorded, `waiting`
-    the matters that wait for the investigator. `consents` and `versions` are those of
-    amendments. Where rotas stand, `duty` says who is on duty today, and
-    `gaps` lists the days ahead on which nobody will be.
+    the matters that wait for the investigator. `consents` and `versions` are those of amendments. Where
+    rotas stand, `duty` says who is on duty today, and `gaps` lists the days ahead on which nobody will be.
     """
 
     site: str

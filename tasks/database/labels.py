@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # So much of a fingerprint tells recipients apart for a reader.
-_MARK = 6
+MARK = 6
 
 
 def shown(label: str, recipient: str) -> str:
@@ -12,4 +12,4 @@ def shown(label: str, recipient: str) -> str:
     `recipient` is the fingerprint of the address.
     """
     scheme, is_address, _ = label.partition("://")
-    return f"{scheme} {recipient[:_MARK]}" if is_address else label
+    return f"{scheme} {recipient[:MARK]}" if is_address else label

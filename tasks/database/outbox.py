@@ -22,11 +22,11 @@ from tasks.database import register
 from tasks.database.schema import deliveries, notices
 
 _QUEUE = notices.insert()
-_NO_TEXTS: Mapping[str, tuple[str, str]] = {}
-
 
 Text = tuple[str, str]
 """The title and the body of a notice."""
+
+_NO_TEXTS: Mapping[str, Text] = {}
 
 
 def post(

@@ -1,7 +1,6 @@
 """The service log: refused events of every door, exports, backups and changed settings, for the audit trail.
 
-It is append-only.
-Refused enrolments that fail a criterion are in the screening log instead.
+It is append-only. Refused enrolments that fail a criterion are in the screening log instead.
 """
 
 from __future__ import annotations

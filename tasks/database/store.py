@@ -28,7 +28,7 @@ from tasks.database.custody import refuse_moved
 from tasks.database.migrate import migrate
 from tasks.database.schema import json_text
 from tasks.database.sqlite import StudyFile
-from tasks.database.turns import Line, Turns
+from tasks.database.turns import Places, Turns
 from tasks.limits import DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST
 
 Result = TypeVar("Result")
@@ -53,7 +53,7 @@ class Store:
         0: as many as want to.
         """
         self.engine = engine
-        self._line = Line(places) if places else None
+        self._places = Places(places) if places else None
         self._file = file
         self._turns = Turns()
         self._writer = sqlite.writing(engine)
@@ -161,7 +161,7 @@ class Store:
                 yield connection
 
     def _place(self) -> AbstractContextManager[None]:
-        return self._line.place(POOL_SECONDS) if self._line else nullcontext()
+        return self._places.place(POOL_SECONDS) if self._places else nullcontext()
 
     def _patiently(self, connection: sa.Connection, long: bool) -> AbstractContextManager[None]:
         return postgresql.patiently(connection) if long and self._file is None else nullcontext()
@@ -223,7 +223,7 @@ def _engine(url: str) -> tuple[sa.Engine, StudyFile | None]:
     if backend == "sqlite":
         return _sqlite(parsed)
     if backend == "postgresql":
-        return postgresql.open_engine(parsed, **_OF_DOORS), None
+        return postgresql.open_engine(parsed, **_pool(DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST)), None
     raise BadInput(f"{backend} is not supported; use sqlite or postgresql", "ITP_DATABASE_URL")
 
 
@@ -233,7 +233,7 @@ def _sqlite(url: sa.URL) -> tuple[sa.Engine, StudyFile]:
     path = Path(url.database).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     file = StudyFile(path)
-    return file.open_engine(url, **_OF_DOORS), file
+    return file.open_engine(url, **_pool(DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST)), file
 
 
 def _pool(size: int, overflow: int) -> dict[str, Any]:
@@ -250,6 +250,3 @@ def _read_json(text: str | bytes) -> Any:
     except ValueError:
         log.error("%.40r is no JSON: that row of the study's database is damaged.", text)
         return None
-
-
-_OF_DOORS = _pool(DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST)

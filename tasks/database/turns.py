@@ -21,7 +21,7 @@ _WAIT_SECONDS = 4.0
 STUCK_SECONDS = 1.8
 
 
-class Line:
+class Places:
     """Places for transactions, given in the order in which they were asked for.
 
     A pool of connections gives a free one to whoever comes first, which may be a thread that has just given

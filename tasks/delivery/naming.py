@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from apprise import NotifyBase
 
 from itp_events.protocol.model import PARTICIPANT
+from tasks.database.labels import MARK
 from tasks.delivery.providers import Provider, provider
 
 # A subject's own recipient is tagged with this and the subject's code.
@@ -21,8 +22,6 @@ _PARTS = re.compile(r"[/?&=@:,]+")
 _SECRET_FROM = 5
 # What the number of a phone or the address of a mailbox has.
 _OF_ADDRESSES = re.compile(r"[\d@]")
-# Tells recipients of the same tags and the same provider apart.
-_MARK = 6
 
 
 def name_of(server: NotifyBase, tags: Iterable[str], fingerprint: str = "") -> str:
@@ -34,7 +33,7 @@ def name_of(server: NotifyBase, tags: Iterable[str], fingerprint: str = "") -> s
     own = next((tag for tag in known if tag.startswith(OF_SUBJECT)), None)
     if own is not None:
         return own
-    parts = (str(server.service_name), fingerprint[:_MARK])
+    parts = (str(server.service_name), fingerprint[:MARK])
     return f"{', '.join(known) or '(no tag)'} ({' '.join(filter(None, parts))})"
 
 

@@ -12,25 +12,19 @@ from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deployments.api.http.dependencies import ApiContext
 from deployments.api.web import session
 from deployments.api.web.in_words import InWords
 from deployments.api.web.viewer import ChoosePassword, SignIn, Viewer, find_viewer, form_token, language_of
 from deployments.api.web.words import Language, Say
+from deployments.html_page import templates
 from deployments.http.origin import split_address
 from itp_events.errors import BadInput, ItpError, Refused
 from itp_events.protocol.model import Site
 from tasks.database.store import NO_ANSWER
 
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    undefined=StrictUndefined,
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_TEMPLATES = templates(Path(__file__).parent / "templates")
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "

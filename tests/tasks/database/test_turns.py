@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from tasks.database import turns
-from tasks.database.turns import Line, Turns
+from tasks.database.turns import Places, Turns
 from tasks.limits import TRANSACTIONS_PER_SUBJECT
 from tests.support.waiting import wait_until
 
@@ -56,45 +56,45 @@ def test_behind_those_who_are_stuck_nobody_queues(monkeypatch: pytest.MonkeyPatc
 
 
 def test_places_are_given_in_the_order_in_which_they_are_asked_for() -> None:
-    line, served, threads = Line(1), [], []
+    places, served, threads = Places(1), [], []
 
     def work(number: int) -> None:
-        with line.place(10):
+        with places.place(10):
             served.append(number)
 
-    with line.place(10):
+    with places.place(10):
         for number in range(5):
             threads.append(threading.Thread(target=work, args=(number,)))
             threads[-1].start()
-            wait_until(partial(waiting_in, line, number + 1), "the next one to stand in line")
+            wait_until(partial(waiting_in, places, number + 1), "the next one to stand in line")
     # Whoever gives a place back and wants another stands behind those who wait already.
-    with line.place(10):
+    with places.place(10):
         served.append(5)
     for each in threads:
         each.join()
     assert served == list(range(6))
 
 
-def waiting_in(line: Line, count: int) -> bool:
-    return line.waiting == count
+def waiting_in(places: Places, count: int) -> bool:
+    return places.waiting == count
 
 
 def test_who_waits_too_long_for_a_place_leaves_the_line_and_takes_none_with_them() -> None:
-    line = Line(1)
-    with line.place(10), pytest.raises(NoConnectionFree, match="in use"), line.place(0.01):
+    places = Places(1)
+    with places.place(10), pytest.raises(NoConnectionFree, match="in use"), places.place(0.01):
         pass
-    assert line.waiting == 0
-    with line.place(0.01):
+    assert places.waiting == 0
+    with places.place(0.01):
         pass
 
 
 def test_a_burst_of_transactions_gets_every_place_and_leaves_all_of_them_free() -> None:
-    line, inside, most = Line(4), 0, 0
+    places, inside, most = Places(4), 0, 0
     counting = threading.Lock()
 
     def work(_: int) -> None:
         nonlocal inside, most
-        with line.place(10):
+        with places.place(10):
             with counting:
                 inside += 1
                 most = max(most, inside)
@@ -104,5 +104,5 @@ def test_a_burst_of_transactions_gets_every_place_and_leaves_all_of_them_free() 
     with ThreadPoolExecutor(40) as pool:
         list(pool.map(work, range(400)))
     assert 0 < most <= 4
-    with line.place(0.01), line.place(0.01), line.place(0.01), line.place(0.01):
+    with places.place(0.01), places.place(0.01), places.place(0.01), places.place(0.01):
         pass
