@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from bench.parts import ITP, Parts
+from bench.parts import ITP, Parts, surroundings
 from bench.processes import cpu_of, named
 from bench.stage import SCREENING
 from bench.waiting import wait_until
@@ -35,8 +34,6 @@ from deployments.bootstrap.settings import load_settings
 from deployments.bootstrap.study import open_study
 from flows.study.runtime import Runtime
 from itp_events.events import parse_event
-from tests.support.api import apprise_config
-from tests.support.postgres import DURABLE, fresh_database, own_server
 from tests.support.receiver import Receiver, Request
 
 # 08:00 and 09:00 at the site, on a Monday without a holiday.
@@ -94,14 +91,7 @@ def main() -> None:
 
 @contextmanager
 def _study(machines: int) -> Iterator[tuple[Parts, SlowReceiver]]:
-    with (
-        own_server(DURABLE) as server,
-        fresh_database(server) as database,
-        tempfile.TemporaryDirectory(prefix="itp-bench-") as directory,
-        SlowReceiver() as receiver,
-    ):
-        home = Path(directory)
-        recipients = apprise_config(home / "apprise.conf", receiver.apprise_url())
+    with SlowReceiver() as receiver, surroundings(receiver) as (database, home, recipients):
         more = {"ITP_CLOCK_SPEED": "1", "ITP_CLOCK_START": EIGHT.isoformat()}
         parts = Parts(machines, home, database, recipients, more=more)
         try:

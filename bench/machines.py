@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import os
 import random
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,11 +22,9 @@ from pathlib import Path
 
 from bench.bare import commit_seconds, creates_per_second, shown
 from bench.loads import SERIOUS_NOTICES, Clients, arrived, told_again
-from bench.parts import MACHINES, Parts, running
+from bench.parts import MACHINES, Parts, running, surroundings
 from bench.waiting import until
 from flows.prefect_api.flow_runs import JOURNEY
-from tests.support.api import apprise_config
-from tests.support.postgres import DURABLE, fresh_database, own_server
 from tests.support.receiver import Receiver
 
 SHOWN_SECONDS_EACH = 1.0
@@ -98,15 +95,11 @@ def _workers(machines: int) -> str:
 @contextmanager
 def _set_up(machines: int) -> Iterator[tuple[Parts, Receiver]]:
     with (
-        own_server(DURABLE) as server,
-        fresh_database(server) as database,
-        tempfile.TemporaryDirectory(prefix="itp-bench-") as directory,
         Receiver() as receiver,
+        surroundings(receiver) as (database, home, recipients),
+        running(machines, home / "parts", database, recipients) as parts,
     ):
-        home = Path(directory)
-        recipients = apprise_config(home / "apprise.conf", receiver.apprise_url())
-        with running(machines, home / "parts", database, recipients) as parts:
-            yield parts, receiver
+        yield parts, receiver
 
 
 async def _measure(parts: Parts, receiver: Receiver, counts: Counts) -> None:

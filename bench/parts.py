@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,10 @@ from sqlalchemy import URL
 from bench.processes import cpu_of, memory_of, tree
 from bench.waiting import wait_until
 from deployments.prefect.server_process import PrefectServer
+from tests.support.api import apprise_config
 from tests.support.ports import free_port
+from tests.support.postgres import DURABLE, fresh_database, own_server
+from tests.support.receiver import Receiver
 
 ITP = (sys.executable, "-c", "from deployments.cli import main; main()")
 READY_SECONDS = 300.0
@@ -161,6 +165,18 @@ def _outside() -> dict[str, str]:
     """This process's variables without those of a service, but for the number of its doors' processes."""
     ours = ("ITP_", "PREFECT_")
     return {k: v for k, v in os.environ.items() if k == "ITP_API_WORKERS" or not k.startswith(ours)}
+
+
+@contextmanager
+def surroundings(receiver: Receiver) -> Iterator[tuple[URL, Path, Path]]:
+    """The database, the folder and the recipients' file of a measurement."""
+    with (
+        own_server(DURABLE) as server,
+        fresh_database(server) as database,
+        tempfile.TemporaryDirectory(prefix="itp-bench-") as directory,
+    ):
+        home = Path(directory)
+        yield database, home, apprise_config(home / "apprise.conf", receiver.apprise_url())
 
 
 @contextmanager
