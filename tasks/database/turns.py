@@ -56,7 +56,8 @@ class Places:
     def _join(self) -> Lock | None:
         """Take a place; without a free one, the lock that opens when this thread is called."""
         with self._lock:
-            if self._free and not self._waiting:
+            # While somebody waits, a place goes from hand to hand and is never free.
+            if self._free:
                 self._free -= 1
                 return None
             called = Lock()

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
@@ -104,5 +105,8 @@ def test_a_burst_of_transactions_gets_every_place_and_leaves_all_of_them_free() 
     with ThreadPoolExecutor(40) as pool:
         list(pool.map(work, range(400)))
     assert 0 < most <= 4
-    with places.place(0.01), places.place(0.01), places.place(0.01), places.place(0.01):
-        pass
+    with ExitStack() as held:
+        for _ in range(4):
+            held.enter_context(places.place(0.01))
+        with pytest.raises(NoConnectionFree, match="in use"), places.place(0.01):
+            pass
