@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from deployments.api.http.dependencies import ApiContext
 from deployments.api.http.gate import Gate
-from deployments.api.http.problems import handle_problems
+from deployments.api.http.handlers import answer_errors
 from deployments.api.http.schemas import components
 from deployments.api.http.traced import Traced
 from deployments.api.pages import participant
@@ -29,6 +29,7 @@ from deployments.api.routes import (
     webhook,
 )
 from deployments.api.web.cards import Cards
+from deployments.api.web.rendering import error_page
 from deployments.api.web.routes import ROUTERS
 from tasks.spans import are_recorded
 
@@ -67,7 +68,7 @@ def create_app(api: ApiContext, project: Project | None = None) -> FastAPI:
         app.include_router(door.router)
     for pages in ROUTERS:
         app.include_router(pages)
-    handle_problems(app)
+    answer_errors(app, error_page)
     app.add_middleware(Gate)
     if are_recorded():
         app.add_middleware(Traced)

@@ -6,7 +6,7 @@ It is append-only. Refused enrolments that fail a criterion are in the screening
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -15,6 +15,8 @@ from itp_events.errors import ItpError, NotEligible
 from itp_events.events import Event
 from tasks.database.event_log import Origin
 from tasks.database.schema import service_log
+
+_A_DAY = timedelta(days=1)
 
 What = Literal["refused", "exported", "backed-up", "settings"]
 
@@ -44,6 +46,21 @@ def note_refused(
         said = {"type": event.type, "rule": getattr(error, "rule", "malformed"), "said": str(error)}
         if not _is_known(connection, about, origin, said):
             note(connection, "refused", about, origin, at, said, event.subject)
+
+
+def note_barred(connection: sa.Connection, asked: str, origin: Origin, at: datetime, said: str) -> None:
+    """Append a line for a request that its account has no right to make: one a day for each kind.
+
+    `asked`: the method and the route. `at`: UTC, the machine's.
+    """
+    query = sa.select(service_log.c.id).where(
+        service_log.c.what == "refused",
+        service_log.c.about == asked,
+        service_log.c.actor.is_not_distinct_from(origin.actor),
+        service_log.c.at > at - _A_DAY,
+    )
+    if connection.scalars(query.limit(1)).first() is None:
+        note(connection, "refused", asked, origin, at, {"rule": "role", "said": said})
 
 
 def noted_settings(connection: sa.Connection, place: str) -> dict[str, str | None]:

@@ -79,6 +79,7 @@ async def asks(request: Request, api: Dependencies) -> Caller:
         token = _bearer(request) or _password(request) or ""
         caller = await _caller(api, token, is_read_again=is_read_again)
     if caller is not None:
+        request.state.caller = caller
         return caller
     if await _is_any(api, is_read_again=is_read_again):
         raise refuse(

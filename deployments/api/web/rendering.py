@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from fastapi.routing import APIRoute
 
 from deployments.api.http.dependencies import ApiContext
+from deployments.api.http.refused import note_refusal
 from deployments.api.web import session
 from deployments.api.web.in_words import InWords
 from deployments.api.web.viewer import ChoosePassword, SignIn, Viewer, find_viewer, form_token, language_of
@@ -50,11 +51,12 @@ class PageRoute(APIRoute):
             except SignIn as error:
                 return _to_sign_in(request, error)
             except RequestValidationError:
-                return error_page(request, api, HTTPStatus.NOT_FOUND, None)
+                return error_page(request, api, HTTPStatus.NOT_FOUND)
             except ItpError as error:
+                await note_refusal(request, error, "page")
                 return error_page(request, api, status_of(error), error)
             except NO_ANSWER:
-                return error_page(request, api, HTTPStatus.SERVICE_UNAVAILABLE, None)
+                return error_page(request, api, HTTPStatus.SERVICE_UNAVAILABLE)
 
         return handled
 
@@ -150,7 +152,9 @@ def _to_sign_in(request: Request, error: SignIn) -> Response:
     return to(error.to if request.method == "GET" or isinstance(error, ChoosePassword) else "/sign-in")
 
 
-def error_page(request: Request, api: ApiContext, status: HTTPStatus, error: ItpError | None) -> Response:
+def error_page(
+    request: Request, api: ApiContext, status: HTTPStatus, error: ItpError | None = None
+) -> Response:
     """The page of an error; `error` is None where there is no sentence of its own."""
     viewer = find_viewer(request, api)
     words = words_for(viewer.language if viewer else language_of(request, api), _default(api))

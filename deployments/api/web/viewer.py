@@ -87,6 +87,7 @@ def find_viewer(request: Request, api: ApiContext) -> Viewer | None:
     caller = caller_of(request, api, kept) if kept else None
     if kept is None or caller is None or _named_otherwise(request, api, kept.code):
         return None
+    request.state.caller = caller
     return Viewer(kept.code, caller, language_of(request, api, caller.account), kept)
 
 

@@ -1,0 +1,79 @@
+"""What an account asked for without the right to it stands in the audit trail."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from itp_events.protocol.file import load_protocol
+from tasks.audit.entries import Entry, Kind, Wanted
+from tasks.audit.reading import audit
+from tasks.database import service_log
+from tasks.database.event_log import Origin
+from tests.support.api import Door, enrolment
+from tests.support.pages import person
+
+pytestmark = pytest.mark.requirement("AUD-01")
+
+
+REFUSALS: tuple[Kind, ...] = ("refusal",)
+
+
+def _refusals(door: Door) -> list[Entry]:
+    return audit(door.study.store, load_protocol(), Wanted(kinds=REFUSALS))
+
+
+def test_a_request_without_the_right_is_listed_once_a_day(door: Door) -> None:
+    reader = door.token("reader")
+    for _ in range(2):
+        assert door.post(enrolment("ITP-009", door.now), headers=reader).status_code == 403
+    [entry] = _refusals(door)
+    assert (entry.details["about"], entry.details["rule"], entry.door) == ("POST /events", "role", "api")
+    assert entry.actor == "test"
+    assert "yours is of role reader" in entry.what
+
+
+def test_a_page_without_the_right_is_listed_without_what_stood_in_its_address(door: Door) -> None:
+    door.enrol("ITP-001")
+    who = person(door, "reader")
+    assert who.client.get("/s/ITP-001/correct/1").status_code == 403
+    [entry] = _refusals(door)
+    assert (entry.details["about"], entry.door) == ("GET /s/{code}/correct/{seq}", "page")
+
+
+def test_a_refused_event_is_listed_as_the_event_alone(door: Door) -> None:
+    door.enrol("ITP-001")
+    data = {"by": "crc-01", "decision": "withdraw", "reason": "her wish", "on": f"{door.now:%Y-%m-%d}"}
+    decided = enrolment("ITP-001", door.now) | {"type": "itp.withdrawal.decided", "data": data}
+    assert door.post(decided, headers=door.token("recorder")).status_code == 403
+    [entry] = _refusals(door)
+    assert entry.subject == "ITP-001"
+
+
+def test_a_refusal_of_another_day_is_listed_anew(door: Door) -> None:
+    origin, store = Origin("crc.li", "api"), door.study.store
+    for hours in (0, 23, 25):
+        with store.writing() as connection:
+            at = door.now + timedelta(hours=hours)
+            service_log.note_barred(connection, "POST /events", origin, at, "no")
+    assert len(_refusals(door)) == 2
+
+
+def test_a_refusal_stands_where_the_audit_trail_cannot_be_written(
+    door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def silent(*_: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("the disk is full"))
+
+    monkeypatch.setattr(service_log, "note_barred", silent)
+    answer = door.post(enrolment("ITP-009", door.now), headers=door.token("reader"))
+    assert answer.status_code == 403
+    assert "is not in the audit trail" in caplog.text
+
+
+def test_a_browser_at_an_unknown_address_gets_a_page(door: Door) -> None:
+    browser = door.get("/nowhere", headers={"Accept": "text/html,application/xhtml+xml"})
+    assert (browser.status_code, browser.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is nothing here." in browser.text
+    program = door.get("/nowhere")
+    assert (program.status_code, program.headers["content-type"]) == (404, "application/problem+json")
