@@ -254,7 +254,9 @@ def _token_line(words: InWords, row: tokens.TokenRow) -> dict[str, Any]:
 
 def _log(words: InWords, log: list[changing.Change]) -> Iterator[tuple[str, str]]:
     for each in reversed(log):
-        by = words.say("accounts.log-line", at=words.short_instant(each.at), by=each.actor or each.door)
+        by = words.say(
+            "accounts.log-line", at=words.short_instant(each.at), by=each.actor or words.door(each.door)
+        )
         yield words.say(f"what.account.{each.what}"), by
 
 

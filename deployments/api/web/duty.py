@@ -235,7 +235,7 @@ def _log(words: InWords, stated: Sequence[duty.Stated]) -> Iterator[dict[str, An
     """Every change in words, the newest first; `open` where it can still be taken back."""
     void = {each.change.change for each in stated if isinstance(each.change, DutyVoided)}
     for each in reversed(stated):
-        by = each.actor or each.door
+        by = each.actor or words.door(each.door)
         yield {
             "id": each.id,
             "said": _said(words, write_change(each.change)),

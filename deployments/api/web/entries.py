@@ -34,7 +34,10 @@ def _account(words: InWords, entry: Entry) -> str:
 def _refusal(words: InWords, entry: Entry) -> str:
     if "unmet" in entry.details:
         return words.say("review.refusal", unmet="; ".join(map(words.unmet, entry.details["unmet"])))
-    return words.say("review.refused", why=words.refusal(entry.details["said"]))
+    why = words.refusal(entry.details["said"])
+    if "type" in entry.details:
+        return words.say("review.refused", why=why)
+    return words.say("review.refused-request", asked=entry.details["about"], why=why)
 
 
 def _setting(words: InWords, entry: Entry) -> str:

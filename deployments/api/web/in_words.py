@@ -20,6 +20,8 @@ from tasks.text.refusals_zh import criterion_zh, said_zh
 from tasks.text.repairs_zh import repair_zh
 from tasks.text.wording import filters, visit_name
 
+# What an older or newer version of the service wrote stays as it is.
+_DOORS = ("api", "cli", "page", "prefect-event", "prefect-form", "redcap", "service", "webhook")
 _PHASES = (
     (re.compile(r"Awaiting disposition"), "phase.disposition"),
     (re.compile(r"Awaiting (?P<visit>.+)"), "phase.awaiting"),
@@ -122,6 +124,11 @@ class InWords:
         if origin.actor is None:
             return self.say("subject.nobody", by=by).strip()
         return self.say("subject.signed-in", by=by, actor=origin.actor)
+
+    def door(self, door: str) -> str:
+        """The door by which something came in, from its name in the log."""
+        kind, _, name = door.partition(":")
+        return self.say(f"door.{kind}", name=name) if kind in _DOORS else door
 
     def sentence(self, event: Event) -> str:
         """An event in one line: its kind, and the values that it holds."""

@@ -216,7 +216,7 @@ def _rows(words: InWords, entries: Sequence[Entry]) -> Iterator[tuple[str, str, 
 def _by(words: InWords, entry: Entry) -> str:
     """The person as stated, else the account, with the account and the door beside."""
     by = words.author(entry.by or entry.actor or "", Origin(entry.actor, entry.door))
-    return words.say("review.through", by=by, door=entry.door) if entry.door else by
+    return words.say("review.through", by=by, door=words.door(entry.door)) if entry.door else by
 
 
 def _review(words: InWords, review: Signature) -> tuple[str, str]:

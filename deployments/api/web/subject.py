@@ -207,7 +207,7 @@ def entries(
             _sentence(words, told, event),
             words.author(event.data.by, line.origin),
             words.short_instant(event.time),
-            line.origin.door or event.source,
+            words.door(line.origin.door) if line.origin.door else event.source,
             stands or isinstance(event.data, Voided),
             f"/s/{told.code}/correct/{line.seq}" if may and viewer.may("recorder") else None,
             there,

@@ -179,6 +179,7 @@ WORDS: dict[str, str] = {
     "review.custody.moved": "Moved to {place}",
     "review.refusal": "Enrolment refused: {unmet}",
     "review.refused": "Refused: {why}",
+    "review.refused-request": "Refused request ({asked}): {why}",
     "review.sign": "Sign the review",
     "review.binds": "The signature binds what is listed above: {count} entries recorded up to {until}, and their fingerprint.",
     "review.password": "Your password",

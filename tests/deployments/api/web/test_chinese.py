@@ -36,6 +36,7 @@ PEOPLE: tuple[tuple[str, Role], ...] = (
     *(("inv.wu", "investigator"), ("crc.li", "recorder"), ("mon.sun", "monitor"), ("crc.he", "reader")),
     ("adm.qian", "admin"),
 )
+BARRED = "this needs a token of role recorder; yours is of role reader"
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
 FIRST = ("/", "/review?since=", "/review", "/duty", "/accounts", "/password", "/accounts/nobody")
 # One page of a kind in so many subjects: they differ in what has happened to them.
@@ -101,6 +102,7 @@ def test_every_kind_of_entry_of_a_review_is_in_chinese(door: Door, people: dict[
     origin = Origin("os:test", "cli")
     setting = {"place": "here:/data", "before": None, "after": "24.0"}
     with door.study.store.writing() as connection:
+        service_log.note_barred(connection, "POST /events", origin, door.now, BARRED)
         service_log.note(connection, "exported", "july", origin, door.now, {})
         service_log.note(connection, "backed-up", "itp-1.tar", origin, door.now, {})
         service_log.note(connection, "settings", "ITP_BACKUP_HOURS", origin, door.now, setting)

@@ -140,6 +140,13 @@ def test_a_line_of_the_repairs_log_is_said_with_the_phase_in_words() -> None:
     assert InWords(Say("en"), ZONE).repair(line) == line
 
 
+@pytest.mark.parametrize(
+    ("door", "said"), [("webhook:castor", "Webhook castor"), ("page", "网页"), ("telex", "telex")]
+)
+def test_a_door_is_said_in_words_and_one_that_is_not_known_as_it_is(door: str, said: str) -> None:
+    assert InWords(Say("zh-CN"), ZONE).door(door) == said
+
+
 def test_every_inclusion_criterion_has_its_chinese() -> None:
     for sentence in SENTENCES.values():
         told = re.sub(r"\{\w+\}", "7", sentence)
