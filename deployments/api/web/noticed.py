@@ -15,7 +15,7 @@ from deployments.api.http.dependencies import Dependencies
 from deployments.api.web.in_words import InWords
 from deployments.api.web.rendering import page_router, show, words_for
 from deployments.api.web.viewer import find_viewer, language_of
-from deployments.api.web.waiting import Action, form_path
+from deployments.api.web.waiting import Action, Day, dates_of, form_path
 from itp_events.errors import Refused
 from itp_events.events import (
     Acknowledged,
@@ -28,7 +28,9 @@ from itp_events.events import (
 )
 from itp_events.notices.steps import Step
 from itp_events.rules.subject import not_voided
-from tasks.database.queries import history, subject
+from tasks.board.cards import card
+from tasks.board.story import story
+from tasks.database.queries import subject
 from tasks.delivery.links import Matter
 
 _OF_VISITS = (Booked, Completed, Missed, Acknowledged)
@@ -49,7 +51,8 @@ router = page_router()
 @router.get("/n/{signed}")
 def page(request: Request, api: Dependencies, signed: str) -> Response:
     """Show what a notice speaks of. Opening it changes nothing."""
-    matter = api.links.read_matter(signed, api.study.clock.now())
+    now = api.study.clock.now()
+    matter = api.links.read_matter(signed, now)
     row = subject(api.study.store, matter.subject)
     if row is None:
         raise Refused("enrolment", f"{matter.subject} is not enrolled; record itp.subject.enrolled first")
@@ -60,10 +63,13 @@ def page(request: Request, api: Dependencies, signed: str) -> Response:
     planned = api.study.protocol.by_code.get(matter.visit or "")
     name = words.visit(planned, matter.visit) if matter.visit else None
     title = words.say("link.title", visit=name, subject=row.code) if name else None
+    told = story(api.study.store, api.study.protocol, row.code, now)
+    day = Day(now, api.study.protocol, words)
     facts: dict[str, Any] = {
         "code": row.code,
+        "dates": dates_of(day, card(told), matter.visit) if matter.visit else None,
         "phase": words.phase(row.state),
-        "taken": list(_taken(words, matter, not_voided(history(api.study.store, row.code)))),
+        "taken": list(_taken(words, matter, not_voided(line.event for line in told.record.log))),
         "actions": () if row.exited and matter.visit else tuple(_actions(matter, row.code)),
     }
     title = title or words.say("link.subject", subject=row.code)

@@ -113,6 +113,16 @@ def of_subject(day: Day, card: Card, role: Role) -> list[Item]:
     return [item for section in sections(day, [card], role) for item in section.items()]
 
 
+def dates_of(day: Day, card: Card, visit: str) -> str | None:
+    """A visit's booked day, or its target day and window, in words; None once it waits no more."""
+    for _, line in _visits(day, [card], "upcoming", "open", "overdue"):
+        if line["code"] == visit:
+            late = line["status"] == "overdue"
+            said = _overdue_said if late else _booked_said if line["booked"] else _window_said
+            return said(day, card, line)
+    return None
+
+
 def _clocks(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card in cards:
         for each in card["clocks"]:

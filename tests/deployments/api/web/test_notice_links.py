@@ -29,6 +29,7 @@ def test_a_reminder_carries_a_link_and_three_taps_lead_to_booked(door: Door, rec
     who = person(door, "recorder")
     first = who.open(path[1])
     assert "Nobody has stated anything" in first
+    assert re.search(r"<p>.*: target .*, window .* to .*</p>", first)
     second = re.search(r'href="(/s/ITP-001/book\?visit=INF1)"', first)
     assert second
     form = who.open(second[1])
@@ -36,7 +37,9 @@ def test_a_reminder_carries_a_link_and_three_taps_lead_to_booked(door: Door, rec
     assert on, "the form proposes a date"
     answer = who.again("/s/ITP-001/book", visit="INF1", on=on[1])
     assert "Recorded" in who.answered(answer)
-    assert "by crc.li" in who.open(path[1])
+    taken = who.open(path[1])
+    assert "by crc.li" in taken
+    assert re.search(r"<p>.*: booked for .*</p>", taken)
 
 
 def test_a_link_opens_without_signing_in_and_shows_no_result(door: Door) -> None:
@@ -47,6 +50,7 @@ def test_a_link_opens_without_signing_in_and_shows_no_result(door: Door) -> None
     who.client.cookies.clear()
     page = who.open(link(door, VISIT))
     assert "by crc.li" in page
+    assert "window" not in page
     assert "41" not in re.sub(r"<[^>]+>|/n/\S+", "", page)
     assert who.client.get("/s/ITP-001").status_code == 303
 
