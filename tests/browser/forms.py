@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-import httpx
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -12,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.support.asking import prefect_at
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
@@ -22,8 +22,8 @@ _LABELS = {V1: "span.schema-form-property__label", V2: "label"}
 
 def deployment_of(service: Service, form: str) -> dict[str, Any]:
     """A form's deployment."""
-    api = f"{service.settings.prefect_api}/deployments/name/{form}/{form}"
-    found: dict[str, Any] = httpx.get(api, trust_env=False).raise_for_status().json()
+    with prefect_at(service.settings.prefect_api) as prefect:
+        found: dict[str, Any] = prefect.get(f"/deployments/name/{form}/{form}").raise_for_status().json()
     return found
 
 
@@ -47,7 +47,8 @@ def asked(browser: Chrome, ui: str) -> set[str]:
 def sent(service: Service, form: str, subject: str) -> dict[str, Any] | None:
     """The values with which a form about a subject was sent; None while it was not."""
     wanted = {"deployments": {"id": {"any_": [deployment_of(service, form)["id"]]}}}
-    answer = httpx.post(f"{service.settings.prefect_api}/flow_runs/filter", json=wanted, trust_env=False)
+    with prefect_at(service.settings.prefect_api) as prefect:
+        answer = prefect.post("/flow_runs/filter", json=wanted)
     runs = [run["parameters"] for run in answer.raise_for_status().json()]
     return next((values for values in runs if values.get("subject") == subject), None)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 
 from deployments.bootstrap.clock import Clock
@@ -24,6 +23,7 @@ from tasks.database.repairs import latest_repairs
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 from tests.flows.conftest import journeys, runs
+from tests.support.asking import prefect_at
 
 pytestmark = pytest.mark.requirement("RUN-09")
 
@@ -216,8 +216,9 @@ def started_by(link: PrefectLink, automation: str) -> FlowRun:
     recording = link.deployments[RECORD_EVENT]
     named = {"Prefect-Automation-ID": automation, "Prefect-Automation-Name": b64encode(b"named").decode()}
     given = {"parameters": {"event": {}}, "state": scheduled(Clock().now())}
-    path = f"{link.api}/deployments/{recording.id}/create_flow_run"
-    made = httpx.post(path, json=given, headers=named, trust_env=False, timeout=30).raise_for_status().json()
+    with prefect_at(link.api) as prefect:
+        answer = prefect.post(f"/deployments/{recording.id}/create_flow_run", json=given, headers=named)
+    made = answer.raise_for_status().json()
     run = link.runs.read(UUID(made["id"]))
     assert run is not None
     return run

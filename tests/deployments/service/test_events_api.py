@@ -1,16 +1,15 @@
 """Prefect as a door: its events API, and runs of `record-event` started in its UI."""
 
 import uuid
-from http import HTTPStatus
 from typing import Any
 
-import httpx
 import pytest
 
 from deployments.prefect.trigger import TRIGGER
 from flows.prefect_api.flow_runs import RECORD_EVENT
 from itp_events.events import ContactAttempted
 from tasks.database.queries import log_lines
+from tests.support.asking import prefect_at
 from tests.support.service import SITE, Service, enrolment, event
 from tests.support.waiting import wait_until
 
@@ -29,13 +28,15 @@ def post(service: Service, event: dict[str, Any]) -> None:
         "resource": {"prefect.resource.id": f"itp.subject.{event['subject']}"},
         "payload": event,
     }
-    httpx.post(f"{service.settings.prefect_api}/events", json=[posted], timeout=10).raise_for_status()
+    with prefect_at(service.settings.prefect_api) as prefect:
+        prefect.post("/events", json=[posted]).raise_for_status()
 
 
 def record_runs(service: Service, code: str) -> list[dict[str, Any]]:
     """The runs of `record-event` for a subject."""
     query = {"flows": {"name": {"any_": [RECORD_EVENT]}}, "sort": "EXPECTED_START_TIME_ASC"}
-    found = httpx.post(f"{service.settings.prefect_api}/flow_runs/filter", json=query, timeout=10).json()
+    with prefect_at(service.settings.prefect_api) as prefect:
+        found = prefect.post("/flow_runs/filter", json=query).raise_for_status().json()
     return [run for run in found if run["parameters"]["event"].get("subject") == code]
 
 
@@ -84,24 +85,16 @@ def test_an_event_that_cannot_be_read_is_refused_with_the_field(running: Service
     assert "weight_pounds" in message
 
 
-def _put(address: str, body: dict[str, Any]) -> bool:
-    answer = httpx.put(address, json=body, timeout=30)
-    if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-        return False
-    answer.raise_for_status()
-    return True
-
-
 def test_no_event_is_recorded_as_somebody_rewrites_it_on_its_way(running: Service) -> None:
     """The automation is put back before the event comes, or what it made of the event is refused."""
     running.enrol("ITP-204")
-    api, now = running.settings.prefect_api, running.study.clock.now()
+    now = running.study.clock.now()
     query = {"automations": {"name": {"any_": [TRIGGER]}}}
-    [mine] = httpx.post(f"{api}/automations/filter", json=query, timeout=30).json()
-    mine["actions"][0]["parameters"]["event"]["value"]["template"] = REWRITING
-    changed = {name: value for name, value in mine.items() if name not in ("id", "created", "updated")}
-    # Prefect answers 503 while its own database is locked.
-    wait_until(lambda: _put(f"{api}/automations/{mine['id']}", changed), "the changed automation")
+    with prefect_at(running.settings.prefect_api) as prefect:
+        [mine] = prefect.post("/automations/filter", json=query).raise_for_status().json()
+        mine["actions"][0]["parameters"]["event"]["value"]["template"] = REWRITING
+        changed = {name: value for name, value in mine.items() if name not in ("id", "created", "updated")}
+        prefect.put(f"/automations/{mine['id']}", json=changed).raise_for_status()
     said = {"on": f"{now.astimezone(SITE).date()}", "reached": True}
     post(running, stated := event("contact.attempted", "ITP-204", now, said))
     [(name, message)] = ended(running, "ITP-204", 1)

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.asking import prefect_at
 from tests.support.service import SITE, Service, event
 from tests.support.waiting import wait_until
 
@@ -18,30 +19,17 @@ ELIGIBLE |= {"failed_first_line": True, "failed_second_line": True, "failed_ritu
 
 def fill_in(service: Service, form: str, **fields: Any) -> dict[str, Any]:
     """Submit a form as Prefect's UI does, and return the state in which its run ends."""
-    with httpx.Client(base_url=service.settings.prefect_api, trust_env=False, timeout=30) as prefect:
+    with prefect_at(service.settings.prefect_api) as prefect:
         deployment = prefect.get(f"/deployments/name/{form}/{form}").raise_for_status().json()
         given = {"parameters": {"by": "crc-01", **fields}, "state": {"type": "SCHEDULED"}}
         path = f"/deployments/{deployment['id']}/create_flow_run"
-        run = _patiently(prefect, path, given)["id"]
+        run = prefect.post(path, json=given).raise_for_status().json()["id"]
 
         def ended() -> dict[str, Any] | None:
             state: dict[str, Any] = prefect.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
             return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED") else None
 
         return wait_until(ended, f"the form {form} to be dealt with", every=0.5) or {}
-
-
-def _patiently(prefect: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """What Prefect creates; its server answers 503 while its SQLite is busy."""
-
-    def created() -> httpx.Response | None:
-        answer = prefect.post(path, json=body)
-        return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
-
-    answer = wait_until(created, "Prefect to have time", every=0.5)
-    assert answer is not None
-    found: dict[str, Any] = answer.raise_for_status().json()
-    return found
 
 
 def test_a_form_records_and_a_refusal_is_the_sentence_of_the_api(running: Service) -> None:

@@ -1,9 +1,9 @@
 """A service that is killed: nothing is lost, and nothing doubled but one hand-over, marked."""
 
-import httpx
 import pytest
 
 from tasks.database.queries import attempts_of, log_lines
+from tests.support.asking import prefect_at
 from tests.support.service import SITE, Service
 from tests.support.waiting import wait_until
 
@@ -80,24 +80,16 @@ def fill_in_contact_attempt(service: Service, code: str) -> str:
     """Fill in a form as somebody does in Prefect's UI; its run's id."""
     today = service.study.clock.now().astimezone(SITE).date()
     stated = {"subject": code, "by": "crc-01", "on": f"{today}", "reached": True}
-    with httpx.Client(base_url=service.settings.prefect_api, trust_env=False, timeout=30) as prefect:
+    with prefect_at(service.settings.prefect_api) as prefect:
         form = prefect.get("/deployments/name/contact-attempt/contact-attempt").raise_for_status().json()
         path = f"/deployments/{form['id']}/create_flow_run"
         # With this key a repetition finds the run that the first attempt may have made all the same.
         given = {"parameters": stated, "idempotency_key": f"{code}-contact"}
-
-        def answered() -> httpx.Response | None:
-            answer = prefect.post(path, json=given)
-            return None if answer.status_code == 503 else answer
-
-        # Prefect answers 503 while its SQLite is busy: its own clients ask again.
-        answer = wait_until(answered, "Prefect to take the form")
-        assert answer is not None
-        return str(answer.raise_for_status().json()["id"])
+        return str(prefect.post(path, json=given).raise_for_status().json()["id"])
 
 
 def state_of(service: Service, run: str) -> tuple[str, str]:
     """The type and name of the state that Prefect shows of a run."""
-    found = httpx.get(f"{service.settings.prefect_api}/flow_runs/{run}", trust_env=False, timeout=30)
-    state = found.raise_for_status().json()["state"]
+    with prefect_at(service.settings.prefect_api) as prefect:
+        state = prefect.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
     return state["type"], state["name"]
