@@ -60,6 +60,6 @@ def running_service(data_dir: Path, prefect_home: Path) -> Iterator[Service]:
 
 
 def _started(make: MakeService) -> Service:
-    service = make(ITP_CLOCK_SPEED=1, ITP_CLOCK_START=MONDAY.isoformat(), ITP_REPAIR_SECONDS=2)
+    service = make(ITP_CLOCK_SPEED=1, ITP_CLOCK_START=MONDAY.isoformat(), ITP_REPAIR_SECONDS=5)
     service.start()
     return service

@@ -22,9 +22,7 @@ def test_with_the_setting_prefect_answers_nobody_else(
     # This process asks Prefect too, and opening the study sets both: no later test may inherit them.
     for name in auth_environment(SECRET):
         monkeypatch.setenv(name, SECRET)
-    service = make_service(
-        ITP_CLOCK_SPEED=1, ITP_CLOCK_START=MONDAY.isoformat(), ITP_REPAIR_SECONDS=2, ITP_PREFECT_AUTH=SECRET
-    )
+    service = make_service(ITP_CLOCK_SPEED=1, ITP_CLOCK_START=MONDAY.isoformat(), ITP_PREFECT_AUTH=SECRET)
     service.start()
     asked = f"{service.settings.prefect_api}/flow_runs/filter"
 
