@@ -21,6 +21,7 @@ from itp_events.events import parse_event
 from tasks.advance import Advanced
 from tasks.database.schema import subjects
 from tasks.delivery.channels import Channels
+from tasks.delivery.claiming import ClaimAtOnce
 
 SCREENING: dict[str, Any] = dict(ELIGIBLE)
 
@@ -31,10 +32,10 @@ class WatchedStudy(Runtime):
 
     advanced: dict[str, datetime] = field(default_factory=dict)
 
-    def advance(self, code: str, now: datetime) -> Advanced:
+    def advance(self, code: str, now: datetime, at_once: ClaimAtOnce | None = None) -> Advanced:
         """Advance as ever; `now` was read just before."""
         self.advanced.setdefault(code, now)
-        return super().advance(code, now)
+        return super().advance(code, now, at_once)
 
 
 @dataclass(frozen=True)

@@ -140,18 +140,26 @@ ReadClock = Callable[[], datetime]
 
 
 def advance(
-    store: Store, protocol: Protocol, code: str, now: datetime, read_again: ReadClock | None = None
+    store: Store,
+    protocol: Protocol,
+    code: str,
+    now: datetime,
+    read_again: ReadClock | None = None,
+    at_once: AtOnce | None = None,
 ) -> Advanced:
     """Decide what is due for a subject at `now` (UTC) and record it, in one transaction.
 
     `read_again` reads the clock anew when somebody else has decided later than `now`: this process may have
-    been held up for long since it read the clock.
+    been held up for long since it read the clock. `at_once` takes the notices that the decision makes due, in
+    the same transaction, where it can.
 
     Raises:
         Refused: nobody of that code is enrolled.
         Unreadable: the subject's log cannot be read, or cannot be decided about.
     """
-    return store.write(lambda connection: _advanced(settle_in(connection, protocol, code, now, read_again)))
+    return store.write(
+        lambda connection: _advanced(settle_in(connection, protocol, code, now, read_again, at_once))
+    )
 
 
 def settle_in(
@@ -160,6 +168,7 @@ def settle_in(
     code: str,
     now: datetime,
     read_again: ReadClock | None = None,
+    at_once: AtOnce | None = None,
 ) -> Settled:
     """`advance` within the caller's writing transaction, which keeps the lock; the whole decision."""
     row = subject_in(connection, code, lock=True)
@@ -169,7 +178,7 @@ def settle_in(
     so_far = past.read(connection, code)
     subject = folded(protocol, code, so_far.history, so_far.handed)
     settled = _settled(subject, decide(subject, now), so_far.waiting, now)
-    _keep_decision(connection, row, settled)
+    _keep_decision(connection, row, settled, at_once=at_once)
     return settled
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from deployments.service.sharing import Sharing
 from flows.study.runtime import Runtime
@@ -13,6 +15,7 @@ from tasks import backoff
 from tasks.backoff import Backoff
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import Troubles
+from tasks.delivery.claims import Claim
 from tasks.delivery.left_behind import LeftBehind
 from tasks.delivery.recipients import Keeper, differs
 from tasks.limits import HAND_OVERS_PER_SUBJECT, LOOP_SENDERS
@@ -37,6 +40,7 @@ class DueHandOvers:
         self._left_behind = LeftBehind(study.instance)
         self._keeper = Keeper(study.channels, study.place, study.instance.id)
         self._troubles = Troubles(study.store)
+        self._promised = 0
         self._closed = False
 
     @property
@@ -45,14 +49,30 @@ class DueHandOvers:
         return list(self._begun)
 
     def close(self) -> None:
-        """Begin nothing more: due notices stay in the outbox."""
+        """Begin nothing more: due notices stay in the outbox. What is claimed is still sent."""
         self._closed = True
 
-    def begin(self, code: str | None) -> None:
-        """Begin to hand over one subject's due notices, also while another hand-over of it sends."""
-        if not self._closed:
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """Keep a sender ready for what a wake claims; False when none is free.
+
+        A hand-over that is begun before the place is left starts at once: a claimed notice that waited could
+        be pointless when its turn comes.
+        """
+        is_kept = not self._closed and self._promised + len(self._begun) < LOOP_SENDERS
+        self._promised += is_kept
+        try:
+            yield is_kept
+        finally:
+            self._promised -= is_kept
+
+    def begin(self, code: str | None, claims: Sequence[Claim] = ()) -> None:
+        """Begin to hand over one subject's due notices, or the claimed ones, also while another hand-over of
+        it sends.
+        """
+        if claims or not self._closed:
             self._sharing.stay(code or "")
-            task = asyncio.create_task(self._hand_over(code))
+            task = asyncio.create_task(self._hand_over(code, claims))
             self._begun[task] = code, time.monotonic()
             task.add_done_callback(self._ended)
 
@@ -89,10 +109,10 @@ class DueHandOvers:
             self._troubles.note(_RECIPIENTS, said, at.now)
         return []
 
-    async def _hand_over(self, code: str | None) -> None:
+    async def _hand_over(self, code: str | None, claims: Sequence[Claim]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._senders, carried(self._study.hand_over), code)
+            await loop.run_in_executor(self._senders, carried(self._study.hand_over), code, claims)
             self._backoff.succeeded(code or "")
         except NO_ANSWER as problem:
             log.error(

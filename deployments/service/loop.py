@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
@@ -280,6 +281,11 @@ class ServiceLoop:
         return self.link.answers and self._leads()
 
     async def _drain(self, beats: list[asyncio.Task[None]]) -> bool:
-        begun = [*beats, *self._wakes.begun, *self._prefect_runs.begun, *self._hand_overs.begun]
+        """Let end what has begun; a wake may begin a hand-over until it has ended."""
+        ends = time.monotonic() + DRAIN_SECONDS
+        begun = [*beats, *self._wakes.begun, *self._prefect_runs.begun]
         _, running = await asyncio.wait(begun, timeout=DRAIN_SECONDS)
+        if sending := self._hand_overs.begun:
+            _, unsent = await asyncio.wait(sending, timeout=max(0.0, ends - time.monotonic()))
+            running |= unsent
         return not running

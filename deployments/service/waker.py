@@ -68,11 +68,15 @@ class Waker:
 
         Returns the instant (UTC) at which it is due next; None when it never is.
         """
-        async with self._places:
-            advanced = await asyncio.to_thread(self._study.advance, code, self._clock.now())
         # The place is free before the hand-over, as a provider may be slow and others are due too.
-        if advanced.due_notices:
-            self._hand_overs.begin(code)
+        async with self._places:
+            with self._hand_overs.place() as is_kept:
+                now = self._clock.now()
+                at_once = self._study.claiming(now) if is_kept else None
+                advanced = await asyncio.to_thread(self._study.advance, code, now, at_once)
+                claims = at_once.claims if at_once else ()
+                if claims or advanced.due_notices:
+                    self._hand_overs.begin(code, claims)
         return advanced.wake_at
 
     async def _by_flow_run(self, subject_row: SubjectRow) -> bool:

@@ -58,12 +58,14 @@ class Runtime:
     # Names the machine and the data directory, for people.
     place: str = field(default="here", kw_only=True)
 
-    def advance(self, code: str, now: datetime) -> Advanced:
+    def advance(self, code: str, now: datetime, at_once: ClaimAtOnce | None = None) -> Advanced:
         """Decide what is due for a subject at `now`, and keep it; raises what `tasks.advance.advance`
         raises.
+
+        `at_once` as in `record`.
         """
         with span("transaction", code):
-            return advancing.advance(self.store, self.protocol, code, now, self.clock.now)
+            return advancing.advance(self.store, self.protocol, code, now, self.clock.now, at_once)
 
     def record(
         self,
@@ -88,7 +90,7 @@ class Runtime:
         return answers
 
     def claiming(self, now: datetime) -> ClaimAtOnce:
-        """A claimer for `record`, of the notices that events recorded at `now` make due."""
+        """A claimer for `record` and `advance`, of the notices that become due at `now`."""
         return ClaimAtOnce(self._context, Clocks(now, self.clock.wall(now)))
 
     def waiting(self) -> list[str | None]:

@@ -17,6 +17,7 @@ from flows.study import runtime
 from flows.study.runtime import Runtime
 from flows.subject_journey import subject_journey
 from tasks.advance import Advanced
+from tasks.delivery.claiming import ClaimAtOnce
 
 pytestmark = pytest.mark.requirement("RUN-02")
 
@@ -32,7 +33,7 @@ class Study:
     handed_over: int = 0
     broken: bool = False
 
-    def advance(self, code: str, now: datetime) -> Advanced:
+    def advance(self, code: str, now: datetime, at_once: ClaimAtOnce | None = None) -> Advanced:
         if self.broken:
             raise ZeroDivisionError("a fault in the program")
         return self.standing

@@ -93,6 +93,43 @@ def test_what_comes_due_is_handed_over_beside_a_send_of_the_same_subject_that_ha
     assert len(receiver.requests) == 1, "the first was on its way all the time"
 
 
+def test_a_place_is_kept_while_a_sender_is_free_and_none_once_the_round_closes(
+    alone: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployments.service.hand_overs.LOOP_SENDERS", 2)
+    found = DueHandOvers(alone, Sharing.of(alone))
+    with found.place() as first, found.place() as second, found.place() as third:
+        assert (first, second, third) == (True, True, False)
+    found.close()
+    with found.place() as kept:
+        assert not kept
+
+
+def test_what_a_wake_has_claimed_is_sent_though_the_round_closes_meanwhile(
+    alone: Runtime, receiver: Receiver
+) -> None:
+    enrol(alone, "ITP-001")
+    claims = claim(
+        DeliveryContext(alone.store, alone.protocol, alone.channels, alone.instance),
+        "ITP-001",
+        alone.clocks(),
+    )
+    assert claims
+
+    async def go() -> None:
+        found = DueHandOvers(alone, Sharing.of(alone))
+        with found.place() as kept:
+            assert kept
+            found.close()
+            found.begin("ITP-001", claims)
+        found.begin("ITP-001")
+        assert len(found.begun) == 1
+        await asyncio.gather(*found.begun)
+
+    asyncio.run(go())
+    assert sum(each.recipient.id != "console" for each in claims) == len(receiver.requests) == 1
+
+
 def serious(study: Runtime) -> Event:
     """A serious adverse event of today, which the investigator hears of on the console."""
     now = study.clock.now()

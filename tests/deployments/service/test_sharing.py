@@ -27,6 +27,7 @@ from tasks.database.instance import Instance
 from tasks.database.queries import due_subjects
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
+from tasks.delivery.claiming import ClaimAtOnce
 from tests.deployments.api.test_standalone import NOBODY, MondayClock, enrol, told
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_until
@@ -42,10 +43,10 @@ class Counted(Runtime):
 
     advanced: Counter[str] = field(default_factory=Counter)
 
-    def advance(self, code: str, now: datetime) -> Advanced:
+    def advance(self, code: str, now: datetime, at_once: ClaimAtOnce | None = None) -> Advanced:
         """Advance, and count."""
         self.advanced[code] += 1
-        return super().advance(code, now)
+        return super().advance(code, now, at_once)
 
 
 @pytest.fixture

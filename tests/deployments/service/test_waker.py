@@ -27,6 +27,7 @@ from tasks.advance import Advanced
 from tasks.database.queries import SubjectRow, subject
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
+from tasks.delivery.claiming import ClaimAtOnce
 from tests.deployments.service.test_repair import code, flow_run, is_put_back, journeys, runs, study
 
 pytestmark = pytest.mark.requirement("RUN-01")
@@ -40,10 +41,10 @@ class Stuck(Runtime):
 
     let_go: threading.Event = field(default_factory=threading.Event)
 
-    def advance(self, code: str, now: datetime) -> Advanced:
+    def advance(self, code: str, now: datetime, at_once: ClaimAtOnce | None = None) -> Advanced:
         """Wait until the test lets go."""
         self.let_go.wait(60)
-        return super().advance(code, now)
+        return super().advance(code, now, at_once)
 
 
 def test_a_wake_that_takes_too_long_is_ended_and_its_run_waits_again_at_once(
@@ -98,7 +99,7 @@ class Pending(Runner):
 class Unreachable(Runtime):
     """A study whose database does not answer."""
 
-    def advance(self, code: str, now: datetime) -> Advanced:
+    def advance(self, code: str, now: datetime, at_once: ClaimAtOnce | None = None) -> Advanced:
         """Fail as a database does that is gone."""
         raise OperationalError("advance", {}, OSError("gone"))
 
@@ -133,7 +134,7 @@ class DueAgain(Runtime):
     once: threading.Event = field(default_factory=threading.Event)
     twice: threading.Event = field(default_factory=threading.Event)
 
-    def advance(self, code: str, now: datetime) -> Advanced:
+    def advance(self, code: str, now: datetime, at_once: ClaimAtOnce | None = None) -> Advanced:
         """Say when the subject is due next."""
         again = not self.once.is_set()
         (self.once if again else self.twice).set()

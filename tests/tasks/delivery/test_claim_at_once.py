@@ -65,13 +65,13 @@ def test_it_is_what_a_claim_after_the_door_takes(
     at_once = taken(desk, stated)
     plain.take(stated)
     after = plain.claim(LATER)
-    assert _said(at_once) == _said(after)
+    assert said(at_once) == said(after)
     assert _open(desk.notices()) == _open(plain.notices())
     assert desk.attempts()[1:] == plain.attempts()[1:]
     plain.store.close()
 
 
-def _said(claimed: Sequence[Claim]) -> list[Claim]:
+def said(claimed: Sequence[Claim]) -> list[Claim]:
     """Claims without the numbers that each database gives, and without the machine's clock."""
     same = [replace(each, delivery=0, at=Clocks(each.at.now, each.at.wall, 0.0)) for each in claimed]
     return sorted(same, key=lambda each: (each.notice, each.recipient.id))
@@ -165,7 +165,7 @@ def _told_alike(desk: Desk, plain: Desk, study: Stating) -> Iterator[Claim]:
         plain.take(*batch)
         # Where something is due again, all is left to the claim.
         claimed, after = at_once or desk.claim(at), plain.claim(at)
-        assert _said(claimed) == _said(after)
+        assert said(claimed) == said(after)
         yield from at_once
         for each, sent in ((desk, claimed), (plain, after)):
             hand_over_claimed(each.context, study.code, sent)
