@@ -59,7 +59,7 @@ def backup_plan(settings: Settings) -> BackupPlan | None:
         settings.backup_dir.absolute(),
         timedelta(hours=settings.backup_hours),
         settings.backup_keep,
-        settings.protocol,
+        lambda: installed_protocols(settings.protocols),
         partial(making, "schedule"),
     )
 
@@ -77,7 +77,7 @@ def back_up_study(
 
     It raises what `tasks.archive.backup` raises.
     """
-    protocols = installed_protocols(settings.protocol)
+    protocols = installed_protocols(settings.protocols)
     store = Store.open(settings.database)
     try:
         made = back_up(store, protocols, path, making("hand", at), replace=replace, progress=progress)
@@ -99,7 +99,7 @@ def restore_study(settings: Settings, path: Path, at: datetime, progress: Progre
         archive.check()
         with at_rest(settings, settings.database, at):
             manifest = restore(archive, settings.database, at, progress=progress)
-    return Restored(manifest, _other(manifest, installed_protocols(settings.protocol)))
+    return Restored(manifest, _other(manifest, installed_protocols(settings.protocols)))
 
 
 def _other(manifest: Manifest, installed: list[Installed]) -> tuple[str, ...]:
@@ -164,7 +164,7 @@ def _copy(
     path = writable(settings.data_dir.absolute()) / COPY
     made = Making(move.id, at, "move", making("move", at).program)
     try:
-        back_up(store, installed_protocols(settings.protocol), path, made, replace=True)
+        back_up(store, installed_protocols(settings.protocols), path, made, replace=True)
         with open_archive(path) as archive:
             origin = shown_address(settings.database)
             restore(archive, target, at, origin=origin, progress=progress)

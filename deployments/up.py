@@ -77,7 +77,7 @@ def main(settings: Settings, *, alone: bool = False) -> int:
     with sole_service(data_dir) as hold, sole_on_file(sqlite_file(settings.database)):
         study = open_study(settings)
         refuse_missing(study.store, study.protocol)
-        note_files(study.store, installed_protocols(settings.protocol), study.wall())
+        note_files(study.store, installed_protocols(settings.protocols), study.wall())
         note_settings(study.store, settings, study.wall())
         study.instance.note_ended(hold.before)
         # Timers and flows have connections of their own: the API may use up the others.

@@ -215,6 +215,16 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value() or sqlite_address(self.data_dir / "study.db")
 
     @property
+    def versions(self) -> Path:
+        """The folder into which versions of the protocol are installed; it need not be there yet."""
+        return self.protocol or self.data_dir / VERSIONS
+
+    @property
+    def protocols(self) -> Path | None:
+        """The protocol's file, or the folder of its versions, as of now; None: the built-in one alone."""
+        return self.protocol or (self.versions if self.versions.is_dir() else None)
+
+    @property
     def base_url(self) -> str:
         """The address of the service's pages for people, without a slash at the end."""
         return (self.public_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
@@ -254,17 +264,9 @@ def load_settings(environ: Mapping[str, str] = os.environ, dotenv: Path = Path("
     """
     variables = read_variables(environ, dotenv, frozenset(VARIABLES.values()), SECRETS)
     try:
-        return _with_versions(Settings(**_Given(variables)()))
+        return Settings(**_Given(variables)())
     except ValidationError as error:
         raise _refusal(error.errors(include_url=False, include_input=False)[0]) from None
-
-
-def _with_versions(settings: Settings) -> Settings:
-    """The settings with the folder of versions in the data directory, where no protocol is named."""
-    folder = settings.data_dir / VERSIONS
-    if settings.protocol is not None or not folder.is_dir():
-        return settings
-    return settings.model_copy(update={"protocol": folder})
 
 
 def _refusal(first: Mapping[str, Any]) -> BadInput:

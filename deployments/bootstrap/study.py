@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.watched_clock import ClockWatch, WatchedClock
 from deployments.prefect.server_process import auth_environment
 from flows.study.runtime import Runtime
-from itp_events.protocol.file import load_protocol
+from itp_events.protocol.file import installed_by_now, load_protocol
 from tasks.database.instance import Instance
 from tasks.database.queries import all_subjects
 from tasks.database.store import Store
@@ -31,7 +32,10 @@ def open_study(settings: Settings, instance: Instance | None = None) -> Runtime:
     """
     # Prefect's own clients, its server and `FlowRuns` all read it there.
     os.environ.update(auth_environment(settings.prefect_auth.get_secret_value()))
-    protocol = load_protocol(settings.protocol)
+    protocol = load_protocol(settings.protocols)
+    if settings.protocols is None:
+        # A version may be installed beside the built-in one while this process runs.
+        protocol = protocol.beside([protocol], partial(installed_by_now, settings.versions))
     links = Links(settings.base_url, signing_key(settings.secret_key.get_secret_value(), settings.data_dir))
     channels = replace(Channels.from_config(settings.apprise_config), links=links)
     store = Store.open(settings.database)

@@ -35,7 +35,7 @@ def open_to_read() -> Iterator[OpenStudy]:
         ItpError: there is none yet, and a command that only reads does not begin one.
     """
     settings = load_settings()
-    protocol = load_protocol(settings.protocol)
+    protocol = load_protocol(settings.protocols)
     refuse_to_begin(settings)
     store = Store.open(settings.database)
     try:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from flows.study.runtime import Runtime
 from itp_events.errors import ItpError
 from tasks.archive.backup import Making, back_up
-from tasks.archive.protocols import installed_protocols
+from tasks.archive.protocols import Installed
 from tasks.archive.schedule import name_of, remove_drafts, remove_old
 from tasks.database import service_log
 from tasks.database.event_log import BY_THE_SERVICE
@@ -39,15 +39,16 @@ class Stopped(ItpError):
 
 @dataclass(frozen=True)
 class BackupPlan:
-    """The folder of backups, the time between two, and how many are kept; `protocol` as the settings say.
+    """The folder of backups, the time between two, and how many are kept.
 
-    `making` gives the circumstances of a backup at an instant (UTC) of the machine's clock.
+    `protocols` reads the protocol files that are installed by then. `making` gives the circumstances of a
+    backup at an instant (UTC) of the machine's clock.
     """
 
     folder: Path
     every: timedelta
     keep: int
-    protocol: Path | None
+    protocols: Callable[[], list[Installed]]
     making: Callable[[datetime], Making]
 
 
@@ -100,7 +101,7 @@ class Backups:
         path = plan.folder / name_of(making)
         store = self._study.store.apart(0)
         try:
-            back_up(store, installed_protocols(plan.protocol), path, making, progress=self._go_on)
+            back_up(store, plan.protocols(), path, making, progress=self._go_on)
         finally:
             store.close()
         return path

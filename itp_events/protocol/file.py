@@ -36,14 +36,14 @@ def load_protocol(path: Path | None = None) -> Protocol:
     if not path.is_dir():
         return _load_file(path)
     versions = _versions_in(path)
-    return versions[-1].beside(versions, lambda: _installed_by_now(path))
+    return versions[-1].beside(versions, lambda: installed_by_now(path))
 
 
-def _installed_by_now(path: Path) -> list[Protocol]:
-    """The versions in a folder; none while one of its files cannot be read."""
+def installed_by_now(path: Path) -> list[Protocol]:
+    """The versions in a folder; none while one of its files cannot be read, or while there is no folder."""
     try:
-        return _versions_in(path)
-    except BadProtocol:
+        return _versions_in(path) if path.is_dir() else []
+    except (BadProtocol, OSError):
         return []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from operator import attrgetter
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -96,7 +97,12 @@ def _days_late(event: Event, protocol: Protocol, site: str) -> int:
 
 
 def _refused(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
-    query = sa.select(screening_log).where(_within(screening_log.c.recorded_at, wanted))
+    # Those since the service's log has refused enrolments too are read from there, with who was signed in.
+    has_a_line = sa.exists().where(
+        service_log.c.what == "refused",
+        service_log.c.about == screening_log.c.source + ": " + screening_log.c.id,
+    )
+    query = sa.select(screening_log).where(_within(screening_log.c.recorded_at, wanted), ~has_a_line)
     for row in connection.execute(query):
         what = f"enrolment refused: {'; '.join(row.unmet)}"
         details = {"on": row.on.isoformat(), "unmet": list(row.unmet), "source": row.source, "id": row.id}
@@ -118,9 +124,10 @@ def _accounts(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterato
 
 
 def _signed(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
-    for row in connection.execute(sa.select(signatures).where(_within(signatures.c.at, wanted))):
+    for row in connection.execute(_with_site(signatures, signatures.c.at, wanted)):
         details = {"source": row.source, "id": row.id, "name": row.name}
-        yield Entry(row.at, "signature", row.meaning, row.subject, actor=row.account, details=details)
+        where = {"subject": row.subject, "site": row.site, "actor": row.account}
+        yield Entry(row.at, "signature", row.meaning, **where, details=details)
 
 
 def _moved(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
@@ -131,8 +138,8 @@ def _moved(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[E
 
 
 def _repaired(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
-    for row in connection.execute(sa.select(repairs).where(_within(repairs.c.at, wanted))):
-        yield Entry(row.at, "repair", row.what, subject=row.subject)
+    for row in connection.execute(_with_site(repairs, repairs.c.at, wanted)):
+        yield Entry(row.at, "repair", row.what, row.subject, row.site)
 
 
 _KINDS: dict[str, Kind] = {
@@ -144,13 +151,10 @@ _KINDS: dict[str, Kind] = {
 
 
 def _served(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
-    query = (
-        sa.select(service_log, subjects.c.site)
-        .select_from(service_log.outerjoin(subjects, service_log.c.subject == subjects.c.code))
-        .where(_within(service_log.c.at, wanted))
-    )
-    for row in connection.execute(query):
-        where = {"subject": row.subject, "site": row.site, "actor": row.actor, "door": row.door}
+    for row in connection.execute(_with_site(service_log, service_log.c.at, wanted)):
+        # Who was refused at enrolment has no site but the one that was stated.
+        site = row.site or row.details.get("site")
+        where = {"subject": row.subject, "site": site, "actor": row.actor, "door": row.door}
         details = {"about": row.about} | row.details
         yield Entry(row.at, _KINDS[row.what], _in_one_line(row), **where, details=details)
 
@@ -161,6 +165,12 @@ def _in_one_line(row: sa.Row[tuple[object, ...]]) -> str:
         return f"{row.about} at {row.details['place']}: {after}; before: {before}"
     said = row.details.get("said")
     return f"{row.what}: {row.about}" + (f", {said}" if said else "")
+
+
+def _with_site(table: sa.Table, at: sa.ColumnElement[object], wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
+    """The rows of a table in the time that is asked for, each with the site of its subject."""
+    joined = table.outerjoin(subjects, table.c.subject == subjects.c.code)
+    return sa.select(table, subjects.c.site).select_from(joined).where(_within(at, wanted))
 
 
 def _within(column: sa.ColumnElement[object], wanted: Wanted) -> sa.ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """The service log: refused events of every door, exports, backups and changed settings, for the audit trail.
 
-It is append-only. Refused enrolments that fail a criterion are in the screening log instead.
+It is append-only. Refused enrolments that fail a criterion are in the screening log as well.
 """
 
 from __future__ import annotations
@@ -40,10 +40,14 @@ def note_refused(
 ) -> None:
     """Append a line for each refused event; one that is sent again, and refused as before, has its line."""
     for event, error in refused:
-        if isinstance(error, NotEligible):
-            continue
         about = f"{event.source}: {event.id}"
-        said = {"type": event.type, "rule": getattr(error, "rule", "malformed"), "said": str(error)}
+        said: dict[str, Any] = {
+            "type": event.type,
+            "rule": getattr(error, "rule", "malformed"),
+            "said": str(error),
+        }
+        if isinstance(error, NotEligible):
+            said |= {"unmet": list(error.unmet), "site": getattr(event.data, "site", None)}
         if not _is_known(connection, about, origin, said):
             note(connection, "refused", about, origin, at, said, event.subject)
 
@@ -74,7 +78,7 @@ def noted_settings(connection: sa.Connection, place: str) -> dict[str, str | Non
     return {row.about: row.details["after"] for row in noted if row.details["place"] == place}
 
 
-def _is_known(connection: sa.Connection, about: str, origin: Origin, said: Mapping[str, str]) -> bool:
+def _is_known(connection: sa.Connection, about: str, origin: Origin, said: Mapping[str, Any]) -> bool:
     query = sa.select(service_log.c.details).where(
         service_log.c.what == "refused",
         service_log.c.about == about,

@@ -46,6 +46,7 @@ class SignOn:
             said = "an account is named in a header by the hospital's proxy alone, and this is another sender"
             raise Problem(HTTPStatus.FORBIDDEN, "account", said)
         if len(given) > 1:
+            log.warning("403 %s from %s: the header names two accounts", request.url.path, peer)
             said = "two accounts are named: the proxy must take out what a browser sends in its header"
             raise Problem(HTTPStatus.FORBIDDEN, "account", said)
         return given[0].strip()

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
 from deployments.api.http.form_body import read_form
 from deployments.api.http.problems import Problem
+from deployments.api.http.refused import note_refusal_in_thread
 from deployments.api.web.proving import same_person
 from deployments.api.web.rendering import page_router, show, status_of, to, words_for
 from deployments.api.web.subject import seen_story, signatures_on
@@ -54,6 +55,7 @@ def _sign(request: Request, api: ApiContext, viewer: Viewer, code: str, seq: int
         same_person(request, api, viewer, secret, "signed")
         sign_line(api.study.store, account, told.code, seq, api.study.clock.now())
     except (Problem, Refused) as error:
+        note_refusal_in_thread(request, error, "page")
         return _page(request, api, viewer, told, line, words.refusal(str(error)), status_of(error))
     return to(f"/s/{told.code}?said=signed&id={seq}")
 

@@ -22,6 +22,7 @@ from deployments.api.http.auth import Caller
 from deployments.api.http.dependencies import ApiContext, Code, Dependencies
 from deployments.api.http.form_body import read_form
 from deployments.api.http.problems import Problem
+from deployments.api.http.refused import note_refusal
 from deployments.api.recording import take_in
 from deployments.api.web.fields import Field
 from deployments.api.web.forms import (
@@ -164,6 +165,7 @@ async def record_signed(
         try:
             signer = await to_thread.run_sync(prove_again, request, api, viewer, secret, limiter=api.sign_ins)
         except Problem as error:
+            await note_refusal(request, error, "page")
             outcome = Outcome("refused", str(error), error.rule, error.status)
             return await run_in_threadpool(refused, request, api, viewer, page, outcome)
     return await api.in_door(step, request, api, viewer, page, *given, signer)

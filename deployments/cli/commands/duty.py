@@ -261,7 +261,7 @@ class _Study:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.store = store
-        self.protocol: Protocol = load_protocol(settings.protocol)
+        self.protocol: Protocol = load_protocol(settings.protocols)
         self.channels = Channels.from_config(settings.apprise_config)
         self.now = Clock().now()
 

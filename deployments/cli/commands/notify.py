@@ -54,7 +54,7 @@ def test(audience: str | None, as_json: bool) -> None:
     from tasks.delivery.trying_out import recipients_of, try_out
 
     settings = load_settings()
-    protocol = load_protocol(settings.protocol)
+    protocol = load_protocol(settings.protocols)
     # The link in a test is not signed.
     channels = replace(Channels.from_config(settings.apprise_config), links=Links(settings.base_url, b"test"))
     recipients = recipients_of(channels, protocol, audience)
@@ -128,7 +128,7 @@ def preview(out: Path, overwrite: bool, as_json: bool) -> None:
     from tasks.text.render import LANGUAGES
 
     settings = load_settings()
-    protocol = load_protocol(settings.protocol)
+    protocol = load_protocol(settings.protocols)
     pages = {language: out / f"notices.{language}.html" for language in LANGUAGES}
     _free(out, list(pages.values()), overwrite=overwrite)
     # The links lead nowhere: no key of a service has signed them.

@@ -45,7 +45,7 @@ def command(events: str, as_of: str | None, as_json: bool) -> None:
     from itp_events.protocol.file import load_protocol
 
     moment = _moment(as_of) or Clock().now()
-    protocol = load_protocol(load_settings().protocol)
+    protocol = load_protocol(load_settings().protocols)
     read = read_events(events)
     planned = [_planned(protocol, code, rows, moment) for code, rows in _by_subject(read.stated).items()]
     (_print_json if as_json else _print)(planned)

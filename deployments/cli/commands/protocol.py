@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from deployments.bootstrap.settings import VERSIONS, load_settings
+from deployments.bootstrap.settings import load_settings
 from deployments.protocols import installed
 from itp_events.errors import BadInput
 from itp_events.protocol.file import load_protocol
@@ -54,7 +54,7 @@ def show(as_json: bool) -> None:
     """
     from deployments.cli.output.tables import print_json
 
-    protocol = load_protocol(load_settings().protocol)
+    protocol = load_protocol(load_settings().protocols)
     if as_json:
         print_json(_document(protocol))
         return
@@ -100,12 +100,11 @@ def install(file: Path) -> None:
       itp protocol install protocol-v2.yaml
     """
     settings = load_settings()
-    folder = settings.protocol or settings.data_dir / VERSIONS
     if settings.protocol is not None and not settings.protocol.is_dir():
         raise BadInput(
             f"ITP_PROTOCOL names the file {settings.protocol}; put it into a folder and name that folder"
         )
-    click.echo(f"ok: {installed(file, folder)}")
+    click.echo(f"ok: {installed(file, settings.versions)}")
 
 
 def _document(protocol: Protocol) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def command(folder: Path | None, report: Path | None, as_json: bool) -> None:
       itp qualify
       itp qualify --report qualification.html
     """
-    protocol = load_settings().protocol
+    protocol = load_settings().protocols
     if report is not None and not report.absolute().parent.is_dir():
         raise BadInput(f"there is no folder {report.absolute().parent}", "--report")
     if folder is not None:

@@ -71,11 +71,11 @@ def command(**options: Any) -> None:
     start = _start(options["start"]) or behaviour.start
     _refuse_too_long(behaviour, start, options["subjects"])
     if options["check"]:
-        _check(load_protocol(options["protocol"] or load_settings().protocol), behaviour, start, options)
+        _check(load_protocol(options["protocol"] or load_settings().protocols), behaviour, start, options)
     elif options["compare"]:
         _compare(behaviour, start, options)
     else:
-        _simulate(load_protocol(options["protocol"] or load_settings().protocol), behaviour, start, options)
+        _simulate(load_protocol(options["protocol"] or load_settings().protocols), behaviour, start, options)
 
 
 def _refuse_contradictions(options: dict[str, Any]) -> None:

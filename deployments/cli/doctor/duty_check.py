@@ -20,7 +20,7 @@ def duty_findings(connection: sa.Connection, around: Surroundings) -> Iterator[F
     if not sa.inspect(connection).has_table("duty_changes"):
         return
     try:
-        protocol = load_protocol(around.settings.protocol)
+        protocol = load_protocol(around.settings.protocols)
         channels = Channels.from_config(around.settings.apprise_config)
     except BadInput:
         return  # said where they are looked at

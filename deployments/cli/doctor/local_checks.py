@@ -84,7 +84,7 @@ def _locked() -> dict[str, str]:
 
 def _protocol(around: Surroundings) -> Iterator[Finding]:
     try:
-        protocol = load_protocol(around.settings.protocol)
+        protocol = load_protocol(around.settings.protocols)
     except ItpError as error:
         yield Finding("protocol", "fail", str(error), "mend the line; itp protocol check FILE looks again")
         return

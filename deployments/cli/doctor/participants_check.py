@@ -20,7 +20,7 @@ from tasks.delivery.channels import Channels, participant_tag
 def participant_findings(connection: sa.Connection, around: Surroundings) -> Iterator[Finding]:
     """One finding for each subject who agreed to reminders and whom no URL reaches."""
     try:
-        protocol = load_protocol(around.settings.protocol)
+        protocol = load_protocol(around.settings.protocols)
         channels = Channels.from_config(around.settings.apprise_config)
     except BadInput:
         return  # said where they are looked at

@@ -6,12 +6,16 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from itp_events.protocol.file import load_protocol
+from tasks.accounts import tokens
+from tasks.accounts.account import Account
+from tasks.accounts.changing import By
 from tasks.audit.entries import Entry, Kind, Wanted
 from tasks.audit.reading import audit
 from tasks.database import service_log
 from tasks.database.event_log import Origin
 from tests.support.api import Door, enrolment
 from tests.support.pages import person
+from tests.support.people import with_password
 
 pytestmark = pytest.mark.requirement("AUD-01")
 
@@ -39,6 +43,30 @@ def test_a_page_without_the_right_is_listed_without_what_stood_in_its_address(do
     assert who.client.get("/s/ITP-001/correct/1").status_code == 403
     [entry] = _refusals(door)
     assert (entry.details["about"], entry.door) == ("GET /s/{code}/correct/{seq}", "page")
+
+
+def test_a_form_whose_sender_is_no_investigator_is_listed(door: Door) -> None:
+    door.enrol("ITP-001")
+    who = person(door, "recorder")
+    who.open("/s/ITP-001/contact")
+    answer = who.again("/s/ITP-001/decide", decision="withdraw", reason="her wish", token=who.token)
+    assert answer.status_code == 403
+    [entry] = _refusals(door)
+    assert (entry.details["about"], entry.door) == ("POST /s/{code}/decide", "page")
+
+
+def test_a_review_that_an_account_may_not_sign_is_listed(door: Door) -> None:
+    password = "a long password of li"
+    with_password(door, "crc.li", "recorder", password)
+    by, token = By(None, "cli", door.now), tokens.make()
+    with door.study.store.writing() as connection:
+        account = Account("crc.li", "Name of crc.li", "recorder")
+        tokens.add(connection, account, tokens.digest(token), "", by)
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = door.client.post("/reviews", json={"password": password}, headers=headers)
+    assert answer.status_code == 403, answer.text
+    [entry] = _refusals(door)
+    assert (entry.details["about"], entry.actor) == ("POST /reviews", "crc.li")
 
 
 def test_a_refused_event_is_listed_as_the_event_alone(door: Door) -> None:

@@ -18,6 +18,7 @@ from deployments.service.loop import ServiceLoop
 from flows.study.runtime import Runtime
 from tasks.archive.backup import Making
 from tasks.archive.check import open_archive
+from tasks.archive.protocols import installed_protocols
 from tasks.archive.schedule import backups_in, remove_old
 from tasks.database.monitoring import BACKUP, beat, last_beat
 from tasks.database.schema import repairs
@@ -44,7 +45,7 @@ def plan(folder: Path, keep: int = 2) -> BackupPlan:
     def made(wall: datetime) -> Making:
         return making("schedule", wall + timedelta(seconds=next(at)))
 
-    return BackupPlan(folder, timedelta(hours=24), keep, None, made)
+    return BackupPlan(folder, timedelta(hours=24), keep, lambda: installed_protocols(None), made)
 
 
 def make(alone: Runtime, plan: BackupPlan | None, *, stopping: bool = False) -> None:

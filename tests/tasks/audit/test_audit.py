@@ -110,10 +110,11 @@ def test_accounts_sign_ins_repairs_and_the_study_s_custody_are_listed(desk: Desk
 
 def test_a_refused_enrolment_is_listed_with_its_reasons(desk: Desk) -> None:
     young = Study(code="ITP-009").enrolment("2026-01-05", at="2026-01-05 09:30", screening={"age_years": 3})
-    record(desk.store, PROTOCOL, [young], young.time)
-    [entry] = audit(desk.store, PROTOCOL, Wanted())
-    assert (entry.kind, entry.subject) == ("refusal", "ITP-009")
-    assert "age 3 years" in entry.what
+    record(desk.store, PROTOCOL, [young], young.time, sender=AT_THE_DOOR)
+    for wanted in (Wanted(), Wanted(site="01"), Wanted(account="crc.li")):
+        [entry] = audit(desk.store, PROTOCOL, wanted)
+        assert (entry.kind, entry.subject, entry.door) == ("refusal", "ITP-009", "api")
+        assert "age 3 years" in entry.what
 
 
 @pytest.mark.parametrize(
