@@ -25,6 +25,7 @@ from deployments.api.web.forms import (
     stated,
     wrong_fields,
 )
+from deployments.api.web.hints import hints
 from deployments.api.web.rendering import page_router, words_for
 from deployments.api.web.stating import (
     Outcome,
@@ -147,4 +148,6 @@ def _page(
         "may_take_back": form.name != "enrol",
     }
     action = f"/s/{told.code}/correct/{seq}"
-    return Page(form, action, state.subject.site, told.code, choices, entered, identity, more=more)
+    told_beside = hints(form, state, words, entered)
+    site = state.subject.site
+    return Page(form, action, site, told.code, choices, entered, identity, hints=told_beside, more=more)

@@ -131,7 +131,7 @@ def _doses(words: InWords, state: SubjectState) -> Iterator[str]:
     for planned in state.visits:
         given = planned.event.data if planned.event else None
         if isinstance(given, Completed) and given.cells_given is not None:
-            yield f"{planned.code}, {words.day(given.on)}: {given.cells_given:.3g}"
+            yield f"{planned.code}, {words.day(given.on)}: {words.cells(given.cells_given)}"
 
 
 def _choices(api: ApiContext, words: InWords, told: Story) -> Iterator[Choice]:

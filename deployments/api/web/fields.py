@@ -11,14 +11,26 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from itp_events.events import Data, plain_number
 
-Kind = Literal["date", "instant", "yes-no", "tick", "choice", "number", "whole", "bleeding", "text", "line"]
+Kind = Literal[
+    "date", "instant", "yes-no", "tick", "choice", "number", "cells", "whole", "bleeding", "text", "line"
+]
 _LONG = 500
+
+# People write a dose in thousand millions of cells; a plain number from here on is one of cells.
+_CELLS = "cells_given"
+_TEN_TO = 9
+_PLAIN_CELLS = 1_000_000
+# The ways to write 6.15 × 10⁹ out, full-width signs included.
+_POWER = re.compile(r"(?P<number>[^*x×✕]+?)\s*[*x×✕]\s*10\s*\^?\s*(?P<power>\d{1,2})", re.ASCII)
+_SUPERSCRIPTS = str.maketrans({raised: f"^{digit}" for digit, raised in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,8 @@ def _simple(path: str, shape: Mapping[str, Any], *, required: bool, has_default:
     if kind == "whole" and shape.get("maximum", _LONG) - shape.get("minimum", 0) < 10:
         choices = range(shape["minimum"], shape["maximum"] + 1)
         return Field(path, "choice", required, tuple(str(each) for each in choices))
+    if path == _CELLS:
+        return Field(path, "cells", required)
     if kind == "number" or kind == "whole":
         return Field(path, "number" if kind == "number" else "whole", required)
     if shape.get("format") in ("date", "date-time"):
@@ -103,6 +117,8 @@ def read(field: Field, data: type[Data], text: str, zone: ZoneInfo) -> Any:
         return True if text else None
     if not text:
         return None
+    if field.kind == "cells":
+        return _cells(text)
     narrow = unicodedata.normalize("NFKC", text)
     if field.kind in ("yes-no", "bleeding"):
         return _of_choice(narrow, field.kind)
@@ -133,6 +149,30 @@ def _number(text: str) -> Any:
         return text
 
 
+def _cells(text: str) -> Any:
+    """A number of cells: stated in thousand millions, or written out."""
+    narrow = unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPTS))
+    if power := _POWER.fullmatch(narrow):
+        narrow = f"{power['number']}e{power['power']}"
+    if not _DECIMAL.fullmatch(narrow):
+        return text
+    number = Decimal(narrow)
+    if "e" not in narrow.lower() and abs(number) < _PLAIN_CELLS:
+        number = number.scaleb(_TEN_TO)
+    return float(number)
+
+
+def thousand_millions(cells: float) -> str:
+    """A number of cells in thousand millions, in plain digits and never rounded."""
+    number = Decimal(repr(cells)).scaleb(-_TEN_TO)
+    return f"{number.normalize():f}"
+
+
+def _cells_shown(cells: float) -> str:
+    said = thousand_millions(cells)
+    return said if abs(Decimal(said)) < _PLAIN_CELLS else plain_number(cells)
+
+
 def _instant(text: str, zone: ZoneInfo) -> str:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=zone).isoformat()
@@ -148,7 +188,7 @@ def shown(field: Field, value: Any, zone: ZoneInfo) -> str:
         # Bleeding is a grade, or only whether there was any.
         return ("0" if field.kind == "bleeding" else "no") if not value else "yes"
     if isinstance(value, int | float):
-        return plain_number(value)
+        return _cells_shown(value) if field.kind == "cells" else plain_number(value)
     if field.kind == "instant":
         return f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%dT%H:%M}"
     return str(value)

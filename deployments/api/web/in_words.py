@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
-from deployments.api.web.fields import Field, shown, value_at
+from deployments.api.web.fields import Field, shown, thousand_millions, value_at
 from deployments.api.web.forms import FORM_OF, Form, Wrong
 from deployments.api.web.words import Say
 from itp_events.decisions import CURRENT
-from itp_events.events import Event
+from itp_events.events import Event, plain_number
 from itp_events.protocol.model import DeviationCategory, Visit
 from tasks.database.event_log import Origin
 from tasks.text.refusals_zh import criterion_zh, said_zh
@@ -38,6 +38,8 @@ _LIMITS = {
     "less_than_equal": ("at-most", "le"),
     "string_too_long": ("longest", "max_length"),
 }
+# Of fewer cells a dose in thousand millions would be said in zeros.
+_FEWEST_CELLS = 1_000_000
 _PLAIN = {
     "missing": "missing",
     "string_too_short": "missing",
@@ -144,8 +146,13 @@ class InWords:
             if value is None or (field.kind == "tick" and not value):
                 continue
             text = self.value(form, field, value)
-            label = self.label(form, field)
+            label = self._called(form, field)
             yield text if field.path in head else f"{label}: {text}" if text else label
+
+    def _called(self, form: Form, field: Field) -> str:
+        """The name of a field in a sentence, where a unit belongs to its value and not to its name."""
+        own = f"named.{field.name}"
+        return self.say(own) if self.say.has(own) else self.label(form, field)
 
     def _others(self, data: Mapping[str, Any]) -> Iterator[str]:
         for name, say in (
@@ -166,20 +173,25 @@ class InWords:
         """One value of an event."""
         if field.kind == "tick":
             return ""
-        if field.kind == "date":
-            return self.day(value)
-        if field.kind == "instant":
-            return self.instant(value)
-        if field.name == "criterion":
-            return self.criterion(value)
-        if field.name == "decode":
-            return self.decode(value)
-        if field.name == "deviation":
-            return self.deviation(value)
-        if field.kind == "bleeding":
-            return self.bleeding(value)
+        by_kind: dict[str, Callable[[Any], str]] = {
+            "date": self.day,
+            "instant": self.instant,
+            "bleeding": self.bleeding,
+            "cells": self.cells,
+        }
+        by_name: dict[str, Callable[[Any], str]] = {
+            "criterion": self.criterion,
+            "decode": self.decode,
+            "deviation": self.deviation,
+        }
+        if say := by_kind.get(field.kind) or by_name.get(field.name):
+            return say(value)
         text = shown(field, value, self.zone)
         return self.choice(form, field, text) if field.choices else text
+
+    def cells(self, value: float) -> str:
+        """A number of cells, as 6.15 × 10⁹; so few that nobody can mean them, plainly."""
+        return f"{thousand_millions(value)} × 10⁹" if value >= _FEWEST_CELLS else plain_number(value)
 
     def choice(self, form: Form, field: Field, text: str) -> str:
         """The words of one value to choose from."""
@@ -201,6 +213,8 @@ class InWords:
             key, limit = _LIMITS[wrong.kind]
             number = wrong.values.get(limit)
             return self.say(f"wrong.{key}", limit=f"{number:g}" if isinstance(number, float) else number)
+        if field is not None and field.kind == "cells" and _PLAIN.get(wrong.kind) in ("number", "whole"):
+            return self.say("wrong.cells")
         if wrong.kind == "value_error" and field is not None and field.kind in ("date", "instant"):
             return self.say(f"wrong.{field.kind}")
         if wrong.kind == "missing" and field is not None and field.choices:

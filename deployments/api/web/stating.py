@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from http import HTTPStatus
 from typing import Any
@@ -34,6 +34,7 @@ from deployments.api.web.forms import (
     stated,
     wrong_fields,
 )
+from deployments.api.web.hints import hints
 from deployments.api.web.in_words import InWords
 from deployments.api.web.once import Once
 from deployments.api.web.proving import prove_again
@@ -66,6 +67,8 @@ class Page:
     wrong: Sequence[Wrong] = ()
     refused: str = ""
     rule: str = ""
+    # What the subject's own plan says beside a field, by its path.
+    hints: Mapping[str, str] = field(default_factory=dict)
     # Further facts of a page that has more than a form.
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -129,7 +132,7 @@ def ask(request: Request, api: Dependencies, viewer: Looking, code: Code, name: 
     }
     if form.name == "book" and (on := proposed_date(state, entered.get("visit", ""))):
         entered.setdefault("on", str(on))
-    page = Page(form, f"/s/{code}/{name}", state.subject.site, code, offered(form, state, words), entered)
+    page = _page(form, state, words, entered, uuid.uuid4().hex)
     return show_form(request, api, viewer, page)
 
 
@@ -141,11 +144,18 @@ async def record(request: Request, api: Dependencies, viewer: Looking, code: Cod
     check_form(request, api, viewer, given)
     told = await run_in_threadpool(seen_story, api, viewer, code)
     state = told.subject_state
-    choices = offered(form, state, words_for(viewer.language, state.subject.site))
+    words = words_for(viewer.language, state.subject.site)
     identity = given.get("id") or uuid.uuid4().hex
     secret = given.pop("token", "")
-    page = Page(form, f"/s/{code}/{name}", state.subject.site, told.code, choices, given, identity)
+    page = _page(form, state, words, given, identity)
     return await record_signed(_record, request, api, viewer, page, secret, told.code)
+
+
+def _page(form: Form, state: SubjectState, words: InWords, entered: Mapping[str, str], identity: str) -> Page:
+    code, site = state.subject.code, state.subject.site
+    beside = hints(form, state, words, entered)
+    choices = offered(form, state, words)
+    return Page(form, f"/s/{code}/{form.name}", site, code, choices, entered, identity, hints=beside)
 
 
 async def record_signed(
@@ -249,19 +259,7 @@ def refused(
         wrong, said = [Wrong("subject", "string_pattern_mismatch", "", {})], ""
     rule = outcome.rule if outcome else ""
     identity = uuid.uuid4().hex if rule == "form" else page.identity
-    again = Page(
-        page.form,
-        page.action,
-        page.site,
-        page.code,
-        page.offered,
-        page.entered,
-        identity,
-        wrong,
-        said,
-        rule,
-        page.more,
-    )
+    again = replace(page, identity=identity, wrong=wrong, refused=said, rule=rule)
     return show_form(request, api, viewer, again, status)
 
 

@@ -1,0 +1,27 @@
+"""What a subject's own plan says beside a field of a form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deployments.api.web.forms import Form
+from deployments.api.web.in_words import InWords
+from itp_events.events import Completed, plain_number
+from itp_events.rules.dose import planned_cells, weighing_at, weighings
+from itp_events.rules.state import SubjectState
+from itp_events.rules.windows import PlannedVisit
+
+
+def hints(form: Form, state: SubjectState, words: InWords, entered: Mapping[str, str]) -> dict[str, str]:
+    """The hints of a form by field, for the visit that it names."""
+    planned = next((each for each in state.visits if each.code == entered.get("visit")), None)
+    if planned is not None and form.data is Completed and planned.visit.epoch == "treatment":
+        return {"cells_given": _dose(state, words, planned)}
+    return {}
+
+
+def _dose(state: SubjectState, words: InWords, planned: PlannedVisit) -> str:
+    done = planned.event if planned.event and isinstance(planned.event.data, Completed) else None
+    weighing = weighing_at(state.subject, done) if done else weighings(state.subject)[-1]
+    cells = words.cells(planned_cells(state, weighing, planned))
+    return words.say("hint.cells_given", cells=cells, kg=plain_number(weighing.kg))
