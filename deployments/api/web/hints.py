@@ -1,4 +1,4 @@
-"""What a subject's own plan says beside a field of a form."""
+"""The hints beside a form's fields, from the subject's own plan."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ The link's signature is what permits it, for a time; to state something one sign
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from fastapi import Request
@@ -15,7 +16,7 @@ from deployments.api.http.dependencies import Dependencies
 from deployments.api.web.in_words import InWords
 from deployments.api.web.rendering import page_router, show, words_for
 from deployments.api.web.viewer import find_viewer, language_of
-from deployments.api.web.waiting import Action, Day, dates_of, form_path
+from deployments.api.web.waiting import Action, Day, act_on, dates_of, form_path
 from itp_events.errors import Refused
 from itp_events.events import (
     Acknowledged,
@@ -28,8 +29,9 @@ from itp_events.events import (
 )
 from itp_events.notices.steps import Step
 from itp_events.rules.subject import not_voided
+from itp_events.rules.windows import PlannedVisit
 from tasks.board.cards import card
-from tasks.board.story import story
+from tasks.board.story import Story, story
 from tasks.database.queries import subject
 from tasks.delivery.links import Matter
 
@@ -60,17 +62,19 @@ def page(request: Request, api: Dependencies, signed: str) -> Response:
     viewer = find_viewer(request, api)
     language = viewer.language if viewer else language_of(request, api)
     words = words_for(language, site)
-    planned = api.study.protocol.by_code.get(matter.visit or "")
-    name = words.visit(planned, matter.visit) if matter.visit else None
+    known = api.study.protocol.by_code.get(matter.visit or "")
+    name = words.visit(known, matter.visit) if matter.visit else None
     title = words.say("link.title", visit=name, subject=row.code) if name else None
     told = story(api.study.store, api.study.protocol, row.code, now)
+    planned = _planned(matter, told)
     day = Day(now, api.study.protocol, words)
     facts: dict[str, Any] = {
         "code": row.code,
         "dates": dates_of(day, card(told), matter.visit) if matter.visit else None,
         "phase": words.phase(row.state),
         "taken": list(_taken(words, matter, not_voided(line.event for line in told.record.log))),
-        "actions": () if row.exited and matter.visit else tuple(_actions(matter, row.code)),
+        "actions": tuple(_actions(matter, told)),
+        "settled": planned is not None and planned.outcome is not None,
     }
     title = title or words.say("link.subject", subject=row.code)
     return show(request, api, "notice", title, viewer=viewer, site=site, language=language, **facts)
@@ -96,11 +100,34 @@ def _about(matter: Matter, event: Event) -> bool:
     return isinstance(data, WithdrawalDecided) and _FORMS.get(Step.read(matter.step).family) == "decide"
 
 
-def _actions(matter: Matter, code: str) -> Iterator[Action]:
-    if matter.visit:
-        for label, form in (("act.book", "book"), ("act.done", "done"), ("act.missed", "missed")):
-            yield Action(label, form_path(code, form, visit=matter.visit))
+def _planned(matter: Matter, told: Story) -> PlannedVisit | None:
+    return next((each for each in told.subject_state.visits if each.code == matter.visit), None)
+
+
+def _actions(matter: Matter, told: Story) -> Iterator[Action]:
+    code, planned = told.code, _planned(matter, told)
+    if planned is not None:
+        yield from _of_visit(told, planned)
     answered_by = _FORMS.get(Step.read(matter.step).family)
     if answered_by is not None:
         given = {"ae": matter.ae} if answered_by == "submission" and matter.ae else {}
         yield Action(f"form.{answered_by}", form_path(code, answered_by, **given))
+
+
+def _of_visit(told: Story, planned: PlannedVisit) -> Iterator[Action]:
+    """The statements about a visit that fit now, the likeliest first; one made already can be corrected."""
+    if planned.event is not None:
+        seq = next(line.seq for line in told.record.log if line.event.key == planned.event.key)
+        yield Action("subject.correct", form_path(told.code, f"correct/{seq}"))
+    elif not told.subject_state.exit:
+        for act in _acts(planned, told.subject_state.today):
+            yield act_on(told.code, planned.code, act)
+
+
+def _acts(planned: PlannedVisit, today: date) -> tuple[str, ...]:
+    if planned.outcome is not None:
+        # The service counts it as missed, for want of a record.
+        return ("done", "missed") if planned.outcome == "missed" else ()
+    book = "move" if planned.booked else "book"
+    is_due = today >= planned.day if planned.booked else today > planned.closes
+    return ("done", book, "missed") if is_due else (book, "done", "missed")

@@ -101,6 +101,11 @@ def form_path(code: str, form: str, **given: str) -> str:
     return f"/s/{quote(code)}/{form}{filled}"
 
 
+def act_on(code: str, visit: str, act: str) -> Action:
+    """A link to the form that does something about a visit: `book` or `move` it, or state it `done`."""
+    return Action(f"act.{act}", form_path(code, "book" if act == "move" else act, visit=visit))
+
+
 def sections(day: Day, cards: Sequence[Card], role: Role) -> list[Section]:
     """The sections that have something to show, in the order in which the role needs them."""
     order = _FOR_INVESTIGATORS if role == "investigator" else _FOR_OTHERS
@@ -259,11 +264,7 @@ def _matter(
 def _visit_item(
     day: Day, card: Card, line: VisitLine, said: _Said, actions: Sequence[str], urgent: bool
 ) -> Item:
-    forms = {"move": "book"}
-    made = tuple(
-        Action(f"act.{each}", form_path(card["code"], forms.get(each, each), visit=line["code"]))
-        for each in actions
-    )
+    made = tuple(act_on(card["code"], line["code"], each) for each in actions)
     return Item(card["code"], said(day, card, line), made, tuple(_notes(day, line)), urgent)
 
 

@@ -28,7 +28,7 @@ def test_a_reminder_carries_a_link_and_three_taps_lead_to_booked(door: Door, rec
     assert path
     who = person(door, "recorder")
     first = who.open(path[1])
-    assert "Nobody has stated anything" in first
+    assert "Nothing is recorded about it" in first
     assert re.search(r"<p>.*: target .*, window .* to .*</p>", first)
     second = re.search(r'href="(/s/ITP-001/book\?visit=INF1)"', first)
     assert second
@@ -70,3 +70,42 @@ def test_the_notice_of_an_adverse_event_leads_to_its_submission(door: Door) -> N
     assert (
         "/s/ITP-001/submission?ae=AE-1" in door.get(link(door, Matter("ITP-001", None, "sae", "AE-1"))).text
     )
+
+
+def offered(page: str) -> list[str]:
+    """The actions of the page of a notice in their order, the primary one marked with a star."""
+    part = page.partition('<div class="actions">')[2].partition("</div>")[0]
+    found = re.findall(r'<a class="button( second)?"[^>]*>([^<]*)</a>', part)
+    return [text if second else f"*{text}" for second, text in found]
+
+
+@pytest.mark.parametrize(
+    ("language", "free", "booked", "asked", "correct"),
+    [
+        ("en", ["*Book", "Done", "Missed"], ["*Done", "Move", "Missed"], "What happened?", "*Correct"),
+        (
+            *("zh-CN", ["*预约", "已完成", "未进行"], ["*已完成", "改期", "未进行"]),
+            *("实际情况如何？", "*更正"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("form", ["done", "missed"])
+def test_what_the_page_of_a_notice_offers_follows_from_what_is_recorded(
+    door: Door, language: str, free: list[str], booked: list[str], asked: str, correct: str, form: str
+) -> None:
+    door.enrol()
+    who = person(door, "recorder", language=language)
+    notice, day = link(door, VISIT), f"{(door.now - timedelta(days=1)).date()}"
+    page = who.open(notice)
+    assert offered(page) == free
+    assert asked in page
+    who.answered(who.send("/s/ITP-001/book", visit="INF1", on=day))
+    assert offered(who.open(notice)) == booked
+    values = {"on": day} if form == "done" else {"reason": "travel"}
+    who.answered(who.send(f"/s/ITP-001/{form}", visit="INF1", **values))
+    page = who.open(notice)
+    assert offered(page) == [correct]
+    assert asked not in page
+    to = re.search(r'href="(/s/ITP-001/correct/\d+)"', page)
+    assert to
+    assert 'name="why"' in who.open(to[1])
