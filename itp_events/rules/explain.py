@@ -139,5 +139,6 @@ def power_of_ten(value: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things, as `1 day` or `2 days`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """A number of things, as `1 day`, `2 days` or `3 entries`."""
+    several = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{number} {noun if number == 1 else several}"

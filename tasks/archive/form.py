@@ -163,7 +163,8 @@ The tables
   signatures         Who signed which event (source, id) or review (statement), in which words, when.
                      digest is the SHA-256 of what was signed, as it is stored: an event's body.
   sign_ins           Every attempt to sign in to the pages.
-  tokens             Whose tokens there were. digest is a token's SHA-256: no token can be made from it.
+  tokens             Whose tokens there were. digest is a token's SHA-256: no token can be made from it. In a
+                     restored study those that were not revoked by then count again.
   protocol_files     The protocol files by which the service has run, each with its SHA-256.
   register           The hash of each row of the other tables, once that row may change no more.
   seals              One line an hour that binds the ends of all chains.
@@ -194,6 +195,6 @@ Reading it, in Python:
 
 Restoring it into an empty database, with the program: itp restore FILE
 
-Not in this archive, because they are secrets: tokens, the passwords of accounts and their second factors,
-secret.key, .env, the Apprise configuration. Keep copies of the files apart from it.
+Not in this archive, because they are secrets: the passwords of accounts and their second factors, secret.key,
+.env, the Apprise configuration, the file tokens. Keep copies of the files apart from it.
 """

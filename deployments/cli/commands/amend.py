@@ -32,6 +32,7 @@ from flows.study.runtime import Runtime
 from itp_events.errors import BadInput, ItpError
 from itp_events.events import Event, ProtocolAssigned
 from itp_events.outputs.amendment import Preview
+from itp_events.rules.explain import counted
 from tasks.accounts.sessions import Attempt, prove
 from tasks.database.queries import SubjectRow
 
@@ -196,7 +197,7 @@ def _rows(found: Iterable[Preview]) -> Iterator[Sequence[str]]:
 
 def _print(version: str, found: Sequence[Preview]) -> None:
     out = console()
-    heading(out, f"Version {version}: {len(found)} subjects would move")
+    heading(out, f"Version {version}: {counted(len(found), 'subject')} would move")
     rows = list(_rows(found))
     if rows:
         out.print(table(_COLUMNS, rows, ("Subject", "About")))

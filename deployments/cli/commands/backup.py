@@ -16,8 +16,8 @@ from deployments.cli.output.tables import print_json
 from tasks.database.event_log import Origin
 
 SECRETS = (
-    "Not in it, because they are secrets: the API's tokens, secret.key, .env, the Apprise configuration. "
-    "Keep copies of these apart from it."
+    "Not in it, because they are secrets: passwords, second factors, secret.key, .env, the Apprise "
+    "configuration, and the file tokens. Keep copies of the files apart from it."
 )
 
 
@@ -31,8 +31,9 @@ def command(file: Path, force: bool, as_json: bool) -> None:
     The archive is the study at one instant. It is read back before FILE appears, and only its owner may read
     it. It is a ZIP file of JSON Lines with a README, so that it can be read in decades without this program.
 
-    Secrets are not in it: the API's tokens, secret.key, .env, and the Apprise configuration. Keep copies of
-    these apart from it.
+    Secrets are not in it: passwords, second factors, secret.key, .env, the Apprise configuration, and the
+    file tokens. Keep copies of the files apart from it. Of an account's token the hash is in it: the token
+    counts again after a restore.
 
     \b
     Examples:

@@ -7,6 +7,7 @@ import click
 from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.settings import load_settings
 from deployments.cli.opening import refuse_to_begin
+from deployments.cli.output.archives import ANEW
 from deployments.cli.output.progress import growing_bar
 from itp_events.errors import BadInput
 
@@ -47,6 +48,7 @@ def command(url: str | None, stay: bool) -> None:
     click.echo(
         "Next, for every process of the study: set ITP_DATABASE_URL to that address; then start: itp up"
     )
+    click.echo(ANEW)
     click.echo(
         "The database that was left is closed and untouched otherwise: keep it until a backup of the new one."
     )

@@ -8,7 +8,7 @@ import click
 
 from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.settings import load_settings
-from deployments.cli.output.archives import counted_in, document
+from deployments.cli.output.archives import ANEW, counted_in, document
 from deployments.cli.output.progress import growing_bar
 from deployments.cli.output.tables import print_json
 from itp_events.outputs.plan_json import instant
@@ -48,4 +48,5 @@ def command(file: Path, as_json: bool) -> None:
             f"files in it (unzip -j {file} 'protocols/*' -d protocols), before the service starts.",
             err=True,
         )
+    click.echo(ANEW)
     click.echo("Put the tokens, secret.key, .env and the Apprise configuration back too; then start: itp up")

@@ -8,6 +8,9 @@ from itp_events.outputs.plan_json import instant
 from itp_events.rules.explain import counted
 from tasks.archive.form import Manifest
 
+# For a study in another database than it was, and the people who sign in there.
+ANEW = "Passwords and second factors did not come along: set them anew (itp account change CODE --password)."
+
 
 def counted_in(manifest: Manifest) -> str:
     """The numbers of subjects, events and notices, in words."""
