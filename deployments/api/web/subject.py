@@ -19,7 +19,7 @@ from deployments.api.web.today import day_of
 from deployments.api.web.viewer import Looking, Viewer
 from deployments.api.web.waiting import of_subject
 from itp_events.errors import Refused
-from itp_events.events import DECISIONS, INVESTIGATORS, Data, Event, EventKey, NoticeIssued, Voided
+from itp_events.events import DECISIONS, INVESTIGATORS, Booked, Data, Event, EventKey, NoticeIssued, Voided
 from itp_events.marks import marked
 from itp_events.notices.contents import of_visit
 from itp_events.rules.assumptions import target_assumed, window_assumed
@@ -145,7 +145,22 @@ def _answer(api: ApiContext, words: InWords, told: Story, said: str, identity: s
     event = recorded(api.study.store, (SOURCE, identity)) if said in _SAID_OF and identity else None
     if event is None or event.subject != told.code:
         return None
-    return {"said": words.say(_SAID_OF[said]), "sentence": words.sentence(event)}
+    return {
+        "said": words.say(_SAID_OF[said]),
+        "sentence": words.sentence(event),
+        "outside": _outside(words, told, event),
+    }
+
+
+def _outside(words: InWords, told: Story, event: Event) -> str:
+    """What a date that was booked outside the visit's window will be; empty for every other event."""
+    visits = {each.code: each for each in told.subject_state.visits}
+    data = event.data
+    planned = visits.get(data.visit) if isinstance(data, Booked) else None
+    if planned is None or planned.outcome or planned.booked is None:
+        return ""
+    days = abs(planned.outside(planned.booked))
+    return words.say.counted("said.outside", days=days) if days else ""
 
 
 def _visit(words: InWords, told: Story, planned: PlannedVisit) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from urllib.parse import quote, urlencode
@@ -75,6 +75,8 @@ class Day:
     now: datetime
     protocol: Protocol
     words: InWords
+    # How far ahead booked visits are listed; None: all.
+    ahead: timedelta | None = _SHOW_AHEAD
     _dates: dict[str, date] = field(default_factory=dict)
 
     def today(self, card: Card) -> date:
@@ -115,6 +117,7 @@ def sections(day: Day, cards: Sequence[Card], role: Role) -> list[Section]:
 
 def of_subject(day: Day, card: Card, role: Role) -> list[Item]:
     """The matters that wait with one subject, the most urgent first."""
+    day = replace(day, ahead=None)
     return [item for section in sections(day, [card], role) for item in section.items()]
 
 
@@ -226,7 +229,7 @@ def _ahead(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
         if not line["booked"] or line["declined"]:
             continue
         today, on = day.today(card), date.fromisoformat(line["day"])
-        if today < on <= today + _SHOW_AHEAD:
+        if today < on and (day.ahead is None or on <= today + day.ahead):
             yield _matter(day, card, line, line["day"], _booked_said, ("move", "done"))
 
 
@@ -236,7 +239,7 @@ _Said = Callable[[Day, Card, VisitLine], str]
 def _overdue_said(day: Day, card: Card, line: VisitLine) -> str:
     days = (day.today(card) - date.fromisoformat(line["closes"])).days
     closes = day.day(line, "closes")
-    return day.words.say("today.visit-overdue", visit=day.visit(line), closes=closes, days=days)
+    return day.words.say.counted("today.visit-overdue", visit=day.visit(line), closes=closes, days=days)
 
 
 def _booked_said(day: Day, card: Card, line: VisitLine) -> str:
@@ -270,6 +273,8 @@ def _visit_item(
 
 def _notes(day: Day, line: VisitLine) -> Iterator[str]:
     say = day.words.say
+    if line["booked"] and (days := _outside(line)):
+        yield say.counted("plan.outside", days=days)
     if line["held"]:
         yield say("today.held")
     if line["declined"]:
@@ -278,6 +283,12 @@ def _notes(day: Day, line: VisitLine) -> Iterator[str]:
         yield say("today.answered", until=day.words.day(line["answered"]))
     if line["rung"]:
         yield say("today.escalated", audience=day.words.audience(line["rung"]))
+
+
+def _outside(line: VisitLine) -> int:
+    """The days by which a visit's day lies outside its window; 0 inside it."""
+    on, opens, closes = (date.fromisoformat(each) for each in (line["day"], line["opens"], line["closes"]))
+    return max((opens - on).days, (on - closes).days, 0)
 
 
 def _consents(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:

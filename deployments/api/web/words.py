@@ -29,6 +29,14 @@ class Say:
         """
         return self._words[key].format(**values) if values else self._words[key]
 
+    def counted(self, key: str, **values: object) -> str:
+        """The words of a key with a count filled in; of one thing there are words of their own.
+
+        Raises:
+            KeyError: no such words.
+        """
+        return self(f"{key}.one" if 1 in values.values() else key, **values)
+
     def has(self, key: str) -> bool:
         """Whether there are words for a key."""
         return key in self._words

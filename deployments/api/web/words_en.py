@@ -63,6 +63,7 @@ WORDS: dict[str, str] = {
     "today.death": "report the adverse event that led to the death, asked since {since}",
     "today.disposition": "how did the subject end the study? The last visit will not be done",
     "today.visit-overdue": "{visit}: window closed {closes}, {days} days ago",
+    "today.visit-overdue.one": "{visit}: window closed {closes}, {days} day ago",
     "today.visit-booked": "{visit}: booked for {day}",
     "today.visit-open": "{visit}: window {opens} to {closes}",
     "today.visit-target": "{visit}: target {day}, window {opens} to {closes}",
@@ -85,6 +86,7 @@ WORDS: dict[str, str] = {
     "find.press": "Find",
     "find.none": "No subject has a code like this.",
     "find.count": "{count} subjects",
+    "find.count.one": "{count} subject",
     # One subject
     "subject.title": "Subject {code}",
     "subject.site": "Site {site}, enrolled {enrolled}, protocol version {version}",
@@ -142,6 +144,7 @@ WORDS: dict[str, str] = {
     "status.cancelled": "cancelled",
     "plan.booked": "booked for {day}",
     "plan.outside": "{days} days outside the window",
+    "plan.outside.one": "{days} day outside the window",
     "phase.awaiting": "Awaiting {visit}",
     "phase.open": "{visit}: window open",
     "phase.overdue": "{visit}: overdue",
@@ -247,6 +250,7 @@ WORDS: dict[str, str] = {
     "field.bleeding": "Bleeding",
     "field.cells_given": "Cells given, in 10⁹",
     "help.cells_given": "For 6.15 × 10⁹ write 6.15.",
+    "hint.window": "Window of {visit}: {opens} to {closes}.",
     "hint.cells_given": "Planned: {cells} for {kg} kg.",
     "named.cells_given": "Cells given",
     "field.confirmed": "I have checked the date: it is right although it looks early",
@@ -350,6 +354,8 @@ WORDS: dict[str, str] = {
     "said.again": "This form was sent before; it counts once, and nothing has changed.",
     "said.stands": "This form was sent before, and what it said then stands. To record something else, open the "
     "form again.",
+    "said.outside": "Outside the window by {days} days: that will be a protocol deviation.",
+    "said.outside.one": "Outside the window by {days} day: that will be a protocol deviation.",
     "said.signed": "Signed",
     "said.now": "The subject now: {state}.",
     # Correction
