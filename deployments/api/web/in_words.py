@@ -38,6 +38,11 @@ _LIMITS = {
     "less_than_equal": ("at-most", "le"),
     "string_too_long": ("longest", "max_length"),
 }
+# Parts of the sentences that every door gives.
+_BARRED = re.compile(r"this needs a token of role (?P<needed>\w+); yours is of role (?P<role>\w+)")
+_TOGETHER = re.compile(r"^refused together with \(source \S+, id [^)]*\): ")
+_REFERENCE = re.compile(r" \(source \S+, id [^)]*\)|（来源 [^，）]+，编号 [^）]+）")
+_FIELD = re.compile(r"[a-z]+(?:_[a-z]+)+", re.ASCII)
 # Of fewer cells a dose in thousand millions would be said in zeros.
 _FEWEST_CELLS = 1_000_000
 _PLAIN = {
@@ -207,6 +212,11 @@ class InWords:
         own = f"field.{form.name}.{field.name}"
         return self.say(own if self.say.has(own) else f"field.{field.name}")
 
+    def optional(self, field: Field) -> str:
+        """The note beside a field that may stay empty: when it must not, where that depends on another."""
+        own = f"if.{field.name}"
+        return self.say(own if self.say.has(own) else "form.optional")
+
     def wrong(self, field: Field | None, wrong: Wrong) -> str:
         """The problem with the value of a field."""
         if wrong.kind in _LIMITS:
@@ -228,6 +238,18 @@ class InWords:
     def repair(self, line: str) -> str:
         """A line of the repairs log, from its English sentence."""
         return repair_zh(line, self.phase) if self.say.language == "zh-CN" else line
+
+    def told(self, sentence: str) -> str:
+        """A refusal for the person who meets it: without names and ids that only programs know."""
+        if barred := _BARRED.fullmatch(sentence):
+            needed, own = (self.say(f"{key}.{barred[key]}") for key in ("needed", "role"))
+            return self.say("error.role", needed=needed, role=own)
+        reason = _TOGETHER.sub("", sentence)
+        return _FIELD.sub(self._quoted, _REFERENCE.sub("", self.refusal(reason)))
+
+    def _quoted(self, name: re.Match[str]) -> str:
+        key = f"field.{name[0]}"
+        return self.say("error.field", name=self.say(key)) if self.say.has(key) else name[0]
 
     def refusal(self, sentence: str) -> str:
         """A refusal, from the sentence that every door gives."""

@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from deployments.api.http.dependencies import Dependencies
+from deployments.api.web.forms import FORMS
 from deployments.api.web.in_words import InWords
 from deployments.api.web.rendering import page_router, show, words_for
 from deployments.api.web.viewer import find_viewer, language_of
@@ -73,7 +74,7 @@ def page(request: Request, api: Dependencies, signed: str) -> Response:
         "dates": dates_of(day, card(told), matter.visit) if matter.visit else None,
         "phase": words.phase(row.state),
         "taken": list(_taken(words, matter, not_voided(line.event for line in told.record.log))),
-        "actions": tuple(_actions(matter, told)),
+        "offered": tuple(_actions(matter, told)),
         "settled": planned is not None and planned.outcome is not None,
     }
     title = title or words.say("link.subject", subject=row.code)
@@ -111,7 +112,7 @@ def _actions(matter: Matter, told: Story) -> Iterator[Action]:
     answered_by = _FORMS.get(Step.read(matter.step).family)
     if answered_by is not None:
         given = {"ae": matter.ae} if answered_by == "submission" and matter.ae else {}
-        yield Action(f"form.{answered_by}", form_path(code, answered_by, **given))
+        yield Action(f"form.{answered_by}", form_path(code, answered_by, **given), FORMS[answered_by].role)
 
 
 def _of_visit(told: Story, planned: PlannedVisit) -> Iterator[Action]:

@@ -158,7 +158,7 @@ def error_page(
     """The page of an error; `error` is None where there is no sentence of its own."""
     viewer = find_viewer(request, api)
     words = words_for(viewer.language if viewer else language_of(request, api), _default(api))
-    said = words.refusal(_problem(error)) if error else words.say(_GENERAL.get(status, "error.500"))
+    said = words.told(_problem(error)) if error else words.say(_GENERAL.get(status, "error.500"))
     if wants_json(request):
         return JSONResponse({"outcome": "refused", "said": said}, status, headers=HEADERS)
     return show(request, api, "error", words.say("error.title"), status=status, viewer=viewer, said=said)

@@ -250,7 +250,7 @@ def refused(
 ) -> Response:
     """The form again, with what was entered and why it was not recorded."""
     words = words_for(viewer.language, page.site)
-    said = words.refusal(outcome.said) if outcome else ""
+    said = words.told(outcome.said) if outcome else ""
     status = outcome.status if outcome else HTTPStatus.UNPROCESSABLE_ENTITY
     if wants_json(request):
         named = (f"{label_of(words, page.form, each)}: {said_of(words, page.form, each)}" for each in wrong)

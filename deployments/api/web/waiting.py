@@ -31,10 +31,11 @@ _SHOW_AHEAD = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A link to a page on which to do something; `label` is a key of the words."""
+    """A link to a page on which somebody of a role can do something; `label` is a key of the words."""
 
     label: str
     to: str
+    role: Role = "recorder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ def _disposition(day: Day, code: str) -> Item:
 
 
 def _decide(code: str) -> Action:
-    return Action("subject.decide", form_path(code, "decide"))
+    return Action("subject.decide", form_path(code, "decide"), "investigator")
 
 
 def _visits(day: Day, cards: Sequence[Card], *statuses: str) -> Iterator[tuple[Card, VisitLine]]:
@@ -317,7 +318,8 @@ def _deviations(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
 def _deviation(day: Day, code: str, line: DeviationLine) -> Item:
     since, category = day.words.day(line["since"]), day.words.category(line["category"])
     said = day.words.say("today.deviation", category=category, visit=line["visit"] or "", since=since)
-    return Item(code, said, (Action("deviations.assess", form_path(code, "assess", deviation=line["id"])),))
+    assess = Action("deviations.assess", form_path(code, "assess", deviation=line["id"]), "investigator")
+    return Item(code, said, (assess,))
 
 
 def _undelivered(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:

@@ -75,7 +75,7 @@ def test_the_notice_of_an_adverse_event_leads_to_its_submission(door: Door) -> N
 def offered(page: str) -> list[str]:
     """The actions of the page of a notice in their order, the primary one marked with a star."""
     part = page.partition('<div class="actions">')[2].partition("</div>")[0]
-    found = re.findall(r'<a class="button( second)?"[^>]*>([^<]*)</a>', part)
+    found = re.findall(r'<a class="button( second)?"[^>]*>([^<]*)<span', part)
     return [text if second else f"*{text}" for second, text in found]
 
 
