@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from deployments.api.web.waiting import may_wait
 from itp_events.protocol.model import Protocol
 from tasks.board.cards import Card, card, read_card
 from tasks.board.story import story
@@ -31,7 +32,7 @@ class Cards:
         self._kept: dict[str, tuple[object, Card]] = {}
 
     def fresh(self, store: Store, protocol: Protocol, now: datetime) -> list[Card]:
-        """Every subject's card in order of code; nothing is written."""
+        """Every subject's card in order of code, with the visits alone that may wait; nothing is written."""
         with self._lock:
             rows = _stamps(store)
             self._read(store, [row for row in rows if self._stamp(row.code) != (row.seq, row.made_at)])
@@ -47,7 +48,7 @@ class Cards:
         stamps = {row.code: (row.seq, row.made_at) for row in rows}
         for code, body in _bodies(store, list(stamps)):
             if (one := read_card(body)) is not None:
-                self._kept[code] = (stamps[code], one)
+                self._kept[code] = (stamps[code], _of_what_waits(one))
 
     def _make(
         self,
@@ -61,7 +62,13 @@ class Cards:
         ]
         for row in behind:
             with passing_over(row.code, {}):
-                self._kept[row.code] = ((row.seq, row.made_at), card(story(store, protocol, row.code, now)))
+                made = card(story(store, protocol, row.code, now))
+                self._kept[row.code] = ((row.seq, row.made_at), _of_what_waits(made))
+
+
+def _of_what_waits(whole: Card) -> Card:
+    """The card without the visits of which a page of many subjects says nothing: most of them."""
+    return {**whole, "visits": [line for line in whole["visits"] if may_wait(line)]}
 
 
 def _stamps(store: Store) -> Sequence[sa.Row[Any, Any, Any]]:

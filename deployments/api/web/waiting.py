@@ -197,6 +197,13 @@ def _visits(day: Day, cards: Sequence[Card], *statuses: str) -> Iterator[tuple[C
                 yield card, line
 
 
+def may_wait(line: VisitLine) -> bool:
+    """Whether a visit can be among the matters that wait, on some day, before its card is made anew."""
+    if line["status"] == "upcoming":
+        return line["firm"] or line["booked"] or line["declined"]
+    return line["status"] in ("open", "overdue")
+
+
 def _overdue(day: Day, cards: Sequence[Card]) -> Iterator[Matter]:
     for card, line in _visits(day, cards, "overdue"):
         yield _matter(
