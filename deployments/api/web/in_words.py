@@ -42,6 +42,7 @@ _LIMITS = {
 _BARRED = re.compile(r"this needs a token of role (?P<needed>\w+); yours is of role (?P<role>\w+)")
 _TOGETHER = re.compile(r"^refused together with \(source \S+, id [^)]*\): ")
 _REFERENCE = re.compile(r" \(source \S+, id [^)]*\)|（来源 [^，）]+，编号 [^）]+）")
+_TICK = "state confirmed: true"
 _FIELD = re.compile(r"[a-z]+(?:_[a-z]+)+", re.ASCII)
 # Of fewer cells a dose in thousand millions would be said in zeros.
 _FEWEST_CELLS = 1_000_000
@@ -56,6 +57,7 @@ _PLAIN = {
     "bool_type": "choose",
     "literal_error": "choose",
     "string_pattern_mismatch": "code",
+    "blank": "blank",
 }
 
 
@@ -245,7 +247,8 @@ class InWords:
             needed, own = (self.say(f"{key}.{barred[key]}") for key in ("needed", "role"))
             return self.say("error.role", needed=needed, role=own)
         reason = _TOGETHER.sub("", sentence)
-        return _FIELD.sub(self._quoted, _REFERENCE.sub("", self.refusal(reason)))
+        said = _REFERENCE.sub("", self.refusal(reason)).replace(_TICK, self.say("error.confirmed"))
+        return _FIELD.sub(self._quoted, said)
 
     def _quoted(self, name: re.Match[str]) -> str:
         key = f"field.{name[0]}"

@@ -115,7 +115,7 @@ async def record_enrolment(request: Request, api: Dependencies, viewer: Looking)
     form = form_named("enrol", viewer)
     given = await read_form(request)
     check_form(request, api, viewer, given)
-    code = "".join(given.get("subject", "").split())
+    code = given.get("subject", "").strip()
     site = api.study.protocol.site(given.get("site", "default"))
     page = Page(form, "/enrol", site, None, entered=given, identity=given.get("id") or uuid.uuid4().hex)
     return await api.in_door(_record, request, api, viewer, page, code)
@@ -185,10 +185,15 @@ def _record(
     request: Request, api: ApiContext, viewer: Viewer, page: Page, code: str, signer: Caller | None = None
 ) -> Response:
     data = stated(page.form, page.entered, page.site.zone)
-    if wrong := wrong_fields(page.form, {"by": viewer.code, **data}):
+    if wrong := [*_blanks_in(code), *wrong_fields(page.form, {"by": viewer.code, **data})]:
         return refused(request, api, viewer, page, wrong=wrong)
     event = cloud_event(page.form, page.identity, code, viewer.code, data, api.study.clock.now())
     return answer(request, api, viewer, page, take(api, viewer, [event], signer))
+
+
+def _blanks_in(code: str) -> list[Wrong]:
+    # With its blanks taken out a name would pass for a code, and stand in the log for good.
+    return [Wrong("subject", "blank", "", {})] if len(code.split()) > 1 else []
 
 
 def take(
@@ -207,11 +212,17 @@ def take(
         return Outcome("recorded")
     if last["status"] == HTTPStatus.OK:
         return Outcome("again")
-    first = next(each for each in results if each["status"] >= HTTPStatus.BAD_REQUEST)
-    rule = str(first.get("type", "")).removeprefix(_RULE)
+    found = [each for each in results if each["status"] >= HTTPStatus.BAD_REQUEST]
+    # What is refused together with another says the other's reason; the other has the rule.
+    first = next((each for each in found if _rule(each) != "together"), found[0])
+    rule = _rule(first)
     if rule == "id-reused":
         return _sent_before(api, events[-1])
     return Outcome("refused", first["detail"], rule, HTTPStatus(first["status"]), first.get("field", ""))
+
+
+def _rule(result: Mapping[str, Any]) -> str:
+    return str(result.get("type", "")).removeprefix(_RULE)
 
 
 def _sent_before(api: ApiContext, event: Mapping[str, Any]) -> Outcome:
@@ -234,7 +245,7 @@ def answer(request: Request, api: ApiContext, viewer: Viewer, page: Page, outcom
     """The answer to a form: on to the subject's page, or the form again with the refusal."""
     if outcome.kind == "refused":
         return refused(request, api, viewer, page, outcome)
-    code = page.code or "".join(page.entered.get("subject", "").split())
+    code = page.code or page.entered.get("subject", "").strip()
     if wants_json(request):
         return JSONResponse({"outcome": outcome.kind}, headers=HEADERS)
     return to(f"/s/{code}?said={outcome.kind}&id={page.identity}")
@@ -310,7 +321,7 @@ def show_form(
 
 def _is_shown(page: Page, field_: Field) -> bool:
     """Whether a field is shown: `confirmed` only where a date looked too early."""
-    return field_.name != "confirmed" or page.rule == "too-early" or bool(page.entered.get(field_.path))
+    return field_.name != "confirmed" or page.rule == "too-early" or page.entered.get(field_.path) == "yes"
 
 
 def offered(form: Form, state: SubjectState, words: InWords) -> dict[str, list[tuple[str, str]]]:

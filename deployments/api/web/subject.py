@@ -153,7 +153,7 @@ def _answer(api: ApiContext, words: InWords, told: Story, said: str, identity: s
 
 
 def _outside(words: InWords, told: Story, event: Event) -> str:
-    """What a date that was booked outside the visit's window will be; empty for every other event."""
+    """The warning of a date booked outside the visit's window; empty for every other event."""
     visits = {each.code: each for each in told.subject_state.visits}
     data = event.data
     planned = visits.get(data.visit) if isinstance(data, Booked) else None

@@ -441,6 +441,7 @@ WORDS: dict[str, str] = {
     # Errors
     "error.title": "That did not work",
     "error.role": "Only {needed} can do this; you are signed in as {role}.",
+    "error.confirmed": "tick “I have checked the date”",
     "error.field": "“{name}”",
     "needed.reader": "somebody who may see subjects",
     "needed.recorder": "a recorder or an investigator",
@@ -465,5 +466,6 @@ WORDS: dict[str, str] = {
     "wrong.date": "must be a date",
     "wrong.instant": "must be a date and a time",
     "wrong.code": "must be a code as ITP-007: letters, digits, dot, hyphen",
+    "wrong.blank": "a code has no blanks. Is this a name? Enter the code alone, never a name",
     "wrong.other": "cannot be taken",
 }

@@ -420,6 +420,7 @@ WORDS: dict[str, str] = {
     "paper.intro": "请打印后放入受试者文件。已登录人员扫码可打开受试者页面。其中不含任何姓名。",
     "error.title": "操作未成功",
     "error.role": "仅{needed}可以执行此操作；您当前以{role}身份登录。",
+    "error.confirmed": "请勾选“我已核对日期”",
     "error.field": "“{name}”",
     "needed.reader": "可查看受试者的人员",
     "needed.recorder": "记录者或研究者",
@@ -443,5 +444,6 @@ WORDS: dict[str, str] = {
     "wrong.date": "须为日期",
     "wrong.instant": "须为日期和时间",
     "wrong.code": "须为代码，例如 ITP-007：字母、数字、点或连字符",
+    "wrong.blank": "代码中不得有空格。这是姓名吗？请只填写代码，切勿填写姓名",
     "wrong.other": "无法接受",
 }

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from tasks.database.queries import all_subjects
 from tasks.delivery.links import Matter
 from tests.deployments.api.web.test_forms import eligible
 from tests.support.api import Door
@@ -88,3 +89,40 @@ def test_an_enrolment_names_what_is_missing_as_its_form_does(
     assert named in text
     assert "_uln" not in text
     assert "_ml_min" not in text
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [("en", "a code has no blanks. Is this a name?"), ("zh-CN", "代码中不得有空格。这是姓名吗？")],
+)
+@pytest.mark.parametrize("code", ["Zhang San", "Zhang San 1", "张\u3000三"])
+def test_a_code_with_a_blank_inside_is_refused_and_not_written_as_one(
+    door: Door, language: str, told: str, code: str
+) -> None:
+    who = person(door, "recorder", language=language)
+    who.open("/enrol")
+    answer = who.again("/enrol", **eligible(code, f"{(door.now - timedelta(days=1)).date()}"))
+    assert answer.status_code == 422
+    assert told in said(answer)
+    assert all_subjects(door.study.store) == []
+
+
+@pytest.mark.parametrize(("language", "asked"), [("en", "although it looks early"), ("zh-CN", "虽然偏早")])
+def test_a_correction_asks_whether_an_early_date_is_right_only_where_it_looks_early(
+    door: Door, language: str, asked: str
+) -> None:
+    door.enrol(days_ago=30)
+    who = person(door, "recorder", language=language)
+    ago = {days: f"{(door.now - timedelta(days=days)).date()}" for days in (2, 27, 28, 29)}
+    for visit, days in (("INF1", 29), ("INF2", 28), ("INF3", 2)):
+        page = who.answered(who.send("/s/ITP-001/done", visit=visit, on=ago[days]))
+    path = next(part.split('"')[0] for part in page.split('href="')[1:] if "/correct/" in part)
+    assert asked not in who.open(path)
+    early = {"visit": "INF3", "on": ago[27], "why": "typed the wrong day"}
+    refused = who.again(path, **early)
+    assert refused.status_code == 409
+    assert asked in said(refused)
+    assert "confirmed: true" not in said(refused)
+    page = who.answered(who.again(path, **early, confirmed="yes"))
+    path = next(part.split('"')[0] for part in page.split('href="')[1:] if "/correct/" in part)
+    assert asked in who.open(path)
