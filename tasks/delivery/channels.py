@@ -137,6 +137,15 @@ class Channels:
         wanted = person_tags(code)
         return [each for each in self._of_site if each.tags & wanted]
 
+    def unused(self, codes: Iterable[str]) -> list[Recipient]:
+        """The recipients with neither a tag of an audience nor one of these people's accounts: nobody's."""
+        people = frozenset[str]().union(*map(person_tags, codes))
+        return [
+            each
+            for each in self._of_site
+            if not each.tags & people and not any(tells(tag, name) for tag in each.tags for name in AUDIENCES)
+        ]
+
     def reaches(self, code: str) -> bool:
         """Whether a person has a recipient. Without any configuration everybody reads the console."""
         return not self.configured or bool(self.of_person(code))
@@ -300,21 +309,9 @@ def _open_alerts(server: Any) -> None:
 
 
 def _untold(recipients: Sequence[Recipient]) -> list[str]:
-    recipients = [each for each in recipients if not each.is_participant]
-    tags = frozenset[str]().union(*(each.tags for each in recipients))
+    tags = frozenset[str]().union(*(each.tags for each in recipients if not each.is_participant))
     untold = [name for name in AUDIENCES if not any(tells(tag, name) for tag in tags)]
-    unused = [
-        each for each in recipients if not any(tells(tag, name) for tag in each.tags for name in AUDIENCES)
-    ]
-    names = ", ".join(AUDIENCES)
-    return [
-        *(f"no URL is tagged {name}: its notices are printed by the service" for name in untold),
-        *(
-            f"{each.label} has no tag of an audience ({names}), "
-            "so it is used only while somebody with such an account is on duty"
-            for each in unused
-        ),
-    ]
+    return [f"no URL is tagged {name}: its notices are printed by the service" for name in untold]
 
 
 def participant_tag(code: str) -> str:

@@ -11,7 +11,8 @@ from itp_events.duty.ahead import GAP_DAYS, absent_deputies, days_from, gaps_ahe
 from itp_events.errors import BadInput
 from itp_events.protocol.file import load_protocol
 from tasks.database import duty
-from tasks.delivery.channels import Channels
+from tasks.database.schema import accounts
+from tasks.delivery.channels import AUDIENCES, Channels
 from tasks.text.duty import reasons
 
 
@@ -24,6 +25,9 @@ def duty_findings(connection: sa.Connection, around: Surroundings) -> Iterator[F
         channels = Channels.from_config(around.settings.apprise_config)
     except BadInput:
         return  # said where they are looked at
+    for each in channels.unused(connection.scalars(sa.select(accounts.c.code))):
+        said = f"{each.label} has no tag of an audience ({', '.join(AUDIENCES)}), and none of an account"
+        yield Finding("duty", "warn", f"{said}: nothing goes there", "mend its tag in ITP_APPRISE_CONFIG")
     roster = duty.roster_in(connection)
     untagged: dict[str, None] = {}
     for audience, site in duty.places_in(connection, roster, protocol):

@@ -273,3 +273,13 @@ def test_gaps_people_without_a_recipient_and_absent_deputies_are_warned_of(docto
     said = [each["said"] for each in _found(doctor("--json"), "duty")]
     assert any(each.startswith("nobody is coordinator at site 01") for each in said)
     assert any("crc.wang, the deputy of crc.li, is away too" in each for each in said)
+
+
+@pytest.mark.requirement("DTY-02")
+def test_a_recipient_whose_tag_is_nobody_s_is_warned_of(doctor: Itp, itp: Itp, tmp_path: Path) -> None:
+    config = tmp_path / "apprise.conf"
+    lines = [f"{tag}=json://127.0.0.1:1/{tag}" for tag in ("coordinator", "cra-chen", "cordinator")]
+    config.write_text("\n".join(lines))
+    itp("account", "add", "cra.chen", "--name", "Chen", "--role", "monitor")
+    said = [each["said"] for each in _found(doctor("--json", ITP_APPRISE_CONFIG=str(config)), "duty")]
+    assert [each.partition(" ")[0] for each in said] == ["cordinator"]

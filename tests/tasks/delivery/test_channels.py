@@ -1,4 +1,3 @@
-import re
 from pathlib import Path
 
 import pytest
@@ -78,9 +77,11 @@ def test_an_audience_without_an_address_is_pointed_out(tmp_path: Path) -> None:
 
 
 def test_an_address_that_nobody_uses_is_pointed_out(tmp_path: Path) -> None:
-    found = problems(config(tmp_path, everybody(), "family=json://127.0.0.1:1/home"))
-    assert len(found) == 1
-    assert re.match(r"family \(JSON \w+\) has no tag of an audience", found[0])
+    file = config(tmp_path, everybody(), "family=json://127.0.0.1:1/home", "cra-chen=json://127.0.0.1:1/chen")
+    assert problems(file) == []
+    channels = Channels.from_config(file)
+    assert [each.label.partition(" ")[0] for each in channels.unused(["cra.chen"])] == ["family"]
+    assert len(channels.unused([])) == 2
 
 
 def test_the_tag_always_gets_everything(tmp_path: Path) -> None:
