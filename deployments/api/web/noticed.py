@@ -88,7 +88,7 @@ def _taken(words: InWords, matter: Matter, facts: Sequence[Event]) -> Iterator[s
             continue
         on = getattr(event.data, "on", None) or getattr(event.data, "until", None)
         kind = words.say(f"type.{event.type}")
-        sentence = f"{kind}, {words.day(on)}" if on else kind
+        sentence = words.say("link.kind", kind=kind, day=words.day(on)) if on else kind
         yield words.say("link.taken", sentence=sentence, by=event.data.by)
 
 

@@ -145,4 +145,5 @@ def _form(
     words = words_for(language_of(request, api), api.study.protocol.site("default"))
     status = HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
     facts: dict[str, Any] = {"to": target, "wrong": wrong, "code": code, "local": is_local(request, api)}
+    facts["study"] = words.say("sign-in.study", study=api.study.protocol.id)
     return show(request, api, "sign-in", words.say("sign-in.title"), status=status, **facts)

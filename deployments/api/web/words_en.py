@@ -18,6 +18,7 @@ WORDS: dict[str, str] = {
     "role.monitor": "monitor",
     "role.admin": "administrator",
     # Signing in
+    "sign-in.study": "Study {study}",
     "sign-in.title": "Sign in",
     "sign-in.code": "Your code",
     "sign-in.code.help": "As it stands in the records, for example crc.li. Never a name.",
@@ -410,6 +411,7 @@ WORDS: dict[str, str] = {
     "link.title": "{visit} of subject {subject}",
     "link.subject": "Subject {subject}",
     "link.taken": "Recorded already: {sentence}, by {by}.",
+    "link.kind": "{kind}, {day}",
     "link.acknowledged": "{by} looks after it until {until}.",
     "link.free": "Nothing is recorded about it yet.",
     "link.what": "What happened?",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.api import Door, served
-from tests.support.pages import visitor
+from tests.support.pages import person, visitor
 from tests.support.people import with_tokens
 
 pytestmark = pytest.mark.requirement("PAG-01")
@@ -48,3 +48,23 @@ def test_an_account_s_language_counts_until_another_is_chosen_on_the_device(door
     assert '<html lang="zh-CN">' in phone.get("/password").text
     phone.post("/language", data={"language": "en", "to": "/password"})
     assert '<html lang="en">' in phone.get("/password").text
+
+
+@pytest.mark.parametrize(("language", "study"), [("en", "Study NCT06813157"), ("zh-CN", "研究 NCT06813157")])
+def test_the_page_on_which_to_sign_in_names_the_study_and_offers_the_other_language(
+    door: Door, language: str, study: str
+) -> None:
+    page = door.get("/sign-in?to=/", headers={"Accept-Language": language}).text
+    assert page.startswith("<!doctype html>")
+    assert study in page
+    assert 'action="/language"' in page.partition("</header>")[0]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_the_other_language_stands_at_the_foot_of_a_page_and_leaves_the_header_to_its_links(
+    door: Door, language: str
+) -> None:
+    page = person(door, "recorder", language=language).open("/today")
+    header, _, rest = page.partition("</header>")
+    assert 'action="/language"' not in header
+    assert rest.partition("<footer>")[2].count('action="/language"') == 1

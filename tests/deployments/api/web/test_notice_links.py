@@ -109,3 +109,19 @@ def test_what_the_page_of_a_notice_offers_follows_from_what_is_recorded(
     to = re.search(r'href="(/s/ITP-001/correct/\d+)"', page)
     assert to
     assert 'name="why"' in who.open(to[1])
+
+
+@pytest.mark.parametrize(
+    ("language", "kind", "legend"),
+    [("en", "Booked, ", "† assumption, to be confirmed by the site"), ("zh-CN", "已预约，", "† 为假定")],
+)
+def test_the_page_of_a_notice_explains_its_signs_and_writes_as_its_language_does(
+    door: Door, language: str, kind: str, legend: str
+) -> None:
+    door.enrol()
+    who = person(door, "recorder", language=language)
+    pages = [who.open(link(door, Matter("ITP-001", code, "T"))) for code in door.study.protocol.by_code]
+    assert any(legend in page for page in pages)
+    assert all(legend in page for page in pages if "†" in page)
+    who.answered(who.send("/s/ITP-001/book", visit="INF1", on=f"{door.now.date()}"))
+    assert kind in who.open(link(door, VISIT))
