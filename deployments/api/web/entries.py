@@ -13,7 +13,8 @@ def said_of(words: InWords, entry: Entry) -> str:
     if entry.event is not None:
         said = words.sentence(entry.event)
         late = entry.kind == "late"
-        return words.say("review.late", sentence=said, days=entry.details["days"]) if late else said
+        days = entry.details.get("days")
+        return words.say.counted("review.late", sentence=said, days=days) if late else said
     return _SAID.get(entry.kind, _as_kept)(words, entry)
 
 
