@@ -31,6 +31,7 @@ from tasks.database.schema import seal_stamps, seals
 from tasks.database.store import Store
 from tasks.hashing.rows import VERSION
 from tasks.integrity.authority import Silent, ask
+from tasks.integrity.certificate_order import certificates_in_order
 from tasks.integrity.sealing import Seal, newest_seal
 
 SETTING, ROOTS_SETTING = "ITP_STAMP_URL", "ITP_STAMP_ROOTS"
@@ -143,7 +144,7 @@ def instant_in(token: str) -> datetime:
 
 def _decoded(answer: bytes) -> TimeStampResponse:
     try:
-        response = decode_timestamp_response(answer)
+        response = decode_timestamp_response(certificates_in_order(answer))
         # A refusal has no token; every part of a token is read here, since a damaged one raises anywhere.
         if response.status != 0:
             raise NoStamp(f"the authority refuses: {'; '.join(response.status_string) or response.status}")

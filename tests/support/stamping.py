@@ -37,6 +37,8 @@ class StampingAuthority:
     # What it answers in place of a stamp.
     instead: bytes | None = None
     redirect: str = ""
+    # More certificates that it sends with a stamp, as PEM, in this order.
+    chain: str = ""
 
     @property
     def roots(self) -> Path:
@@ -46,7 +48,10 @@ class StampingAuthority:
     def stamp(self, query: bytes) -> bytes:
         """The answer to a query, both in DER."""
         (self.folder / "query").write_bytes(query)
-        _openssl(self.folder, "ts", "-reply", "-config", "config", "-queryfile", "query", "-out", "answer")
+        (self.folder / "chain.pem").write_text(self.chain, encoding="utf-8")
+        more = ("-chain", "chain.pem") if self.chain else ()
+        asked = ("-config", "config", "-queryfile", "query", "-out", "answer", *more)
+        _openssl(self.folder, "ts", "-reply", *asked)
         return (self.folder / "answer").read_bytes()
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
 from itp_events.errors import BadInput
 from tasks.database.triggers import lifted
 from tasks.integrity.authority import MOST_BYTES
+from tasks.integrity.certificate_order import certificates_in_order
 from tasks.integrity.keeping import keep
 from tasks.integrity.sealing import seal
 from tasks.integrity.stamps import Authority, NoStamp, stamp_newest, trusted_roots
@@ -40,7 +43,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StampingAuthority
 @pytest.fixture
 def authority(here: StampingAuthority) -> Authority:
     """The authority as a study names it; it answers."""
-    here.answers, here.instead, here.redirect = True, None, ""
+    here.answers, here.instead, here.redirect, here.chain = True, None, "", ""
     return Authority(here.url, trusted_roots(here.roots))
 
 
@@ -64,6 +67,33 @@ def test_the_newest_seal_is_stamped_once_and_verified(sealed: Desk, authority: A
     assert (report.findings, report.stamp) == ((), stamp)
     keep(sealed.store, AT)
     assert verify(sealed.store, roots=authority.roots).findings == ()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_stamp_counts_in_whatever_order_its_certificates_come(
+    sealed: Desk, authority: Authority, here: StampingAuthority, tmp_path: Path, turned: bool
+) -> None:
+    with stamping_authority(tmp_path / "other") as other:
+        chain = [here.roots.read_text(), other.roots.read_text()]
+    here.chain = "".join(reversed(chain) if turned else chain)
+    assert stamp_newest(sealed.store, authority, AT) is not None
+    assert verify(sealed.store, roots=authority.roots).findings == ()
+
+
+def test_of_both_orders_one_is_not_that_of_der(here: StampingAuthority, tmp_path: Path) -> None:
+    with stamping_authority(tmp_path / "other") as other:
+        chain = [here.roots.read_text(), other.roots.read_text()]
+    query, answers = TimestampRequestBuilder(b"any", HashAlgorithm.SHA256).build().as_bytes(), []
+    for here.chain in ("".join(chain), "".join(reversed(chain))):
+        answers.append(here.stamp(query))
+    changed = [certificates_in_order(each) != each for each in answers]
+    assert any(changed)
+    assert [len(certificates_in_order(each)) for each in answers] == [len(each) for each in answers]
+
+
+@given(st.binary(max_size=80) | st.binary(max_size=40).map(lambda tail: b"\x30\x82" + tail))
+def test_what_is_no_stamp_stays_as_it_is(content: bytes) -> None:
+    assert certificates_in_order(content) == content
 
 
 def test_without_a_stamp_that_counts_the_seal_stays_unstamped_and_the_next_try_may_succeed(
