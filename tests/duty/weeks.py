@@ -69,6 +69,7 @@ class _Site:
         channels = Channels([Recipient(tag, tag, frozenset({tag})) for tag in tags])
         self.context = DeliveryContext(store, load_protocol(), channels)
         self.sent: dict[tuple[str, str], int] = {}
+        self.holidays: dict[int, tuple[str, ...]] = {}
 
     def live(self, weeks: int, name: str) -> None:
         """Pass the weeks, look each day, and judge what each notice became."""
@@ -96,11 +97,9 @@ class _Site:
             last = first + draw.randrange(4)
             crew = tuple(draw.sample(PEOPLE, draw.choice((0, 1, 2))))
             self._state("exception", _of(people=crew, first=_day(first), last=_day(last)))
-            # A rota that begins later does not end an exception.
-            self.holidays = dict.fromkeys(range(first, last + 1), crew)
-            self.book.planned.update(self.holidays)
-        elif hasattr(self, "holidays"):
-            self.book.planned.update(self.holidays)
+            self.holidays |= dict.fromkeys(range(first, last + 1), crew)
+        # A later rota ends no exception, and a later exception ends another for its own days alone.
+        self.book.planned.update(self.holidays)
         for person in PEOPLE:
             if draw.random() < 0.15 and not self.book.is_away(person, monday):
                 self._leave(person, monday + draw.randrange(DAYS), draw.randrange(1, 10))
