@@ -23,7 +23,7 @@ def certificates_in_order(answer: bytes) -> bytes:
 
 
 def _certificates(answer: bytes) -> tuple[int, int]:
-    """Where the certificates begin and end: TimeStampResp, ContentInfo, SignedData (RFC 3161, RFC 5652)."""
+    """The place and the end of the certificates in a TimeStampResp (RFC 3161), whose token is of RFC 5652."""
     response = _content(answer, 0, _SEQUENCE)
     _status, token, *_ = _elements(answer, *response)
     _kind, content, *_ = _elements(answer, *_content(answer, token[0], _SEQUENCE))
@@ -35,7 +35,7 @@ def _certificates(answer: bytes) -> tuple[int, int]:
 
 
 def _content(der: bytes, at: int, tag: int) -> tuple[int, int]:
-    """Where the content of the element at a place begins and ends; ValueError when it has another tag."""
+    """The place and the end of an element's content; ValueError when the element has another tag."""
     if der[at] != tag:
         raise ValueError(f"tag {der[at]:#x} in place of {tag:#x}")
     _, begin, end = next(_elements(der, at, len(der)))

@@ -136,20 +136,24 @@ def _listed(form: Form, viewer: Viewer) -> bool:
     return form.name not in _NOT_LISTED and viewer.may(form.role)
 
 
-def _answer(api: ApiContext, words: InWords, told: Story, said: str, identity: str) -> dict[str, str] | None:
+class _Answer(NamedTuple):
+    """The answer to a form; `outside` warns of a date outside the visit's window."""
+
+    said: str
+    sentence: str
+    outside: str = ""
+
+
+def _answer(api: ApiContext, words: InWords, told: Story, said: str, identity: str) -> _Answer | None:
     """The answer to a form that was sent just now; the sentence is of the event that the log holds."""
     if said == "signed":
         found = [line.event for line in told.record.log if str(line.seq) == identity]
         lines = signatures_on(api, words, told).get(found[0].key, ()) if found else ()
-        return {"said": words.say("said.signed"), "sentence": lines[-1].said} if lines else None
+        return _Answer(words.say("said.signed"), lines[-1].said) if lines else None
     event = recorded(api.study.store, (SOURCE, identity)) if said in _SAID_OF and identity else None
     if event is None or event.subject != told.code:
         return None
-    return {
-        "said": words.say(_SAID_OF[said]),
-        "sentence": words.sentence(event),
-        "outside": _outside(words, told, event),
-    }
+    return _Answer(words.say(_SAID_OF[said]), words.sentence(event), _outside(words, told, event))
 
 
 def _outside(words: InWords, told: Story, event: Event) -> str:
