@@ -22,7 +22,8 @@ from deployments.demo.service import port_near
 from deployments.qualification.inbox import Inbox
 from deployments.sqlite_address import sqlite_address
 from itp_events.errors import ItpError
-from tasks.database.queries import all_subjects, notices_of
+from tasks.database.monitoring import figures
+from tasks.database.queries import all_subjects
 from tasks.database.store import Store
 
 _Found = TypeVar("_Found")
@@ -192,7 +193,7 @@ class Installation:
             self._store = None
 
     def quiet(self) -> None:
-        """Wait until no notice waits to be handed over.
+        """Wait until no notice that is due waits, of a subject or of the service.
 
         Raises:
             Failed: one still does after a minute.
@@ -200,7 +201,7 @@ class Installation:
         self.until(lambda: not self._waiting(), "every notice that is due to be handed over")
 
     def _waiting(self) -> bool:
-        return any(each.status == "queued" for each in notices_of(self.store, None))
+        return figures(self.store, self.clock.now()).oldest_waiting is not None
 
     def lose_database(self) -> None:
         """Stop the service, and delete its database, as a dead disk would."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from deployments.bootstrap.clock import open_clock
 from deployments.cli import cli
 from deployments.qualification.document import Run, document, page
 from deployments.qualification.inbox import Inbox
@@ -12,6 +13,8 @@ from deployments.qualification.installation import Failed, Installation
 from deployments.qualification.qualify import BEGINS, STEPS, qualify
 from deployments.qualification.steps import Result, Scene, Step, run
 from itp_events.errors import BadInput
+from tests.support.databases import migrated_sqlite
+from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate
 from validation.requirements import requirements
 
 pytestmark = pytest.mark.requirement("QLF-01")
@@ -61,6 +64,25 @@ def test_after_a_vital_step_that_failed_nothing_else_ran(site: Installation) -> 
 def test_waiting_in_vain_is_a_failure(site: Installation) -> None:
     with pytest.raises(Failed, match="waited 0 s in vain for a wonder"):
         site.until(lambda: False, "a wonder", 0.0)
+
+
+def test_quiet_waits_for_what_is_due_to_be_told_about_a_subject_too(
+    site: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = Installation.until
+    monkeypatch.setattr(Installation, "until", lambda site, look, what: patient(site, look, what, 0.0))
+    desk = Desk.open(migrated_sqlite(site.database))
+    site.data_dir.mkdir()
+    open_clock(site.data_dir, "study.db", 1.0, ENROLLED_AT, study_is_empty=True)
+    site.quiet()
+    study = ReportedLate()
+    desk.take(study.enrol())
+    with pytest.raises(Failed, match="in vain for every notice that is due"):
+        site.quiet()
+    desk.hand_over(ENROLLED_AT)
+    site.quiet()
+    site.close()
+    desk.store.close()
 
 
 def test_every_step_names_a_requirement_that_there_is_and_has_a_number_of_its_own() -> None:
