@@ -43,7 +43,6 @@ LINKS = {
 }
 # What a crash of the server forgets is not waited for; what it has confirmed it keeps.
 KEEPS_COMMITS = ["fsync=off", "full_page_writes=off", "unix_socket_directories=", "max_connections=300"]
-READY_SECONDS = 300.0
 
 
 class LinkedCluster(Cluster):
@@ -136,12 +135,12 @@ class ClusterStage:
             self.start(name)
         self.wait_ready()
         for name in ("round-1", "round-2"):
-            self.parts.wait_for(name, "Ready.", timeout=READY_SECONDS)
+            self.parts.wait_for(name, "Ready.")
 
     def wait_ready(self) -> None:
         """Wait until both doors can record."""
         for door in self.doors:
-            wait_until(lambda door=door: _is_ready(door), f"{door} to be ready", timeout=READY_SECONDS)  # type: ignore[misc]
+            wait_until(lambda door=door: _is_ready(door), f"{door} to be ready")  # type: ignore[misc]
 
     def revive(self) -> list[tuple[str, int]]:
         """Start again what has ended by itself, as compose would; the parts with their exit codes."""

@@ -23,7 +23,7 @@ class Shown:
 
     def artifact(self, key: str) -> str:
         """The page of the artifact under a key, once it is there."""
-        found = wait_until(lambda: self._id(key), f"the artifact {key}", timeout=180, every=1.0)
+        found = wait_until(lambda: self._id(key), f"the artifact {key}", every=1.0)
         return f"{self.ui}/artifacts/artifact/{found}"
 
     def work_list(self, name: str) -> str:
@@ -64,7 +64,7 @@ def shown_gallery(directory: Path) -> Iterator[Shown]:
         service.start(ready=False)
         try:
             shown = Shown(service)
-            wait_until(shown.is_complete, "everything to be shown", timeout=300, every=2.0)
+            wait_until(shown.is_complete, "everything to be shown", every=2.0)
             yield shown
         finally:
             service.close()

@@ -15,7 +15,7 @@ from tests.support.receiver import Receiver
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.requirement("PAG-01"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.requirement("PAG-01")
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def day(tmp_path: Path, receiver: Receiver) -> Iterator[Day]:
     try:
         # People do not wait for Prefect, which starts meanwhile.
         service.start(ready=False)
-        wait_until(lambda: _answers(service), "the pages to answer", timeout=180)
+        wait_until(lambda: _answers(service), "the pages to answer")
         with begun(service, _look) as day:
             yield day
     finally:

@@ -37,9 +37,7 @@ def test_a_subject_enrolled_by_the_form_is_acknowledged_from_the_notice(
     for name in YES:
         switch_on(browser, name)
     browser.find_element(By.CSS_SELECTOR, 'button[type="submit"]').click()
-    wait_until(
-        lambda: subject(running.study.store, CODE), "the subject to be enrolled", timeout=60, every=0.5
-    )
+    wait_until(lambda: subject(running.study.store, CODE), "the subject to be enrolled", every=0.5)
 
     running.move_clock_to(datetime(2026, 1, 13, 0, 59, 57, tzinfo=UTC))
     link = wait_until(lambda: acknowledge_link(running), "the first rung's message", every=0.5)

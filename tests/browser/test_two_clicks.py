@@ -64,4 +64,4 @@ def test_from_the_list_of_all_subjects_to_a_plan_in_two_clicks(shown: Shown, bro
     browser.get(shown.work_list("all subjects"))
     click(browser, "ITP-021")
     click(browser, shown.artifact("plan-itp-021"))
-    wait_until(lambda: "ITP-021: INF4 overdue" in text(browser), "the subject's page", timeout=60, every=0.5)
+    wait_until(lambda: "ITP-021: INF4 overdue" in text(browser), "the subject's page", every=0.5)

@@ -4,7 +4,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import date, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -48,11 +48,14 @@ class AtWork:
         found: list[dict[str, Any]] = self.setup.call("POST", f"/work_pools/{POOL}/workers/filter", {})
         return found
 
+    def today(self) -> date:
+        """The date at the site: in its small hours UTC has yesterday's."""
+        return self.service.study.clock.now().astimezone(SITE).date()
+
     def enrol(self, code: str) -> FlowRun:
         """Enrol a subject, with two notices that nobody has handed over yet; its flow run waits for later."""
         study = self.service.study
-        now = study.clock.now()
-        today = now.astimezone(SITE).date()
+        now, today = study.clock.now(), self.today()
         infusion = f"{today + timedelta(days=4)}"
         stated = enrolment(code, now, today, first_infusion_on=infusion)
         [answer] = study.record([parse_event(stated)], now)
@@ -70,7 +73,7 @@ class AtWork:
 
     def wait_until_told(self, code: str) -> None:
         """Wait for the notices of an enrolment, and see that each came once, and that the run waits again."""
-        wait_until(lambda: len(self.service.told(code)) >= 2, f"the notices of {code}", timeout=60)
+        wait_until(lambda: len(self.service.told(code)) >= 2, f"the notices of {code}")
         paths = sorted(request.path.strip("/") for request in self.service.told(code))
         assert paths == ["cell-lab", "coordinator"]
         self.service.wait_for_run(code, self.service.is_shown(code), "to wait again")
@@ -95,7 +98,7 @@ def first_service(
         found = AtWork(service, server)
         stack.callback(found.setup.close)
         service.start(ready=False)
-        wait_until(lambda: "started!" in service.log, "the worker to start", timeout=90)
+        wait_until(lambda: "started!" in service.log, "the worker to start")
         yield found
 
 
@@ -117,13 +120,12 @@ def test_a_worker_executes_what_is_due_in_the_pool_and_leaves_to_others_what_the
     found.wait_until_told("ITP-001")
 
     # A form is recorded.
-    answers = {"subject": "ITP-001", "reached": True, "on": f"{service.study.clock.now().date()}"}
+    answers = {"subject": "ITP-001", "reached": True, "on": f"{found.today()}"}
     form = found.deployments["contact-attempt"]
     found.setup.create_named(form, "contact", {**answers, "by": "crc-01"}, scheduled(service.study.wall()))
     wait_until(
         lambda: "itp.contact.attempted" in found.recorded("ITP-001"),
         "the form to be recorded",
-        timeout=60,
     )
 
     # A subject that a round wakes just now is left to that round.
@@ -137,14 +139,14 @@ def test_a_worker_executes_what_is_due_in_the_pool_and_leaves_to_others_what_the
 
     found.wake(held)
     found.wake(free)
-    wait_until(told_while_other_lives, "the notices of the subject that nobody holds", timeout=60)
+    wait_until(told_while_other_lives, "the notices of the subject that nobody holds")
     assert service.told("ITP-002") == []
     other.resign()
     found.wait_until_told("ITP-002")
 
     # Prefect goes and comes back: the worker stays, and takes what is due again.
     found.server.stop()
-    wait_until(lambda: "Going on without Prefect" in service.log, "the worker to notice", timeout=60)
+    wait_until(lambda: "Going on without Prefect" in service.log, "the worker to notice")
     found.server.start()
     found.wake(found.enrol("ITP-004"))
     found.wait_until_told("ITP-004")

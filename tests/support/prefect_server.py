@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.ports import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 def quiet_prefect(home: Path) -> dict[str, str]:
@@ -67,7 +67,7 @@ class PrefectServer:
             self._process = subprocess.Popen(
                 self._command(), env=self._server_environment(), stdout=log, stderr=log, cwd=self.home
             )
-        wait_until(self._healthy, "the Prefect server to answer", timeout=180, every=0.1)
+        wait_until(self._healthy, "the Prefect server to answer", every=0.1)
 
     def stop(self) -> None:
         """Stop it as an operator would, and return when it has gone. Nothing to do when it is not running."""
@@ -102,7 +102,7 @@ class PrefectServer:
         if self._process is not None:
             self._process.send_signal(how)
             try:
-                self._process.wait(timeout=60)
+                self._process.wait(timeout=PATIENCE)
             finally:
                 # One that does not stop fails its test, and does not outlive it.
                 self._process.kill()

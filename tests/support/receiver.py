@@ -8,7 +8,7 @@ from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Receiver:
         """What arrived at this path so far, oldest first."""
         return [request for request in list(self.requests) if request.path.strip("/") == path.strip("/")]
 
-    def wait_for(self, count: int, path: str | None = None, *, timeout: float = 60.0) -> list[Request]:
+    def wait_for(self, count: int, path: str | None = None, *, timeout: float = PATIENCE) -> list[Request]:
         """Wait until at least count requests arrived (at path, when given), and return them all."""
 
         def arrived() -> list[Request]:

@@ -25,7 +25,7 @@ from tasks.advance import Answer
 from tasks.database.queries import SubjectRow, subject
 from tests.support.ports import free_port
 from tests.support.receiver import Receiver, Request
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 SITE = ZoneInfo("Asia/Shanghai")
 AUDIENCES = ("coordinator", "investigator", "sponsor", "cell-lab", "ops")
@@ -89,12 +89,12 @@ class Service:
                 cwd=Path(__file__).parents[2],
             )
         if ready:
-            wait_until(lambda: self._says("Ready.", before), "the service to be ready", timeout=120)
+            wait_until(lambda: self._says("Ready.", before), "the service to be ready")
 
     def wait_ended(self) -> int:
         """Wait until the process has ended; its exit code."""
         assert self._process is not None
-        return self._process.wait(timeout=60)
+        return self._process.wait(timeout=PATIENCE)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop, and return its exit code."""
@@ -158,39 +158,37 @@ class Service:
         self.move_clock_to(due - timedelta(seconds=seconds))
         return due
 
-    def wait_for_wake(self, code: str, due: datetime, timeout: float = 60.0) -> SubjectRow:
+    def wait_for_wake(self, code: str, due: datetime) -> SubjectRow:
         """Wait until the subject has been advanced past an instant at which it was due."""
 
         def advanced() -> SubjectRow | None:
             row = self.subject(code)
             return row if row.wake_at is None or row.wake_at > due else None
 
-        row = wait_until(advanced, f"{code} to be woken at {due}", timeout=timeout)
+        row = wait_until(advanced, f"{code} to be woken at {due}")
         assert row is not None
         return row
 
-    def wait_for_run(
-        self, code: str, holds: Callable[[FlowRun], bool], what: str, timeout: float = 60.0
-    ) -> FlowRun:
+    def wait_for_run(self, code: str, holds: Callable[[FlowRun], bool], what: str) -> FlowRun:
         """Wait until the subject's flow run is there and as it should be."""
 
         def found() -> FlowRun | None:
             run = self.flow_run(code)
             return run if run is not None and holds(run) else None
 
-        run = wait_until(found, f"the flow run of {code} {what}", timeout=timeout, every=0.2)
+        run = wait_until(found, f"the flow run of {code} {what}", every=0.2)
         assert run is not None
         return run
 
     def is_shown(self, code: str) -> Callable[[FlowRun], bool]:
-        """Whether a flow run waits for what the subject waits for."""
-        row = self.subject(code)
-        assert row.wake_at is not None
-        planned = self.study.clock.wall(row.wake_at)
+        """Whether a flow run waits for what the subject waits for at the time of looking."""
 
         def holds(run: FlowRun) -> bool:
+            row = self.subject(code)
+            if row.wake_at is None or run.planned is None:
+                return False
             waits = run.state_type == "SCHEDULED" and run.state_name == row.state
-            return waits and run.planned is not None and abs(run.planned - planned) < timedelta(seconds=1)
+            return waits and abs(run.planned - self.study.clock.wall(row.wake_at)) < timedelta(seconds=1)
 
         return holds
 

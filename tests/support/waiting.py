@@ -6,9 +6,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# Longer than a busy machine needs for anything: who waits for what comes loses nothing by it, and a test that
+# waits for less than a claim's own time fails by the machine, not by the code.
+PATIENCE = 240.0
+
 
 def wait_until(
-    predicate: Callable[[], T], description: str, *, timeout: float = 60.0, every: float = 0.02
+    predicate: Callable[[], T], description: str, *, timeout: float = PATIENCE, every: float = 0.02
 ) -> T:
     """Ask predicate every so many seconds, and return its first true answer.
 

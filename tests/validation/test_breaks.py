@@ -20,7 +20,6 @@ def test_there_are_ten_breaks_of_ten_requirements_and_each_fits_the_source() -> 
     assert fitting == [1] * 10
 
 
-@pytest.mark.timeout(300)
 def test_a_broken_rule_fails_a_test_of_its_requirement(tmp_path: Path) -> None:
     clock = next(each for each in breaks.BREAKS if each.requirement == "SAF-02")
     breaks.broken(clock, tmp_path)

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def answer_errors(app: FastAPI, page: ErrorPage) -> None:
-    """Let every error of the app be answered; `page` makes the page of an address where nothing is."""
+    """Let every error of the app be answered; `page` makes the page where nothing answers."""
 
     @app.exception_handler(ItpError)
     async def _itp(request: Request, error: ItpError) -> JSONResponse:
@@ -42,7 +42,7 @@ def answer_errors(app: FastAPI, page: ErrorPage) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
-        if status == HTTPStatus.NOT_FOUND and _is_a_browser(request):
+        if status in _WAYS and _is_a_browser(request):
             api: ApiContext = app.state.api
             return await api.in_door(page, request, api, status)
         headers = dict(error.headers) if error.headers else None

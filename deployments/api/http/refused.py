@@ -66,7 +66,7 @@ def _note(request: Request, error: ItpError, door: Door) -> None:
     try:
         with api.study.store.writing() as connection:
             service_log.note_barred(connection, asked, origin, api.study.wall(), str(error))
-    except NO_ANSWER as problem:
+    except (ItpError, *NO_ANSWER) as problem:
         # The refusal stands all the same; the service's own log has it beside this line.
         log.warning(
             "the refusal of %s to %s is not in the audit trail: %s", asked, origin.actor, first_line(problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
 from functools import cache
 from http import HTTPStatus
@@ -23,7 +24,9 @@ from deployments.html_page import templates
 from deployments.http.origin import split_address
 from itp_events.errors import BadInput, ItpError, Refused
 from itp_events.protocol.model import Site
-from tasks.database.store import NO_ANSWER
+from tasks.database.store import NO_ANSWER, first_line
+
+log = logging.getLogger(__name__)
 
 _TEMPLATES = templates(Path(__file__).parent / "templates")
 HEADERS = {
@@ -156,7 +159,7 @@ def error_page(
     request: Request, api: ApiContext, status: HTTPStatus, error: ItpError | None = None
 ) -> Response:
     """The page of an error; `error` is None where there is no sentence of its own."""
-    viewer = find_viewer(request, api)
+    viewer = _viewer_if_known(request, api)
     words = words_for(viewer.language if viewer else language_of(request, api), _default(api))
     said = words.told(_problem(error)) if error else words.say(_GENERAL.get(status, "error.500"))
     if wants_json(request):
@@ -164,12 +167,25 @@ def error_page(
     return show(request, api, "error", words.say("error.title"), status=status, viewer=viewer, said=said)
 
 
+def _viewer_if_known(request: Request, api: ApiContext) -> Viewer | None:
+    """The person who is signed in; None also where nothing can tell now: anybody may see an error."""
+    try:
+        return find_viewer(request, api)
+    except (ItpError, *NO_ANSWER) as problem:
+        log.warning("the page of an error names nobody: %s", first_line(problem))
+        return None
+
+
 def _problem(error: ItpError) -> str:
     """The sentence of an error, without the name that a command has for what is wrong."""
     return error.problem if isinstance(error, BadInput) else str(error)
 
 
-_GENERAL = {HTTPStatus.NOT_FOUND: "error.404", HTTPStatus.SERVICE_UNAVAILABLE: "error.busy"}
+_GENERAL = {
+    HTTPStatus.NOT_FOUND: "error.404",
+    HTTPStatus.METHOD_NOT_ALLOWED: "error.404",
+    HTTPStatus.SERVICE_UNAVAILABLE: "error.busy",
+}
 
 
 def _default(api: ApiContext) -> Site:

@@ -1,10 +1,13 @@
 """What an account asked for without the right to it stands in the audit trail."""
 
 from datetime import timedelta
+from http import HTTPStatus
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from deployments.api.http.problems import Problem
+from deployments.api.web import viewer
 from itp_events.protocol.file import load_protocol
 from tasks.accounts import tokens
 from tasks.accounts.account import Account
@@ -12,6 +15,7 @@ from tasks.accounts.changing import By
 from tasks.audit.entries import Entry, Kind, Wanted
 from tasks.audit.reading import audit
 from tasks.database import service_log
+from tasks.database.custody import Moved
 from tasks.database.event_log import Origin
 from tests.support.api import Door, enrolment
 from tests.support.pages import person
@@ -20,6 +24,7 @@ from tests.support.people import with_password
 pytestmark = pytest.mark.requirement("AUD-01")
 
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 REFUSALS: tuple[Kind, ...] = ("refusal",)
 
 
@@ -87,11 +92,14 @@ def test_a_refusal_of_another_day_is_listed_anew(door: Door) -> None:
     assert len(_refusals(door)) == 2
 
 
+@pytest.mark.parametrize(
+    "trouble", [OperationalError("INSERT", {}, Exception("the disk is full")), Moved("it goes on elsewhere")]
+)
 def test_a_refusal_stands_where_the_audit_trail_cannot_be_written(
-    door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: Exception
 ) -> None:
     def silent(*_: object) -> None:
-        raise OperationalError("INSERT", {}, Exception("the disk is full"))
+        raise trouble
 
     monkeypatch.setattr(service_log, "note_barred", silent)
     answer = door.post(enrolment("ITP-009", door.now), headers=door.token("reader"))
@@ -100,8 +108,35 @@ def test_a_refusal_stands_where_the_audit_trail_cannot_be_written(
 
 
 def test_a_browser_at_an_unknown_address_gets_a_page(door: Door) -> None:
-    browser = door.get("/nowhere", headers={"Accept": "text/html,application/xhtml+xml"})
+    browser = door.get("/nowhere", headers=BROWSER)
     assert (browser.status_code, browser.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "There is nothing here." in browser.text
     program = door.get("/nowhere")
     assert (program.status_code, program.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_a_browser_that_asks_an_address_otherwise_than_it_is_asked_gets_a_page(door: Door) -> None:
+    answer = door.client.post("/today", headers=BROWSER)
+    assert (answer.status_code, answer.headers["content-type"]) == (405, "text/html; charset=utf-8")
+    assert door.client.post("/today").headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status"),
+    [
+        (OperationalError("SELECT", {}, Exception("gone")), 503),
+        (Problem(HTTPStatus.SERVICE_UNAVAILABLE, "tokens", "no"), 503),
+    ],
+)
+def test_somebody_who_is_signed_in_gets_a_page_where_nothing_can_tell_who_they_are(
+    door: Door, monkeypatch: pytest.MonkeyPatch, trouble: Exception, status: int
+) -> None:
+    who = person(door, "recorder")
+
+    def silent(*_: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(viewer, "by_proof", silent)
+    pages = {path: who.client.get(path, headers=BROWSER) for path in ("/today", "/nowhere")}
+    assert {path: page.status_code for path, page in pages.items()} == {"/today": status, "/nowhere": 404}
+    assert all(page.headers["content-type"].startswith("text/html") for page in pages.values())

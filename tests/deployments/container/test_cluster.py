@@ -28,8 +28,6 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.requirement("DEP-01")
 
 AUTH = ("ops", secrets.token_urlsafe(12))
-# Prefect's triggers, and the loops that ask for due runs, need some seconds each on a busy machine.
-SLOW = 90.0
 
 
 class Site:
@@ -65,7 +63,7 @@ class Site:
                 self._post(stated)
             return self.is_enrolled(code)
 
-        wait_until(recorded, f"the posted enrolment of {code} to be recorded", timeout=180, every=0.5)
+        wait_until(recorded, f"the posted enrolment of {code} to be recorded", every=0.5)
 
     def _post(self, stated: dict[str, Any]) -> None:
         posted = {
@@ -88,11 +86,11 @@ class Site:
         return found
 
     def _ask(self, path: str, content: object, **how: Any) -> httpx.Response:
-        """Prefect's answer; the proxy answers 503 in the moment in which no server behind it does."""
+        """Prefect's answer; the proxy answers 502 or 503 in the moment in which no server behind it does."""
 
         def answered() -> httpx.Response | None:
             answer = self.prefect.post(path, json=content, **how)
-            return None if answer.status_code == 503 else answer
+            return None if answer.status_code in (502, 503) else answer
 
         answer = wait_until(answered, "a Prefect server to answer behind the proxy")
         assert answer is not None
@@ -104,11 +102,11 @@ class Site:
 
     def wait_until_shown(self, code: str) -> None:
         """Wait for the subject's one flow run."""
-        wait_until(lambda: len(self.journeys(code)) == 1, f"the flow run of {code}", timeout=SLOW)
+        wait_until(lambda: len(self.journeys(code)) == 1, f"the flow run of {code}")
 
     def wait_until_told(self, code: str) -> None:
         """Wait for the notices of an enrolment, and see that each came once."""
-        wait_until(lambda: len(self.told(code)) >= 2, f"the notices of {code}", timeout=SLOW)
+        wait_until(lambda: len(self.told(code)) >= 2, f"the notices of {code}")
         assert self.told(code) == ["cell-lab", "coordinator"]
 
 
@@ -156,7 +154,6 @@ def _answers(client: httpx.Client, path: str) -> bool:
         return False
 
 
-@pytest.mark.timeout(600)
 def test_the_parts_share_a_study_and_take_over_from_each_other(first_service: tuple[Site, Redis]) -> None:
     site, redis = first_service
     parts = site.parts
@@ -164,12 +161,12 @@ def test_the_parts_share_a_study_and_take_over_from_each_other(first_service: tu
     for name in parts.parts:
         parts.start(name)
     parts.start_caddy()
-    wait_until(lambda: _answers(site.api, "/readyz"), "a door to be ready", timeout=180)
+    wait_until(lambda: _answers(site.api, "/readyz"), "a door to be ready")
     # No door waits for Prefect.
     site.enrol("ITP-001")
     site.wait_until_told("ITP-001")
     for name in ("round-1", "round-2"):
-        parts.wait_for(name, "Ready.", timeout=180)
+        parts.wait_for(name, "Ready.")
     site.wait_until_shown("ITP-001")
 
     # An event that comes to one of Prefect's servers is seen by its services, and recorded once.

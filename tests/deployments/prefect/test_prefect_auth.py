@@ -29,7 +29,7 @@ def test_with_the_setting_prefect_answers_nobody_else(
     assert httpx.post(asked, json={}, trust_env=False).status_code == 401
     assert httpx.post(asked, json={}, auth=("operator", "guess"), trust_env=False).status_code == 401
     service.enrol("ITP-001")
-    run = service.wait_for_run("ITP-001", service.is_shown("ITP-001"), "to show its wait", 30)
+    run = service.wait_for_run("ITP-001", service.is_shown("ITP-001"), "to show its wait")
     wait_until(lambda: service.subject("ITP-001").flow_run_id == str(run.id), "the run to be known")
 
 

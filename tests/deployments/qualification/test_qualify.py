@@ -92,7 +92,6 @@ def test_every_step_names_a_requirement_that_there_is_and_has_a_number_of_its_ow
     assert all(step.requirements for step in STEPS)
 
 
-@pytest.mark.timeout(300)
 def test_the_installed_service_is_started_used_and_stopped(first_service: object, tmp_path: Path) -> None:
     """`first_service` lets this test begin early, beside the others that start a service."""
     told: list[Result] = []

@@ -174,7 +174,7 @@ def test_the_service_makes_them_while_it_works(alone: Runtime, folder: Path) -> 
     async def scenario() -> bool:
         at_work = ServiceLoop(alone, 180, None, plan(folder))
         going = asyncio.create_task(at_work.go())
-        await asyncio.to_thread(wait_until, lambda: backups_in(folder), "a backup", timeout=30)
+        await asyncio.to_thread(wait_until, lambda: backups_in(folder), "a backup")
         at_work.stop()
         return await going
 

@@ -20,7 +20,6 @@ def outcomes(service: Service, code: str) -> list[str | None]:
     return [each.outcome for each in attempts_of(service.study.store, code)]
 
 
-@pytest.mark.timeout(600)
 def test_killed_whenever_it_goes_on_where_it_was(service: Service) -> None:
     """While subjects wait, in a wake, and while it records a form: each kill meets a subject of its own."""
     _killed_while_a_subject_waits(service, "ITP-001")
@@ -53,7 +52,7 @@ def _killed_in_a_wake_the_repetition_is_marked(service: Service, code: str) -> N
     service.kill()
     service.receiver.succeed()
     service.start()
-    wait_until(lambda: len(service.told(code)) == told + 2, "the notice to be sent again", timeout=90)
+    wait_until(lambda: len(service.told(code)) == told + 2, "the notice to be sent again")
     first, second = service.told(code)[told:]
     assert first.body["title"] in second.body["title"]
     assert second.body != first.body, "the second says that it is possibly repeated"

@@ -17,9 +17,9 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.requirement("RUN-01")
 
 
-def waiting_run(service: Service, code: str, timeout: float = 60.0) -> str:
+def waiting_run(service: Service, code: str) -> str:
     """Wait until Prefect shows what the subject waits for; the flow run's id."""
-    return str(service.wait_for_run(code, service.is_shown(code), "to show its wait", timeout).id)
+    return str(service.wait_for_run(code, service.is_shown(code), "to show its wait").id)
 
 
 def created_run(service: Service, code: str) -> FlowRun:

@@ -68,7 +68,7 @@ def test_killed_after_acceptance_and_before_it_was_recorded_the_repetition_is_ma
 ) -> None:
     told.hang()
     process = sender("send")
-    told.wait_for(1, timeout=60)
+    told.wait_for(1)
     process.kill()
     assert killed(process)
     told.succeed()
