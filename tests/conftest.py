@@ -18,6 +18,7 @@ from sqlalchemy import URL
 from deployments.loading import loading
 from tasks.accounts import passwords
 from tests.support.databases import EmptiedDatabases, migrated_sqlite, migrated_template
+from tests.support.ending import NAME, EndingWithItsTests, end_with_its_tests
 from tests.support.once import made_once, sole
 from tests.support.postgres import NAMED_BY, fresh_database, postgres_server
 from tests.support.prefect_server import PrefectServer, quiet_prefect
@@ -48,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(quiet_prefect(home))
     config.add_cleanup(lambda: shutil.rmtree(home))
     config.pluginmanager.register(SharingOut(_group))
+    config.pluginmanager.register(EndingWithItsTests(_shared), NAME)
 
 
 # Where `make test` runs a test, and when. A test that starts a service of its own, or a storm, takes longest:
@@ -67,7 +69,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def _group(item: pytest.Item) -> str:
     if _is_alone(item):
         return item.nodeid
-    return next((name for name in SHARED_SERVICES if name in _fixtures(item)), str(item.path))
+    return next(iter(_shared(item)), str(item.path))
+
+
+def _shared(item: pytest.Item) -> list[str]:
+    fixtures = _fixtures(item)
+    return [name for name in SHARED_SERVICES if name in fixtures]
 
 
 def _is_alone(item: pytest.Item) -> bool:
@@ -166,6 +173,7 @@ def prefect_server(
     server = PrefectServer(home)
     try:
         server.start()
+        end_with_its_tests(pytestconfig, "prefect_server", server.stop)
         yield server
     finally:
         server.stop()
@@ -181,6 +189,7 @@ def running(
 
     sole(pytestconfig, tmp_path_factory, "running")
     with running_service(tmp_path_factory.mktemp("running") / "data", prefect_home) as service:
+        end_with_its_tests(pytestconfig, "running", service.close)
         yield service
 
 
