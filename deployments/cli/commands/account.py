@@ -15,6 +15,7 @@ from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.os_user import os_actor
 from deployments.bootstrap.settings import load_settings
 from deployments.cli.errors import say
+from deployments.cli.given_passwords import PASSWORD_FILE, given_password
 from deployments.cli.output.tables import console, print_json, table
 from itp_events.errors import BadInput
 from itp_events.outputs.plan_json import instant
@@ -24,9 +25,6 @@ from tasks.accounts.changing import By, Change
 from tasks.database.store import Store
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="The account as JSON.")
-_PASSWORD_FILE = click.option(
-    "--password-file", type=click.Path(path_type=Path), help="A file that holds the password; - is the input."
-)
 _SITES = click.option("--sites", help="Codes of sites with commas between, as 01,02; all for every site.")
 
 
@@ -62,7 +60,7 @@ def command() -> None:
 @click.option("--language", type=click.Choice(LANGUAGES), default="en", help="The language of its pages.")
 @click.option("--for-others", is_flag=True, help="It states what others say, as an EDC does.")
 @click.option("--password/--no-password", "wanted", default=None, help="Ask for a password, or do not.")
-@_PASSWORD_FILE
+@PASSWORD_FILE
 @_JSON
 def add(
     code: str,
@@ -87,7 +85,7 @@ def add(
     """
     account = Account(code, name, role, _sites(sites), language, for_others)
     asked = wanted if wanted is not None else bool(password_file) or sys.stdin.isatty()
-    kept = passwords.hashed(_password(password_file)) if asked else None
+    kept = passwords.hashed(given_password(password_file, new=True)) if asked else None
     with changing_accounts() as (connection, by):
         changing.add(connection, account, by)
         if kept is not None:
@@ -130,7 +128,7 @@ def listed(as_log: bool, as_json: bool) -> None:
 @click.option("--for-others/--not-for-others", default=None, help="Whether it states what others say.")
 @click.option("--enable", is_flag=True, help="Let a disabled account count again.")
 @click.option("--password", "wanted", is_flag=True, help="Ask for a new password.")
-@_PASSWORD_FILE
+@PASSWORD_FILE
 @click.option("--totp", type=click.Choice(["set-up", "remove"]), help="A second factor for signing in.")
 @_JSON
 def change(
@@ -158,7 +156,7 @@ def change(
     new = {field: value for field, value in new.items() if value is not None}
     new |= {"sites": _sites(sites)} if sites else {}
     new |= {"active": True} if enable else {}
-    kept = passwords.hashed(_password(password_file)) if wanted or password_file else None
+    kept = passwords.hashed(given_password(password_file, new=True)) if wanted or password_file else None
     if not (new or kept or totp):
         raise BadInput("say what to change; itp account change --help lists it", code)
     secret = passwords.new_totp() if totp == "set-up" else None
@@ -206,19 +204,6 @@ def _sites(given: str | None) -> tuple[str, ...] | None:
     if not found:
         raise BadInput("name sites with commas between, or all", "--sites")
     return found
-
-
-def _password(file: Path | None) -> str:
-    """The password of a file or of the standard input; on a terminal it is asked for twice."""
-    if file is None and sys.stdin.isatty():
-        said: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-        return said
-    if file is None or str(file) == "-":
-        return sys.stdin.readline().rstrip("\r\n")
-    try:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, ValueError) as problem:
-        raise BadInput(f"{file} cannot be read", "--password-file") from problem
 
 
 def _told(account: Account, done: str, *, as_json: bool, address: str | None = None) -> None:

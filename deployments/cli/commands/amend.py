@@ -22,8 +22,8 @@ from deployments.bootstrap.settings import load_settings
 from deployments.bootstrap.study import open_study
 from deployments.cli.afterwards import hand_over_of
 from deployments.cli.commands.record import at_the_machine
-from deployments.cli.commands.sign import PASSWORD_FILE, SECOND_FACTOR, given_password
 from deployments.cli.errors import BAD_INPUT, say
+from deployments.cli.given_passwords import PASSWORD_FILE, SECOND_FACTOR, given_password
 from deployments.cli.opening import open_to_read
 from deployments.cli.output.tables import console, heading, print_json, table
 from flows.study.recording import follow_up, show

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.os_user import os_actor
 from deployments.cli.commands.audit import given_instant
 from deployments.cli.errors import say
+from deployments.cli.given_passwords import PASSWORD_FILE, SECOND_FACTOR, given_password
 from deployments.cli.opening import OpenStudy, open_to_read
 from deployments.cli.output.tables import print_json
 from flows.study.signing import sign_a_review, sign_line
-from itp_events.errors import BadInput
 from itp_events.outputs.plan_json import instant
 from itp_events.rules.explain import counted
 from tasks.accounts.account import Account
@@ -30,12 +29,6 @@ from tasks.audit.entries import Wanted
 from tasks.audit.reading import audit
 
 _AS = click.option("--as", "code", required=True, metavar="ACCOUNT", help="The account that signs.")
-PASSWORD_FILE = click.option(
-    "--password-file", type=click.Path(path_type=Path), help="A file that holds the password; - is the input."
-)
-SECOND_FACTOR = click.option(
-    "--second-factor", default="", help="The authenticator's code, where one is set up."
-)
 _JSON = click.option("--json", "as_json", is_flag=True, help="What was signed, as JSON.")
 
 
@@ -148,16 +141,3 @@ def _told(signing: _Signing, what: str, signed: dict[str, Any], *, as_json: bool
         print_json(signed | {"account": account.code, "name": account.name, "at": instant(signing.at)})
     else:
         say(f"{account.name} ({account.code}) has signed {what}.")
-
-
-def given_password(file: Path | None) -> str:
-    """The password of a file or of the standard input; on a terminal it is asked for."""
-    if file is None and sys.stdin.isatty():
-        said: str = click.prompt("Password", hide_input=True, err=True)
-        return said
-    if file is None or str(file) == "-":
-        return sys.stdin.readline().rstrip("\r\n")
-    try:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, ValueError) as problem:
-        raise BadInput(f"{file} cannot be read", "--password-file") from problem
