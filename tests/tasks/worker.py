@@ -4,6 +4,7 @@ import random
 import sys
 import time
 from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,13 @@ def happen(desk: Desk, code: str, now: datetime, chance: random.Random) -> None:
 AE = {"term": "Fever", "grade": 2, "serious": True, "related": False}
 
 
-def main(url: str, config: str, seed: str, base: str, began: str) -> None:
-    """Go on until killed, and print a dot for each step done."""
-    desk, chance = Desk.open(url), random.Random(int(seed))
-    channels = Channels.from_config(Path(config), sys.stderr)
+def work(steps: Connection, seed: int, url: str, config: Path, base: datetime, began: float) -> None:
+    """Go on until killed, and say a dot for each step done."""
+    desk, chance = Desk.open(url), random.Random(seed)
+    channels = Channels.from_config(config, sys.stderr)
     codes = [f"ITP-00{number}" for number in range(1, 5)]
     while True:
-        now, wall = clocks(datetime.fromisoformat(base), float(began))
+        now, wall = clocks(base, began)
         code = chance.choice(codes)
         match chance.randrange(4):
             case 0:
@@ -57,9 +58,4 @@ def main(url: str, config: str, seed: str, base: str, began: str) -> None:
                 hand_over(desk.store, desk.protocol, channels, now, subject=code, wall=wall)
             case _:
                 hand_over(desk.store, desk.protocol, channels, now, wall=wall)
-        sys.stdout.write(".")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+        steps.send_bytes(b".")

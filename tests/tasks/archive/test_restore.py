@@ -1,15 +1,13 @@
 """A restored study is the study that was archived, whatever kind of database holds it."""
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -36,12 +34,12 @@ from tests.support import Receiver
 from tests.support.postgres import fresh_database
 from tests.support.study import Study
 from tests.tasks.archive.kept import AT, Files, brought_back, drop_columns, drop_tables, forged, kept, stored
+from tests.tasks.archive.worker import back_up, bring_back
 from tests.tasks.conftest import NOW
 from tests.tasks.desk import Desk, outcomes
+from tests.tasks.forked import forked_and_heard
 
 pytestmark = pytest.mark.requirement("BAK-02")
-
-WORKER = "tests.tasks.archive.worker"
 
 
 @contextmanager
@@ -278,22 +276,27 @@ def busy(lived: Desk) -> Desk:
     return lived
 
 
-def _killed(seconds: float, *arguments: object) -> bool:
-    """Run the worker, and kill it so long after it began; whether it was killed."""
-    command = [sys.executable, "-m", WORKER, *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begun\n"
-        try:
-            process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        return process.wait() == -signal.SIGKILL
+def _begun(work: Callable[..., None], *arguments: object) -> BaseProcess:
+    process, heard = forked_and_heard(work, *arguments)
+    with heard:
+        assert heard.recv_bytes() == b"begun"
+    return process
 
 
-def _took(*arguments: object) -> float:
-    began = time.monotonic()
-    assert not _killed(100, *arguments)
+def _killed(seconds: float, work: Callable[..., None], *arguments: object) -> bool:
+    """Let a process do the work, and kill it so long after it began; whether it was killed."""
+    process = _begun(work, *arguments)
+    process.join(seconds)
+    process.kill()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0
+
+
+def _took(work: Callable[..., None], *arguments: object) -> float:
+    process, began = _begun(work, *arguments), time.monotonic()
+    process.join()
+    assert process.exitcode == 0
     return time.monotonic() - began
 
 
@@ -301,14 +304,14 @@ def test_a_killed_backup_leaves_the_old_one_or_the_new_one(
     busy: Desk, database_url: str, tmp_path: Path
 ) -> None:
     path, chance, killed = tmp_path / "backups" / "kept.zip", random.Random(3), 0
-    whole = _took("backup", database_url, path)
+    whole = _took(back_up, database_url, path)
     before = path.read_bytes()
     for _ in range(4):
-        killed += _killed(whole * chance.random() * 0.6, "backup", database_url, path)
+        killed += _killed(whole * chance.random(), back_up, database_url, path)
         assert path.read_bytes() == before or json.loads(_manifest(path))["format"]
         before = path.read_bytes()
     assert killed
-    assert _took("backup", database_url, path)
+    assert _took(back_up, database_url, path)
     assert [each.name for each in path.parent.iterdir()] == ["kept.zip"], "no draft stays"
 
 
@@ -325,9 +328,9 @@ def test_a_killed_restore_leaves_an_empty_database_or_a_whole_study(
     path, chance, killed = tmp_path / "kept.zip", random.Random(4), 0
     kept(busy.store, path)
     with empty("sqlite" if "sqlite" in target else "postgresql", postgres, tmp_path) as first:
-        whole = _took("restore", first, path)
+        whole = _took(bring_back, first, path)
     for _ in range(3):
-        killed += _killed(whole * chance.random() * 0.6, "restore", target, path)
+        killed += _killed(whole * chance.random(), bring_back, target, path)
         # One that was quicker than the first may have ended, or have committed before it was killed.
         if _has_tables(target):
             break

@@ -1,23 +1,21 @@
 """Backs up or restores in a process of its own, which a test may kill."""
 
-import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tasks.database.store import Store
 from tests.tasks.archive.kept import brought_back, kept
 
 
-def main(what: str, url: str, path: str) -> None:
-    """Print a line when the work begins."""
-    sys.stdout.write("begun\n")
-    sys.stdout.flush()
-    if what == "restore":
-        brought_back(Path(path), url)
-        return
+def back_up(begun: Connection, url: str, path: Path) -> None:
+    """Back up over what is there, and say when the work begins."""
+    begun.send_bytes(b"begun")
     store = Store.open(url)
-    kept(store, Path(path), replace=True)
+    kept(store, path, replace=True)
     store.close()
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def bring_back(begun: Connection, url: str, path: Path) -> None:
+    """Restore, and say when the work begins."""
+    begun.send_bytes(b"begun")
+    brought_back(path, url)

@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,10 +18,9 @@ from tasks.database.store import Store
 from tests.support import free_port
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
+from tests.tasks.forked import forked
 
 pytestmark = pytest.mark.requirement("LOG-06")
-
-OPEN = "import sys; from tasks.database.store import Store; Store.open(sys.argv[1]).close()"
 
 
 # The index by which codes are found in any case is of an expression: SQLite's are not read back.
@@ -64,10 +61,10 @@ def test_a_database_is_kept_when_it_is_opened_again(desk: Desk, study: Study, da
 
 
 def test_two_processes_may_open_an_empty_database_at_once(empty_database_url: str) -> None:
-    command = [sys.executable, "-c", OPEN, empty_database_url]
-    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    errors = [process.communicate(timeout=60)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0], errors
+    started = [forked(Store.open, empty_database_url) for _ in range(3)]
+    for process in started:
+        process.join(timeout=60)
+    assert [process.exitcode for process in started] == [0, 0, 0]
 
 
 def test_a_database_written_by_a_newer_program_is_refused_in_one_line(desk: Desk, database_url: str) -> None:

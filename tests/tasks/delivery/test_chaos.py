@@ -1,13 +1,14 @@
 """Several processes work on the same subjects, the provider is moody, and one after the other is killed."""
 
 import random
-import subprocess
-import sys
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,7 +18,8 @@ from tests.support.hand_over import hand_over
 from tests.support.receiver import Request
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
-from tests.tasks.worker import clocks
+from tests.tasks.forked import forked_and_heard
+from tests.tasks.worker import clocks, work
 
 pytestmark = pytest.mark.requirement("DLV-01")
 
@@ -40,28 +42,35 @@ class MoodyReceiver(Receiver):
         return None if mood == 2 else 200
 
 
-def start(arguments: list[str], seed: int) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "tests.tasks.worker", *arguments[:2], str(seed), *arguments[2:]]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
+class Worker(NamedTuple):
+    """One of the processes, and what is heard of its steps."""
+
+    process: BaseProcess
+    steps: Connection
+
+    @classmethod
+    def start(cls, seed: int, *where: object) -> "Worker":
+        return cls(*forked_and_heard(work, seed, *where))
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.steps.close()
 
 
-def work_and_be_killed(arguments: list[str]) -> None:
+def work_and_be_killed(url: str, config: Path, base: datetime, began: float) -> None:
     """Some workers at a time; each is killed after some steps, in the middle of whatever it does then."""
-    running = [start(arguments, seed) for seed in range(WORKERS)]
+    where = url, config, base, began
+    running = [Worker.start(seed, *where) for seed in range(WORKERS)]
     for seed in range(WORKERS, WORKERS + KILLS):
-        steps = random.randrange(10, 60)
         victim = running.pop(0)
-        assert victim.stdout
-        assert len(victim.stdout.read(steps)) == steps, "a worker ended by itself"
-        running.append(start(arguments, seed))
-        end(victim)
+        for _ in range(random.randrange(10, 60)):
+            # Fails with EOFError when the worker ended by itself.
+            assert victim.steps.recv_bytes() == b"."
+        running.append(Worker.start(seed, *where))
+        victim.end()
     for worker in running:
-        end(worker)
-
-
-def end(worker: "subprocess.Popen[bytes]") -> None:
-    with worker:
-        worker.kill()
+        worker.end()
 
 
 def test_nothing_is_lost_and_what_may_be_repeated_is_marked(
@@ -76,7 +85,7 @@ def test_nothing_is_lost_and_what_may_be_repeated_is_marked(
             study.last_id = 10 * number
             desk.take(study.enrol())
         began = time.monotonic()
-        work_and_be_killed([database_url, str(config), ENROLLED_AT.isoformat(), str(began)])
+        work_and_be_killed(database_url, config, ENROLLED_AT, began)
         receiver.calm = True
         now, wall = clocks(ENROLLED_AT, began)
         # In doubt a message is repeated after an hour at last.

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx
@@ -21,11 +22,13 @@ from tests.support.ports import free_port
 from tests.support.study import Study
 from tests.support.waiting import wait_until
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
+from tests.tasks.forked import forked
+from tests.tasks.sender import claim_and_die, send
 
 pytestmark = pytest.mark.requirement("LOG-02")
 
 AFTER_THE_LEASE = later(ENROLLED_AT, seconds=61)
-Sender = Callable[[str], "subprocess.Popen[str]"]
+Sender = Callable[[Callable[..., None]], BaseProcess]
 
 
 @pytest.fixture
@@ -39,21 +42,21 @@ def sender(desk: Desk, study: Study, told: Receiver, database_url: str, tmp_path
     """Starts a sender for ITP-001, who has one notice waiting."""
     desk.take(study.enrol())
 
-    def start(step: str) -> "subprocess.Popen[str]":
-        arguments = [database_url, str(tmp_path / "apprise.txt"), step, ENROLLED_AT.isoformat()]
-        return subprocess.Popen([sys.executable, "-m", "tests.tasks.sender", *arguments], text=True)
+    def start(step: Callable[..., None]) -> BaseProcess:
+        return forked(step, database_url, tmp_path / "apprise.txt", ENROLLED_AT)
 
     return start
 
 
-def killed(process: "subprocess.Popen[str]") -> bool:
-    return process.wait(timeout=60) == -signal.SIGKILL
+def killed(process: BaseProcess) -> bool:
+    process.join(timeout=60)
+    return process.exitcode == -signal.SIGKILL
 
 
 def test_killed_between_commit_and_send_the_notice_is_sent_by_the_next_sender(
     desk: Desk, sender: Sender, told: Receiver
 ) -> None:
-    assert killed(sender("claim"))
+    assert killed(sender(claim_and_die))
     assert told.requests == []
     assert outcomes(desk.attempts()) == [None]
     desk.hand_over(later(ENROLLED_AT, seconds=30), subject=None)
@@ -67,7 +70,7 @@ def test_killed_after_acceptance_and_before_it_was_recorded_the_repetition_is_ma
     desk: Desk, sender: Sender, told: Receiver
 ) -> None:
     told.hang()
-    process = sender("send")
+    process = sender(send)
     told.wait_for(1)
     process.kill()
     assert killed(process)
@@ -82,7 +85,7 @@ def test_killed_after_acceptance_and_before_it_was_recorded_the_repetition_is_ma
 
 @pytest.mark.requirement("RUN-03")
 def test_a_kill_doubles_nothing_in_the_log_or_the_outbox(desk: Desk, sender: Sender, told: Receiver) -> None:
-    assert killed(sender("claim"))
+    assert killed(sender(claim_and_die))
     desk.hand_over(AFTER_THE_LEASE, subject=None)
     issued = [
         event for event in queries.history(desk.store, "ITP-001") if isinstance(event.data, NoticeIssued)
@@ -94,7 +97,7 @@ def test_a_kill_doubles_nothing_in_the_log_or_the_outbox(desk: Desk, sender: Sen
 def test_killed_and_pointless_meanwhile_the_notice_is_not_sent_again(
     desk: Desk, study: Study, sender: Sender, told: Receiver
 ) -> None:
-    assert killed(sender("claim"))
+    assert killed(sender(claim_and_die))
     desk.take(study.done("INF1", "2026-01-05"))
     desk.hand_over(AFTER_THE_LEASE, subject=None)
     assert "INF1" not in str([request.body["title"] for request in told.requests])
