@@ -17,6 +17,7 @@ from deployments.bootstrap.watched_clock import look_and_say
 from deployments.prefect.pool import POOL, worker_name
 from deployments.service.backups import BackupPlan, Backups
 from deployments.service.digests import Digests
+from deployments.service.direct_way import DirectWay
 from deployments.service.hand_overs import DueHandOvers
 from deployments.service.heartbeat import Heartbeat
 from deployments.service.prefect_link import PrefectLink
@@ -106,9 +107,10 @@ class ServiceLoop:
         self.link = PrefectLink(study, sole, self._leads)
         self._runner = Runner(self.link.runs)
         self._hand_overs = DueHandOvers(study, self._sharing)
-        waker = Waker(study, self.link, self._runner, self._hand_overs)
+        direct_way = DirectWay()
+        waker = Waker(study, self.link, self._runner, self._hand_overs, direct_way)
         self._wakes = Wakes(study, waker, self._stop, self._database, self._sharing)
-        self._prefect_runs = PrefectRuns(study, self.link, self._runner, self._sharing)
+        self._prefect_runs = PrefectRuns(study, self.link, self._runner, self._sharing, direct_way)
         self._digests = Digests(study, self.link, self._runner, self._sharing)
         self._backups = Backups(study, backups, self._has_the_study)
         self._records = Records(study, self._has_the_study, authority)

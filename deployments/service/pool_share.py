@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from deployments.bootstrap.lock import sole_service
 from deployments.bootstrap.settings import Settings
 from deployments.bootstrap.study import open_study
+from deployments.service.direct_way import DirectWay
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.prefect_runs import PrefectRuns
 from deployments.service.runner import Runner
@@ -44,7 +45,7 @@ class PoolShare:
         # Deployments, the pool and the automation are kept in order by a round.
         self._link = PrefectLink(study, sole, keeps_in_order=lambda: False)
         self._runner = Runner(self._link.runs)
-        self._runs = PrefectRuns(study, self._link, self._runner, self._sharing)
+        self._runs = PrefectRuns(study, self._link, self._runner, self._sharing, DirectWay())
         self._executing: set[asyncio.Task[None]] = set()
         self._signs: asyncio.Task[None] | None = None
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from prefect import Flow
 
 from deployments.prefect.deployments import FLOWS
+from deployments.service.direct_way import DirectWay
 from deployments.service.interrupted_forms import InterruptedForms
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner
@@ -27,11 +28,14 @@ log = logging.getLogger(__name__)
 class PrefectRuns:
     """The flow runs that were begun because Prefect has them due."""
 
-    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, sharing: Sharing) -> None:
+    def __init__(
+        self, study: Runtime, link: PrefectLink, runner: Runner, sharing: Sharing, direct_way: DirectWay
+    ) -> None:
         self._study = study
         self._sharing = sharing
         self._link = link
         self._runner = runner
+        self._direct_way = direct_way
         self._tasks: set[asyncio.Task[None]] = set()
         self._began = self._world()
 
@@ -101,7 +105,9 @@ class PrefectRuns:
 
     async def _run(self, run: FlowRun, flow: Flow[..., Any], code: str | None) -> None:
         try:
-            await self._runner.run(flow, run, self._world())
+            # A form waits for no reminder: somebody waits for its outcome.
+            behind = self._direct_way if flow is subject_journey else None
+            await self._runner.run(flow, run, self._world(), behind)
         except PrefectProblem as reason:
             self._link.note(reason)
         except Exception:

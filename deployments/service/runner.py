@@ -18,6 +18,7 @@ from prefect.context import AsyncClientContext, SyncClientContext
 from prefect.exceptions import Abort, ObjectNotFound, Pause
 from prefect.flow_engine import run_flow_async
 
+from deployments.service.direct_way import DirectWay
 from flows.prefect_api.flow_runs import FlowRun, FlowRuns, PrefectRefused, PrefectSilent, pending, problem_of
 from tasks.limits import FLOW_RUNS
 
@@ -61,8 +62,10 @@ class Runner:
         """The flow runs that are claimed or being executed here."""
         return frozenset(self._executing)
 
-    async def run(self, flow: Flow[..., Any], run: FlowRun, at: datetime) -> State | None:
-        """Claim a run as planned for `at` (the world's instant) and execute it.
+    async def run(
+        self, flow: Flow[..., Any], run: FlowRun, at: datetime, behind: DirectWay | None = None
+    ) -> State | None:
+        """Claim a run as planned for `at` (the world's instant) and execute it, `behind` whoever goes first.
 
         Returns the state in which the run was left, or None when Prefect did not let this process claim it.
 
@@ -73,6 +76,8 @@ class Runner:
             return None
         self._executing.add(run.id)
         try:
+            if behind is not None:
+                await behind.wait_clear()
             async with self._places:
                 if self._closed or not await asyncio.to_thread(self._runs.propose, run.id, pending(at)):
                     return None

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
+from deployments.service.direct_way import DirectWay
 from deployments.service.hand_overs import DueHandOvers
 from deployments.service.lateness import WAKE_LATENESS
 from deployments.service.prefect_link import PrefectLink
@@ -17,7 +18,6 @@ from flows.study.runtime import Runtime
 from flows.study.wait_state import waiting_state
 from flows.subject_journey import subject_journey
 from tasks.database.queries import SubjectRow, subject
-from tasks.limits import DIRECT_WAKES
 
 # Longer than most wakes take; what takes longer is done beside the flow run.
 PATIENCE_SECONDS = 0.3
@@ -30,23 +30,31 @@ EXACT = timedelta(seconds=1)
 class Waker:
     """Wakes subjects. Every step may be repeated without harm."""
 
-    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, hand_overs: DueHandOvers) -> None:
+    def __init__(
+        self,
+        study: Runtime,
+        link: PrefectLink,
+        runner: Runner,
+        hand_overs: DueHandOvers,
+        direct_way: DirectWay,
+    ) -> None:
         self._study = study
         self._clock = study.clock
         self._link = link
         self._runner = runner
         self._hand_overs = hand_overs
-        self._places = asyncio.Semaphore(DIRECT_WAKES)
+        self._direct_way = direct_way
 
     async def wake(self, subject_row: SubjectRow) -> None:
         """Execute the subject's flow run, which records the due decisions and waits for the next date.
 
-        No decision waits for Prefect: when the run must wait for a place (many are due at the same minute of
-        the morning), or takes longer than a moment, the subject is advanced beside it.
+        No decision waits for Prefect: when the run must wait (many are due at the same minute of the
+        morning), or takes longer than a moment, the subject is advanced beside it.
         """
         if subject_row.wake_at is not None:
             WAKE_LATENESS.observe(max(-self._clock.seconds_until(subject_row.wake_at), 0.0))
-        patience = 0.0 if self._runner.is_full else PATIENCE_SECONDS
+        must_wait = self._runner.is_full or not self._direct_way.is_clear
+        patience = 0.0 if must_wait else PATIENCE_SECONDS
         run = asyncio.create_task(self._by_flow_run(subject_row))
         try:
             await asyncio.wait({run}, timeout=patience)
@@ -69,7 +77,7 @@ class Waker:
         Returns the instant (UTC) at which it is due next; None when it never is.
         """
         # The place is free before the hand-over, as a provider may be slow and others are due too.
-        async with self._places:
+        async with self._direct_way.place():
             with self._hand_overs.place() as is_kept:
                 now = self._clock.now()
                 at_once = self._study.claiming(now) if is_kept else None
@@ -84,7 +92,8 @@ class Waker:
             return False
         run = self._link.deployments[JOURNEY].journey(UUID(subject_row.flow_run_id), subject_row.code)
         try:
-            left = await self._runner.run(subject_journey, run, self._clock.wall(self._clock.now()))
+            at = self._clock.wall(self._clock.now())
+            left = await self._runner.run(subject_journey, run, at, self._direct_way)
             return left is not None and await self._is_in_order(subject_row.code, run.id, left)
         except PrefectProblem as reason:
             self._link.note(reason)

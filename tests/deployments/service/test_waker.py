@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from deployments.bootstrap.clock import Clock
 from deployments.service import runner
+from deployments.service.direct_way import DirectWay
 from deployments.service.hand_overs import DueHandOvers
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner, shared_clients
@@ -33,6 +34,11 @@ from tests.deployments.service.test_repair import code, flow_run, is_put_back, j
 pytestmark = pytest.mark.requirement("RUN-01")
 
 __all__ = ["code", "journeys", "runs", "study"]
+
+
+def waker(study: Runtime, link: PrefectLink, runner: Runner) -> Waker:
+    """A waker of which nobody else is on the direct way."""
+    return Waker(study, link, runner, DueHandOvers(study, Sharing.of(study)), DirectWay())
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def test_a_wake_that_takes_too_long_is_ended_and_its_run_waits_again_at_once(
         assert row is not None
         try:
             async with shared_clients():
-                await Waker(study, link, Runner(link.runs), DueHandOvers(study, Sharing.of(study))).wake(row)
+                await waker(study, link, Runner(link.runs)).wake(row)
         finally:
             # The loop waits at its end for the thread that is stuck.
             stuck.let_go.set()
@@ -113,9 +119,7 @@ def test_a_subject_is_held_until_its_flow_run_ends_also_when_the_direct_way_fail
         runner = Pending(asyncio.Event())
         link = PrefectLink(study)
         link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
-        waking = asyncio.create_task(
-            Waker(study, link, runner, DueHandOvers(study, Sharing.of(study))).wake(_row())
-        )
+        waking = asyncio.create_task(waker(study, link, runner).wake(_row()))
         done, _ = await asyncio.wait({waking}, timeout=0.2)
         runner.let_go.set()
         with pytest.raises(OperationalError):
@@ -149,9 +153,7 @@ def test_a_subject_whose_flow_run_hangs_is_woken_at_its_next_time_all_the_same(t
         runner = Pending(asyncio.Event())
         link = PrefectLink(study)
         link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
-        waking = asyncio.create_task(
-            Waker(study, link, runner, DueHandOvers(study, Sharing.of(study))).wake(_row())
-        )
+        waking = asyncio.create_task(waker(study, link, runner).wake(_row()))
         woken = await asyncio.to_thread(study.twice.wait, 10)
         runner.let_go.set()
         await waking
