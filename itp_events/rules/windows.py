@@ -297,6 +297,8 @@ def _cancelled_or_missed(
     before: dict[str, PlannedVisit],
     given: _Circumstances,
 ) -> PlannedVisit | None:
+    if given.stop is None and given.exit is None:
+        return None
     site = given.subject.site
     # A stop after the last infusion cuts nothing short, follow-up neither.
     cut_short = any(each.outcome == "cancelled" for each in _standing(before, given))
