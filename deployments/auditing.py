@@ -7,12 +7,26 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Annotated, Any
 
-from itp_events.outputs.plan_json import instant
+from pydantic import Field, TypeAdapter, ValidationError, WithJsonSchema
+
+from itp_events.errors import BadInput
+from itp_events.events import Instant, LocalDate
+from itp_events.outputs.plan_json import instant as shown
+from itp_events.protocol.model import Site
 from tasks.accounts.account import Account
 from tasks.audit.entries import Entry, Wanted
+
+_GIVEN: TypeAdapter[date | datetime] = TypeAdapter(LocalDate | Instant)
+WHEN = "a date, which begins at 00:00 at the site, or an instant with its offset"
+When = Annotated[
+    str,
+    Field(max_length=40),
+    WithJsonSchema({"anyOf": [TypeAdapter(each).json_schema() for each in (LocalDate, Instant)]}),
+]
+"""How somebody gives the beginning or the end of a time; `given_instant` reads it."""
 
 COLUMNS = ("at", "kind", "subject", "site", "actor", "by", "door", "what", "details")
 
@@ -20,7 +34,7 @@ COLUMNS = ("at", "kind", "subject", "site", "actor", "by", "door", "what", "deta
 def document(entry: Entry) -> dict[str, Any]:
     """An entry as JSON; instants in UTC."""
     found: dict[str, Any] = {name: getattr(entry, name) for name in COLUMNS}
-    return found | {"at": instant(entry.at)}
+    return found | {"at": shown(entry.at)}
 
 
 def row(entry: Entry) -> Sequence[Any]:
@@ -31,6 +45,18 @@ def row(entry: Entry) -> Sequence[Any]:
 def seen_by(account: Account, entries: Iterable[Entry]) -> list[Entry]:
     """The entries that an account sees: of some sites those about their subjects alone."""
     return [each for each in entries if account.sites is None or (each.site and account.sees(each.site))]
+
+
+def given_instant(text: str | None, site: Site, field: str) -> datetime | None:
+    """The instant that somebody gives, a date being 00:00 at the site; raises BadInput for anything else."""
+    if text is None:
+        return None
+    try:
+        given = _GIVEN.validate_python(text)
+    except ValidationError:
+        problem = "write a date, or an instant with its offset, as 2026-01-05T09:00:00+08:00"
+        raise BadInput(problem, field) from None
+    return given if isinstance(given, datetime) else site.midnight(given)
 
 
 def until_now(wanted: Wanted, now: datetime) -> Wanted:
@@ -45,8 +71,8 @@ def review(entries: Sequence[Entry], wanted: Wanted) -> dict[str, Any]:
     assert wanted.until is not None, "a review has an end"
     lines = (json.dumps(document(each), ensure_ascii=False, sort_keys=True) for each in entries)
     asked = {
-        "since": instant(wanted.since) if wanted.since else None,
-        "until": instant(wanted.until),
+        "since": shown(wanted.since) if wanted.since else None,
+        "until": shown(wanted.until),
         "subject": wanted.subject,
         "site": wanted.site,
         "account": wanted.account,

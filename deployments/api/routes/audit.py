@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from deployments.api.http.auth import Reader
 from deployments.api.http.dependencies import Dependencies
 from deployments.api.http.schemas import ASKING
-from deployments.auditing import seen_by
+from deployments.auditing import WHEN, When, given_instant, seen_by
 from tasks.audit.entries import Kind, Wanted
 from tasks.audit.reading import audit
 
@@ -36,8 +36,8 @@ class Audited(BaseModel):
 def audited(
     api: Dependencies,
     caller: Reader,
-    since: AwareDatetime | None = None,
-    until: Annotated[AwareDatetime | None, Query(description="not included")] = None,
+    since: Annotated[When | None, Query(description=WHEN)] = None,
+    until: Annotated[When | None, Query(description=f"{WHEN}; not included")] = None,
     subject: Annotated[str | None, Query(max_length=64)] = None,
     site: Annotated[str | None, Query(max_length=64)] = None,
     account: Annotated[str | None, Query(max_length=64)] = None,
@@ -48,7 +48,9 @@ def audited(
 
     An account of some sites gets the entries about their subjects alone.
     """
-    wanted = Wanted(since, until, subject, site, account, tuple(kind or ()), late_days)
+    at = api.study.protocol.site(site or "01")
+    first, end = given_instant(since, at, "since"), given_instant(until, at, "until")
+    wanted = Wanted(first, end, subject, site, account, tuple(kind or ()), late_days)
     entries = audit(api.study.store, api.study.protocol, wanted)
     seen = seen_by(caller.account, entries) if caller.account else entries
     return [Audited.model_validate(each, from_attributes=True) for each in seen]

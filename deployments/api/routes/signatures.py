@@ -9,14 +9,14 @@ from typing import Annotated, Any, TypeVar
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.api.http.auth import Caller, address_of, asks
 from deployments.api.http.body import read_body
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.schemas import ASKING, problem
+from deployments.auditing import WHEN, When, given_instant, seen_by, until_now
 from deployments.auditing import review as content_of
-from deployments.auditing import seen_by, until_now
 from deployments.strict_json import parse
 from flows.study.signing import sign_a_review, sign_line
 from itp_events.errors import BadInput, Forbidden
@@ -51,8 +51,8 @@ class LineToSign(Secrets):
 class ReviewToSign(Secrets):
     """A review of what GET /audit lists with the same filters."""
 
-    since: AwareDatetime | None = None
-    until: Annotated[AwareDatetime | None, Field(description="not included; by default now")] = None
+    since: Annotated[When | None, Field(description=WHEN)] = None
+    until: Annotated[When | None, Field(description=f"{WHEN}; not included; by default now")] = None
     subject: _Name | None = None
     site: _Name | None = None
     late_days: Annotated[int, Field(ge=0, le=3650)] = 3
@@ -131,7 +131,9 @@ def _sign(request: Request, api: ApiContext, caller: Caller, line: LineToSign) -
 
 def _review(request: Request, api: ApiContext, caller: Caller, asked: ReviewToSign) -> Signed:
     account, now = _proven(request, api, caller, asked), api.study.clock.now()
-    wanted = Wanted(asked.since, asked.until, asked.subject, asked.site, None, (), asked.late_days)
+    at = api.study.protocol.site(asked.site or "01")
+    since, until = given_instant(asked.since, at, "since"), given_instant(asked.until, at, "until")
+    wanted = Wanted(since, until, asked.subject, asked.site, None, (), asked.late_days)
     wanted = until_now(wanted, now)
     content: dict[str, Any] = content_of(
         seen_by(account, audit(api.study.store, api.study.protocol, wanted)), wanted

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
 from pathlib import Path
 from typing import cast, get_args
 
 import click
 
-from deployments.auditing import COLUMNS, document, row
+from deployments.auditing import COLUMNS, document, given_instant, row
 from deployments.cli.opening import OpenStudy, open_to_read
 from deployments.cli.output.sentences import stated
 from deployments.cli.output.tables import console, print_json, table
 from deployments.tables import ENCODING
 from deployments.tables import table as csv_table
-from itp_events.errors import BadInput
-from itp_events.protocol.model import Site
 from itp_events.rules.explain import at_site
 from tasks.audit.entries import Entry, Kind, Wanted
 from tasks.audit.reading import audit
@@ -82,21 +79,6 @@ def command(
         print_json([document(entry) for entry in entries])
     else:
         _print(study, entries)
-
-
-def given_instant(text: str | None, site: Site, option: str) -> datetime | None:
-    """The instant that an option gives, a date being 00:00 at the site; raises BadInput for anything else."""
-    if text is None:
-        return None
-    try:
-        if len(text) == len("2026-01-05"):
-            return site.midnight(date.fromisoformat(text))
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise BadInput("write a date, or an instant with its offset, as 2026-01-05T09:00:00+08:00", option)
-    return instant
 
 
 def _print(study: OpenStudy, entries: Sequence[Entry]) -> None:

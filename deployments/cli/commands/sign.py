@@ -11,11 +11,10 @@ from typing import Any
 
 import click
 
+from deployments.auditing import given_instant, seen_by, until_now
 from deployments.auditing import review as content_of
-from deployments.auditing import seen_by, until_now
 from deployments.bootstrap.clock import Clock
 from deployments.bootstrap.os_user import os_actor
-from deployments.cli.commands.audit import given_instant
 from deployments.cli.errors import say
 from deployments.cli.given_passwords import PASSWORD_FILE, SECOND_FACTOR, given_password
 from deployments.cli.opening import OpenStudy, open_to_read

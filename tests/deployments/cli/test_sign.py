@@ -140,5 +140,10 @@ def test_the_api_signs_a_review(door: Door) -> None:
     answer = door.client.post("/reviews", json={"password": PASSWORD}, headers=header("mon.sun"))
     assert answer.status_code == 201
     assert [each.account for each in reviews(door)] == ["mon.sun"]
+    of_a_year = {"password": PASSWORD, "since": 2026}
+    assert door.client.post("/reviews", json=of_a_year, headers=header("mon.sun")).status_code == 422
+    of_a_day = of_a_year | {"since": "2026-01-05", "until": "2026"}
+    unread = door.client.post("/reviews", json=of_a_day, headers=header("mon.sun"))
+    assert (unread.status_code, unread.json()["field"]) == (422, "until")
     refused = door.client.post("/reviews", json={"password": PASSWORD}, headers=header("crc.li"))
     assert refused.status_code == 403
