@@ -76,14 +76,23 @@ class Runner:
             return None
         self._executing.add(run.id)
         try:
-            if behind is not None:
-                await behind.wait_clear()
-            async with self._places:
+            async with self._place(behind):
                 if self._closed or not await asyncio.to_thread(self._runs.propose, run.id, pending(at)):
                     return None
                 return await _execute(flow, _for_engine(run, at))
         finally:
             self._executing.discard(run.id)
+
+    @asynccontextmanager
+    async def _place(self, behind: DirectWay | None) -> AsyncIterator[None]:
+        while True:
+            if behind is not None:
+                await behind.wait_clear()
+            async with self._places:
+                # Somebody may have come onto the direct way while this run waited for its place.
+                if behind is None or behind.is_clear:
+                    yield
+                    return
 
 
 async def _execute(flow: Flow[..., Any], run: EngineRun) -> State | None:

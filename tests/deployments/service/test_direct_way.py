@@ -13,6 +13,8 @@ from deployments.service import runner as engine
 from deployments.service.direct_way import DirectWay
 from deployments.service.runner import Runner
 from flows.prefect_api.flow_runs import FlowRun, FlowRuns
+from tasks.limits import FLOW_RUNS
+from tests.support.waiting import wait_until
 from tests.tasks.conftest import NOW
 
 pytestmark = pytest.mark.requirement("RUN-01")
@@ -72,3 +74,29 @@ def test_no_flow_run_begins_while_a_subject_that_came_before_it_waits(
 
 async def executed(*_: object) -> None:
     """Stands for the engine."""
+
+
+def test_a_flow_run_that_waited_for_a_place_lets_go_first_who_came_meanwhile() -> None:
+    order: list[UUID] = []
+    let_go = asyncio.Event()
+
+    async def long(*_: object) -> None:
+        await let_go.wait()
+
+    async def come() -> None:
+        way, runner = DirectWay(), Runner(cast("FlowRuns", Willing(order)))
+        first, later = range(FLOW_RUNS), range(FLOW_RUNS, FLOW_RUNS + 3)
+        coming = [asyncio.create_task(runner.run(shown, due(each), NOW, way)) for each in (*first, *later)]
+        await asyncio.to_thread(wait_until, lambda: len(order) == FLOW_RUNS, "every place to be taken")
+        async with way.place():
+            let_go.set()
+            await asyncio.gather(*coming[:FLOW_RUNS])
+            form = due(99)
+            await runner.run(shown, form, NOW)
+            assert order[FLOW_RUNS:] == [form.id], "a form waits for nobody"
+        await asyncio.gather(*coming)
+        assert set(order[FLOW_RUNS + 1 :]) == {UUID(int=each) for each in later}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "_execute", long)
+        asyncio.run(come())
