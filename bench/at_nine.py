@@ -2,8 +2,8 @@
 
 Ten thousand subjects have had their first infusion; the reminder to book the second one is due for all of
 them on Monday at 09:00. Their histories are stated through the study's own functions, in arrays, and `itp
-verify` says that they are a study. Then the service runs, its clock is moved to ten seconds before nine, and
-a receiver that answers each message in 50 ms notes what comes.
+verify` says that they are a study. Then the service runs, tells the digests of 08:30, its clock is moved to
+ten seconds before nine, and a receiver that answers each message in 50 ms notes what comes.
 
 A short run: `--subjects 300`. With `--shown` Prefect holds a flow run of each subject before nine, which
 takes minutes; without it most are advanced without one. Receiver and service share this machine's processors.
@@ -34,14 +34,18 @@ from deployments.bootstrap.settings import load_settings
 from deployments.bootstrap.study import open_study
 from flows.study.runtime import Runtime
 from itp_events.events import parse_event
+from tasks.digest import AUDIENCES as DIGESTS
 from tests.support.receiver import Receiver, Request
 
-# 08:00 and 09:00 at the site, on a Monday without a holiday.
+# 08:00, 08:30 and 09:00 at the site, on a Monday without a holiday.
 EIGHT, NINE = datetime(2026, 1, 5, 0, 0, tzinfo=UTC), datetime(2026, 1, 5, 1, 0, tzinfo=UTC)
+HALF_PAST_EIGHT = EIGHT + timedelta(minutes=30)
 AHEAD = timedelta(seconds=10)
 ARRAY = 100
 ANSWER_SECONDS = 0.05
 SHOWN_SECONDS_EACH, TOLD_SECONDS_EACH = 1.0, 0.5
+# A digest that has nothing to say is withdrawn.
+DIGESTS_SETTLED = "SELECT count(*) FROM notices WHERE subject IS NULL AND status <> 'queued'"
 SHOWN = "SELECT count(*) FROM subjects WHERE flow_run_id IS NOT NULL"
 MARKED = "repeated"
 
@@ -84,6 +88,7 @@ def main() -> None:
         codes = _fill(parts, asked.subjects)
         _say(f"{len(codes):,} subjects stated in {time.monotonic() - began:.0f} s; itp verify accepts them")
         parts.start()
+        _tell_digests(parts, len(codes))
         if asked.shown:
             _wait_until_shown(parts, len(codes))
         _report(_measure(parts, receiver, codes), len(codes))
@@ -161,6 +166,18 @@ def _mark(data_dir: Path) -> Path:
     return data_dir / MARK
 
 
+def _tell_digests(parts: Parts, count: int) -> None:
+    """Let the digests go out at their own time: they look at everybody, and would do so at nine."""
+    _move_to(parts, HALF_PAST_EIGHT)
+    limit = 120 + count * TOLD_SECONDS_EACH
+    wait_until(lambda: parts.number(DIGESTS_SETTLED) >= len(DIGESTS), "the digests of 08:30", limit)
+
+
+def _move_to(parts: Parts, instant: datetime) -> None:
+    for data_dir in parts.data_dirs():
+        FastClock(_mark(data_dir)).move_to(instant)
+
+
 def _wait_until_shown(parts: Parts, count: int) -> None:
     began = time.monotonic()
     limit = 120 + count * SHOWN_SECONDS_EACH
@@ -169,8 +186,7 @@ def _wait_until_shown(parts: Parts, count: int) -> None:
 
 
 def _measure(parts: Parts, receiver: SlowReceiver, codes: list[str]) -> Handed:
-    for data_dir in parts.data_dirs():
-        FastClock(_mark(data_dir)).move_to(NINE - AHEAD)
+    _move_to(parts, NINE - AHEAD)
     nine = FastClock(_mark(parts.data_dirs()[0])).wall(NINE)
     before, began = _cpu(parts), time.monotonic()
     wanted = set(codes)

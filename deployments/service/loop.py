@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 
 from deployments.bootstrap.watched_clock import look_and_say
 from deployments.prefect.pool import POOL, worker_name
@@ -107,10 +108,10 @@ class ServiceLoop:
         self.link = PrefectLink(study, sole, self._leads)
         self._runner = Runner(self.link.runs)
         self._hand_overs = DueHandOvers(study, self._sharing)
-        direct_way = DirectWay()
-        waker = Waker(study, self.link, self._runner, self._hand_overs, direct_way)
+        self._direct_way = DirectWay()
+        waker = Waker(study, self.link, self._runner, self._hand_overs, self._direct_way)
         self._wakes = Wakes(study, waker, self._stop, self._database, self._sharing)
-        self._prefect_runs = PrefectRuns(study, self.link, self._runner, self._sharing, direct_way)
+        self._prefect_runs = PrefectRuns(study, self.link, self._runner, self._sharing, self._direct_way)
         self._digests = Digests(study, self.link, self._runner, self._sharing)
         self._backups = Backups(study, backups, self._has_the_study)
         self._records = Records(study, self._has_the_study, authority)
@@ -254,11 +255,18 @@ class ServiceLoop:
             return
         async with self._repairing:
             await self.link.look_up()
-            repair = Repair(self._study, self.link.runs, self.link.deployments[JOURNEY], self._leads)
+            goes_on = partial(self._goes_on, asyncio.get_running_loop())
+            repair = Repair(self._study, self.link.runs, self.link.deployments[JOURNEY], goes_on)
             await asyncio.to_thread(repair.all, self._runner.executing)
+
+    def _goes_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Wait, in a thread, until the direct way is clear; return whether this service leads still."""
+        asyncio.run_coroutine_threadsafe(self._direct_way.wait_clear(), loop).result()
+        return self._leads()
 
     async def _show_some(self) -> bool:
         """Show some of the subjects that are behind; return whether there may be more."""
+        await self._direct_way.wait_clear()
         return self._is_leading() and await asyncio.to_thread(self._publisher.publish) >= SHOWN_AT_ONCE
 
     async def _publish(self) -> None:

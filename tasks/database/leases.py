@@ -47,10 +47,11 @@ def take(connection: sa.Connection, holder: str, names: Collection[str]) -> set[
     """
     if not names:
         return set()
-    new = postgresql.insert(leases).values(
-        # In one order, so that two processes never wait for each other.
-        [{"name": name, "holder": holder, "since": server_now()} for name in sorted(names)]
-    )
+    # In one order, so that two processes never wait for each other. One array, so that the statement is the
+    # same for any number.
+    wanted = sa.func.unnest(sa.literal(sorted(names), postgresql.ARRAY(sa.Text)))
+    rows = sa.select(wanted, sa.literal(holder), server_now())
+    new = postgresql.insert(leases).from_select(["name", "holder", "since"], rows)
     # Written with the lease's own row in mind: SQLAlchemy would look at all leases within the subquery.
     holder_now = sa.literal_column("leases.holder", sa.Text)
     alive = sa.exists().where(senders.c.id == holder_now, senders.c.at > server_now(LIFE))
