@@ -84,7 +84,7 @@ def post(
     to be sent.
     """
     today = protocol.site(site).date_of(now)
-    cards = [card for card in fresh_cards(store, protocol, now) if card["site"] == site]
+    cards = fresh_cards(store, protocol, now, site)
     amended = about_amendments(protocol, cards, _versions(store), today)
     with store.reading() as connection:
         places = duty.places_today(connection, protocol, now)

@@ -48,13 +48,16 @@ class Waker:
     async def wake(self, subject_row: SubjectRow) -> None:
         """Execute the subject's flow run, which records the due decisions and waits for the next date.
 
-        No decision waits for Prefect: when the run must wait (many are due at the same minute of the
-        morning), or takes longer than a moment, the subject is advanced beside it.
+        No decision waits for Prefect: when the run must wait for a place, or takes longer than a moment, the
+        subject is advanced beside it. While others are on the direct way (many are due at the same minute of
+        the morning) it is advanced there alone: Prefect has its run due, which follows.
         """
         if subject_row.wake_at is not None:
             WAKE_LATENESS.observe(max(-self._clock.seconds_until(subject_row.wake_at), 0.0))
-        must_wait = self._runner.is_full or not self._direct_way.is_clear
-        patience = 0.0 if must_wait else PATIENCE_SECONDS
+        if not self._direct_way.is_clear:
+            await self.directly(subject_row.code)
+            return
+        patience = 0.0 if self._runner.is_full else PATIENCE_SECONDS
         run = asyncio.create_task(self._by_flow_run(subject_row))
         try:
             await asyncio.wait({run}, timeout=patience)

@@ -131,14 +131,16 @@ def _all_cards(store: Store) -> list[tuple[str, Card | None]]:
     return [(row.subject, read_card(row.body)) for row in rows]
 
 
-def fresh_cards(store: Store, protocol: Protocol, now: datetime) -> list[Card]:
-    """Every subject's card as of `now`, in order of code; nothing is written.
+def fresh_cards(store: Store, protocol: Protocol, now: datetime, site: str | None = None) -> list[Card]:
+    """Every subject's card as of `now`, or those of a site, in order of code; nothing is written.
 
     A card that is behind is made anew. A subject that cannot be decided about (its protocol version is not
     installed, say) is named in the log, and its last card is returned.
     """
-    fresh, unreadable = all_cards(store), dict[str, str]()
-    behind = {row.code for row in all_subjects(store)} - fresh.keys() | set(stale(store, now, 1_000_000))
+    wanted = {row.code for row in all_subjects(store) if site in (None, row.site)}
+    fresh = {code: kept for code, kept in all_cards(store).items() if code in wanted}
+    unreadable = dict[str, str]()
+    behind = wanted - fresh.keys() | wanted & set(stale(store, now, 1_000_000))
     for code in sorted(behind):
         with passing_over(code, unreadable):
             fresh[code] = card(story(store, protocol, code, now))

@@ -164,6 +164,25 @@ def test_a_subject_whose_flow_run_hangs_is_woken_at_its_next_time_all_the_same(t
     store.close()
 
 
+def test_while_others_are_on_the_direct_way_a_subject_is_advanced_and_its_flow_run_follows(
+    tmp_path: Path,
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'study.db'}")
+    study = DueAgain(store, load_protocol(), Channels.from_config(None), Clock(), "http://127.0.0.1:9/api")
+
+    async def wake() -> bool:
+        runner, way = Pending(asyncio.Event()), DirectWay()
+        link = PrefectLink(study)
+        link.deployments = {JOURNEY: Deployment(uuid4(), uuid4())}
+        async with way.place():
+            await Waker(study, link, runner, DueHandOvers(study, Sharing.of(study)), way).wake(_row())
+        link.runs.close()
+        return study.once.is_set() and not runner.ended
+
+    assert asyncio.run(wake())
+    store.close()
+
+
 def _row() -> SubjectRow:
     now = Clock().now()
     return SubjectRow("ITP-001", "01", "1", 1, "s", "m", "on", (), now, False, str(uuid4()), now, now)

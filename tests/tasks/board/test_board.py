@@ -328,6 +328,18 @@ def test_a_window_that_closed_while_the_service_was_down_is_overdue_on_the_board
     assert reading.stale(desk.store, NOW, 10) == [], "made once for this wake, however long it takes to come"
 
 
+def test_the_cards_of_a_site_are_made_without_those_of_others(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol("2026-01-05"))
+    elsewhere = Study("02", code="ITP-002")
+    elsewhere.last_id = 10
+    desk.take(elsewhere.enrol("2026-01-05"))
+    kept_as_of(desk, study.instant("2026-01-06"))
+    for site, code in (("01", "ITP-001"), ("02", "ITP-002")):
+        [made] = reading.fresh_cards(desk.store, desk.protocol, NOW, site)
+        assert (made["code"], made["site"]) == (code, site)
+    assert len(reading.fresh_cards(desk.store, desk.protocol, NOW)) == 2
+
+
 def test_a_notice_on_its_way_is_looked_at_again_only_when_something_became_of_it(
     desk: Desk, study: Study, tmp_path: Path
 ) -> None:
