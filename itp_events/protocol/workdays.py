@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holidays import HolidayBase
 
 _DAY = timedelta(days=1)
+# The library fills a year at its first use, and calls it filled before that: another thread would see half of
+# its holidays, and the wrong answer would be kept.
+_ONE_AT_A_TIME = Lock()
 
 
 @lru_cache(maxsize=32)
@@ -49,7 +53,8 @@ def _swaps(days: tuple[object, ...]) -> bool:
 
 @lru_cache(maxsize=65536)
 def _is_working(code: str, day: date) -> bool:
-    return _country(code).is_working_day(day)
+    with _ONE_AT_A_TIME:
+        return _country(code).is_working_day(day)
 
 
 class WorkCalendar:

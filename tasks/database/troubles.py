@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 
 import sqlalchemy as sa
 
@@ -37,6 +38,8 @@ class Troubles:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, str] | None = None
+        # Two threads that read at once would each go on with their own, and one of them forget what it noted.
+        self._reading = Lock()
 
     def note(self, about: str, what: str, now: datetime) -> bool:
         """Keep a trouble, since its first note; return whether it is new."""
@@ -57,6 +60,7 @@ class Troubles:
         self._read().pop(about, None)
 
     def _read(self) -> dict[str, str]:
-        if self._known is None:
-            self._known = {each.about: each.what for each in open_troubles(self._store)}
-        return self._known
+        with self._reading:
+            if self._known is None:
+                self._known = {each.about: each.what for each in open_troubles(self._store)}
+            return self._known

@@ -85,6 +85,14 @@ def marked_repeated(title: str, body: str, language: str) -> tuple[str, str]:
     return _REPEATED[language] + title, f"{_REPEATED_WHY[language]}\n\n{body}"
 
 
+def unmarked(title: str, body: str) -> tuple[str, str]:
+    """The title and the body of a message without the marks of a repetition, if it has them."""
+    for language, mark in _REPEATED.items():
+        if title.startswith(mark):
+            return title.removeprefix(mark), body.removeprefix(f"{_REPEATED_WHY[language]}\n\n")
+    return title, body
+
+
 def _tidy(body: str) -> str:
     lines = (line.strip() for line in body.splitlines())
     return re.sub(r"\n{2,}", "\n", "\n".join(lines)).strip()

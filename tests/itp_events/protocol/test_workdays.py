@@ -1,6 +1,12 @@
 """Working days of the site, and the date they propose for a visit."""
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from importlib.util import find_spec, module_from_spec
+from threading import Barrier
+from types import ModuleType
 
 import pytest
 
@@ -192,3 +198,38 @@ def test_a_site_with_another_calendar_has_the_same_windows_and_other_reminders()
 def test_an_unknown_calendar_is_refused_with_the_protocol() -> None:
     with pytest.raises(ValueError, match="unknown working calendar"):
         altered(lambda data: data["sites"]["default"].update({"calendar": "XX"}))
+
+
+def newly_loaded() -> ModuleType:
+    """The module as a new process has it: no year was looked at."""
+    spec = find_spec("itp_events.protocol.workdays")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def _threads_take_turns_often() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_threads_take_turns_often")
+def test_threads_that_ask_about_a_new_year_at_once_get_the_answers_of_one_that_asks_alone() -> None:
+    days = [date(2026, 1, 1) + timedelta(days=each) for each in range(365)]
+    right = [CHINA.is_working(day) for day in days]
+    threads = 4
+    for _ in range(10):
+        calendar, together = newly_loaded().WorkCalendar("CN"), Barrier(threads)
+
+        def ask(calendar: WorkCalendar, together: Barrier) -> list[bool]:
+            together.wait()
+            return [calendar.is_working(day) for day in days]
+
+        with ThreadPoolExecutor(threads) as asking:
+            said = [asking.submit(ask, calendar, together) for _ in range(threads)]
+        assert [each.result() for each in said] == [right] * threads

@@ -4,6 +4,8 @@ from typing import Any, cast, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jinja2 import meta
 
 from itp_events.events import Decode, NoticeIssued
@@ -12,7 +14,7 @@ from itp_events.rules import eligibility
 from tasks.database.contents import OutboxContents
 from tasks.text import render as rendering
 from tasks.text.criteria_zh import unmet_zh
-from tasks.text.render import KEYS, LANGUAGES, Occasion, environment, render
+from tasks.text.render import KEYS, LANGUAGES, Occasion, environment, marked_repeated, render, unmarked
 from tasks.text.wording import visit_name
 from tests.support import Receiver
 from tests.support.study import Study, protocol_in
@@ -623,3 +625,11 @@ def test_an_ending_says_its_disposition_its_criterion_and_its_reason_once(langua
     told = text("exit", language, decode="LACK OF EFFICACY", criterion="rescue-medication", term="no use")
     assert "no use" in told
     assert re.search("rescue medication taken|使用补救治疗", told)
+
+
+@given(st.sampled_from(LANGUAGES), st.text(), st.text())
+def test_a_message_without_the_marks_of_a_repetition_is_what_was_repeated(
+    language: str, title: str, body: str
+) -> None:
+    assert unmarked(*marked_repeated(title, body, language)) == (title, body)
+    assert unmarked(f"ITP-001: {title}", body) == (f"ITP-001: {title}", body)
