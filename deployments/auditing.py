@@ -20,13 +20,10 @@ from tasks.accounts.account import Account
 from tasks.audit.entries import Entry, Wanted
 
 _GIVEN: TypeAdapter[date | datetime] = TypeAdapter(LocalDate | Instant)
-WHEN = "a date, which begins at 00:00 at the site, or an instant with its offset"
-When = Annotated[
-    str,
-    Field(max_length=40),
-    WithJsonSchema({"anyOf": [TypeAdapter(each).json_schema() for each in (LocalDate, Instant)]}),
-]
-"""How somebody gives the beginning or the end of a time; `given_instant` reads it."""
+GivenInstant = Annotated[str, Field(max_length=40), WithJsonSchema(_GIVEN.json_schema())]
+"""A date, which begins at 00:00 at the site, or an instant with its offset; `given_instant` reads it."""
+
+GIVEN = "a date, which begins at 00:00 at the site, or an instant with its offset"
 
 COLUMNS = ("at", "kind", "subject", "site", "actor", "by", "door", "what", "details")
 

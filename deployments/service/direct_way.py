@@ -10,10 +10,10 @@ from tasks.limits import DIRECT_WAKES
 
 
 class DirectWay:
-    """Advances some subjects at a time, and lets the flow runs of subjects wait until no subject does.
+    """Advances some subjects at a time; flow runs wait until no subject does.
 
-    Of many subjects that are due at the same minute each reminder leaves first. Their flow runs, which only
-    show in Prefect what was done, would take most of the processors meanwhile.
+    When many subjects are due at the same minute, their reminders leave first. Their flow runs only show in
+    Prefect what was done, and would take most of the processors meanwhile.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class DirectWay:
 
     @property
     def is_clear(self) -> bool:
-        """Whether nobody is on it."""
+        """Whether no subject has a place, or waits for one."""
         return self._clear.is_set()
 
     @asynccontextmanager
@@ -41,5 +41,5 @@ class DirectWay:
                 self._clear.set()
 
     async def wait_clear(self) -> None:
-        """Wait until nobody is on it."""
+        """Wait until no subject has a place, or waits for one."""
         await self._clear.wait()

@@ -105,7 +105,7 @@ class PrefectRuns:
 
     async def _run(self, run: FlowRun, flow: Flow[..., Any], code: str | None) -> None:
         try:
-            # A form waits for no reminder: somebody waits for its outcome.
+            # A person waits for the outcome of a form, so that a form waits for no reminder.
             behind = self._direct_way if flow is subject_journey else None
             await self._runner.run(flow, run, self._world(), behind)
         except PrefectProblem as reason:

@@ -65,7 +65,9 @@ class Runner:
     async def run(
         self, flow: Flow[..., Any], run: FlowRun, at: datetime, behind: DirectWay | None = None
     ) -> State | None:
-        """Claim a run as planned for `at` (the world's instant) and execute it, `behind` whoever goes first.
+        """Claim a run as planned for `at` (the world's instant) and execute it.
+
+        A run `behind` the direct way is claimed once that is clear.
 
         Returns the state in which the run was left, or None when Prefect did not let this process claim it.
 
@@ -89,7 +91,7 @@ class Runner:
             if behind is not None:
                 await behind.wait_clear()
             async with self._places:
-                # Somebody may have come onto the direct way while this run waited for its place.
+                # A subject may have come onto the direct way while this run waited for its place.
                 if behind is None or behind.is_clear:
                     yield
                     return

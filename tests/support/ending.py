@@ -1,4 +1,4 @@
-"""Ends what tests share when the last of them has run: a service that waits takes one second in twenty."""
+"""Ends what tests share when the last of them has run: an idle service takes a twentieth of a processor."""
 
 from collections.abc import Callable, Iterator, Sequence
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Longer than a busy machine needs for anything: who waits for what comes loses nothing by it, and a test that
-# waits for less than a claim's own time fails by the machine, not by the code.
+# Longer than a busy machine needs for anything. A wait ends when its condition holds, so a long one costs
+# nothing; a short one fails by the speed of the machine.
 PATIENCE = 240.0
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from deployments.api.http.auth import Reader
 from deployments.api.http.dependencies import Dependencies
 from deployments.api.http.schemas import ASKING
-from deployments.auditing import WHEN, When, given_instant, seen_by
+from deployments.auditing import GIVEN, GivenInstant, given_instant, seen_by
 from tasks.audit.entries import Kind, Wanted
 from tasks.audit.reading import audit
 
@@ -36,8 +36,8 @@ class Audited(BaseModel):
 def audited(
     api: Dependencies,
     caller: Reader,
-    since: Annotated[When | None, Query(description=WHEN)] = None,
-    until: Annotated[When | None, Query(description=f"{WHEN}; not included")] = None,
+    since: Annotated[GivenInstant | None, Query(description=GIVEN)] = None,
+    until: Annotated[GivenInstant | None, Query(description=f"{GIVEN}; not included")] = None,
     subject: Annotated[str | None, Query(max_length=64)] = None,
     site: Annotated[str | None, Query(max_length=64)] = None,
     account: Annotated[str | None, Query(max_length=64)] = None,

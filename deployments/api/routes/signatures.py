@@ -15,7 +15,7 @@ from deployments.api.http.auth import Caller, address_of, asks
 from deployments.api.http.body import read_body
 from deployments.api.http.dependencies import ApiContext, Dependencies
 from deployments.api.http.schemas import ASKING, problem
-from deployments.auditing import WHEN, When, given_instant, seen_by, until_now
+from deployments.auditing import GIVEN, GivenInstant, given_instant, seen_by, until_now
 from deployments.auditing import review as content_of
 from deployments.strict_json import parse
 from flows.study.signing import sign_a_review, sign_line
@@ -51,8 +51,8 @@ class LineToSign(Secrets):
 class ReviewToSign(Secrets):
     """A review of what GET /audit lists with the same filters."""
 
-    since: Annotated[When | None, Field(description=WHEN)] = None
-    until: Annotated[When | None, Field(description=f"{WHEN}; not included; by default now")] = None
+    since: Annotated[GivenInstant | None, Field(description=GIVEN)] = None
+    until: Annotated[GivenInstant | None, Field(description=f"{GIVEN}; not included; by default now")] = None
     subject: _Name | None = None
     site: _Name | None = None
     late_days: Annotated[int, Field(ge=0, le=3650)] = 3

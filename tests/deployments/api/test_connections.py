@@ -141,7 +141,7 @@ def test_who_does_not_read_the_answers_loses_the_connection(door: Door) -> None:
 
         client.settimeout(0.2)
         with pytest.raises(ConnectionError):
-            wait_until(ask, "the connection to be closed")
+            wait_until(ask, "the connection to be closed", timeout=20)
 
 
 def test_silent_connections_make_room_for_those_who_ask(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ class Rounds:
 
     def passes_on(self, number: int, began: float) -> float:
         """Wait until a round does what one alone must do; the seconds since then."""
-        wait_until(lambda: self.does_the_work(number), "the work to pass on", every=0.1)
+        wait_until(lambda: self.does_the_work(number), "the work to pass on", timeout=30, every=0.1)
         return time.monotonic() - began
 
 
