@@ -7,6 +7,7 @@ They leave at the hour of the digest on the first day, or at once when that is p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,11 +30,36 @@ _OF_USE = timedelta(days=7)
 OVER = "the take-over has ended or was taken back"
 
 
+def is_due(store: Store, protocol: Protocol, now: datetime) -> bool:
+    """Whether a message is due at `now` (UTC) that is not in the outbox yet."""
+    return bool(_look(store, protocol, now).new)
+
+
 def tell(store: Store, protocol: Protocol, now: datetime) -> list[str]:
     """Put the messages that are due at `now` (UTC) into the outbox; return their keys.
 
     Messages that wait for take-overs that hold no longer are withdrawn.
     """
+    seen = _look(store, protocol, now)
+    if not seen.any:
+        return []
+    cards = fresh_cards(store, protocol, now) if seen.new else []
+    rows = [_row(protocol, key, each, cards, now) for key, each in seen.new.items()]
+    return store.write(lambda connection: _post(connection, rows, seen.holding, now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The take-overs that hold, by their keys in the outbox, those of them that must be told, and whether any
+    absence or message is kept at all.
+    """
+
+    holding: set[str]
+    new: Mapping[str, TakeOver]
+    any: bool
+
+
+def _look(store: Store, protocol: Protocol, now: datetime) -> _Seen:
     with store.reading() as connection:
         roster = duty.roster_in(connection)
         places = [
@@ -41,13 +67,9 @@ def tell(store: Store, protocol: Protocol, now: datetime) -> list[str]:
             for audience, site in duty.places_in(connection, roster, protocol)
         ]
         known = set(connection.scalars(sa.select(notices.c.key).where(notices.c.step == STEP)))
-    if not roster.absences and not known:
-        return []
     holding = {_key(each): each for each in take_overs(roster, places)}
     new = {key: each for key, each in holding.items() if key not in known and _is_due(protocol, each, now)}
-    cards = fresh_cards(store, protocol, now) if new else []
-    rows = [_row(protocol, key, each, cards, now) for key, each in new.items()]
-    return store.write(lambda connection: _post(connection, rows, set(holding), now))
+    return _Seen(set(holding), new, bool(roster.absences or known))
 
 
 def _post(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import date
+from datetime import date, timedelta
 
+from deployments.service.cards_ahead import CardsAhead
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.runner import Runner
 from deployments.service.sharing import STUDY, Sharing
@@ -15,29 +16,38 @@ from flows.study.runtime import Runtime
 from tasks import digest
 from tasks.database.store import NO_ANSWER
 
+# What a digest needs is made ready so long before its time: a thousand cards take some ten seconds.
+AHEAD = timedelta(minutes=10)
+
 log = logging.getLogger(__name__)
 
 
 class Digests:
     """Sends the due digests. The outbox knows each by site, date and audience, so that each is sent once."""
 
-    def __init__(self, study: Runtime, link: PrefectLink, runner: Runner, sharing: Sharing) -> None:
+    def __init__(
+        self, study: Runtime, link: PrefectLink, runner: Runner, sharing: Sharing, cards: CardsAhead
+    ) -> None:
         self._study = study
+        self._cards = cards
         self._sharing = sharing
         self._link = link
         self._runner = runner
 
     async def send_due(self) -> None:
-        """Send the digests whose time has come, if it is this service that sends them."""
+        """Send the digests whose time has come, if it is this service that sends them; make ready those whose
+        time is near.
+        """
+        for site, _ in await self._due(AHEAD) if self._sharing.holds(STUDY) else []:
+            await self._cards.make(site)
         for step in (self._by_flow_run, self._directly):
             due = await self._due() if self._sharing.holds(STUDY) else []
             for site, day in due:
                 await step(site, day)
 
-    async def _due(self) -> list[tuple[str, date]]:
-        return await asyncio.to_thread(
-            digest.due, self._study.store, self._study.protocol, self._study.clock.now()
-        )
+    async def _due(self, ahead: timedelta = timedelta(0)) -> list[tuple[str, date]]:
+        now = self._study.clock.now()
+        return await asyncio.to_thread(digest.due, self._study.store, self._study.protocol, now + ahead)
 
     async def _directly(self, site: str, day: date) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from tasks.limits import DIRECT_WAKES
 
@@ -40,6 +40,7 @@ class DirectWay:
             if not self._inside:
                 self._clear.set()
 
-    async def wait_clear(self) -> None:
-        """Wait until no subject has a place, or waits for one."""
-        await self._clear.wait()
+    async def wait_clear(self, within: float | None = None) -> None:
+        """Wait until no subject has a place, or waits for one; for so many seconds at most."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._clear.wait(), within)

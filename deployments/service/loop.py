@@ -17,6 +17,7 @@ from functools import partial
 from deployments.bootstrap.watched_clock import look_and_say
 from deployments.prefect.pool import POOL, worker_name
 from deployments.service.backups import BackupPlan, Backups
+from deployments.service.cards_ahead import CardsAhead
 from deployments.service.digests import Digests
 from deployments.service.direct_way import DirectWay
 from deployments.service.hand_overs import DueHandOvers
@@ -112,7 +113,8 @@ class ServiceLoop:
         waker = Waker(study, self.link, self._runner, self._hand_overs, self._direct_way)
         self._wakes = Wakes(study, waker, self._stop, self._database, self._sharing)
         self._prefect_runs = PrefectRuns(study, self.link, self._runner, self._sharing, self._direct_way)
-        self._digests = Digests(study, self.link, self._runner, self._sharing)
+        self._cards = CardsAhead(study, self._direct_way, self._has_the_study)
+        self._digests = Digests(study, self.link, self._runner, self._sharing, self._cards)
         self._backups = Backups(study, backups, self._has_the_study)
         self._records = Records(study, self._has_the_study, authority)
         self._publisher = publisher(study)
@@ -202,10 +204,12 @@ class ServiceLoop:
 
     async def _tell_of_take_overs(self) -> None:
         """Tell who takes over from somebody, or comes back, what is open."""
-        if self._sharing.holds(STUDY):
-            await asyncio.to_thread(
-                hand_over_messages.tell, self._study.store, self._study.protocol, self._study.clock.now()
-            )
+        store, protocol, now = self._study.store, self._study.protocol, self._study.clock.now()
+        if not self._has_the_study():
+            return
+        if await asyncio.to_thread(hand_over_messages.is_due, store, protocol, now):
+            await self._cards.make()
+        await asyncio.to_thread(hand_over_messages.tell, store, protocol, self._study.clock.now())
 
     async def _take_turn(self) -> None:
         # A service that does not reach Prefect leaves to another what is to be done there.

@@ -22,7 +22,7 @@ from itp_events.rules.withdrawal import Flag
 from tasks.board.story import Story
 
 # The version of what a card holds. A kept card of an older version is made anew.
-FORM = 7
+FORM = 8
 PREGNANCY, DEATH = "pregnancy", "death"
 # A notice that failed so often to reach one of its recipients is shown as undelivered.
 FAILURES_SHOWN = 3
@@ -107,7 +107,8 @@ class ConsentLine(TypedDict):
 class Card(TypedDict):
     """The part of a subject that the board needs, as JSON types; dates are the site's, as YYYY-MM-DD.
 
-    `form` is the version of this module that made it. `fatal` and `death` are the dates since which the
+    `form` is the version of this module that made it, `decided` the instant (UTC) of the decision that it
+    shows. `fatal` and `death` are the dates since which the
     record of a death, or of the event that led to one, is waited for. `progress` is in per cent. `handed`
     counts the notices whose hand-over has begun, `queued` those that have not reached all their recipients,
     and `sends` the sends of these that have ended.
@@ -115,6 +116,7 @@ class Card(TypedDict):
 
     form: int
     seq: int
+    decided: str
     code: str
     site: str
     zone: str
@@ -153,6 +155,7 @@ def card(story: Story) -> Card:
     return {
         "form": FORM,
         "seq": story.record.seq,
+        "decided": instant(story.record.advanced_at),
         "code": story.code,
         "site": state.subject.enrolled.site,
         "zone": state.subject.site.time_zone,

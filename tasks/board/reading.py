@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from itp_events.outputs.plan_json import instant
 from itp_events.protocol.model import Protocol
 from tasks.advance import CLOCKS_DIFFER
 from tasks.board.cards import Card, card, read_card
@@ -19,7 +20,6 @@ from tasks.board.overview import Board
 from tasks.board.story import story
 from tasks.database import duty
 from tasks.database.monitoring import failing_channels
-from tasks.database.queries import all_subjects
 from tasks.database.repairs import latest_repairs
 from tasks.database.schema import (
     attempts,
@@ -33,6 +33,9 @@ from tasks.database.schema import (
 from tasks.database.store import Store
 from tasks.database.troubles import open_troubles
 from tasks.database.unreadable import passing_over
+
+# Older than every decision: the page of a card that is kept with this time, or an earlier one, is behind.
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,10 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A subject's card as it is kept, and the note of what Prefect has been shown.
+    """A subject's card as Prefect shows it, and the note of what Prefect has been shown.
 
-    The card is None when it is damaged, or when another version of the service has made it.
+    The card is None when it is damaged, when another version of the service has made it, and when it was made
+    ahead of the page: Prefect shows another one.
     """
 
     card: Card | None
@@ -60,28 +64,38 @@ class Kept:
 
 
 def stale(store: Store, now: datetime, limit: int) -> list[str]:
-    """The subjects, at most `limit`, whose card is older than what holds for them at `now`.
+    """The subjects, at most `limit`, whose page Prefect shows older than what holds for them at `now`.
 
-    Such a subject was decided about since; or its time has come, whether the service woke it or not; or its
-    notices moved on; or its card was made by a clock that was ahead.
+    Their card is behind, or was made ahead of their page.
     """
-    behind = sa.or_(
-        cards.c.subject.is_(None),
-        cards.c.seq != subjects.c.seq,
-        cards.c.advanced_at != subjects.c.advanced_at,
-        sa.and_(subjects.c.wake_at <= now, cards.c.made_at < subjects.c.wake_at),
-        cards.c.made_at > now + CLOCKS_DIFFER,
-        sa.and_(cards.c.open, _moved_on()) if store.engine.name != "sqlite" else _moved_on_or_damaged(),
-    )
+    behind = sa.or_(_is_behind(store, now), cards.c.advanced_at != subjects.c.advanced_at)
     query = (
         sa.select(subjects.c.code)
-        .select_from(subjects.outerjoin(cards, cards.c.subject == subjects.c.code))
+        .select_from(_WITH_CARDS)
         .where(behind)
         .order_by(subjects.c.advanced_at.desc())
         .limit(limit)
     )
     with store.reading(long=True) as connection:
         return list(connection.scalars(query))
+
+
+_WITH_CARDS = subjects.outerjoin(cards, cards.c.subject == subjects.c.code)
+
+
+def _is_behind(store: Store, now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a subject's card is older than what holds at `now`, as far as the database can tell.
+
+    The log has gone on since; or the subject's time has come, whether the service woke it or not; or its
+    notices moved on; or its card was made by a clock that was ahead.
+    """
+    return sa.or_(
+        cards.c.subject.is_(None),
+        cards.c.seq != subjects.c.seq,
+        sa.and_(subjects.c.wake_at <= now, cards.c.made_at < subjects.c.wake_at),
+        cards.c.made_at > now + CLOCKS_DIFFER,
+        sa.and_(cards.c.open, _moved_on()) if store.engine.name != "sqlite" else _moved_on_or_damaged(),
+    )
 
 
 def _moved_on_or_damaged() -> sa.ColumnElement[bool]:
@@ -106,13 +120,15 @@ def _moved_on() -> sa.ColumnElement[bool]:
 
 
 def kept(store: Store, code: str) -> Kept | None:
-    """A subject's card as it is kept; None when there is none yet."""
-    columns = (cards.c.body, cards.c.shown_tags, cards.c.told_seq, cards.c.told)
+    """A subject's card as Prefect shows it; None when there is none yet."""
+    is_behind = (cards.c.advanced_at <= NEVER).label("is_behind")
+    columns = (cards.c.body, is_behind, cards.c.shown_tags, cards.c.told_seq, cards.c.told)
     with store.reading() as connection:
         row = connection.execute(sa.select(*columns).where(cards.c.subject == code)).one_or_none()
     if row is None:
         return None
-    return Kept(read_card(row.body), Shown(row.shown_tags or [], row.told_seq, row.told or []))
+    seen = None if row.is_behind else read_card(row.body)
+    return Kept(seen, Shown(row.shown_tags or [], row.told_seq, row.told or []))
 
 
 def all_cards(store: Store) -> dict[str, Card]:
@@ -137,14 +153,40 @@ def fresh_cards(store: Store, protocol: Protocol, now: datetime, site: str | Non
     A card that is behind is made anew. A subject that cannot be decided about (its protocol version is not
     installed, say) is named in the log, and its last card is returned.
     """
-    wanted = {row.code for row in all_subjects(store) if site in (None, row.site)}
-    fresh = {code: kept for code, kept in all_cards(store).items() if code in wanted}
+    found = _cards_at(store, now, site)
+    fresh = {code: each.card for code, each in found.items() if each.card is not None}
     unreadable = dict[str, str]()
-    behind = wanted - fresh.keys() | wanted & set(stale(store, now, 1_000_000))
-    for code in sorted(behind):
+    for code in (code for code, each in found.items() if each.is_behind):
         with passing_over(code, unreadable):
             fresh[code] = card(story(store, protocol, code, now))
     return [fresh[code] for code in sorted(fresh)]
+
+
+def behind(store: Store, now: datetime, site: str | None = None) -> list[str]:
+    """The subjects whose card is older than what holds for them at `now`, or those of a site, by code."""
+    return [code for code, each in _cards_at(store, now, site).items() if each.is_behind]
+
+
+@dataclass(frozen=True, slots=True)
+class _CardAt:
+    """A kept card, or None where it cannot be read, and whether it is older than what holds."""
+
+    card: Card | None
+    is_behind: bool
+
+
+def _cards_at(store: Store, now: datetime, site: str | None) -> dict[str, _CardAt]:
+    late = sa.func.coalesce(_is_behind(store, now), sa.true()).label("late")
+    query = sa.select(subjects.c.code, subjects.c.advanced_at, cards.c.body, late).select_from(_WITH_CARDS)
+    if site is not None:
+        query = query.where(subjects.c.site == site)
+    with store.reading(long=True) as connection:
+        rows = connection.execute(query.order_by(subjects.c.code)).all()
+    return {row.code: _card_at(read_card(row.body), row.advanced_at, late=row.late) for row in rows}
+
+
+def _card_at(kept: Card | None, decided: datetime, *, late: bool) -> _CardAt:
+    return _CardAt(kept, late or kept is None or kept["decided"] != instant(decided))
 
 
 def artifact_id(store: Store, key: str) -> str | None:

@@ -17,7 +17,8 @@ from flows.study.runtime import Runtime
 from flows.ui_publisher import UIPublisher, publisher
 from itp_events.events import Event
 from itp_events.protocol.file import load_protocol
-from tasks.board import links, reading
+from tasks.board import keeping, links, reading
+from tasks.board.story import story
 from tasks.database.prefect_notes import remember_flow_run
 from tasks.database.schema import cards
 from tasks.database.store import Store
@@ -173,6 +174,17 @@ def test_a_prefect_that_was_emptied_is_told_the_story_again(showing: UIPublisher
     again = reading.kept(showing.study.store, "ITP-751")
     assert again is not None
     assert (again.shown.told_seq, again.shown.told) == (0, [])
+
+
+def test_the_progress_is_shown_although_the_card_was_made_ahead_of_its_page(showing: UIPublisher) -> None:
+    [study] = enrol(showing, "ITP-791")
+    showing.begin(None)
+    showing.publish()
+    showing.study.record([study.done("INF2", "2026-01-12")], NOW)
+    told = story(showing.study.store, showing.study.protocol, "ITP-791", NOW)
+    keeping.keep_ahead(showing.study.store, told, NOW)
+    assert showing.publish() == 1, "its page is behind"
+    assert shown(showing, links.progress_key("ITP-791"))["data"] == pytest.approx(16.7)
 
 
 def test_the_board_costs_no_query_more_when_more_subjects_wait(
