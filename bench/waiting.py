@@ -9,8 +9,8 @@ from collections.abc import Callable
 SETTLE_SECONDS = 3.0
 
 
-def wait_until(reached: Callable[[], bool], what: str, seconds: float) -> None:
-    """Ask until it is so.
+def wait_until(reached: Callable[[], bool], what: str, seconds: float, every: float = 0.2) -> None:
+    """Ask every so many seconds until it is so.
 
     Raises:
         TimeoutError: it was not so after so many seconds.
@@ -19,7 +19,7 @@ def wait_until(reached: Callable[[], bool], what: str, seconds: float) -> None:
     while not reached():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds:g} s in vain for {what}")
-        time.sleep(0.2)  # noqa: TID251 - nothing tells when the server is done
+        time.sleep(every)  # noqa: TID251 - nothing tells when the server is done
 
 
 async def until(reached: Callable[[], bool], what: str, seconds: float, every: float = 0.02) -> None:

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 import threading
+from functools import partial
 from importlib.metadata import version
+from types import SimpleNamespace
+from typing import cast
 
 import apprise
 import httpx
@@ -14,6 +17,7 @@ import sqlalchemy as sa
 from tasks.database.schema import REVISION
 from tests.support import Receiver, free_port, wait_until
 from tests.support.databases import EmptiedDatabases, migrated_template
+from tests.support.ending import EndingWithItsTests
 from tests.support.postgres import NAMED_BY, fresh_database, libpq, own_server, postgres_server
 from tests.support.prefect_server import PrefectServer
 
@@ -39,6 +43,49 @@ def test_waiting_in_vain_names_what_it_waited_for() -> None:
 def test_waiting_never_takes_an_error_for_not_yet() -> None:
     with pytest.raises(ZeroDivisionError):
         wait_until(lambda: 1 / 0, "an answer")
+
+
+class _Test:
+    """Stands for a collected test, which shares what `shares` names."""
+
+    def __init__(self, nodeid: str, *shares: str) -> None:
+        self.nodeid, self.shares = nodeid, shares
+
+
+def _torn_down(plugin: EndingWithItsTests, test: _Test) -> None:
+    tearing_down = plugin.pytest_runtest_teardown(cast("pytest.Item", test))
+    next(tearing_down)
+    assert next(tearing_down, "over") == "over"
+
+
+def test_what_tests_share_ends_with_the_last_of_them_and_ends_once() -> None:
+    ended: list[str] = []
+    tests = [
+        _Test("one", "service"),
+        _Test("two", "service", "prefect"),
+        _Test("three", "prefect"),
+        _Test("four"),
+    ]
+    plugin = EndingWithItsTests(lambda item: cast("_Test", item).shares)
+    plugin.pytest_collection_finish(cast("pytest.Session", SimpleNamespace(items=tests)))
+    for name in ("service", "prefect"):
+        plugin.add(name, partial(ended.append, name))
+    seen = []
+    for test in tests:
+        _torn_down(plugin, test)
+        seen.append(list(ended))
+    assert seen == [[], ["service"], ["service", "prefect"], ["service", "prefect"]]
+
+
+def test_what_was_begun_again_after_its_end_is_ended_again() -> None:
+    ended: list[str] = []
+    only = _Test("only", "service")
+    plugin = EndingWithItsTests(lambda item: cast("_Test", item).shares)
+    plugin.pytest_collection_finish(cast("pytest.Session", SimpleNamespace(items=[only])))
+    for _ in range(2):
+        plugin.add("service", partial(ended.append, "service"))
+        _torn_down(plugin, only)
+    assert ended == ["service", "service"]
 
 
 def test_a_free_port_can_be_listened_on() -> None:

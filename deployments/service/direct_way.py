@@ -40,6 +40,12 @@ class DirectWay:
             if not self._inside:
                 self._clear.set()
 
+    def wait_clear_in_a_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait as `wait_clear` does, in a thread beside the loop that advances the subjects."""
+        # It is asked for each subject of a repair, and another thread's turn costs more than the look.
+        if not self.is_clear:
+            asyncio.run_coroutine_threadsafe(self.wait_clear(), loop).result()
+
     async def wait_clear(self, within: float | None = None) -> None:
         """Wait until no subject has a place, or waits for one; for so many seconds at most."""
         with suppress(TimeoutError):

@@ -265,9 +265,7 @@ class ServiceLoop:
 
     def _goes_on(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Wait, in a thread, until the direct way is clear; return whether this service leads still."""
-        # It is asked for each subject, and another thread's turn costs more than the look.
-        if not self._direct_way.is_clear:
-            asyncio.run_coroutine_threadsafe(self._direct_way.wait_clear(), loop).result()
+        self._direct_way.wait_clear_in_a_thread(loop)
         return self._leads()
 
     async def _show_some(self) -> bool:

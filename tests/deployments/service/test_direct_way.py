@@ -100,3 +100,24 @@ def test_a_flow_run_that_waited_for_a_place_lets_go_first_who_came_meanwhile() -
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "_execute", long)
         asyncio.run(come())
+
+
+def test_a_thread_waits_for_the_subjects_that_are_due_and_not_where_there_is_none() -> None:
+    order: list[str] = []
+
+    async def come() -> None:
+        way, loop = DirectWay(), asyncio.get_running_loop()
+
+        def repair() -> None:
+            way.wait_clear_in_a_thread(loop)
+            order.append("repaired")
+
+        await asyncio.to_thread(repair)
+        async with way.place():
+            repairing = asyncio.create_task(asyncio.to_thread(repair))
+            await asyncio.wait({repairing}, timeout=0.2)
+            order.append("advanced")
+        await repairing
+
+    asyncio.run(come())
+    assert order == ["repaired", "advanced", "repaired"]
