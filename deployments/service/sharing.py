@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from threading import Lock
 from typing import Literal
@@ -29,6 +29,7 @@ Job = Literal["study", "prefect"]
 STUDY: Job = "study"
 # All that is put right, shown and begun in Prefect besides the wakes: done by a service that reaches it.
 PREFECT: Job = "prefect"
+_SAID: Mapping[Job, str] = {STUDY: "the study", PREFECT: "Prefect"}
 
 # A service that could not confirm its jobs for so long does them no more: less than `leases.LIFE`, after
 # which another takes them.
@@ -80,7 +81,7 @@ class Sharing:
         if self._instance.give_sign(self._store, self._wall()):
             mine = self._confirmed(able)
             for job in mine - self._jobs.keys():
-                log.info("What one service alone does in the %s is done by this one from now on.", job)
+                log.info("What one service alone does in %s is done by this one from now on.", _SAID[job])
             self._jobs = dict.fromkeys(mine, began)
 
     def _confirmed(self, able: Collection[Job]) -> set[Job]:

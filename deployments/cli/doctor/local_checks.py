@@ -15,6 +15,8 @@ from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
+import httpx
+
 from deployments.bootstrap.clock import MARK
 from deployments.bootstrap.data_dir import open_to_others
 from deployments.bootstrap.reach import MEND, unreachable_links
@@ -162,9 +164,12 @@ def _running(around: Surroundings) -> Iterator[Finding]:
         yield _prefect(settings.prefect_api, serves=around.service is not None)
 
 
+_DOORS = "ITP_API_PORT"
+
+
 def _ports(around: Surroundings) -> Iterator[Finding]:
     settings = around.settings
-    ports = [("ITP_API_PORT", settings.api_port)]
+    ports = [(_DOORS, settings.api_port)]
     if not settings.prefect_api_url:
         ports.insert(0, ("ITP_PREFECT_PORT", settings.prefect_port))
     for setting, port in ports:
@@ -173,11 +178,22 @@ def _ports(around: Surroundings) -> Iterator[Finding]:
         elif around.service:
             mend = f"set {setting} as for the service; just started, or stopping, it opens the port soon"
             yield Finding(f"port {port}", "warn", "nothing listens there, though a service runs", mend)
+        elif setting == _DOORS and settings.prefect_api_url and _is_door(port):
+            yield Finding(f"port {port}", "ok", "used by a door, as in a deployment in parts")
         elif is_taken(port):
             mend = f"stop what listens there, or set {setting} to a free port"
             yield Finding(f"port {port}", "fail", "taken by another program", mend)
         else:
             yield Finding(f"port {port}", "ok", "free")
+
+
+def _is_door(port: int) -> bool:
+    """Whether an API of this program answers on the loopback port."""
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/livez", timeout=1.0, trust_env=False)
+        return bool(answer.json() == {"status": "ok", "said": "this process answers"})
+    except (httpx.HTTPError, ValueError):
+        return False
 
 
 def _prefect(api: str, *, serves: bool) -> Finding:

@@ -18,6 +18,7 @@ from tasks.database.store import Store
 from tasks.delivery import recipients
 from tasks.delivery.channels import Channels
 from tests.deployments.cli.conftest import At, Itp, Said
+from tests.support.api import served
 from tests.support.ports import free_port
 from tests.support.postgres import fresh_database
 from tests.support.prefect_server import PrefectServer
@@ -179,6 +180,16 @@ def test_a_running_service_whose_prefect_does_not_answer_is_found(doctor: Itp, t
 def test_a_prefect_elsewhere_that_answers_is_in_place(doctor: Itp, prefect_server: PrefectServer) -> None:
     said = doctor("--json", PREFECT_API_URL=prefect_server.api_url)
     assert _found(said, "Prefect")[0]["level"] == "ok"
+
+
+def test_the_door_of_a_deployment_in_parts_is_not_taken_for_a_stranger(
+    doctor: Itp, prefect_server: PrefectServer, tmp_path: Path
+) -> None:
+    with served(tmp_path / "door") as door:
+        port = f"{door.settings.api_port}"
+        in_parts = doctor("--json", PREFECT_API_URL=prefect_server.api_url, ITP_API_PORT=port)
+        alone = doctor("--json", ITP_API_PORT=port)
+    assert [_found(said, f"port {port}")[0]["level"] for said in (in_parts, alone)] == ["ok", "fail"]
 
 
 def test_the_calendar_says_to_which_year_it_is_official(doctor: Itp) -> None:
