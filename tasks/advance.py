@@ -10,6 +10,7 @@ over by `tasks.delivery`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,7 +31,7 @@ from tasks.database.event_log import EMPTY, LogEnd, Origin
 from tasks.database.history import SubjectHistory
 from tasks.database.queries import SubjectRow, subject_called, subject_in
 from tasks.database.schema import stored, subjects
-from tasks.database.store import Store
+from tasks.database.store import Store, together
 from tasks.database.unreadable import Unreadable, folded, naming
 from tasks.hashing.rows import hash_of
 from tasks.spans import decided
@@ -387,13 +388,16 @@ def _keep_decision(
     """Record the stated events and the decision for a subject, of whom the database holds `row`."""
     decision, now, before = settled.decision, settled.at, row.log_end if row else EMPTY
     lines = event_log.lines_after(before, settled.subject.code, [*stated, *decision.events], now, origin)
-    if row is None:
-        _enrol(connection, settled, lines.end)
-    elif lines.end != before or _shown(row) != _shown(decision) or row.advanced_at > now:
-        _save(connection, settled, lines.end, row.enrolled_at)
-    event_log.write(connection, lines)
     texts = at_once.say(connection, settled) if at_once else {}
-    outbox.post(connection, decision.events, now, texts)
+    with together(connection) if lines.rows else nullcontext():
+        if row is None:
+            _enrol(connection, settled, lines.end)
+        elif lines.end != before or _shown(row) != _shown(decision) or row.advanced_at > now:
+            _save(connection, settled, lines.end, row.enrolled_at)
+        event_log.write(connection, lines)
+        outbox.queue(connection, decision.events, now, texts)
+    # Last, because a notice that is issued may be superseded at once.
+    outbox.change(connection, decision.events, now)
     decided(event.data.notice for event in decision.events if isinstance(event.data, NoticeIssued))
     if at_once and texts:
         at_once.take(connection)

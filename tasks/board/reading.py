@@ -185,8 +185,10 @@ def _cards_at(store: Store, now: datetime, site: str | None) -> dict[str, _CardA
     return {row.code: _card_at(read_card(row.body), row.advanced_at, late=row.late) for row in rows}
 
 
-def _card_at(kept: Card | None, decided: datetime, *, late: bool) -> _CardAt:
-    return _CardAt(kept, late or kept is None or kept["decided"] != instant(decided))
+def _card_at(kept: Card | None, decided: datetime | None, *, late: bool) -> _CardAt:
+    # The instant of the decision is None in a damaged row.
+    is_of_it = kept is not None and decided is not None and kept["decided"] == instant(decided)
+    return _CardAt(kept, late or not is_of_it)
 
 
 def artifact_id(store: Store, key: str) -> str | None:

@@ -29,32 +29,16 @@ Text = tuple[str, str]
 _NO_TEXTS: Mapping[str, Text] = {}
 
 
-def post(
+def queue(
     connection: sa.Connection, decided: Iterable[Event], now: datetime, begun: Mapping[str, Text] = _NO_TEXTS
 ) -> None:
-    """Bring the outbox in line with decisions that have just been appended to the log.
+    """Queue the notices that decisions issue.
 
     `begun` are the texts, by key, of the new notices whose hand-over begins in the same transaction.
 
     Raises:
         sqlalchemy.exc.IntegrityError: a notice's key has been queued before.
     """
-    events = list(decided)
-    # First, because a notice that is issued may be superseded at once.
-    _queue(connection, events, now, begun)
-    for event in events:
-        match event.data:
-            case NoticeReopened():
-                _reopen(connection, event.data.notice)
-            case NoticeWithdrawn() | NoticeClosed():
-                withdraw(connection, event.data.notice, event.data.reason, now)
-            case _:
-                pass  # the other decisions send nothing
-
-
-def _queue(
-    connection: sa.Connection, decided: Iterable[Event], now: datetime, begun: Mapping[str, Text]
-) -> None:
     rows = [
         row(event.subject, event.data, now) | _said(begun.get(event.data.notice), now)
         for event in decided
@@ -62,6 +46,18 @@ def _queue(
     ]
     if rows:
         connection.execute(_QUEUE, rows)
+
+
+def change(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:
+    """Reopen, withdraw and close the notices of which decisions say so."""
+    for event in decided:
+        match event.data:
+            case NoticeReopened():
+                _reopen(connection, event.data.notice)
+            case NoticeWithdrawn() | NoticeClosed():
+                withdraw(connection, event.data.notice, event.data.reason, now)
+            case _:
+                pass  # the other decisions send nothing
 
 
 def _said(text: Text | None, now: datetime) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 import psycopg
 import sqlalchemy as sa
 from psycopg.abc import PQGen
+from sqlalchemy.exc import DBAPIError
 
 from itp_events.errors import BadInput
 
@@ -149,6 +150,20 @@ def without_limits(connection: sa.Connection) -> Iterator[None]:
     with _bounded_by(connection, None):
         connection.execute(_NO_LIMITS)
         yield
+
+
+@contextmanager
+def together(connection: sa.Connection) -> Iterator[None]:
+    """Send the statements of a transaction without waiting for each; none of them may return rows.
+
+    What the server refuses is raised by a later statement or at the end, as the same error of SQLAlchemy's.
+    """
+    driver = cast("BoundedConnection", connection.connection.dbapi_connection)
+    try:
+        with driver.pipeline():
+            yield
+    except psycopg.Error as problem:
+        raise DBAPIError.instance(None, None, problem, psycopg.Error, dialect=connection.dialect) from problem
 
 
 @contextmanager

@@ -198,6 +198,11 @@ class Store:
             refuse_moved(connection)
 
 
+def together(connection: sa.Connection) -> AbstractContextManager[None]:
+    """Let several statements that return no rows make one round trip, where the database is a server's."""
+    return postgresql.together(connection) if connection.dialect.name == "postgresql" else nullcontext()
+
+
 def _was_refused(error: DBAPIError) -> bool:
     """Whether a constraint or a trigger refused; SQLite tells the two by one error."""
     return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) == _RAISED

@@ -105,7 +105,8 @@ def bricked(desk: Desk) -> Desk:
         with desk.store.writing() as connection:
             new = event_log.lines_after(event_log.LogEnd(seq, ""), code, later, SAE_AT)
             event_log.write(connection, new)
-            outbox.post(connection, later, SAE_AT)
+            outbox.queue(connection, later, SAE_AT)
+            outbox.change(connection, later, SAE_AT)
             alerts = sa.and_(notices.c.subject == code, notices.c.kind == "alert")
             connection.execute(notices.update().where(alerts).values(handed_at=SAE_AT, status="delivered"))
             connection.execute(

@@ -259,7 +259,7 @@ def test_a_notice_key_is_queued_once(desk: Desk, study: Study) -> None:
         event for event in queries.history(desk.store, "ITP-001") if event.data.type.endswith("issued")
     )
     with pytest.raises(IntegrityError), desk.store.writing() as connection:
-        outbox.post(connection, [again], ENROLLED_AT)
+        outbox.queue(connection, [again], ENROLLED_AT)
 
 
 def test_advancing_somebody_who_is_not_enrolled_is_refused(desk: Desk) -> None:

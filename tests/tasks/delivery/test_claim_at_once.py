@@ -184,9 +184,13 @@ def test_nothing_is_looked_up_for_it_but_whose_recipients_stand_and_who_is_on_du
     assert len(taken(desk, stated)) == 2
     assert [word for word in asked if word != "BEGIN"] == [
         *("SELECT", "SELECT"),  # the subject, and what is known
-        *("UPDATE", "INSERT"),  # where the subject stands, events
         "SELECT",  # whose recipients stand, and who is on duty
-        *("INSERT", "INSERT", "INSERT"),  # notices with their texts, deliveries, attempts
+        *(
+            "UPDATE",
+            "INSERT",
+            "INSERT",
+        ),  # where the subject stands, events, notices with their texts: together
+        *("INSERT", "INSERT"),  # deliveries, attempts
     ]
 
 
