@@ -39,7 +39,7 @@ class Digests:
         time is near.
         """
         for site, _ in await self._due(AHEAD) if self._sharing.holds(STUDY) else []:
-            await self._cards.make(site)
+            await self._make_ready(site)
         for step in (self._by_flow_run, self._directly):
             due = await self._due() if self._sharing.holds(STUDY) else []
             for site, day in due:
@@ -48,6 +48,15 @@ class Digests:
     async def _due(self, ahead: timedelta = timedelta(0)) -> list[tuple[str, date]]:
         now = self._study.clock.now()
         return await asyncio.to_thread(digest.due, self._study.store, self._study.protocol, now + ahead)
+
+    async def _make_ready(self, site: str) -> None:
+        try:
+            await self._cards.make(site)
+        except NO_ANSWER:
+            raise
+        except Exception:
+            # The digest makes what it lacks: it must not be lost with what should have spared it the work.
+            log.exception("The cards of site %s could not be made ahead of its digest.", site)
 
     async def _directly(self, site: str, day: date) -> None:
         try:

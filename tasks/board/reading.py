@@ -187,7 +187,7 @@ def _cards_at(store: Store, now: datetime, site: str | None) -> dict[str, _CardA
 
 def _card_at(kept: Card | None, decided: datetime | None, *, late: bool) -> _CardAt:
     # The instant of the decision is None in a damaged row.
-    is_of_it = kept is not None and decided is not None and kept["decided"] == instant(decided)
+    is_of_it = kept is not None and decided is not None and kept.get("decided") == instant(decided)
     return _CardAt(kept, late or not is_of_it)
 
 

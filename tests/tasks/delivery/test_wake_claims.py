@@ -70,7 +70,11 @@ def test_a_wake_asks_for_nothing_more_than_a_door_does(desk: Desk, told: Receive
         asked.clear()
     assert [word for word in asked if word not in ("BEGIN", "SET")][1:] == [
         *("SELECT", "SELECT"),  # the subject, and what is known
-        *("UPDATE", "INSERT"),  # where the subject stands, events
         "SELECT",  # whose recipients stand, and who is on duty
-        *("INSERT", "INSERT", "INSERT"),  # notices with their texts, deliveries, attempts
+        *(
+            "UPDATE",
+            "INSERT",
+            "INSERT",
+        ),  # where the subject stands, events, notices with their texts: together
+        *("INSERT", "INSERT"),  # deliveries, attempts
     ]
