@@ -389,6 +389,7 @@ def _keep_decision(
     decision, now, before = settled.decision, settled.at, row.log_end if row else EMPTY
     lines = event_log.lines_after(before, settled.subject.code, [*stated, *decision.events], now, origin)
     texts = at_once.say(connection, settled) if at_once else {}
+    # With nothing to write the trip alone would remain.
     with together(connection) if lines.rows else nullcontext():
         if row is None:
             _enrol(connection, settled, lines.end)

@@ -7,6 +7,7 @@ back the reminders of the same minutes, and outlast the time that Prefect gives 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -15,12 +16,15 @@ from deployments.service.direct_way import DirectWay
 from flows.study.runtime import Runtime
 from tasks.board import keeping, reading
 from tasks.board.story import story
+from tasks.database.store import NO_ANSWER
 from tasks.database.unreadable import passing_over
 
 # Cards made in one go: between two goes subjects that are due take their turn, and the service may stop.
 AT_ONCE = 20
 # A message waits no longer than this for subjects that are due.
 PATIENCE_SECONDS = 300.0
+
+log = logging.getLogger(__name__)
 
 
 class CardsAhead:
@@ -34,12 +38,22 @@ class CardsAhead:
     async def make(self, site: str | None = None) -> None:
         """Make the cards of a site that are behind, or everybody's, and keep them; Prefect shows them later.
 
-        A card that cannot be made is left as it was: the message names its subject in the log.
+        The message makes the cards that it lacks, so that a fault here is logged and keeps no message.
+
+        Raises:
+            OperationalError: the database does not answer.
         """
+        try:
+            await self._make(site)
+        except NO_ANSWER:
+            raise
+        except Exception:
+            log.exception("The cards of %s could not be made ahead.", f"site {site}" if site else "the study")
+
+    async def _make(self, site: str | None) -> None:
         ends = time.monotonic() + PATIENCE_SECONDS
-        behind = iter(
-            await asyncio.to_thread(reading.behind, self._study.store, self._study.clock.now(), site)
-        )
+        store, now = self._study.store, self._study.clock.now()
+        behind = iter(await asyncio.to_thread(reading.behind, store, now, site))
         while some := list(islice(behind, AT_ONCE)):
             await self._direct_way.wait_clear(within=ends - time.monotonic())
             if not self._goes_on():

@@ -35,11 +35,12 @@ class Digests:
         self._runner = runner
 
     async def send_due(self) -> None:
-        """Send the digests whose time has come, if it is this service that sends them; make ready those whose
-        time is near.
+        """Send the digests whose time has come, and make the cards of those whose time is near.
+
+        Another service that holds the study does so for this one.
         """
         for site, _ in await self._due(AHEAD) if self._sharing.holds(STUDY) else []:
-            await self._make_ready(site)
+            await self._cards.make(site)
         for step in (self._by_flow_run, self._directly):
             due = await self._due() if self._sharing.holds(STUDY) else []
             for site, day in due:
@@ -48,15 +49,6 @@ class Digests:
     async def _due(self, ahead: timedelta = timedelta(0)) -> list[tuple[str, date]]:
         now = self._study.clock.now()
         return await asyncio.to_thread(digest.due, self._study.store, self._study.protocol, now + ahead)
-
-    async def _make_ready(self, site: str) -> None:
-        try:
-            await self._cards.make(site)
-        except NO_ANSWER:
-            raise
-        except Exception:
-            # The digest makes what it lacks: it must not be lost with what should have spared it the work.
-            log.exception("The cards of site %s could not be made ahead of its digest.", site)
 
     async def _directly(self, site: str, day: date) -> None:
         try:

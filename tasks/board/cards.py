@@ -107,11 +107,10 @@ class ConsentLine(TypedDict):
 class Card(TypedDict):
     """The part of a subject that the board needs, as JSON types; dates are the site's, as YYYY-MM-DD.
 
-    `form` is the version of this module that made it, `decided` the instant (UTC) of the decision that it
-    shows. `fatal` and `death` are the dates since which the
-    record of a death, or of the event that led to one, is waited for. `progress` is in per cent. `handed`
-    counts the notices whose hand-over has begun, `queued` those that have not reached all their recipients,
-    and `sends` the sends of these that have ended.
+    `form` is the version of this module that made it. `decided` is the instant (UTC) of the decision that it
+    shows. `fatal` and `death` are the dates since which the record of a death, or of the event that led to
+    one, is waited for. `progress` is in per cent. `handed` counts the notices whose hand-over has begun,
+    `queued` those that have not reached all their recipients, and `sends` the sends of these that have ended.
     """
 
     form: int

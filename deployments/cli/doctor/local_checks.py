@@ -30,6 +30,7 @@ from itp_events.protocol.file import load_protocol
 from itp_events.protocol.model import Site
 from itp_events.protocol.workdays import published_to
 from tasks.delivery.channels import Channels, problems
+from tasks.tls import trusted
 
 PROGRAM = "itp-visits"
 LOCK_FILE = Path(__file__).parents[3] / "requirements.lock"
@@ -190,7 +191,9 @@ def _ports(around: Surroundings) -> Iterator[Finding]:
 def _is_door(port: int) -> bool:
     """Whether an API of this program answers on the loopback port."""
     try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/livez", timeout=1.0, trust_env=False)
+        answer = httpx.get(
+            f"http://127.0.0.1:{port}/livez", timeout=1.0, trust_env=False, verify=trusted(trust_env=False)
+        )
         return bool(answer.json() == {"status": "ok", "said": "this process answers"})
     except (httpx.HTTPError, ValueError):
         return False

@@ -77,6 +77,17 @@ def test_a_digest_does_not_wait_for_them_for_ever(desk: Desk, monkeypatch: pytes
     assert len(made(desk)) == 4
 
 
+def test_a_fault_while_they_are_made_is_logged_and_keeps_no_message(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> list[str]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(reading, "behind", fail)
+    asyncio.run(ahead(desk, DirectWay()).make("01"))
+    assert "The cards of site 01 could not be made ahead." in caplog.text
+
+
 def test_no_card_is_made_once_the_service_stops_or_another_one_leads(desk: Desk) -> None:
     asyncio.run(ahead(desk, DirectWay(), goes_on=False).make())
     assert made(desk) == []

@@ -185,11 +185,8 @@ def test_nothing_is_looked_up_for_it_but_whose_recipients_stand_and_who_is_on_du
     assert [word for word in asked if word != "BEGIN"] == [
         *("SELECT", "SELECT"),  # the subject, and what is known
         "SELECT",  # whose recipients stand, and who is on duty
-        *(
-            "UPDATE",
-            "INSERT",
-            "INSERT",
-        ),  # where the subject stands, events, notices with their texts: together
+        # Together: the subject's row, its events, notices with their texts.
+        *("UPDATE", "INSERT", "INSERT"),
         *("INSERT", "INSERT"),  # deliveries, attempts
     ]
 

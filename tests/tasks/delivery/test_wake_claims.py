@@ -71,10 +71,7 @@ def test_a_wake_asks_for_nothing_more_than_a_door_does(desk: Desk, told: Receive
     assert [word for word in asked if word not in ("BEGIN", "SET")][1:] == [
         *("SELECT", "SELECT"),  # the subject, and what is known
         "SELECT",  # whose recipients stand, and who is on duty
-        *(
-            "UPDATE",
-            "INSERT",
-            "INSERT",
-        ),  # where the subject stands, events, notices with their texts: together
+        # Together: the subject's row, its events, notices with their texts.
+        *("UPDATE", "INSERT", "INSERT"),
         *("INSERT", "INSERT"),  # deliveries, attempts
     ]
