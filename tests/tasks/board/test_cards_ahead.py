@@ -14,6 +14,7 @@ from tasks.board import keeping, reading
 from tasks.board.cards import card
 from tasks.board.reading import Shown
 from tasks.board.story import story
+from tasks.database.queries import subject
 from tests.support.databases import migrated_sqlite
 from tests.support.study import Study
 from tests.tasks.desk import Desk
@@ -54,12 +55,30 @@ def test_a_card_made_ahead_forgets_nothing_of_what_prefect_was_shown(desk: Desk,
 
 
 def test_an_event_of_the_same_instant_makes_a_card_behind(desk: Desk, study: Study) -> None:
-    """Two decisions of one instant: the number of the log's last line tells the cards apart."""
+    """Of two decisions at one instant the second sends nothing: the last line of the log tells them apart."""
     desk.take(study.enrol("2026-01-05"), now=MORNING)
     make_ahead(desk, MORNING)
-    desk.take(study.done("INF1", "2026-01-05"), now=MORNING)
+    desk.take(study.event("itp.visit.unscheduled", "2026-01-05", reason="bleeding"), now=MORNING)
     assert reading.behind(desk.store, MORNING) == ["ITP-001"]
     assert reading.stale(desk.store, MORNING, 10) == ["ITP-001"]
+
+
+def test_a_wake_makes_a_card_behind_when_it_comes_and_once_it_was_decided_upon(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol("2026-01-05"), study.done("INF1", "2026-01-05"))
+    silent = 0
+    for _ in range(30):
+        before = subject(desk.store, "ITP-001")
+        assert before is not None
+        assert before.wake_at is not None
+        make_ahead(desk, before.advanced_at)
+        assert reading.behind(desk.store, before.wake_at) == ["ITP-001"]
+        desk.wake("ITP-001", before.wake_at)
+        assert reading.behind(desk.store, before.wake_at) == ["ITP-001"]
+        after = subject(desk.store, "ITP-001")
+        silent += after is not None and after.log_end == before.log_end
+    assert silent, "no wake decided without a line of the log"
 
 
 class OneSubject:
