@@ -28,8 +28,8 @@ from tasks.database.custody import refuse_moved
 from tasks.database.migrate import migrate
 from tasks.database.schema import json_text
 from tasks.database.sqlite import StudyFile
-from tasks.database.turns import Places, Turns
-from tasks.limits import DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST
+from tasks.database.turns import Pace, Places, Turns
+from tasks.limits import DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST, TRANSACTIONS_AT_WORK
 
 Result = TypeVar("Result")
 
@@ -56,6 +56,7 @@ class Store:
         self._places = Places(places) if places else None
         self._file = file
         self._turns = Turns()
+        self._pace = Pace(TRANSACTIONS_AT_WORK)
         self._writer = sqlite.writing(engine)
 
     @classmethod
@@ -166,17 +167,22 @@ class Store:
     def _patiently(self, connection: sa.Connection, long: bool) -> AbstractContextManager[None]:
         return postgresql.patiently(connection) if long and self._file is None else nullcontext()
 
-    def write(self, step: Callable[[sa.Connection], Result], *, about: str | None = None) -> Result:
+    def write(
+        self, step: Callable[[sa.Connection], Result], *, about: str | None = None, ahead: bool = False
+    ) -> Result:
         """Run `step` in one writing transaction and return its result once it is committed.
 
         When another transaction won a race for the same row, the step is repeated on what that one left. With
         `about`, the code of the subject whose row the step locks, only a few transactions wait for that row
-        side by side.
+        side by side. With `ahead` the step does not stand behind others in a burst: it ends what has begun.
 
         Raises:
             sqlalchemy.exc.TimeoutError: no connection, or no place among those few, became free in time.
         """
-        with self._turns.of(about) if about and self._file is None else nullcontext():
+        if self._file is not None:
+            # One writes there at a time.
+            return self._write(step)
+        with self._turns.of(about) if about else nullcontext(), self._pace.turn(ahead=ahead):
             return self._write(step)
 
     def _write(self, step: Callable[[sa.Connection], Result]) -> Result:

@@ -1,4 +1,4 @@
-"""Places for transactions: in order of asking for all, and at most a few for one subject.
+"""Places for transactions: in order of asking, few at work at once, and at most a few for one subject.
 
 The places of one process do not count in another: there the database's own limits hold.
 """
@@ -15,6 +15,8 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from tasks.limits import TRANSACTIONS_PER_SUBJECT
 
+# A transaction that takes longer waits for the database, and leaves the interpreter to others.
+QUICK_SECONDS = 0.25
 _WAIT_SECONDS = 4.0
 # A transaction takes milliseconds, on a busy machine a second. One that takes longer waits for a lock, until
 # the database ends that wait.
@@ -77,6 +79,53 @@ class Places:
                 self._waiting.popleft().release()
             else:
                 self._free += 1
+
+
+class Pace:
+    """Lets few transactions work side by side: more threads would take the interpreter from each other.
+
+    One that takes long waits for a lock in the database. It counts no more, and the next one begins. So
+    nobody waits for ever, and nothing is refused.
+    """
+
+    def __init__(self, at_work: int) -> None:
+        self._lock = Lock()
+        self._at_work = at_work
+        # When each began, by the lock on which it had waited.
+        self._begun: dict[Lock, float] = {}
+        self._waiting: deque[Lock] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """The number of those who have not begun."""
+        return len(self._waiting)
+
+    @contextmanager
+    def turn(self, *, ahead: bool = False) -> Iterator[None]:
+        """Work when it is this thread's turn, in the order of asking, or with `ahead` before all who wait."""
+        called = Lock()
+        called.acquire()
+        try:
+            with self._lock:
+                join = self._waiting.appendleft if ahead else self._waiting.append
+                join(called)
+                self._let_in()
+            while not called.acquire(timeout=QUICK_SECONDS):
+                with self._lock:
+                    self._let_in()
+            yield
+        finally:
+            with self._lock:
+                if self._begun.pop(called, None) is None:
+                    self._waiting.remove(called)
+                self._let_in()
+
+    def _let_in(self) -> None:
+        quick = time.monotonic() - QUICK_SECONDS
+        while self._waiting and sum(began > quick for began in self._begun.values()) < self._at_work:
+            called = self._waiting.popleft()
+            self._begun[called] = time.monotonic()
+            called.release()
 
 
 class Turns:

@@ -106,7 +106,8 @@ def record_outcome(context: DeliveryContext, taken: Claim, outcome: Outcome) -> 
     try:
         while True:
             try:
-                return context.store.write(lambda connection: _record_in(connection, taken, outcome, at))
+                # Before new events: the thread that sends is free only then, and so is the notice.
+                return context.store.write(lambda within: _record_in(within, taken, outcome, at), ahead=True)
             except NO_ANSWER as problem:
                 said = first_line(problem)
                 _log.warning("%s: %s; the database does not take it: %s", taken.notice, outcome.kind, said)

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from itp_events.errors import BadInput
-from tasks.database import postgresql, queries, repairs
+from tasks.database import postgresql, queries, repairs, turns
 from tasks.database.monitoring import server_clock
 from tasks.database.store import NO_ANSWER, Store
 from tasks.delivery import deliver
+from tasks.limits import TRANSACTIONS_AT_WORK
 from tests.support.postgres import fresh_database
 from tests.support.proxy import Proxy
 from tests.support.study import Study
@@ -112,6 +113,40 @@ def test_statements_about_the_whole_study_may_take_longer_and_migrations_as_long
         assert setting(connection, "statement_timeout") == "5s"
         patience = getattr(connection.connection.dbapi_connection, "patience", None)
         assert patience == postgresql.BoundedConnection.patience
+
+
+def test_few_transactions_of_a_burst_work_side_by_side(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "QUICK_SECONDS", 60.0)
+    at_work, most = [], []
+
+    def step(connection: sa.Connection) -> None:
+        at_work.append(connection)
+        most.append(len(at_work))
+        connection.execute(sa.text("SELECT pg_sleep(0.01)"))
+        at_work.remove(connection)
+
+    with ThreadPoolExecutor(20) as senders:
+        list(senders.map(lambda _: desk.store.write(step), range(60)))
+    assert max(most) == TRANSACTIONS_AT_WORK
+
+
+def test_transactions_that_wait_for_a_row_let_others_work(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    apart, begun = desk.store.apart(1), []
+
+    def step(connection: sa.Connection) -> None:
+        begun.append(connection)
+        connection.execute(sa.text("SELECT 1 FROM subjects WHERE code = 'ITP-001' FOR UPDATE"))
+
+    with ThreadPoolExecutor(TRANSACTIONS_AT_WORK) as senders:
+        with apart.writing() as holding:
+            step(holding)
+            stuck = [senders.submit(desk.store.write, step) for _ in range(TRANSACTIONS_AT_WORK)]
+            wait_until(lambda: len(begun) > TRANSACTIONS_AT_WORK, "all places to be taken")
+            desk.store.write(lambda connection: connection.execute(sa.text("SELECT 1")))
+            assert not any(each.done() for each in stuck), "the other transaction waited for the row too"
+        assert not any(each.exception(10) for each in stuck)
+    apart.close()
 
 
 def test_a_pool_of_its_own_serves_while_the_other_is_used_up(

@@ -1,4 +1,4 @@
-"""A burst waits its turn, in order; behind a row that stays locked nobody queues."""
+"""A burst waits its turn, in order, and few work at once; behind a row that stays locked nobody queues."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from tasks.database import turns
-from tasks.database.turns import Places, Turns
+from tasks.database.turns import Pace, Places, Turns
 from tasks.limits import TRANSACTIONS_PER_SUBJECT
 from tests.support.waiting import wait_until
 
@@ -110,3 +110,94 @@ def test_a_burst_of_transactions_gets_every_place_and_leaves_all_of_them_free() 
             held.enter_context(places.place(0.01))
         with pytest.raises(NoConnectionFree, match="in use"), places.place(0.01):
             pass
+
+
+def test_few_transactions_work_at_once_in_the_order_of_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "QUICK_SECONDS", 60.0)
+    pace, begun, inside = Pace(2), [], threading.Semaphore(0)
+    leave = [threading.Event() for _ in range(5)]
+
+    def work(number: int) -> None:
+        with pace.turn():
+            begun.append(number)
+            inside.release()
+            leave[number].wait(10)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
+    for number, each in enumerate(threads):
+        each.start()
+        if number < 2:
+            assert inside.acquire(timeout=10), f"{number} does not begin, though there is room"
+        else:
+            wait_until(partial(_so_many_wait, pace, number - 1), "the next one to stand in line")
+    for number in range(5):
+        assert begun == list(range(min(number + 2, 5)))
+        leave[number].set()
+        if number < 3:
+            assert inside.acquire(timeout=10), "nobody begins, though one has ended"
+    for each in threads:
+        each.join()
+    assert pace.waiting == 0
+
+
+def test_what_ends_something_begun_goes_ahead_of_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "QUICK_SECONDS", 60.0)
+    pace, served, threads = Pace(1), [], []
+
+    def work(name: str, ahead: bool) -> None:
+        with pace.turn(ahead=ahead):
+            served.append(name)
+
+    with pace.turn():
+        for number, (name, ahead) in enumerate([("event", False), ("later event", False), ("outcome", True)]):
+            threads.append(threading.Thread(target=work, args=(name, ahead)))
+            threads[-1].start()
+            wait_until(partial(_so_many_wait, pace, number + 1), "the next one to stand in line")
+    for each in threads:
+        each.join()
+    assert served == ["outcome", "event", "later event"]
+
+
+def test_behind_transactions_that_wait_for_the_database_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "QUICK_SECONDS", 0.05)
+    pace, release = Pace(2), threading.Event()
+    entered = threading.Barrier(3)
+
+    def hold() -> None:
+        with pace.turn():
+            entered.wait(10)
+            release.wait(10)
+
+    holders = [threading.Thread(target=hold) for _ in range(2)]
+    for each in holders:
+        each.start()
+    entered.wait(10)
+    for _ in range(3):
+        with pace.turn():
+            pass
+    assert not release.is_set()
+    assert all(each.is_alive() for each in holders), "the others waited for the transactions that are stuck"
+    release.set()
+    for each in holders:
+        each.join()
+
+
+def test_a_transaction_that_fails_leaves_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "QUICK_SECONDS", 60.0)
+    pace, served = Pace(1), []
+
+    def work(number: int) -> None:
+        with pace.turn():
+            served.append(number)
+            if number % 3 == 0:
+                raise ValueError(number)
+
+    with ThreadPoolExecutor(20) as pool:
+        begun = [pool.submit(work, number) for number in range(100)]
+        failed = [each for each in begun if each.exception(10)]
+    assert sorted(served) == list(range(100))
+    assert len(failed) == 34
+
+
+def _so_many_wait(pace: Pace, count: int) -> bool:
+    return pace.waiting == count
