@@ -24,6 +24,7 @@ FREE_SECONDS = 6.0
 # Two years, in seconds: a subject takes part for 14 months at most.
 ENDED_RUNS_KEPT = 2 * 366 * 86_400
 EVENTS_KEPT = "P7D"
+SELDOM_SECONDS = "60"
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
@@ -81,6 +82,11 @@ def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dic
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(ENDED_RUNS_KEPT),
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": EVENTS_KEPT,
+        # The study pauses no run, keeps no lease there, and plans its runs itself: a schedule that somebody
+        # adds begins within a minute. Each of these questions was asked every five seconds.
+        "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": SELDOM_SECONDS,
+        "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": SELDOM_SECONDS,
+        "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": SELDOM_SECONDS,
     }
 
 

@@ -1,14 +1,19 @@
 """Prefect's server as a child: what it gets to know, and whom it keeps waiting."""
 
+import asyncio
+import importlib
 import os
 import resource
 import shutil
 import socket
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from docket import Docket
 
+from deployments.prefect.server_child import look_less_often
 from deployments.prefect.server_process import DATABASE, PrefectServer, child_environment, is_ready
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
@@ -49,8 +54,11 @@ def test_the_process_that_is_started_has_no_secret_of_the_study_in_its_environme
     assert b"s3cret" not in environment
 
 
-def test_a_server_keeps_its_database_in_its_folder_whatever_letters_the_name_has(tmp_path: Path) -> None:
+def test_a_server_keeps_its_database_in_its_folder_whatever_letters_the_name_has(
+    tmp_path: Path, prefect_home: Path
+) -> None:
     home = tmp_path / "100%25 of #7? 'a' \"b\" 研究"
+    shutil.copytree(prefect_home, home)
     server = PrefectServer(home, free_port(), home / "log", os.environ)
     server.start()
     try:
@@ -92,6 +100,23 @@ def _is_closed(client: socket.socket) -> bool:
         except ConnectionResetError:
             return True
     return False
+
+
+def test_background_tasks_of_prefect_are_looked_for_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    background_workers: Any = importlib.import_module("prefect.server.api.background_workers")
+    monkeypatch.setattr(background_workers, "Worker", background_workers.Worker)
+    look_less_often(background_workers)
+
+    async def looks() -> set[float]:
+        async with (
+            Docket("test-looks", "memory://") as docket,
+            background_workers.Worker(docket) as worker,
+        ):
+            return {
+                each.total_seconds() for each in (worker.minimum_check_interval, worker.scheduling_resolution)
+            }
+
+    assert asyncio.run(looks()) == {1.0}
 
 
 def _opened(pid: int | None) -> list[Path]:
