@@ -19,7 +19,7 @@ from itp_events.events import (
     NoticeWithdrawn,
 )
 from tasks.database import register
-from tasks.database.schema import deliveries, notices
+from tasks.database.schema import deliveries, notices, unindexed
 
 _QUEUE = notices.insert()
 
@@ -97,7 +97,7 @@ def withdraw(connection: sa.Connection, key: str, reason: str, now: datetime) ->
     """Withdraw a queued notice; one that has been delivered stays so, since it cannot be recalled."""
     connection.execute(
         notices.update()
-        .where(notices.c.key == key, notices.c.status == "queued")
+        .where(notices.c.key == key, unindexed(notices.c.status) == "queued")
         .values(status="withdrawn", reason=reason, settled_at=now)
     )
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from tasks.backoff import SEND_IN_DOUBT, SEND_REFUSED
 from tasks.database import outbox, register
 from tasks.database.queries import NoticeRow
-from tasks.database.schema import attempts, deliveries, notices, outages, senders, told
+from tasks.database.schema import attempts, deliveries, notices, outages, senders, told, unindexed
 from tasks.delivery.addressing import Addressee
 from tasks.delivery.claims import Clocks
 from tasks.delivery.sending import Kind, Outcome
@@ -287,8 +287,10 @@ _LOCK = (
 )
 _SETTLE = notices.update().where(
     notices.c.key == sa.bindparam("about"),
-    notices.c.status == "queued",
-    ~sa.exists().where(deliveries.c.notice == sa.bindparam("about"), deliveries.c.status.in_(_OPEN)),
+    unindexed(notices.c.status) == "queued",
+    ~sa.exists().where(
+        deliveries.c.notice == sa.bindparam("about"), unindexed(deliveries.c.status).in_(_OPEN)
+    ),
 )
 
 
@@ -321,11 +323,16 @@ def _sent_at_once() -> sa.Select[int]:
     others = sa.exists().where(
         deliveries.c.notice == sa.bindparam("about"),
         deliveries.c.id != sa.bindparam("of"),
-        deliveries.c.status.in_(_OPEN),
+        unindexed(deliveries.c.status).in_(_OPEN),
     )
     settled = (
         notices.update()
-        .where(notices.c.key == sa.bindparam("about"), notices.c.status == "queued", was_ended, ~others)
+        .where(
+            notices.c.key == sa.bindparam("about"),
+            unindexed(notices.c.status) == "queued",
+            was_ended,
+            ~others,
+        )
         .values(status="delivered", settled_at=at)
         .cte("settled")
     )

@@ -1,12 +1,14 @@
 """What a door, a wake and a hand-over cost does not grow with what others have in the log and the outbox."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from tasks.database import queries
+from tasks.database.schema import Instant, deliveries, notices
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
 
@@ -62,3 +64,72 @@ def _plan(desk: Desk, statement: str, given: Any) -> list[str]:
 
 def _is_scan(line: str) -> bool:
     return any(line.startswith(f"SCAN {table}") for table in GROWING)
+
+
+QUIET, QUEUED = 40, 400
+
+
+def _hand_over_its_own(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    for minutes in (0, 1, 5):
+        desk.hand_over(later(ENROLLED_AT, minutes=minutes), subject="ITP-001")
+
+
+def _wake_it(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    for days in (3, 6, 9):
+        desk.wake("ITP-001", later(ENROLLED_AT, days=days))
+
+
+@pytest.mark.parametrize("work", [_door, _hand_over_its_own, _wake_it])
+def test_a_long_queue_of_others_costs_a_subject_nothing_even_when_the_server_does_not_know_of_it(
+    postgresql_url: str, study: Study, work: Work
+) -> None:
+    desk = Desk.open(postgresql_url)
+    _enrol_others(desk, range(QUIET))
+    for code in queries.all_subjects(desk.store):
+        desk.hand_over(later(ENROLLED_AT, minutes=1), subject=code.code)
+    # What the server knows of its tables is from quiet times. In an outage and at nine the queue is long.
+    with closing(desk.store.engine.raw_connection()) as connection:
+        connection.cursor().execute("ANALYZE")
+        connection.commit()
+    _enrol_others(desk, range(QUIET, QUIET + QUEUED))
+    _leave_pending(desk)
+    # A connection keeps the plans of its foreign keys, which it made when there was nobody.
+    desk.store.engine.dispose()
+    before = _rows_read(desk)
+    work(desk, study)
+    assert _rows_read(desk) - before < QUEUED, "rows of other subjects were read"
+    desk.store.close()
+
+
+def _enrol_others(desk: Desk, numbers: range) -> None:
+    for number in numbers:
+        other = Study(code=f"ITP-{100 + number}")
+        other.last_id = 1000 * (number + 1)
+        desk.take(other.enrol())
+
+
+def _leave_pending(desk: Desk) -> None:
+    """Let what is queued wait for another try, as when a provider does not answer."""
+    tried = sa.select(
+        notices.c.key,
+        *map(sa.literal, ("0" * 16, "json", "pending", 1)),
+        sa.false(),
+        sa.literal(later(ENROLLED_AT, days=1), Instant),
+    ).where(notices.c.status == "queued")
+    columns = ["notice", "recipient", "label", "status", "attempts", "repeated", "next_at"]
+    with desk.store.writing() as connection:
+        connection.execute(deliveries.insert().from_select(columns, tried))
+
+
+def _rows_read(desk: Desk) -> int:
+    """How many rows of growing tables have been read so far, by the server's own count."""
+    for query in ("SELECT pg_stat_force_next_flush()", "SELECT 1"):
+        with desk.store.reading() as connection:
+            connection.execute(sa.text(query))
+    counted = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables"
+    with desk.store.reading() as connection:
+        return int(
+            connection.scalar(sa.text(f"{counted} WHERE relname = ANY(:tables)"), {"tables": list(GROWING)})
+        )
