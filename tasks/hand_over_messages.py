@@ -20,7 +20,8 @@ from tasks.board.cards import Card
 from tasks.board.reading import fresh_cards
 from tasks.database import duty
 from tasks.database.contents import HandOverContents
-from tasks.database.schema import notices
+from tasks.database.outbox import OF_THE_SERVICE
+from tasks.database.schema import notices, unindexed
 from tasks.database.store import Store
 from tasks.database.upsert import insert_once
 
@@ -66,7 +67,9 @@ def _look(store: Store, protocol: Protocol, now: datetime) -> _Seen:
             Place(audience, site, protocol.site(site).date_of(now))
             for audience, site in duty.places_in(connection, roster, protocol)
         ]
-        known = set(connection.scalars(sa.select(notices.c.key).where(notices.c.step == STEP)))
+        known = set(
+            connection.scalars(sa.select(notices.c.key).where(OF_THE_SERVICE, notices.c.step == STEP))
+        )
     holding = {_key(each): each for each in take_overs(roster, places)}
     new = {key: each for key, each in holding.items() if key not in known and _is_due(protocol, each, now)}
     return _Seen(set(holding), new, bool(roster.absences or known))
@@ -78,13 +81,15 @@ def _post(
     for row in rows:
         insert_once(connection, notices, row)
     queued = connection.scalars(
-        sa.select(notices.c.key).where(notices.c.step == STEP, notices.c.status == "queued")
+        sa.select(notices.c.key).where(OF_THE_SERVICE, notices.c.step == STEP, notices.c.status == "queued")
     )
     ended = [key for key in queued if key not in holding]
     if ended:
         over = {"status": "withdrawn", "reason": OVER, "settled_at": now}
         connection.execute(
-            notices.update().where(notices.c.key.in_(ended), notices.c.status == "queued").values(over)
+            notices.update()
+            .where(notices.c.key.in_(ended), unindexed(notices.c.status) == "queued")
+            .values(over)
         )
     return [row["key"] for row in rows]
 

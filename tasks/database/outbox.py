@@ -26,6 +26,9 @@ _QUEUE = notices.insert()
 Text = tuple[str, str]
 """The title and the body of a notice."""
 
+OF_THE_SERVICE = notices.c.subject.is_(None)
+"""The condition on the service's own notices, which are about no subject: an index finds them among all."""
+
 _NO_TEXTS: Mapping[str, Text] = {}
 
 

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from tasks.database.contents import TroubleContents
-from tasks.database.schema import notices, troubles
+from tasks.database.outbox import OF_THE_SERVICE
+from tasks.database.schema import notices, troubles, unindexed
 from tasks.database.store import Store
 from tasks.database.troubles import Trouble
 
@@ -51,7 +52,7 @@ def _standing(connection: sa.Connection, now: datetime) -> Sequence[Trouble]:
 
 def _open() -> sa.Select[tuple[str, str]]:
     return sa.select(notices.c.key, notices.c.facts).where(
-        notices.c.step == STEP, notices.c.status == "queued"
+        OF_THE_SERVICE, notices.c.step == STEP, notices.c.status == "queued"
     )
 
 
@@ -61,13 +62,15 @@ def _withdraw(connection: sa.Connection, now: datetime) -> None:
     if ended:
         over = {"status": "withdrawn", "reason": OVER, "settled_at": now}
         # One that gets through meanwhile stays delivered.
-        still = notices.update().where(notices.c.key.in_(ended), notices.c.status == "queued")
+        still = notices.update().where(notices.c.key.in_(ended), unindexed(notices.c.status) == "queued")
         connection.execute(still.values(over))
 
 
 def _is_told(connection: sa.Connection, trouble: Trouble, now: datetime) -> bool:
     query = sa.select(sa.func.max(notices.c.queued_at)).where(
-        notices.c.key.startswith(_family(trouble), autoescape=True), notices.c.status != "withdrawn"
+        OF_THE_SERVICE,
+        notices.c.key.startswith(_family(trouble), autoescape=True),
+        notices.c.status != "withdrawn",
     )
     last: datetime | None = connection.scalar(query)
     return last is not None and now - last < TELL_AGAIN

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tasks import hand_over_messages
 from tasks.database import queries
 from tasks.database.schema import Instant, deliveries, notices
+from tasks.database.troubles import Troubles
+from tasks.delivery import alarms
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
 
@@ -40,18 +43,37 @@ def _wake(desk: Desk, study: Study) -> None:
     queries.attempts_of(desk.store, "ITP-001")
 
 
+def _tell_of_the_service(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    Troubles(desk.store).note("ITP-001", "cannot be read", ENROLLED_AT)
+    for minutes in (0, 10, 11):
+        alarms.tell(desk.store, later(ENROLLED_AT, minutes=minutes))
+    Troubles(desk.store).settle("ITP-001")
+    alarms.tell(desk.store, later(ENROLLED_AT, minutes=20))
+    hand_over_messages.is_due(desk.store, desk.protocol, ENROLLED_AT)
+
+
 @pytest.mark.parametrize("work", [_door, _hand_over, _wake])
 def test_no_table_that_grows_is_read_from_end_to_end(sqlite_url: str, study: Study, work: Work) -> None:
-    desk = Desk.open(sqlite_url)
+    assert _scanned(sqlite_url, study, work) == set()
+
+
+def test_the_service_finds_its_own_notices_among_all(sqlite_url: str, study: Study) -> None:
+    # It looks for the sites among the subjects.
+    assert _scanned(sqlite_url, study, _tell_of_the_service) == {"subjects"}
+
+
+def _scanned(url: str, study: Study, work: Work) -> set[str]:
+    desk = Desk.open(url)
     asked: list[tuple[str, Any]] = []
     listen = (desk.store.engine, "before_cursor_execute", lambda *state: asked.append((state[2], state[3])))
     sa.event.listen(*listen)
     work(desk, study)
     sa.event.remove(*listen)
     assert len(asked) > 5
-    scans = [line for statement, given in asked for line in _plan(desk, statement, given) if _is_scan(line)]
+    lines = [line for statement, given in asked for line in _plan(desk, statement, given)]
     desk.store.close()
-    assert scans == []
+    return {table for table in GROWING for line in lines if line.startswith(f"SCAN {table}")}
 
 
 def _plan(desk: Desk, statement: str, given: Any) -> list[str]:
@@ -60,10 +82,6 @@ def _plan(desk: Desk, statement: str, given: Any) -> list[str]:
     with desk.store.reading() as connection:
         rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
         return [str(row[-1]) for row in rows]
-
-
-def _is_scan(line: str) -> bool:
-    return any(line.startswith(f"SCAN {table}") for table in GROWING)
 
 
 QUIET, QUEUED = 40, 400
