@@ -21,7 +21,7 @@ TIMER_CONNECTIONS = 8
 # stays locked, more would take every connection from the other subjects.
 TRANSACTIONS_PER_SUBJECT = 4
 # Transactions that write and are quick: more of them take the interpreter from each other. A slow one waits
-# for the database, and counts no more. docs/performance.md says what that gives.
+# for the database, and counts no more.
 TRANSACTIONS_AT_WORK = 2
 
 # Threads of the API
