@@ -93,22 +93,22 @@ class Pace:
         self._at_work = at_work
         # When each began, by the lock on which it had waited.
         self._begun: dict[Lock, float] = {}
-        self._waiting: deque[Lock] = deque()
+        self._ahead: deque[Lock] = deque()
+        self._behind: deque[Lock] = deque()
 
     @property
     def waiting(self) -> int:
         """The number of those who have not begun."""
-        return len(self._waiting)
+        return len(self._ahead) + len(self._behind)
 
     @contextmanager
     def turn(self, *, ahead: bool = False) -> Iterator[None]:
-        """Work when it is this thread's turn, in the order of asking, or with `ahead` before all who wait."""
-        called = Lock()
+        """Work when it is this thread's turn, in the order of asking; with `ahead` before all others."""
+        called, line = Lock(), self._ahead if ahead else self._behind
         called.acquire()
         try:
             with self._lock:
-                join = self._waiting.appendleft if ahead else self._waiting.append
-                join(called)
+                line.append(called)
                 self._let_in()
             while not called.acquire(timeout=QUICK_SECONDS):
                 with self._lock:
@@ -117,13 +117,13 @@ class Pace:
         finally:
             with self._lock:
                 if self._begun.pop(called, None) is None:
-                    self._waiting.remove(called)
+                    line.remove(called)
                 self._let_in()
 
     def _let_in(self) -> None:
         quick = time.monotonic() - QUICK_SECONDS
-        while self._waiting and sum(began > quick for began in self._begun.values()) < self._at_work:
-            called = self._waiting.popleft()
+        while self.waiting and sum(began > quick for began in self._begun.values()) < self._at_work:
+            called = (self._ahead or self._behind).popleft()
             self._begun[called] = time.monotonic()
             called.release()
 

@@ -143,19 +143,20 @@ def test_few_transactions_work_at_once_in_the_order_of_asking(monkeypatch: pytes
 def test_what_ends_something_begun_goes_ahead_of_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "QUICK_SECONDS", 60.0)
     pace, served, threads = Pace(1), [], []
+    asked = [("event", False), ("later event", False), ("outcome", True), ("later outcome", True)]
 
     def work(name: str, ahead: bool) -> None:
         with pace.turn(ahead=ahead):
             served.append(name)
 
     with pace.turn():
-        for number, (name, ahead) in enumerate([("event", False), ("later event", False), ("outcome", True)]):
+        for number, (name, ahead) in enumerate(asked):
             threads.append(threading.Thread(target=work, args=(name, ahead)))
             threads[-1].start()
             wait_until(partial(_so_many_wait, pace, number + 1), "the next one to stand in line")
     for each in threads:
         each.join()
-    assert served == ["outcome", "event", "later event"]
+    assert served == ["outcome", "later outcome", "event", "later event"]
 
 
 def test_behind_transactions_that_wait_for_the_database_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
