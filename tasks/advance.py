@@ -27,10 +27,11 @@ from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import Subject, fold
 from tasks.database import event_log, outbox, service_log
 from tasks.database import history as past
+from tasks.database.compiled import Compiled
 from tasks.database.event_log import EMPTY, LogEnd, Origin
 from tasks.database.history import SubjectHistory
 from tasks.database.queries import SubjectRow, subject_called, subject_in
-from tasks.database.schema import stored, subjects
+from tasks.database.schema import instant_text, stored, subjects
 from tasks.database.store import Store, together
 from tasks.database.unreadable import Unreadable, folded, naming
 from tasks.hashing.rows import hash_of
@@ -422,19 +423,19 @@ def _advanced(settled: Settled) -> Advanced:
     )
 
 
-_ENROL = subjects.insert()
-_SAVE = subjects.update().where(subjects.c.code == sa.bindparam("about"))
+_ENROL = Compiled(subjects.insert())
+_SAVE = Compiled(subjects.update().where(subjects.c.code == sa.bindparam("about")))
 
 
 def _enrol(connection: sa.Connection, settled: Settled, end: LogEnd) -> None:
-    row = _row(settled, end) | {"code": settled.subject.code, "enrolled_at": settled.at}
-    connection.execute(_ENROL, row | {"hash": hash_of(subjects.name, stored(subjects, row))})
+    row = stored(subjects, _row(settled, end) | {"code": settled.subject.code, "enrolled_at": settled.at})
+    _ENROL.execute(connection, row | {"hash": hash_of(subjects.name, row)})
 
 
 def _save(connection: sa.Connection, settled: Settled, end: LogEnd, enrolled_at: datetime) -> None:
-    row, code = _row(settled, end), settled.subject.code
-    whole = stored(subjects, row | {"code": code, "enrolled_at": enrolled_at})
-    connection.execute(_SAVE, row | {"about": code, "hash": hash_of(subjects.name, whole)})
+    row, code = stored(subjects, _row(settled, end)), settled.subject.code
+    whole = row | {"code": code, "enrolled_at": instant_text(enrolled_at)}
+    _SAVE.execute(connection, row | {"about": code, "hash": hash_of(subjects.name, whole)})
 
 
 def _row(settled: Settled, end: LogEnd) -> dict[str, object]:

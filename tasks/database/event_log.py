@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from itp_events.errors import ItpError, NotEligible
 from itp_events.events import Enrolled, Event, EventKey, parse_recorded
-from tasks.database.schema import events, screening_log, stored
+from tasks.database.compiled import Compiled
+from tasks.database.schema import events, instant_text, json_text, screening_log
 from tasks.database.unreadable import Unreadable
 from tasks.hashing.rows import NOTHING_BEFORE, chained
 
@@ -46,7 +47,17 @@ def read(body: str) -> Event:
     """The event in a line of the log; raises ItpError, ValueError, TypeError or AttributeError for a damaged
     one.
     """
-    return parse_recorded(json.loads(body))
+    return _just_written.pop(body, None) or parse_recorded(json.loads(body))
+
+
+# Lines that this process has written and not read since, with their events: the next decision reads them.
+_just_written: dict[str, Event] = {}
+WRITTEN_AT_MOST = 2_000
+
+
+def just_written() -> int:
+    """The number of lines that are kept because they were just written."""
+    return len(_just_written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ class LogEnd:
 
 
 EMPTY = LogEnd(0, NOTHING_BEFORE)
-_APPEND = events.insert()
+_APPEND = Compiled(events.insert())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +118,9 @@ def lines_after(
 
     `origin` is that of the events that are not the service's own.
     """
-    rows = [_row(event, code, number, now, origin) for number, event in enumerate(new, end.seq + 1)]
-    hashes = list(chained(events.name, [stored(events, row) for row in rows], end.head))
+    recorded_at = instant_text(now)
+    rows = [_row(event, code, number, recorded_at, origin) for number, event in enumerate(new, end.seq + 1)]
+    hashes = list(chained(events.name, rows, end.head))
     after = LogEnd(end.seq + len(rows), hashes[-1]) if rows else end
     return NewLines([row | {"hash": each} for row, each in zip(rows, hashes, strict=True)], after)
 
@@ -120,20 +132,25 @@ def write(connection: sa.Connection, lines: NewLines) -> None:
     event's source and id are in the log already.
     """
     if lines.rows:
-        connection.execute(_APPEND, lines.rows)
+        _APPEND.execute_each(connection, lines.rows)
 
 
-def _row(event: Event, code: str, number: int, now: datetime, origin: Origin) -> dict[str, object]:
+def _row(event: Event, code: str, number: int, recorded_at: str, origin: Origin) -> dict[str, object]:
+    """A line as it is stored."""
     origin = BY_THE_SERVICE if event.own else origin
+    body = json_text(event.to_json())
+    if len(_just_written) >= WRITTEN_AT_MOST:
+        _just_written.clear()
+    _just_written[body] = event
     return {
         "subject": code,
         "seq": number,
         "source": event.source,
         "id": event.id,
         "type": event.type,
-        "time": event.time,
-        "recorded_at": now,
-        "body": json.dumps(event.to_json(), ensure_ascii=False, separators=(",", ":")),
+        "time": instant_text(event.time),
+        "recorded_at": recorded_at,
+        "body": body,
         "actor": origin.actor,
         "door": origin.door,
     }

@@ -5,7 +5,7 @@ A statement costs more than the rows it reads. For display, `tasks.database.subj
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from itp_events.events import Event, EventKey
 from tasks.database import event_log
+from tasks.database.compiled import Compiled
 from tasks.database.schema import events, notices
 
 
@@ -59,17 +60,20 @@ _ELSEWHERE = _lines("elsewhere", body=events.c.body, source=events.c.source, key
     events.c.id.in_(sa.bindparam("ids", expanding=True)),
     events.c.subject != _CODE,
 )
-_OF_THE_SUBJECT = sa.union_all(_HISTORY, _HANDED, _WAITING).order_by("seq")
+# Nearly every transaction asks for one event at most.
+_ONE_ELSEWHERE = _lines("elsewhere", body=events.c.body, source=events.c.source, key=events.c.id).where(
+    events.c.source == sa.bindparam("source"),
+    events.c.id == sa.bindparam("id"),
+    events.c.subject != _CODE,
+)
+_OF_THE_SUBJECT = Compiled(sa.union_all(_HISTORY, _HANDED, _WAITING).order_by("seq"))
+_AND_OF_ANOTHER = Compiled(sa.union_all(_HISTORY, _HANDED, _WAITING, _ONE_ELSEWHERE).order_by("seq"))
 _AND_OF_OTHERS = sa.union_all(_HISTORY, _HANDED, _WAITING, _ELSEWHERE).order_by("seq")
 
 
 def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()) -> SubjectHistory:
     """The history of a subject, enrolled or not; `stated` are the events to look for in other logs."""
-    asked: dict[str, object] = {"code": code}
-    if stated:
-        asked |= {"sources": list({key[0] for key in stated}), "ids": list({key[1] for key in stated})}
-    lines = connection.execute(_AND_OF_OTHERS if stated else _OF_THE_SUBJECT, asked).all()
-    asked_for = set(stated)
+    lines, asked_for = _read(connection, code, stated), set(stated)
     return SubjectHistory(
         history=[event_log.read_line(code, line.seq, line.body) for line in lines if line.what == "event"],
         handed=frozenset(line.id for line in lines if line.what == "handed"),
@@ -80,3 +84,13 @@ def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()
             if line.what == "elsewhere" and (line.source, line.id) in asked_for
         },
     )
+
+
+def _read(connection: sa.Connection, code: str, stated: Collection[EventKey]) -> Sequence[sa.Row[Any]]:
+    asked: dict[str, object] = {"code": code}
+    if not stated:
+        return _OF_THE_SUBJECT.execute(connection, asked).all()
+    sources, ids = {key[0] for key in stated}, {key[1] for key in stated}
+    if len(stated) == 1:
+        return _AND_OF_ANOTHER.execute(connection, asked | {"source": sources.pop(), "id": ids.pop()}).all()
+    return connection.execute(_AND_OF_OTHERS, asked | {"sources": list(sources), "ids": list(ids)}).all()

@@ -19,9 +19,10 @@ from itp_events.events import (
     NoticeWithdrawn,
 )
 from tasks.database import register
-from tasks.database.schema import deliveries, notices, unindexed
+from tasks.database.compiled import Compiled
+from tasks.database.schema import deliveries, new, notices, unindexed
 
-_QUEUE = notices.insert()
+_QUEUE = Compiled(notices.insert())
 
 Text = tuple[str, str]
 """The title and the body of a notice."""
@@ -43,12 +44,11 @@ def queue(
         sqlalchemy.exc.IntegrityError: a notice's key has been queued before.
     """
     rows = [
-        row(event.subject, event.data, now) | _said(begun.get(event.data.notice), now)
+        new(notices, row(event.subject, event.data, now) | _said(begun.get(event.data.notice), now))
         for event in decided
         if isinstance(event.data, NoticeIssued)
     ]
-    if rows:
-        connection.execute(_QUEUE, rows)
+    _QUEUE.execute_each(connection, rows)
 
 
 def change(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:

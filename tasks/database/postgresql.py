@@ -3,9 +3,9 @@
 A wait that ends raises OperationalError, as every other silence of the database does, and callers try again.
 The numbers of connections stand in `tasks.limits`.
 
-Nothing is kept in a session: limits hold for one transaction, no statement is prepared, and the one lock that
-has no row ends with its transaction. So a pooler may stand before the server and lend a connection for one
-transaction at a time.
+Nothing is kept in a session behind a pooler, which lends a connection for one transaction at a time: limits
+hold for one transaction, and the one lock that has no row ends with its transaction. Without a pooler
+statements that are executed often are prepared, and the server keeps their plans for some seconds.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import psycopg
 import sqlalchemy as sa
 from psycopg.abc import PQGen
-from sqlalchemy.exc import DBAPIError
+from psycopg.pq import TransactionStatus
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 from itp_events.errors import BadInput
 
@@ -34,6 +35,12 @@ LONG_STATEMENT_SECONDS = 60.0
 IDLE_SECONDS = 30.0
 # A wait that the server should have ended is ended here: the server says nothing any more.
 _GRACE_SECONDS = 1.0
+
+# A connection prepares a statement that it executes this often: planning costs the server more than the work.
+_PREPARED_FROM = 3
+# A plan is made for the tables as they are. One made for an empty queue would read all of a long one, and the
+# server makes it anew only when it has counted the rows, a minute later.
+PLANS_SECONDS = 5.0
 
 # A host that vanished sends nothing. The kernel probes it, and gives up what it does not confirm.
 _TCP = {
@@ -70,6 +77,21 @@ _SNAPSHOT = sa.text(
 _NO_LIMITS = sa.text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
 
 
+class _Cursor(psycopg.Cursor[Any]):
+    """A cursor that prepares no statement without parameters: those that begin a transaction are several."""
+
+    def execute(
+        self,
+        query: Any,
+        params: Any = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+    ) -> Self:
+        """Execute a statement; raises what psycopg raises."""
+        return super().execute(query, params, prepare=prepare if params else False, binary=binary)
+
+
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection that is closed when the server has not answered for `patience` seconds.
 
@@ -78,6 +100,16 @@ class BoundedConnection(psycopg.Connection[Any]):
     """
 
     patience: float | None = STATEMENT_SECONDS + _GRACE_SECONDS
+    # Whether it has been lent before, and when its plans were last thrown away, by the monotonic clock.
+    has_served = False
+    planned_at = float("-inf")
+
+    def forget_old_plans(self) -> None:
+        """Let the server make its plans anew, those of foreign keys too, if they are older than seconds."""
+        now = time.monotonic()
+        if self.prepare_threshold is not None and now - self.planned_at > PLANS_SECONDS:
+            self.execute("DISCARD PLANS")
+            self.planned_at = now
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Wait for the server's answer, as every statement does.
@@ -100,20 +132,28 @@ def open_engine(url: sa.URL, **options: Any) -> sa.Engine:
 
     Its first connection raises BadInput when the database is in another encoding than UTF8.
     """
-    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, **options)
+    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), **options)
     sa.event.listen(engine, "do_connect", _connect)
+    sa.event.listen(engine, "checkout", _begin_ahead)
     sa.event.listen(engine, "begin", _begin)
     return engine
 
 
 def _connect(_dialect: object, _record: object, given: list[Any], named: dict[str, Any]) -> BoundedConnection:
-    connection = BoundedConnection.connect(*given, **(named | _ALWAYS))
+    connection = BoundedConnection.connect(*given, cursor_factory=_Cursor, **(named | _ALWAYS))
     encoding = connection.info.parameter_status("server_encoding")
     if encoding not in (_ENCODING, None):
         name = connection.info.dbname
         connection.close()
         raise BadInput(_other_encoding(name, encoding), "ITP_DATABASE_URL")
+    connection.prepare_threshold = None if _is_pooled(connection) else _PREPARED_FROM
     return connection
+
+
+def _is_pooled(connection: BoundedConnection) -> bool:
+    """Whether a pooler stands before the server: it names a process of its own, or none."""
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return row is None or row[0] != connection.info.backend_pid
 
 
 def _other_encoding(name: str, encoding: str) -> str:
@@ -123,8 +163,24 @@ def _other_encoding(name: str, encoding: str) -> str:
     )
 
 
+def _begin_ahead(driver: BoundedConnection, _record: object, _proxy: object) -> None:
+    """Begin a transaction as a connection is lent again; one that the server has closed is replaced.
+
+    A question of its own would find that out too, with one more round trip.
+    """
+    if driver.has_served:
+        try:
+            driver.forget_old_plans()
+            driver.execute(_BEGIN)
+        except psycopg.OperationalError as problem:
+            raise InvalidatePoolError from problem
+    driver.has_served = True
+
+
 def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(_BEGIN)
+    driver = cast("BoundedConnection", connection.connection.dbapi_connection)
+    if driver.info.transaction_status == TransactionStatus.IDLE:
+        connection.exec_driver_sql(_BEGIN)
 
 
 @contextmanager

@@ -15,10 +15,21 @@ import sqlalchemy as sa
 from itp_events.events import Event, EventKey
 from itp_events.validation_messages import did_you_mean
 from tasks.database import event_log, outbox
+from tasks.database.compiled import Compiled
 from tasks.database.contents import OutboxContents
 from tasks.database.event_log import NOT_KNOWN, LogEnd, Origin
 from tasks.database.labels import shown
-from tasks.database.schema import attempts, deliveries, events, notices, screening_log, subjects, told
+from tasks.database.schema import (
+    attempts,
+    deliveries,
+    events,
+    notices,
+    read_instant,
+    read_json,
+    screening_log,
+    subjects,
+    told,
+)
 from tasks.database.store import Store
 from tasks.hashing.rows import NOTHING_BEFORE
 
@@ -124,14 +135,15 @@ class ScreeningRow:
 
 # Built once: building such a statement takes SQLAlchemy longer than the database takes to answer.
 _SUBJECT = sa.select(subjects).where(subjects.c.code == sa.bindparam("about"))
-_LOCKED = _SUBJECT.with_for_update()
 _FOLDED = (
     sa.select(subjects)
     .where(sa.func.lower(subjects.c.code) == sa.bindparam("folded"))
     # An old store may hold two of them: then each is found by its own code.
     .order_by((subjects.c.code == sa.bindparam("about")).desc(), subjects.c.code)
 )
-_FOLDED_LOCKED = _FOLDED.with_for_update()
+# Every transaction about a subject begins with these two.
+_LOCKED = Compiled(_SUBJECT.with_for_update())
+_FOLDED_LOCKED = Compiled(_FOLDED.with_for_update())
 
 
 # Codes of one study begin alike: so like another a code must be to be taken for a slip of it.
@@ -148,14 +160,19 @@ def subject_in(connection: sa.Connection, code: str, *, lock: bool = False) -> S
     """`subject` within a transaction; with `lock`, nobody else decides about it until the transaction
     ends.
     """
-    row = connection.execute(_LOCKED if lock else _SUBJECT, {"about": code}).one_or_none()
+    asked = {"about": code}
+    if lock:
+        return _stored_subject(_LOCKED.execute(connection, asked).one_or_none())
+    row = connection.execute(_SUBJECT, asked).one_or_none()
     return None if row is None else _subject_row(row)
 
 
 def subject_called(connection: sa.Connection, code: str, *, lock: bool = False) -> SubjectRow | None:
     """The subject of a code in any case of its letters; `lock` as for `subject_in`."""
     asked = {"about": code, "folded": code.lower()}
-    row = connection.execute(_FOLDED_LOCKED if lock else _FOLDED, asked).first()
+    if lock:
+        return _stored_subject(_FOLDED_LOCKED.execute(connection, asked).first())
+    row = connection.execute(_FOLDED, asked).first()
     return None if row is None else _subject_row(row)
 
 
@@ -202,6 +219,16 @@ def _subjects(store: Store, query: sa.Select[Any], *, long: bool = True) -> list
 def _subject_row(row: sa.Row[Any]) -> SubjectRow:
     # Tags are only shown, so a row with damaged tags counts as any other.
     return SubjectRow(**{**row._mapping, "tags": row.tags or ()})
+
+
+def _stored_subject(row: sa.Row[Any] | None) -> SubjectRow | None:
+    """The subject in a row as it is stored."""
+    if row is None:
+        return None
+    # PostgreSQL's driver reads JSON by itself.
+    tags = read_json(row.tags) if isinstance(row.tags, str) else row.tags
+    instants = {name: read_instant(row._mapping[name]) for name in ("wake_at", "enrolled_at", "advanced_at")}
+    return SubjectRow(**{**row._mapping, **instants, "tags": tags or (), "exited": bool(row.exited)})
 
 
 def next_wake(store: Store) -> datetime | None:

@@ -28,7 +28,26 @@ def instant_text(value: datetime) -> str:
     """An instant as it is stored: UTC text of one width."""
     if value.tzinfo is None:
         raise ValueError(f"{value} has no time zone")
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Several times faster than strftime, and every row has some.
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def read_instant(text: Any) -> datetime | None:
+    """The instant (UTC) that is stored; None for none, and for a damaged one: its row can still be read."""
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        log.error("%r is no instant: that row of the study's database is damaged.", text)
+        return None
+
+
+def read_json(text: str | bytes) -> Any:
+    """The value of a column of JSON; None for a damaged one, so that the rows beside it can be read."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        log.error("%.40r is no JSON: that row of the study's database is damaged.", text)
+        return None
 
 
 def json_text(value: object) -> str:
@@ -50,11 +69,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
         """The instant in UTC; None for a damaged one, so that the rows beside it can be read."""
-        try:
-            return None if value is None else datetime.fromisoformat(value)
-        except ValueError:
-            log.error("%r is no instant: that row of the study's database is damaged.", value)
-            return None
+        return read_instant(value)
 
 
 metadata = sa.MetaData(
@@ -97,9 +112,20 @@ def _hash(*made: str) -> sa.Column[str]:
     def default(context: DefaultExecutionContext) -> str:
         table = context.compiled.statement.table  # type: ignore[union-attr]
         given = context.get_current_parameters()  # type: ignore[no-untyped-call]
-        return hash_of(table.name, stored(table, {name: given[name] for name in made if name in given}))
+        return _hash_of_made(table, stored(table, {name: given[name] for name in made if name in given}))
 
     return sa.Column("hash", sa.Text, default=default, info={"made": made})
+
+
+def _hash_of_made(table: sa.Table, row: Mapping[str, object]) -> str:
+    made = table.c.hash.info["made"]
+    return hash_of(table.name, {name: row[name] for name in made if name in row})
+
+
+def new(table: sa.Table, row: Mapping[str, Any]) -> dict[str, object]:
+    """The values of a new row as they are stored, with the hash of what it says from its beginning on."""
+    values = stored(table, row)
+    return values | {"hash": _hash_of_made(table, values)}
 
 
 def told(table: sa.Table) -> list[sa.Column[Any]]:

@@ -5,7 +5,6 @@ It knows transactions and no tables: those are in `tasks.database.schema`.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -26,7 +25,7 @@ from itp_events.errors import BadInput, ItpError
 from tasks.database import postgresql, sqlite
 from tasks.database.custody import refuse_moved
 from tasks.database.migrate import migrate
-from tasks.database.schema import json_text
+from tasks.database.schema import json_text, read_json
 from tasks.database.sqlite import StudyFile
 from tasks.database.turns import Pace, Places, Turns
 from tasks.limits import DOOR_CONNECTIONS, DOOR_CONNECTIONS_IN_A_BURST, TRANSACTIONS_AT_WORK
@@ -248,16 +247,7 @@ def _sqlite(url: sa.URL) -> tuple[sa.Engine, StudyFile]:
 
 
 def _pool(size: int, overflow: int) -> dict[str, Any]:
-    options: dict[str, Any] = {"json_serializer": json_text, "json_deserializer": _read_json}
+    options: dict[str, Any] = {"json_serializer": json_text, "json_deserializer": read_json}
     if size == 0:
         return options | {"poolclass": sa.NullPool}
     return options | {"pool_size": size, "max_overflow": overflow, "pool_timeout": POOL_SECONDS}
-
-
-def _read_json(text: str | bytes) -> Any:
-    """The value of a column; None for a damaged one, so that the rows beside it can be read."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        log.error("%.40r is no JSON: that row of the study's database is damaged.", text)
-        return None

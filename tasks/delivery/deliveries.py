@@ -13,13 +13,26 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 
 from tasks.backoff import SEND_IN_DOUBT, SEND_REFUSED
 from tasks.database import outbox, register
+from tasks.database.compiled import Compiled
 from tasks.database.queries import NoticeRow
-from tasks.database.schema import attempts, deliveries, notices, outages, senders, told, unindexed
+from tasks.database.schema import (
+    attempts,
+    deliveries,
+    instant_text,
+    new,
+    notices,
+    outages,
+    senders,
+    told,
+    unindexed,
+)
 from tasks.delivery.addressing import Addressee
 from tasks.delivery.claims import Clocks
 from tasks.delivery.sending import Kind, Outcome
@@ -170,17 +183,30 @@ def make(
     return [*taken_up, *_insert(connection, made)]
 
 
-_MAKE = deliveries.insert().returning(*told(deliveries))
+_IDENTITY = (deliveries.c.id, deliveries.c.notice, deliveries.c.recipient)
 
 
-def _insert(connection: sa.Connection, made: Sequence[dict[str, object]]) -> list[DeliveryRow]:
+@lru_cache(maxsize=50)
+def _making(names: tuple[str, ...], count: int) -> Compiled:
+    """The statement that inserts so many rows of these columns; the values of each bear its number."""
+    rows: list[dict[str, Any]] = [
+        {name: sa.bindparam(f"{name}_{place}") for name in names} for place in range(count)
+    ]
+    return Compiled(deliveries.insert().values(rows).returning(*_IDENTITY))
+
+
+def _insert(connection: sa.Connection, made: Sequence[dict[str, Any]]) -> list[DeliveryRow]:
     if not made:
         return []
-    rows = connection.execute(_MAKE, made)
-    return sorted((DeliveryRow(**row._mapping) for row in rows), key=lambda row: row.id)
+    rows = [new(deliveries, row) for row in made]
+    values = {f"{name}_{place}": value for place, row in enumerate(rows) for name, value in row.items()}
+    given = _making(tuple(rows[0]), len(rows)).execute(connection, values)
+    ids = {(row.notice, row.recipient): row.id for row in given}
+    inserted = [DeliveryRow(id=ids[row["notice"], row["recipient"]], sent_at=None, **row) for row in made]
+    return sorted(inserted, key=lambda row: row.id)
 
 
-def _new(key: str, to: Addressee, wall: datetime) -> dict[str, object]:
+def _new(key: str, to: Addressee, wall: datetime) -> dict[str, Any]:
     return {
         "notice": key,
         "recipient": to.recipient.id,
@@ -230,16 +256,18 @@ def begin(
     return begun
 
 
-_ATTEMPT = attempts.insert()
+_ATTEMPT = Compiled(attempts.insert())
 
 
 def _attempt(connection: sa.Connection, begun: Sequence[DeliveryRow], now: datetime) -> None:
     rows = [
-        {"delivery": row.id, "number": row.attempts, "repeated": row.repeated, "began_at": now}
+        new(
+            attempts,
+            {"delivery": row.id, "number": row.attempts, "repeated": row.repeated, "began_at": now},
+        )
         for row in begun
     ]
-    if rows:
-        connection.execute(_ATTEMPT, rows)
+    _ATTEMPT.execute_each(connection, rows)
 
 
 _SAY = (
@@ -280,7 +308,7 @@ _OUTCOMES = (
     .where(attempts.c.delivery == sa.bindparam("of"), attempts.c.outcome == sa.bindparam("what"))
 )
 _DELIVERY = deliveries.update().where(deliveries.c.id == sa.bindparam("which"))
-_LOCK = (
+_LOCK = Compiled(
     sa.select(sa.exists().where(outages.c.recipient == sa.bindparam("reaches")))
     .where(notices.c.key == sa.bindparam("about"))
     .with_for_update(of=notices)
@@ -323,7 +351,7 @@ def _sent_at_once() -> sa.Select[int]:
     others = sa.exists().where(
         deliveries.c.notice == sa.bindparam("about"),
         deliveries.c.id != sa.bindparam("of"),
-        unindexed(deliveries.c.status).in_(_OPEN),
+        sa.or_(*(unindexed(deliveries.c.status) == each for each in _OPEN)),
     )
     settled = (
         notices.update()
@@ -339,7 +367,7 @@ def _sent_at_once() -> sa.Select[int]:
     return sa.select(sa.func.count()).select_from(ended).add_cte(finished, settled)
 
 
-_SENT_AT_ONCE = _sent_at_once()
+_SENT_AT_ONCE = Compiled(_sent_at_once())
 
 
 def end(
@@ -354,7 +382,9 @@ def end(
     if (
         outcome.kind == "sent"
         and connection.dialect.name == "postgresql"
-        and connection.scalar(_SENT_AT_ONCE, attempt | {"about": notice, "at": at.now})
+        and _SENT_AT_ONCE.execute(
+            connection, attempt | {"about": notice, "at": instant_text(at.now)}
+        ).scalar()
     ):
         return True
     ended = {"outcome": outcome.kind, "error": outcome.error, "ended_at": at.now}
@@ -422,7 +452,7 @@ def lock_notice(connection: sa.Connection, key: str, recipient: str = "") -> boo
 
     Return whether the recipient, if one is named, has failed since it was last reached.
     """
-    return bool(connection.scalar(_LOCK, {"about": key, "reaches": recipient}))
+    return bool(_LOCK.execute(connection, {"about": key, "reaches": recipient}).scalar())
 
 
 def settle(connection: sa.Connection, key: str, now: datetime) -> None:

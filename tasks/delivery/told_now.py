@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from itp_events.duty.changes import Entry, read_change
 from itp_events.duty.roster import Roster, roster
+from tasks.database.compiled import Compiled
 from tasks.database.schema import accounts, duty_changes, recipients
 
 _RECIPIENTS, _CHANGE, _INACTIVE = "recipients", "change", "inactive"
@@ -32,16 +33,18 @@ def _lines(what: str, number: sa.ColumnElement[int], text: sa.ColumnElement[str]
 
 
 _NONE = sa.literal_column("0", sa.Integer)
-_ASKED = sa.union_all(
-    _lines(_RECIPIENTS, _NONE, recipients.c.fingerprint),
-    _lines(_CHANGE, duty_changes.c.id, sa.cast(duty_changes.c.body, sa.Text)),
-    _lines(_INACTIVE, _NONE, accounts.c.code).where(~accounts.c.active),
+_ASKED = Compiled(
+    sa.union_all(
+        _lines(_RECIPIENTS, _NONE, recipients.c.fingerprint),
+        _lines(_CHANGE, duty_changes.c.id, sa.cast(duty_changes.c.body, sa.Text)),
+        _lines(_INACTIVE, _NONE, accounts.c.code).where(~accounts.c.active),
+    )
 )
 
 
 def read(connection: sa.Connection) -> ToldNow:
     """The recipients that stand and the roster, as the transaction sees them."""
-    lines = connection.execute(_ASKED).all()
+    lines = _ASKED.execute(connection, {}).all()
     changes = tuple(sorted((line.number, line.text) for line in lines if line.what == _CHANGE))
     inactive = frozenset(line.text for line in lines if line.what == _INACTIVE)
     standing = next((line.text for line in lines if line.what == _RECIPIENTS), None)

@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -8,10 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from itp_events.events import NoticeIssued
+from itp_events.events import NoticeIssued, parse_recorded
 from itp_events.rules.keys import LONGEST_KEY
 from tasks.database import event_log, outbox, queries
-from tasks.database.schema import Instant, notices, subjects
+from tasks.database.schema import Instant, events, notices, subjects
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
@@ -167,3 +169,30 @@ def test_instants_are_stored_in_utc() -> None:
 def test_an_instant_without_its_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="has no time zone"):
         _stored(datetime(2026, 1, 12, 10, 20))  # noqa: DTZ001 - the naive datetime is the point
+
+
+@pytest.mark.requirement("LOG-02")
+def test_a_line_that_was_just_written_is_the_event_that_it_is_read_as(desk: Desk, study: Study) -> None:
+    """The next decision takes it from memory, and one of another process from the line."""
+    desk.take(study.enrol())
+    desk.take(study.done("INF1", "2026-01-05"))
+    desk.take(study.adverse_event("2026-01-05", ae="AE-1", serious=True))
+    for days in (3, 6, 9, 20, 60):
+        desk.wake("ITP-001", ENROLLED_AT + timedelta(days=days))
+    with desk.store.reading() as connection:
+        bodies = list(connection.scalars(sa.select(events.c.body).order_by(events.c.seq)))
+    kept = [event_log.read(body) for body in bodies]
+    read = [parse_recorded(json.loads(body)) for body in bodies]
+    assert len(bodies) > 15
+    assert kept == read
+    assert [each.to_json() for each in kept] == [each.to_json() for each in read]
+    assert [each.time.utcoffset() for each in kept] == [each.time.utcoffset() for each in read]
+    assert [each.data.model_dump() for each in kept] == [each.data.model_dump() for each in read]
+
+
+def test_lines_that_nobody_reads_are_kept_in_bounds(study: Study) -> None:
+    first = study.enrol()
+    more = [replace(first, id=f"again-{number}") for number in range(2 * event_log.WRITTEN_AT_MOST)]
+    written = event_log.lines_after(event_log.EMPTY, "ITP-001", [first, *more], ENROLLED_AT).rows
+    assert event_log.just_written() <= event_log.WRITTEN_AT_MOST
+    assert [event_log.read(str(row["body"])) for row in written] == [first, *more]

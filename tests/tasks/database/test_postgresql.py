@@ -219,3 +219,61 @@ def test_the_server_tells_the_time_whatever_it_writes_by_default(postgresql_url:
 def _set_by_default(url: str, setting: str) -> None:
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {sa.make_url(url).database} SET {setting}".encode())
+
+
+def test_what_is_executed_often_is_prepared_where_no_pooler_stands_between(desk: Desk, study: Study) -> None:
+    desk.take(study.enrol())
+    for _ in range(5):
+        desk.take(study.contact("2026-01-05", reached=True))
+    with desk.store.writing() as connection:
+        prepared = set(connection.scalars(sa.text("SELECT statement FROM pg_prepared_statements")))
+    assert any("FROM events" in statement for statement in prepared)
+    assert not any("BEGIN" in statement for statement in prepared)
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced_and_nobody_notices(
+    desk: Desk, study: Study
+) -> None:
+    desk.take(study.enrol())
+    others = (
+        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = {} AND pid <> {}"
+    )
+    name = f"'{desk.store.engine.url.database}'"
+    with psycopg.connect(
+        desk.store.engine.url.set(drivername="postgresql").render_as_string(False)
+    ) as server:
+        ended = server.execute(others.format(name, "pg_backend_pid()").encode()).fetchone()
+    assert ended is not None
+    assert ended[0] > 0
+    [answer] = desk.take(study.done("INF1", "2026-01-05"))
+    assert answer.status == "recorded"
+
+
+def test_a_plan_made_for_an_empty_table_is_not_kept_while_it_grows(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = desk.store.apart(1)
+    monkeypatch.setattr(postgresql, "PLANS_SECONDS", 3600.0)
+    with one.writing() as connection:
+        connection.execute(sa.text("CREATE TEMPORARY TABLE grown (id int PRIMARY KEY)"))
+        connection.execute(sa.text("ANALYZE grown"))
+    for _ in range(12):
+        assert read_by_key(one)[0] == []
+    with one.writing() as connection:
+        connection.execute(sa.text("INSERT INTO grown SELECT generate_series(1, 20000)"))
+    assert read_by_key(one) == ([7], "Seq Scan")
+    monkeypatch.setattr(postgresql, "PLANS_SECONDS", 0.0)
+    assert read_by_key(one) == ([7], "Index Only Scan")
+    one.close()
+
+
+def read_by_key(store: Store) -> tuple[list[int], str]:
+    """What is found of one key by a statement that is prepared, and how the server finds it."""
+    with store.reading() as connection:
+        found = list(connection.scalars(sa.text("SELECT id FROM grown WHERE id = :id"), {"id": 7}))
+        of_it = "SELECT name FROM pg_prepared_statements WHERE statement LIKE 'SELECT id FROM grown%'"
+        name = connection.scalar(sa.text(of_it))
+        if name is None:
+            return found, ""
+        plan = str(connection.scalar(sa.text(f"EXPLAIN EXECUTE {name}(7)")))
+    return found, plan.partition(" using")[0].partition(" on")[0]

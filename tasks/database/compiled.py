@@ -1,0 +1,67 @@
+"""Statements that are put into the driver's words once, with values that are given as they are stored.
+
+Each passage through SQLAlchemy's own execution costs as much as the database's work. The statements of every
+transaction about a subject go past it; the others do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+Stored = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A statement's text for one database, the values it always has, and the order of its values if any."""
+
+    text: str
+    always: Stored
+    order: Sequence[str] | None
+
+    def of(self, values: Stored) -> Any:
+        whole = {**self.always, **values}
+        return whole if self.order is None else tuple(whole[name] for name in self.order)
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A statement whose values are those of `tasks.database.schema.stored`; rows come back as stored too.
+
+    A row of an INSERT or an UPDATE must name the same columns each time.
+    """
+
+    statement: sa.ClauseElement
+    _words: dict[tuple[str, tuple[str, ...]], _Words] = field(default_factory=dict)
+
+    def execute(self, connection: sa.Connection, values: Stored) -> sa.CursorResult[Any]:
+        """Execute the statement once."""
+        words = self._for(connection, values)
+        return connection.exec_driver_sql(words.text, words.of(values))
+
+    def execute_each(self, connection: sa.Connection, rows: Sequence[Stored]) -> None:
+        """Execute the statement for each row; no rows come back."""
+        if len(rows) == 1:
+            self.execute(connection, rows[0])
+        elif rows:
+            words = self._for(connection, rows[0])
+            connection.exec_driver_sql(words.text, [words.of(row) for row in rows])
+
+    def _for(self, connection: sa.Connection, values: Stored) -> _Words:
+        given = (connection.dialect.name, tuple(values))
+        if given not in self._words:
+            self._words[given] = self._put(connection.dialect, given[1])
+        return self._words[given]
+
+    def _put(self, dialect: sa.Dialect, names: tuple[str, ...]) -> _Words:
+        writes = isinstance(self.statement, sa.Insert | sa.Update)
+        compiled = self.statement.compile(dialect=dialect, column_keys=list(names) if writes else None)
+        assert isinstance(compiled, sa.sql.compiler.SQLCompiler)
+        assert not compiled.post_compile_params, "a list has no text of its own"
+        asked = {bind.key for bind in compiled.binds.values() if bind.required}
+        always = {name: value for name, value in compiled.params.items() if name not in asked}
+        return _Words(str(compiled), always, compiled.positiontup)
