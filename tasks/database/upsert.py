@@ -7,7 +7,6 @@ that came second.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,16 +26,10 @@ def upsert(
 
     A new row also gets `once`; later writes leave these columns as they are.
     """
-    statement = _upserting(connection.dialect.name, table, tuple(key), tuple(row))
-    connection.execute(statement, {**key, **row, **once})
-
-
-# Building such a statement takes SQLAlchemy longer than the database takes to execute it.
-@lru_cache(maxsize=100)
-def _upserting(dialect: str, table: sa.Table, key: tuple[str, ...], row: tuple[str, ...]) -> sa.Insert:
-    inserting = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-    replaced = {name: inserting.excluded[name] for name in row}
-    return inserting.on_conflict_do_update(index_elements=list(key), set_=replaced)
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table).values({**key, **row, **once})
+    replaced = {name: statement.excluded[name] for name in row}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=replaced))
 
 
 def insert_once(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
