@@ -79,3 +79,12 @@ def test_a_card_is_kept_in_place_of_the_one_before(desk: Desk, study: Study) -> 
     kept = reading.kept(desk.store, "ITP-001")
     assert kept is not None
     assert kept.shown.tags == ["the second"]
+
+
+def test_a_value_may_be_an_expression_of_the_database_such_as_its_clock(desk: Desk) -> None:
+    for instant in (NOW, LATER):
+        with desk.store.writing() as connection:
+            by_the_database = sa.func.coalesce(sa.null(), sa.literal(instant, schema.Instant()))
+            upsert(connection, schema.heartbeats, {"part": "round"}, {"at": by_the_database})
+    with desk.store.reading() as connection:
+        assert list(connection.scalars(sa.select(schema.heartbeats.c.at))) == [LATER]
