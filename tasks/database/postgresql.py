@@ -179,6 +179,7 @@ def _begin_ahead(driver: BoundedConnection, _record: object, _proxy: object) -> 
 
 def _begin(connection: sa.Connection) -> None:
     driver = cast("BoundedConnection", connection.connection.dbapi_connection)
+    # Most connections were lent with a transaction begun: not a new one, nor one that begins its second.
     if driver.info.transaction_status == TransactionStatus.IDLE:
         connection.exec_driver_sql(_BEGIN)
 

@@ -80,6 +80,8 @@ def test_statements_are_not_prepared_whatever_the_address_says(pooled_url: str) 
     with closing(Store.open(f"{pooled_url}?prepare_threshold=0")) as store:
         for _ in range(10):
             assert queries.all_subjects(store) == []
+            # With a value: without one nothing is prepared anywhere.
+            assert queries.subject(store, "ITP-001") is None
 
 
 def test_the_pooler_of_these_tests_forgets_what_a_session_keeps(pooler: Pooler) -> None:
