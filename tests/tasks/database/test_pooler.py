@@ -80,7 +80,7 @@ def test_statements_are_not_prepared_whatever_the_address_says(pooled_url: str) 
     with closing(Store.open(f"{pooled_url}?prepare_threshold=0")) as store:
         for _ in range(10):
             assert queries.all_subjects(store) == []
-        # With a value: without one nothing is prepared anywhere. Each time the server's other connection answers.
+        # With a value: without one nothing is prepared. Each time the server's other connection answers.
         for _ in range(10):
             assert queries.subject(store, "ITP-001") is None
 
