@@ -25,7 +25,7 @@ from tasks.advance import CLOCKS_DIFFER, advance
 from tasks.database.monitoring import beat, last_beat, server_clock, subjects_ahead
 from tasks.database.repairs import note_repair
 from tasks.database.store import Store
-from tasks.database.troubles import Troubles
+from tasks.database.troubles import OwnTrouble
 from tasks.database.unreadable import passing_over
 from tasks.delivery import deliveries
 
@@ -168,7 +168,7 @@ def accept(store: Store, protocol: Protocol, clock: Clock) -> list[str]:
     return [code for code in ahead if code not in unreadable]
 
 
-def look_and_say(study: Runtime, troubles: Troubles) -> None:
+def look_and_say(study: Runtime, trouble: OwnTrouble) -> None:
     """Compare the clocks, and show a difference on the board, in /healthz and in the log until it ends.
 
     A demonstration's clock is right by definition, also after it was set back.
@@ -180,8 +180,8 @@ def look_and_say(study: Runtime, troubles: Troubles) -> None:
         wrong = None
     if wrong is None:
         watch.keep()
-        troubles.settle(CLOCK)
-    elif troubles.note(CLOCK, wrong, study.clock.now()):
+        trouble.settle()
+    elif trouble.note(wrong, study.clock.now()):
         log.error("The clock: %s", wrong)
 
 

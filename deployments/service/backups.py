@@ -25,7 +25,7 @@ from tasks.database import service_log
 from tasks.database.event_log import BY_THE_SERVICE
 from tasks.database.monitoring import BACKUP, beat, last_beat
 from tasks.database.store import first_line
-from tasks.database.troubles import Troubles
+from tasks.database.troubles import note_trouble, settle_trouble
 
 # A folder that is not there, or a full disk, is tried again after so long: a backup reads the whole study.
 AGAIN_SECONDS = 600.0
@@ -60,7 +60,6 @@ class Backups:
         self._study = study
         self._plan = plan
         self._may_go_on = may_go_on
-        self._troubles = Troubles(study.store)
         self._tried = float("-inf")
 
     async def make_due(self) -> None:
@@ -69,7 +68,7 @@ class Backups:
 
     def _make_due(self) -> None:
         if self._plan is None:
-            self._troubles.settle(BACKUP)
+            settle_trouble(self._study.store, BACKUP)
             return
         wall = self._study.wall()
         last = last_beat(self._study.store, BACKUP)
@@ -92,7 +91,7 @@ class Backups:
         with self._study.store.writing() as connection:
             service_log.note(connection, "backed-up", path.name, BY_THE_SERVICE, wall, {})
         self._tried = float("-inf")
-        self._troubles.settle(BACKUP)
+        settle_trouble(self._study.store, BACKUP)
         self._clear(plan, path)
 
     def _written(self, plan: BackupPlan, wall: datetime) -> Path:
@@ -120,4 +119,4 @@ class Backups:
 
     def _fail(self, said: str) -> None:
         log.error("%s", said)
-        self._troubles.note(BACKUP, said, self._study.clock.now())
+        note_trouble(self._study.store, BACKUP, said, self._study.clock.now())

@@ -14,7 +14,7 @@ from flows.study.runtime import Runtime
 from tasks import backoff
 from tasks.backoff import Backoff
 from tasks.database.store import NO_ANSWER, first_line
-from tasks.database.troubles import Troubles
+from tasks.database.troubles import OwnTrouble
 from tasks.delivery.claims import Claim
 from tasks.delivery.left_behind import LeftBehind
 from tasks.delivery.recipients import Keeper, differs
@@ -39,7 +39,7 @@ class DueHandOvers:
         self._backoff = Backoff(backoff.WAKE)
         self._left_behind = LeftBehind(study.instance)
         self._keeper = Keeper(study.channels, study.place, study.instance.id)
-        self._troubles = Troubles(study.store)
+        self._trouble = OwnTrouble(study.store, _RECIPIENTS)
         self._promised = 0
         self._closed = False
 
@@ -102,11 +102,11 @@ class DueHandOvers:
         at = self._study.clocks()
         self._left_behind.free(self._study.store, at)
         if self._keeper.keep(self._study.store, at):
-            self._troubles.settle(_RECIPIENTS)
+            self._trouble.settle()
             return self._study.waiting()
         if said := differs(self._study.store, self._study.channels):
             self._study.instance.warn(said)
-            self._troubles.note(_RECIPIENTS, said, at.now)
+            self._trouble.note(said, at.now)
         return []
 
     async def _hand_over(self, code: str | None, claims: Sequence[Claim]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 
-from deployments.bootstrap.watched_clock import look_and_say
+from deployments.bootstrap.watched_clock import CLOCK, look_and_say
 from deployments.prefect.pool import POOL, worker_name
 from deployments.service.backups import BackupPlan, Backups
 from deployments.service.cards_ahead import CardsAhead
@@ -41,7 +41,7 @@ from tasks import hand_over_messages
 from tasks.database.instance import SIGN_SECONDS
 from tasks.database.monitoring import ROUND, beat
 from tasks.database.store import NO_ANSWER
-from tasks.database.troubles import Troubles
+from tasks.database.troubles import OwnTrouble, settle_woken
 from tasks.delivery import alarms
 from tasks.integrity.stamps import Authority
 
@@ -67,8 +67,8 @@ DIGEST_SECONDS = 20.0
 BACKUP_SECONDS = 60.0
 # /healthz takes the loop for dead after three of these without a sign of life.
 HEARTBEAT_SECONDS = 10.0
-# A trouble is told when it has stood for minutes.
-ALARM_SECONDS = 20.0
+# A trouble is told when it has stood for minutes; the board shows soon that it is over.
+ALARM_SECONDS = 5.0
 # Rows are registered every ten minutes, sealed every hour, and verified every day.
 RECORDS_SECONDS = 30.0
 # Prefect shows who serves the pool. It takes one for gone that was silent for three times as long.
@@ -101,7 +101,7 @@ class ServiceLoop:
         self._repair_seconds = repair_seconds
         self._stop = Stop()
         self._database = SilentDatabase()
-        self._troubles = Troubles(study.store)
+        self._clock_trouble = OwnTrouble(study.store, CLOCK)
         self._heartbeat = Heartbeat("waking", "sending")
         # How often the loop has come round to its beat, whatever the database said to it.
         self.beats = 0
@@ -195,12 +195,14 @@ class ServiceLoop:
         await asyncio.to_thread(beat, self._study.store, ROUND, wall)
 
     async def _look_at_clock(self) -> None:
-        await asyncio.to_thread(look_and_say, self._study, self._troubles)
+        await asyncio.to_thread(look_and_say, self._study, self._clock_trouble)
 
     async def _tell_of_troubles(self) -> None:
         """Tell `ops` of the troubles that a person must mend; the next sweep hands the notices over."""
         if self._sharing.holds(STUDY):
-            await asyncio.to_thread(alarms.tell, self._study.store, self._study.clock.now())
+            store, now = self._study.store, self._study.clock.now()
+            await asyncio.to_thread(settle_woken, store, now)
+            await asyncio.to_thread(alarms.tell, store, now)
 
     async def _tell_of_take_overs(self) -> None:
         """Tell who takes over from somebody, or comes back, what is open."""

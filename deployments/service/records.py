@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from flows.study.runtime import Runtime
 from itp_events.errors import ItpError
-from tasks.database.troubles import Troubles
+from tasks.database.troubles import note_trouble, settle_trouble
 from tasks.database.verifications import last_verification, not_recorded, note_verification
 from tasks.integrity.keeping import keep
 from tasks.integrity.sealing import seal
@@ -51,7 +51,6 @@ class Records:
         self._study = study
         self._authority = authority
         self._is_due_here = is_due_here
-        self._troubles = Troubles(study.store)
         self._kept = self._sealed = self._stamped = self._tried = float("-inf")
         self._rested = 0.0
 
@@ -82,9 +81,9 @@ class Records:
         except NoStamp as problem:
             log.warning("The newest seal has no time-stamp yet: %s", problem)
             said = f"no time-stamp for the newest seal: {problem}; see {SETTING}"
-            self._troubles.note(STAMPS, said, self._study.clock.now())
+            note_trouble(self._study.store, STAMPS, said, self._study.clock.now())
         else:
-            self._troubles.settle(STAMPS)
+            settle_trouble(self._study.store, STAMPS)
 
     def _verify_if_due(self) -> None:
         with self._study.store.reading() as connection:
@@ -107,12 +106,12 @@ class Records:
         found = [str(each) for each in report.findings]
         note_verification(self._study.store, self._study.wall(), found)
         if not found:
-            self._troubles.settle(TROUBLE)
+            settle_trouble(self._study.store, TROUBLE)
             return
         for line in found:
             log.error("The record is not what was recorded: %s", line)
         said = f"{not_recorded(len(found))}, first {found[0]}; itp verify names all"
-        self._troubles.note(TROUBLE, said, self._study.clock.now())
+        note_trouble(self._study.store, TROUBLE, said, self._study.clock.now())
 
     def _rest(self, done: int, total: int) -> None:
         """Let the others work: this has worked since its last rest."""

@@ -17,7 +17,7 @@ from tasks import backoff
 from tasks.backoff import Backoff
 from tasks.database.queries import SubjectRow
 from tasks.database.store import NO_ANSWER, first_line
-from tasks.database.troubles import Troubles
+from tasks.database.troubles import note_trouble
 from tasks.database.unreadable import Unreadable
 from tasks.spans import span
 
@@ -42,7 +42,6 @@ class Wakes:
         self._stop = stop
         self._database = database
         self._backoff = Backoff(backoff.WAKE)
-        self._troubles = Troubles(study.store)
         self._held: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -71,7 +70,6 @@ class Wakes:
                 with span("wake", code):
                     await self._waker.wake(subject)
             self._backoff.succeeded(code)
-            await asyncio.to_thread(self._troubles.settle, code)
         except NO_ANSWER as problem:
             seconds = self._backoff.unanswered(code)
             log.error("%s could not be woken; trying again in %g s: %s", code, seconds, first_line(problem))
@@ -91,7 +89,7 @@ class Wakes:
     async def _trouble(self, about: str, what: str) -> None:
         """Let the board and /healthz say what a person must mend."""
         try:
-            await asyncio.to_thread(self._troubles.note, about, what, self._clock.now())
+            await asyncio.to_thread(note_trouble, self._study.store, about, what, self._clock.now())
         except NO_ANSWER as problem:
             self._database.complain(problem)
 

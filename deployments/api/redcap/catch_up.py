@@ -31,7 +31,7 @@ from deployments.api.redcap.trouble import (
 from tasks.backoff import Waits
 from tasks.database.redcap import Book, read_book, with_book
 from tasks.database.store import NO_ANSWER, first_line
-from tasks.database.troubles import Troubles
+from tasks.database.troubles import note_trouble, settle_trouble
 
 Result = TypeVar("Result")
 # Whether somebody asks to stop; waits for so many seconds at most.
@@ -245,17 +245,16 @@ class CatchUp(threading.Thread):
         """Catch up once, if this process leads; returns the time until the next turn."""
         if not leads(self._project):
             return FAILED.first
-        troubles = Troubles(self._context.study.store)
         try:
             caught = catch_up(self._context, self._project, self._pause, seen=self._seen)
         except RedcapSilent as error:
             if self._asked.is_set():
                 return EVERY
             self._failures += 1
-            self._say(troubles, error)
+            self._say(error)
             return FAILED.after(self._failures)
         self._failures, self._seen = 0, caught.lines
-        troubles.settle("redcap")
+        settle_trouble(self._context.study.store, "redcap")
         if caught.forms:
             log.info("Caught up since %s in REDCap's time: %d forms.", caught.since, len(caught.forms))
         return EVERY
@@ -264,9 +263,9 @@ class CatchUp(threading.Thread):
         leads(self._project)
         return self._asked.wait(seconds)
 
-    def _say(self, troubles: Troubles, error: RedcapSilent) -> None:
+    def _say(self, error: RedcapSilent) -> None:
         """Say why the log cannot be read; where somebody has to mend it, also on the board."""
         log.warning("What was saved in REDCap meanwhile cannot be caught up yet: %s", error)
         if isinstance(error, RedcapRefuses | RedcapUnsuited):
             what = f"what is saved in REDCap while nobody answers its trigger is not caught up: {error}"
-            troubles.note("redcap", what, self._context.study.clock.now())
+            note_trouble(self._context.study.store, "redcap", what, self._context.study.clock.now())

@@ -173,10 +173,13 @@ def test_a_round_that_cannot_wake_anybody_gives_no_sign_of_life(
     while_going(alone, look)
 
 
+@pytest.mark.parametrize("by", ["the next wake", "a hand-over"])
 def test_what_keeps_a_subject_from_being_woken_stands_as_a_trouble_until_it_is_mended(
-    alone: Runtime, monkeypatch: pytest.MonkeyPatch
+    alone: Runtime, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    monkeypatch.setattr(backoff, "WAKE", replace(backoff.WAKE, first=timedelta(seconds=0.1)))
+    """Also when somebody else moves the subject on while its wake rests: then it is not due any more."""
+    first_rest = timedelta(seconds=0.1) if by == "the next wake" else timedelta(hours=1)
+    monkeypatch.setattr(backoff, "WAKE", replace(backoff.WAKE, first=first_rest))
     enrol(alone, "ITP-001", "ITP-002")
     [first, *_] = stored_lines(alone.store, "ITP-001")
     damage_log(alone.store, "ITP-001", 1, "not json")
@@ -189,6 +192,8 @@ def test_what_keeps_a_subject_from_being_woken_stands_as_a_trouble_until_it_is_m
         [trouble] = wait_until(about_subject, "the trouble to be noted")
         assert "line 1 of its log is damaged" in trouble.what
         damage_log(alone.store, "ITP-001", 1, first.body)
+        if by == "a hand-over":
+            alone.advance("ITP-001", alone.clock.now())
         wait_until(lambda: not about_subject(), "the trouble to be over")
 
     while_going(alone, look)

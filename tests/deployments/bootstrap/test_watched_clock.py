@@ -14,7 +14,7 @@ from tasks.advance import advance, record
 from tasks.database.queries import all_subjects, notices_of
 from tasks.database.schema import deliveries
 from tasks.database.store import Store
-from tasks.database.troubles import Troubles, open_troubles
+from tasks.database.troubles import OwnTrouble, open_troubles
 from tasks.delivery.channels import Channels
 from tests.support.study import Study
 
@@ -86,23 +86,23 @@ def test_what_a_time_server_corrects_is_followed(
 
 
 def test_a_jump_is_said_until_the_clock_is_right_again(study: Runtime, machine: Machine) -> None:
-    troubles = Troubles(study.store)
-    look_and_say(study, troubles)
+    own = OwnTrouble(study.store, CLOCK)
+    look_and_say(study, own)
     assert open_troubles(study.store) == []
     machine.set_by = WEEK
-    look_and_say(study, troubles)
+    look_and_say(study, own)
     [trouble] = open_troubles(study.store)
     assert trouble.about == CLOCK
     assert "shows 2026-01-13 02:00Z" in trouble.what
     assert "goes on by 2026-01-06 02:00Z" in trouble.what
     assert study.clock.now() == machine.true
     machine.set_by = timedelta()
-    look_and_say(study, troubles)
+    look_and_say(study, own)
     assert open_troubles(study.store) == []
 
 
 def test_a_program_started_after_the_jump_goes_by_the_same_time(study: Runtime, machine: Machine) -> None:
-    look_and_say(study, Troubles(study.store))
+    look_and_say(study, OwnTrouble(study.store, CLOCK))
     machine.passed += timedelta(hours=2)
     machine.set_by = WEEK
     started = WatchedClock()
@@ -111,7 +111,7 @@ def test_a_program_started_after_the_jump_goes_by_the_same_time(study: Runtime, 
 
 
 def test_a_person_s_word_makes_the_machine_s_clock_right(study: Runtime, machine: Machine) -> None:
-    look_and_say(study, Troubles(study.store))
+    look_and_say(study, OwnTrouble(study.store, CLOCK))
     machine.set_by = WEEK
     other = WatchedClock()
     assert ClockWatch(study.store, other).look()

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tasks import hand_over_messages
 from tasks.database import postgresql, queries
 from tasks.database.schema import Instant, deliveries, notices
-from tasks.database.troubles import Troubles
+from tasks.database.troubles import note_trouble, settle_trouble
 from tasks.delivery import alarms
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
@@ -45,10 +45,10 @@ def _wake(desk: Desk, study: Study) -> None:
 
 def _tell_of_the_service(desk: Desk, study: Study) -> None:
     desk.take(study.enrol())
-    Troubles(desk.store).note("ITP-001", "cannot be read", ENROLLED_AT)
+    note_trouble(desk.store, "ITP-001", "cannot be read", ENROLLED_AT)
     for minutes in (0, 10, 11):
         alarms.tell(desk.store, later(ENROLLED_AT, minutes=minutes))
-    Troubles(desk.store).settle("ITP-001")
+    settle_trouble(desk.store, "ITP-001")
     alarms.tell(desk.store, later(ENROLLED_AT, minutes=20))
     hand_over_messages.is_due(desk.store, desk.protocol, ENROLLED_AT)
 

@@ -14,7 +14,7 @@ from tasks.board.reading import Shown
 from tasks.board.story import story
 from tasks.board.study_page import study_page
 from tasks.database import queries, stated
-from tasks.database.troubles import Troubles, open_troubles
+from tasks.database.troubles import note_trouble, open_troubles, settle_trouble
 from tasks.database.unreadable import Unreadable, passing_over
 from tasks.integrity.verify import Report
 from tests.support.damage import damage_log
@@ -137,14 +137,13 @@ def test_a_damaged_row_keeps_no_other_from_being_read(sqlite_url: str, change: s
 
 
 def test_a_trouble_stands_on_the_board_until_it_is_settled(two: Desk) -> None:
-    troubles = Troubles(two.store)
-    troubles.note("ITP-001", "ITP-001 cannot be read: line 1", ENROLLED_AT)
-    troubles.note("ITP-001", "ITP-001 cannot be read: line 2", later(ENROLLED_AT, hours=1))
+    note_trouble(two.store, "ITP-001", "ITP-001 cannot be read: line 1", ENROLLED_AT)
+    note_trouble(two.store, "ITP-001", "ITP-001 cannot be read: line 2", later(ENROLLED_AT, hours=1))
     [trouble] = open_troubles(two.store)
     assert (trouble.what, trouble.since) == ("ITP-001 cannot be read: line 2", ENROLLED_AT)
     assert "ITP-001 cannot be read: line 2" in board(two)
-    Troubles(two.store).settle("ITP-001")
-    troubles.settle("ITP-001")
+    settle_trouble(two.store, "ITP-001")
+    settle_trouble(two.store, "ITP-001")
     assert open_troubles(two.store) == []
     assert "cannot be read" not in board(two)
 

@@ -10,7 +10,7 @@ from tasks.board.reading import Shown
 from tasks.board.story import story
 from tasks.database import monitoring, prefect_notes, schema, troubles
 from tasks.database.store import Store
-from tasks.database.troubles import Troubles
+from tasks.database.troubles import note_trouble
 from tasks.database.upsert import upsert
 from tests.support.study import Study
 from tests.support.waiting import wait_until
@@ -28,7 +28,7 @@ def _beat(store: Store) -> None:
 
 
 def _trouble(store: Store) -> None:
-    Troubles(store).note("round", "the second of two", LATER)
+    note_trouble(store, "round", "the second of two", LATER)
 
 
 def _note(store: Store) -> None:

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.database.schema import notices
-from tasks.database.troubles import Troubles
+from tasks.database.troubles import note_trouble, settle_trouble
 from tasks.delivery import alarms
 from tasks.delivery.claims import Clocks
 from tasks.delivery.deliver import hand_over_one
@@ -35,7 +35,7 @@ def _statuses(desk: Desk) -> list[str]:
 def test_ops_is_told_once_of_what_a_person_must_mend_and_again_after_a_day(
     desk: Desk, told: Receiver
 ) -> None:
-    Troubles(desk.store).note("ITP-001", WHAT, ENROLLED_AT)
+    note_trouble(desk.store, "ITP-001", WHAT, ENROLLED_AT)
     for minutes in (0, 1, 2, 3, 60, 23 * 60):
         _sweep(desk, minutes * MINUTE)
     [said] = told.at("ops")
@@ -47,52 +47,48 @@ def test_ops_is_told_once_of_what_a_person_must_mend_and_again_after_a_day(
 
 
 def test_what_mends_itself_within_moments_is_told_to_nobody(desk: Desk, told: Receiver) -> None:
-    troubles = Troubles(desk.store)
-    troubles.note("backup", "no space left on device", ENROLLED_AT)
+    note_trouble(desk.store, "backup", "no space left on device", ENROLLED_AT)
     _sweep(desk, MINUTE)
-    troubles.settle("backup")
+    settle_trouble(desk.store, "backup")
     _sweep(desk, 3 * MINUTE)
     assert told.requests == []
 
 
 def test_a_trouble_that_comes_and_goes_is_told_once_a_day(desk: Desk, told: Receiver) -> None:
     for hours in range(0, 24, 4):
-        troubles, began = Troubles(desk.store), timedelta(hours=hours)
-        troubles.note("backup", "no space left on device", ENROLLED_AT + began)
+        began = timedelta(hours=hours)
+        note_trouble(desk.store, "backup", "no space left on device", ENROLLED_AT + began)
         _sweep(desk, began + 3 * MINUTE)
-        troubles.settle("backup")
+        settle_trouble(desk.store, "backup")
     assert len(told.at("ops")) == 1
 
 
 def test_a_trouble_that_ended_before_its_notice_left_is_withdrawn_and_told_when_it_comes_back(
     desk: Desk, told: Receiver
 ) -> None:
-    troubles = Troubles(desk.store)
-    troubles.note("ITP-001", WHAT, ENROLLED_AT)
+    note_trouble(desk.store, "ITP-001", WHAT, ENROLLED_AT)
     alarms.tell(desk.store, ENROLLED_AT + 3 * MINUTE)
-    troubles.settle("ITP-001")
+    settle_trouble(desk.store, "ITP-001")
     _sweep(desk, 4 * MINUTE)
     assert (_statuses(desk), told.requests) == (["withdrawn"], [])
 
-    troubles.note("ITP-001", WHAT, ENROLLED_AT + 5 * MINUTE)
+    note_trouble(desk.store, "ITP-001", WHAT, ENROLLED_AT + 5 * MINUTE)
     _sweep(desk, 8 * MINUTE)
     assert len(told.at("ops")) == 1
 
 
 def test_a_part_whose_name_begins_as_another_s_has_a_notice_of_its_own(desk: Desk, told: Receiver) -> None:
-    troubles = Troubles(desk.store)
     for about in ("ITP-001", "ITP-0011", "ITP_001"):
-        troubles.note(about, WHAT, ENROLLED_AT)
+        note_trouble(desk.store, about, WHAT, ENROLLED_AT)
     _sweep(desk, 3 * MINUTE)
     assert len(told.at("ops")) == 3
 
 
 def test_a_notice_that_gets_through_while_its_trouble_ends_stays_delivered(postgresql_url: str) -> None:
     desk = Desk.open(postgresql_url)
-    troubles = Troubles(desk.store)
-    troubles.note("backup", "no space left on device", ENROLLED_AT)
+    note_trouble(desk.store, "backup", "no space left on device", ENROLLED_AT)
     alarms.tell(desk.store, ENROLLED_AT + 3 * MINUTE)
-    troubles.settle("backup")
+    settle_trouble(desk.store, "backup")
     other = Desk.open(postgresql_url)
 
     def gets_through(*told: object) -> None:
