@@ -98,8 +98,8 @@ def _read(path: Path) -> tuple[yaml.Node, Any]:
     """The YAML tree of the file, with the lines, and the document that it gives."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadInput(f"{path} cannot be read: {error}", SETTING) from error
     if root is None:
