@@ -214,7 +214,8 @@ def _settled_before(planned: PlannedVisit, period: VersionPeriod, subject: Subje
 
 
 def _standing(planned: dict[str, PlannedVisit], given: _Circumstances) -> list[PlannedVisit]:
-    return [each for each in planned.values() if each.code not in given.dropped]
+    dropped = given.dropped
+    return [each for each in planned.values() if each.code not in dropped] if dropped else [*planned.values()]
 
 
 def _plan(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) -> PlannedVisit:
@@ -300,19 +301,24 @@ def _cancelled_or_missed(
     if given.stop is None and given.exit is None:
         return None
     site = given.subject.site
-    # A stop after the last infusion cuts nothing short, follow-up neither.
-    cut_short = any(each.outcome == "cancelled" for each in _standing(before, given))
     for ending in (given.stop, given.exit):
         # A miss on the day of the ending counts only when it came before the ending was known.
         if ending is None or (missed_at and missed_at <= ending.at and site.date_of(missed_at) <= ending.on):
             continue
         closed = planned.firm and planned.closes < ending.on
-        if ending is given.stop and (planned.visit.epoch == "treatment" or (closed and cut_short)):
+        if ending is given.stop and (
+            planned.visit.epoch == "treatment" or (closed and _is_cut_short(before, given))
+        ):
             return _ended(planned, "cancelled", ending.at)
         if ending is given.exit:
             outcome: Outcome = "missed" if closed else "cancelled"
             return _ended(planned, outcome, ending.at, by_exit=closed)
     return None
+
+
+def _is_cut_short(before: dict[str, PlannedVisit], given: _Circumstances) -> bool:
+    """Whether treatment was cut short: a stop after the last infusion cuts short neither it nor follow-up."""
+    return any(each.outcome == "cancelled" for each in _standing(before, given))
 
 
 def _ended(

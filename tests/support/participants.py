@@ -13,7 +13,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "participant.yaml"
 
 def add_participant(data: Json) -> None:
     """Add the example to a protocol's data."""
-    added = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    added = yaml.load(EXAMPLE.read_text(encoding="utf-8"), yaml.CSafeLoader)
     data["alerts"] |= added["alerts"]
     data["participant"] = added["participant"]
 
@@ -25,7 +25,9 @@ def reminding() -> Protocol:
 
 def reminding_file(path: Path) -> Path:
     """The protocol of `reminding()` as a file."""
-    data = yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))
+    data = yaml.load(BUILT_IN.read_text(encoding="utf-8"), yaml.CSafeLoader)
     add_participant(data)
-    path.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    path.write_text(
+        yaml.dump(data, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False), encoding="utf-8"
+    )
     return path

@@ -35,12 +35,12 @@ def _refusal(text: str) -> BadProtocol:
 
 
 def _without(*names: str) -> str:
-    data = yaml.safe_load(TEXT)
+    data = yaml.load(TEXT, yaml.CSafeLoader)
     node = data
     for name in names[:-1]:
         node = node[name]
     del node[names[-1]]
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    return yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
 
 
 def test_the_built_in_file_is_right() -> None:
@@ -154,9 +154,11 @@ def test_eligibility_is_required() -> None:
 
 @pytest.mark.parametrize("name", [name for name, known in CRITERIA.items() if known.required])
 def test_a_criterion_that_the_rules_always_need_is_required(name: str) -> None:
-    data = yaml.safe_load(TEXT)
+    data = yaml.load(TEXT, yaml.CSafeLoader)
     data["withdrawal"] = [row for row in data["withdrawal"] if row["criterion"] != name]
-    assert f"withdrawal: the criterion {name} is missing" in str(_refusal(yaml.safe_dump(data)))
+    assert f"withdrawal: the criterion {name} is missing" in str(
+        _refusal(yaml.dump(data, Dumper=yaml.CSafeDumper))
+    )
 
 
 def test_the_flags_that_may_stand_in_the_file_are_those_that_the_program_can_raise() -> None:
