@@ -102,7 +102,7 @@ def _refused(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator
         service_log.c.what == "refused",
         service_log.c.about == screening_log.c.source + ": " + screening_log.c.id,
     )
-    query = sa.select(screening_log).where(_within(screening_log.c.recorded_at, wanted), ~has_a_line)
+    query = _rows(screening_log, screening_log.c.recorded_at, wanted).where(~has_a_line)
     for row in connection.execute(query):
         what = f"enrolment refused: {'; '.join(row.unmet)}"
         details = {"on": row.on.isoformat(), "unmet": list(row.unmet), "source": row.source, "id": row.id}
@@ -110,14 +110,14 @@ def _refused(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator
 
 
 def _signed_in(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
-    for row in connection.execute(sa.select(sign_ins).where(_within(sign_ins.c.at, wanted))):
+    for row in connection.execute(_rows(sign_ins, sign_ins.c.at, wanted)):
         what = f"{row.outcome}, from {row.address}"
         details = {"address": row.address, "outcome": row.outcome}
         yield Entry(row.at, "sign-in", what, actor=row.account, details=details)
 
 
 def _accounts(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
-    for row in connection.execute(sa.select(account_log).where(_within(account_log.c.at, wanted))):
+    for row in connection.execute(_rows(account_log, account_log.c.at, wanted)):
         details = {"account": row.account} | dict(row.details)
         what = f"{row.account}: {row.what}"
         yield Entry(row.at, "account", what, actor=row.actor, door=row.door, details=details)
@@ -131,7 +131,7 @@ def _signed(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[
 
 
 def _moved(connection: sa.Connection, _: Protocol, wanted: Wanted) -> Iterator[Entry]:
-    for row in connection.execute(sa.select(custody).where(_within(custody.c.at, wanted))):
+    for row in connection.execute(_rows(custody, custody.c.at, wanted)):
         yield Entry(
             row.at, "custody", f"{row.what}: {row.place}", details={"what": row.what, "place": row.place}
         )
@@ -170,7 +170,12 @@ def _in_one_line(row: sa.Row[tuple[object, ...]]) -> str:
 def _with_site(table: sa.Table, at: sa.ColumnElement[object], wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
     """The rows of a table in the time that is asked for, each with the site of its subject."""
     joined = table.outerjoin(subjects, table.c.subject == subjects.c.code)
-    return sa.select(table, subjects.c.site).select_from(joined).where(_within(at, wanted))
+    return _rows(table, at, wanted).add_columns(subjects.c.site).select_from(joined)
+
+
+def _rows(table: sa.Table, at: sa.ColumnElement[object], wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
+    """The rows of a table in the time that is asked for, those of one instant as they were written."""
+    return sa.select(table).where(_within(at, wanted)).order_by(at, *table.primary_key)
 
 
 def _within(column: sa.ColumnElement[object], wanted: Wanted) -> sa.ColumnElement[bool]:
