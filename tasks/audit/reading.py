@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
@@ -41,6 +42,8 @@ _OF_TYPE: dict[type, Kind] = {
     DeviationAssessed: "assessment",
     Acknowledged: "acknowledgement",
 }
+# Where the first row of a table has no instant that can be read.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 # Their dates lie ahead, or are the event itself.
 _NEVER_LATE = (Booked, *_OF_TYPE)
 
@@ -51,10 +54,23 @@ def audit(store: Store, protocol: Protocol, wanted: Wanted) -> list[Entry]:
         found = [
             entry
             for read in (_stated, _refused, _signed_in, _accounts, _signed, _moved, _repaired, _served)
-            for entry in read(connection, protocol, wanted)
+            for entry in _placed(read(connection, protocol, wanted))
             if wanted.has(entry)
         ]
     return sorted(found, key=attrgetter("at"))
+
+
+def _placed(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries of one table. One with a damaged instant is unreadable, and stands with the one before."""
+    before = _EARLIEST
+    for entry in entries:
+        at: datetime | Any = entry.at
+        if at is None:
+            what = f"{entry.kind}, {entry.what}: its instant is damaged, and not the one shown"
+            yield replace(entry, at=before, kind="unreadable", what=what)
+        else:
+            before = at
+            yield entry
 
 
 def _stated(connection: sa.Connection, protocol: Protocol, wanted: Wanted) -> Iterator[Entry]:

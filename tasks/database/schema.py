@@ -34,11 +34,17 @@ def instant_text(value: datetime) -> str:
 
 def read_instant(text: Any) -> datetime | None:
     """The instant (UTC) that is stored; None for none, and for a damaged one: its row can still be read."""
+    if text is None:
+        return None
     try:
-        return None if text is None else datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError:
+        instant = None
+    # Without its zone it can be compared with no other, and would stop whoever sorts the rows beside it.
+    if instant is None or instant.tzinfo is None:
         log.error("%r is no instant: that row of the study's database is damaged.", text)
         return None
+    return instant
 
 
 def read_json(text: str | bytes) -> Any:

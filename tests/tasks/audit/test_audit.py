@@ -10,9 +10,13 @@ from itp_events.protocol.file import load_protocol
 from tasks.advance import record
 from tasks.audit.entries import Entry, Kind, Wanted
 from tasks.audit.reading import audit
+from tasks.database import service_log
+from tasks.database.event_log import Origin
+from tasks.database.repairs import note_repair
 from tasks.database.schema import account_log, accounts, custody, repairs, sign_ins
 from tasks.database.store import Store
 from tasks.integrity.verify import verify
+from tests.support.damage import without_triggers
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
 
@@ -159,3 +163,33 @@ def test_what_a_door_refused_is_listed_once_with_its_rule_and_who_sent_it(desk: 
     assert (entry.subject, entry.site, entry.actor, entry.door) == (study.code, "01", "crc.li", "api")
     assert entry.details["rule"]
     assert verify(desk.store).findings == ()
+
+
+@pytest.mark.parametrize("instant", ["not a time", "2026-01-06T03:00:00", ""])
+@pytest.mark.parametrize("column", ["events.recorded_at", "repairs.at", "service_log.at"])
+def test_a_damaged_instant_keeps_no_other_entry_from_being_listed(
+    desk: Desk, study: Study, column: str, instant: str
+) -> None:
+    """The row itself is listed as unreadable, with what else it says."""
+    for number in range(3):
+        note_repair(desk.store, f"put back {number}", LATER, study.code)
+        with desk.store.writing() as connection:
+            details = {"place": "here", "before": None, "after": "1"}
+            service_log.note(connection, "settings", f"ITP_{number}", Origin(None, "cli"), LATER, details)
+    before = audit(desk.store, PROTOCOL, Wanted())
+    table, name = column.split(".")
+    with desk.store.writing() as connection:
+        without_triggers(connection)
+        key, by_whom = ("seq", "actor = 'crc.li'") if table == "events" else ("id", "true")
+        place = f"(SELECT max({key}) FROM {table} WHERE {by_whom})"
+        change = sa.text(f"UPDATE {table} SET {name} = :instant WHERE {key} = {place}")
+        connection.execute(change, {"instant": instant})
+    after = audit(desk.store, PROTOCOL, Wanted())
+    damaged = [each for each in after if each.kind == "unreadable"]
+    assert len(after) == len(before)
+    assert damaged
+    assert all("its instant is damaged" in each.what for each in damaged)
+    assert [each for each in after if each in before] == [each for each in before if each in after], (
+        "the others are listed as before"
+    )
+    assert len([each for each in before if each not in after]) == len(damaged)

@@ -14,6 +14,7 @@ from tasks.database.event_log import Origin
 from tasks.database.schema import metadata
 from tasks.database.store import Store
 from tasks.integrity.verify import Report
+from tests.support.damage import without_triggers
 from tests.tasks.conftest import NOW
 from tests.tasks.desk import Desk
 
@@ -27,10 +28,7 @@ def turned_round(store: Store) -> int:
     """Keep the rows of each table in the opposite order, as after a repair of the file; how many tables."""
     turned = 0
     with store.writing() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
-        else:
-            _without_triggers(connection)
+        without_triggers(connection)
         for table in metadata.tables.values():
             rows = [dict(row) for row in connection.execute(sa.select(table)).mappings()]
             connection.execute(table.delete())
@@ -38,12 +36,6 @@ def turned_round(store: Store) -> int:
                 connection.execute(table.insert(), rows[::-1])
             turned += len(rows) > 1
     return turned
-
-
-def _without_triggers(connection: sa.Connection) -> None:
-    connection.execute(sa.text("PRAGMA defer_foreign_keys = ON"))
-    for name in connection.scalars(sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
-        connection.execute(sa.text(f'DROP TRIGGER "{name}"'))
 
 
 def shown(desk: Desk, folder: Path) -> dict[str, object]:
