@@ -187,12 +187,10 @@ def begun(service: Service, look: Look = lambda held, name: None) -> Iterator[Da
 
 def chinese_protocol(path: Path) -> Path:
     """The built-in protocol for a site that speaks Chinese."""
-    data = yaml.load(BUILT_IN.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    data = yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))
     for site in data["sites"].values():
         site["language"] = "zh-CN"
-    path.write_text(
-        yaml.dump(data, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False), encoding="utf-8"
-    )
+    path.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return path
 
 

@@ -75,7 +75,7 @@ class Trial:
 @cache
 def trial() -> Trial:
     """The protocol as the file gives it, which has two amendments."""
-    rules = yaml.load(FILE.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    rules = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     site = rules["sites"]["default"]
     calendar = Calendar(
         site["calendar"], ZoneInfo(site["time_zone"]), time.fromisoformat(rules["notices_at"])

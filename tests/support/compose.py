@@ -31,9 +31,7 @@ _USUAL = {"api": 8300, "prefect": 4200}
 
 def read() -> dict[str, Any]:
     """The compose file."""
-    read: dict[str, Any] = yaml.load(
-        (CONTAINER / "compose.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
-    )
+    read: dict[str, Any] = yaml.safe_load((CONTAINER / "compose.yaml").read_text(encoding="utf-8"))
     return read
 
 

@@ -21,9 +21,7 @@ pytestmark = pytest.mark.requirement("RUN-07")
 
 ROOT = Path(__file__).parents[3]
 WATCHING = ROOT / "deployments/watching"
-RULES: list[dict[str, Any]] = yaml.load((WATCHING / "alerts.yaml").read_text(), yaml.CSafeLoader)["groups"][
-    0
-]["rules"]
+RULES: list[dict[str, Any]] = yaml.safe_load((WATCHING / "alerts.yaml").read_text())["groups"][0]["rules"]
 DASHBOARD = json.loads((WATCHING / "dashboard.json").read_text())
 # The series of Prometheus itself, one a scrape.
 ITS_OWN = {"up"}
@@ -92,7 +90,7 @@ def test_the_rules_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
     cases = Path(__file__).with_name("alerts_test.yaml")
     tested = {
         each["alertname"]
-        for case in yaml.load(cases.read_text(), yaml.CSafeLoader)["tests"]
+        for case in yaml.safe_load(cases.read_text())["tests"]
         for each in case["alert_rule_test"]
         if each.get("exp_alerts")
     }

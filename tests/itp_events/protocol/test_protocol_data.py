@@ -14,7 +14,7 @@ from tests.support.study import FOLLOW_UP, INFUSIONS, Json, PlanDocument, Study,
 
 pytestmark = pytest.mark.requirement("PRO-01")
 
-DATA: Json = yaml.load(BUILT_IN.read_text(encoding="utf-8"), yaml.CSafeLoader)
+DATA: Json = yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))
 
 
 def planned(change: Callable[[Json], object], as_of: str, *visits: str) -> PlanDocument:
