@@ -17,10 +17,10 @@ from tests.tasks.desk import Desk
 
 pytestmark = pytest.mark.requirement("RUN-06")
 
-STEPS = st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["noted", "over"])), min_size=1, max_size=8)
+STEPS = st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["noted", "over"])), min_size=3, max_size=12)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_two_processes_note_and_settle_one_trouble_in_any_order(
     sqlite_url: str, steps: Sequence[tuple[int, str]]
