@@ -214,8 +214,7 @@ def _settled_before(planned: PlannedVisit, period: VersionPeriod, subject: Subje
 
 
 def _standing(planned: dict[str, PlannedVisit], given: _Circumstances) -> list[PlannedVisit]:
-    dropped = given.dropped
-    return [each for each in planned.values() if each.code not in dropped] if dropped else [*planned.values()]
+    return [each for each in planned.values() if each.code not in given.dropped]
 
 
 def _plan(visit: Visit, before: dict[str, PlannedVisit], given: _Circumstances) -> PlannedVisit:
