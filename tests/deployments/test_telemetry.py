@@ -37,6 +37,10 @@ class Recorded:
         """The spans of a name that have ended, oldest first."""
         return [each for each in self._spans.get_finished_spans() if each.name == name]
 
+    def doors(self, route: str) -> list[ReadableSpan]:
+        """The requests of a route whose spans have ended: each ends a moment after its answer."""
+        return [each for each in self.spans("door") if noted(each, "route") == route]
+
     def labels(self) -> list[dict[str, object]]:
         """The labels of every series of durations."""
         data = self._metrics.get_metrics_data()
@@ -80,7 +84,7 @@ def test_an_event_is_one_trace_from_the_door_to_each_recipient(
     told = len(wait_until(lambda: receiver.requests, "the notices to arrive"))
     wait_until(lambda: len(recorded.spans("send")) >= told, "the sends to end")
 
-    [came] = [each for each in recorded.spans("door") if noted(each, "route") == "/events"]
+    [came] = wait_until(lambda: recorded.doors("/events"), "the door's span, which ends after its answer")
     [kept], [claimed] = recorded.spans("transaction"), recorded.spans("claim")
     assert came.parent is not None
     assert format(came.parent.span_id, "016x") == "b7ad6b7169203331"
@@ -193,9 +197,6 @@ def test_probes_are_not_traced(door: Door, recorded: Recorded) -> None:
         assert door.get(path).status_code in (200, 503)
     door.get("/subjects")
 
-    def traced() -> set[object]:
-        return {noted(each, "route") for each in recorded.spans("door")}
-
-    # A span ends a moment after its answer; those of the probes came before.
-    wait_until(lambda: "/subjects" in traced(), "the door that is traced")
-    assert not traced() & probes
+    # Those of the probes would have ended before.
+    wait_until(lambda: recorded.doors("/subjects"), "the door that is traced")
+    assert not {noted(each, "route") for each in recorded.spans("door")} & probes
