@@ -25,8 +25,8 @@ from typing import Any
 
 from sqlalchemy import URL
 
+from bench.kinds import ByKind, between, cpu_by_kind, in_words
 from bench.parts import ITP, Parts, surroundings
-from bench.processes import cpu_of, named
 from bench.stage import SCREENING
 from bench.waiting import wait_until
 from deployments.bootstrap.clock import MARK, FastClock
@@ -188,14 +188,14 @@ def _wait_until_shown(parts: Parts, count: int) -> None:
 def _measure(parts: Parts, receiver: SlowReceiver, codes: list[str]) -> Handed:
     _move_to(parts, NINE - AHEAD)
     nine = FastClock(_mark(parts.data_dirs()[0])).wall(NINE)
-    before, began = _cpu(parts), time.monotonic()
+    before, began = cpu_by_kind(parts), time.monotonic()
     wanted = set(codes)
     limit = 120 + len(codes) * TOLD_SECONDS_EACH
     # Looking at thousands of messages takes time from what is measured: once a second will do.
     wait_until(
         lambda: len(_told(receiver, nine)) >= len(wanted), "a reminder about everybody", limit, every=1.0
     )
-    _say_cpu(before, _cpu(parts), time.monotonic() - began)
+    _say_cpu(between(before, cpu_by_kind(parts)), time.monotonic() - began)
     # What comes again comes seconds later.
     threading.Event().wait(10)
     told = _told(receiver, nine)
@@ -219,26 +219,8 @@ def _told(receiver: SlowReceiver, since: datetime) -> dict[str, list[tuple[datet
     return found
 
 
-def _cpu(parts: Parts) -> dict[str, float]:
-    """The CPU seconds so far by kind of process."""
-    found = {"receiver": cpu_of([os.getpid()])}
-    for pid in parts.pids():
-        kind = _kind(pid)
-        found[kind] = found.get(kind, 0.0) + cpu_of([pid])
-    return found
-
-
-def _kind(pid: int) -> str:
-    for part, kind in (("server_child", "Prefect"), ("api.worker", "doors"), ("postgres", "PostgreSQL")):
-        if named(pid, part):
-            return kind
-    return "loop" if named(pid, "deployments.cli") else "other"
-
-
-def _say_cpu(before: dict[str, float], after: dict[str, float], seconds: float) -> None:
-    _say(f"CPU seconds from ten seconds before nine on ({seconds:.0f} s):")
-    for kind in sorted(after):
-        _say(f"  {kind:16}{after[kind] - before.get(kind, 0.0):8.1f}")
+def _say_cpu(spent: ByKind, seconds: float) -> None:
+    _say(f"CPU seconds from ten seconds before nine on ({seconds:.0f} s): {in_words(spent, 's', 1)}")
 
 
 def _report(handed: Handed, count: int) -> None:

@@ -39,17 +39,17 @@ def _commit(connection: psycopg.Connection[Any]) -> float:
     return time.perf_counter() - began
 
 
-async def creates_per_second(prefect: str) -> float:
-    """How many flow runs of a deployment of its own Prefect creates a second; they wait for a year."""
+async def creates_per_second(prefect: str, name: str) -> float:
+    """How many flow runs of a deployment of this name Prefect creates a second; they wait for a year."""
     limits = httpx.Limits(max_connections=CREATORS)
     async with httpx.AsyncClient(base_url=prefect, timeout=60, trust_env=False, limits=limits) as client:
         flow = (await client.post("/flows/", json={"name": "bare"})).json()["id"]
-        deployment = (await client.post("/deployments/", json={"name": "bare", "flow_id": flow})).json()["id"]
+        deployment = (await client.post("/deployments/", json={"name": name, "flow_id": flow})).json()["id"]
         due = datetime.now(UTC) + timedelta(days=365)  # noqa: TID251 - a measurement
         state = {"type": "SCHEDULED", "state_details": {"scheduled_time": due.isoformat()}}
 
         async def create(number: int) -> None:
-            run = {"name": f"bare-{number}", "idempotency_key": f"bare-{number}", "state": state}
+            run = {"name": f"{name}-{number}", "idempotency_key": f"{name}-{number}", "state": state}
             url = f"/deployments/{deployment}/create_flow_run"
             while (answered := await client.post(url, json=run)).status_code == TURNED_AWAY:  # noqa: ASYNC110 - a client tries again
                 await asyncio.sleep(AGAIN_SECONDS)

@@ -2,8 +2,9 @@
 
 The whole service on PostgreSQL as it comes, with the notices to a receiver behind Apprise: `itp up`, then two
 `itp round` and two `itp api` beside one Prefect server. Clients and receiver are in this process, and on the
-same processors. Each table holds a bare commit and a bare create of a flow run from the same minutes: compare
-the ratios, and mind the share of the machine that other work took.
+same processors. Each table holds a bare commit and a bare create of a flow run from the same minutes, taken
+while the service rests: compare the ratios, and mind the share of the machine that other work took. Below a
+load stands what it took of each kind of process: the reason why it was not quicker.
 
 A short run: `--subjects 60 --one-by-one 30 --idle 10 --settle 5 --machines 1`.
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.bare import commit_seconds, creates_per_second, shown
+from bench.kinds import CLIENTS, between, cpu_by_kind, in_words, memory_by_kind
 from bench.loads import SERIOUS_NOTICES, Clients, arrived, told_again
 from bench.parts import MACHINES, Parts, running, surroundings
 from bench.waiting import until
@@ -29,6 +31,8 @@ from tests.support.receiver import Receiver
 
 SHOWN_SECONDS_EACH = 1.0
 HANDED_SECONDS = 240.0
+# The service rests when all its processes together take less than this share of one processor.
+REST_SHARE, LOOK_SECONDS, REST_SECONDS = 0.15, 3.0, 600.0
 WAITING = "SELECT count(*) FROM notices WHERE status = 'queued'"
 
 
@@ -58,6 +62,14 @@ class Table:
         others = max(0.0, (busy - self._busy) - (own - self._own)) / max(now - self._began, 0.01)
         self._busy, self._own, self._began = busy, own, now
         _say(f"  {what:38}{value:>26}  {compared:44}{others * 100:6.0f}%")
+
+    @contextmanager
+    def split(self, count: int) -> Iterator[None]:
+        """Measure something about so many subjects, and print the CPU of each by kind of process below it."""
+        before = cpu_by_kind(self.parts)
+        yield
+        each = between(before, cpu_by_kind(self.parts), count / 1000)
+        _say(f"    {in_words(each, 'ms of CPU each', 1)}")
 
     def restart(self) -> None:
         """Count anew: processes have ended, or begun."""
@@ -104,14 +116,16 @@ def _set_up(machines: int) -> Iterator[tuple[Parts, Receiver]]:
 
 async def _measure(parts: Parts, receiver: Receiver, counts: Counts) -> None:
     table, clients = Table(parts), Clients(parts.doors)
-    table.restart()
+    await _until_at_rest(table, "after the start")
     bare = commit_seconds(parts.database)
     table.line("a bare commit", f"{bare * 1000:.1f} ms")
-    creates = await creates_per_second(parts.prefect)
-    table.line("a bare create in Prefect", f"{creates:.1f} /s")
+    creates = await _bare_creates(table, "before")
     codes = [f"ITP-{number:05}" for number in range(2 * counts.subjects)]
-    await _enrolments(table, clients, codes, creates)
+    in_prefect = await _enrolments(table, clients, codes)
     await _all_handed(parts)
+    await _until_at_rest(table, "after the enrolments")
+    creates = (creates + await _bare_creates(table, "after")) / 2
+    table.line("  shown in Prefect, compared", f"{in_prefect / creates:.0%} of bare creates")
     await asyncio.sleep(counts.settle)
     await _at_rest(table, counts.idle)
     await _events(table, clients, receiver, codes, counts, bare)
@@ -119,47 +133,71 @@ async def _measure(parts: Parts, receiver: Receiver, counts: Counts) -> None:
     await clients.close()
 
 
-async def _enrolments(table: Table, clients: Clients, codes: list[str], creates: float) -> None:
+async def _until_at_rest(table: Table, when: str) -> None:
+    """Wait until the service's processes, of which Prefect's server takes longest, have little to do."""
+    began = time.monotonic()
+    while True:
+        before, looked = table.parts.cpu(), time.monotonic()
+        await asyncio.sleep(LOOK_SECONDS)
+        if (table.parts.cpu() - before) / (time.monotonic() - looked) < REST_SHARE:
+            break
+        if time.monotonic() - began > REST_SECONDS:
+            raise TimeoutError(f"waited {REST_SECONDS:g} s in vain for the service to rest {when}")
+    table.line(f"at rest {when}", f"after {time.monotonic() - began:.0f} s")
+
+
+async def _bare_creates(table: Table, when: str) -> float:
+    """Bare creates of flow runs a second, in a Prefect that has nothing else to do."""
+    creates = await creates_per_second(table.parts.prefect, when)
+    table.line("a bare create in Prefect", f"{creates:.1f} /s")
+    return creates
+
+
+async def _enrolments(table: Table, clients: Clients, codes: list[str]) -> float:
+    """Enrol one half one by one, the other in arrays; of the first, how many a second Prefect shows."""
     half = len(codes) // 2
     began = time.monotonic()
-    rate = await clients.enrol(codes[:half])
-    table.line("enrolled one by one", f"{rate:.0f} /s")
+    with table.split(half):
+        table.line("enrolled one by one", f"{await clients.enrol(codes[:half]):.0f} /s")
     await _all_shown(table.parts, half)
     in_prefect = half / (time.monotonic() - began)
-    table.line(
-        "  until Prefect shows them", f"{in_prefect:.1f} /s", f"{in_prefect / creates:.0%} of bare creates"
-    )
-    rate = await clients.enrol_in_arrays(codes[half:])
-    table.line("enrolled in arrays of 100", f"{rate:.0f} /s")
+    table.line("  until Prefect shows them", f"{in_prefect:.1f} /s")
+    with table.split(half):
+        table.line("enrolled in arrays of 100", f"{await clients.enrol_in_arrays(codes[half:]):.0f} /s")
     await _all_shown(table.parts, len(codes))
     table.line("  until Prefect shows them", "")
+    return in_prefect
 
 
 async def _at_rest(table: Table, seconds: float) -> None:
     table.restart()
-    before, began = table.parts.cpu(), time.monotonic()
+    before, began = cpu_by_kind(table.parts), time.monotonic()
     await asyncio.sleep(seconds)
-    share = (table.parts.cpu() - before) / (time.monotonic() - began)
-    table.line("at rest, all processes", f"{table.parts.memory():.0f} MB, {share:.1%} CPU")
+    # Of the clients nothing is asked meanwhile; they are no part of the service.
+    shares = between(before, cpu_by_kind(table.parts), (time.monotonic() - began) / 100)
+    shares = {each: share for each, share in shares.items() if each != CLIENTS}
+    memory = memory_by_kind(table.parts)
+    table.line("at rest, all processes", f"{sum(memory.values()):.0f} MB, {sum(shares.values()):.1f}% CPU")
+    _say(f"    {in_words(memory, 'MB')}; {in_words(shares, '% of a processor', 1)}")
 
 
 async def _events(
     table: Table, clients: Clients, receiver: Receiver, codes: list[str], counts: Counts, bare: float
 ) -> None:
-    late = await clients.one_by_one(random.sample(codes, min(counts.one_by_one, len(codes))), receiver)
-    half, most = late[len(late) // 2], late[int(len(late) * 0.95)]
-    compared = f"{half / bare:.1f} and {most / bare:.1f} bare commits"
-    table.line("event to row, p50 / p95", f"{half * 1000:.1f} / {most * 1000:.1f} ms", compared)
+    one_by_one = random.sample(codes, min(counts.one_by_one, len(codes)))
+    with table.split(len(one_by_one)):
+        late = await clients.one_by_one(one_by_one, receiver)
+        half, most = late[len(late) // 2], late[int(len(late) * 0.95)]
+        compared = f"{half / bare:.1f} and {most / bare:.1f} bare commits"
+        table.line("event to row, p50 / p95", f"{half * 1000:.1f} / {most * 1000:.1f} ms", compared)
     at_once = codes[: counts.subjects]
-    cpu = table.parts.cpu()
-    rate = await clients.contacts(at_once)
-    each = (table.parts.cpu() - cpu) / len(at_once) * 1000
-    table.line("all at once, no notice", f"{rate:.0f} /s", f"{each:.1f} ms CPU each")
-    before, cpu = len(receiver.requests), table.parts.cpu()
-    rate = await clients.serious(at_once)
-    await arrived(receiver, before + SERIOUS_NOTICES * len(at_once), HANDED_SECONDS)
-    each = (table.parts.cpu() - cpu) / len(at_once) * 1000
-    table.line("all at once, two notices each", f"{rate:.0f} /s", f"{each:.1f} ms CPU each")
+    with table.split(len(at_once)):
+        table.line("all at once, no notice", f"{await clients.contacts(at_once):.0f} /s")
+    with table.split(len(at_once)):
+        before = len(receiver.requests)
+        rate = await clients.serious(at_once)
+        await arrived(receiver, before + SERIOUS_NOTICES * len(at_once), HANDED_SECONDS)
+        table.line("all at once, two notices each", f"{rate:.0f} /s")
 
 
 async def _killed(table: Table, clients: Clients, receiver: Receiver, codes: list[str]) -> None:
