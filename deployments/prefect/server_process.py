@@ -25,6 +25,8 @@ FREE_SECONDS = 6.0
 ENDED_RUNS_KEPT = 2 * 366 * 86_400
 EVENTS_KEPT = "P7D"
 SELDOM_SECONDS = "60"
+# With waits of 2, 4, 8, 16, 32 and 64 seconds between.
+OWN_RETRIES = 6
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
@@ -66,6 +68,8 @@ def auth_environment(secret: str) -> dict[str, str]:
 def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dict[str, str]:
     """More variables for Prefect's own server: no analytics, no advertisement, its database in `home`.
 
+    They come after those of `prefect_environment`, some of which are for the service's own requests alone.
+
     A database that `environ` names as Prefect does is used instead.
     """
     sqlite = sqlite_address(home / "prefect.db", "sqlite+aiosqlite")
@@ -82,6 +86,9 @@ def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dic
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(ENDED_RUNS_KEPT),
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": EVENTS_KEPT,
+        # The server asks itself too, as when the automation makes a run of a posted event. SQLite turns some
+        # of that away while it is busy, and nobody would repeat it later: the event would be lost.
+        "PREFECT_CLIENT_MAX_RETRIES": str(OWN_RETRIES),
         # The study pauses no run, keeps no lease there, and plans its runs itself: a schedule that somebody
         # adds begins within a minute. Each of these questions was asked every five seconds.
         "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": SELDOM_SECONDS,

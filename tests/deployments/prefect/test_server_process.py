@@ -12,9 +12,18 @@ from typing import Any
 
 import pytest
 from docket import Docket
+from prefect.settings.models.client import ClientSettings
 
+from deployments import prefect_apart
+from deployments.bootstrap.settings import Settings
 from deployments.prefect.server_child import look_less_often
-from deployments.prefect.server_process import DATABASE, PrefectServer, child_environment, is_ready
+from deployments.prefect.server_process import (
+    DATABASE,
+    PrefectServer,
+    child_environment,
+    is_ready,
+    prefect_environment,
+)
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
@@ -52,6 +61,25 @@ def test_the_process_that_is_started_has_no_secret_of_the_study_in_its_environme
         server.stop()
     assert b"PREFECT_HOME=" in environment
     assert b"s3cret" not in environment
+
+
+@pytest.mark.requirement("RUN-04")
+def test_what_the_server_asks_of_itself_it_asks_as_often_as_prefect_means_it_to(tmp_path: Path) -> None:
+    """The service's requests give up soon; an event that the server takes in would be lost by that."""
+    known = prefect_environment(tmp_path, "http://127.0.0.1:4200/api")
+    apart = prefect_apart.environment(Settings(data_dir=tmp_path), tmp_path, services=False)
+    server = PrefectServer(tmp_path / "home", free_port(), tmp_path / "log", {**os.environ, **known})
+    server.start()
+    try:
+        given = wait_until(lambda: _environment(server.pid), "the child to have its environment").split(b"\0")
+    finally:
+        server.stop()
+    child = dict(each.decode().split("=", 1) for each in given if each)
+    for environment in (child, apart):
+        assert (
+            int(environment["PREFECT_CLIENT_MAX_RETRIES"])
+            >= ClientSettings.model_fields["max_retries"].default
+        )
 
 
 def test_a_server_keeps_its_database_in_its_folder_whatever_letters_the_name_has(
