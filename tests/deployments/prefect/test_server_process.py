@@ -63,7 +63,6 @@ def test_the_process_that_is_started_has_no_secret_of_the_study_in_its_environme
     assert b"s3cret" not in environment
 
 
-@pytest.mark.requirement("RUN-04")
 def test_what_the_server_asks_of_itself_it_asks_as_often_as_prefect_means_it_to(tmp_path: Path) -> None:
     """The service's requests give up soon; an event that the server takes in would be lost by that."""
     known = prefect_environment(tmp_path, "http://127.0.0.1:4200/api")
