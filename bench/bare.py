@@ -43,21 +43,25 @@ async def creates_per_second(prefect: str, name: str) -> float:
     """How many flow runs of a deployment of this name Prefect creates a second; they wait for a year."""
     limits = httpx.Limits(max_connections=CREATORS)
     async with httpx.AsyncClient(base_url=prefect, timeout=60, trust_env=False, limits=limits) as client:
-        flow = (await client.post("/flows/", json={"name": "bare"})).json()["id"]
-        deployment = (await client.post("/deployments/", json={"name": name, "flow_id": flow})).json()["id"]
+        flow = (await _posted(client, "/flows/", {"name": "bare"})).json()["id"]
+        deployment = (await _posted(client, "/deployments/", {"name": name, "flow_id": flow})).json()["id"]
         due = datetime.now(UTC) + timedelta(days=365)  # noqa: TID251 - a measurement
         state = {"type": "SCHEDULED", "state_details": {"scheduled_time": due.isoformat()}}
 
         async def create(number: int) -> None:
             run = {"name": f"{name}-{number}", "idempotency_key": f"{name}-{number}", "state": state}
-            url = f"/deployments/{deployment}/create_flow_run"
-            while (answered := await client.post(url, json=run)).status_code == TURNED_AWAY:  # noqa: ASYNC110 - a client tries again
-                await asyncio.sleep(AGAIN_SECONDS)
-            answered.raise_for_status()
+            await _posted(client, f"/deployments/{deployment}/create_flow_run", run)
 
         began = time.perf_counter()
         await side_by_side(range(CREATES), create, CREATORS)
         return CREATES / (time.perf_counter() - began)
+
+
+async def _posted(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> httpx.Response:
+    """Prefect's answer to a request, which is sent again while Prefect turns it away."""
+    while (answered := await client.post(url, json=body)).status_code == TURNED_AWAY:  # noqa: ASYNC110 - a client tries again
+        await asyncio.sleep(AGAIN_SECONDS)
+    return answered.raise_for_status()
 
 
 def shown(prefect: str, flow: str) -> int:

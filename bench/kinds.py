@@ -1,4 +1,4 @@
-"""The CPU and memory of a service by kind of process: doors, loop, Prefect, PostgreSQL, clients."""
+"""The CPU and memory of a service by kind of process: doors, loop, Prefect, PostgreSQL, and its clients."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from bench.parts import Parts
 from bench.processes import cpu_of, memory_of, named
 
 ByKind = Mapping[str, float]
-# This process is the clients, and the receiver of the notices.
-CLIENTS = "clients"
+# All that this process does for a measurement.
+CLIENTS = "clients and receiver"
 _COMMANDS = (
     ("server_child", "Prefect"),
     ("api.worker", "doors"),

@@ -16,7 +16,7 @@ import httpx
 import psycopg
 from sqlalchemy import URL
 
-from bench.processes import cpu_of, memory_of, tree
+from bench.processes import cpu_of, tree
 from bench.waiting import wait_until
 from deployments.prefect.server_process import PrefectServer
 from tests.support.api import apprise_config
@@ -79,10 +79,6 @@ class Parts:
     def cpu(self) -> float:
         """The CPU seconds of all processes so far."""
         return cpu_of(self.pids())
-
-    def memory(self) -> float:
-        """The MB of all processes; what several share is counted once."""
-        return memory_of(self.pids())
 
     def kill(self) -> None:
         """End every process but PostgreSQL with SIGKILL."""

@@ -86,8 +86,8 @@ def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dic
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(ENDED_RUNS_KEPT),
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": EVENTS_KEPT,
-        # The server asks itself too, as when the automation makes a run of a posted event. SQLite turns some
-        # of that away while it is busy, and nobody would repeat it later: the event would be lost.
+        # The server asks itself too, as when the automation makes a run of a posted event. It turns some of
+        # that away while it is busy (503), and nobody would repeat it later: the event would be lost.
         "PREFECT_CLIENT_MAX_RETRIES": str(OWN_RETRIES),
         # The study pauses no run, keeps no lease there, and plans its runs itself: a schedule that somebody
         # adds begins within a minute. Each of these questions was asked every five seconds.
