@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -23,9 +23,9 @@ from deployments.bootstrap.data_dir import writable
 from deployments.bootstrap.logs import say, say_as
 from deployments.bootstrap.settings import Settings
 from deployments.http.connection import KEPT_SECONDS, WithWebsockets, backlog, raise_descriptor_limit
-from deployments.http.origin import App, Guard, is_loopback
+from deployments.http.origin import is_loopback
 from deployments.loading import loading
-from deployments.prefect.as_stated import AsStated
+from deployments.prefect.server_app import server_app
 from deployments.prefect.server_process import (
     DATABASE,
     auth_environment,
@@ -44,7 +44,6 @@ SERVICE_AGAIN_SECONDS = 5.0
 STOP_SECONDS = 10.0
 # A Redis that is silent is left and asked again; without a limit Prefect waits for it for ever.
 REDIS_SECONDS = "15"
-NOWHERE = "http://127.0.0.1:9/"
 
 
 def main(settings: Settings, *, services: bool) -> int:
@@ -204,17 +203,15 @@ async def _keep(made: Callable[[], Service], asked: asyncio.Event) -> None:
 def _serve(settings: Settings, *, alone: bool) -> None:
     with loading():
         import uvicorn
-        from prefect.server.api import collections
-        from prefect.server.api.server import create_app
 
-    collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))
+        asks_who = bool(settings.prefect_auth.get_secret_value())
+        app = server_app(asks_who=asks_who, webserver_only=not alone)
     raise_descriptor_limit()
     # uvicorn ends in order, and then raises the signal again: this process ends by itself, with code 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    app = cast("App", create_app(final=True, webserver_only=not alone))
     uvicorn.run(
-        Guard(AsStated(app), asks_who=bool(settings.prefect_auth.get_secret_value())),
+        app,
         host=settings.prefect_host,
         port=settings.prefect_port,
         log_level="warning",

@@ -12,20 +12,17 @@ import sys
 import threading
 from datetime import timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from deployments.http.connection import KEPT_SECONDS, WithWebsockets, backlog
-from deployments.http.origin import App, Guard
 from deployments.loading import loading
-from deployments.prefect.as_stated import AsStated
+from deployments.prefect.server_app import server_app
 
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 GRACE_SECONDS = 5.0
 # How often Prefect looks for background tasks that have come due. Its own four times a second take more of a
 # processor at rest than all these tasks, of which none is due more often than every five seconds.
 LOOK = timedelta(seconds=1)
-# The discard port of this machine, where nothing listens.
-NOWHERE = "http://127.0.0.1:9/"
 
 
 def main() -> None:
@@ -33,13 +30,10 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with loading():
         import uvicorn
-        from prefect.server.api import background_workers, collections
-        from prefect.server.api.server import create_app
+        from prefect.server.api import background_workers
 
-    # Prefect uses its own copies of its lists of blocks and workers instead of asking the internet for them.
-    collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))
-    look_less_often(background_workers)
-    app = Guard(AsStated(cast("App", create_app(final=True))), asks_who=bool(os.environ.get(AUTH)))
+        look_less_often(background_workers)
+        app = server_app(asks_who=bool(os.environ.get(AUTH)))
     uvicorn.run(
         app,
         host="127.0.0.1",

@@ -1,8 +1,8 @@
 """Applies the automation that records events posted to Prefect, and refuses events of a changed one.
 
 The automation's template decides about the recorded content of a posted event, and Prefect's API lets every
-client change it. So it is compared before its events are recorded, and put back. An event that a changed
-automation brought is refused, and its sender must state it again.
+client change it. So it is compared before its events are recorded, and put back. What a changed automation
+made of an event is refused; the event itself, as it was posted, gets another run.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from deployments.service.digests import Digests
 from deployments.service.direct_way import DirectWay
 from deployments.service.hand_overs import DueHandOvers
 from deployments.service.heartbeat import Heartbeat
+from deployments.service.posted_events import PostedEvents
 from deployments.service.prefect_link import PrefectLink
 from deployments.service.prefect_runs import PrefectRuns
 from deployments.service.records import Records
@@ -33,7 +34,7 @@ from deployments.service.sole_prefect import SolePrefect
 from deployments.service.stop import Stop
 from deployments.service.waker import Waker
 from deployments.service.wakes import Wakes
-from flows.prefect_api.flow_runs import JOURNEY, PrefectProblem
+from flows.prefect_api.flow_runs import JOURNEY, RECORD_EVENT, PrefectProblem
 from flows.study.runtime import Runtime
 from flows.ui_publisher import AT_ONCE as SHOWN_AT_ONCE
 from flows.ui_publisher import STUDY_BOARD, publisher
@@ -56,6 +57,8 @@ FIND_SECONDS = 2.0
 ASK_SECONDS = 5.0
 # Forms that a killed process left, and deployments that somebody changed.
 TAKE_UP_SECONDS = 10.0
+# What was posted to Prefect and has no run: Prefect makes nearly all of them itself.
+POSTED_SECONDS = 10.0
 # Pages are only looked at; `flows.ui_publisher` makes the board more rarely still.
 SHOW_SECONDS = 5.0
 # Where many pages are behind, each go is followed by a pause of so many times its length: Prefect's server
@@ -118,6 +121,7 @@ class ServiceLoop:
         self._backups = Backups(study, backups, self._has_the_study)
         self._records = Records(study, self._has_the_study, authority)
         self._publisher = publisher(study)
+        self._posted = PostedEvents(study)
         # Whether the last look found Prefect in order and in this service's hands.
         self._led = False
         self._introduced = False
@@ -159,6 +163,7 @@ class ServiceLoop:
         yield BEAT_SECONDS, self._heartbeat.of("sending", self._hand_overs.sweep)
         yield ASK_SECONDS, self._begin_runs
         yield TAKE_UP_SECONDS, self._take_up
+        yield POSTED_SECONDS, self._bring_posted
         yield self._repair_seconds, self._repair
         yield SHOW_SECONDS, self._publish
         yield DIGEST_SECONDS, self._digests.send_due
@@ -236,6 +241,8 @@ class ServiceLoop:
                 self._led = False
                 raise
             self._introduced = False
+            # In the Prefect of another service, or of another start, all its events are looked at once.
+            self._posted = PostedEvents(self._study)
 
     async def _begin_runs(self) -> None:
         if self._leads():
@@ -250,6 +257,11 @@ class ServiceLoop:
         await self.link.keep_in_order()
         if self._leads():
             await self._prefect_runs.take_up()
+
+    async def _bring_posted(self) -> None:
+        if self._is_leading():
+            recording = self.link.deployments[RECORD_EVENT]
+            await asyncio.to_thread(self._posted.bring, self.link.runs, recording)
 
     async def _show_at_work(self) -> None:
         if self.link.answers:

@@ -26,7 +26,7 @@ from tasks.database.repairs import note_repair
 
 ALTERED = (
     "not recorded: the automation that brought it is not the service's own, or had been changed by somebody; "
-    "it is put back: post the event again"
+    "it is put back, and what was posted gets another run within a minute"
 )
 
 log = logging.getLogger(__name__)

@@ -23,6 +23,9 @@ SHAPES: dict[str, str] = {
     "in Prefect {}": "在 Prefect 中，{}",
     "the deployment {} was not as the service applies it ({})": "部署 {} 与系统的设定不同（{}）",
     "the automation by which posted events come in {}": "接收事件的自动化{}",
+    "no run had been made of a posted event; made now": "收到的一个事件没有对应的运行；已补建",
+    "no run can be made of a posted event: post it to the service's own API": "无法为收到的一个事件建立运行："
+    "请改用本系统自己的 API 提交",
     "had been changed": "被改动",
     "was missing": "缺失",
     "it was decided about by a clock that was ahead; decided anew at {}": "此前的判断所依据的时钟偏快；"

@@ -1,5 +1,7 @@
 """Prefect as a door: its events API, and runs of `record-event` started in its UI."""
 
+import os
+import signal
 import uuid
 from typing import Any
 
@@ -10,7 +12,7 @@ from flows.prefect_api.flow_runs import RECORD_EVENT
 from itp_events.events import ContactAttempted
 from tasks.database.queries import log_lines
 from tests.support.asking import prefect_at
-from tests.support.service import SITE, Service, enrolment, event
+from tests.support.service import SITE, Service, children, enrolment, event
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.requirement("RUN-09")
@@ -18,17 +20,20 @@ pytestmark = pytest.mark.requirement("RUN-09")
 REWRITING = "{{ event.payload | tojson | replace('true', 'false') }}"
 
 
-def post(service: Service, event: dict[str, Any]) -> None:
-    """Post a CloudEvent to Prefect's own events API."""
-    posted = {
-        "id": str(uuid.uuid4()),
-        "occurred": event["time"],
-        "event": event["type"],
-        "resource": {"prefect.resource.id": f"itp.subject.{event['subject']}"},
-        "payload": event,
-    }
+def post(service: Service, *events: dict[str, Any]) -> None:
+    """Post CloudEvents to Prefect's own events API."""
+    posted = [
+        {
+            "id": str(uuid.uuid4()),
+            "occurred": event["time"],
+            "event": event["type"],
+            "resource": {"prefect.resource.id": f"itp.subject.{event['subject']}"},
+            "payload": event,
+        }
+        for event in events
+    ]
     with prefect_at(service.settings.prefect_api) as prefect:
-        prefect.post("/events", json=[posted]).raise_for_status()
+        prefect.post("/events", json=posted).raise_for_status()
 
 
 def record_runs(service: Service, code: str) -> list[dict[str, Any]]:
@@ -85,7 +90,9 @@ def test_an_event_that_cannot_be_read_is_refused_with_the_field(running: Service
 
 
 def test_no_event_is_recorded_as_somebody_rewrites_it_on_its_way(running: Service) -> None:
-    """The automation is put back before the event comes, or what it made of the event is refused."""
+    """The automation is put back before the event comes, or what it made of the event is refused; the event
+    is recorded as it was posted.
+    """
     running.enrol("ITP-204")
     now = running.study.clock.now()
     query = {"automations": {"name": {"any_": [TRIGGER]}}}
@@ -95,11 +102,33 @@ def test_no_event_is_recorded_as_somebody_rewrites_it_on_its_way(running: Servic
         changed = {name: value for name, value in mine.items() if name not in ("id", "created", "updated")}
         prefect.put(f"/automations/{mine['id']}", json=changed).raise_for_status()
     said = {"on": f"{now.astimezone(SITE).date()}", "reached": True}
-    post(running, stated := event("contact.attempted", "ITP-204", now, said))
-    [(name, message)] = ended(running, "ITP-204", 1)
-    assert (name == "Recorded") or (name == "Refused" and "post the event again" in message)
-    post(running, stated)
-    (name, message) = ended(running, "ITP-204", 2)[1]
-    assert (name, message) in [(each, "itp.contact.attempted of ITP-204") for each in ("Recorded", "Known")]
-    recorded = [line.event.data for line in log_lines(running.study.store, "ITP-204")]
-    assert [each.reached for each in recorded if isinstance(each, ContactAttempted)] == [True]
+    post(running, event("contact.attempted", "ITP-204", now, said))
+
+    def reached() -> list[bool]:
+        recorded = [line.event.data for line in log_lines(running.study.store, "ITP-204")]
+        return [each.reached for each in recorded if isinstance(each, ContactAttempted)]
+
+    wait_until(reached, "the event to be recorded", every=0.5)
+    assert reached() == [True]
+    for run in record_runs(running, "ITP-204"):
+        state = run["state"]
+        assert state["name"] == "Recorded" or (
+            state["name"] == "Refused" and "another run" in state["message"]
+        )
+
+
+def test_what_is_posted_to_a_prefect_that_is_killed_at_once_is_recorded(running: Service) -> None:
+    running.enrol("ITP-205")
+    [server] = children(running.pid)
+    now = running.study.clock.now()
+    said = {"on": f"{now.astimezone(SITE).date()}", "reached": True}
+    posted = [event("contact.attempted", "ITP-205", now, said, number=f"{n}") for n in range(5)]
+    post(running, *posted)
+    os.kill(server, signal.SIGKILL)
+
+    def recorded() -> list[str]:
+        lines = [line.event for line in log_lines(running.study.store, "ITP-205")]
+        return [each.id for each in lines if isinstance(each.data, ContactAttempted)]
+
+    wait_until(lambda: len(recorded()) == len(posted), "all of them to be recorded", every=0.5)
+    assert sorted(recorded()) == sorted(each["id"] for each in posted)
