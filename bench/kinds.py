@@ -1,16 +1,13 @@
-"""The CPU and memory of a service by kind of process: doors, loop, Prefect, PostgreSQL, and its clients."""
+"""The CPU and memory of a service by kind of process: doors, loop, Prefect, PostgreSQL."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 
 from bench.parts import Parts
 from bench.processes import cpu_of, memory_of, named
 
 ByKind = Mapping[str, float]
-# All that this process does for a measurement.
-CLIENTS = "clients and receiver"
 _COMMANDS = (
     ("server_child", "Prefect"),
     ("api.worker", "doors"),
@@ -21,9 +18,9 @@ _COMMANDS = (
 Measure = Callable[[Iterable[int]], float]
 
 
-def cpu_by_kind(parts: Parts) -> ByKind:
-    """The CPU seconds so far."""
-    return _summed(parts.pids(), cpu_of) | {CLIENTS: cpu_of([os.getpid()])}
+def cpu_by_kind(parts: Parts, **aside: int) -> ByKind:
+    """The CPU seconds so far; `aside` are processes, by name, that measure the service and are none of it."""
+    return _summed(parts.pids(), cpu_of) | {name: cpu_of([pid]) for name, pid in aside.items()}
 
 
 def memory_by_kind(parts: Parts) -> ByKind:

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import httpx
 
+from bench.receiving import ReceiverApart
 from bench.stage import SCREENING
 from bench.waiting import until
-from tests.support.receiver import Receiver
 
 Json = dict[str, Any]
 Load = TypeVar("Load")
@@ -63,14 +63,14 @@ class Clients:
         """State an event with two notices for each subject; events a second."""
         return await self._rate(len(codes), [_serious(code) for code in codes], CLIENTS)
 
-    async def one_by_one(self, codes: Sequence[str], receiver: Receiver) -> list[float]:
+    async def one_by_one(self, codes: Sequence[str], receiver: ReceiverApart) -> list[float]:
         """State one serious event after another; the seconds until each is in the log, in order of size."""
         late = []
         for code in codes:
             before, stated, began = len(receiver.requests), _serious(code), time.perf_counter()
             await self._post(stated)
             late.append(time.perf_counter() - began)
-            await arrived(receiver, before + SERIOUS_NOTICES)
+            await arrived(receiver, before + SERIOUS_NOTICES, every=0.002)
             await asyncio.sleep(PAUSE_SECONDS)
         return sorted(late)
 
@@ -97,12 +97,14 @@ async def side_by_side(loads: Iterable[Load], do: Callable[[Load], Awaitable[Non
     await asyncio.gather(*(client() for _ in range(clients)))
 
 
-async def arrived(receiver: Receiver, count: int, seconds: float = ARRIVED_SECONDS) -> None:
+async def arrived(
+    receiver: ReceiverApart, count: int, seconds: float = ARRIVED_SECONDS, every: float = 0.05
+) -> None:
     """Wait until so many notices have arrived; raises TimeoutError when they do not."""
-    await until(lambda: len(receiver.requests) >= count, f"{count} notices", seconds, 0.002)
+    await until(lambda: len(receiver.requests) >= count, f"{count} notices", seconds, every)
 
 
-def told_again(receiver: Receiver, before: int) -> tuple[int, int]:
+def told_again(receiver: ReceiverApart, before: int) -> tuple[int, int]:
     """How many notices since `before` came again, marked as possibly repeated, and how many unmarked."""
     said = [f"{request.path} {request.body}" for request in receiver.requests[before:]]
     marked = [each for each in said if "repeat" in each.lower()]

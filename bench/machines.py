@@ -1,10 +1,10 @@
 """`python -m bench.machines`: enrolment, latency, bursts and a SIGKILL, on one machine's parts and on two.
 
 The whole service on PostgreSQL as it comes, with the notices to a receiver behind Apprise: `itp up`, then two
-`itp round` and two `itp api` beside one Prefect server. Clients and receiver are in this process, and on the
-same processors. Each table holds a bare commit and a bare create of a flow run from the same minutes, taken
-while the service rests: compare the ratios, and mind the share of the machine that other work took. Below a
-load stands what it took of each kind of process: the reason why it was not quicker.
+`itp round` and two `itp api` beside one Prefect server. The clients are in this process, the receiver in one
+of its own, on the same processors. Each table holds a bare commit and a bare create of a flow run from the
+same minutes, taken while the service rests: compare the ratios, and mind the share of the machine that other
+work took. Below a load stands what it took of each kind of process: the reason why it was not quicker.
 
 A short run: `--subjects 60 --one-by-one 30 --idle 10 --settle 5 --machines 1`.
 """
@@ -18,16 +18,16 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.bare import commit_seconds, creates_per_second, shown
-from bench.kinds import CLIENTS, between, cpu_by_kind, in_words, memory_by_kind
+from bench.kinds import ByKind, between, cpu_by_kind, in_words, memory_by_kind
 from bench.loads import SERIOUS_NOTICES, Clients, arrived, told_again
 from bench.parts import MACHINES, Parts, running, surroundings
+from bench.receiving import ReceiverApart
 from bench.waiting import until
 from flows.prefect_api.flow_runs import JOURNEY
-from tests.support.receiver import Receiver
 
 SHOWN_SECONDS_EACH = 1.0
 HANDED_SECONDS = 240.0
@@ -52,13 +52,18 @@ class Table:
     """The lines of one table, printed as they are measured, each with the share that other work took."""
 
     parts: Parts
-    _busy: float = field(default_factory=lambda: _busy_seconds())
-    _own: float = field(default_factory=lambda: _own_seconds())
-    _began: float = field(default_factory=time.monotonic)
+    # The receiver's process.
+    receiver: int
+    _busy: float = 0.0
+    _own: float = 0.0
+    _began: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.restart()
 
     def line(self, what: str, value: str, compared: str = "") -> None:
         """Print a measurement and what it is compared with."""
-        busy, own, now = _busy_seconds(), self.parts.cpu() + _own_seconds(), time.monotonic()
+        busy, own, now = _busy_seconds(), self._own_seconds(), time.monotonic()
         others = max(0.0, (busy - self._busy) - (own - self._own)) / max(now - self._began, 0.01)
         self._busy, self._own, self._began = busy, own, now
         _say(f"  {what:38}{value:>26}  {compared:44}{others * 100:6.0f}%")
@@ -66,15 +71,21 @@ class Table:
     @contextmanager
     def split(self, count: int) -> Iterator[None]:
         """Measure something about so many subjects, and print the CPU of each by kind of process below it."""
-        before = cpu_by_kind(self.parts)
+        before = self.cpu()
         yield
-        each = between(before, cpu_by_kind(self.parts), count / 1000)
+        each = between(before, self.cpu(), count / 1000)
         _say(f"    {in_words(each, 'ms of CPU each', 1)}")
 
     def restart(self) -> None:
         """Count anew: processes have ended, or begun."""
-        self._busy, self._own = _busy_seconds(), self.parts.cpu() + _own_seconds()
-        self._began = time.monotonic()
+        self._busy, self._own, self._began = _busy_seconds(), self._own_seconds(), time.monotonic()
+
+    def cpu(self) -> ByKind:
+        """The CPU seconds so far, by kind of process."""
+        return cpu_by_kind(self.parts, clients=os.getpid(), receiver=self.receiver)
+
+    def _own_seconds(self) -> float:
+        return sum(self.cpu().values())
 
 
 def main() -> None:
@@ -105,17 +116,17 @@ def _workers(machines: int) -> str:
 
 
 @contextmanager
-def _set_up(machines: int) -> Iterator[tuple[Parts, Receiver]]:
+def _set_up(machines: int) -> Iterator[tuple[Parts, ReceiverApart]]:
     with (
-        Receiver() as receiver,
-        surroundings(receiver) as (database, home, recipients),
+        ReceiverApart() as receiver,
+        surroundings(receiver.apprise_url()) as (database, home, recipients),
         running(machines, home / "parts", database, recipients) as parts,
     ):
         yield parts, receiver
 
 
-async def _measure(parts: Parts, receiver: Receiver, counts: Counts) -> None:
-    table, clients = Table(parts), Clients(parts.doors)
+async def _measure(parts: Parts, receiver: ReceiverApart, counts: Counts) -> None:
+    table, clients = Table(parts, receiver.pid), Clients(parts.doors)
     await _until_at_rest(table, "after the start")
     bare = commit_seconds(parts.database)
     table.line("a bare commit", f"{bare * 1000:.1f} ms")
@@ -173,16 +184,14 @@ async def _at_rest(table: Table, seconds: float) -> None:
     table.restart()
     before, began = cpu_by_kind(table.parts), time.monotonic()
     await asyncio.sleep(seconds)
-    # Of the clients nothing is asked meanwhile; they are no part of the service.
     shares = between(before, cpu_by_kind(table.parts), (time.monotonic() - began) / 100)
-    shares = {each: share for each, share in shares.items() if each != CLIENTS}
     memory = memory_by_kind(table.parts)
     table.line("at rest, all processes", f"{sum(memory.values()):.0f} MB, {sum(shares.values()):.1f}% CPU")
     _say(f"    {in_words(memory, 'MB')}; {in_words(shares, '% of a processor', 1)}")
 
 
 async def _events(
-    table: Table, clients: Clients, receiver: Receiver, codes: list[str], counts: Counts, bare: float
+    table: Table, clients: Clients, receiver: ReceiverApart, codes: list[str], counts: Counts, bare: float
 ) -> None:
     one_by_one = random.sample(codes, min(counts.one_by_one, len(codes)))
     with table.split(len(one_by_one)):
@@ -200,7 +209,7 @@ async def _events(
         table.line("all at once, two notices each", f"{rate:.0f} /s")
 
 
-async def _killed(table: Table, clients: Clients, receiver: Receiver, codes: list[str]) -> None:
+async def _killed(table: Table, clients: Clients, receiver: ReceiverApart, codes: list[str]) -> None:
     before = len(receiver.requests)
     await clients.serious(codes)
     table.parts.kill()
@@ -242,11 +251,6 @@ def _busy_seconds() -> float:
     user, nice, system, _, _, irq, softirq, *_ = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     ticks = sum(map(int, (user, nice, system, irq, softirq)))
     return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _own_seconds() -> float:
-    used = os.times()
-    return used.user + used.system
 
 
 def _say(line: str) -> None:

@@ -22,7 +22,6 @@ from deployments.prefect.server_process import PrefectServer
 from tests.support.api import apprise_config
 from tests.support.ports import free_port
 from tests.support.postgres import DURABLE, fresh_database, own_server
-from tests.support.receiver import Receiver
 
 ITP = (sys.executable, "-c", "from deployments.cli import main; main()")
 READY_SECONDS = 300.0
@@ -164,15 +163,15 @@ def _outside() -> dict[str, str]:
 
 
 @contextmanager
-def surroundings(receiver: Receiver) -> Iterator[tuple[URL, Path, Path]]:
-    """The database, the folder and the recipients' file of a measurement."""
+def surroundings(recipient: str) -> Iterator[tuple[URL, Path, Path]]:
+    """The database, the folder and the recipients' file of a measurement; its recipient is an Apprise URL."""
     with (
         own_server(DURABLE) as server,
         fresh_database(server) as database,
         tempfile.TemporaryDirectory(prefix="itp-bench-") as directory,
     ):
         home = Path(directory)
-        yield database, home, apprise_config(home / "apprise.conf", receiver.apprise_url())
+        yield database, home, apprise_config(home / "apprise.conf", recipient)
 
 
 @contextmanager

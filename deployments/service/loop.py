@@ -241,8 +241,6 @@ class ServiceLoop:
                 self._led = False
                 raise
             self._introduced = False
-            # In the Prefect of another service, or of another start, all its events are looked at once.
-            self._posted = PostedEvents(self._study)
 
     async def _begin_runs(self) -> None:
         if self._leads():
@@ -261,7 +259,11 @@ class ServiceLoop:
     async def _bring_posted(self) -> None:
         if self._is_leading():
             recording = self.link.deployments[RECORD_EVENT]
-            await asyncio.to_thread(self._posted.bring, self.link.runs, recording)
+            try:
+                await asyncio.to_thread(self._posted.bring, self.link.runs, recording)
+            except PrefectProblem as reason:
+                # Events are many where Prefect is busy; the wakes need not do without it for that.
+                log.info("Events posted to Prefect are looked at later: %s", reason)
 
     async def _show_at_work(self) -> None:
         if self.link.answers:

@@ -25,6 +25,8 @@ from tasks.database.repairs import note_repair
 GRACE_SECONDS = 10
 # How often all stored events are read, in case that a sender's clock hides a new one among the old ones.
 WHOLE_SECONDS = 3600
+# A run that Prefect refused is asked for again after so long.
+AGAIN_SECONDS = 300
 # Servers of one Prefect may have clocks that differ: a run may look older than its event.
 APART = timedelta(minutes=5)
 
@@ -40,6 +42,8 @@ class PostedEvents:
     # Ids of events that need nothing, and those that may, with the second at which each was first seen.
     _settled: set[str] = field(default_factory=set)
     _open: dict[str, tuple[float, PostedEvent]] = field(default_factory=dict)
+    # When Prefect is asked again for a run that it has refused.
+    _refused: dict[str, float] = field(default_factory=dict)
     _read_whole: float | None = None
 
     def bring(self, runs: FlowRuns, recording: Deployment) -> int:
@@ -52,6 +56,7 @@ class PostedEvents:
         self._read(runs)
         self._settle(each.id for _, each in list(self._open.values()) if self._is_recorded(each))
         due = [each for since, each in self._open.values() if self.monotonic() - since >= GRACE_SECONDS]
+        due = [each for each in due if self.monotonic() >= self._refused.get(each.id, 0.0)]
         if not due:
             return 0
         known = self._known(runs, recording, due)
@@ -59,7 +64,7 @@ class PostedEvents:
         missing = [each for each in due if each.id in self._open]
         for each in missing:
             self._start(runs, recording, each)
-        return len(missing)
+        return len([each for each in missing if each.id in self._settled])
 
     def _read(self, runs: FlowRuns) -> None:
         """Take note of the events that were not seen before."""
@@ -80,14 +85,15 @@ class PostedEvents:
         for each in ids:
             self._settled.add(each)
             del self._open[each]
+            self._refused.pop(each, None)
 
     def _is_recorded(self, posted: PostedEvent) -> bool:
         try:
             stated = parse_event(posted.payload)
+            return recorded(self.study.store, stated.key) == stated
         except ItpError:
             # Its run says why it is refused.
             return False
-        return recorded(self.study.store, stated.key) == stated
 
     def _known(
         self, runs: FlowRuns, recording: Deployment, posted: Collection[PostedEvent]
@@ -100,12 +106,16 @@ class PostedEvents:
         parameters, state = {"event": posted.payload}, scheduled(self.study.wall())
         try:
             runs.create_named(recording, f"posted {posted.id}", parameters, state)
-            what = "no run had been made of a posted event; made now"
         except PrefectRefused as reason:
-            # It would be refused again. Nobody waits for the answer, so it is kept for people to read.
-            log.error("No run can be made of the event %s posted to Prefect: %s", posted.id, reason)
-            what = "no run can be made of a posted event: post it to the service's own API"
+            # Its deployment may be put back in a moment. What is too long for a run will be refused again.
+            if posted.id not in self._refused:
+                log.error("No run can be made of the event %s posted to Prefect: %s", posted.id, reason)
+                self._say("no run can be made of a posted event: post it to the service's own API")
+            self._refused[posted.id] = self.monotonic() + AGAIN_SECONDS
         else:
             log.warning("No run had been made of the event %s posted to Prefect; made now.", posted.id)
+            self._say("no run had been made of a posted event; made now")
+            self._settle([posted.id])
+
+    def _say(self, what: str) -> None:
         note_repair(self.study.store, f"in Prefect {what}", self.study.clock.now())
-        self._settle([posted.id])

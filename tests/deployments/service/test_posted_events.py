@@ -12,9 +12,17 @@ from hypothesis import strategies as st
 
 from deployments.bootstrap.clock import Clock
 from deployments.prefect.trigger import TRIGGER
-from deployments.service.posted_events import GRACE_SECONDS, WHOLE_SECONDS, PostedEvents
+from deployments.service.posted_events import AGAIN_SECONDS, GRACE_SECONDS, WHOLE_SECONDS, PostedEvents
 from flows.prefect_api import posted
-from flows.prefect_api.flow_runs import RECORD_EVENT, Deployment, FlowRun, FlowRuns, PrefectSilent, scheduled
+from flows.prefect_api.flow_runs import (
+    RECORD_EVENT,
+    Deployment,
+    FlowRun,
+    FlowRuns,
+    PrefectRefused,
+    PrefectSilent,
+    scheduled,
+)
 from flows.prefect_api.setup import Setup
 from flows.study.runtime import Runtime
 from itp_events.events import FACT_TYPES, parse_event
@@ -24,6 +32,7 @@ from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 from tests.flows.conftest import journeys, runs
 from tests.support.asking import prefect_at
+from tests.support.damage import damage_log
 from tests.support.service import SITE, enrolment
 from tests.support.waiting import wait_until
 
@@ -190,10 +199,33 @@ def test_what_prefect_refuses_is_said_once_and_keeps_nothing_else(
     post(runs, {"of": f"{uuid.uuid4()}", "long": "x" * 700_000})
     post(runs, payload := stated("ITP-001"))
     look_after(looking, seconds, runs, recording, 0)
-    for _ in range(2):
-        look_after(looking, seconds, runs, recording, GRACE_SECONDS)
+    for later in (GRACE_SECONDS, GRACE_SECONDS, AGAIN_SECONDS):
+        look_after(looking, seconds, runs, recording, later)
     assert len(runs_of(runs, recording, payload)) == 1
     assert len([said for said in mended(study) if "no run can be made" in said]) == 1
+
+
+def test_a_deployment_that_is_missing_for_a_moment_loses_nothing(
+    runs: FlowRuns, recording: Deployment, looking: PostedEvents, seconds: Seconds
+) -> None:
+    post(runs, payload := stated("ITP-001"))
+    missing = Deployment(uuid.uuid4(), recording.flow_id)
+    look_after(looking, seconds, runs, missing, 0)
+    look_after(looking, seconds, runs, missing, GRACE_SECONDS)
+    look_after(looking, seconds, runs, recording, AGAIN_SECONDS)
+    assert len(runs_of(runs, recording, payload)) == 1
+
+
+def test_a_damaged_entry_of_the_log_keeps_no_event_waiting(
+    runs: FlowRuns, recording: Deployment, study: Runtime, looking: PostedEvents, seconds: Seconds
+) -> None:
+    post(runs, payload := stated("ITP-001"))
+    assert study.record([parse_event(payload)], study.clock.now())[0].error is None
+    damage_log(study.store, "ITP-001", 1, "{")
+    post(runs, other := stated("ITP-002"))
+    look_after(looking, seconds, runs, recording, 0)
+    look_after(looking, seconds, runs, recording, GRACE_SECONDS)
+    assert len(runs_of(runs, recording, other)) == 1
 
 
 class Prefect(FlowRuns):
@@ -203,6 +235,7 @@ class Prefect(FlowRuns):
         self.events: list[dict[str, Any]] = []
         self.made: list[tuple[str, dict[str, Any]]] = []
         self.answers = 1_000_000
+        self.refusals = 0
 
     def call(self, method: str, path: str, body: Any = None, *, absent_is_none: bool = False) -> Any:
         self.answers -= 1
@@ -220,6 +253,9 @@ class Prefect(FlowRuns):
         self, deployment: Deployment, name: str, parameters: dict[str, Any], state: dict[str, Any]
     ) -> FlowRun:
         self.call("POST", "/flow_runs/filter", {"offset": 0, "limit": 0})
+        if self.refusals:
+            self.refusals -= 1
+            raise PrefectRefused("refused")
         if name not in [known for known, _ in self.made]:
             self.made.append((name, parameters))
         return FlowRun(uuid.uuid4(), name, uuid.uuid4(), None, "SCHEDULED", "", None, None, (), parameters)
@@ -270,13 +306,16 @@ class Life:
             self.looking.bring(self.prefect, self.recording)
         self.prefect.answers = 1_000_000
 
+    def refuse(self, times: int) -> None:
+        self.prefect.refusals = times
+
     def fail_after(self, answers: int) -> None:
         self.prefect.answers = answers
 
 
 STEPS = st.one_of(
     st.tuples(st.sampled_from([Life.post, Life.post_and_run]), st.integers(-3, 3)),
-    st.tuples(st.sampled_from([Life.run, Life.fail_after, Life.start_anew]), st.integers(0, 5)),
+    st.tuples(st.sampled_from([Life.run, Life.fail_after, Life.refuse, Life.start_anew]), st.integers(0, 5)),
     st.tuples(st.just(Life.look), st.sampled_from([0, 1, GRACE_SECONDS - 1, GRACE_SECONDS, WHOLE_SECONDS])),
 )
 
@@ -287,7 +326,7 @@ def test_whatever_happens_each_event_gets_a_run_and_the_service_makes_one_at_mos
     steps: list[tuple[Callable[[Life, int], None], int]], empty_store: Store
 ) -> None:
     life = Life(empty_store)
-    for step, number in [*steps, (Life.fail_after, 1_000_000)]:
+    for step, number in [*steps, (Life.fail_after, 1_000_000), (Life.refuse, 0)]:
         step(life, number)
     life.look(WHOLE_SECONDS)
     life.look(GRACE_SECONDS)
