@@ -92,7 +92,7 @@ class PostedEvents:
             stated = parse_event(posted.payload)
             return recorded(self.study.store, stated.key) == stated
         except ItpError:
-            # Its run says why it is refused.
+            # Its run says why it is refused; or what was recorded is damaged, and its run says so.
             return False
 
     def _known(

@@ -280,11 +280,15 @@ def stored_lines(store: Store, code: str) -> list[StoredLine]:
 
 
 def recorded(store: Store, key: EventKey) -> Event | None:
-    """The recorded event of a source and id, of any subject; None when there is none."""
-    query = sa.select(events.c.body).where(events.c.source == key[0], events.c.id == key[1])
+    """The recorded event of a source and id, of any subject; None when there is none.
+
+    Raises:
+        Unreadable: its line in the log is damaged.
+    """
+    line = sa.select(events.c.subject, events.c.seq, events.c.body)
     with store.reading() as connection:
-        body: str | None = connection.scalar(query)
-    return None if body is None else event_log.read(body)
+        found = connection.execute(line.where(events.c.source == key[0], events.c.id == key[1])).first()
+    return None if found is None else event_log.read_line(*found)
 
 
 def handed(store: Store, code: str) -> frozenset[str]:
