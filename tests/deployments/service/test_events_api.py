@@ -46,12 +46,17 @@ def record_runs(service: Service, code: str) -> list[dict[str, Any]]:
 
 def ended(service: Service, code: str, count: int) -> list[tuple[str, str]]:
     """Wait for so many runs to end; each one's state and message."""
+    wait_until(lambda: len(record_runs(service, code)) == count, f"{count} runs of record-event", every=0.5)
+    return endings(service, code)
+
+
+def endings(service: Service, code: str) -> list[tuple[str, str]]:
+    """Wait for all the runs there are to end; each one's state and message."""
 
     def all_ended() -> bool:
-        runs = record_runs(service, code)
-        return len(runs) == count and all(run["state_type"] in ("COMPLETED", "FAILED") for run in runs)
+        return all(run["state_type"] in ("COMPLETED", "FAILED") for run in record_runs(service, code))
 
-    wait_until(all_ended, f"{count} runs of record-event to end", every=0.5)
+    wait_until(all_ended, "the runs of record-event to end", every=0.5)
     return [(run["state"]["name"], run["state"]["message"]) for run in record_runs(service, code)]
 
 

@@ -58,6 +58,15 @@ def why(request: pytest.FixtureRequest, two: Desk) -> str:
     return "protocol version '99' is not installed"
 
 
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_one_event_that_is_asked_for_is_named_with_the_reason(two: Desk, damage: str) -> None:
+    body, why = DAMAGE[damage]
+    line = queries.log_lines(two.store, "ITP-001")[0]
+    damage_log(two.store, "ITP-001", line.seq, body)
+    with pytest.raises(Unreadable, match=f"ITP-001 cannot be read: {why}"):
+        queries.recorded(two.store, line.event.key)
+
+
 def test_an_unreadable_subject_is_named_with_the_reason(two: Desk, why: str) -> None:
     with pytest.raises(Unreadable, match=f"ITP-001 cannot be read: {why}"):
         two.wake("ITP-001", later(ENROLLED_AT, hours=1))
