@@ -51,6 +51,7 @@ def store_first(door: Any, persister: Any) -> None:
 async def _store(events: Sequence[ReceivedEvent]) -> None:
     from fastapi import HTTPException
     from prefect.server.database import provide_database_interface
+    from prefect.server.events.storage.database import write_events
 
     if not events:
         return
@@ -61,7 +62,7 @@ async def _store(events: Sequence[ReceivedEvent]) -> None:
         for event in events:
             if stored.get(event.id, _said(event)) != _said(event):
                 raise HTTPException(409, _OTHER.format(event.id))
-        await _write_new(session, events)
+        await write_events(session, [event for event in events if event.id not in stored])
 
 
 def _refuse_too_long(events: Sequence[ReceivedEvent]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from flows.prefect_api.flow_runs import Deployment, FlowRuns, PrefectRefused, scheduled
-from flows.prefect_api.posted import PostedEvent, parameters_since, same, stored_events
+from flows.prefect_api.posted import PostedEvent, comparable, parameters_since, stored_events
 from flows.study.runtime import Runtime
 from itp_events.errors import ItpError
 from itp_events.events import FACT_TYPES, parse_event
@@ -39,15 +39,15 @@ class PostedEvents:
 
     study: Runtime
     monotonic: Callable[[], float] = time.monotonic
-    # Ids of events that need nothing, and those that may, with the second at which each was first seen.
+    # Ids of events that need nothing, and those that may, with the second from which each has waited in vain.
     _settled: set[str] = field(default_factory=set)
     _open: dict[str, tuple[float, PostedEvent]] = field(default_factory=dict)
-    # When Prefect is asked again for a run that it has refused.
-    _refused: dict[str, float] = field(default_factory=dict)
+    # Ids of those for which Prefect has refused a run, which is said once.
+    _refused: set[str] = field(default_factory=set)
     _read_whole: float | None = None
 
-    def bring(self, runs: FlowRuns, recording: Deployment) -> int:
-        """Start a run of `recording` for each event that has waited for one in vain; returns their number.
+    def bring(self, runs: FlowRuns, recording: Deployment) -> None:
+        """Start a run of `recording` for each event that has waited for one in vain.
 
         Raises:
             PrefectProblem: Prefect does not answer; what was not started is tried again.
@@ -55,16 +55,15 @@ class PostedEvents:
         """
         self._read(runs)
         self._settle(each.id for _, each in list(self._open.values()) if self._is_recorded(each))
-        due = [each for since, each in self._open.values() if self.monotonic() - since >= GRACE_SECONDS]
-        due = [each for each in due if self.monotonic() >= self._refused.get(each.id, 0.0)]
+        due = [each for from_, each in self._open.values() if self.monotonic() >= from_]
         if not due:
-            return 0
+            return
         known = self._known(runs, recording, due)
-        self._settle(each.id for each in due if same(each.payload) in known)
-        missing = [each for each in due if each.id in self._open]
-        for each in missing:
-            self._start(runs, recording, each)
-        return len([each for each in missing if each.id in self._settled])
+        for each in due:
+            if comparable(each.payload) in known:
+                self._settle([each.id])
+            else:
+                self._start(runs, recording, each)
 
     def _read(self, runs: FlowRuns) -> None:
         """Take note of the events that were not seen before."""
@@ -74,7 +73,7 @@ class PostedEvents:
         for page in stored_events(runs, FACT_TYPES):
             found |= {each.id for each in page}
             new = [each for each in page if each.id not in self._settled and each.id not in self._open]
-            self._open |= {each.id: (now, each) for each in new}
+            self._open |= {each.id: (now + GRACE_SECONDS, each) for each in new}
             if not (new or whole):
                 return
         # All were read: what Prefect has thrown away is forgotten here too.
@@ -85,7 +84,7 @@ class PostedEvents:
         for each in ids:
             self._settled.add(each)
             del self._open[each]
-            self._refused.pop(each, None)
+            self._refused.discard(each)
 
     def _is_recorded(self, posted: PostedEvent) -> bool:
         try:
@@ -100,7 +99,7 @@ class PostedEvents:
     ) -> frozenset[str]:
         """The payloads in the runs that may have been made of these events, each as a text."""
         since = min(each.received for each in posted) - APART
-        return frozenset(same(each.get("event")) for each in parameters_since(runs, recording, since))
+        return frozenset(comparable(each.get("event")) for each in parameters_since(runs, recording, since))
 
     def _start(self, runs: FlowRuns, recording: Deployment, posted: PostedEvent) -> None:
         parameters, state = {"event": posted.payload}, scheduled(self.study.wall())
@@ -111,7 +110,8 @@ class PostedEvents:
             if posted.id not in self._refused:
                 log.error("No run can be made of the event %s posted to Prefect: %s", posted.id, reason)
                 self._say("no run can be made of a posted event: post it to the service's own API")
-            self._refused[posted.id] = self.monotonic() + AGAIN_SECONDS
+            self._refused.add(posted.id)
+            self._open[posted.id] = (self.monotonic() + AGAIN_SECONDS, posted)
         else:
             log.warning("No run had been made of the event %s posted to Prefect; made now.", posted.id)
             self._say("no run had been made of a posted event; made now")

@@ -54,7 +54,10 @@ def parameters_since(runs: FlowRuns, deployment: Deployment, since: datetime) ->
     Raises:
         PrefectProblem: Prefect does not answer, or refuses.
     """
-    of = {"deployment_id": {"any_": [str(deployment.id)]}, "expected_start_time": {"after_": _text(since)}}
+    of = {
+        "deployment_id": {"any_": [str(deployment.id)]},
+        "expected_start_time": {"after_": since.isoformat()},
+    }
     for page in count():
         query = {"flow_runs": of, "sort": "ID_DESC", "limit": PAGE, "offset": page * PAGE}
         found = runs.call("POST", "/flow_runs/filter", query)
@@ -63,10 +66,6 @@ def parameters_since(runs: FlowRuns, deployment: Deployment, since: datetime) ->
             return
 
 
-def _text(instant: datetime) -> str:
-    return instant.isoformat()
-
-
-def same(payload: object) -> str:
-    """A text by which equal payloads are found."""
+def comparable(payload: object) -> str:
+    """A text that equal payloads share."""
     return json.dumps(payload, sort_keys=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from flows.prefect_api.flow_runs import JOURNEY, RECORD_EVENT
 from tests.support.api import apprise_config, enrolment
 from tests.support.compose import Cluster, cluster
 from tests.support.postgres import fresh_database
+from tests.support.posting import posted
 from tests.support.receiver import Receiver
 from tests.support.redis import Redis
 from tests.support.service import SITE
@@ -55,13 +55,13 @@ class Site:
 
     def post(self, code: str) -> None:
         """State an enrolment by Prefect's own events API until it is taken, and wait until it is recorded."""
-        posted = _posted(_enrolment(code))
-        wait_until(lambda: self.offer(posted).is_success, "a Prefect server to take the event", every=0.5)
+        event = posted(_enrolment(code))
+        wait_until(lambda: self.offer(event).is_success, "a Prefect server to take the event", every=0.5)
         self.wait_until_enrolled(code)
 
-    def offer(self, posted: dict[str, Any]) -> httpx.Response:
+    def offer(self, event: dict[str, Any]) -> httpx.Response:
         """Prefect's answer to an event that is posted once."""
-        return self.prefect.post("/events", json=[posted])
+        return self.prefect.post("/events", json=[event])
 
     def wait_until_enrolled(self, code: str) -> None:
         """Wait until what was posted is recorded."""
@@ -102,16 +102,6 @@ class Site:
         """Wait for the notices of an enrolment, and see that each came once."""
         wait_until(lambda: len(self.told(code)) >= 2, f"the notices of {code}")
         assert self.told(code) == ["cell-lab", "coordinator"]
-
-
-def _posted(stated: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": str(uuid.uuid4()),
-        "occurred": stated["time"],
-        "event": stated["type"],
-        "resource": {"prefect.resource.id": f"itp.subject.{stated['subject']}"},
-        "payload": stated,
-    }
 
 
 def _enrolment(code: str) -> dict[str, Any]:
@@ -191,7 +181,7 @@ def test_the_parts_share_a_study_and_take_over_from_each_other(first_service: tu
     site.enrol("ITP-004")
     site.wait_until_told("ITP-004")
     # An event meanwhile reaches nobody in Prefect. It is stored all the same, and recorded from there.
-    site.offer(_posted(_enrolment("ITP-006")))
+    site.offer(posted(_enrolment("ITP-006")))
     redis.start()
     site.post("ITP-005")
     site.wait_until_told("ITP-005")

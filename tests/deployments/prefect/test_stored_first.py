@@ -20,6 +20,7 @@ from flows.prefect_api.posted import stored_events
 from itp_events.events import FACT_TYPES
 from tests.support.asking import prefect_at
 from tests.support.ports import free_port
+from tests.support.posting import of_kind
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.requirement("RUN-09")
@@ -54,13 +55,8 @@ class Sender:
     def made(
         self, number: int, *, event: str = OURS, known: str = "", note: str = "", days: int = 0
     ) -> dict[str, Any]:
-        return {
-            "id": known or f"{uuid4()}",
-            "occurred": (Clock().now() + timedelta(days=days)).isoformat(),
-            "event": event,
-            "resource": {"prefect.resource.id": "itp.subject.ITP-001"},
-            "payload": {"sender": self.name, "number": number, "note": note},
-        }
+        said = {"sender": self.name, "number": number, "note": note}
+        return of_kind(event, said, Clock().now() + timedelta(days=days), known=known)
 
     def post(self, *events: dict[str, Any]) -> httpx.Response:
         with prefect_at(self.server.api) as prefect:

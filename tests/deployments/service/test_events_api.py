@@ -2,7 +2,6 @@
 
 import os
 import signal
-import uuid
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from flows.prefect_api.flow_runs import RECORD_EVENT
 from itp_events.events import ContactAttempted
 from tasks.database.queries import log_lines
 from tests.support.asking import prefect_at
+from tests.support.posting import posted
 from tests.support.service import SITE, Service, children, enrolment, event
 from tests.support.waiting import wait_until
 
@@ -22,18 +22,8 @@ REWRITING = "{{ event.payload | tojson | replace('true', 'false') }}"
 
 def post(service: Service, *events: dict[str, Any]) -> None:
     """Post CloudEvents to Prefect's own events API."""
-    posted = [
-        {
-            "id": str(uuid.uuid4()),
-            "occurred": event["time"],
-            "event": event["type"],
-            "resource": {"prefect.resource.id": f"itp.subject.{event['subject']}"},
-            "payload": event,
-        }
-        for event in events
-    ]
     with prefect_at(service.settings.prefect_api) as prefect:
-        prefect.post("/events", json=posted).raise_for_status()
+        prefect.post("/events", json=[posted(event) for event in events]).raise_for_status()
 
 
 def record_runs(service: Service, code: str) -> list[dict[str, Any]]:
@@ -127,13 +117,13 @@ def test_what_is_posted_to_a_prefect_that_is_killed_at_once_is_recorded(running:
     [server] = children(running.pid)
     now = running.study.clock.now()
     said = {"on": f"{now.astimezone(SITE).date()}", "reached": True}
-    posted = [event("contact.attempted", "ITP-205", now, said, number=f"{n}") for n in range(5)]
-    post(running, *posted)
+    stated = [event("contact.attempted", "ITP-205", now, said, number=f"{n}") for n in range(5)]
+    post(running, *stated)
     os.kill(server, signal.SIGKILL)
 
     def recorded() -> list[str]:
         lines = [line.event for line in log_lines(running.study.store, "ITP-205")]
         return [each.id for each in lines if isinstance(each.data, ContactAttempted)]
 
-    wait_until(lambda: len(recorded()) == len(posted), "all of them to be recorded", every=0.5)
-    assert sorted(recorded()) == sorted(each["id"] for each in posted)
+    wait_until(lambda: len(recorded()) == len(stated), "all of them to be recorded", every=0.5)
+    assert sorted(recorded()) == sorted(each["id"] for each in stated)

@@ -33,6 +33,7 @@ from tasks.delivery.channels import Channels
 from tests.flows.conftest import journeys, runs
 from tests.support.asking import prefect_at
 from tests.support.damage import damage_log
+from tests.support.posting import of_kind
 from tests.support.service import SITE, enrolment
 from tests.support.waiting import wait_until
 
@@ -95,22 +96,12 @@ def post(runs: FlowRuns, payload: dict[str, Any], *, occurred: datetime | None =
     Others come with it, so that Prefect stores them at once.
     """
     at = occurred or Clock().now()
-    event = _event("itp.subject.enrolled", payload, at)
-    others = [_event("of.another.program", {}, at) for _ in range(20)]
+    event = of_kind("itp.subject.enrolled", payload, at)
+    others = [of_kind("of.another.program", {}, at) for _ in range(20)]
     with prefect_at(runs.api) as prefect:
         prefect.post("/events", json=[event, *others]).raise_for_status()
     wait_until(lambda: event["id"] in _stored(runs), "Prefect to store the event")
     return str(event["id"])
-
-
-def _event(kind: str, payload: dict[str, Any], at: datetime) -> dict[str, Any]:
-    return {
-        "id": f"{uuid.uuid4()}",
-        "occurred": at.isoformat(),
-        "event": kind,
-        "resource": {"prefect.resource.id": "itp.subject.ITP-001"},
-        "payload": payload,
-    }
 
 
 def _stored(runs: FlowRuns) -> set[str]:
@@ -133,10 +124,12 @@ def mended(study: Runtime) -> list[str]:
 
 
 def look_after(
-    looking: PostedEvents, seconds: Seconds, runs: FlowRuns, recording: Deployment, later: float
+    looking: PostedEvents, seconds: Seconds, runs: FlowRuns, recording: Deployment, *later: float
 ) -> None:
-    seconds.shown += later
-    looking.bring(runs, recording)
+    """Look again and again, each time so many seconds after the last look."""
+    for each in later:
+        seconds.shown += each
+        looking.bring(runs, recording)
 
 
 def test_what_has_no_run_gets_one_after_a_while_and_no_second(
@@ -151,8 +144,7 @@ def test_what_has_no_run_gets_one_after_a_while_and_no_second(
     assert (run.name, run.state_type, run.made_by) == (f"posted {posted_as}", "SCHEDULED", None)
     assert "in Prefect no run had been made of a posted event; made now" in mended(study)
     for again in (looking, PostedEvents(study, seconds)):
-        look_after(again, seconds, runs, recording, 0)
-        look_after(again, seconds, runs, recording, GRACE_SECONDS)
+        look_after(again, seconds, runs, recording, 0, GRACE_SECONDS)
     assert runs_of(runs, recording, payload) == [run]
 
 
@@ -163,8 +155,7 @@ def test_what_has_a_run_gets_no_other_whatever_came_of_it(
     post(runs, payload := {"nothing": "that can be read", "of": f"{uuid.uuid4()}"})
     run = runs.create_named(recording, f"{uuid.uuid4()}", {"event": payload}, scheduled(Clock().now()))
     runs.force(run.id, {"type": state, "name": state.capitalize()})
-    look_after(looking, seconds, runs, recording, 0)
-    look_after(looking, seconds, runs, recording, GRACE_SECONDS)
+    look_after(looking, seconds, runs, recording, 0, GRACE_SECONDS)
     assert [each.id for each in runs_of(runs, recording, payload)] == [run.id]
 
 
@@ -176,8 +167,7 @@ def test_what_is_recorded_needs_no_run_unless_it_says_something_else(
     post(runs, other)
     [answer] = study.record([parse_event(payload)], study.clock.now())
     assert answer.error is None
-    look_after(looking, seconds, runs, recording, 0)
-    look_after(looking, seconds, runs, recording, GRACE_SECONDS)
+    look_after(looking, seconds, runs, recording, 0, GRACE_SECONDS)
     assert runs_of(runs, recording, payload) == []
     assert len(runs_of(runs, recording, other)) == 1
 
@@ -198,9 +188,7 @@ def test_what_prefect_refuses_is_said_once_and_keeps_nothing_else(
 ) -> None:
     post(runs, {"of": f"{uuid.uuid4()}", "long": "x" * 700_000})
     post(runs, payload := stated("ITP-001"))
-    look_after(looking, seconds, runs, recording, 0)
-    for later in (GRACE_SECONDS, GRACE_SECONDS, AGAIN_SECONDS):
-        look_after(looking, seconds, runs, recording, later)
+    look_after(looking, seconds, runs, recording, 0, GRACE_SECONDS, GRACE_SECONDS, AGAIN_SECONDS)
     assert len(runs_of(runs, recording, payload)) == 1
     assert len([said for said in mended(study) if "no run can be made" in said]) == 1
 
@@ -223,8 +211,7 @@ def test_a_damaged_entry_of_the_log_keeps_no_event_waiting(
     assert study.record([parse_event(payload)], study.clock.now())[0].error is None
     damage_log(study.store, "ITP-001", 1, "{")
     post(runs, other := stated("ITP-002"))
-    look_after(looking, seconds, runs, recording, 0)
-    look_after(looking, seconds, runs, recording, GRACE_SECONDS)
+    look_after(looking, seconds, runs, recording, 0, GRACE_SECONDS)
     assert len(runs_of(runs, recording, other)) == 1
 
 
