@@ -349,11 +349,12 @@ def _keep(
 def _barred(known: _Known, batch: Sequence[Event]) -> dict[EventKey, ItpError]:
     """The events that may not be stated, by the log as it is now.
 
-    Several events under one id are barred together.
+    Several events under one id are barred together. One whose id stands in a damaged line of another log may
+    be known already, or not: nobody can tell.
     """
     logged = {event.key: event for event in (*batch, *known.so_far.history)}
     site = known.row.site if known.row else None
-    barred: dict[EventKey, ItpError] = {}
+    barred: dict[EventKey, ItpError] = {**known.so_far.damaged}
     for event in batch:
         target = (event.data.event.source, event.data.event.id) if isinstance(event.data, Voided) else None
         error = known.standing.barred(event, logged.get(target) if target else None, site)

@@ -5,8 +5,8 @@ A statement costs more than the rows it reads. For display, `tasks.database.subj
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from itp_events.events import Event, EventKey
 from tasks.database import event_log
 from tasks.database.compiled import Compiled
 from tasks.database.schema import events, notices
+from tasks.database.unreadable import Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,16 @@ class SubjectHistory:
     """A subject's whole log in sequence order, and the keys of the notices that bear on the next decision.
 
     `handed`: notices whose hand-over has begun. `waiting`: notices that are queued, and whose hand-over has
-    not. `elsewhere`: by source and id, the events asked about that stand in the log of another subject.
+    not. `elsewhere`: by source and id, the events asked about that stand in the log of another subject;
+    `damaged`: those whose line there cannot be read, each with the error that names it.
     """
 
     history: list[Event]
     handed: frozenset[str]
     waiting: frozenset[str]
     elsewhere: Mapping[EventKey, Event]
+    # No two errors are equal. One that is here is missing from `elsewhere`, which is compared.
+    damaged: Mapping[EventKey, Unreadable] = field(default_factory=dict, compare=False)
 
 
 _CODE = sa.bindparam("code", type_=sa.Text)
@@ -41,9 +45,10 @@ def _lines(
     body: sa.ColumnElement[Any] = _NONE,
     source: sa.ColumnElement[Any] = _NONE,
     key: sa.ColumnElement[Any] = _NONE,
+    subject: sa.ColumnElement[Any] = _NONE,
 ) -> sa.Select[Any]:
     columns = {"what": sa.literal_column(f"'{what}'"), "seq": seq, "body": body, "source": source, "id": key}
-    return sa.select(*(column.label(name) for name, column in columns.items()))
+    return sa.select(*(column.label(name) for name, column in (columns | {"subject": subject}).items()))
 
 
 _HISTORY = _lines("event", seq=events.c.seq, body=events.c.body).where(events.c.subject == _CODE)
@@ -53,18 +58,23 @@ _HANDED = _lines("handed", key=notices.c.key).where(
 _WAITING = _lines("waiting", key=notices.c.key).where(
     notices.c.subject == _CODE, notices.c.status == "queued", notices.c.handed_at.is_(None)
 )
+_OF_ANOTHER = _lines(
+    "elsewhere",
+    seq=events.c.seq,
+    body=events.c.body,
+    source=events.c.source,
+    key=events.c.id,
+    subject=events.c.subject,
+).where(events.c.subject != _CODE)
 # Sources and ids apart, so that both databases use their index; pairs that were not asked for are left out
 # later.
-_ELSEWHERE = _lines("elsewhere", body=events.c.body, source=events.c.source, key=events.c.id).where(
+_ELSEWHERE = _OF_ANOTHER.where(
     events.c.source.in_(sa.bindparam("sources", expanding=True)),
     events.c.id.in_(sa.bindparam("ids", expanding=True)),
-    events.c.subject != _CODE,
 )
 # Nearly every transaction asks for one event at most.
-_ONE_ELSEWHERE = _lines("elsewhere", body=events.c.body, source=events.c.source, key=events.c.id).where(
-    events.c.source == sa.bindparam("source"),
-    events.c.id == sa.bindparam("id"),
-    events.c.subject != _CODE,
+_ONE_ELSEWHERE = _OF_ANOTHER.where(
+    events.c.source == sa.bindparam("source"), events.c.id == sa.bindparam("id")
 )
 _OF_THE_SUBJECT = Compiled(sa.union_all(_HISTORY, _HANDED, _WAITING).order_by("seq"))
 _AND_OF_ANOTHER = Compiled(sa.union_all(_HISTORY, _HANDED, _WAITING, _ONE_ELSEWHERE).order_by("seq"))
@@ -72,18 +82,35 @@ _AND_OF_OTHERS = sa.union_all(_HISTORY, _HANDED, _WAITING, _ELSEWHERE).order_by(
 
 
 def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()) -> SubjectHistory:
-    """The history of a subject, enrolled or not; `stated` are the events to look for in other logs."""
+    """The history of a subject, enrolled or not; `stated` are the events to look for in other logs.
+
+    Raises:
+        Unreadable: a line of the subject's own log is damaged.
+    """
     lines, asked_for = _read(connection, code, stated), set(stated)
+    elsewhere, damaged = _elsewhere(
+        line for line in lines if line.what == "elsewhere" and (line.source, line.id) in asked_for
+    )
     return SubjectHistory(
         history=[event_log.read_line(code, line.seq, line.body) for line in lines if line.what == "event"],
         handed=frozenset(line.id for line in lines if line.what == "handed"),
         waiting=frozenset(line.id for line in lines if line.what == "waiting"),
-        elsewhere={
-            (line.source, line.id): event_log.read(line.body)
-            for line in lines
-            if line.what == "elsewhere" and (line.source, line.id) in asked_for
-        },
+        elsewhere=elsewhere,
+        damaged=damaged,
     )
+
+
+def _elsewhere(lines: Iterable[sa.Row[Any]]) -> tuple[dict[EventKey, Event], dict[EventKey, Unreadable]]:
+    """The events in lines of other logs, and the errors of those that cannot be read."""
+    events_of_others: dict[EventKey, Event] = {}
+    damaged: dict[EventKey, Unreadable] = {}
+    for line in lines:
+        key = (line.source, line.id)
+        try:
+            events_of_others[key] = event_log.read_line(line.subject, line.seq, line.body)
+        except Unreadable as problem:
+            damaged[key] = problem
+    return events_of_others, damaged
 
 
 def _read(connection: sa.Connection, code: str, stated: Collection[EventKey]) -> Sequence[sa.Row[Any]]:

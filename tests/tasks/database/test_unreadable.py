@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,25 @@ def test_one_event_that_is_asked_for_is_named_with_the_reason(two: Desk, damage:
     damage_log(two.store, "ITP-001", line.seq, body)
     with pytest.raises(Unreadable, match=f"ITP-001 cannot be read: {why}"):
         queries.recorded(two.store, line.event.key)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_an_event_whose_id_stands_in_a_damaged_line_of_another_log_is_refused_alone(
+    two: Desk, damage: str
+) -> None:
+    body, why = DAMAGE[damage]
+    line = queries.log_lines(two.store, "ITP-001")[0]
+    damage_log(two.store, "ITP-001", line.seq, body)
+    study = Study(code="ITP-002")
+    study.last_id = 900
+    first, second, third = [
+        study.event("itp.contact.attempted", "2026-01-05", reached=True, by=by) for by in "abc"
+    ]
+    same_id = [replace(each, source=line.event.source, id=line.event.id) for each in (first, second)]
+    for batch, statuses in ((same_id[:1], ["refused"]), ([same_id[1], third], ["refused", "recorded"])):
+        answers = two.take(*batch, now=later(ENROLLED_AT, hours=2))
+        assert [answer.status for answer in answers] == statuses
+        assert str(answers[0].error).startswith(f"ITP-001 cannot be read: {why}")
 
 
 def test_an_unreadable_subject_is_named_with_the_reason(two: Desk, why: str) -> None:
