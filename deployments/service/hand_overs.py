@@ -39,7 +39,7 @@ class DueHandOvers:
         self._backoff = Backoff(backoff.WAKE)
         self._left_behind = LeftBehind(study.instance)
         self._keeper = Keeper(study.channels, study.place, study.instance.id)
-        self._trouble = OwnTrouble(study.store, _RECIPIENTS)
+        self._trouble = OwnTrouble(study.store, _RECIPIENTS, study.instance.id)
         self._promised = 0
         self._closed = False
 

@@ -42,7 +42,7 @@ from tasks import hand_over_messages
 from tasks.database.instance import SIGN_SECONDS
 from tasks.database.monitoring import ROUND, beat
 from tasks.database.store import NO_ANSWER
-from tasks.database.troubles import OwnTrouble, settle_woken
+from tasks.database.troubles import LeftTroubles, OwnTrouble, settle_woken
 from tasks.delivery import alarms
 from tasks.integrity.stamps import Authority
 
@@ -104,7 +104,8 @@ class ServiceLoop:
         self._repair_seconds = repair_seconds
         self._stop = Stop()
         self._database = SilentDatabase()
-        self._clock_trouble = OwnTrouble(study.store, CLOCK)
+        self._clock_trouble = OwnTrouble(study.store, CLOCK, study.instance.id)
+        self._left_troubles = LeftTroubles(study.store)
         self._heartbeat = Heartbeat("waking", "sending")
         # How often the loop has come round to its beat, whatever the database said to it.
         self.beats = 0
@@ -207,6 +208,8 @@ class ServiceLoop:
         if self._sharing.holds(STUDY):
             store, now = self._study.store, self._study.clock.now()
             await asyncio.to_thread(settle_woken, store, now)
+            if not self._sharing.is_alone:
+                await asyncio.to_thread(self._left_troubles.settle, self._study.wall())
             await asyncio.to_thread(alarms.tell, store, now)
 
     async def _tell_of_take_overs(self) -> None:

@@ -21,7 +21,7 @@ from tasks.hashing.rows import hash_of
 log = logging.getLogger(__name__)
 
 # The newest migration. `Store.open` compares it with the database's own before it loads Alembic.
-REVISION = "0020"
+REVISION = "0021"
 
 
 def instant_text(value: datetime) -> str:
@@ -325,13 +325,15 @@ repairs = sa.Table(
     _hash("subject", "what", "at"),
 )
 
-# Troubles that a person must mend; `about` is a subject's code or a part's name.
+# Troubles that a person must mend; `about` is a subject's code or a part's name. `noted_by`: the process in
+# `senders` whose own the trouble is, if it is one process's.
 troubles = sa.Table(
     "troubles",
     metadata,
     sa.Column("about", sa.Text, primary_key=True),
     sa.Column("what", sa.Text, nullable=False),
     sa.Column("since", Instant, nullable=False),
+    sa.Column("noted_by", sa.Text),
 )
 
 # When each part of the service was last at work, in the machine's time.

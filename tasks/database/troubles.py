@@ -6,13 +6,18 @@ A row stands as long as its trouble does. Mends that the service makes by itself
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from tasks.database.schema import subjects, troubles
+from tasks.database.schema import senders, subjects, troubles
+from tasks.database.shared_time import shared_now
 from tasks.database.store import Store
 from tasks.database.upsert import upsert
+
+LISTED = sa.select(troubles.c.about, troubles.c.what, troubles.c.since)
+# A process that gave no sign of life for so long has ended, or is cut off and notes its trouble again later.
+SILENT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +31,21 @@ class Trouble:
 
 def open_troubles(store: Store) -> list[Trouble]:
     """The troubles that stand, the oldest first."""
-    query = sa.select(troubles).order_by(troubles.c.since, troubles.c.about)
+    query = LISTED.order_by(troubles.c.since, troubles.c.about)
     with store.reading() as connection:
         return [Trouble(**row._mapping) for row in connection.execute(query)]
 
 
-def note_trouble(store: Store, about: str, what: str, now: datetime) -> bool:
-    """Keep a trouble, since its first note at `now` (UTC); return whether it is new."""
+def note_trouble(store: Store, about: str, what: str, now: datetime, noted_by: str | None = None) -> bool:
+    """Keep a trouble, since its first note at `now` (UTC); return whether it is new.
+
+    `noted_by` is the id of the process whose own it is; None when it is the study's.
+    """
     before = _stands(store, about)
     if before != what:
         with store.writing() as connection:
-            upsert(connection, troubles, {"about": about}, {"what": what}, {"since": now})
+            said = {"what": what, "noted_by": noted_by}
+            upsert(connection, troubles, {"about": about}, said, {"since": now})
     return before is None
 
 
@@ -50,21 +59,50 @@ def settle_trouble(store: Store, about: str) -> None:
 class OwnTrouble:
     """A trouble of this process alone, as that of its clock: another's good clock does not end it."""
 
-    def __init__(self, store: Store, about: str) -> None:
-        self._store, self._about = store, about
+    def __init__(self, store: Store, about: str, process: str) -> None:
+        """`process` is the id by which others see this process."""
+        self._store, self._about, self._process = store, about, process
         # One that stands from before may be of a process that has ended.
         self._may_stand = True
 
     def note(self, what: str, now: datetime) -> bool:
         """Keep the trouble, since its first note at `now` (UTC); return whether it is new."""
         self._may_stand = True
-        return note_trouble(self._store, self._about, what, now)
+        return note_trouble(self._store, self._about, what, now, self._process)
 
     def settle(self) -> None:
         """Note that the trouble is over; one that another process notes from now on is left alone."""
         if self._may_stand:
             settle_trouble(self._store, self._about)
             self._may_stand = False
+
+
+class LeftTroubles:
+    """Ends the troubles of processes that have ended; for services that give signs of life all the time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._silent: frozenset[str] = frozenset()
+
+    def settle(self, wall: datetime) -> None:
+        """Note that the troubles are over whose process was silent at the look before, and still is.
+
+        When a database comes back, every process was silent for long. `wall` is the machine's instant (UTC).
+        """
+        silent = self._silent_processes(wall)
+        gone = silent & self._silent
+        self._silent = silent
+        if gone:
+            with self._store.writing() as connection:
+                connection.execute(troubles.delete().where(troubles.c.noted_by.in_(gone)))
+
+    def _silent_processes(self, wall: datetime) -> frozenset[str]:
+        with self._store.reading() as connection:
+            alive = sa.exists().where(
+                senders.c.id == troubles.c.noted_by, senders.c.at > shared_now(connection, wall, SILENT)
+            )
+            query = sa.select(troubles.c.noted_by).where(troubles.c.noted_by.is_not(None), ~alive)
+            return frozenset(connection.scalars(query))
 
 
 def settle_woken(store: Store, now: datetime) -> None:

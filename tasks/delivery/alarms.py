@@ -15,7 +15,7 @@ from tasks.database.contents import TroubleContents
 from tasks.database.outbox import OF_THE_SERVICE
 from tasks.database.schema import notices, troubles, unindexed
 from tasks.database.store import Store
-from tasks.database.troubles import Trouble
+from tasks.database.troubles import LISTED, Trouble
 
 STEP = "trouble"
 # Much mends itself within moments: a database that restarts, a subject that is tried again.
@@ -46,7 +46,7 @@ def _tell(connection: sa.Connection, now: datetime) -> list[str]:
 
 
 def _standing(connection: sa.Connection, now: datetime) -> Sequence[Trouble]:
-    query = sa.select(troubles).where(troubles.c.since <= now - TELL_AFTER).order_by(troubles.c.since)
+    query = LISTED.where(troubles.c.since <= now - TELL_AFTER).order_by(troubles.c.since)
     return [Trouble(**row._mapping) for row in connection.execute(query)]
 
 

@@ -86,7 +86,7 @@ def test_what_a_time_server_corrects_is_followed(
 
 
 def test_a_jump_is_said_until_the_clock_is_right_again(study: Runtime, machine: Machine) -> None:
-    own = OwnTrouble(study.store, CLOCK)
+    own = OwnTrouble(study.store, CLOCK, "here")
     look_and_say(study, own)
     assert open_troubles(study.store) == []
     machine.set_by = WEEK
@@ -102,7 +102,7 @@ def test_a_jump_is_said_until_the_clock_is_right_again(study: Runtime, machine: 
 
 
 def test_a_program_started_after_the_jump_goes_by_the_same_time(study: Runtime, machine: Machine) -> None:
-    look_and_say(study, OwnTrouble(study.store, CLOCK))
+    look_and_say(study, OwnTrouble(study.store, CLOCK, "here"))
     machine.passed += timedelta(hours=2)
     machine.set_by = WEEK
     started = WatchedClock()
@@ -111,7 +111,7 @@ def test_a_program_started_after_the_jump_goes_by_the_same_time(study: Runtime, 
 
 
 def test_a_person_s_word_makes_the_machine_s_clock_right(study: Runtime, machine: Machine) -> None:
-    look_and_say(study, OwnTrouble(study.store, CLOCK))
+    look_and_say(study, OwnTrouble(study.store, CLOCK, "here"))
     machine.set_by = WEEK
     other = WatchedClock()
     assert ClockWatch(study.store, other).look()

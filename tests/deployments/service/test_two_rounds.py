@@ -18,10 +18,12 @@ from tasks.database import leases
 from tasks.database.queries import log_lines
 from tasks.database.schema import senders
 from tasks.database.store import Store
+from tasks.database.troubles import SILENT, note_trouble, open_troubles
 from tests.deployments.api.test_standalone import NOBODY, enrol
 from tests.support.proxy import Proxy
 from tests.support.receiver import Receiver
 from tests.support.service import Service
+from tests.support.signs import fall_silent
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.requirement("RUN-11")
@@ -111,6 +113,13 @@ def test_when_a_round_ends_in_any_way_another_does_its_work_and_nothing_is_told_
     for code in CODES:
         keys = [line.event.id for line in log_lines(rounds.store, code)]
         assert len(keys) == len(set(keys))
+
+    # A trouble of its own ends with it.
+    dead = rounds.id_of(0)
+    assert dead
+    note_trouble(rounds.store, "clock", "ten minutes ahead", rounds.all[1].study.clock.now(), dead)
+    fall_silent(rounds.store, dead, SILENT.total_seconds())
+    wait_until(lambda: open_troubles(rounds.store) == [], "the trouble of the dead process to end")
 
     # One stands still, and comes back: the work stays where it is.
     rounds.start(0)

@@ -3,15 +3,15 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 
 from tasks.database import leases
 from tasks.database.instance import Instance
-from tasks.database.schema import senders
 from tasks.database.store import Store
+from tests.support.signs import fall_silent
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.requirement("RUN-11")
@@ -35,15 +35,6 @@ def living(store: Store) -> Instance:
 
 def take(store: Store, instance: Instance, *names: str) -> set[str]:
     return store.write(lambda connection: leases.take(connection, instance.id, names))
-
-
-def fall_silent(store: Store, instance: Instance, seconds: float) -> None:
-    """Let the last sign of life be so many seconds older, as if none had come since."""
-    same = senders.c.id == instance.id
-    with store.writing() as connection:
-        at = connection.scalar(sa.select(senders.c.at).where(same))
-        assert at is not None
-        connection.execute(senders.update().where(same).values(at=at - timedelta(seconds=seconds)))
 
 
 def test_of_two_threads_that_give_a_sign_at_once_neither_takes_the_process_for_silent(
@@ -79,9 +70,9 @@ def test_of_two_processes_the_first_has_a_lease_until_it_gives_it_back(store: St
 def test_a_lease_is_free_when_its_holder_has_given_no_sign_for_five_seconds(store: Store) -> None:
     one, two = living(store), living(store)
     take(store, one, "a")
-    fall_silent(store, one, 4)
+    fall_silent(store, one.id, 4)
     assert take(store, two, "a") == set()
-    fall_silent(store, one, 1.1)
+    fall_silent(store, one.id, 1.1)
     with store.reading() as connection:
         assert leases.holders(connection, ["a"], WALL) == {}
     assert take(store, two, "a") == {"a"}
@@ -93,7 +84,7 @@ def test_of_two_leases_the_dead_holders_is_free_and_the_living_ones_is_not(store
     dead, living_one, two = living(store), living(store), living(store)
     take(store, dead, "a")
     take(store, living_one, "b")
-    fall_silent(store, dead, 5.1)
+    fall_silent(store, dead.id, 5.1)
     assert take(store, two, "a", "b") == {"a"}
 
 

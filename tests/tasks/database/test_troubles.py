@@ -8,9 +8,18 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tasks.database.instance import Instance
 from tasks.database.schema import subjects
 from tasks.database.store import Store
-from tasks.database.troubles import OwnTrouble, note_trouble, open_troubles, settle_trouble, settle_woken
+from tasks.database.troubles import (
+    LeftTroubles,
+    OwnTrouble,
+    note_trouble,
+    open_troubles,
+    settle_trouble,
+    settle_woken,
+)
+from tests.support.signs import fall_silent
 from tests.support.study import Study
 from tests.tasks.conftest import NOW
 from tests.tasks.desk import Desk
@@ -47,7 +56,7 @@ def test_a_trouble_is_new_once_and_stands_since_its_first_note(desk: Desk) -> No
 
 
 def test_the_trouble_of_one_process_is_not_ended_by_another_that_is_well(desk: Desk) -> None:
-    ill, well = OwnTrouble(desk.store, "clock"), OwnTrouble(desk.store, "clock")
+    ill, well = OwnTrouble(desk.store, "clock", "ill"), OwnTrouble(desk.store, "clock", "well")
     well.settle()
     assert ill.note("ten minutes ahead", NOW)
     well.settle()
@@ -58,9 +67,28 @@ def test_the_trouble_of_one_process_is_not_ended_by_another_that_is_well(desk: D
 
 
 def test_the_trouble_of_a_process_that_ended_is_over_when_one_that_is_well_begins(desk: Desk) -> None:
-    OwnTrouble(desk.store, "clock").note("ten minutes ahead", NOW)
-    OwnTrouble(desk.store, "clock").settle()
+    OwnTrouble(desk.store, "clock", "ended").note("ten minutes ahead", NOW)
+    OwnTrouble(desk.store, "clock", "begun").settle()
     assert open_troubles(desk.store) == []
+
+
+def test_the_trouble_of_a_process_that_is_gone_for_good_ends_though_none_begins(desk: Desk) -> None:
+    well, ill, gone = Instance(), Instance(), Instance()
+    for instance, about in ((ill, "clock"), (gone, "recipients")):
+        assert instance.give_sign(desk.store, NOW)
+        OwnTrouble(desk.store, about, instance.id).note("ten minutes ahead", NOW)
+    note_trouble(desk.store, "backup", "no space left on device", NOW)
+    left = LeftTroubles(desk.store)
+    left.settle(NOW)
+    OwnTrouble(desk.store, "clock at the start", well.id).note("it gave no sign yet", NOW)
+    # As after an hour without a database: then all but one come back.
+    for instance in (ill, gone):
+        fall_silent(desk.store, instance.id, 3600)
+    left.settle(NOW)
+    for instance in (well, ill):
+        assert Instance(instance.id).give_sign(desk.store, NOW)
+    left.settle(NOW)
+    assert {each.about for each in open_troubles(desk.store)} == {"backup", "clock", "clock at the start"}
 
 
 @pytest.mark.parametrize(("due", "stands"), [("earlier", True), ("later", False), ("never", False)])
