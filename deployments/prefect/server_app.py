@@ -24,5 +24,6 @@ def server_app(*, asks_who: bool, webserver_only: bool = False) -> App:
     # Prefect uses its own copies of its lists of blocks and workers instead of asking the internet for them.
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, NOWHERE))
     store_first(events, event_persister)
-    app = cast("App", create_app(final=True, webserver_only=webserver_only))
+    # Not `final`: with this FastAPI that frees nothing, and looks for garbage for a third of a second.
+    app = cast("App", create_app(webserver_only=webserver_only))
     return Guard(AsStated(app), asks_who=asks_who)
