@@ -48,13 +48,13 @@ def pytest_configure(config: pytest.Config) -> None:
     home = Path(tempfile.mkdtemp(prefix="itp-prefect-"))
     os.environ.update(quiet_prefect(home))
     config.add_cleanup(lambda: shutil.rmtree(home))
-    config.pluginmanager.register(SharingOut(_group))
+    config.pluginmanager.register(SharingOut(_group, _waits))
     config.pluginmanager.register(EndingWithItsTests(_shared), NAME)
 
 
 # Where `make test` runs a test, and when. A test that starts a service of its own, or a storm, takes longest:
 # each is a group by itself, and they come first. Tests that share a service follow, all in one process, which
-# starts it once. All others stay together by file.
+# starts it once. All others stay together by file; files with tests of many examples come first.
 OWN_SERVICE, STORM = "first_service", "test_storm.py"
 SHARED_SERVICES = ("travelling", "running", "prefect_server")
 
@@ -62,7 +62,7 @@ SHARED_SERVICES = ("travelling", "running", "prefect_server")
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Bound a test's time where the profile asks for more."""
     # Thousands of histories outlast the bound of a single test.
-    if PROFILE == "thorough" and hasattr(getattr(item, "obj", None), "hypothesis"):
+    if PROFILE == "thorough" and _looks_at_many(item):
         item.add_marker(pytest.mark.timeout(0))
 
 
@@ -72,6 +72,10 @@ def _group(item: pytest.Item) -> str:
     return next(iter(_shared(item)), str(item.path))
 
 
+def _waits(item: pytest.Item) -> bool:
+    return _is_alone(item) or bool(_shared(item))
+
+
 def _shared(item: pytest.Item) -> list[str]:
     fixtures = _fixtures(item)
     return [name for name in SHARED_SERVICES if name in fixtures]
@@ -79,6 +83,11 @@ def _shared(item: pytest.Item) -> list[str]:
 
 def _is_alone(item: pytest.Item) -> bool:
     return item.path.name == STORM or OWN_SERVICE in _fixtures(item)
+
+
+def _looks_at_many(item: pytest.Item) -> bool:
+    """Whether Hypothesis gives the test its examples."""
+    return hasattr(getattr(item, "obj", None), "hypothesis")
 
 
 def _fixtures(item: pytest.Item) -> Sequence[str]:
@@ -95,7 +104,15 @@ def pytest_collection() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that the processes end together."""
-    items.sort(key=lambda item: (not _is_alone(item), _group(item) not in SHARED_SERVICES))
+    many = {item.path for item in items if _looks_at_many(item)}
+    items.sort(
+        key=lambda item: (
+            not _is_alone(item),
+            item.path.name != STORM,
+            not _shared(item),
+            item.path not in many,
+        )
+    )
 
 
 @pytest.fixture(scope="session")

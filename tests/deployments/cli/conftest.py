@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from deployments.bootstrap.clock import MARK
 from deployments.cli import cli
+from tests.support.databases import migrated_sqlite
 from tests.support.study import Study
 
 PROGRAM = Path(sys.executable).parent / "itp"
@@ -111,8 +112,9 @@ def at(tmp_path: Path) -> At:
 
 
 @pytest.fixture
-def enrolled(itp: Itp, lines: Write, at: At) -> Study:
+def enrolled(itp: Itp, lines: Write, at: At, tmp_path: Path) -> Study:
     """ITP-001 in the running study on 7 January: enrolled on the 5th, infusion 1 given on the 6th."""
+    migrated_sqlite(tmp_path / "data" / "study.db")
     study = Study()
     study.enrol("2026-01-05", first_infusion_on="2026-01-06")
     study.done("INF1", "2026-01-06", weight_kg=60.5)

@@ -17,6 +17,7 @@ from itp_events.intake import batch as intake
 from tasks import advance as advancing
 from tasks.advance import LONG, Answer
 from tasks.database.queries import history
+from tests.support.databases import migrated_sqlite
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
 
@@ -140,7 +141,7 @@ def statements(study: Study) -> list[Event]:
 
 def taken(path: Path, batches: list[list[Event]], now: datetime) -> tuple[list[Any], list[Any]]:
     """What a fresh study answers to the batches, and what it holds then."""
-    desk = Desk.open(f"sqlite:///{path}")
+    desk = Desk.open(migrated_sqlite(path))
     answers = [shown(answer) for batch in batches for answer in desk.take(*batch, now=now)]
     found = [event.to_json() for event in history(desk.store, "ITP-001")]
     desk.store.close()

@@ -22,6 +22,7 @@ from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.deliver import hand_over_claimed
 from tests.itp_events.journey import Journey
 from tests.support import Receiver
+from tests.support.databases import migrated_sqlite
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
 
@@ -54,9 +55,9 @@ def taken(desk: Desk, *events: Event, now: datetime | None = None) -> Sequence[C
 
 @pytest.mark.parametrize("what", STATED)
 def test_it_is_what_a_claim_after_the_door_takes(
-    desk: Desk, study: Study, told: Receiver, sqlite_url: str, what: str
+    desk: Desk, study: Study, told: Receiver, tmp_path: Path, what: str
 ) -> None:
-    plain = Desk(Store.open(sqlite_url + ".plain"), channels=desk.channels)
+    plain = Desk(Store.open(migrated_sqlite(tmp_path / "plain.db")), channels=desk.channels)
     enrolled = study.enrol()
     stated = STATED[what](study)
     for each in (desk, plain):
@@ -147,9 +148,10 @@ LIVES: dict[str, tuple[Callable[[Stating], None], set[str]]] = {
 
 @pytest.mark.parametrize("life", LIVES)
 def test_each_kind_of_notice_says_and_weighs_what_it_would_in_a_claim_after_the_door(
-    desk: Desk, told: Receiver, sqlite_url: str, life: str
+    desk: Desk, told: Receiver, tmp_path: Path, life: str
 ) -> None:
-    plain, study = Desk(Store.open(sqlite_url + ".plain"), channels=desk.channels), Stating()
+    plain = Desk(Store.open(migrated_sqlite(tmp_path / "plain.db")), channels=desk.channels)
+    study = Stating()
     live, kinds = LIVES[life]
     live(study)
     found = {claimed.notice for claimed in _told_alike(desk, plain, study)}
