@@ -17,14 +17,15 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.bare import commit_seconds, creates_per_second, shown
-from bench.kinds import ByKind, between, cpu_by_kind, in_words, memory_by_kind
+from bench.kinds import ByKind, between, cpu_by_kind, in_words, kind, memory_by_kind
 from bench.loads import SERIOUS_NOTICES, Clients, arrived, told_again
 from bench.parts import MACHINES, Parts, running, surroundings
+from bench.profiles import PARTS, profiled
 from bench.receiving import ReceiverApart
 from bench.waiting import until
 from flows.prefect_api.flow_runs import JOURNEY
@@ -54,6 +55,8 @@ class Table:
     parts: Parts
     # The receiver's process.
     receiver: int
+    # Whether to say where the CPU goes; that takes some of it.
+    profile: bool = False
     _busy: float = 0.0
     _own: float = 0.0
     _began: float = 0.0
@@ -71,10 +74,14 @@ class Table:
     @contextmanager
     def split(self, count: int) -> Iterator[None]:
         """Measure something about so many subjects, and print the CPU of each by kind of process below it."""
-        before = self.cpu()
-        yield
-        each = between(before, self.cpu(), count / 1000)
+        looked_at = {pid: name for pid in self.parts.pids() if (name := kind(pid)) in PARTS}
+        with profiled(looked_at) if self.profile else nullcontext(list[str]()) as said:
+            before = self.cpu()
+            yield
+            each = between(before, self.cpu(), count / 1000)
         _say(f"    {in_words(each, 'ms of CPU each', 1)}")
+        for line in said:
+            _say(f"      {line}")
 
     def restart(self) -> None:
         """Count anew: processes have ended, or begun."""
@@ -100,6 +107,7 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=500, help="events whose notices are on their way")
     parser.add_argument("--idle", type=float, default=60.0, metavar="SECONDS", help="to look at rest")
     parser.add_argument("--settle", type=float, default=30.0, metavar="SECONDS", help="before that")
+    parser.add_argument("--profile", action="store_true", help="say where the CPU goes; needs py-spy")
     parser.add_argument("--machines", type=int, nargs="+", default=[1, 2], choices=(1, 2))
     asked = parser.parse_args()
     counts = Counts(asked.subjects, asked.one_by_one, asked.in_flight, asked.idle, asked.settle)
@@ -108,7 +116,7 @@ def main() -> None:
             _say(f"\n{what}, {counts.subjects:,} subjects; doors' processes: {_workers(machines)}")
             _say(f"  {'':38}{'':26}  {'':44}others")
             with _set_up(machines) as (parts, receiver):
-                asyncio.run(_measure(parts, receiver, counts))
+                asyncio.run(_measure(Table(parts, receiver.pid, asked.profile), receiver, counts))
 
 
 def _workers(machines: int) -> str:
@@ -125,8 +133,9 @@ def _set_up(machines: int) -> Iterator[tuple[Parts, ReceiverApart]]:
         yield parts, receiver
 
 
-async def _measure(parts: Parts, receiver: ReceiverApart, counts: Counts) -> None:
-    table, clients = Table(parts, receiver.pid), Clients(parts.doors)
+async def _measure(table: Table, receiver: ReceiverApart, counts: Counts) -> None:
+    parts = table.parts
+    clients = Clients(parts.doors)
     await _until_at_rest(table, "after the start")
     bare = commit_seconds(parts.database)
     table.line("a bare commit", f"{bare * 1000:.1f} ms")
@@ -170,9 +179,10 @@ async def _enrolments(table: Table, clients: Clients, codes: list[str]) -> float
     began = time.monotonic()
     with table.split(half):
         table.line("enrolled one by one", f"{await clients.enrol(codes[:half]):.0f} /s")
-    await _all_shown(table.parts, half)
-    in_prefect = half / (time.monotonic() - began)
-    table.line("  until Prefect shows them", f"{in_prefect:.1f} /s")
+    with table.split(half):
+        await _all_shown(table.parts, half)
+        in_prefect = half / (time.monotonic() - began)
+        table.line("  until Prefect shows them", f"{in_prefect:.1f} /s")
     with table.split(half):
         table.line("enrolled in arrays of 100", f"{await clients.enrol_in_arrays(codes[half:]):.0f} /s")
     await _all_shown(table.parts, len(codes))
