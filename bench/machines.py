@@ -25,7 +25,7 @@ from bench.bare import commit_seconds, creates_per_second, shown
 from bench.kinds import ByKind, between, cpu_by_kind, in_words, kind, memory_by_kind
 from bench.loads import SERIOUS_NOTICES, Clients, arrived, told_again
 from bench.parts import MACHINES, Parts, running, surroundings
-from bench.profiles import PARTS, profiled
+from bench.profiles import PARTS, profiled, sampler
 from bench.receiving import ReceiverApart
 from bench.waiting import until
 from flows.prefect_api.flow_runs import JOURNEY
@@ -55,8 +55,8 @@ class Table:
     parts: Parts
     # The receiver's process.
     receiver: int
-    # Whether to say where the CPU goes; that takes some of it.
-    profile: bool = False
+    # The program that says where the CPU goes, if it is asked for; it takes some of it.
+    profiler: str | None = None
     _busy: float = 0.0
     _own: float = 0.0
     _began: float = 0.0
@@ -75,7 +75,7 @@ class Table:
     def split(self, count: int) -> Iterator[None]:
         """Measure something about so many subjects, and print the CPU of each by kind of process below it."""
         looked_at = {pid: name for pid in self.parts.pids() if (name := kind(pid)) in PARTS}
-        with profiled(looked_at) if self.profile else nullcontext(list[str]()) as said:
+        with profiled(self.profiler, looked_at) if self.profiler else nullcontext(list[str]()) as said:
             before = self.cpu()
             yield
             each = between(before, self.cpu(), count / 1000)
@@ -110,13 +110,16 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="say where the CPU goes; needs py-spy")
     parser.add_argument("--machines", type=int, nargs="+", default=[1, 2], choices=(1, 2))
     asked = parser.parse_args()
+    profiler = sampler() if asked.profile else None
+    if asked.profile and profiler is None:
+        parser.error("--profile needs py-spy on the PATH: pip install py-spy")
     counts = Counts(asked.subjects, asked.one_by_one, asked.in_flight, asked.idle, asked.settle)
     for what, machines in MACHINES.items():
         if machines in asked.machines:
             _say(f"\n{what}, {counts.subjects:,} subjects; doors' processes: {_workers(machines)}")
             _say(f"  {'':38}{'':26}  {'':44}others")
             with _set_up(machines) as (parts, receiver):
-                asyncio.run(_measure(Table(parts, receiver.pid, asked.profile), receiver, counts))
+                asyncio.run(_measure(Table(parts, receiver.pid, profiler), receiver, counts))
 
 
 def _workers(machines: int) -> str:

@@ -52,24 +52,27 @@ PARTS: Mapping[str, Places] = {
 }
 
 
+def sampler() -> str | None:
+    """The program that takes the samples; None when it is not on the PATH."""
+    return shutil.which("py-spy")
+
+
 @contextmanager
-def profiled(pids: Mapping[int, str]) -> Iterator[list[str]]:
+def profiled(program: str, pids: Mapping[int, str]) -> Iterator[list[str]]:
     """Take samples of processes, each of a kind in PARTS; afterwards the list holds a line about each kind.
 
-    Raises:
-        FileNotFoundError: py-spy is not installed.
+    `program` is the `sampler`.
     """
-    program = shutil.which("py-spy")
-    if program is None:
-        raise FileNotFoundError("--profile needs py-spy on the PATH: pip install py-spy")
     said: list[str] = []
     with tempfile.TemporaryDirectory(prefix="itp-profile-") as folder:
         files = {pid: Path(folder) / f"{pid}.txt" for pid in pids}
-        samplers = [_sampler(program, pid, file) for pid, file in files.items()]
-        yield said
-        for sampler in samplers:
-            sampler.send_signal(signal.SIGINT)
-            sampler.communicate()
+        begun = [_begun(program, pid, file) for pid, file in files.items()]
+        try:
+            yield said
+        finally:
+            for each in begun:
+                each.send_signal(signal.SIGINT)
+                each.communicate()
         for kind in dict.fromkeys(pids.values()):
             counted: Counter[str] = Counter()
             for pid, file in files.items():
@@ -96,16 +99,16 @@ def _part(stack: str, places: Places) -> str:
     return "other"
 
 
-def _sampler(program: str, pid: int, file: Path) -> subprocess.Popen[str]:
+def _begun(program: str, pid: int, file: Path) -> subprocess.Popen[str]:
     command = [program, "record", "--gil", "-r", f"{RATE}", "-f", "raw", "-o", f"{file}", "-p", f"{pid}"]
     # So many seconds at most: it is stopped earlier.
-    sampler = subprocess.Popen(
+    process = subprocess.Popen(
         [*command, "-d", "3600"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    assert sampler.stdout is not None
-    for line in sampler.stdout:
+    assert process.stdout is not None
+    for line in process.stdout:
         if _BEGAN in line:
-            return sampler
+            return process
     raise RuntimeError(f"py-spy could not look at process {pid}: it needs the right to trace it")
 
 
