@@ -23,6 +23,7 @@ from flows.study.runtime import Runtime
 from tasks.backoff import PAGE, PAGE_UNANSWERED, Backoff
 from tasks.board import keeping, links, reading
 from tasks.board.cards import Card
+from tasks.database.unreadable import Unreadable
 
 __all__ = ["AT_ONCE", "BOARD_SECONDS", "STUDY_BOARD", "UIPublisher", "publisher"]
 
@@ -101,7 +102,7 @@ class UIPublisher:
         except PrefectSilent:
             self._backoff.unanswered(code, PAGE_UNANSWERED)
             raise
-        except PrefectRefused as reason:
+        except (PrefectRefused, Unreadable) as reason:
             seconds = self._backoff.failed(code)
             log.warning("%s cannot be shown, trying again in %g s: %s", code, seconds, reason)
         except Exception:

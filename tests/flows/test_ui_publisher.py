@@ -24,6 +24,7 @@ from tasks.database.schema import cards
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
 from tasks.delivery.links import Links
+from tests.support.damage import damage_log
 from tests.support.prefect_server import PrefectServer
 from tests.support.study import Study
 from tests.support.waiting import wait_until
@@ -97,6 +98,19 @@ def test_a_subjects_page_keeps_its_address_when_it_changes(showing: UIPublisher)
     assert f"![Timeline of ITP-701]({LINKS.picture('ITP-701')})" in after["data"]
     assert f"![Every subject's visits]({LINKS.picture(None)})" in shown(showing, "study-board")["data"]
     assert shown(showing, "progress-itp-701")["data"] == pytest.approx(16.7)
+
+
+def test_a_subject_whose_log_is_damaged_is_named_in_one_line_and_the_others_are_shown(
+    showing: UIPublisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    enrol(showing, "ITP-705", "ITP-706")
+    damage_log(showing.study.store, "ITP-705", 1, "not json")
+    showing.begin(None)
+    showing.publish()
+    assert "INF2 overdue" in shown(showing, "plan-itp-706")["data"]
+    [said] = [record for record in caplog.records if "ITP-705" in record.getMessage()]
+    assert said.exc_info is None
+    assert "ITP-705 cannot be read: line 1 of its log is damaged" in said.getMessage()
 
 
 def test_a_change_shows_its_subject_alone_however_many_wait(
