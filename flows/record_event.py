@@ -31,6 +31,7 @@ from itp_events.errors import ItpError
 from itp_events.events import Event, parse_event
 from tasks.database.queries import recorded as recorded_as
 from tasks.database.store import NO_ANSWER, first_line
+from tasks.database.unreadable import Unreadable
 
 _SAID = "Prefect cannot tell who asks: use the link in the message, or an investigator's token"
 FORM = Speaker(said=_SAID, door="prefect-form")
@@ -65,7 +66,10 @@ async def let_in(event: dict[str, Any], *, of_this_run: bool = False) -> State:
             _world() + SOON, "Waiting for the database", f"not recorded yet: {first_line(problem)}"
         )
     except Exception as problem:
-        log.exception("The event %s of %s could not be recorded.", event.get("id"), event.get("subject"))
+        if isinstance(problem, Unreadable):
+            log.error("The event %s could not be recorded: %s", event.get("id"), problem)
+        else:
+            log.exception("The event %s of %s could not be recorded.", event.get("id"), event.get("subject"))
         waited = _world() - (asked_for_at() or _world())
         said = f"not recorded: {type(problem).__name__}: {first_line(problem)}"
         if waited > GIVE_UP:

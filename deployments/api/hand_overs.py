@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 from flows.study.runtime import Runtime
+from tasks.database.unreadable import Unreadable
 from tasks.delivery.claims import Claim
 from tasks.limits import CLAIMED_SENDERS, DOOR_SENDERS
 from tasks.spans import carried
@@ -89,5 +90,7 @@ class HandOvers:
     def _hand_over(self, code: str, claims: Sequence[Claim]) -> None:
         try:
             self._study.hand_over(code, claims)
+        except Unreadable as problem:
+            log.error("No notice is handed over, the service tries again: %s", problem)
         except Exception:
             log.exception("The notices of %s could not be handed over; the service tries again.", code)

@@ -180,7 +180,7 @@ def look_and_say(study: Runtime, trouble: OwnTrouble) -> None:
         wrong = None
     if wrong is None:
         watch.keep()
-        trouble.settle()
+        trouble.settle(study.wall())
     elif trouble.note(wrong, study.clock.now()):
         log.error("The clock: %s", wrong)
 

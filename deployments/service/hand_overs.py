@@ -15,6 +15,7 @@ from tasks import backoff
 from tasks.backoff import Backoff
 from tasks.database.store import NO_ANSWER, first_line
 from tasks.database.troubles import OwnTrouble
+from tasks.database.unreadable import Unreadable
 from tasks.delivery.claims import Claim
 from tasks.delivery.left_behind import LeftBehind
 from tasks.delivery.recipients import Keeper, differs
@@ -102,7 +103,7 @@ class DueHandOvers:
         at = self._study.clocks()
         self._left_behind.free(self._study.store, at)
         if self._keeper.keep(self._study.store, at):
-            self._trouble.settle()
+            self._trouble.settle(at.wall)
             return self._study.waiting()
         if said := differs(self._study.store, self._study.channels):
             self._study.instance.warn(said)
@@ -118,6 +119,9 @@ class DueHandOvers:
             log.error(
                 "The notices of %s wait for the database: %s", code or "the service", first_line(problem)
             )
+        except Unreadable as problem:
+            seconds = self._backoff.failed(code or "")
+            log.error("No notice is handed over, trying again in %g s: %s", seconds, problem)
         except Exception:
             # It stays in the outbox, and the sweep begins it again.
             seconds = self._backoff.failed(code or "")

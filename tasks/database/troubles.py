@@ -70,10 +70,17 @@ class OwnTrouble:
         self._may_stand = True
         return note_trouble(self._store, self._about, what, now, self._process)
 
-    def settle(self) -> None:
-        """Note that the trouble is over; one that another process notes from now on is left alone."""
+    def settle(self, wall: datetime) -> None:
+        """Note that the trouble is over; that of another process which gives signs of life is left alone.
+
+        `wall` is the machine's instant (UTC).
+        """
         if self._may_stand:
-            settle_trouble(self._store, self._about)
+            if _stands(self._store, self._about) is not None:
+                with self._store.writing() as connection:
+                    others = troubles.c.noted_by != self._process
+                    kept = sa.and_(troubles.c.noted_by.is_not(None), others, _lives(connection, wall))
+                    connection.execute(troubles.delete().where(troubles.c.about == self._about, ~kept))
             self._may_stand = False
 
 
@@ -98,10 +105,8 @@ class LeftTroubles:
 
     def _silent_processes(self, wall: datetime) -> frozenset[str]:
         with self._store.reading() as connection:
-            alive = sa.exists().where(
-                senders.c.id == troubles.c.noted_by, senders.c.at > shared_now(connection, wall, SILENT)
-            )
-            query = sa.select(troubles.c.noted_by).where(troubles.c.noted_by.is_not(None), ~alive)
+            has_noted = troubles.c.noted_by.is_not(None)
+            query = sa.select(troubles.c.noted_by).where(has_noted, ~_lives(connection, wall))
             return frozenset(connection.scalars(query))
 
 
@@ -122,6 +127,13 @@ def settle_woken(store: Store, now: datetime) -> None:
 def _not_due(now: datetime) -> sa.ColumnElement[bool]:
     is_later = sa.or_(subjects.c.wake_at.is_(None), subjects.c.wake_at > now)
     return sa.exists().where(subjects.c.code == troubles.c.about, is_later)
+
+
+def _lives(connection: sa.Connection, wall: datetime) -> sa.ColumnElement[bool]:
+    """Whether the process that noted a trouble gave a sign of life within a minute of `wall` (UTC)."""
+    return sa.exists().where(
+        senders.c.id == troubles.c.noted_by, senders.c.at > shared_now(connection, wall, SILENT)
+    )
 
 
 def _stands(store: Store, about: str) -> str | None:

@@ -25,6 +25,7 @@ from tasks.advance import Answer
 from tasks.database.queries import log_lines
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
+from tests.support.damage import damage_log
 from tests.support.service import SITE, enrolment
 
 pytestmark = pytest.mark.requirement("RUN-09")
@@ -207,6 +208,22 @@ def test_a_fault_that_lasts_ends_in_a_state_that_asks_to_state_it_again(
     assert (end.type, end.name) == (StateType.FAILED, "Not recorded")
     assert end.message is not None
     assert end.message.endswith("state it again")
+
+
+def test_a_form_whose_line_is_damaged_afterwards_is_named_in_one_line(
+    study: Faulty, runs: FlowRuns, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = filled_in(study, runs)
+    execute(runs, run)
+    [stated] = reports(study)
+    [seq] = [line.seq for line in log_lines(study.store, CODE) if line.event == stated]
+    damage_log(study.store, CODE, seq, "not json")
+    [end] = execute(runs, run)
+    assert (end.type, end.name) == (StateType.SCHEDULED, "Trying again")
+    [said] = [record for record in caplog.records if record.name == "flows.record_event"]
+    assert str(run.id) in said.getMessage()
+    assert f"ITP-001 cannot be read: line {seq} of its log is damaged" in said.getMessage()
+    assert said.exc_info is None
 
 
 def test_what_was_recorded_of_a_form_is_not_taken_for_what_it_says_now(study: Faulty, runs: FlowRuns) -> None:

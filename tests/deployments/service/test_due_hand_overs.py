@@ -1,12 +1,14 @@
 """What the round hands over: what a dead sender held, what is due beside a send that hangs, or nothing."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from deployments.api.hand_overs import HandOvers
 from deployments.service.hand_overs import DueHandOvers
 from deployments.service.sharing import Sharing
 from flows.study.runtime import Runtime
@@ -18,6 +20,7 @@ from tasks.database.queries import attempts_of
 from tasks.delivery.channels import Channels
 from tasks.delivery.claiming import DeliveryContext, claim
 from tests.deployments.api.test_standalone import alone, enrol
+from tests.support.damage import damage_log
 from tests.support.receiver import Receiver
 from tests.support.service import SITE, event
 
@@ -128,6 +131,26 @@ def test_what_a_wake_has_claimed_is_sent_though_the_round_closes_meanwhile(
 
     asyncio.run(go())
     assert sum(each.recipient.id != "console" for each in claims) == len(receiver.requests) == 1
+
+
+def test_a_subject_whose_log_is_damaged_is_named_in_one_line_and_the_others_are_told(
+    alone: Runtime, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    for code in ("ITP-001", "ITP-002"):
+        enrol(alone, code)
+    damage_log(alone.store, "ITP-001", 1, "not json")
+    doors = HandOvers(alone)
+    doors.begin("ITP-001")
+    assert doors.close()
+    sweep(alone, lambda: len(named(caplog, "ITP-001")) == 2 and len(receiver.requests) == 1)
+    for record in named(caplog, "ITP-001"):
+        assert "ITP-001 cannot be read: line 1 of its log is damaged" in record.getMessage()
+        assert record.exc_info is None
+
+
+def named(caplog: pytest.LogCaptureFixture, code: str) -> list[logging.LogRecord]:
+    """What the log says of one subject."""
+    return [record for record in caplog.records if code in record.getMessage()]
 
 
 def serious(study: Runtime) -> Event:

@@ -57,18 +57,29 @@ def test_a_trouble_is_new_once_and_stands_since_its_first_note(desk: Desk) -> No
 
 def test_the_trouble_of_one_process_is_not_ended_by_another_that_is_well(desk: Desk) -> None:
     ill, well = OwnTrouble(desk.store, "clock", "ill"), OwnTrouble(desk.store, "clock", "well")
-    well.settle()
+    well.settle(NOW)
     assert ill.note("ten minutes ahead", NOW)
-    well.settle()
+    well.settle(NOW)
     [trouble] = open_troubles(desk.store)
     assert trouble.what == "ten minutes ahead"
-    ill.settle()
+    ill.settle(NOW)
     assert open_troubles(desk.store) == []
 
 
 def test_the_trouble_of_a_process_that_ended_is_over_when_one_that_is_well_begins(desk: Desk) -> None:
     OwnTrouble(desk.store, "clock", "ended").note("ten minutes ahead", NOW)
-    OwnTrouble(desk.store, "clock", "begun").settle()
+    OwnTrouble(desk.store, "clock", "begun").settle(NOW)
+    assert open_troubles(desk.store) == []
+
+
+def test_the_trouble_of_a_process_that_lives_stands_when_one_that_is_well_begins(desk: Desk) -> None:
+    ill = Instance()
+    assert ill.give_sign(desk.store, NOW)
+    own = OwnTrouble(desk.store, "clock", ill.id)
+    own.note("ten minutes ahead", NOW)
+    OwnTrouble(desk.store, "clock", "begun").settle(NOW)
+    assert [each.about for each in open_troubles(desk.store)] == ["clock"]
+    own.settle(NOW)
     assert open_troubles(desk.store) == []
 
 
