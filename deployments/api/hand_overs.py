@@ -91,6 +91,7 @@ class HandOvers:
         try:
             self._study.hand_over(code, claims)
         except Unreadable as problem:
-            log.error("No notice is handed over, the service tries again: %s", problem)
+            said = "The notices of %s could not be handed over; the service tries again: %s"
+            log.error(said, code, problem)
         except Exception:
             log.exception("The notices of %s could not be handed over; the service tries again.", code)

@@ -121,7 +121,8 @@ class DueHandOvers:
             )
         except Unreadable as problem:
             seconds = self._backoff.failed(code or "")
-            log.error("No notice is handed over, trying again in %g s: %s", seconds, problem)
+            said = "The notices of %s could not be handed over; trying again in %g s: %s"
+            log.error(said, code or "the service", seconds, problem)
         except Exception:
             # It stays in the outbox, and the sweep begins it again.
             seconds = self._backoff.failed(code or "")
