@@ -24,7 +24,7 @@ Places = Mapping[str, tuple[str, ...]]
 # By kind of process: the parts, and how the paths of their modules begin.
 PARTS: Mapping[str, Places] = {
     "doors": {
-        "HTTP": ("fastapi/", "starlette/", "uvicorn/", "anyio/", "h11/", "deployments/"),
+        "HTTP": ("fastapi/", "starlette/", "uvicorn/", "anyio/", "httptools/", "deployments/"),
         "statements": ("sqlalchemy/", "psycopg", "tasks/database/"),
         "rules": ("itp_events/", "tasks/advance.py"),
         "texts": ("tasks/text/", "jinja2/"),
@@ -38,7 +38,6 @@ PARTS: Mapping[str, Places] = {
             "starlette/",
             "uvicorn/",
             "anyio/",
-            "h11/",
             "httptools/",
             "httpx/",
             "deployments/",

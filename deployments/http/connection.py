@@ -12,9 +12,8 @@ import resource
 from http import HTTPStatus
 from typing import Literal
 
-import h11
-from starlette.responses import Response
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from deployments.http.problem_details import answer, document
 from itp_events.errors import RuleName
@@ -32,6 +31,13 @@ UNREAD_SECONDS = 30.0
 # Longer than clients and proxies keep an idle connection, so that they close it. A request that arrives while
 # the server closes is lost.
 KEPT_SECONDS = 75
+
+# What a request may hold besides its body: the parser itself has no limit. A body in chunks of one byte takes
+# six bytes for each.
+HEAD_BYTES = 64 * 1024
+BYTES_FOR_EACH = 8
+# Requests that a client sends without waiting for the answers, on one connection.
+MOST_AHEAD = 32
 
 Part = Literal["head", "body"]
 LIMITS: dict[Part, float] = {"head": HEAD_SECONDS, "body": BODY_SECONDS}
@@ -60,9 +66,20 @@ def backlog() -> int:
     return min(BACKLOG, places())
 
 
-class Connection(H11Protocol):
-    """uvicorn's connection, within limits of number and time."""
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection, within limits of number, time and size.
 
+    A message that is refused is answered after the requests before it, and the connection is closed.
+    """
+
+    # The part of the newest request that is arriving, its bytes so far, and those of its body.
+    _begun: Part | None = None
+    _taken = _of_body = 0
+    # Requests whose heads are whole, and that have no whole answer yet.
+    _owed = 0
+    # Whether the head that was just read offers another protocol, which is declined.
+    _declined = False
+    _refusal: bytes | None = None
     _timer: asyncio.TimerHandle | None = None
     _part: Part | None = None
     _since = 0.0
@@ -73,7 +90,7 @@ class Connection(H11Protocol):
     @property
     def waits(self) -> bool:
         """Whether the server waits for the client: for a request, the rest of one, or to read an answer."""
-        return self.conn.our_state is h11.IDLE or self._part is not None or self.flow.write_paused
+        return not self._owed or self._part is not None or self.flow.write_paused
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the client; without a free place a waiting connection is closed, or the answer is 503."""
@@ -86,15 +103,94 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request, and set the time for the rest."""
+        if self._refusal is not None:
+            return
         self._silent = False
-        super().data_received(data)
-        self._look()
+        before = self._begun
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError as error:
+            self._refuse_unread(error)
+        if before and not (self._begun or self._owed):
+            # The rest of a body whose request was answered before.
+            self._keep()
+        else:
+            self._look()
+
+    def _parse(self, data: bytes) -> None:
+        rest = data
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+                rest = b""
+            except httptools.HttpParserUpgrade as offer:
+                if not self._declined:
+                    self.handle_websocket_upgrade()
+                    return
+                # The parser takes what follows for the other protocol, a body too.
+                self._declined = False
+                rest = self._without_offer() + rest[offer.args[0] :]
+        self._taken += len(data)
+        if self._begun and self._taken > HEAD_BYTES + BYTES_FOR_EACH * self._of_body:
+            raise httptools.HttpParserError("too long")
+
+    def _without_offer(self) -> bytes:
+        """The head that has just been read, without its offer of another protocol."""
+        first = b" ".join((self.parser.get_method(), self.url, b"HTTP/1.1"))
+        kept = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([first, *kept, b"", b""])
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins."""
+        self._begun, self._taken, self._of_body = "head", 0, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, if the head names one host and few requests wait for their answers.
+
+        Raises:
+            HttpParserError: it does not, and is refused.
+        """
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise httptools.HttpParserError("a request names one host")
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise httptools.HttpParserError("too many requests ahead of their answers")
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise httptools.HttpParserError("this is no proxy")
+            self._declined = True
+            return
+        before = self.cycle
+        super().on_headers_complete()
+        self._owed += self.cycle is not before
+        self._begun = "body"
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; those behind a body are of no use, and are dropped."""
+        if self._begun == "head":
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._of_body += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that a request is whole."""
+        if not self._declined:
+            self._begun = None
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, a part of which may have arrived already."""
+        self._owed -= 1
         self._served = True
         self._since = self.loop.time()
         super().on_response_complete()
+        if self._refusal is not None and not self._owed:
+            self._close_with(self._refusal)
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -117,21 +213,23 @@ class Connection(H11Protocol):
         """Never: there are no websockets here."""
         return False
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer a message that is not HTTP with problem details."""
-        self._refuse(HTTPStatus.BAD_REQUEST, "not-http", "this is no HTTP request")
+    def _keep(self) -> None:
+        self._expect(None)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _look(self) -> None:
         """Set the time by which the rest of a begun request must have arrived."""
-        theirs = self.conn.their_state
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._refusal is not None:
             self._expect(None)
-        elif theirs is h11.SEND_BODY:
-            self._expect("body")
-        elif theirs is h11.IDLE and self.conn.trailing_data[0]:
-            self._expect("head")
+        elif self._begun:
+            self._expect(self._begun)
+        elif self._owed or self.timeout_keep_alive_task is not None:
+            self._expect(None)
         else:
-            self._expect(None)
+            # Blank lines have come, as they may before a request.
+            self._expect("head")
 
     def _expect(self, part: Part | None) -> None:
         if self._timer is not None:
@@ -158,17 +256,38 @@ class Connection(H11Protocol):
             said = f"the {self._part} of the request did not come in time"
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "too-slow", said)
 
+    def _refuse_unread(self, error: httptools.HttpParserError) -> None:
+        """Refuse a message that the parser cannot read, or reads in two ways."""
+        if "can't be present with" in str(error):
+            # A proxy may see this body's end elsewhere, and take the rest for a request of another client.
+            said = "a request has either a Content-Length or a Transfer-Encoding, not both"
+            self._refuse(HTTPStatus.BAD_REQUEST, "framing", said)
+        else:
+            self._refuse(HTTPStatus.BAD_REQUEST, "not-http", "this is no HTTP request")
+
     def _refuse(self, status: HTTPStatus, rule: RuleName, said: str) -> None:
-        """Answer the request if it has no answer yet, and close; the application's answer is dropped."""
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            refusal = answer(document(status, rule, said), {"Connection": "close"})
-            for event in _events(refusal):
-                self.transport.write(self.conn.send(event) or b"")
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None:
-            cycle.disconnected = True
-            cycle.message_event.set()
-        self.transport.close()
+        """Answer the newest request if it has no answer yet, after those before it, and close; the
+        application's answer to it is dropped.
+        """
+        refusal = _written(status, rule, said)
+        if self._begun == "body":
+            if self.pipeline:
+                self.pipeline.popleft()
+                self._owed -= 1
+                self._refusal = refusal
+            else:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+                self._close_with(b"" if self.cycle.response_started else refusal)
+        elif self._owed:
+            self._refusal = refusal
+        else:
+            self._close_with(refusal)
+
+    def _close_with(self, refusal: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(refusal)
+            self.transport.close()
 
     def _make_room(self) -> bool:
         """Close the connection that has waited longest, those without a request first; False without any."""
@@ -195,7 +314,7 @@ class WithWebsockets(Connection):
     def _should_upgrade(self) -> bool:
         """Whether this becomes a websocket; when too many are open it is answered as any other request."""
         open_now = sum(not isinstance(each, Connection) for each in self.connections)
-        return open_now < places() // 2 and H11Protocol._should_upgrade(self)
+        return open_now < places() // 2 and HttpToolsProtocol._should_upgrade(self)
 
     def _look(self) -> None:
         """Expect nothing more of a request that has become a websocket."""
@@ -205,10 +324,8 @@ class WithWebsockets(Connection):
             self._expect(None)
 
 
-def _events(response: Response) -> list[h11.Event]:
-    head = h11.Response(
-        status_code=response.status_code,
-        headers=response.raw_headers,
-        reason=HTTPStatus(response.status_code).phrase.encode(),
-    )
-    return [head, h11.Data(data=bytes(response.body)), h11.EndOfMessage()]
+def _written(status: HTTPStatus, rule: RuleName, said: str) -> bytes:
+    """A refusal as it is sent."""
+    refusal = answer(document(status, rule, said), {"Connection": "close"})
+    headers = [name + b": " + value for name, value in refusal.raw_headers]
+    return b"\r\n".join([STATUS_LINE[status].rstrip(), *headers, b"", bytes(refusal.body)])

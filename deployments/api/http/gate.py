@@ -1,4 +1,4 @@
-"""The gate that every request passes before its route: HEAD, ambiguous lengths, unexpected errors."""
+"""The gate that every request passes before its route: HEAD, unexpected errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """Answers HEAD as GET, refuses ambiguous requests, and answers an unexpected error with one 500.
+    """Answers HEAD as GET, and an unexpected error with one 500.
 
     It raises no error that it has answered: the server would log the traceback a second time.
     """
@@ -26,13 +26,6 @@ class Gate:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        names = {name for name, _ in scope["headers"]}
-        if {b"content-length", b"transfer-encoding"} <= names:
-            # A proxy may see this body's end elsewhere, and take the rest for a request of another client.
-            said = "a request has either a Content-Length or a Transfer-Encoding, not both"
-            refusal = answer(document(HTTPStatus.BAD_REQUEST, "framing", said), {"Connection": "close"})
-            await refusal(scope, receive, send)
             return
         # The server itself sends no body in answer to HEAD.
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope

@@ -125,6 +125,21 @@ EVENTS_RESPONSES: dict[int | str, Json] = ASKING | {
 }
 
 
+EVENTS_OPERATION: Json = {
+    "tags": ["events"],
+    "summary": "Record one event, or several at once",
+    "description": """Each event is checked against the study's rules and answered by itself.
+
+`source` and `id` identify an event: posting the same event again changes nothing and answers 200. An
+array is answered by an array in the same order, with the status that all its events share, else 207. When
+an array voids an event and states it anew, both are recorded or neither. An event may also come in the
+binary mode of CloudEvents: its data as the body, its attributes in headers `ce-...`.""",
+    "operationId": "record_events_events_post",
+    "requestBody": EVENTS_BODY,
+    "responses": {str(status): EVENTS_RESPONSES[status] for status in sorted(EVENTS_RESPONSES)},
+}
+
+
 def components() -> Json:
     """The schemas of the catalogue's events, of answers and of problems."""
     refs, definitions = models_json_schema([(data, "validation") for data in FACTS], ref_template=_REF)

@@ -1,6 +1,7 @@
 """POST /events: records one CloudEvent or an array of them, each by itself.
 
-How an event is read, judged and recorded is in deployments/api/recording.py.
+How an event is read, judged and recorded is in deployments/api/recording.py. Of all routes this one is asked
+most: it is a route of Starlette's alone, so that FastAPI's layers take no time of it.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
-from deployments.api.http.auth import Recorder
+from deployments.api.http.auth import asks, needs
 from deployments.api.http.body import read_json_text
 from deployments.api.http.cloudevents import binary_attributes
-from deployments.api.http.dependencies import ApiContext, Dependencies
+from deployments.api.http.dependencies import ApiContext
 from deployments.api.http.problems import Problem
-from deployments.api.http.schemas import EVENTS_BODY, EVENTS_RESPONSES
 from deployments.api.recording import take_in
 from deployments.http.problem_details import answer
 from deployments.strict_json import parse
@@ -27,28 +29,33 @@ from itp_events.errors import BadEvent
 
 MAX_EVENTS = 1000
 
-router = APIRouter()
+_permitted = needs("state")
 
 
-@router.post(
-    "/events",
-    tags=["events"],
-    summary="Record one event, or several at once",
-    openapi_extra={"requestBody": EVENTS_BODY},
-    responses=EVENTS_RESPONSES,
-    status_code=HTTPStatus.CREATED,
-)
-async def record_events(request: Request, api: Dependencies, caller: Recorder) -> JSONResponse:
-    """Each event is checked against the study's rules and answered by itself.
+async def record_events(request: Request) -> JSONResponse:
+    """Record the event or events of a request's body; `deployments.api.http.schemas` describes it.
 
-    `source` and `id` identify an event: posting the same event again changes nothing and answers 200. An
-    array is answered by an array in the same order, with the status that all its events share, else 207. When
-    an array voids an event and states it anew, both are recorded or neither. An event may also come in the
-    binary mode of CloudEvents: its data as the body, its attributes in headers `ce-...`.
+    Raises:
+        Problem: the request is refused as a whole.
+        BadEvent: the body cannot be read as JSON, or is an empty array.
     """
+    api: ApiContext = request.app.state.api
+    caller = await _permitted(request, await asks(request, api))
     body, attributes = await read_json_text(request), binary_attributes(request)
     sender = caller.sender(api, "api")
     return await api.in_door(partial(answer_to, attributes=attributes), api, body, sender)
+
+
+class _Named(Route):
+    """A route that the request knows, as it knows one of FastAPI's: traces and refusals are noted by it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether it is the route of a request, and what the request knows then."""
+        match, known = super().matches(scope)
+        return match, {**known, "route": self}
+
+
+ROUTE = _Named("/events", record_events, methods=["POST"])
 
 
 def answer_to(

@@ -33,6 +33,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.requirement("RUN-08")
 
 HEAD = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = b"POST /events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 BODY = b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
 
 
@@ -333,12 +334,95 @@ def test_whatever_bytes_come_nothing_fails_and_the_next_client_is_served(
     assert door.get("/openapi.json").status_code == 200
 
 
+UNREADABLE = {
+    "two hosts": HEAD + b"Host: elsewhere.example\r\n\r\n",
+    "no host": b"GET /openapi.json HTTP/1.1\r\n\r\n",
+    "a length that is none": BODY[:-1].replace(b"100", b"+2") + b"{}",
+    "two lengths": BODY[:-1].replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n{}"),
+    "a chunk that is none": CHUNKED + b"x\r\n",
+    "a tunnel": b"CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
+    "a header over two lines": HEAD + b"X: a\r\n b\r\n\r\n",
+    "no request": b"\x16\x03\x01\x02\r\n\r\n",
+}
+
+
 def test_what_is_no_http_is_answered_with_a_problem(door: Door) -> None:
     for said in (b"\x16\x03\x01\x02\r\n\r\n", BODY[:-1].replace(b"100", b"+2"), HEAD + b"X: a\x00b\r\n\r\n"):
         with connect(door, said) as client:
             answer = everything(client)
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["type"] == "urn:itp:problem:not-http"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(count=st.integers(0, 5), wrong=st.sampled_from(sorted(UNREADABLE)), cut=st.integers(0, 12))
+def test_what_cannot_be_read_is_answered_after_the_requests_before_it(
+    door: Door, count: int, wrong: str, cut: int
+) -> None:
+    good = (HEAD + b"\r\n") * count
+    # What would come after the end of the connection could lose the answers.
+    first, rest = good[: -cut or None], good[-cut:] if cut else b""
+    with connect(door) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(first)
+        client.sendall(rest + UNREADABLE[wrong])
+        answers = everything(client)
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200"] * count + [b"400"]
+
+
+def test_requests_that_run_far_ahead_of_their_answers_are_answered_and_the_connection_ends(
+    slow: SlowDoor,
+) -> None:
+    ahead = 5 * connection.MOST_AHEAD
+    with connect(slow.door, b"GET /subjects HTTP/1.1\r\nHost: localhost\r\n\r\n" * ahead) as client:
+        wait_until(lambda: slow.begun == 1, "the first to be looked at")
+        slow.goes_on.set()
+        found = re.findall(rb"HTTP/1.1 (\d+)", everything(client))
+    assert found[-1] == b"400"
+    assert set(found[:-1]) == {b"200"}
+    assert len(found) < ahead
+
+
+@pytest.mark.parametrize("said", ["head", "trailers"])
+def test_a_head_or_a_tail_that_never_ends_is_refused(door: Door, said: str) -> None:
+    chunked = CHUNKED + b"2\r\n[]\r\n0\r\n"
+    with connect(door, HEAD if said == "head" else chunked) as client:
+        with suppress(ConnectionError):
+            for _ in range(1000):
+                client.sendall(b"X-More: " + b"x" * 1000 + b"\r\n")
+        # What has come too late to be read lets the connection be reset, and the answer be lost.
+        assert everything(client)[:13] in (b"HTTP/1.1 400 ", b"")
+
+
+def test_a_body_in_the_smallest_chunks_is_taken(door: Door) -> None:
+    text = json.dumps(enrolment("ITP-001", door.now)) + " " * 20_000
+    answer = door.client.post("/events", content=(each.encode() for each in text))
+    assert answer.status_code == 201
+
+
+def test_after_a_body_that_was_refused_early_the_connection_is_kept_for_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployments.api.http.server.KEPT_SECONDS", 1)
+    with served(tmp_path) as door, connect(door, BODY.replace(b"100", b"3000000")) as client:
+        client.sendall(b" " * 2_500_000)
+        assert one_answer(client) == 413
+        client.sendall(b" " * 499_999 + HEAD + b"\r\n")
+        assert one_answer(client) == 200
+        assert everything(client) == b""
+    with served(tmp_path) as door, connect(door, BODY.replace(b"100", b"3000000")) as client:
+        client.sendall(b" " * 2_500_000)
+        assert one_answer(client) == 413
+        client.sendall(b" " * 499_999)
+        assert everything(client) == b""
+
+
+def test_an_offer_of_another_protocol_is_passed_over_and_the_connection_goes_on(door: Door) -> None:
+    """As Java's client offers HTTP/2 with its first request."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+    post = b"POST /events HTTP/1.1\r\nHost: localhost\r\n" + offer + b"Content-Length: 2\r\n\r\n{}"
+    with connect(door, (HEAD + offer + b"\r\n" + post) * 2) as client:
+        assert statuses(client, 4) == [200, 422, 200, 422]
 
 
 def test_a_request_for_a_websocket_is_answered_as_any_other(door: Door) -> None:
