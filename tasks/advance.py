@@ -30,7 +30,7 @@ from tasks.database import history as past
 from tasks.database.compiled import Compiled
 from tasks.database.event_log import EMPTY, LogEnd, Origin
 from tasks.database.history import SubjectHistory
-from tasks.database.queries import SubjectRow, subject_called, subject_in
+from tasks.database.queries import SubjectRow, subject_called
 from tasks.database.schema import instant_text, stored, subjects
 from tasks.database.store import Store, together
 from tasks.database.unreadable import Unreadable, folded, naming
@@ -173,11 +173,10 @@ def settle_in(
     at_once: AtOnce | None = None,
 ) -> Settled:
     """`advance` within the caller's writing transaction, which keeps the lock; the whole decision."""
-    row = subject_in(connection, code, lock=True)
+    row, so_far = past.lock_and_read(connection, code)
     if row is None:
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
     now = _not_before(row, now, read_again)
-    so_far = past.read(connection, code)
     subject = folded(protocol, code, so_far.history, so_far.handed)
     settled = _settled(subject, decide(subject, now), so_far.waiting, now)
     _keep_decision(connection, row, settled, at_once=at_once)
@@ -311,10 +310,14 @@ def _record_in(
 
 
 def _known(connection: sa.Connection, stated: _Stated, *, lock: bool) -> _Known:
-    row = subject_called(connection, stated.code, lock=lock)
-    code = row.code if row else stated.code
+    keys = {event.key for event in stated.events}
+    if lock:
+        row, so_far = past.lock_and_read(connection, stated.code, keys, in_any_case=True)
+    else:
+        row = subject_called(connection, stated.code)
+        so_far = past.read(connection, row.code if row else stated.code, keys)
     standing = stated.sender.standing(connection, lock=lock)
-    return _Known(code, row, past.read(connection, code, {event.key for event in stated.events}), standing)
+    return _Known(row.code if row else stated.code, row, so_far, standing)
 
 
 def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from itp_events.errors import BadInput
 from itp_events.validation_messages import did_you_mean
 from tasks.accounts.account import COLUMNS, Account, account_of, checked_code
+from tasks.database.compiled import Compiled
 from tasks.database.registered_values import note_values
 from tasks.database.schema import account_log, accounts, sessions
 
@@ -57,12 +58,14 @@ def every_account(connection: sa.Connection) -> list[Account]:
     return [account_of(row) for row in connection.execute(sa.select(*COLUMNS).order_by(accounts.c.code))]
 
 
-_ANY = sa.select(sa.literal(1)).select_from(accounts).limit(1)
+_ANY = Compiled(
+    sa.select(sa.literal_column("1").label("found")).select_from(accounts).limit(sa.literal_column("1"))
+)
 
 
 def is_any(connection: sa.Connection) -> bool:
     """Whether there is any account: from the first one on, everybody has to sign in."""
-    return connection.scalar(_ANY) is not None
+    return bool(_ANY.ask(connection, {}))
 
 
 def find(connection: sa.Connection, code: str, *, lock: bool = False) -> Account | None:

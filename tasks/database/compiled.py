@@ -12,7 +12,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tasks.database import postgresql
+
 Stored = Mapping[str, object]
+# A row that came back, by the names of its columns.
+Row = Mapping[str, Any]
+# A statement, and the values that it is executed with.
+Question = tuple["Compiled", Stored]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,7 @@ class Compiled:
 
     def execute(self, connection: sa.Connection, values: Stored) -> sa.CursorResult[Any]:
         """Execute the statement once."""
-        words = self._for(connection, values)
-        return connection.exec_driver_sql(words.text, words.of(values))
+        return connection.exec_driver_sql(*self.in_words(connection, values))
 
     def execute_each(self, connection: sa.Connection, rows: Sequence[Stored]) -> None:
         """Execute the statement for each row; no rows come back."""
@@ -50,6 +55,15 @@ class Compiled:
         elif rows:
             words = self._for(connection, rows[0])
             connection.exec_driver_sql(words.text, [words.of(row) for row in rows])
+
+    def ask(self, connection: sa.Connection, values: Stored) -> Sequence[Row]:
+        """Execute the statement once; its rows."""
+        return [dict(row) for row in self.execute(connection, values).mappings()]
+
+    def in_words(self, connection: sa.Connection, values: Stored) -> tuple[str, Any]:
+        """The statement and its values in the words of the database's driver."""
+        words = self._for(connection, values)
+        return words.text, words.of(values)
 
     def _for(self, connection: sa.Connection, values: Stored) -> _Words:
         given = (connection.dialect.name, tuple(values))
@@ -65,3 +79,15 @@ class Compiled:
         asked = {bind.key for bind in compiled.binds.values() if bind.required}
         always = {name: value for name, value in compiled.params.items() if name not in asked}
         return _Words(str(compiled), always, compiled.positiontup)
+
+
+def ask_in_turn(connection: sa.Connection, questions: Sequence[Question]) -> Sequence[Sequence[Row]]:
+    """Execute statements, each on what those before it have locked; the rows of each.
+
+    A server answers all in one round trip.
+    """
+    if connection.dialect.name != "postgresql":
+        return [statement.ask(connection, values) for statement, values in questions]
+    return postgresql.ask_together(
+        connection, [each.in_words(connection, values) for each, values in questions]
+    )

@@ -12,8 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from itp_events.events import Event, EventKey
-from tasks.database import event_log
-from tasks.database.compiled import Compiled
+from tasks.database import event_log, queries
+from tasks.database.compiled import Compiled, Question, Row, ask_in_turn
+from tasks.database.queries import SubjectRow
 from tasks.database.schema import events, notices
 from tasks.database.unreadable import Unreadable
 
@@ -87,37 +88,69 @@ def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()
     Raises:
         Unreadable: a line of the subject's own log is damaged.
     """
-    lines, asked_for = _read(connection, code, stated), set(stated)
-    elsewhere, damaged = _elsewhere(
-        line for line in lines if line.what == "elsewhere" and (line.source, line.id) in asked_for
-    )
+    question = _question(code, stated)
+    if question is None:
+        sources, ids = [key[0] for key in stated], [key[1] for key in stated]
+        asked = {"code": code, "sources": sources, "ids": ids}
+        lines: Sequence[Row] = [dict(row) for row in connection.execute(_AND_OF_OTHERS, asked).mappings()]
+    else:
+        lines = question[0].ask(connection, question[1])
+    return _in(lines, code, stated)
+
+
+def lock_and_read(
+    connection: sa.Connection, code: str, stated: Collection[EventKey] = (), *, in_any_case: bool = False
+) -> tuple[SubjectRow | None, SubjectHistory]:
+    """Lock a subject's row, of a code in any case of its letters if asked, and read the history behind it.
+
+    Raises:
+        Unreadable: a line of the subject's own log is damaged.
+    """
+    locking, question = queries.locking(code, in_any_case=in_any_case), _question(code, stated)
+    if question is None:
+        row = queries.stored_subject(locking[0].ask(connection, locking[1]))
+        return row, read(connection, row.code if row else code, stated)
+    found, lines = ask_in_turn(connection, (locking, question))
+    row = queries.stored_subject(found)
+    if row is None or row.code == code:
+        return row, _in(lines, code, stated)
+    return row, read(connection, row.code, stated)
+
+
+def _in(lines: Sequence[Row], code: str, stated: Collection[EventKey]) -> SubjectHistory:
+    of: dict[str, list[Row]] = {"event": [], "handed": [], "waiting": [], "elsewhere": []}
+    for line in lines:
+        of[line["what"]].append(line)
+    # Sources and ids are asked for apart.
+    asked_for = (line for line in of["elsewhere"] if (line["source"], line["id"]) in stated)
+    elsewhere, damaged = _elsewhere(asked_for)
     return SubjectHistory(
-        history=[event_log.read_line(code, line.seq, line.body) for line in lines if line.what == "event"],
-        handed=frozenset(line.id for line in lines if line.what == "handed"),
-        waiting=frozenset(line.id for line in lines if line.what == "waiting"),
+        history=[event_log.read_line(code, line["seq"], line["body"]) for line in of["event"]],
+        handed=frozenset(line["id"] for line in of["handed"]),
+        waiting=frozenset(line["id"] for line in of["waiting"]),
         elsewhere=elsewhere,
         damaged=damaged,
     )
 
 
-def _elsewhere(lines: Iterable[sa.Row[Any]]) -> tuple[dict[EventKey, Event], dict[EventKey, Unreadable]]:
+def _elsewhere(lines: Iterable[Row]) -> tuple[dict[EventKey, Event], dict[EventKey, Unreadable]]:
     """The events in lines of other logs, and the errors of those that cannot be read."""
     events_of_others: dict[EventKey, Event] = {}
     damaged: dict[EventKey, Unreadable] = {}
     for line in lines:
-        key = (line.source, line.id)
+        key = (line["source"], line["id"])
         try:
-            events_of_others[key] = event_log.read_line(line.subject, line.seq, line.body)
+            events_of_others[key] = event_log.read_line(line["subject"], line["seq"], line["body"])
         except Unreadable as problem:
             damaged[key] = problem
     return events_of_others, damaged
 
 
-def _read(connection: sa.Connection, code: str, stated: Collection[EventKey]) -> Sequence[sa.Row[Any]]:
-    asked: dict[str, object] = {"code": code}
+def _question(code: str, stated: Collection[EventKey]) -> Question | None:
+    """The question for a history; None for several events, as a list of them has no text of its own."""
     if not stated:
-        return _OF_THE_SUBJECT.execute(connection, asked).all()
-    sources, ids = {key[0] for key in stated}, {key[1] for key in stated}
-    if len(stated) == 1:
-        return _AND_OF_ANOTHER.execute(connection, asked | {"source": sources.pop(), "id": ids.pop()}).all()
-    return connection.execute(_AND_OF_OTHERS, asked | {"sources": list(sources), "ids": list(ids)}).all()
+        return _OF_THE_SUBJECT, {"code": code}
+    if len(stated) > 1:
+        return None
+    [(source, key)] = stated
+    return _AND_OF_ANOTHER, {"code": code, "source": source, "id": key}

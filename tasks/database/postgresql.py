@@ -11,7 +11,7 @@ statements that are executed often are prepared, and the server keeps their plan
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, cast
 
@@ -221,6 +221,25 @@ def together(connection: sa.Connection) -> Iterator[None]:
             yield
     except psycopg.Error as problem:
         raise DBAPIError.instance(None, None, problem, psycopg.Error, dialect=connection.dialect) from problem
+
+
+def ask_together(
+    connection: sa.Connection, questions: Sequence[tuple[str, Any]]
+) -> list[list[dict[str, Any]]]:
+    """Execute statements, given in the driver's words, in one round trip; the rows of each, by name.
+
+    Raises:
+        DBAPIError: the server refused one of them.
+    """
+    driver = cast("BoundedConnection", connection.connection.dbapi_connection)
+    with together(connection):
+        cursors = [driver.execute(words, values) for words, values in questions]
+    return [_rows(cursor) for cursor in cursors]
+
+
+def _rows(cursor: psycopg.Cursor[Any]) -> list[dict[str, Any]]:
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from itp_events.events import Event, EventKey
 from itp_events.validation_messages import did_you_mean
 from tasks.database import event_log, outbox
-from tasks.database.compiled import Compiled
+from tasks.database.compiled import Compiled, Question, Row
 from tasks.database.contents import OutboxContents
 from tasks.database.event_log import NOT_KNOWN, LogEnd, Origin
 from tasks.database.labels import shown
@@ -160,20 +160,27 @@ def subject_in(connection: sa.Connection, code: str, *, lock: bool = False) -> S
     """`subject` within a transaction; with `lock`, nobody else decides about it until the transaction
     ends.
     """
-    asked = {"about": code}
     if lock:
-        return _stored_subject(_LOCKED.execute(connection, asked).one_or_none())
-    row = connection.execute(_SUBJECT, asked).one_or_none()
+        statement, values = locking(code)
+        return stored_subject(statement.ask(connection, values))
+    row = connection.execute(_SUBJECT, {"about": code}).one_or_none()
     return None if row is None else _subject_row(row)
 
 
 def subject_called(connection: sa.Connection, code: str, *, lock: bool = False) -> SubjectRow | None:
     """The subject of a code in any case of its letters; `lock` as for `subject_in`."""
-    asked = {"about": code, "folded": code.lower()}
     if lock:
-        return _stored_subject(_FOLDED_LOCKED.execute(connection, asked).first())
-    row = connection.execute(_FOLDED, asked).first()
+        statement, values = locking(code, in_any_case=True)
+        return stored_subject(statement.ask(connection, values))
+    row = connection.execute(_FOLDED, {"about": code, "folded": code.lower()}).first()
     return None if row is None else _subject_row(row)
+
+
+def locking(code: str, *, in_any_case: bool = False) -> Question:
+    """The question for a subject's row, about whom nobody else decides until the transaction ends."""
+    if in_any_case:
+        return _FOLDED_LOCKED, {"about": code, "folded": code.lower()}
+    return _LOCKED, {"about": code}
 
 
 def codes_near(store: Store, code: str) -> str:
@@ -221,14 +228,15 @@ def _subject_row(row: sa.Row[Any]) -> SubjectRow:
     return SubjectRow(**{**row._mapping, "tags": row.tags or ()})
 
 
-def _stored_subject(row: sa.Row[Any] | None) -> SubjectRow | None:
-    """The subject in a row as it is stored."""
-    if row is None:
+def stored_subject(rows: Sequence[Row]) -> SubjectRow | None:
+    """The subject in the first of some rows as they are stored; None without any."""
+    if not rows:
         return None
+    row = rows[0]
     # PostgreSQL's driver reads JSON by itself.
-    tags = read_json(row.tags) if isinstance(row.tags, str) else row.tags
-    instants = {name: read_instant(row._mapping[name]) for name in ("wake_at", "enrolled_at", "advanced_at")}
-    return SubjectRow(**{**row._mapping, **instants, "tags": tags or (), "exited": bool(row.exited)})
+    tags = read_json(row["tags"]) if isinstance(row["tags"], str) else row["tags"]
+    instants = {name: read_instant(row[name]) for name in ("wake_at", "enrolled_at", "advanced_at")}
+    return SubjectRow(**{**row, **instants, "tags": tags or (), "exited": bool(row["exited"])})
 
 
 def next_wake(store: Store) -> datetime | None:

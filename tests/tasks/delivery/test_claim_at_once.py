@@ -22,6 +22,7 @@ from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.deliver import hand_over_claimed
 from tests.itp_events.journey import Journey
 from tests.support import Receiver
+from tests.support.asked import asked_of
 from tests.support.databases import migrated_sqlite
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, ReportedLate, later, outcomes
@@ -179,13 +180,10 @@ def test_nothing_is_looked_up_for_it_but_whose_recipients_stand_and_who_is_on_du
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
     stated = study.adverse_event("2026-01-05", at=LATER, serious=True)
-    asked: list[str] = []
-    sa.event.listen(
-        desk.store.engine, "before_cursor_execute", lambda *call: asked.append(call[2].split()[0])
-    )
-    assert len(taken(desk, stated)) == 2
+    with asked_of(desk.store) as asked:
+        assert len(taken(desk, stated)) == 2
     assert [word for word in asked if word != "BEGIN"] == [
-        *("SELECT", "SELECT"),  # the subject, and what is known
+        *("SELECT", "SELECT"),  # together: the subject, and what is known
         "SELECT",  # whose recipients stand, and who is on duty
         # Together: the subject's row, its events, notices with their texts.
         *("UPDATE", "INSERT", "INSERT"),

@@ -3,7 +3,6 @@
 from datetime import datetime
 
 import pytest
-import sqlalchemy as sa
 
 from tasks.advance import Advanced, advance
 from tasks.database.queries import subject
@@ -12,6 +11,7 @@ from tasks.delivery.claiming import ClaimAtOnce
 from tasks.delivery.claims import Clocks
 from tasks.delivery.deliver import hand_over_claimed
 from tests.support import Receiver
+from tests.support.asked import asked_of
 from tests.support.study import Study
 from tests.tasks.delivery.test_claim_at_once import said
 from tests.tasks.desk import ENROLLED_AT, Desk
@@ -62,14 +62,11 @@ def test_a_wake_asks_for_nothing_more_than_a_door_does(desk: Desk, told: Receive
     study = Study()
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
-    asked: list[str] = []
-    sa.event.listen(
-        desk.store.engine, "before_cursor_execute", lambda *call: asked.append(call[2].split()[0])
-    )
-    while not _woken(desk, study.code)[1].claims:
-        asked.clear()
+    with asked_of(desk.store) as asked:
+        while not _woken(desk, study.code)[1].claims:
+            asked.clear()
     assert [word for word in asked if word not in ("BEGIN", "SET")][1:] == [
-        *("SELECT", "SELECT"),  # the subject, and what is known
+        *("SELECT", "SELECT"),  # together: the subject, and what is known
         "SELECT",  # whose recipients stand, and who is on duty
         # Together: the subject's row, its events, notices with their texts.
         *("UPDATE", "INSERT", "INSERT"),
