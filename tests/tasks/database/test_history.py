@@ -42,7 +42,9 @@ def test_both_questions_at_once_find_what_they_find_one_after_the_other(
     of_another = [other.enrol(), other.done("INF1", "2026-01-05")]
     desk.take(*of_another)
     damage_log(desk.store, "ITP-002", 1, "not json")
-    keys = {event.key for event in [*of_another, one.booked("INF2", "2026-01-12", at="2026-01-05 12:00")][:asked]}
+    keys = {
+        event.key for event in [*of_another, one.booked("INF2", "2026-01-12", at="2026-01-05 12:00")][:asked]
+    }
     with desk.store.writing() as connection:
         expected = one_after_the_other(connection, code, keys)
         found = history.lock_and_read(connection, code, keys, in_any_case=True)
