@@ -118,7 +118,7 @@ def main() -> None:
         if machines in asked.machines:
             _say(f"\n{what}, {counts.subjects:,} subjects; doors' processes: {_workers(machines)}")
             _say(f"  {'':38}{'':26}  {'':44}others")
-            with _set_up(machines) as (parts, receiver):
+            with set_up(machines) as (parts, receiver):
                 asyncio.run(_measure(Table(parts, receiver.pid, profiler), receiver, counts))
 
 
@@ -127,7 +127,8 @@ def _workers(machines: int) -> str:
 
 
 @contextmanager
-def _set_up(machines: int) -> Iterator[tuple[Parts, ReceiverApart]]:
+def set_up(machines: int) -> Iterator[tuple[Parts, ReceiverApart]]:
+    """The service in the parts of so many machines, on a database of its own, and what its notices go to."""
     with (
         ReceiverApart() as receiver,
         surroundings(receiver.apprise_url()) as (database, home, recipients),
@@ -139,14 +140,14 @@ def _set_up(machines: int) -> Iterator[tuple[Parts, ReceiverApart]]:
 async def _measure(table: Table, receiver: ReceiverApart, counts: Counts) -> None:
     parts = table.parts
     clients = Clients(parts.doors)
-    await _until_at_rest(table, "after the start")
+    await until_at_rest(table, "after the start")
     bare = commit_seconds(parts.database)
     table.line("a bare commit", f"{bare * 1000:.1f} ms")
     creates = await _bare_creates(table, "before")
     codes = [f"ITP-{number:05}" for number in range(2 * counts.subjects)]
     in_prefect = await _enrolments(table, clients, codes)
-    await _all_handed(parts)
-    await _until_at_rest(table, "after the enrolments")
+    await all_handed(parts)
+    await until_at_rest(table, "after the enrolments")
     creates = (creates + await _bare_creates(table, "after")) / 2
     table.line("  shown in Prefect, compared", f"{in_prefect / creates:.0%} of bare creates")
     await asyncio.sleep(counts.settle)
@@ -156,7 +157,7 @@ async def _measure(table: Table, receiver: ReceiverApart, counts: Counts) -> Non
     await clients.close()
 
 
-async def _until_at_rest(table: Table, when: str) -> None:
+async def until_at_rest(table: Table, when: str) -> None:
     """Wait until the service's processes, of which Prefect's server takes longest, have little to do."""
     began = time.monotonic()
     while True:
@@ -229,7 +230,7 @@ async def _killed(table: Table, clients: Clients, receiver: ReceiverApart, codes
     handed, began = len(receiver.requests) - before, time.monotonic()
     table.parts.start()
     table.restart()
-    await _all_handed(table.parts)
+    await all_handed(table.parts)
     seconds = time.monotonic() - began
     await asyncio.sleep(2)
     lost = len(clients.acknowledged) - table.parts.number(
@@ -255,7 +256,8 @@ async def _all_shown(parts: Parts, count: int) -> None:
     await until(lambda: shown(parts.prefect, JOURNEY) >= count, what, 60 + count * SHOWN_SECONDS_EACH, 1)
 
 
-async def _all_handed(parts: Parts) -> None:
+async def all_handed(parts: Parts) -> None:
+    """Wait until no notice waits for its hand-over; raises TimeoutError when one does for long."""
     await until(lambda: not parts.number(WAITING), "every notice to be handed over", HANDED_SECONDS, 0.5)
 
 
