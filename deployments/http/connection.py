@@ -66,6 +66,10 @@ def backlog() -> int:
     return min(BACKLOG, places())
 
 
+class _Unserved(httptools.HttpParserError):
+    """A request that the parser can read, and that is refused; the message says why."""
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's connection, within limits of number, time and size.
 
@@ -89,8 +93,12 @@ class Connection(HttpToolsProtocol):
 
     @property
     def waits(self) -> bool:
-        """Whether the server waits for the client: for a request, the rest of one, or to read an answer."""
-        return not self._owed or self._part is not None or self.flow.write_paused
+        """Whether the server waits for the client: for a request, the rest of one, or to read an answer.
+
+        One that has begun to send a request behind others waits for their answers itself.
+        """
+        its_body = self._begun == "body" and self._owed == 1
+        return not self._owed or its_body or self.flow.write_paused
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the client; without a free place a waiting connection is closed, or the answer is 503."""
@@ -133,7 +141,7 @@ class Connection(HttpToolsProtocol):
                 rest = self._without_offer() + rest[offer.args[0] :]
         self._taken += len(data)
         if self._begun and self._taken > HEAD_BYTES + BYTES_FOR_EACH * self._of_body:
-            raise httptools.HttpParserError("too long")
+            raise _Unserved(f"a request holds at most {HEAD_BYTES} bytes besides its body")
 
     def _without_offer(self) -> bytes:
         """The head that has just been read, without its offer of another protocol."""
@@ -150,16 +158,16 @@ class Connection(HttpToolsProtocol):
         """Begin to answer, if the head names one host and few requests wait for their answers.
 
         Raises:
-            HttpParserError: it does not, and is refused.
+            _Unserved: it does not, or asks for a tunnel.
         """
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
-            raise httptools.HttpParserError("a request names one host")
+            raise _Unserved("a request names one Host")
         if len(self.pipeline) >= MOST_AHEAD:
-            raise httptools.HttpParserError("too many requests ahead of their answers")
+            raise _Unserved(f"at most {MOST_AHEAD} requests are sent ahead of their answers")
         if self.parser.should_upgrade() and not self._should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                raise httptools.HttpParserError("this is no proxy")
+                raise _Unserved("this is no proxy")
             self._declined = True
             return
         before = self.cycle
@@ -263,7 +271,9 @@ class Connection(HttpToolsProtocol):
             said = "a request has either a Content-Length or a Transfer-Encoding, not both"
             self._refuse(HTTPStatus.BAD_REQUEST, "framing", said)
         else:
-            self._refuse(HTTPStatus.BAD_REQUEST, "not-http", "this is no HTTP request")
+            # The parser raises an error of its own over one of this module.
+            why = next((each for each in (error, error.__context__) if isinstance(each, _Unserved)), None)
+            self._refuse(HTTPStatus.BAD_REQUEST, "not-http", str(why or "this is no HTTP request"))
 
     def _refuse(self, status: HTTPStatus, rule: RuleName, said: str) -> None:
         """Answer the newest request if it has no answer yet, after those before it, and close; the

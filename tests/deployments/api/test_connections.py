@@ -172,11 +172,10 @@ class SlowDoor:
         assert self.goes_on.wait(20)
         return []
 
-    def ask(self, count: int) -> None:
-        """Ask so many times, and return when each request is being answered."""
-        self.asked = [
-            connect(self.door, b"GET /subjects HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(count)
-        ]
+    def ask(self, count: int, behind: bytes = b"") -> None:
+        """Ask so many times, with `behind` each request, and return when each is being answered."""
+        said = b"GET /subjects HTTP/1.1\r\nHost: localhost\r\n\r\n" + behind
+        self.asked = [connect(self.door, said) for _ in range(count)]
         wait_until(lambda: self.begun == count, "the requests to be read")
 
     def answers(self) -> list[int]:
@@ -196,10 +195,11 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDoor]:
             client.close()
 
 
+@pytest.mark.parametrize("behind", [b"", HEAD])
 def test_a_request_that_is_being_answered_is_never_cut_off(
-    slow: SlowDoor, monkeypatch: pytest.MonkeyPatch
+    slow: SlowDoor, monkeypatch: pytest.MonkeyPatch, behind: bytes
 ) -> None:
-    slow.ask(4)
+    slow.ask(4, behind)
     monkeypatch.setattr(connection, "MOST", 6)
     with ExitStack() as idle:
         for _ in range(30):
@@ -368,6 +368,20 @@ def test_what_cannot_be_read_is_answered_after_the_requests_before_it(
         client.sendall(rest + UNREADABLE[wrong])
         answers = everything(client)
     assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200"] * count + [b"400"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("two hosts", "a request names one Host"),
+        ("no host", "a request names one Host"),
+        ("a tunnel", "this is no proxy"),
+        ("no request", "this is no HTTP request"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_with_the_request(door: Door, wrong: str, said: str) -> None:
+    with connect(door, UNREADABLE[wrong]) as client:
+        assert json.loads(everything(client).partition(b"\r\n\r\n")[2])["detail"] == said
 
 
 def test_requests_that_run_far_ahead_of_their_answers_are_answered_and_the_connection_ends(
