@@ -139,13 +139,17 @@ class Connection(HttpToolsProtocol):
                 # The parser takes what follows for the other protocol, a body too.
                 self._declined = False
                 rest = self._without_offer() + rest[offer.args[0] :]
+                # Behind the last request of a connection this one would pass over everything.
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._taken += len(data)
         if self._begun and self._taken > HEAD_BYTES + BYTES_FOR_EACH * self._of_body:
             raise _Unserved(f"a request holds at most {HEAD_BYTES} bytes besides its body")
 
     def _without_offer(self) -> bytes:
         """The head that has just been read, without its offer of another protocol."""
-        first = b" ".join((self.parser.get_method(), self.url, b"HTTP/1.1"))
+        version = b"HTTP/" + self.parser.get_http_version().encode()
+        first = b" ".join((self.parser.get_method(), self.url, version))
         kept = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
         return b"\r\n".join([first, *kept, b"", b""])
 

@@ -342,6 +342,7 @@ UNREADABLE = {
     "a chunk that is none": CHUNKED + b"x\r\n",
     "a tunnel": b"CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
     "a header over two lines": HEAD + b"X: a\r\n b\r\n\r\n",
+    "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no request": b"\x16\x03\x01\x02\r\n\r\n",
 }
 
@@ -437,6 +438,18 @@ def test_an_offer_of_another_protocol_is_passed_over_and_the_connection_goes_on(
     post = b"POST /events HTTP/1.1\r\nHost: localhost\r\n" + offer + b"Content-Length: 2\r\n\r\n{}"
     with connect(door, (HEAD + offer + b"\r\n" + post) * 2) as client:
         assert statuses(client, 4) == [200, 422, 200, 422]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"GET /openapi.json HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        HEAD + b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n",
+    ],
+)
+def test_an_offer_in_the_last_request_of_a_connection_is_passed_over(door: Door, said: bytes) -> None:
+    with connect(door, said) as client:
+        assert everything(client).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_request_for_a_websocket_is_answered_as_any_other(door: Door) -> None:
