@@ -29,7 +29,8 @@ from bench.receiving import ReceiverApart
 SUBJECTS = 100
 ROUNDS = 4
 # How many events of each load a turn has.
-LOADS = {"contacts": 500, "one by one": 40, "serious": 80, "enrol": 60}
+LOADS = {"contacts": 500, "one by one": 40, "serious": 80, "enrol": 60, "arrays": 100}
+ENROLS = ("enrol", "arrays")
 SERVE = "--serve"
 Measured = dict[str, float]
 
@@ -130,7 +131,7 @@ async def _serve() -> None:
         _say("{}")
         while line := await asyncio.to_thread(sys.stdin.readline):
             load, count = json.loads(line)
-            chosen = list(itertools.islice(fresh if load == "enrol" else itertools.cycle(codes), count))
+            chosen = list(itertools.islice(fresh if load in ENROLS else itertools.cycle(codes), count))
             before = table.cpu()
             rate = await _done(load, chosen, clients, receiver)
             doors = between(before, table.cpu(), count / 1000).get("doors", 0.0)
@@ -147,6 +148,8 @@ async def _done(load: str, codes: Sequence[str], clients: Clients, receiver: Rec
         return await clients.contacts(codes)
     if load == "enrol":
         return await clients.enrol(codes)
+    if load == "arrays":
+        return await clients.enrol_in_arrays(codes)
     if load == "one by one":
         return median(await clients.one_by_one(codes, receiver)) * 1000
     told = len(receiver.requests) + SERIOUS_NOTICES * len(codes)
