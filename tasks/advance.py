@@ -9,67 +9,40 @@ over by `tasks.delivery`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
-from typing import Protocol as Interface
 
 import sqlalchemy as sa
 
 from itp_events.decisions import Decision, decide
 from itp_events.errors import BadInput, ItpError, NotEligible, Refused
-from itp_events.events import Enrolled, Event, EventKey, NoticeIssued, Voided
+from itp_events.events import Enrolled, Event, EventKey, Voided
 from itp_events.intake.batch import Judgement, Verdict, judge
 from itp_events.protocol.model import Protocol
 from itp_events.rules.subject import Subject, fold
-from tasks.database import event_log, outbox, service_log
+from tasks.database import event_log, service_log
 from tasks.database import history as past
-from tasks.database.compiled import Compiled
-from tasks.database.event_log import EMPTY, LogEnd, Origin
-from tasks.database.history import SubjectHistory
+from tasks.database.compiled import Question, Row, ask_in_turn
+from tasks.database.history import SubjectHistory, Wanted
 from tasks.database.queries import SubjectRow, subject_called
-from tasks.database.schema import instant_text, stored, subjects
-from tasks.database.store import Store, together
+from tasks.database.store import Store
 from tasks.database.unreadable import Unreadable, folded, naming
-from tasks.hashing.rows import hash_of
-from tasks.spans import decided
+from tasks.keeping import AtOnce, Change, Settled, keep, settled
+from tasks.senders import ANYBODY, Sender, Standing
 
 # The clocks of two well-kept machines differ by less.
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """A subject, the decision about it, and the instant (UTC) at which it was decided.
-
-    `waiting`: the keys of its notices that wait for their hand-over now.
-    """
-
-    subject: Subject
-    decision: Decision
-    at: datetime
-    waiting: frozenset[str]
-
-
-class AtOnce(Interface):
-    """Begins the hand-over of notices in the transaction that decides about them.
-
-    Both steps are called again when the transaction is repeated.
-    """
-
-    def say(self, connection: sa.Connection, settled: Settled) -> Mapping[str, outbox.Text]:
-        """The texts, by key, of the notices that are taken; they are queued with them."""
-
-    def take(self, connection: sa.Connection) -> None:
-        """Take the notices that `say` named, which are queued now."""
-
-
-@dataclass(frozen=True, slots=True)
 class Advanced:
-    """A subject's state after a transaction; `due_notices`: whether notices wait to be handed over."""
+    """A subject's state after a transaction; `due_notices`: whether notices wait to be handed over.
+
+    `flow_run_id`: the run in Prefect that was noted for it before; None when none was.
+    """
 
     code: str
     state: str
@@ -79,6 +52,7 @@ class Advanced:
     tags: tuple[str, ...]
     exited: bool
     due_notices: bool
+    flow_run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,52 +64,6 @@ class Answer:
     error: ItpError | None = None
     advanced: Advanced | None = None
 
-
-Signing = Callable[[sa.Connection, Sequence[Event], datetime], None]
-"""Signs events in the transaction that has just recorded them, at an instant (UTC)."""
-
-
-class Standing(Interface):
-    """The rights of a sender, as they were read in a transaction; two that are equal permit the same."""
-
-    def barred(self, event: Event, target: Event | None, site: str | None) -> ItpError | None:
-        """The reason why the sender may not state an event; None when it may.
-
-        `target` is the event it voids. `site` is the site of the subject; None when nobody is enrolled.
-        """
-
-
-class Sender(Interface):
-    """The sender of events, as a transaction needs to know it."""
-
-    @property
-    def origin(self) -> Origin:
-        """The account that is signed in, and the door: noted with each event."""
-
-    @property
-    def signing(self) -> Signing | None:
-        """Signs the events in the transaction that records them; None: they are not signed."""
-
-    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
-        """Read what the sender may state now; with `lock` that does not change until the transaction ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Anybody:
-    """A program's own statements, as in a simulation: nothing is barred, and no door is noted."""
-
-    origin: Origin = event_log.NOT_KNOWN
-    signing: Signing | None = None
-
-    def standing(self, connection: sa.Connection, *, lock: bool) -> Anybody:
-        """Read nothing: anybody may state anything."""
-        return self
-
-    def barred(self, event: Event, target: Event | None, site: str | None) -> None:
-        """Bar nothing."""
-
-
-ANYBODY: Sender = Anybody()
 
 # Reads the study's clock: its present instant, UTC.
 ReadClock = Callable[[], datetime]
@@ -173,14 +101,18 @@ def settle_in(
     at_once: AtOnce | None = None,
 ) -> Settled:
     """`advance` within the caller's writing transaction, which keeps the lock; the whole decision."""
-    row, so_far = past.lock_and_read(connection, code)
+    [(row, so_far)], told = past.lock_and_read(connection, [Wanted(code)], _asked_by(at_once))
     if row is None:
         raise Refused("enrolment", f"{code} is not enrolled; record itp.subject.enrolled first")
     now = _not_before(row, now, read_again)
     subject = folded(protocol, code, so_far.history, so_far.handed)
-    settled = _settled(subject, decide(subject, now), so_far.waiting, now)
-    _keep_decision(connection, row, settled, at_once=at_once)
-    return settled
+    change = Change(row, settled(row, subject, decide(subject, now), so_far.waiting, now))
+    keep(connection, [change], at_once=at_once, told=told[0] if told else ())
+    return change.settled
+
+
+def _asked_by(at_once: AtOnce | None) -> list[Question]:
+    return [at_once.anew()] if at_once else []
 
 
 def decided_at(now: datetime, before: datetime) -> datetime:
@@ -214,38 +146,66 @@ def record(
 ) -> list[Answer]:
     """Judge events, append the accepted ones and advance their subjects, in one transaction a subject.
 
-    Each event is accepted or refused by itself; the answers are in the order of the batch. Events of a
-    subject whose log cannot be read are refused with Unreadable. What `sender` may state is read in the
-    transaction, and judged by the log as it stands there. `at_once` takes what the events make
-    due, if they are few and about one subject: of several subjects the first would wait for the last.
-    `read_again` is as in `advance`.
+    A few subjects who are only enrolled share one. Each event is accepted or refused by itself; the answers
+    are in the order of the batch. Events of a subject whose log cannot be read are refused with Unreadable.
+    What `sender` may state is read in the transaction, and judged by the log as it stands there. `at_once`
+    takes what the events make due, if one transaction records them all: else the first subject would wait
+    for the last. `read_again` is as in `advance`.
+    """
+    answers: dict[int, Answer] = {}
+    groups = in_groups(batch)
+    at_once = at_once if len(groups) == 1 and _is_short(groups[0]) else None
+    for group in groups:
+        stated = [_stated([batch[at] for at in places], now, sender, read_again) for places in group]
+        given = _record(store, protocol, stated, at_once)
+        for places, its_answers in zip(group, given, strict=True):
+            answers |= zip(places, its_answers, strict=True)
+    return [answers[place] for place in range(len(batch))]
+
+
+# From so many events of one subject on, judging takes long enough to keep other writers waiting.
+LONG = 10
+TRIES_AHEAD = 3
+# Enrolments in one transaction: what it costs by itself is shared, and the first does not wait long.
+TOGETHER = 5
+
+Group = list[list[int]]
+"""The places in a batch of the events that one transaction records, subject by subject."""
+
+
+def in_groups(batch: Sequence[Event]) -> list[Group]:
+    """The groups of events that are recorded together, in order of the first event of each subject.
+
+    Only enrolments share a group: nothing that follows from them is urgent, while an alert must not wait for
+    the row of somebody else. One that repeats the id of an event begins a new group, as it is judged by what
+    has become of the first.
     """
     by_subject: dict[str, list[int]] = {}
     for place, event in enumerate(batch):
         by_subject.setdefault(event.subject.lower(), []).append(place)
-    answers: dict[int, Answer] = {}
-    at_once = at_once if len(by_subject) == 1 and len(batch) <= LONG else None
+    groups: list[Group] = []
+    used: set[EventKey] = set()
+    has_room = False
     for places in by_subject.values():
-        events = [batch[at] for at in places]
-        stated = _Stated(_code_in(events), events, now, sender, read_again)
-        try:
-            with naming(stated.code):
-                given = _record(store, protocol, stated, at_once)
-        except Unreadable as problem:
-            given = [Answer(event, "refused", problem) for event in stated.events]
-        answers |= zip(places, given, strict=True)
-    return [answers[place] for place in range(len(batch))]
+        keys = {batch[place].key for place in places}
+        enrols = len(places) <= LONG and all(isinstance(batch[at].data, Enrolled) for at in places)
+        if not enrols or not has_room or len(groups[-1]) == TOGETHER or used & keys:
+            groups.append([])
+            used = set()
+        groups[-1].append(places)
+        used |= keys
+        has_room = enrols
+    return groups
+
+
+def _is_short(group: Group) -> bool:
+    return all(len(places) <= LONG for places in group)
 
 
 def _code_in(events: Sequence[Event]) -> str:
     """The code of the one subject in a batch: as its enrolment writes it, if there is one."""
     enrolments = [event.subject for event in events if isinstance(event.data, Enrolled)]
     return (enrolments or [events[0].subject])[0]
-
-
-# From so many events of one subject on, judging takes long enough to keep other writers waiting.
-LONG = 10
-TRIES_AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +220,15 @@ class _Stated:
     now: datetime
     sender: Sender
     read_again: ReadClock | None
+
+    @property
+    def keys(self) -> set[EventKey]:
+        """The sources and ids of the events."""
+        return {event.key for event in self.events}
+
+
+def _stated(events: Sequence[Event], now: datetime, sender: Sender, read_again: ReadClock | None) -> _Stated:
+    return _Stated(_code_in(events), events, now, sender, read_again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,45 +251,99 @@ class _Judged:
     follows: tuple[Subject, Decision] | None
 
 
-def _record(store: Store, protocol: Protocol, stated: _Stated, at_once: AtOnce | None) -> list[Answer]:
+def _record(
+    store: Store, protocol: Protocol, stated: Sequence[_Stated], at_once: AtOnce | None
+) -> list[list[Answer]]:
+    """The answers to the events of each subject of a group."""
+    if len(stated) == 1:
+        return [_record_alone(store, protocol, stated[0], at_once)]
+    try:
+        about = [each.code for each in stated]
+        return store.write(partial(_record_in, protocol, stated, at_once), about=about)
+    except Unreadable:
+        # It keeps nothing of the others back.
+        if at_once:
+            at_once.anew()
+        return [_record_alone(store, protocol, each, None) for each in stated]
+
+
+def _record_alone(store: Store, protocol: Protocol, stated: _Stated, at_once: AtOnce | None) -> list[Answer]:
+    try:
+        with naming(stated.code):
+            return _record_ahead(store, protocol, stated) or _record_one(store, protocol, stated, at_once)
+    except Unreadable as problem:
+        return [Answer(event, "refused", problem) for event in stated.events]
+
+
+def _record_ahead(store: Store, protocol: Protocol, stated: _Stated) -> list[Answer] | None:
+    """Record many events that were judged before the lock was taken; None when something came between."""
     for _ in range(TRIES_AHEAD if len(stated.events) > LONG else 0):
         with store.reading() as connection:
-            known = _known(connection, stated, lock=False)
+            known = _read(connection, stated)
         judged = _judge(protocol, stated, known)
-        answers = store.write(partial(_keep_if_unchanged, stated, judged), about=stated.code)
+        answers = store.write(partial(_keep_if_unchanged, stated, judged), about=[stated.code])
         if answers is not None:
             return answers
-    return store.write(partial(_record_in, protocol, stated, at_once), about=stated.code)
+    return None
+
+
+def _record_one(store: Store, protocol: Protocol, stated: _Stated, at_once: AtOnce | None) -> list[Answer]:
+    [answers] = store.write(partial(_record_in, protocol, [stated], at_once), about=[stated.code])
+    return answers
 
 
 def _keep_if_unchanged(stated: _Stated, judged: _Judged, connection: sa.Connection) -> list[Answer] | None:
     """Keep what was judged without a lock; None when something was recorded since: it must be judged
     again.
     """
-    if _known(connection, stated, lock=True) != judged.known:
+    if _locked(connection, [stated], None)[0] != [judged.known]:
         return None
-    return _keep(connection, stated, judged, None)
+    [answers] = _keep(connection, [stated], [judged], None, ())
+    return answers
 
 
 def _record_in(
-    protocol: Protocol, stated: _Stated, at_once: AtOnce | None, connection: sa.Connection
-) -> list[Answer]:
-    judged = _judge(protocol, stated, _known(connection, stated, lock=True))
-    return _keep(connection, stated, judged, at_once)
+    protocol: Protocol, stated: Sequence[_Stated], at_once: AtOnce | None, connection: sa.Connection
+) -> list[list[Answer]]:
+    known, told = _locked(connection, stated, at_once)
+    judged = [_judge(protocol, each, its_known) for each, its_known in zip(stated, known, strict=True)]
+    return _keep(connection, stated, judged, at_once, told)
 
 
-def _known(connection: sa.Connection, stated: _Stated, *, lock: bool) -> _Known:
-    keys = {event.key for event in stated.events}
-    if lock:
-        row, so_far = past.lock_and_read(connection, stated.code, keys, in_any_case=True)
-    else:
-        row = subject_called(connection, stated.code)
-        so_far = past.read(connection, row.code if row else stated.code, keys)
-    standing = stated.sender.standing(connection, lock=lock)
+def _read(connection: sa.Connection, stated: _Stated) -> _Known:
+    sender = stated.sender
+    row = subject_called(connection, stated.code)
+    code = row.code if row else stated.code
+    so_far = past.read(connection, code, stated.keys)
+    return _Known(code, row, so_far, sender.standing(ask_in_turn(connection, sender.asks(lock=False))))
+
+
+def _locked(
+    connection: sa.Connection, stated: Sequence[_Stated], at_once: AtOnce | None
+) -> tuple[list[_Known], Sequence[Row]]:
+    """Lock the subjects' rows; the knowledge about each, and the answer to the question of `at_once`."""
+    sender = stated[0].sender
+    rights, wanted = sender.asks(lock=True), [Wanted(each.code, each.keys) for each in stated]
+    # In one order for all, so that no two transactions wait for each other.
+    ordered = sorted(wanted, key=lambda each: each.code.lower())
+    beside = [*rights, *_asked_by(at_once)]
+    locked, found = past.lock_and_read(connection, ordered, beside, in_any_case=True)
+    standing = sender.standing(found[: len(rights)])
+    by_code = {each.code: its for each, its in zip(ordered, locked, strict=True)}
+    told = found[-1] if at_once else ()
+    return [_known(each, *by_code[each.code], standing) for each in stated], told
+
+
+def _known(stated: _Stated, row: SubjectRow | None, so_far: SubjectHistory, standing: Standing) -> _Known:
     return _Known(row.code if row else stated.code, row, so_far, standing)
 
 
 def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
+    with naming(known.code):
+        return _judged(protocol, stated, known)
+
+
+def _judged(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
     now = _not_before(known.row, stated.now, stated.read_again)
     batch = [replace(event, subject=known.code) for event in stated.events]
     barred = _barred(known, batch)
@@ -336,16 +359,33 @@ def _judge(protocol: Protocol, stated: _Stated, known: _Known) -> _Judged:
 
 
 def _keep(
-    connection: sa.Connection, stated: _Stated, judged: _Judged, at_once: AtOnce | None
+    connection: sa.Connection,
+    stated: Sequence[_Stated],
+    judged: Sequence[_Judged],
+    at_once: AtOnce | None,
+    told: Sequence[Row],
+) -> list[list[Answer]]:
+    changes = [_change(each) for each in judged]
+    kept = [each for each in changes if each is not None]
+    keep(connection, kept, stated[0].sender.origin, at_once, told)
+    return [
+        _answers(connection, each, its_judged, change)
+        for each, its_judged, change in zip(stated, judged, changes, strict=True)
+    ]
+
+
+def _answers(
+    connection: sa.Connection, stated: _Stated, judged: _Judged, change: Change | None
 ) -> list[Answer]:
-    settled = _take_in(connection, judged, stated.sender.origin, at_once)
-    if settled and (signing := stated.sender.signing):
-        signing(connection, judged.judgement.accepted, judged.now)
-    advanced = _advanced(settled) if settled else None
-    answers = [_answer(verdict, advanced) for verdict in judged.judgement.verdicts]
-    event_log.keep_refusals(connection, _new_refusals(judged.judgement.verdicts), judged.now)
-    refused = [(each.event, each.error) for each in judged.judgement.verdicts if each.error is not None]
-    service_log.note_refused(connection, refused, stated.sender.origin, judged.now)
+    verdicts, sender = judged.judgement.verdicts, stated.sender
+    refused = [(each.event, each.error) for each in verdicts if each.error is not None]
+    with naming(judged.known.code):
+        if change and sender.signing:
+            sender.signing(connection, judged.judgement.accepted, judged.now)
+        event_log.keep_refusals(connection, _new_refusals(verdicts), judged.now)
+        service_log.note_refused(connection, refused, sender.origin, judged.now)
+    advanced = _advanced(change.settled) if change else None
+    answers = [_answer(verdict, advanced) for verdict in verdicts]
     return [replace(answer, event=event) for answer, event in zip(answers, stated.events, strict=True)]
 
 
@@ -366,51 +406,13 @@ def _barred(known: _Known, batch: Sequence[Event]) -> dict[EventKey, ItpError]:
     return barred
 
 
-def _take_in(
-    connection: sa.Connection, judged: _Judged, origin: Origin, at_once: AtOnce | None
-) -> Settled | None:
+def _change(judged: _Judged) -> Change | None:
     if judged.follows is None:
         return None
     subject, decision = judged.follows
     known, accepted = judged.known, judged.judgement.accepted
-    settled = _settled(subject, decision, known.so_far.waiting, judged.now)
-    _keep_decision(connection, known.row, settled, accepted, origin, at_once)
-    return settled
-
-
-def _settled(subject: Subject, decision: Decision, waiting: frozenset[str], now: datetime) -> Settled:
-    return Settled(subject, decision, now, outbox.waiting_after(waiting, decision.events))
-
-
-def _keep_decision(
-    connection: sa.Connection,
-    row: SubjectRow | None,
-    settled: Settled,
-    stated: Sequence[Event] = (),
-    origin: Origin = event_log.NOT_KNOWN,
-    at_once: AtOnce | None = None,
-) -> None:
-    """Record the stated events and the decision for a subject, of whom the database holds `row`."""
-    decision, now, before = settled.decision, settled.at, row.log_end if row else EMPTY
-    lines = event_log.lines_after(before, settled.subject.code, [*stated, *decision.events], now, origin)
-    texts = at_once.say(connection, settled) if at_once else {}
-    # With nothing to write the trip alone would remain.
-    with together(connection) if lines.rows else nullcontext():
-        if row is None:
-            _enrol(connection, settled, lines.end)
-        elif lines.end != before or _shown(row) != _shown(decision) or row.advanced_at > now:
-            _save(connection, settled, lines.end, row.enrolled_at)
-        event_log.write(connection, lines)
-        outbox.queue(connection, decision.events, now, texts)
-    # Last, because a notice that is issued may be superseded at once.
-    outbox.change(connection, decision.events, now)
-    decided(event.data.notice for event in decision.events if isinstance(event.data, NoticeIssued))
-    if at_once and texts:
-        at_once.take(connection)
-
-
-def _shown(of: SubjectRow | Decision) -> tuple[object, ...]:
-    return of.state, of.message, of.status, tuple(of.tags), of.wake_at, of.exited
+    now_settled = settled(known.row, subject, decision, known.so_far.waiting, judged.now)
+    return Change(known.row, now_settled, accepted)
 
 
 def _advanced(settled: Settled) -> Advanced:
@@ -424,39 +426,8 @@ def _advanced(settled: Settled) -> Advanced:
         tags=tuple(decision.tags),
         exited=decision.exited,
         due_notices=bool(settled.waiting),
+        flow_run_id=settled.flow_run_id,
     )
-
-
-_ENROL = Compiled(subjects.insert())
-_SAVE = Compiled(subjects.update().where(subjects.c.code == sa.bindparam("about")))
-
-
-def _enrol(connection: sa.Connection, settled: Settled, end: LogEnd) -> None:
-    row = stored(subjects, _row(settled, end) | {"code": settled.subject.code, "enrolled_at": settled.at})
-    _ENROL.execute(connection, row | {"hash": hash_of(subjects.name, row)})
-
-
-def _save(connection: sa.Connection, settled: Settled, end: LogEnd, enrolled_at: datetime) -> None:
-    row, code = stored(subjects, _row(settled, end)), settled.subject.code
-    whole = row | {"code": code, "enrolled_at": instant_text(enrolled_at)}
-    _SAVE.execute(connection, row | {"about": code, "hash": hash_of(subjects.name, whole)})
-
-
-def _row(settled: Settled, end: LogEnd) -> dict[str, object]:
-    subject, decision = settled.subject, settled.decision
-    return {
-        "site": subject.enrolled.site,
-        "protocol_version": subject.protocol.version,
-        "seq": end.seq,
-        "head": end.head,
-        "state": decision.state,
-        "message": decision.message,
-        "status": decision.status,
-        "tags": list(decision.tags),
-        "wake_at": decision.wake_at,
-        "exited": decision.exited,
-        "advanced_at": settled.at,
-    }
 
 
 def _answer(verdict: Verdict, advanced: Advanced | None) -> Answer:

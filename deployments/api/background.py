@@ -6,7 +6,7 @@ not told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 from deployments.api.hand_overs import HandOvers
@@ -14,7 +14,7 @@ from deployments.api.showing import Showing
 from flows.study.recording import follow_up
 from flows.study.runtime import Runtime
 from tasks.advance import Answer
-from tasks.delivery.claims import Claim
+from tasks.delivery.claims import NOTHING, Claimed
 
 
 class Background:
@@ -24,20 +24,20 @@ class Background:
         self._hand_overs = HandOvers(study)
         self._showing = Showing(study)
 
-    def place(self) -> AbstractContextManager[bool]:
-        """Keep a sender ready while a door records; False when none is free."""
-        return self._hand_overs.place()
+    def places(self, subjects: int) -> AbstractContextManager[bool]:
+        """Keep a sender ready for each of so many subjects while a door records; False when some are busy."""
+        return self._hand_overs.places(subjects)
 
-    def follow(self, answers: Iterable[Answer], claims: Sequence[Claim] = ()) -> None:
+    def follow(self, answers: Iterable[Answer], claimed: Claimed = NOTHING) -> None:
         """Begin to send what these answers made due and to show the new waits; return at once.
 
-        `claims` are the claims made when the events were recorded; then all answers are about one subject.
+        `claimed` are the claims made when the events were recorded.
         """
         follow_up(
             answers,
-            lambda code: self._hand_overs.begin(code, claims),
+            lambda code: self._hand_overs.begin(code, claimed.get(code, ())),
             self._showing.add,
-            is_claimed=bool(claims),
+            claimed=claimed,
         )
 
     def close(self) -> bool:

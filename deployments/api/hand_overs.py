@@ -39,16 +39,18 @@ class HandOvers:
         self._closed = False
 
     @contextmanager
-    def place(self) -> Iterator[bool]:
-        """Keep a thread for claimed notices ready while a door records; False when none is free.
+    def places(self, subjects: int) -> Iterator[bool]:
+        """Keep a thread for the claimed notices of each of so many subjects ready while a door records; False
+        when so many are not free.
 
-        A hand-over that is begun before the place is left starts at once.
+        A hand-over that is begun before the places are left starts at once.
         """
         with self._places:
-            kept = not self._closed and self._promised + len(self._leaving) < CLAIMED_SENDERS
+            taken = self._promised + len(self._leaving) + subjects
+            kept = subjects if not self._closed and taken <= CLAIMED_SENDERS else 0
             self._promised += kept
         try:
-            yield kept
+            yield kept > 0
         finally:
             with self._places:
                 self._promised -= kept

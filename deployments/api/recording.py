@@ -16,8 +16,9 @@ from flows.study.roles import Sender
 from itp_events.errors import Forbidden, ItpError
 from itp_events.events import Event, parse_event
 from itp_events.outputs.plan_json import instant
-from tasks.advance import Answer
+from tasks.advance import Answer, in_groups
 from tasks.database.queries import subject
+from tasks.delivery.claims import NOTHING
 
 log = logging.getLogger(__name__)
 
@@ -39,23 +40,21 @@ def take_in(api: Recorder, stated: Sequence[object], sender: Sender) -> list[dic
 
 
 def _record(api: Recorder, events: Sequence[Event], sender: Sender) -> list[Answer]:
-    """Record subject by subject, so that the notices of the first do not wait for the last."""
-    by_subject: dict[str, list[int]] = {}
-    for place, event in enumerate(events):
-        by_subject.setdefault(event.subject, []).append(place)
+    """Record a few subjects at a time, so that the notices of the first do not wait for the last."""
     answers: dict[int, Answer] = {}
-    for places in by_subject.values():
-        of_one = _record_of_one(api, [events[place] for place in places], sender)
-        answers |= zip(places, of_one, strict=True)
+    for group in in_groups(events):
+        places = [place for of_one in group for place in of_one]
+        given = _record_group(api, [events[place] for place in places], len(group), sender)
+        answers |= zip(places, given, strict=True)
     return [answers[place] for place in range(len(events))]
 
 
-def _record_of_one(api: Recorder, events: Sequence[Event], sender: Sender) -> list[Answer]:
-    with api.background.place() as is_kept:
+def _record_group(api: Recorder, events: Sequence[Event], subjects: int, sender: Sender) -> list[Answer]:
+    with api.background.places(subjects) as are_kept:
         now = api.study.clock.now()
-        at_once = api.study.claiming(now) if is_kept else None
+        at_once = api.study.claiming(now) if are_kept else None
         answers = api.study.record(events, now, sender=sender, at_once=at_once)
-        api.background.follow(answers, at_once.claims if at_once else ())
+        api.background.follow(answers, at_once.by_subject if at_once else NOTHING)
     return answers
 
 

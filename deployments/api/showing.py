@@ -14,6 +14,8 @@ from flows.prefect_api.flow_runs import Deployment, FlowRuns, PrefectRefused, Pr
 from flows.study.recording import show_one
 from flows.study.runtime import Runtime
 from tasks.advance import Advanced
+from tasks.database.prefect_notes import remember_flow_runs
+from tasks.database.store import NO_ANSWER, first_line
 
 # Prefect takes tens of milliseconds to show a wait: it is told when the doors have been quiet for a moment,
 # so that a burst of events is recorded first. Where events keep coming the first waits no longer than a
@@ -25,6 +27,8 @@ SHOW_SECONDS = 3.0
 # A Prefect that does not answer in time may only be busy. One that stays silent is the repair's to fill.
 AGAIN_SECONDS = 5.0
 TRIES = 3
+# Runs that are made one after the other are noted in the study together: each transaction keeps Prefect idle.
+NOTED_TOGETHER = 20
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +57,8 @@ class Showing:
         self._added = self._asked = self._again = float("-inf")
         self._silent = 0
         self._closed = False
+        # The flow runs that were made and are not noted yet, by subject; only the thread knows them.
+        self._made: dict[str, str] = {}
         self._thread = threading.Thread(target=self._show_all, name="show", daemon=True)
         self._thread.start()
 
@@ -79,7 +85,7 @@ class Showing:
         runs = _Runs(self._study.prefect_api, SHOW_SECONDS)
         while (subject := self._next()) is not None:
             try:
-                show_one(self._study, runs, subject)
+                show_one(self._study, runs, subject, self._remember)
                 self._silent = 0
             except PrefectSilent as reason:
                 self._try_again(subject, reason)
@@ -91,7 +97,28 @@ class Showing:
                 )
             except Exception:
                 log.exception("The new wait of %s could not be shown; the repair will.", subject.code)
+            if len(self._made) >= NOTED_TOGETHER or not self._is_due():
+                self._note_made()
         runs.close()
+
+    def _remember(self, _study: Runtime, code: str, run: str) -> None:
+        self._made[code] = run
+
+    def _note_made(self) -> None:
+        """Note which flow runs were made. A run that is not noted is found by its key, and by the repair."""
+        made, self._made = self._made, {}
+        if not made:
+            return
+        try:
+            remember_flow_runs(self._study.store, made)
+        except NO_ANSWER as reason:
+            log.warning("The flow runs of %d subjects are noted later: %s", len(made), first_line(reason))
+        except Exception:
+            log.exception("The flow runs of %d subjects could not be noted; the repair will.", len(made))
+
+    def _is_due(self) -> bool:
+        with self._changed:
+            return bool(self._waits) and not self._closed and self._begins() <= time.monotonic()
 
     def _next(self) -> Advanced | None:
         """Wait for the subject whose wait has not been shown for longest; None when nothing more is shown."""

@@ -19,7 +19,7 @@ from flows.study.recording import start_journey
 from flows.study.runtime import Runtime
 from flows.study.wait_state import waiting_state
 from flows.subject_journey import OWN_RUN, SECOND
-from tasks.database.prefect_notes import remember_flow_run
+from tasks.database.prefect_notes import remember_flow_runs
 from tasks.database.queries import SubjectRow, all_subjects, subject
 from tasks.database.repairs import note_repair
 
@@ -150,7 +150,7 @@ class Repair:
 
     def _remember(self, subject_row: SubjectRow, run: FlowRun | None) -> None:
         if run is not None and subject_row.flow_run_id != str(run.id):
-            remember_flow_run(self.study.store, subject_row.code, str(run.id))
+            remember_flow_runs(self.study.store, {subject_row.code: str(run.id)})
 
 
 def fault(run: FlowRun | None, wait: Wait) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -21,7 +21,7 @@ from flows.study.runtime import Runtime
 from flows.study.wait_state import SubjectNow, waiting_state
 from itp_events.events import Event
 from tasks.advance import Advanced, Answer
-from tasks.database.prefect_notes import flow_run_of, remember_flow_run
+from tasks.database.prefect_notes import remember_flow_runs
 
 # A command waits so long for Prefect after it has recorded: the repair shows everything else.
 SHOW_SECONDS = 1.0
@@ -46,17 +46,17 @@ def follow_up(
     hand_over: Callable[[str], None],
     show: Callable[[Sequence[Advanced]], None],
     *,
-    is_claimed: bool = False,
+    claimed: Collection[str] = (),
 ) -> None:
     """Hand over what is due of each subject, then show the new waits.
 
     Every door keeps this order, in its own threads and with its own patience: `hand_over` takes a subject's
-    code, `show` takes each subject once, as its last event left it. With `is_claimed` the notices were
-    claimed when the events were recorded.
+    code, `show` takes each subject once, as its last event left it. The notices of the subjects `claimed`
+    were claimed when the events were recorded.
     """
     moved = {answer.advanced.code: answer.advanced for answer in answers if answer.advanced}
     for subject in moved.values():
-        if is_claimed or subject.due_notices:
+        if subject.code in claimed or subject.due_notices:
             hand_over(subject.code)
     if moved:
         show(list(moved.values()))
@@ -84,21 +84,33 @@ def _show_if_taken(study: Runtime, runs: FlowRuns, advanced: Advanced) -> None:
         log.warning("The new wait of %s could not be shown; the repair will: %s", advanced.code, reason)
 
 
-def show_one(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> None:
+Remember = Callable[[Runtime, str, str], None]
+"""Notes, in a study, which flow run carries the journey of a subject: the subject's code, the run's id."""
+
+
+def remember_at_once(study: Runtime, code: str, run: str) -> None:
+    """Note it now."""
+    remember_flow_runs(study.store, {code: run})
+
+
+def show_one(
+    study: Runtime, runs: FlowRuns, subject: SubjectNow, remember: Remember = remember_at_once
+) -> None:
     """Show one subject's wait on its flow run, and create the run when there is none.
 
     Raises PrefectProblem.
     """
-    known = flow_run_of(study.store, subject.code)
-    run = runs.read(UUID(known)) if known else None
+    run = runs.read(UUID(subject.flow_run_id)) if subject.flow_run_id else None
     if run is None or run.key != subject.code:
         # Prefect creates none where there is one, and answers with that one: nobody asks first.
-        start_journey(study, runs, subject)
+        start_journey(study, runs, subject, remember)
     elif run.state_type == "SCHEDULED":
         runs.propose(run.id, waiting_state(subject, study.clock))
 
 
-def start_journey(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> bool:
+def start_journey(
+    study: Runtime, runs: FlowRuns, subject: SubjectNow, remember: Remember = remember_at_once
+) -> bool:
     """Create the subject's flow run, or find the one there is; return False when Prefect has no deployment.
 
     A run that there is and that waits for something else is shown the new wait.
@@ -110,7 +122,7 @@ def start_journey(study: Runtime, runs: FlowRuns, subject: SubjectNow) -> bool:
         return False
     state = waiting_state(subject, study.clock)
     run = runs.create(journeys, subject.code, state, subject.tags)
-    remember_flow_run(study.store, subject.code, str(run.id))
+    remember(study, subject.code, str(run.id))
     if run.state_type == "SCHEDULED" and not run.waits_as(state):
         runs.propose(run.id, state)
     return True

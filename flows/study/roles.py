@@ -7,25 +7,25 @@ door finds the account of a request is its own matter (`deployments.api.http.aut
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Protocol as Interface
 
-import sqlalchemy as sa
-
 from itp_events.errors import Forbidden
 from itp_events.events import INVESTIGATORS, Enrolled, Event, Voided
-from tasks import advance
+from tasks import senders
 from tasks.accounts import changing
 from tasks.accounts.account import Account
-from tasks.accounts.proof import Proof, proven
-from tasks.advance import Signing, Standing
+from tasks.accounts.proof import Proof, asking, proven_by
+from tasks.database.compiled import Question, Row
 from tasks.database.event_log import Origin
+from tasks.senders import Signing, Standing
 from tasks.signatures.signing import Signer, sign
 
 
-class Sender(advance.Sender, Interface):
+class Sender(senders.Sender, Interface):
     """A sender of events. `by`: what their `by` is when the sender leaves it out; None: it must be stated."""
 
     @property
@@ -64,9 +64,13 @@ class Speaker:
         """The machine's user and the door."""
         return Origin(self.actor, self.door)
 
-    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
+    def asks(self, *, lock: bool) -> Sequence[Question]:
+        """With `alone`, the question whether there is any account."""
+        return [changing.ANY] if self.alone else []
+
+    def standing(self, found: Sequence[Sequence[Row]]) -> Standing:
         """The speaker itself; with `alone` nothing from the first account on."""
-        return NOT_SIGNED_IN if self.alone and changing.is_any(connection) else self
+        return NOT_SIGNED_IN if any(found) else self
 
     def barred(self, event: Event, target: Event | None, site: str | None) -> Forbidden | None:
         """The reason why the speaker may not state an event; None when it may.
@@ -113,10 +117,15 @@ class SignedIn:
         """Signs in the name of the account, in its language."""
         return _signing(self.account) if self.signs else None
 
-    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
-        """Read what the account may state by now."""
-        found = proven(connection, self.proof, self.at, lock=lock)
-        return InRole(found.account) if found and found.account.code == self.account.code else NOT_SIGNED_IN
+    def asks(self, *, lock: bool) -> Sequence[Question]:
+        """The question for the account of the proof by now."""
+        return [asking(self.proof, self.at, lock=lock)]
+
+    def standing(self, found: Sequence[Sequence[Row]]) -> Standing:
+        """The rights of the account by now."""
+        proven = proven_by(found[0])
+        is_same = proven is not None and proven.account.code == self.account.code
+        return InRole(proven.account) if proven and is_same else NOT_SIGNED_IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +149,14 @@ class SigningAtTheMachine:
         """Signs in the name of the account."""
         return _signing(self.account)
 
-    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
-        """Read what the account may state by now."""
-        found = changing.find(connection, self.account.code, lock=lock)
-        return InRole(found) if found and found.active else NOT_SIGNED_IN
+    def asks(self, *, lock: bool) -> Sequence[Question]:
+        """The question for the account by now."""
+        return [changing.finding(self.account.code, lock=lock)]
+
+    def standing(self, found: Sequence[Sequence[Row]]) -> Standing:
+        """The rights of the account by now."""
+        account = changing.found_in(found[0])
+        return InRole(account) if account and account.active else NOT_SIGNED_IN
 
 
 def _signing(account: Account) -> Signing:

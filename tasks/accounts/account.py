@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from itp_events.errors import BadInput
-from tasks.database.schema import accounts
+from tasks.database.compiled import Row
+from tasks.database.schema import accounts, read_json
 
 Role = Literal["reader", "recorder", "investigator", "monitor", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -80,8 +81,18 @@ COLUMNS = (
 
 def account_of(row: Any) -> Account:
     """The account in a database's row that has `COLUMNS`."""
-    named = row._mapping
-    sites: Sequence[str] | None = named["sites"]
+    return _account(row._mapping, row._mapping["sites"])
+
+
+def stored_account(row: Row) -> Account:
+    """The account in a row as it is stored that has `COLUMNS`."""
+    # PostgreSQL's driver reads JSON by itself, and SQLite knows no truth values.
+    sites = read_json(row["sites"]) if isinstance(row["sites"], str) else row["sites"]
+    truths = {name: bool(row[name]) for name in ("speaks_for_others", "active")}
+    return _account({**row, **truths}, sites)
+
+
+def _account(named: Mapping[str, Any], sites: Sequence[str] | None) -> Account:
     return Account(
         **{column.name: named[column.name] for column in COLUMNS if column.name != "sites"},
         sites=None if sites is None else tuple(sites),

@@ -5,7 +5,7 @@ No account is ever removed: events name it for decades.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from itp_events.errors import BadInput
 from itp_events.validation_messages import did_you_mean
-from tasks.accounts.account import COLUMNS, Account, account_of, checked_code
-from tasks.database.compiled import Compiled
+from tasks.accounts.account import COLUMNS, Account, account_of, checked_code, stored_account
+from tasks.database.compiled import Compiled, Question, Row
 from tasks.database.registered_values import note_values
 from tasks.database.schema import account_log, accounts, sessions
 
@@ -63,16 +63,33 @@ _ANY = Compiled(
 )
 
 
+ANY: Question = _ANY, {}
+"""The question whether there is any account: a row, or none."""
+
+
 def is_any(connection: sa.Connection) -> bool:
     """Whether there is any account: from the first one on, everybody has to sign in."""
     return bool(_ANY.ask(connection, {}))
 
 
+_BY_CODE = sa.select(*COLUMNS).where(sa.func.lower(accounts.c.code) == sa.bindparam("folded"))
+_FINDING = {False: Compiled(_BY_CODE), True: Compiled(_BY_CODE.with_for_update())}
+
+
+def finding(code: str, *, lock: bool = False) -> Question:
+    """The question for the account of a code in any case of its letters."""
+    return _FINDING[lock], {"folded": code.lower()}
+
+
+def found_in(rows: Sequence[Row]) -> Account | None:
+    """The account in the rows of that question; None when there is none."""
+    return stored_account(rows[0]) if rows else None
+
+
 def find(connection: sa.Connection, code: str, *, lock: bool = False) -> Account | None:
     """The account of a code in any case of its letters; None when there is none."""
-    query = sa.select(*COLUMNS).where(sa.func.lower(accounts.c.code) == code.lower())
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    return account_of(row) if row else None
+    statement, values = finding(code, lock=lock)
+    return found_in(statement.ask(connection, values))
 
 
 def get(connection: sa.Connection, code: str, *, lock: bool = False) -> Account:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
 
-from tasks.accounts.account import COLUMNS, Account, account_of
-from tasks.database.schema import accounts, sessions, tokens
+from tasks.accounts.account import COLUMNS, Account, stored_account
+from tasks.database.compiled import Compiled, Question, Row
+from tasks.database.schema import accounts, instant_text, sessions, tokens
 
 # Without any request for so long, a session ends.
 IDLE = timedelta(minutes=30)
@@ -31,9 +33,10 @@ class Proven:
     in_file: bool = False
 
 
+# As stored, so that instants are compared as texts.
 _DIGEST = sa.bindparam("digest", type_=sa.Text)
-_AT = sa.bindparam("at", type_=tokens.c.expires_at.type)
-_SINCE = sa.bindparam("since", type_=sessions.c.seen_at.type)
+_AT = sa.bindparam("at", type_=sa.Text)
+_SINCE = sa.bindparam("since", type_=sa.Text)
 _BY_TOKEN = (
     sa.select(*COLUMNS, tokens.c.in_file)
     .select_from(tokens.join(accounts))
@@ -55,10 +58,10 @@ _BY_SESSION = (
     )
 )
 _QUERIES = {
-    ("token", False): _BY_TOKEN,
-    ("token", True): _BY_TOKEN.with_for_update(read=True, of=[accounts, tokens]),
-    ("session", False): _BY_SESSION,
-    ("session", True): _BY_SESSION.with_for_update(read=True, of=[accounts, sessions]),
+    ("token", False): Compiled(_BY_TOKEN),
+    ("token", True): Compiled(_BY_TOKEN.with_for_update(read=True, of=[accounts, tokens])),
+    ("session", False): Compiled(_BY_SESSION),
+    ("session", True): Compiled(_BY_SESSION.with_for_update(read=True, of=[accounts, sessions])),
 }
 
 
@@ -67,7 +70,18 @@ def proven(connection: sa.Connection, proof: Proof, at: datetime, *, lock: bool 
 
     With `lock` nobody changes the account, or takes the proof away, until the transaction ends.
     """
-    asked: dict[str, object] = {"digest": proof.digest}
-    asked |= {"at": at} if proof.kind == "token" else {"since": at - IDLE}
-    row = connection.execute(_QUERIES[proof.kind, lock], asked).one_or_none()
-    return Proven(account_of(row), bool(row.in_file)) if row else None
+    statement, values = asking(proof, at, lock=lock)
+    return proven_by(statement.ask(connection, values))
+
+
+def asking(proof: Proof, at: datetime, *, lock: bool = False) -> Question:
+    """The question for the account of a proof, as in `proven`."""
+    until = {"at": at} if proof.kind == "token" else {"since": at - IDLE}
+    return _QUERIES[proof.kind, lock], {"digest": proof.digest} | {
+        name: instant_text(instant) for name, instant in until.items()
+    }
+
+
+def proven_by(found: Sequence[Row]) -> Proven | None:
+    """The account that the rows of the question hold; None when the proof proves nothing."""
+    return Proven(stored_account(found[0]), bool(found[0]["in_file"])) if found else None

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from tasks.database import postgresql
+from tasks.database import postgresql, sqlite
 
 Stored = Mapping[str, object]
 # A row that came back, by the names of its columns.
@@ -48,14 +49,6 @@ class Compiled:
         """Execute the statement once."""
         return connection.exec_driver_sql(*self.in_words(connection, values))
 
-    def execute_each(self, connection: sa.Connection, rows: Sequence[Stored]) -> None:
-        """Execute the statement for each row; no rows come back."""
-        if len(rows) == 1:
-            self.execute(connection, rows[0])
-        elif rows:
-            words = self._for(connection, rows[0])
-            connection.exec_driver_sql(words.text, [words.of(row) for row in rows])
-
     def ask(self, connection: sa.Connection, values: Stored) -> Sequence[Row]:
         """Execute the statement once; its rows."""
         return [dict(row) for row in self.execute(connection, values).mappings()]
@@ -81,13 +74,46 @@ class Compiled:
         return _Words(str(compiled), always, compiled.positiontup)
 
 
-def ask_in_turn(connection: sa.Connection, questions: Sequence[Question]) -> Sequence[Sequence[Row]]:
-    """Execute statements, each on what those before it have locked; the rows of each.
+# So many rows at once: few enough texts for the server to know each of them soon.
+_ROWS_AT_ONCE = (20, 10, 5, 4, 3, 2, 1)
 
-    A server answers all in one round trip.
+
+def inserting(
+    table: sa.Table, rows: Sequence[Stored], returning: Sequence[sa.Column[Any]] = ()
+) -> list[Question]:
+    """The statements that insert rows of the same columns, as they are stored, in their order.
+
+    With `returning` the rows of each statement have these columns.
     """
-    if connection.dialect.name != "postgresql":
-        return [statement.ask(connection, values) for statement, values in questions]
-    return postgresql.ask_together(
-        connection, [each.in_words(connection, values) for each, values in questions]
-    )
+    statements: list[Question] = []
+    done = 0
+    while done < len(rows):
+        count = next(each for each in _ROWS_AT_ONCE if each <= len(rows) - done)
+        some = rows[done : done + count]
+        values = {f"{name}_{place}": value for place, row in enumerate(some) for name, value in row.items()}
+        statements.append((_insert(table, tuple(some[0]), count, tuple(returning)), values))
+        done += count
+    return statements
+
+
+@lru_cache(maxsize=100)
+def _insert(
+    table: sa.Table, names: tuple[str, ...], count: int, returning: tuple[sa.Column[Any], ...]
+) -> Compiled:
+    """The statement that inserts so many rows of these columns; the values of each bear its number."""
+    rows: list[dict[str, Any]] = [
+        {name: sa.bindparam(f"{name}_{place}") for name in names} for place in range(count)
+    ]
+    statement = table.insert().values(rows)
+    return Compiled(statement.returning(*returning) if returning else statement)
+
+
+def ask_in_turn(connection: sa.Connection, questions: Sequence[Question]) -> Sequence[Sequence[Row]]:
+    """Execute statements, each on what those before it have locked and written; the rows of each.
+
+    A server answers all in one round trip. Raises the errors of SQLAlchemy's for what the database refuses.
+    """
+    if not questions:
+        return []
+    ask = postgresql.ask_together if connection.dialect.name == "postgresql" else sqlite.ask_each
+    return ask(connection, [each.in_words(connection, values) for each, values in questions])

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from itp_events.errors import ItpError, NotEligible
 from itp_events.events import Enrolled, Event, EventKey, parse_recorded
-from tasks.database.compiled import Compiled
+from tasks.database.compiled import Question, inserting
 from tasks.database.schema import events, instant_text, json_text, screening_log
 from tasks.database.unreadable import Unreadable
 from tasks.hashing.rows import NOTHING_BEFORE, chained
@@ -69,7 +69,6 @@ class LogEnd:
 
 
 EMPTY = LogEnd(0, NOTHING_BEFORE)
-_APPEND = Compiled(events.insert())
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +124,13 @@ def lines_after(
     return NewLines([row | {"hash": each} for row, each in zip(rows, hashes, strict=True)], after)
 
 
-def write(connection: sa.Connection, lines: NewLines) -> None:
-    """Append lines to the log.
+def appending(rows: Sequence[Mapping[str, object]]) -> list[Question]:
+    """The statements that append lines to the logs of their subjects.
 
-    Raises sqlalchemy.exc.IntegrityError when another transaction has written there meanwhile, or an
+    They raise sqlalchemy.exc.IntegrityError when another transaction has written there meanwhile, or an
     event's source and id are in the log already.
     """
-    if lines.rows:
-        _APPEND.execute_each(connection, lines.rows)
+    return inserting(events, rows)
 
 
 def _row(event: Event, code: str, number: int, recorded_at: str, origin: Origin) -> dict[str, object]:

@@ -98,23 +98,54 @@ def read(connection: sa.Connection, code: str, stated: Collection[EventKey] = ()
     return _in(lines, code, stated)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A subject whose row is to be locked, and the events to look for in the logs of others."""
+
+    code: str
+    stated: Collection[EventKey] = ()
+
+
+Locked = tuple[SubjectRow | None, SubjectHistory]
+
+
 def lock_and_read(
-    connection: sa.Connection, code: str, stated: Collection[EventKey] = (), *, in_any_case: bool = False
-) -> tuple[SubjectRow | None, SubjectHistory]:
-    """Lock a subject's row, of a code in any case of its letters if asked, and read the history behind it.
+    connection: sa.Connection,
+    wanted: Sequence[Wanted],
+    beside: Sequence[Question] = (),
+    *,
+    in_any_case: bool = False,
+) -> tuple[list[Locked], Sequence[Sequence[Row]]]:
+    """Lock the rows of subjects, and read the history behind each.
+
+    Other questions may be asked `beside`, once all rows are locked; their rows come back too. With
+    `in_any_case` a code is found in any case of its letters. A server answers all in one round trip, if
+    there is one stated event for each subject at most.
 
     Raises:
-        Unreadable: a line of the subject's own log is damaged.
+        Unreadable: a line of a subject's own log is damaged.
     """
-    locking, question = queries.locking(code, in_any_case=in_any_case), _question(code, stated)
-    if question is None:
-        row = queries.stored_subject(locking[0].ask(connection, locking[1]))
-        return row, read(connection, row.code if row else code, stated)
-    found, lines = ask_in_turn(connection, (locking, question))
-    row = queries.stored_subject(found)
-    if row is None or row.code == code:
-        return row, _in(lines, code, stated)
-    return row, read(connection, row.code, stated)
+    locking = [queries.locking(each.code, in_any_case=in_any_case) for each in wanted]
+    histories = [_question(each.code, each.stated) for each in wanted]
+    asked = [*locking, *(each for each in histories if each is not None), *beside]
+    found = iter(ask_in_turn(connection, asked))
+    rows = [queries.stored_subject(next(found)) for _ in wanted]
+    lines = [None if each is None else next(found) for each in histories]
+    locked = [
+        (row, _behind(connection, row, each, its_lines))
+        for row, each, its_lines in zip(rows, wanted, lines, strict=True)
+    ]
+    return locked, list(found)
+
+
+def _behind(
+    connection: sa.Connection, row: SubjectRow | None, wanted: Wanted, lines: Sequence[Row] | None
+) -> SubjectHistory:
+    """The history behind a locked row; `lines` are those of the code as it was asked for, if they were."""
+    code = row.code if row else wanted.code
+    if lines is None or code != wanted.code:
+        return read(connection, code, wanted.stated)
+    return _in(lines, code, wanted.stated)
 
 
 def _in(lines: Sequence[Row], code: str, stated: Collection[EventKey]) -> SubjectHistory:

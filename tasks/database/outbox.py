@@ -5,7 +5,7 @@ They are sent by `tasks.delivery`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,10 +19,8 @@ from itp_events.events import (
     NoticeWithdrawn,
 )
 from tasks.database import register
-from tasks.database.compiled import Compiled
+from tasks.database.compiled import Question, inserting
 from tasks.database.schema import deliveries, new, notices, unindexed
-
-_QUEUE = Compiled(notices.insert())
 
 Text = tuple[str, str]
 """The title and the body of a notice."""
@@ -33,22 +31,26 @@ OF_THE_SERVICE = notices.c.subject.is_(None)
 _NO_TEXTS: Mapping[str, Text] = {}
 
 
-def queue(
-    connection: sa.Connection, decided: Iterable[Event], now: datetime, begun: Mapping[str, Text] = _NO_TEXTS
-) -> None:
-    """Queue the notices that decisions issue.
+def queueing(rows: Sequence[Mapping[str, object]]) -> list[Question]:
+    """The statements that queue notices, as `new_rows` gives them.
 
-    `begun` are the texts, by key, of the new notices whose hand-over begins in the same transaction.
-
-    Raises:
-        sqlalchemy.exc.IntegrityError: a notice's key has been queued before.
+    They raise sqlalchemy.exc.IntegrityError when a notice's key has been queued before.
     """
-    rows = [
+    return inserting(notices, rows)
+
+
+def new_rows(
+    decided: Iterable[Event], now: datetime, begun: Mapping[str, Text] = _NO_TEXTS
+) -> list[Mapping[str, object]]:
+    """The notices that decisions issue, as they are stored.
+
+    `begun` are the texts, by key, of those whose hand-over begins in the same transaction.
+    """
+    return [
         new(notices, row(event.subject, event.data, now) | _said(begun.get(event.data.notice), now))
         for event in decided
         if isinstance(event.data, NoticeIssued)
     ]
-    _QUEUE.execute_each(connection, rows)
 
 
 def change(connection: sa.Connection, decided: Iterable[Event], now: datetime) -> None:

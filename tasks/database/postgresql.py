@@ -19,6 +19,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 from itp_events.errors import BadInput
@@ -209,20 +210,6 @@ def without_limits(connection: sa.Connection) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def together(connection: sa.Connection) -> Iterator[None]:
-    """Send the statements of a transaction without waiting for each; none of them may return rows.
-
-    What the server refuses is raised by a later statement or at the end, as the same error of SQLAlchemy's.
-    """
-    driver = cast("BoundedConnection", connection.connection.dbapi_connection)
-    try:
-        with driver.pipeline():
-            yield
-    except psycopg.Error as problem:
-        raise DBAPIError.instance(None, None, problem, psycopg.Error, dialect=connection.dialect) from problem
-
-
 def ask_together(
     connection: sa.Connection, questions: Sequence[tuple[str, Any]]
 ) -> list[list[dict[str, Any]]]:
@@ -232,14 +219,17 @@ def ask_together(
         DBAPIError: the server refused one of them.
     """
     driver = cast("BoundedConnection", connection.connection.dbapi_connection)
-    with together(connection):
-        cursors = [driver.execute(words, values) for words, values in questions]
+    try:
+        with driver.pipeline():
+            cursors = [driver.cursor(row_factory=dict_row).execute(*question) for question in questions]
+    except psycopg.Error as problem:
+        raise DBAPIError.instance(None, None, problem, psycopg.Error, dialect=connection.dialect) from problem
     return [_rows(cursor) for cursor in cursors]
 
 
-def _rows(cursor: psycopg.Cursor[Any]) -> list[dict[str, Any]]:
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+def _rows(cursor: psycopg.Cursor[dict[str, Any]]) -> list[dict[str, Any]]:
+    # `description`, which would tell too, makes an object of each column.
+    return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
 
 
 @contextmanager

@@ -5,10 +5,12 @@ The artifacts that Prefect shows are noted by `tasks.board.keeping`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
+from tasks.database.compiled import Compiled, ask_in_turn
 from tasks.database.schema import prefect_notes, subjects
 from tasks.database.store import Store
 from tasks.database.upsert import upsert
@@ -45,16 +47,12 @@ def keep_note_in(connection: sa.Connection, key: str, body: dict[str, Any]) -> N
         connection.execute(prefect_notes.insert(), {"key": key, "body": body})
 
 
-def flow_run_of(store: Store, code: str) -> str | None:
-    """The id of the flow run that carries the subject's journey, as it was noted; None when none was."""
-    with store.reading() as connection:
-        noted: str | None = connection.scalar(
-            sa.select(subjects.c.flow_run_id).where(subjects.c.code == code)
-        )
-    return noted
+_REMEMBER = Compiled(subjects.update().where(subjects.c.code == sa.bindparam("about")))
 
 
-def remember_flow_run(store: Store, code: str, flow_run_id: str | None) -> None:
-    """Note the id of the flow run in Prefect that carries the subject's journey."""
+def remember_flow_runs(store: Store, runs: Mapping[str, str]) -> None:
+    """Note the ids of the flow runs in Prefect that carry the journeys of subjects, by code."""
+    # In one order for all, so that no two wait for each other.
+    rows = [{"about": code, "flow_run_id": runs[code]} for code in sorted(runs)]
     with store.writing() as connection:
-        connection.execute(subjects.update().where(subjects.c.code == code).values(flow_run_id=flow_run_id))
+        ask_in_turn(connection, [(_REMEMBER, row) for row in rows])

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 # A writer of another process is waited for so long: longer than a migration or a batch of many events takes.
 BUSY_MS = 30_000
@@ -94,6 +95,24 @@ class StudyFile:
             f"{self._path.name} was deleted or replaced while the service runs; nothing is taken in: put it "
             "back or restore a copy, and start the service again"
         )
+
+
+def ask_each(connection: sa.Connection, questions: Sequence[tuple[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Execute statements, given in the driver's words, one after the other; the rows of each, by name.
+
+    Raises:
+        DBAPIError: SQLite refused one of them.
+    """
+    driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+    try:
+        return [_rows(driver.execute(words, values)) for words, values in questions]
+    except sqlite3.Error as problem:
+        raise DBAPIError.instance(None, None, problem, sqlite3.Error, dialect=connection.dialect) from problem
+
+
+def _rows(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def writing(engine: sa.Engine) -> sa.Engine:

@@ -6,8 +6,8 @@ It knows transactions and no tables: those are in `tasks.database.schema`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -167,13 +167,14 @@ class Store:
         return postgresql.patiently(connection) if long and self._file is None else nullcontext()
 
     def write(
-        self, step: Callable[[sa.Connection], Result], *, about: str | None = None, ahead: bool = False
+        self, step: Callable[[sa.Connection], Result], *, about: Collection[str] = (), ahead: bool = False
     ) -> Result:
         """Run `step` in one writing transaction and return its result once it is committed.
 
         When another transaction won a race for the same row, the step is repeated on what that one left. With
-        `about`, the code of the subject whose row the step locks, only a few transactions wait for that row
-        side by side. With `ahead` the step does not stand behind others in a burst: it ends what has begun.
+        `about`, the codes of the subjects whose rows the step locks, only a few transactions wait for each
+        row side by side. With `ahead` the step does not stand behind others in a burst: it ends what has
+        begun.
 
         Raises:
             sqlalchemy.exc.TimeoutError: no connection, or no place among those few, became free in time.
@@ -181,8 +182,12 @@ class Store:
         if self._file is not None:
             # One writes there at a time.
             return self._write(step)
-        with self._turns.of(about) if about else nullcontext(), self._pace.turn(ahead=ahead):
-            return self._write(step)
+        with ExitStack() as turns:
+            # In one order for all, so that no two wait for each other.
+            for code in sorted(about):
+                turns.enter_context(self._turns.of(code))
+            with self._pace.turn(ahead=ahead):
+                return self._write(step)
 
     def _write(self, step: Callable[[sa.Connection], Result]) -> Result:
         for _ in range(_TRIES - 1):
@@ -201,11 +206,6 @@ class Store:
         """Raise Moved when the study left this database while it was open: its triggers refuse then."""
         with self.reading() as connection:
             refuse_moved(connection)
-
-
-def together(connection: sa.Connection) -> AbstractContextManager[None]:
-    """Let several statements that return no rows make one round trip, where the database is a server's."""
-    return postgresql.together(connection) if connection.dialect.name == "postgresql" else nullcontext()
 
 
 def _was_refused(error: DBAPIError) -> bool:

@@ -17,19 +17,22 @@ import sqlalchemy as sa
 from itp_events.events import Language, NoticeIssued, NoticeReopened
 from itp_events.protocol.model import Protocol, Site
 from itp_events.rules.subject import Subject
-from tasks.advance import ReadClock, Settled, settle_in
+from tasks.advance import ReadClock, settle_in
 from tasks.database import outbox
+from tasks.database.compiled import Question, Row, Stored
 from tasks.database.instance import Instance
 from tasks.database.queries import NoticeRow
 from tasks.database.store import Store
+from tasks.database.unreadable import naming
 from tasks.delivery import deliveries, duty_gaps, outages, recipients, told_now
 from tasks.delivery.addressing import Addressed, Addressee, Addressing, reached
 from tasks.delivery.channels import Channels, participant_tag
-from tasks.delivery.claims import Claim, Clocks
+from tasks.delivery.claims import Claim, Claimed, Clocks
 from tasks.delivery.deliveries import DeliveryRow
 from tasks.delivery.links import with_link
 from tasks.delivery.sending import Message
 from tasks.delivery.told_now import ToldNow
+from tasks.keeping import Settled
 from tasks.spans import span
 from tasks.text.duty import standing_in
 from tasks.text.render import Occasion, marked_repeated, render
@@ -59,8 +62,8 @@ def claim(context: DeliveryContext, code: str | None, at: Clocks) -> list[Claim]
 
 
 def _claim(connection: sa.Connection, context: DeliveryContext, code: str | None, at: Clocks) -> list[Claim]:
-    now_told = _may_tell(connection, context)
-    if now_told is None:
+    now_told = told_now.read(connection)
+    if not _may_tell(connection, context, now_told):
         return []
     site_code, site = "default", context.protocol.site("default")
     if code is not None:
@@ -104,15 +107,14 @@ def _addressed(
     return found
 
 
-def _may_tell(connection: sa.Connection, context: DeliveryContext) -> ToldNow | None:
-    """The roster, if this process has the study's recipients; otherwise it claims nothing, and says so."""
-    now_told = told_now.read(connection)
+def _may_tell(connection: sa.Connection, context: DeliveryContext, now_told: ToldNow) -> bool:
+    """Whether this process has the study's recipients; otherwise it claims nothing, and says so."""
     if now_told.fingerprint in (None, context.channels.fingerprint):
-        return now_told
+        return True
     stored = recipients.study_recipients_in(connection)
     if stored is not None:
         context.instance.warn(recipients.difference(context.channels, stored))
-    return None
+    return False
 
 
 class ClaimAtOnce:
@@ -126,46 +128,88 @@ class ClaimAtOnce:
 
     def __init__(self, context: DeliveryContext, at: Clocks) -> None:
         self._context, self._at = context, at
-        self._going: _Going | None = None
-        self._texts: Mapping[str, outbox.Text] = {}
-        self.claims: Sequence[Claim] = ()
+        self._taken: list[_TakenAtOnce] = []
 
-    def say(self, connection: sa.Connection, settled: Settled) -> Mapping[str, outbox.Text]:
-        """The texts, by key, of the notices that are taken."""
-        self.claims, self._texts, self._at = (), {}, replace(self._at, now=settled.at)
-        notices = [] if _reopens(settled) else _issued(settled)
-        now_told = _may_tell(connection, self._context) if notices else None
-        if now_told is not None:
-            self._going = self._reached(connection, now_told, notices, settled.subject)
-            self._texts = self._in_words(self._going)
-        return self._texts
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """The claims of all subjects."""
+        return tuple(each for taken in self._taken for each in taken.claims)
 
-    def take(self, connection: sa.Connection) -> None:
-        """Take the notices that were put into words."""
-        going = self._going
-        assert going is not None, "only what was put into words is taken"
-        with span("claim", going.notices[0].subject):
-            told = {each.key: going.addressed[each.key].to for each in going.notices}
-            begun = deliveries.begin_first(connection, told, self._context.instance.id, self._at)
-            self.claims = _claims(self._context, going, self._texts, begun, self._at)
+    @property
+    def by_subject(self) -> Claimed:
+        """The claims of each subject that has some."""
+        return {taken.subject: taken.claims for taken in self._taken if taken.subject and taken.claims}
+
+    def anew(self) -> Question:
+        """Forget the claims of an earlier run of the transaction; the question for whom to tell now."""
+        self._taken = []
+        return told_now.ASKED
+
+    def say(
+        self, connection: sa.Connection, told: Sequence[Row], settled: Settled
+    ) -> Mapping[str, outbox.Text]:
+        """The texts, by key, of the notices of a subject that are taken."""
+        notices, now_told = [] if _reopens(settled) else _issued(settled), told_now.told_by(told)
+        if not notices or not _may_tell(connection, self._context, now_told):
+            return {}
+        at = replace(self._at, now=settled.at)
+        going = self._reached(connection, now_told, notices, settled.subject, at)
+        texts = _in_words(self._context, going, at)
+        if texts:
+            self._taken.append(_TakenAtOnce(self._context, going, texts, at))
+        return texts
+
+    def making(self) -> Sequence[Question]:
+        """The statements that make the deliveries of what was put into words."""
+        return deliveries.making([row for taken in self._taken for row in taken.first.rows])
+
+    def begin(self, made: Sequence[Row]) -> Sequence[Question]:
+        """Claim the deliveries that were made; the statements that note their first attempts."""
+        return deliveries.noting([row for taken in self._taken for row in taken.begin(made)])
 
     def _reached(
-        self, connection: sa.Connection, now_told: ToldNow, notices: Sequence[NoticeRow], subject: Subject
+        self,
+        connection: sa.Connection,
+        now_told: ToldNow,
+        notices: Sequence[NoticeRow],
+        subject: Subject,
+        at: Clocks,
     ) -> _Going:
         context = self._context
-        addressing = Addressing(now_told.roster, context.protocol, context.channels, self._at.now)
+        addressing = Addressing(now_told.roster, context.protocol, context.channels, at.now)
         addressed = _addressed(connection, addressing, notices, subject.enrolled.site)
         # A subject without a recipient is left to `claim`, which withdraws the reminder.
         return _Going([each for each in notices if addressed[each.key].to], addressed, subject.site)
 
-    def _in_words(self, going: _Going) -> Mapping[str, outbox.Text]:
-        keys = [notice.key for notice in going.notices]
-        try:
-            return _texts(self._context, going, keys, self._at.now)
-        except Exception:
-            # The stated event is recorded all the same. The next claim of the notice meets the same error.
-            log.exception("%s cannot be put into words.", ", ".join(keys))
-            return {}
+
+class _TakenAtOnce:
+    """The notices of one subject that are taken as they are queued."""
+
+    def __init__(
+        self, context: DeliveryContext, going: _Going, texts: Mapping[str, outbox.Text], at: Clocks
+    ) -> None:
+        self.claims: Sequence[Claim] = ()
+        self.subject = going.notices[0].subject
+        self._context, self._going, self._texts, self._at = context, going, texts, at
+        told = {each.key: going.addressed[each.key].to for each in going.notices}
+        self.first = deliveries.FirstDeliveries(told, context.instance.id, at)
+
+    def begin(self, made: Sequence[Row]) -> Sequence[Stored]:
+        """Claim its deliveries among those that were made; their first attempts, as they are stored."""
+        with span("claim", self.subject), naming(self.subject or ""):
+            begun = self.first.begun(made)
+            self.claims = _claims(self._context, self._going, self._texts, begun, self._at)
+            return deliveries.attempting(begun, self._at.now)
+
+
+def _in_words(context: DeliveryContext, going: _Going, at: Clocks) -> Mapping[str, outbox.Text]:
+    keys = [notice.key for notice in going.notices]
+    try:
+        return _texts(context, going, keys, at.now)
+    except Exception:
+        # The stated event is recorded all the same. The next claim of the notice meets the same error.
+        log.exception("%s cannot be put into words.", ", ".join(keys))
+        return {}
 
 
 def _reopens(settled: Settled) -> bool:

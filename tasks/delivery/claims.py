@@ -6,6 +6,7 @@ Claims are made in `tasks.delivery.claiming`.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -38,3 +39,9 @@ class Claim:
     message: Message
     repeated: bool
     at: Clocks
+
+
+Claimed = Mapping[str, Sequence[Claim]]
+"""The claims by the subject whom they are about."""
+
+NOTHING: Claimed = {}

@@ -118,8 +118,8 @@ def record_outcome(context: DeliveryContext, taken: Claim, outcome: Outcome) -> 
 
 
 def _record_in(connection: sa.Connection, taken: Claim, outcome: Outcome, at: Clocks) -> bool:
-    has_failed = deliveries.lock_notice(connection, taken.notice, taken.recipient.id)
-    if not deliveries.end(connection, taken.delivery, taken.attempt, taken.notice, outcome, at):
+    has_ended, has_failed = deliveries.lock_and_end(connection, taken, outcome, at)
+    if not has_ended:
         _log.warning(
             "%s: attempt %s ended (%s) after it had been given up", taken.notice, taken.attempt, outcome.kind
         )

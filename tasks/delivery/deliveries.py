@@ -10,17 +10,16 @@ and waits follow; `now` is the study's, which differs under a fast clock only. T
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from tasks.backoff import SEND_IN_DOUBT, SEND_REFUSED
 from tasks.database import outbox, register
-from tasks.database.compiled import Compiled
+from tasks.database.compiled import Compiled, Question, Row, Stored, ask_in_turn, inserting
 from tasks.database.queries import NoticeRow
 from tasks.database.schema import (
     attempts,
@@ -34,7 +33,7 @@ from tasks.database.schema import (
     unindexed,
 )
 from tasks.delivery.addressing import Addressee
-from tasks.delivery.claims import Clocks
+from tasks.delivery.claims import Claim, Clocks
 from tasks.delivery.sending import Kind, Outcome
 
 # Longer than any send by far (`tasks.delivery.sending.BOUND`): a delivery that is still being sent is not
@@ -186,22 +185,14 @@ def make(
 _IDENTITY = (deliveries.c.id, deliveries.c.notice, deliveries.c.recipient)
 
 
-@lru_cache(maxsize=50)
-def _making(names: tuple[str, ...], count: int) -> Compiled:
-    """The statement that inserts so many rows of these columns; the values of each bear its number."""
-    rows: list[dict[str, Any]] = [
-        {name: sa.bindparam(f"{name}_{place}") for name in names} for place in range(count)
-    ]
-    return Compiled(deliveries.insert().values(rows).returning(*_IDENTITY))
-
-
 def _insert(connection: sa.Connection, made: Sequence[dict[str, Any]]) -> list[DeliveryRow]:
-    if not made:
-        return []
     rows = [new(deliveries, row) for row in made]
-    values = {f"{name}_{place}": value for place, row in enumerate(rows) for name, value in row.items()}
-    given = _making(tuple(rows[0]), len(rows)).execute(connection, values)
-    ids = {(row.notice, row.recipient): row.id for row in given}
+    given = ask_in_turn(connection, inserting(deliveries, rows, _IDENTITY))
+    return _inserted(made, [row for rows in given for row in rows])
+
+
+def _inserted(made: Sequence[dict[str, Any]], given: Iterable[Row]) -> list[DeliveryRow]:
+    ids = {(row["notice"], row["recipient"]): row["id"] for row in given}
     inserted = [DeliveryRow(id=ids[row["notice"], row["recipient"]], sent_at=None, **row) for row in made]
     return sorted(inserted, key=lambda row: row.id)
 
@@ -227,14 +218,26 @@ def give_up(connection: sa.Connection, delivery: int) -> None:
     )
 
 
-def begin_first(
-    connection: sa.Connection, told: Mapping[str, Sequence[Addressee]], holder: str, at: Clocks
-) -> list[DeliveryRow]:
-    """Make the first deliveries of notices, taken under a lease by `holder` at once."""
-    taken = {"status": "sending", "attempts": 1, "next_at": at.wall + LEASE, "holder": holder}
-    begun = _insert(connection, [_new(key, each, at.wall) | taken for key in told for each in told[key]])
-    _attempt(connection, begun, at.now)
-    return begun
+class FirstDeliveries:
+    """The first deliveries of notices, one for each recipient, taken under a lease by `holder` at once."""
+
+    def __init__(self, told: Mapping[str, Sequence[Addressee]], holder: str, at: Clocks) -> None:
+        taken = {"status": "sending", "attempts": 1, "next_at": at.wall + LEASE, "holder": holder}
+        self._made = [_new(key, each, at.wall) | taken for key in told for each in told[key]]
+
+    @property
+    def rows(self) -> Sequence[Stored]:
+        """The deliveries as they are stored, for `making`."""
+        return [new(deliveries, row) for row in self._made]
+
+    def begun(self, given: Iterable[Row]) -> list[DeliveryRow]:
+        """The deliveries that were made; `given` are the rows of `making`, those of other notices too."""
+        return _inserted(self._made, given)
+
+
+def making(rows: Sequence[Stored]) -> list[Question]:
+    """The statements that make deliveries."""
+    return inserting(deliveries, rows, _IDENTITY)
 
 
 def begin(
@@ -252,22 +255,24 @@ def begin(
         replace(row, status="sending", attempts=row.attempts + 1, next_at=lease, holder=holder)
         for row in taken
     ]
-    _attempt(connection, begun, at.now)
+    ask_in_turn(connection, noting(attempting(begun, at.now)))
     return begun
 
 
-_ATTEMPT = Compiled(attempts.insert())
-
-
-def _attempt(connection: sa.Connection, begun: Sequence[DeliveryRow], now: datetime) -> None:
-    rows = [
+def attempting(begun: Sequence[DeliveryRow], now: datetime) -> list[Stored]:
+    """The attempt which each delivery has just begun, as it is stored, for `noting`."""
+    return [
         new(
             attempts,
             {"delivery": row.id, "number": row.attempts, "repeated": row.repeated, "began_at": now},
         )
         for row in begun
     ]
-    _ATTEMPT.execute_each(connection, rows)
+
+
+def noting(rows: Sequence[Stored]) -> list[Question]:
+    """The statements that note attempts."""
+    return inserting(attempts, rows)
 
 
 _SAY = (
@@ -309,7 +314,7 @@ _OUTCOMES = (
 )
 _DELIVERY = deliveries.update().where(deliveries.c.id == sa.bindparam("which"))
 _LOCK = Compiled(
-    sa.select(sa.exists().where(outages.c.recipient == sa.bindparam("reaches")))
+    sa.select(sa.exists().where(outages.c.recipient == sa.bindparam("reaches")).label("has_failed"))
     .where(notices.c.key == sa.bindparam("about"))
     .with_for_update(of=notices)
 )
@@ -364,7 +369,7 @@ def _sent_at_once() -> sa.Select[int]:
         .values(status="delivered", settled_at=at)
         .cte("settled")
     )
-    return sa.select(sa.func.count()).select_from(ended).add_cte(finished, settled)
+    return sa.select(sa.func.count().label("ended")).select_from(ended).add_cte(finished, settled)
 
 
 _SENT_AT_ONCE = Compiled(_sent_at_once())
@@ -379,14 +384,6 @@ def end(
     replaces "unknown", and a message that has arrived is not sent again.
     """
     attempt = {"of": delivery, "nth": number}
-    if (
-        outcome.kind == "sent"
-        and connection.dialect.name == "postgresql"
-        and _SENT_AT_ONCE.execute(
-            connection, attempt | {"about": notice, "at": instant_text(at.now)}
-        ).scalar()
-    ):
-        return True
     ended = {"outcome": outcome.kind, "error": outcome.error, "ended_at": at.now}
     if connection.execute(_END, attempt | ended).rowcount == 1:
         if outcome.kind == "sent" or _has_arrived(connection, delivery):
@@ -447,12 +444,27 @@ def _correct(
         connection.execute(_DELIVERY, {"which": delivery, "repeated": False})
 
 
-def lock_notice(connection: sa.Connection, key: str, recipient: str = "") -> bool:
-    """Let no other transaction judge meanwhile whether this notice is delivered.
+def lock_notice(connection: sa.Connection, key: str) -> None:
+    """Let no other transaction judge meanwhile whether this notice is delivered."""
+    ask_in_turn(connection, [_locking(key)])
 
-    Return whether the recipient, if one is named, has failed since it was last reached.
-    """
-    return bool(_LOCK.execute(connection, {"about": key, "reaches": recipient}).scalar())
+
+def _locking(key: str, recipient: str = "") -> Question:
+    """The statement that locks a notice; its row tells whether the recipient has failed of late."""
+    return _LOCK, {"about": key, "reaches": recipient}
+
+
+def lock_and_end(connection: sa.Connection, taken: Claim, outcome: Outcome, at: Clocks) -> tuple[bool, bool]:
+    """`end` under the notice's lock, and whether the recipient has failed since it was last reached."""
+    delivery, number, notice = taken.delivery, taken.attempt, taken.notice
+    questions = [_locking(notice, taken.recipient.id)]
+    if outcome.kind == "sent" and connection.dialect.name == "postgresql":
+        sent = {"of": delivery, "nth": number, "about": notice, "at": instant_text(at.now)}
+        questions.append((_SENT_AT_ONCE, sent))
+    locked, *at_once = ask_in_turn(connection, questions)
+    has_ended = any(row["ended"] for rows in at_once for row in rows)
+    has_failed = any(row["has_failed"] for row in locked)
+    return has_ended or end(connection, delivery, number, notice, outcome, at), has_failed
 
 
 def settle(connection: sa.Connection, key: str, now: datetime) -> None:

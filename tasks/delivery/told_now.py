@@ -6,6 +6,7 @@ A claim asks for both in its transaction, and a statement costs more than the ro
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from itp_events.duty.changes import Entry, read_change
 from itp_events.duty.roster import Roster, roster
-from tasks.database.compiled import Compiled
+from tasks.database.compiled import Compiled, Question, Row
 from tasks.database.schema import accounts, duty_changes, recipients
 
 _RECIPIENTS, _CHANGE, _INACTIVE = "recipients", "change", "inactive"
@@ -42,12 +43,20 @@ _ASKED = Compiled(
 )
 
 
+ASKED: Question = _ASKED, {}
+"""The question who is told now."""
+
+
 def read(connection: sa.Connection) -> ToldNow:
     """The recipients that stand and the roster, as the transaction sees them."""
-    lines = _ASKED.execute(connection, {}).all()
-    changes = tuple(sorted((line.number, line.text) for line in lines if line.what == _CHANGE))
-    inactive = frozenset(line.text for line in lines if line.what == _INACTIVE)
-    standing = next((line.text for line in lines if line.what == _RECIPIENTS), None)
+    return told_by(_ASKED.ask(connection, {}))
+
+
+def told_by(lines: Sequence[Row]) -> ToldNow:
+    """The recipients and the roster in the rows of the question."""
+    changes = tuple(sorted((line["number"], line["text"]) for line in lines if line["what"] == _CHANGE))
+    inactive = frozenset(line["text"] for line in lines if line["what"] == _INACTIVE)
+    standing = next((line["text"] for line in lines if line["what"] == _RECIPIENTS), None)
     return ToldNow(standing, _roster(changes, inactive) if changes else Roster())
 
 

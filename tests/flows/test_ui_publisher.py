@@ -19,7 +19,7 @@ from itp_events.events import Event
 from itp_events.protocol.file import load_protocol
 from tasks.board import keeping, links, reading
 from tasks.board.story import story
-from tasks.database.prefect_notes import remember_flow_run
+from tasks.database.prefect_notes import remember_flow_runs
 from tasks.database.schema import cards
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
@@ -149,7 +149,7 @@ def test_the_board_links_to_the_plans_and_the_work_lists_are_saved_searches(show
 def test_the_log_of_a_subjects_flow_run_leads_to_its_plan(showing: UIPublisher) -> None:
     enrol(showing, "ITP-741")
     run = str(uuid4())
-    remember_flow_run(showing.study.store, "ITP-741", run)
+    remember_flow_runs(showing.study.store, {"ITP-741": run})
     showing.begin(None)
     for at in (NOW, NOW + timedelta(days=2)):
         showing.show_subject("ITP-741", at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,7 @@ from deployments.api.http.sign_on import SignOn
 from flows.study.runtime import Runtime
 from tasks.advance import Answer
 from tasks.database.store import Store
-from tasks.delivery.claims import Claim
+from tasks.delivery.claims import NOTHING, Claimed
 from tasks.delivery.links import Links
 from tasks.limits import DOORS, WATCHERS
 
@@ -28,10 +28,10 @@ Result = TypeVar("Result")
 class Follower(Interface):
     """Does the work that follows an answer; `deployments.api.background` says how."""
 
-    def place(self) -> AbstractContextManager[bool]:
-        """Keep a sender ready while a door records; False when none is free."""
+    def places(self, subjects: int) -> AbstractContextManager[bool]:
+        """Keep a sender ready for each of so many subjects while a door records; False when some are busy."""
 
-    def follow(self, answers: Iterable[Answer], claims: Sequence[Claim] = ()) -> None:
+    def follow(self, answers: Iterable[Answer], claimed: Claimed = NOTHING) -> None:
         """Send what these answers made due, and show the new waits."""
 
 

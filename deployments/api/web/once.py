@@ -6,7 +6,7 @@ together they come.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,13 +16,24 @@ import sqlalchemy as sa
 from flows.study.roles import Sender
 from itp_events.errors import ItpError, Refused
 from itp_events.events import Event, Voided
-from tasks.advance import Signing, Standing
+from tasks.database.compiled import Compiled, Question, Row
 from tasks.database.event_log import Origin, read_line
-from tasks.database.schema import events
+from tasks.database.schema import events, instant_text
 from tasks.database.stated import BY_PEOPLE
+from tasks.senders import Signing, Standing
 
 # The same again after so long is meant.
 MOMENT = timedelta(minutes=10)
+
+_STATED = Compiled(
+    sa.select(events.c.subject, events.c.seq, events.c.body)
+    .where(
+        BY_PEOPLE,
+        events.c.subject == sa.bindparam("about"),
+        events.c.recorded_at > sa.bindparam("since", type_=sa.Text),
+    )
+    .order_by(events.c.seq)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +59,16 @@ class Once:
         """Signs as the sender does."""
         return self.sender.signing
 
-    def standing(self, connection: sa.Connection, *, lock: bool) -> Standing:
-        """The sender's own rights, and what was stated just now."""
-        return _Standing(self.sender.standing(connection, lock=lock), self._stated(connection))
+    def asks(self, *, lock: bool) -> Sequence[Question]:
+        """The sender's own questions, and one for the events stated just now."""
+        since = instant_text(self.now - MOMENT)
+        return [*self.sender.asks(lock=lock), (_STATED, {"about": self.subject, "since": since})]
 
-    def _stated(self, connection: sa.Connection) -> Collection[Event]:
-        query = (
-            sa.select(events.c.subject, events.c.seq, events.c.body)
-            .where(BY_PEOPLE, events.c.subject == self.subject, events.c.recorded_at > self.now - MOMENT)
-            .order_by(events.c.seq)
-        )
-        return tuple(read_line(row.subject, row.seq, row.body) for row in connection.execute(query))
+    def standing(self, found: Sequence[Sequence[Row]]) -> Standing:
+        """The sender's own rights, and the events stated just now."""
+        *rights, lines = found
+        stated = tuple(read_line(line["subject"], line["seq"], line["body"]) for line in lines)
+        return _Standing(self.sender.standing(rights), stated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +26,7 @@ from flows.study.runtime import Runtime
 from itp_events.errors import BadInput
 from itp_events.rules.explain import counted
 from tasks.advance import Advanced, Answer
-from tasks.delivery.claims import Claim
+from tasks.delivery.claims import NOTHING, Claimed
 
 _SINCE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2})?")
 # Shorter waits are not worth a line.
@@ -107,11 +107,11 @@ class _Follower:
     study: Runtime
     moved: list[Advanced] = field(default_factory=list)
 
-    def place(self) -> AbstractContextManager[bool]:
+    def places(self, subjects: int) -> AbstractContextManager[bool]:
         """No sender is kept ready: this command sends after it has recorded."""
         return nullcontext(False)
 
-    def follow(self, answers: Iterable[Answer], claims: Sequence[Claim] = ()) -> None:
+    def follow(self, answers: Iterable[Answer], claimed: Claimed = NOTHING) -> None:
         """Hand over what these answers made due."""
         follow_up(answers, hand_over_of(self.study), self.moved.extend)
 

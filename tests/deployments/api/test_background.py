@@ -13,15 +13,20 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from deployments.api import hand_overs, showing
 from deployments.bootstrap.clock import Clock
 from flows.prefect_api.flow_runs import PrefectSilent
+from flows.study.recording import Remember
 from flows.study.runtime import Runtime
 from itp_events.events import parse_event
 from itp_events.protocol.model import Audience
 from tasks.advance import Advanced
+from tasks.database.prefect_notes import remember_flow_runs
 from tasks.database.queries import AttemptRow, all_subjects, attempts_of, notices_of
+from tasks.database.store import Store
+from tasks.delivery.claims import NOTHING
 from tasks.limits import CLAIMED_SENDERS, DOOR_SENDERS
 from tests.support.api import Door, Json, apprise_config, enrolment, event, served
 from tests.support.hand_over import hand_over
@@ -84,13 +89,13 @@ def enrol_in_places(door: Door, count: int) -> int:
     """Enrol so many, of whom none has been recorded when the last asks for a place; how many were claimed."""
     background, now, claims = door.api.background, door.now, 0
     with ExitStack() as places:
-        kept = [places.enter_context(background.place()) for _ in range(count)]
+        kept = [places.enter_context(background.places(1)) for _ in range(count)]
         for number, is_kept in enumerate(kept, 1):
             stated = parse_event(enrolment(f"ITP-{number:03}", now))
             at_once = door.study.claiming(now) if is_kept else None
             [answer] = door.study.record([stated], now, at_once=at_once)
             assert answer.advanced
-            claimed = at_once.claims if at_once else ()
+            claimed = at_once.by_subject if at_once else NOTHING
             claims += bool(claimed)
             background.follow([answer], claimed)
     return claims
@@ -123,13 +128,13 @@ def test_a_notice_waits_for_no_sender_however_many_hang(
 def test_no_more_is_claimed_at_once_than_can_leave_at_once(patient: Door, receiver: Receiver) -> None:
     receiver.hang()
     assert enrol_in_places(patient, CLAIMED_SENDERS + 4) == CLAIMED_SENDERS
-    with patient.api.background.place() as is_kept:
+    with patient.api.background.places(1) as is_kept:
         assert not is_kept, "the places are taken until the sends have ended"
     receiver.wait_for(CLAIMED_SENDERS + 4)
     receiver.succeed()
 
     def has_place() -> bool:
-        with patient.api.background.place() as is_kept:
+        with patient.api.background.places(1) as is_kept:
             return is_kept
 
     wait_until(has_place, "the places to be free again")
@@ -137,7 +142,7 @@ def test_no_more_is_claimed_at_once_than_can_leave_at_once(patient: Door, receiv
 
 def test_a_place_that_was_not_used_is_free_again(door: Door) -> None:
     for _ in range(CLAIMED_SENDERS + 1):
-        with door.api.background.place() as is_kept:
+        with door.api.background.places(1) as is_kept:
             assert is_kept
 
 
@@ -161,16 +166,16 @@ def test_a_door_that_closes_waits_for_the_event_that_it_is_recording(door: Door,
     closing = threading.Thread(target=background.close)
 
     def is_closing() -> bool:
-        with background.place() as is_kept:
+        with background.places(1) as is_kept:
             return not is_kept
 
-    with background.place() as is_kept:
+    with background.places(1) as is_kept:
         assert is_kept
         closing.start()
         wait_until(is_closing, "the follower to take nothing more")
         at_once = door.study.claiming(door.now)
         answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now, at_once=at_once)
-        background.follow(answers, at_once.claims)
+        background.follow(answers, at_once.by_subject)
     closing.join(timeout=30)
     assert not closing.is_alive()
     assert outcomes(door.study) == {"sent": 1}
@@ -264,7 +269,7 @@ def test_a_wait_is_shown_within_moments_although_events_keep_coming(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []
-    monkeypatch.setattr(showing, "show_one", lambda _study, _runs, standing: shown.append(standing.code))
+    monkeypatch.setattr(showing, "show_one", lambda _study, _runs, standing, _: shown.append(standing.code))
     answers = door.study.record([parse_event(enrolment("ITP-001", door.now))], door.now)
 
     def is_shown_under_events() -> bool:
@@ -279,7 +284,7 @@ def test_while_events_keep_coming_waits_are_shown_at_a_pace_that_doors_do_not_fe
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[float] = []
-    monkeypatch.setattr(showing, "show_one", lambda _study, _runs, _standing: shown.append(time.monotonic()))
+    monkeypatch.setattr(showing, "show_one", lambda *_: shown.append(time.monotonic()))
     # However slow this machine is, the doors do not fall quiet between two of its events.
     monkeypatch.setattr(showing, "QUIET_SECONDS", 60.0)
     codes = [f"ITP-{number:03}" for number in range(1, 5)]
@@ -294,12 +299,47 @@ def test_while_events_keep_coming_waits_are_shown_at_a_pace_that_doors_do_not_fe
     assert min(after - before for before, after in pairwise(shown)) >= showing.BUSY_PACE_SECONDS
 
 
+def test_flow_runs_that_are_made_one_after_the_other_are_noted_together(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[dict[str, str]] = []
+
+    def makes(study: Runtime, _runs: object, standing: Advanced, remember: Remember) -> None:
+        assert standing.flow_run_id is None
+        remember(study, standing.code, f"run of {standing.code}")
+
+    def counted(store: Store, made: dict[str, str]) -> None:
+        noted.append(made)
+        if len(noted) == 1:
+            raise OperationalError("UPDATE", {}, OSError("the database is away"))
+        remember_flow_runs(store, made)
+
+    monkeypatch.setattr(showing, "show_one", makes)
+    monkeypatch.setattr(showing, "remember_flow_runs", counted)
+    codes = [f"ITP-{number:03}" for number in range(1, showing.NOTED_TOGETHER + 3)]
+    enrolled = [parse_event(enrolment(code, door.now)) for code in codes]
+    door.api.background.follow(door.study.record(enrolled, door.now))
+    wait_until(lambda: len(noted) == 2, "all runs to be noted")
+    wait_until(lambda: flow_runs(door.study) == 2, "the second transaction")
+    assert [len(made) for made in noted] == [showing.NOTED_TOGETHER, 2]
+    # What the database did not take is found by its key in Prefect, and noted then.
+    said = event("contact.attempted", codes[-1], door.now, {"on": f"{door.now.date()}", "reached": True})
+    [answer] = door.study.record([parse_event(said)], door.now)
+    assert answer.advanced
+    assert answer.advanced.flow_run_id == f"run of {codes[-1]}"
+
+
+def flow_runs(study: Runtime) -> int:
+    """How many subjects have a flow run, as the study noted it."""
+    return sum(row.flow_run_id is not None for row in all_subjects(study.store))
+
+
 def test_a_wait_that_a_busy_prefect_did_not_take_is_shown_again(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 
-    def silent_once(_study: Runtime, _runs: object, standing: Advanced) -> None:
+    def silent_once(_study: Runtime, _runs: object, standing: Advanced, _remember: object) -> None:
         asked.append(standing.code)
         if len(asked) == 1:
             raise PrefectSilent("busy")
@@ -315,7 +355,7 @@ def test_a_wait_that_a_busy_prefect_did_not_take_is_shown_again(
 def test_a_prefect_that_stays_silent_is_left_to_the_repair(
     door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def silent(_study: Runtime, _runs: object, _standing: Advanced) -> None:
+    def silent(*_: object) -> None:
         raise PrefectSilent("gone")
 
     monkeypatch.setattr(showing, "show_one", silent)

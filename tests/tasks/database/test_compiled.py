@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.database.compiled import Compiled
+from tasks.database.compiled import Compiled, ask_in_turn
 from tasks.database.queries import subject_called, subject_in
 from tasks.database.schema import new, notices, screening_log, stored, subjects
 from tasks.database.store import Store
@@ -69,7 +69,7 @@ def both_ways(
     for compiled in (True, False):
         with store.writing() as connection:
             if compiled:
-                INSERTS[table.name].execute_each(connection, [values])
+                ask_in_turn(connection, [(INSERTS[table.name], values)])
             else:
                 connection.execute(table.insert(), row)
             # As text: what the columns hold, and not what is made of it.

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from itp_events.events import NoticeIssued, parse_recorded
 from itp_events.rules.keys import LONGEST_KEY
 from tasks.database import event_log, outbox, queries
+from tasks.database.compiled import ask_in_turn
 from tasks.database.schema import Instant, events, notices, subjects
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk
@@ -66,8 +67,9 @@ def test_postgresql_refuses_to_empty_the_log(postgresql_url: str, study: Study) 
 def test_an_event_at_a_sequence_number_that_is_taken_is_refused(desk: Desk, study: Study) -> None:
     desk.take(study.enrol())
     stale = study.done("INF1", "2026-01-05")
+    lines = event_log.lines_after(event_log.EMPTY, "ITP-001", [stale], ENROLLED_AT)
     with pytest.raises(IntegrityError), desk.store.writing() as connection:
-        event_log.write(connection, event_log.lines_after(event_log.EMPTY, "ITP-001", [stale], ENROLLED_AT))
+        ask_in_turn(connection, event_log.appending(lines.rows))
 
 
 @pytest.mark.requirement("INT-04")
@@ -75,10 +77,9 @@ def test_a_source_and_id_stand_in_the_log_once(desk: Desk, study: Study) -> None
     event = study.enrol()
     desk.take(event)
     last = len(queries.log_lines(desk.store, "ITP-001"))
+    lines = event_log.lines_after(event_log.LogEnd(last, ""), "ITP-001", [event], ENROLLED_AT)
     with pytest.raises(IntegrityError), desk.store.writing() as connection:
-        event_log.write(
-            connection, event_log.lines_after(event_log.LogEnd(last, ""), "ITP-001", [event], ENROLLED_AT)
-        )
+        ask_in_turn(connection, event_log.appending(lines.rows))
 
 
 def test_events_are_read_back_as_they_were_recorded(desk: Desk, study: Study) -> None:
@@ -106,8 +107,8 @@ def bricked(desk: Desk) -> Desk:
         later = events[seq:]
         with desk.store.writing() as connection:
             new = event_log.lines_after(event_log.LogEnd(seq, ""), code, later, SAE_AT)
-            event_log.write(connection, new)
-            outbox.queue(connection, later, SAE_AT)
+            ask_in_turn(connection, event_log.appending(new.rows))
+            ask_in_turn(connection, outbox.queueing(outbox.new_rows(later, SAE_AT)))
             outbox.change(connection, later, SAE_AT)
             alerts = sa.and_(notices.c.subject == code, notices.c.kind == "alert")
             connection.execute(notices.update().where(alerts).values(handed_at=SAE_AT, status="delivered"))

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from itp_events.events import EventKey
 from tasks.database import history
-from tasks.database.history import SubjectHistory
+from tasks.database.compiled import Compiled
+from tasks.database.history import SubjectHistory, Wanted
 from tasks.database.queries import SubjectRow, subject_called
 from tests.support.damage import damage_log
 from tests.support.study import Study
@@ -17,6 +18,7 @@ from tests.tasks.desk import Desk
 
 pytestmark = pytest.mark.requirement("LOG-01")
 
+BARE = Compiled(sa.select((sa.bindparam("of", type_=sa.Integer) + 0).label("said")))
 Found = tuple[SubjectRow | None, SubjectHistory]
 
 
@@ -47,8 +49,11 @@ def test_both_questions_at_once_find_what_they_find_one_after_the_other(
     }
     with desk.store.writing() as connection:
         expected = one_after_the_other(connection, code, keys)
-        found = history.lock_and_read(connection, code, keys, in_any_case=True)
+        [found], beside = history.lock_and_read(
+            connection, [Wanted(code, keys)], [(BARE, {"of": 7})], in_any_case=True
+        )
     assert found == expected
+    assert beside == [[{"said": 7}]]
     assert of_damaged(found) == of_damaged(expected)
     assert bool(found[1].history) is (code != "ITP-003")
     assert len(found[1].elsewhere) + len(found[1].damaged) == min(asked, 2)
@@ -68,7 +73,8 @@ def test_the_history_is_the_one_that_whoever_held_the_lock_has_left(
 
     def read() -> Found:
         with desk.store.writing() as connection:
-            return history.lock_and_read(connection, study.code)
+            [found], _ = history.lock_and_read(connection, [Wanted(study.code)])
+            return found
 
     _, before = read()
     with ThreadPoolExecutor(1) as pool:

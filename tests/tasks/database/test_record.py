@@ -1,6 +1,6 @@
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -14,8 +14,11 @@ from sqlalchemy.exc import IntegrityError
 from flows.study.roles import Speaker
 from itp_events.errors import Forbidden, NotEligible, Refused
 from itp_events.events import Event, NoticeIssued, parse_event
-from tasks.advance import Answer, Settled, record
+from tasks.advance import Answer, record
 from tasks.database import outbox, queries, repairs
+from tasks.database.compiled import Question, Row, ask_in_turn
+from tasks.delivery import told_now
+from tasks.keeping import Settled
 from tests.support import wait_until
 from tests.support.study import Study
 from tests.tasks.desk import ENROLLED_AT, Desk, later
@@ -76,14 +79,21 @@ def test_a_decision_that_arrives_meanwhile_is_not_taken_back_by_a_recorder(
         recorder: list[Future[list[Answer]]] = []
 
         class BeforeTheCommit:
-            def say(self, _: sa.Connection, __: Settled) -> dict[str, tuple[str, str]]:
+            def anew(self) -> Question:
+                return told_now.ASKED
+
+            def say(self, _: sa.Connection, __: Sequence[Row], ___: Settled) -> Mapping[str, outbox.Text]:
                 take = partial(record, desk.store, desk.protocol, [void], void.time, sender=Speaker())
                 recorder.append(pool.submit(take))
                 wait_until(lambda: waiting_for_a_lock(desk) == 1, "the recorder to wait for the row")
                 return {}
 
-            def take(self, _: sa.Connection) -> None:
-                raise AssertionError("nothing was put into words")
+            def making(self) -> Sequence[Question]:
+                return []
+
+            def begin(self, made: Sequence[Row]) -> Sequence[Question]:
+                assert not made, "nothing was put into words"
+                return []
 
         record(desk.store, desk.protocol, [decision], decision.time, BeforeTheCommit())
         [answer] = recorder[0].result()
@@ -259,7 +269,7 @@ def test_a_notice_key_is_queued_once(desk: Desk, study: Study) -> None:
         event for event in queries.history(desk.store, "ITP-001") if event.data.type.endswith("issued")
     )
     with pytest.raises(IntegrityError), desk.store.writing() as connection:
-        outbox.queue(connection, [again], ENROLLED_AT)
+        ask_in_turn(connection, outbox.queueing(outbox.new_rows([again], ENROLLED_AT)))
 
 
 def test_advancing_somebody_who_is_not_enrolled_is_refused(desk: Desk) -> None:

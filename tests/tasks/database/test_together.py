@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from tasks.database.schema import heartbeats
-from tasks.database.store import NO_ANSWER, Store, together
+from tasks.database.compiled import Compiled, Question, ask_in_turn, inserting
+from tasks.database.schema import heartbeats, instant_text
+from tasks.database.store import NO_ANSWER, Store
 from tests.tasks.desk import Desk
 
 pytestmark = pytest.mark.requirement("LOG-07")
@@ -15,8 +16,13 @@ pytestmark = pytest.mark.requirement("LOG-07")
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-def beat(connection: sa.Connection, name: str) -> None:
-    connection.execute(heartbeats.insert().values(part=name, at=AT))
+BEAT = Compiled(heartbeats.insert())
+TOUCH = Compiled(heartbeats.update())
+SEEN = Compiled(sa.select(heartbeats.c.part).order_by(heartbeats.c.part))
+
+
+def beat(name: str) -> Question:
+    return BEAT, {"part": name, "at": instant_text(AT)}
 
 
 def names(store: Store) -> list[str]:
@@ -25,18 +31,32 @@ def names(store: Store) -> list[str]:
 
 
 def beat_together(store: Store, *names: str) -> None:
-    with store.writing() as connection, together(connection):
-        for name in names:
-            beat(connection, name)
+    with store.writing() as connection:
+        ask_in_turn(connection, [beat(name) for name in names])
 
 
 def test_all_of_them_are_kept_and_what_follows_sees_them(desk: Desk) -> None:
     with desk.store.writing() as connection:
-        with together(connection):
-            beat(connection, "one")
-            beat(connection, "two")
+        found = ask_in_turn(connection, [beat("one"), (SEEN, {}), beat("two"), (SEEN, {})])
+        assert found == [[], [{"part": "one"}], [], [{"part": "one"}, {"part": "two"}]]
         assert len(connection.execute(sa.select(heartbeats)).all()) == 2
     assert names(desk.store) == ["one", "two"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 6, 20, 47])
+def test_rows_are_inserted_in_their_order_by_few_statements(desk: Desk, count: int) -> None:
+    rows = [{"part": f"{number:03}", "at": instant_text(AT)} for number in range(count)]
+    statements = inserting(heartbeats, rows, [heartbeats.c.part])
+    assert len(statements) <= count // 20 + 3
+    with desk.store.writing() as connection:
+        given = ask_in_turn(connection, statements)
+    assert [row["part"] for of_one in given for row in of_one] == [row["part"] for row in rows]
+    assert names(desk.store) == [row["part"] for row in rows]
+
+
+def test_nothing_is_asked_without_a_statement(desk: Desk) -> None:
+    with desk.store.writing() as connection:
+        assert ask_in_turn(connection, []) == []
 
 
 def test_one_that_is_refused_undoes_the_transaction_and_leaves_the_connection_usable(desk: Desk) -> None:
@@ -52,19 +72,16 @@ def test_a_step_that_lost_a_race_is_repeated(desk: Desk) -> None:
 
     def step(connection: sa.Connection) -> None:
         tried.append("once" if not tried else "again")
-        with together(connection):
-            beat(connection, "mine")
-            if tried == ["once"]:
-                beat(connection, "mine")
+        ask_in_turn(connection, [beat("mine")] * (2 if tried == ["once"] else 1))
 
     desk.store.write(step)
     assert (tried, names(desk.store)) == (["once", "again"], ["mine"])
 
 
-def test_an_error_of_the_program_among_them_is_raised_as_it_is(desk: Desk) -> None:
+def test_an_error_of_the_program_behind_them_is_raised_as_it_is(desk: Desk) -> None:
     def fail() -> None:
-        with desk.store.writing() as connection, together(connection):
-            beat(connection, "one")
+        with desk.store.writing() as connection:
+            ask_in_turn(connection, [beat("one")])
             assert 1 / 0
 
     with pytest.raises(ZeroDivisionError):
@@ -79,10 +96,9 @@ def test_a_server_that_goes_away_among_them_is_a_database_that_does_not_answer(p
     def be_cut_off() -> None:
         with store.writing() as connection:
             pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
-            with together(connection):
-                with store.reading() as other:
-                    assert other.scalar(end, {"pid": pid})
-                beat(connection, "one")
+            with store.reading() as other:
+                assert other.scalar(end, {"pid": pid})
+            ask_in_turn(connection, [beat("one")])
 
     with pytest.raises(NO_ANSWER):
         be_cut_off()
@@ -104,6 +120,5 @@ def test_a_row_that_stays_locked_is_waited_for_no_longer_than_by_other_statement
 
 
 def touch_together(store: Store) -> None:
-    with store.writing() as connection, together(connection):
-        connection.execute(heartbeats.update().values(at=AT))
-        beat(connection, "two")
+    with store.writing() as connection:
+        ask_in_turn(connection, [(TOUCH, {"at": instant_text(AT)}), beat("two")])

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from itp_events.events import Event
 from itp_events.intake.batch import Judgement
-from tasks.advance import record
+from tasks.advance import TOGETHER, record
 from tasks.database import event_log
 from tasks.database.queries import NoticeRow
 from tasks.database.store import Store
@@ -183,11 +183,11 @@ def test_nothing_is_looked_up_for_it_but_whose_recipients_stand_and_who_is_on_du
     with asked_of(desk.store) as asked:
         assert len(taken(desk, stated)) == 2
     assert [word for word in asked if word != "BEGIN"] == [
-        *("SELECT", "SELECT"),  # together: the subject, and what is known
-        "SELECT",  # whose recipients stand, and who is on duty
-        # Together: the subject's row, its events, notices with their texts.
-        *("UPDATE", "INSERT", "INSERT"),
-        *("INSERT", "INSERT"),  # deliveries, attempts
+        # Together: the subject, what is known of it, whose recipients stand and who is on duty.
+        *("SELECT", "SELECT", "SELECT"),
+        # Together: the subject's row, its events, notices with their texts, their deliveries.
+        *("UPDATE", "INSERT", "INSERT", "INSERT"),
+        "INSERT",  # attempts
     ]
 
 
@@ -214,15 +214,36 @@ def test_a_door_that_died_before_it_sent_leaves_it_to_the_next_sender(
     assert outcomes(desk.attempts()) == ["unknown", "sent"]
 
 
-def test_events_about_several_subjects_are_left_to_the_claim(
+def others(count: int) -> list[Study]:
+    """So many subjects besides ITP-001."""
+    studies: list[Study] = [ReportedLate(code=f"ITP-{number:03}") for number in range(2, count + 2)]
+    for number, study in enumerate(studies, 1):
+        study.last_id = 100 * number
+    return studies
+
+
+def test_the_notices_of_a_few_subjects_are_claimed_in_their_one_transaction(
     desk: Desk, study: Study, told: Receiver
 ) -> None:
-    other = ReportedLate(code="ITP-002")
-    other.last_id = 100
-    answers = desk.take(study.enrol(), other.enrol(), at_once=True)
-    assert [answer.status for answer in answers] == ["recorded", "recorded"]
+    together = [study, *others(TOGETHER - 1)]
+    answers = desk.take(*[each.enrol() for each in together], at_once=True)
+    assert {answer.status for answer in answers} == {"recorded"}
+    claimed = [(claim.notice.split("/")[0], claim.attempt) for claim in desk.claimed]
+    assert claimed == [(each.code, 1) for each in together]
+    for each in together:
+        assert desk.claim(LATER, each.code) == [], "it is on its way"
+        whose = [claim for claim in desk.claimed if claim.notice.startswith(each.code)]
+        hand_over_claimed(desk.context, each.code, whose)
+    assert len(told.requests) == TOGETHER
+    assert {row.outcome for each in together for row in desk.attempts(each.code)} == {"sent"}
+
+
+def test_events_about_many_subjects_are_left_to_the_claim(desk: Desk, study: Study, told: Receiver) -> None:
+    many = [study, *others(TOGETHER)]
+    answers = desk.take(*[each.enrol() for each in many], at_once=True)
+    assert {answer.status for answer in answers} == {"recorded"}
     assert desk.claimed == ()
-    assert len(desk.hand_over(ENROLLED_AT, subject=None)) == 2
+    assert len(desk.hand_over(ENROLLED_AT, subject=None)) == len(many)
 
 
 def test_an_event_whose_notice_cannot_be_put_into_words_is_recorded(

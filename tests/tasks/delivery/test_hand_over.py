@@ -2,6 +2,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from tasks.database import instance, queries
 from tasks.database.monitoring import failing_channels
 from tasks.database.unreadable import Unreadable
 from tasks.delivery import deliveries
+from tasks.delivery.claims import Claim
 from tasks.delivery.deliver import hand_over_claimed
 from tasks.delivery.sending import Outcome
 from tasks.text.render import marked_repeated
@@ -352,16 +354,16 @@ def test_one_outcome_that_cannot_be_recorded_loses_no_other(
     desk.take(study.enrol())
     desk.hand_over(ENROLLED_AT)
     desk.take(study.adverse_event("2026-01-05", at=at, serious=True))
-    lock = deliveries.lock_notice
+    end = deliveries.lock_and_end
     broken: list[str] = []
 
-    def fail_once(connection: sa.Connection, key: str, recipient: str) -> bool:
+    def fail_once(connection: sa.Connection, taken: Claim, *how: Any) -> tuple[bool, bool]:
         if not broken:
-            broken.append(key)
+            broken.append(taken.notice)
             raise ZeroDivisionError
-        return lock(connection, key, recipient)
+        return end(connection, taken, *how)
 
-    monkeypatch.setattr(deliveries, "lock_notice", fail_once)
+    monkeypatch.setattr(deliveries, "lock_and_end", fail_once)
     with pytest.raises(ZeroDivisionError):
         desk.hand_over(at)
     assert sorted(map(str, outcomes(desk.attempts()))) == ["None", "sent", "sent"]

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from itp_events.errors import Refused
 from itp_events.events import Event
-from tasks.advance import Anybody, record
+from tasks.advance import record
 from tasks.database.queries import log_lines
 from tasks.database.schema import accounts, events, signatures
+from tasks.senders import Anybody
 from tasks.signatures import signing
 from tasks.signatures.meaning import meaning
 from tasks.signatures.signing import Signature, Signer
