@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 
 from deployments.bootstrap.watched_clock import CLOCK, look_and_say
@@ -41,6 +42,7 @@ from flows.ui_publisher import STUDY_BOARD, publisher
 from tasks import hand_over_messages
 from tasks.database.instance import SIGN_SECONDS
 from tasks.database.monitoring import ROUND, beat
+from tasks.database.prefect_notes import await_flow_runs
 from tasks.database.store import NO_ANSWER
 from tasks.database.troubles import LeftTroubles, OwnTrouble, settle_woken
 from tasks.delivery import alarms
@@ -64,6 +66,9 @@ SHOW_SECONDS = 5.0
 # Where many pages are behind, each go is followed by a pause of so many times its length: Prefect's server
 # works on a page for longer than this process, and doors and timers need the processor.
 SHOW_PAUSE = 2.0
+# Prefect's server takes as long for a page as for a flow run, which is what people look for after an
+# enrolment. A subject whose run cannot be made keeps the pages waiting for no longer than this.
+RUNS_FIRST = timedelta(seconds=30)
 # A digest leaves within half a minute of its time.
 DIGEST_SECONDS = 20.0
 # Backups are hours apart; one that is due is begun within a minute.
@@ -290,7 +295,10 @@ class ServiceLoop:
     async def _show_some(self) -> bool:
         """Show some of the subjects that are behind; return whether there may be more."""
         await self._direct_way.wait_clear()
-        return self._is_leading() and await asyncio.to_thread(self._publisher.publish) >= SHOWN_AT_ONCE
+        since = self._study.clock.now() - RUNS_FIRST
+        if not self._is_leading() or await asyncio.to_thread(await_flow_runs, self._study.store, since):
+            return False
+        return await asyncio.to_thread(self._publisher.publish) >= SHOWN_AT_ONCE
 
     async def _publish(self) -> None:
         """Bring up to date what Prefect shows of the study; nothing else waits for it."""

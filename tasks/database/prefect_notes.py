@@ -6,6 +6,7 @@ The artifacts that Prefect shows are noted by `tasks.board.keeping`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,6 +46,13 @@ def keep_note_in(connection: sa.Connection, key: str, body: dict[str, Any]) -> N
     same = prefect_notes.update().where(prefect_notes.c.key == key)
     if connection.execute(same.values(body=body)).rowcount == 0:
         connection.execute(prefect_notes.insert(), {"key": key, "body": body})
+
+
+def await_flow_runs(store: Store, since: datetime) -> bool:
+    """Whether a subject who was enrolled after an instant (UTC) has no flow run yet."""
+    new = sa.select(subjects.c.code).where(subjects.c.flow_run_id.is_(None), subjects.c.enrolled_at > since)
+    with store.reading() as connection:
+        return connection.execute(new.limit(1)).first() is not None
 
 
 _REMEMBER = Compiled(subjects.update().where(subjects.c.code == sa.bindparam("about")))
