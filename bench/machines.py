@@ -33,7 +33,8 @@ from flows.prefect_api.flow_runs import JOURNEY
 SHOWN_SECONDS_EACH = 1.0
 HANDED_SECONDS = 240.0
 # The service rests when the processes of each machine together take less than this share of one processor.
-REST_SHARE, LOOK_SECONDS, REST_SECONDS = 0.15, 3.0, 600.0
+# A look is longer than the pause between two goes of the pages, which begin when every flow run is made.
+REST_SHARE, LOOK_SECONDS, REST_SECONDS = 0.15, 6.0, 600.0
 WAITING = "SELECT count(*) FROM notices WHERE status = 'queued'"
 
 
