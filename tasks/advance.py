@@ -28,7 +28,7 @@ from tasks.database import history as past
 from tasks.database.compiled import Question, Row, ask_in_turn
 from tasks.database.history import SubjectHistory, Wanted
 from tasks.database.queries import SubjectRow, subject_called
-from tasks.database.store import Store
+from tasks.database.store import Store, in_order
 from tasks.database.unreadable import Unreadable, folded, naming
 from tasks.keeping import AtOnce, Change, Settled, keep, settled
 from tasks.senders import ANYBODY, Sender, Standing
@@ -324,8 +324,7 @@ def _locked(
     """Lock the subjects' rows; the knowledge about each, and the answer to the question of `at_once`."""
     sender = stated[0].sender
     rights, wanted = sender.asks(lock=True), [Wanted(each.code, each.keys) for each in stated]
-    # In one order for all, so that no two transactions wait for each other.
-    ordered = sorted(wanted, key=lambda each: each.code.lower())
+    ordered = sorted(wanted, key=lambda each: in_order(each.code))
     beside = [*rights, *_asked_by(at_once)]
     locked, found = past.lock_and_read(connection, ordered, beside, in_any_case=True)
     standing = sender.standing(found[: len(rights)])

@@ -42,7 +42,7 @@ from flows.ui_publisher import STUDY_BOARD, publisher
 from tasks import hand_over_messages
 from tasks.database.instance import SIGN_SECONDS
 from tasks.database.monitoring import ROUND, beat
-from tasks.database.prefect_notes import await_flow_runs
+from tasks.database.prefect_notes import is_any_without_run
 from tasks.database.store import NO_ANSWER
 from tasks.database.troubles import LeftTroubles, OwnTrouble, settle_woken
 from tasks.delivery import alarms
@@ -295,8 +295,9 @@ class ServiceLoop:
     async def _show_some(self) -> bool:
         """Show some of the subjects that are behind; return whether there may be more."""
         await self._direct_way.wait_clear()
-        since = self._study.clock.now() - RUNS_FIRST
-        if not self._is_leading() or await asyncio.to_thread(await_flow_runs, self._study.store, since):
+        now = self._study.clock.now()
+        lately = (self._study.store, now - RUNS_FIRST, now)
+        if not self._is_leading() or await asyncio.to_thread(is_any_without_run, *lately):
             return False
         return await asyncio.to_thread(self._publisher.publish) >= SHOWN_AT_ONCE
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from tasks.database.compiled import Compiled, ask_in_turn
 from tasks.database.schema import prefect_notes, subjects
-from tasks.database.store import Store
+from tasks.database.store import Store, in_order
 from tasks.database.upsert import upsert
 
 
@@ -48,11 +48,15 @@ def keep_note_in(connection: sa.Connection, key: str, body: dict[str, Any]) -> N
         connection.execute(prefect_notes.insert(), {"key": key, "body": body})
 
 
-def await_flow_runs(store: Store, since: datetime) -> bool:
-    """Whether a subject who was enrolled after an instant (UTC) has no flow run yet."""
-    new = sa.select(subjects.c.code).where(subjects.c.flow_run_id.is_(None), subjects.c.enrolled_at > since)
+def is_any_without_run(store: Store, since: datetime, now: datetime) -> bool:
+    """Whether a subject who was enrolled between two instants (UTC) has no flow run yet.
+
+    One that a wrong clock has enrolled later than `now` does not count.
+    """
+    lately = sa.and_(subjects.c.enrolled_at > since, subjects.c.enrolled_at <= now)
+    without = sa.select(subjects.c.code).where(subjects.c.flow_run_id.is_(None), lately)
     with store.reading() as connection:
-        return connection.execute(new.limit(1)).first() is not None
+        return connection.execute(without.limit(1)).first() is not None
 
 
 _REMEMBER = Compiled(subjects.update().where(subjects.c.code == sa.bindparam("about")))
@@ -60,7 +64,7 @@ _REMEMBER = Compiled(subjects.update().where(subjects.c.code == sa.bindparam("ab
 
 def remember_flow_runs(store: Store, runs: Mapping[str, str]) -> None:
     """Note the ids of the flow runs in Prefect that carry the journeys of subjects, by code."""
-    # In one order for all, so that no two wait for each other.
-    rows = [{"about": code, "flow_run_id": runs[code]} for code in sorted(runs)]
+    # In the order in which all transactions lock subjects, so that no two wait for each other.
+    rows = [{"about": code, "flow_run_id": runs[code]} for code in sorted(runs, key=in_order)]
     with store.writing() as connection:
         ask_in_turn(connection, [(_REMEMBER, row) for row in rows])

@@ -186,8 +186,7 @@ _IDENTITY = (deliveries.c.id, deliveries.c.notice, deliveries.c.recipient)
 
 
 def _insert(connection: sa.Connection, made: Sequence[dict[str, Any]]) -> list[DeliveryRow]:
-    rows = [new(deliveries, row) for row in made]
-    given = ask_in_turn(connection, inserting(deliveries, rows, _IDENTITY))
+    given = ask_in_turn(connection, making([new(deliveries, row) for row in made]))
     return _inserted(made, [row for rows in given for row in rows])
 
 
