@@ -18,9 +18,12 @@ from deployments.service.loop import ServiceLoop
 from deployments.service.prefect_link import PrefectLink
 from flows.prefect_api.flow_runs import JOURNEY, Deployment, FlowRuns, PrefectRefused, PrefectSilent
 from flows.study.runtime import Runtime
+from itp_events.events import parse_event
 from itp_events.protocol.file import load_protocol
+from tasks.database.prefect_notes import remember_flow_runs
 from tasks.database.store import Store
 from tasks.delivery.channels import Channels
+from tests.support.api import enrolment
 
 pytestmark = pytest.mark.requirement("RUN-01")
 
@@ -199,6 +202,30 @@ def test_a_prefect_that_is_found_during_its_repair_is_repaired_again(
     monkeypatch.setattr(loop.link, "find", found)
     asyncio.run(lead(4))
     assert repaired["times"] == 2
+    loop.link.runs.close()
+
+
+def test_pages_wait_until_the_flow_runs_of_new_subjects_are_made(
+    study: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, published = ServiceLoop(study, repair_seconds=180), Counter[str]()
+
+    def publish() -> int:
+        published["times"] += 1
+        return 1
+
+    def show() -> int:
+        asyncio.run(loop._show_some())
+        return published["times"]
+
+    monkeypatch.setattr(loop, "_is_leading", lambda: True)
+    monkeypatch.setattr(loop._publisher, "publish", publish)
+    now = study.clock.now()
+    [answer] = study.record([parse_event(enrolment("ITP-001", now))], now)
+    assert answer.status == "recorded", answer.error
+    assert show() == 0
+    remember_flow_runs(study.store, {"ITP-001": "its run"})
+    assert show() == 1
     loop.link.runs.close()
 
 
